@@ -1,0 +1,30 @@
+"""The local Hugging Face cache: what is in it, and where. Nothing is downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def cached_snapshot(repo_id: str, revision: str | None = None) -> Path | None:
+    """Folder of a cached model, None when it is not in the cache (or the name cannot be a Hub id)."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(repo_id, "config.json", revision=revision)
+    except HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def cached_models() -> list[str]:
+    """Hub ids of all models in the local cache, by name."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        cache = scan_cache_dir()
+    except CacheNotFound:
+        return []
+    models = [repo.repo_id for repo in cache.repos if repo.repo_type == "model"]
+    return sorted(m for m in models if cached_snapshot(m) is not None)

@@ -1,0 +1,188 @@
+"""A checkpoint: a model folder seen through its headers. Opening one reads config, headers and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nbmerge.checkpoints.cache import cached_snapshot
+from nbmerge.checkpoints.header import StoredTensor, read_header
+from nbmerge.checkpoints.layout import Layout
+from nbmerge.errors import CheckpointError
+from nbmerge.recipe.reference import ModelRef
+
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+QUANTISED = {"gptq", "awq", "bitsandbytes", "hqq", "compressed-tensors", "aqlm", "quanto", "eetq"}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model on disk.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    config : dict
+        Its ``config.json``.
+    tensors : dict of str to StoredTensor
+        Every tensor, by name.
+    name : str
+        Short name for labels.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    tensors: dict[str, StoredTensor]
+    name: str
+
+    @classmethod
+    def open(cls, model: str | Path | ModelRef) -> Checkpoint:
+        """Open a local folder, or a Hub id that lies in the local Hugging Face cache.
+
+        Raises
+        ------
+        CheckpointError
+            When it is no model folder, its files are incomplete or damaged, or it is of a kind that cannot be merged.
+        """
+        ref = ModelRef.of(model)
+        if ref.lora:
+            raise CheckpointError(
+                f"{ref}: adapters are not applied by this version. Merge the adapter into its model first "
+                "(peft: PeftModel.merge_and_unload) and name the result."
+            )
+        path = _folder(ref)
+        config = _read_json(path / "config.json")
+        _refuse_quantised(path, config)
+        return cls(path, config, _stored_tensors(path), ref.name)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Layers and roles of its tensors."""
+        return Layout(self.tensors, self.config_depth)
+
+    @property
+    def config_depth(self) -> int | None:
+        """Number of layers by the config, None where it does not say."""
+        return next((self.config[k] for k in DEPTH_KEYS if isinstance(self.config.get(k), int)), None)
+
+    @property
+    def depth(self) -> int:
+        """Number of layers by the weights."""
+        return self.layout.depth
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of stored elements."""
+        return sum(t.count for t in self.tensors.values())
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Size of the weights in bytes."""
+        return sum(t.nbytes for t in self.tensors.values())
+
+    @cached_property
+    def dtype(self) -> str:
+        """The dtype most elements are stored in."""
+        sizes: Counter[str] = Counter()
+        for tensor in self.tensors.values():
+            sizes[tensor.dtype] += tensor.count
+        return sizes.most_common(1)[0][0]
+
+    @property
+    def architecture(self) -> str:
+        """The class that the config names, or its model type."""
+        named = self.config.get("architectures") or [self.config.get("model_type", "unknown")]
+        return str(named[0])
+
+    @property
+    def tied(self) -> bool:
+        """Whether the head shares the embedding's weights and has no tensor of its own."""
+        return not self.layout.outside("head") and bool(self.config.get("tie_word_embeddings", True))
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Rows of the token embedding, None where none is found."""
+        rows = [self.tensors[n].shape[0] for n in self.layout.outside("embedding") if len(self.tensors[n].shape) == 2]
+        return max(rows, default=None)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Checkpoint {self.name}: {self.architecture}, {self.parameters:,} parameters, {self.depth} layers, "
+            f"{self.dtype}, vocabulary {self.vocabulary}>"
+        )
+
+
+def _folder(ref: ModelRef) -> Path:
+    path = Path(ref.path).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    if path.exists():
+        raise CheckpointError(f"{path} is a file. Name the model's folder, the one that holds config.json.")
+    snapshot = cached_snapshot(ref.path, ref.revision)
+    if snapshot is None:
+        raise CheckpointError(
+            f"'{ref}' is neither a folder here nor a model in the local Hugging Face cache. "
+            f"Check the path, or fetch it first: hf download {ref.path}"
+        )
+    return snapshot
+
+
+def _stored_tensors(path: Path) -> dict[str, StoredTensor]:
+    index, single = path / INDEX, path / SINGLE
+    if index.is_file():
+        return _sharded(path, _read_json(index).get("weight_map"))
+    if single.is_file():
+        return read_header(single)[0]
+    others = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".gguf", ".safetensors"))
+    if not others:
+        raise CheckpointError(f"{path} holds no weights: neither {SINGLE} nor {INDEX} is there.")
+    raise CheckpointError(
+        f"{path} holds no {SINGLE} but {', '.join(others[:4])}. Only safetensors are read; "
+        "load it with transformers once and save it again with save_pretrained."
+    )
+
+
+def _sharded(path: Path, weight_map: Any) -> dict[str, StoredTensor]:
+    if not isinstance(weight_map, dict) or not all(isinstance(v, str) for v in weight_map.values()):
+        raise CheckpointError(f"{INDEX} in {path} has no usable weight_map. Download it again.")
+    shards: dict[str, dict[str, StoredTensor]] = {}
+    for name in dict.fromkeys(weight_map.values()):
+        if Path(name).name != name:
+            raise CheckpointError(f"{INDEX} in {path} names a shard outside the folder: {name!r}. Do not use this model.")
+        if not (path / name).is_file():
+            missing = sorted({n for n in weight_map.values() if not (path / n).is_file()})
+            raise CheckpointError(f"{path} lacks {len(missing)} of its shards: {', '.join(missing[:4])}. Download them again.")
+        shards[name] = read_header(path / name)[0]
+    lost = [t for t, shard in weight_map.items() if t not in shards[shard]]
+    if lost:
+        raise CheckpointError(f"{path}: {lost[0]!r} is not in {weight_map[lost[0]]}, where {INDEX} has it ({len(lost)} such).")
+    return {t: shards[shard][t] for t, shard in weight_map.items()}
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{file.parent} is not a model folder: it has no {file.name}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} cannot be read as JSON: {error}.") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{file} is not a JSON object.")
+    return data
+
+
+def _refuse_quantised(path: Path, config: dict[str, Any]) -> None:
+    quantisation = config.get("quantization_config")
+    method = str(quantisation.get("quant_method", "")) if isinstance(quantisation, dict) else ""
+    if method.lower() in QUANTISED:
+        raise CheckpointError(
+            f"{path} is quantised ({method}); its numbers cannot be averaged. Use the model it was made from, "
+            "merge, and quantise the result."
+        )

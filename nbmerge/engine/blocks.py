@@ -1,0 +1,162 @@
+"""Blocks: the inputs of one tensor, read piece by piece into buffers that are used again and again.
+
+A block fits the processor's cache. It is also the unit in which sums are taken, so it is a constant of the results
+and not a setting: a tensor's bytes never depend on threads, order or memory.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from nbmerge.checkpoints import StoredTensor
+from nbmerge.checkpoints.header import CODES, ITEM_BYTES
+from nbmerge.errors import MergeError, MergeStopped
+
+if TYPE_CHECKING:
+    from nbmerge.engine.plan import TensorPlan
+
+BLOCK = 1 << 18
+"""Elements in a block: 1 MiB in float32."""
+
+
+class Files:
+    """Open input files, shared by all workers; reads are positioned and need no lock."""
+
+    def __init__(self):
+        self._descriptors: dict[Path, int] = {}
+        self._lock = threading.Lock()
+
+    def read(self, stored: StoredTensor, start: int, buffer: memoryview) -> None:
+        """Fill the buffer with a tensor's bytes from its element `start` on."""
+        offset = stored.start + start * ITEM_BYTES[CODES[stored.dtype]]
+        done = 0
+        try:
+            descriptor = self._open(stored.file)
+            while done < len(buffer):
+                got = os.preadv(descriptor, [buffer[done:]], offset + done)
+                if got == 0:
+                    raise MergeError(f"{stored.file} ended before {stored.name}; it was changed or cut while it was read.")
+                done += got
+        except OSError as error:
+            raise MergeError(f"{stored.file} cannot be read ({stored.name}): {error.strerror or error}.") from error
+
+    def _open(self, file: Path) -> int:
+        with self._lock:
+            if file not in self._descriptors:
+                self._descriptors[file] = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            return self._descriptors[file]
+
+    def close(self) -> None:
+        """Close all files."""
+        with self._lock:
+            for descriptor in self._descriptors.values():
+                os.close(descriptor)
+            self._descriptors.clear()
+
+    def __enter__(self) -> Files:
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.close()
+
+
+class Workspace:
+    """One worker's buffers."""
+
+    def __init__(self, files: Files, cancel: threading.Event | None = None):
+        self.files = files
+        self._cancel = cancel
+        self._raw: list[bytearray] = []
+        self._working: dict[torch.dtype, torch.Tensor] = {}
+
+    def stored(self, slot: int, stored: StoredTensor, start: int, count: int) -> torch.Tensor:
+        """Elements ``start … start + count`` in the dtype they are stored in; valid until the slot's next use."""
+        if self._cancel is not None and self._cancel.is_set():
+            raise MergeStopped("The merge was stopped. Nothing was written.")
+        while len(self._raw) <= slot:
+            self._raw.append(bytearray(BLOCK * 8))
+        nbytes = count * ITEM_BYTES[CODES[stored.dtype]]
+        view = memoryview(self._raw[slot])[:nbytes]
+        self.files.read(stored, start, view)
+        return torch.frombuffer(self._raw[slot], dtype=getattr(torch, stored.dtype), count=count)
+
+    def working(self, dtype: torch.dtype, rows: int, count: int) -> torch.Tensor:
+        """Scratch of shape (rows, count); valid until the next call."""
+        held = self._working.get(dtype)
+        if held is None or held.shape[0] < rows:
+            held = self._working[dtype] = torch.empty(rows, BLOCK, dtype=dtype)
+        return held[:rows, :count]
+
+
+class Blocks:
+    """The inputs of one output tensor.
+
+    Parameters
+    ----------
+    tensor : TensorPlan
+    workspace : Workspace
+    """
+
+    def __init__(self, tensor: TensorPlan, workspace: Workspace):
+        self.inputs = tensor.inputs
+        self.count = tensor.count
+        self.workspace = workspace
+        self.dtype = torch.float64 if any(i.dtype == "float64" for i in self.inputs) else torch.float32
+        """dtype of the arithmetic."""
+
+    def starts(self) -> range:
+        """First element of every block."""
+        return range(0, self.count, BLOCK)
+
+    def size(self, start: int) -> int:
+        """Number of elements in the block that begins at `start`."""
+        return min(BLOCK, self.count - start)
+
+    def stored(self, i: int, start: int) -> torch.Tensor:
+        """One input's block in its stored dtype."""
+        return self.workspace.stored(i, self.inputs[i], start, self.size(start))
+
+    def rows(self, start: int, which: list[int] | None = None, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """Blocks of several inputs (default all) in the working dtype, shape (inputs, elements)."""
+        which = list(range(len(self.inputs))) if which is None else which
+        rows = self.workspace.working(dtype or self.dtype, len(which), self.size(start))
+        for row, i in zip(rows, which, strict=True):
+            row.copy_(self.stored(i, start))
+        return rows
+
+    def __iter__(self) -> Iterator[tuple[int, list[torch.Tensor]]]:
+        """(start, blocks of all inputs in the working dtype), one after another."""
+        for start in self.starts():
+            yield start, list(self.rows(start).unbind())
+
+    def deltas(self, i: int) -> Iterator[tuple[int, torch.Tensor]]:
+        """(start, Wᵢ − W₀), one block after another."""
+        for start in self.starts():
+            base, own = self.rows(start, [0, i]).unbind()
+            yield start, own.sub_(base)
+
+    def magnitudes(self, i: int) -> Iterator[tuple[int, np.ndarray]]:
+        """(start, |Wᵢ − W₀|), one block after another."""
+        for start, delta in self.deltas(i):
+            yield start, delta.abs_().numpy()
+
+    def gram(self) -> np.ndarray:
+        """Gram matrix over [W₀, W₁−W₀, …], float64, shape (inputs, inputs).
+
+        Products of stored float32 are summed in float64; of shorter floats in float32 within a block, whose error of
+        about 1e-7 is far below their own rounding.
+        """
+        exact = any(i.dtype in ("float32", "float64") for i in self.inputs)
+        total = np.zeros((len(self.inputs),) * 2)
+        for start in self.starts():
+            rows = self.rows(start, dtype=torch.float64 if exact else torch.float32)
+            rows[1:].sub_(rows[:1])
+            total += (rows @ rows.T).double().numpy()
+        return total

@@ -1,0 +1,83 @@
+"""Collects problems while a plan is made, and says once what holds for hundreds of tensors."""
+
+from __future__ import annotations
+
+from nbmerge.methods import Parameter
+from nbmerge.problems import Problem, Severity, Where
+from nbmerge.recipe import Recipe
+
+
+class Findings:
+    """The problems of one recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Gives the line of a place, where it was read from a text.
+    """
+
+    def __init__(self, recipe: Recipe):
+        self.recipe = recipe
+        self.fatal = False
+        self._singles: list[Problem] = []
+        self._groups: dict[tuple[Severity, Where, str, str], list[str]] = {}
+
+    def add(self, problem: Problem) -> None:
+        """Note a finished problem."""
+        self.fatal |= problem.severity == "error"
+        self._singles.append(problem)
+
+    def error(self, where: Where, what: str, how: str = "") -> None:
+        """Note what forbids a merge."""
+        self.add(Problem("error", where, what, how, self.recipe.line(where)))
+
+    def warning(self, where: Where, what: str, how: str = "") -> None:
+        """Note what deserves a look."""
+        self.add(Problem("warning", where, what, how, self.recipe.line(where)))
+
+    def info(self, where: Where, what: str) -> None:
+        """Note what was decided."""
+        self.add(Problem("info", where, what, line=self.recipe.line(where)))
+
+    def missing_tensor(self, where: Where, model: str, tensor: str) -> None:
+        """A model lacks a tensor that the others have."""
+        how = "Merge models with the same tensors, or leave this one out."
+        self._group(where, f"{model} lacks tensors that the other models have: {{tensors}}.", how, tensor)
+
+    def unequal_shapes(self, where: Where, tensor: str, kind: str, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Inputs of one tensor differ in shape."""
+        text = ", ".join(f"{model} {'×'.join(map(str, shape))}" for model, shape in shapes.items())
+        rest = {shape[1:] for shape in shapes.values()}
+        if kind in ("embedding", "head") and len(rest) == 1:
+            what = f"vocabularies of different size ({text}) in {{tensors}}."
+            how = "Rows are never cut or padded in silence. Take them from one model: embedding_source and lm_head_source."
+        else:
+            what, how = f"shapes differ ({text}) in {{tensors}}.", "Only tensors of equal shape can be merged."
+        self._group(where, what, how, tensor)
+
+    def missing_value(self, where: Where, method: str, parameter: Parameter, model: str | None, tensor: str) -> None:
+        """A required parameter has no value for a tensor."""
+        whose = f" of {model}" if model else ""
+        how = f"Add it ({parameter.range}), or a rule without a filter for the remaining tensors. {parameter.help}"
+        self._group(where, f"{method} needs '{parameter.name}'{whose} for {{tensors}}.", how, tensor)
+
+    def faulty(self, where: Where, fault: str, tensor: str) -> None:
+        """A value, or values together, are impossible."""
+        self._group(where, f"{fault[:-1] if fault.endswith('.') else fault} (in {{tensors}}).", "", tensor)
+
+    def _group(self, where: Where, what: str, how: str, tensor: str) -> None:
+        self.fatal = True
+        self._groups.setdefault(("error", where, what, how), []).append(tensor)
+
+    def problems(self) -> list[Problem]:
+        """Everything found."""
+        grouped = [
+            Problem(severity, where, what.replace("{tensors}", _some(tensors)), how, self.recipe.line(where))
+            for (severity, where, what, how), tensors in self._groups.items()
+        ]
+        return [*self._singles, *grouped]
+
+
+def _some(tensors: list[str]) -> str:
+    names = list(dict.fromkeys(tensors))
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

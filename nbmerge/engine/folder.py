@@ -1,0 +1,126 @@
+"""The output folder: built beside its final place, renamed when complete."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nbmerge.engine.card import card
+from nbmerge.engine.plan import Plan
+from nbmerge.errors import MergeError, OutputError
+from nbmerge.recipe import RECIPE_FILE
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model",
+    "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "chat_template.jinja",
+    "chat_template.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
+)  # fmt: skip
+"""Files taken from the donor as they are."""
+
+RESERVE = 1_000_000
+"""Bytes beside the weights: config, tokenizer, card."""
+
+
+def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
+    """Refuse an output folder that cannot or must not be written.
+
+    Raises
+    ------
+    OutputError
+        Before anything is created.
+    """
+    out = out.expanduser()
+    place = out.resolve()
+    for ref, checkpoint in plan.checkpoints.items():
+        inside = place == checkpoint.path or place in checkpoint.path.parents or checkpoint.path in place.parents
+        if inside:
+            raise OutputError(f"{out} is, holds or lies in the input {plan.labels[ref]} ({checkpoint.path}). Choose another folder.")
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise OutputError(f"{out} exists and is not a folder. Choose another name.")
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise OutputError(f"{out} exists and is not empty. Choose another name, or pass overwrite=True (--overwrite) to replace it.")
+    if out.is_dir() and any(out.iterdir()) and not (out / "config.json").is_file():
+        raise OutputError(f"{out} is not a model folder, so it is not replaced. Choose another name.")
+    parent = next(p for p in place.parents if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{out} cannot be created: {parent} is not a folder that you may write to.")
+    free, needed = shutil.disk_usage(parent).free, plan.bytes_written + RESERVE
+    if free < needed:
+        raise OutputError(
+            f"the disk of {out} has {free / 1e9:,.2f} GB free and the result needs {needed / 1e9:,.2f} GB. "
+            "Free some space, choose another disk, or a shorter dtype."
+        )
+
+
+@contextmanager
+def building(out: Path) -> Iterator[Path]:
+    """A folder to build in that takes the name `out` at the end, or vanishes when anything goes wrong.
+
+    The name never stands for something incomplete, and a second merge into the same place is refused.
+    """
+    out = out.expanduser().absolute()
+    partial, lock_path = out.with_name(f".{out.name}.nbmerge-partial"), out.with_name(f".{out.name}.nbmerge-lock")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be created: {error.strerror or error}.") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OutputError(f"another merge is writing {out}. Wait for it, or choose another name.") from error
+        shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
+        try:
+            partial.mkdir()
+            yield partial
+            _put_in_place(partial, out)
+        except OSError as error:
+            raise MergeError(f"{out} could not be written: {error.strerror or error}.") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    finally:
+        lock_path.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def write_companions(plan: Plan, folder: Path) -> None:
+    """Everything but the weights: config, tokenizer, generation config, card and recipe."""
+    donor = plan.checkpoints[plan.donor].path
+    for name in TOKENIZER_FILES:
+        if (donor / name).is_file():
+            shutil.copyfile(donor / name, folder / name)
+    (folder / "config.json").write_text(json.dumps(plan.config, indent=2) + "\n", encoding="utf-8")
+    (folder / RECIPE_FILE).write_text(plan.recipe.to_yaml(), encoding="utf-8")
+    (folder / "README.md").write_text(card(plan), encoding="utf-8")
+
+
+def _put_in_place(partial: Path, out: Path) -> None:
+    for name in partial.iterdir():
+        _sync(name)
+    _sync(partial)
+    old = out.with_name(f".{out.name}.nbmerge-replaced")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    try:
+        partial.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+    _sync(out.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

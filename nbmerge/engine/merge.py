@@ -1,0 +1,119 @@
+"""The main job: a recipe in, a model folder out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbmerge.engine.folder import building, check_output, write_companions
+from nbmerge.engine.plan import Plan, TensorPlan
+from nbmerge.engine.planner import plan as make_plan
+from nbmerge.engine.progress import Listener
+from nbmerge.engine.run import run
+from nbmerge.engine.shards import MAX_SHARD, ShardWriter
+from nbmerge.recipe import Recipe
+from nbmerge.recipe.text import dump
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """What a merge wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The model folder; `transformers` loads it with ``from_pretrained``.
+    plan : Plan
+    seconds : float
+    notes : Counter
+        Special cases that occurred, with the number of tensors.
+    """
+
+    path: Path
+    plan: Plan
+    seconds: float
+    notes: Counter[str]
+
+    def __repr__(self) -> str:
+        size = f"{self.plan.bytes_written / 1e6:,.1f} MB"
+        notes = "".join(f"; {n} {'tensor' if n == 1 else 'tensors'}: {text}" for text, n in self.notes.items())
+        return f"<MergeResult {self.path}: {len(self.plan.tensors)} tensors, {size}, {self.seconds:.1f} s{notes}>"
+
+
+def merge(
+    recipe: Recipe | str | Plan,
+    out: str | Path,
+    *,
+    max_shard_size: int = MAX_SHARD,
+    overwrite: bool = False,
+    threads: int | None = None,
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+) -> MergeResult:
+    """Carry out a recipe and write an ordinary model folder.
+
+    The weights are streamed: memory holds a few blocks of each input, never a model. The folder appears under its name
+    only when it is complete.
+
+    Parameters
+    ----------
+    recipe : Recipe, Plan, or anything that `Recipe.load` reads
+    out : path
+        Folder to create. It must not exist, unless `overwrite` is set and it is a model folder.
+    max_shard_size : int
+        Most bytes of weights in one file.
+    overwrite : bool
+        Replace an existing model folder, once the new one is complete.
+    threads : int, optional
+        Workers; the result does not depend on it.
+    progress : callable, optional
+        Takes an `nbmerge.engine.progress.Event`.
+    cancel : threading.Event, optional
+        Set it from anywhere to stop.
+
+    Raises
+    ------
+    RecipeError
+        With all problems, before anything is written.
+    OutputError
+        When the folder cannot or must not be written, before anything is written.
+    MergeStopped, MergeError
+        Nothing is left under the output's name; inputs are never touched.
+    """
+    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
+
+    def work(write: Callable) -> Counter[str]:
+        def sink(tensor: TensorPlan, blocks):
+            return lambda start, block: write(tensor, start, block)
+
+        return run(plan.tensors, sink, progress=progress, cancel=cancel, threads=threads)
+
+    return write_model(plan, Path(out), work, max_shard_size=max_shard_size, overwrite=overwrite)
+
+
+def write_model(
+    plan: Plan, out: Path, fill: Callable[[Callable], Counter[str]], *, max_shard_size: int, overwrite: bool
+) -> MergeResult:
+    """Write a plan's model folder, its weights from wherever they are.
+
+    Parameters
+    ----------
+    fill : callable
+        ``(write) -> Counter``: calls ``write(tensor, start, block)`` for every block of every tensor, from any thread.
+    """
+    if isinstance(max_shard_size, bool) or not isinstance(max_shard_size, int) or max_shard_size < 1:
+        raise ValueError(f"max_shard_size is a number of bytes, not {max_shard_size!r}.")
+    check_output(plan, out, overwrite)
+    began = time.perf_counter()
+    with building(out) as folder:
+        metadata = {"nbmerge_recipe": dump(plan.recipe.plain()), "nbmerge_fingerprint": plan.recipe.fingerprint}
+        with closing(ShardWriter(folder, plan.tensors, metadata, max_shard_size)) as writer:
+            notes = fill(writer.write)
+            writer.finish()
+        write_companions(plan, folder)
+    return MergeResult(out.expanduser().absolute(), plan, time.perf_counter() - began, notes)

@@ -1,0 +1,69 @@
+"""From settings to numbers: which level of the recipe decides a parameter's value for one tensor.
+
+Precedence: source > slice > whole recipe > the method's default. A level whose filters do not match is passed over.
+A per-input parameter sees the name of the input tensor, a parameter of the whole merge that of the output tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nbmerge.methods import IGNORED, REQUIRED, Method, Parameter, parameter_names
+from nbmerge.problems import Problem, Where, nearest
+from nbmerge.recipe import Recipe, Setting
+
+Level = tuple[Where, Mapping[str, Setting]]
+"""A place in the recipe and the parameters given there."""
+
+
+def find(parameter: Parameter, levels: list[Level], tensor: str, t: float) -> tuple[Any, Where | None]:
+    """The parameter's value for one tensor, and the place that decided it (None for the default)."""
+    for where, settings in levels:
+        setting = settings.get(parameter.name)
+        if setting is None:
+            continue
+        i = setting.find(tensor)
+        if i is not None:
+            rule = (i,) if len(setting.rules) > 1 else ()
+            return setting.rules[i].at(t), (*where, parameter.name, *rule)
+    return parameter.default, None
+
+
+def levels_of(recipe: Recipe) -> Iterator[tuple[Where, Mapping[str, Setting], bool]]:
+    """Every place with parameters, and whether it speaks for one model only."""
+    yield ("parameters",), recipe.parameters, False
+    for k, piece in enumerate(recipe.pieces):
+        if recipe.slices is not None:
+            yield ("slices", k, "parameters"), piece.parameters, False
+        for i, source in enumerate(piece.sources):
+            where = ("models", i) if recipe.slices is None else ("slices", k, "sources", i)
+            yield (*where, "parameters"), source.parameters, True
+
+
+def check_names(recipe: Recipe, method: Method) -> Iterator[Problem]:
+    """Parameters that the method does not have, or that stand where they have no effect."""
+    for where, settings, one_model in levels_of(recipe):
+        for name in settings:
+            parameter = method.parameter(name)
+            here = (*where, name)
+            if parameter is None:
+                yield _stranger(name, here, method, recipe)
+            elif one_model and parameter.scope == "global":
+                what = f"'{name}' holds for the whole merge and has no effect under one model."
+                yield Problem("error", here, what, "Move it to the recipe's own parameters.", recipe.line(here))
+
+
+def _stranger(name: str, here: Where, method: Method, recipe: Recipe) -> Problem:
+    line = recipe.line(here)
+    if name in IGNORED:
+        return Problem("info", here, f"'{name}' is ignored: {IGNORED[name]}.", line=line)
+    if name in parameter_names():
+        return Problem("warning", here, f"'{name}' has no effect on {method.name}.", "Remove it, or choose another method.", line)
+    what = f"{method.name} has no parameter '{name}'."
+    return Problem("error", here, what, nearest(name, [p.name for p in method.parameters]), line)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a required parameter was given nowhere."""
+    return value is REQUIRED

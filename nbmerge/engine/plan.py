@@ -1,0 +1,151 @@
+"""The plan: for every output tensor which inputs, which method, which numbers. Everything later follows it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from nbmerge.checkpoints import Checkpoint, StoredTensor
+from nbmerge.checkpoints.header import CODES, ITEM_BYTES
+from nbmerge.methods import Method, Values, methods
+from nbmerge.problems import Problem, Where, place
+from nbmerge.recipe import ModelRef, Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """How one output tensor is made.
+
+    Parameters
+    ----------
+    name : str
+    shape : tuple of int
+    dtype : str
+        dtype it is written in.
+    layer : int, optional
+        Layer of the output; None outside the layers.
+    kind : str
+        Group inside a layer (attention, mlp, rest), role outside (embedding, final norm, head, other).
+    method : str
+    inputs : tuple of StoredTensor
+        The base first, in methods that have one.
+    models : tuple of str
+        Label of the model each input comes from.
+    values : Values
+        Every parameter's value.
+    decided : mapping of str to tuple
+        Place in the recipe that decided each value; parameters left at their default are absent.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layer: int | None
+    kind: str
+    method: str
+    inputs: tuple[StoredTensor, ...]
+    models: tuple[str, ...]
+    values: Values
+    decided: Mapping[str, Where] = field(default_factory=dict, compare=False)
+
+    @property
+    def count(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size when written, in bytes."""
+        return self.count * ITEM_BYTES[CODES[self.dtype]]
+
+    def row(self) -> dict[str, Any]:
+        """One row of `Plan.values`."""
+        row: dict[str, Any] = {"tensor": self.name, "layer": self.layer, "kind": self.kind, "method": self.method}
+        row["inputs"] = " + ".join(self.models)
+        row |= self.values.shared
+        for name, values in self.values.each.items():
+            row |= {f"{name}[{m}]": v for m, v in zip(self.models, values, strict=True) if v is not None}
+        row["decided by"] = "; ".join(f"{k}: {place(w)}" for k, w in self.decided.items())
+        return row
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe resolved against its checkpoints' headers. No weight has been read.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    method : Method
+    checkpoints : dict of ModelRef to Checkpoint
+    labels : dict of ModelRef to str
+        Short unique name of each model.
+    tensors : tuple of TensorPlan
+        Embeddings, layers in order, final norm, head.
+    donor : ModelRef
+        The model whose config and tokenizer the result gets.
+    config : dict
+        The result's ``config.json``.
+    problems : tuple of Problem
+        Warnings and infos; a plan with errors is never made.
+    """
+
+    recipe: Recipe
+    method: Method
+    checkpoints: dict[ModelRef, Checkpoint]
+    labels: dict[ModelRef, str]
+    tensors: tuple[TensorPlan, ...]
+    donor: ModelRef
+    config: dict[str, Any]
+    problems: tuple[Problem, ...] = ()
+
+    @cached_property
+    def depth(self) -> int:
+        """Number of layers of the result."""
+        return 1 + max((t.layer for t in self.tensors if t.layer is not None), default=-1)
+
+    @cached_property
+    def parents(self) -> tuple[str, ...]:
+        """Labels of all models whose tensors are read, base first where there is one, else in the order named."""
+        return tuple(dict.fromkeys(m for t in self.tensors for m in t.models))
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes of weights that the result has."""
+        return sum(t.nbytes for t in self.tensors)
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of weights that are read, twice where a method looks before it mixes."""
+        passes = {m.name: 1 if getattr(m, "needs_gram", None) is False else 2 for m in methods().values()}
+        return sum(passes[t.method] * i.nbytes for t in self.tensors for i in t.inputs)
+
+    @property
+    def parameters(self) -> int:
+        """Number of elements of the result."""
+        return sum(t.count for t in self.tensors)
+
+    def __getitem__(self, name: str) -> TensorPlan:
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, TensorPlan]:
+        return {t.name: t for t in self.tensors}
+
+    def values(self) -> pd.DataFrame:
+        """One row per output tensor with its inputs, method, and each parameter's value and origin."""
+        import pandas as pd
+
+        return pd.DataFrame([t.row() for t in self.tensors])
+
+    def __repr__(self) -> str:
+        return (
+            f"<Plan {self.method.name}: {len(self.tensors)} tensors, {self.depth} layers, {self.parameters:,} parameters, "
+            f"reads {self.bytes_read / 1e6:,.1f} MB, writes {self.bytes_written / 1e6:,.1f} MB>"
+        )

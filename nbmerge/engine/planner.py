@@ -1,0 +1,356 @@
+"""Make a plan from a recipe, reading headers only, and collect everything that stands in its way at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from nbmerge.checkpoints import Checkpoint, StoredTensor
+from nbmerge.checkpoints.layout import is_derived
+from nbmerge.engine.config import fitted
+from nbmerge.engine.findings import Findings
+from nbmerge.engine.parameters import Level, check_names, find, is_missing
+from nbmerge.engine.plan import Plan, TensorPlan
+from nbmerge.errors import CheckpointError, RecipeError
+from nbmerge.methods import Method, Values, methods
+from nbmerge.problems import Problem, Where, nearest, worst_first
+from nbmerge.recipe import ModelRef, Recipe
+from nbmerge.recipe.setting import position
+
+FRONT = ("embedding", "other")
+"""Roles of what stands before the layers, at position 0 of the first slice."""
+BACK = ("final norm", "head")
+"""Roles of what stands behind them, at position 1 of the last slice."""
+
+
+def plan(recipe: Recipe | str) -> Plan:
+    """Resolve a recipe against its checkpoints, reading headers only.
+
+    Parameters
+    ----------
+    recipe : Recipe, or anything that `Recipe.load` reads
+
+    Raises
+    ------
+    RecipeError
+        With every error and warning that was found.
+    """
+    made, problems = examine(Recipe.load(recipe))
+    if made is None:
+        raise RecipeError(problems)
+    return made
+
+
+def examine(recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
+    """The plan, or None where errors forbid one, and every problem found, the worst first."""
+    planner = _Planner(recipe)
+    made = planner.make()
+    return made, worst_first(planner.findings.problems())
+
+
+@dataclass(frozen=True)
+class _Input:
+    """One source of a slice, opened."""
+
+    ref: ModelRef
+    checkpoint: Checkpoint
+    first: int
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A slice, its sources in the method's order."""
+
+    inputs: tuple[_Input, ...]
+    depth: int
+    where: Where
+    levels: tuple[Level, ...]
+
+
+class _Planner:
+    def __init__(self, recipe: Recipe):
+        self.recipe = recipe
+        self.findings = Findings(recipe)
+
+    def make(self) -> Plan | None:
+        self.method = self._method()
+        if self.method is not None:
+            for problem in check_names(self.recipe, self.method):
+                self.findings.add(problem)
+        self.checkpoints = self._open()
+        if self.findings.fatal:
+            return None
+        self.pieces = [p for k, piece in enumerate(self.recipe.pieces) if (p := self._piece(k, piece))]
+        if self.findings.fatal:
+            return None
+        self._check_architectures()
+        tensors = tuple(self._tensors())
+        if self.findings.fatal:
+            return None
+        config = self._config(tensors)
+        problems = tuple(worst_first(self.findings.problems()))
+        return Plan(self.recipe, self.method, self.checkpoints, self.labels, tensors, self.donor, config, problems)
+
+    # --- what the recipe names ---
+
+    def _method(self) -> Method | None:
+        known = methods()
+        method = known.get(self.recipe.merge_method)
+        if method is None:
+            how = nearest(self.recipe.merge_method, known)
+            self.findings.error(("merge_method",), f"there is no merge method '{self.recipe.merge_method}'.", how)
+        elif method.base == "required" and self.recipe.base_model is None:
+            what = f"{method.name} works on differences from a base model, and none is named."
+            self.findings.error(("base_model",), what, "Set base_model to the model that the others were fine-tuned from.")
+        return method
+
+    def _open(self) -> dict[ModelRef, Checkpoint]:
+        opened = {}
+        for ref in self.recipe.references:
+            try:
+                opened[ref] = Checkpoint.open(ref)
+            except CheckpointError as error:
+                self.findings.error(self._where(ref), str(error))
+        return opened
+
+    def _where(self, ref: ModelRef) -> Where:
+        """The first place that names a model."""
+        for k, piece in enumerate(self.recipe.pieces):
+            for i, source in enumerate(piece.sources):
+                if source.model == ref:
+                    return ("models", i, "model") if self.recipe.slices is None else ("slices", k, "sources", i, "model")
+        names = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source")
+        return (next(n for n in names if getattr(self.recipe, n) == ref),)
+
+    @cached_property
+    def labels(self) -> dict[ModelRef, str]:
+        refs = self.recipe.references
+        names = [r.name for r in refs]
+        return {r: r.name if names.count(r.name) == 1 else str(r) for r in refs}
+
+    @property
+    def donor(self) -> ModelRef:
+        return self.recipe.config_source or self.recipe.base_model or self.recipe.references[0]
+
+    # --- slices ---
+
+    def _piece(self, k: int, piece) -> _Piece | None:
+        whole = self.recipe.slices is None
+        where: Where = () if whole else ("slices", k)
+        inputs = []
+        for i, source in enumerate(piece.sources):
+            here = ("models", i) if whole else (*where, "sources", i)
+            checkpoint = self.checkpoints[source.model]
+            first, end = source.layer_range or (0, checkpoint.depth)
+            if end > checkpoint.depth:
+                what = f"{self.labels[source.model]} has {checkpoint.depth} layers, so [{first}, {end}) goes past its end."
+                self.findings.error((*here, "layer_range"), what, f"Use a range within [0, {checkpoint.depth}).")
+            level: Level = ((*here, "parameters"), source.parameters)
+            inputs.append((_Input(source.model, checkpoint, first, (level,)), end - first))
+        inputs = self._with_base(inputs, where)
+        depths = {depth for _, depth in inputs}
+        if len(depths) > 1:
+            text = ", ".join(f"{self.labels[i.ref]}: {depth}" for i, depth in inputs)
+            how = "Give each source of a slice a layer_range of the same length." if not whole else (
+                "Models merged as a whole need the same depth; use slices to choose layers."
+            )  # fmt: skip
+            self.findings.error(where or ("models",), f"different numbers of layers ({text}).", how)
+            return None
+        least, most = self.method.inputs
+        if not least <= len(inputs) <= (most or len(inputs)):
+            wanted = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
+            base = ", the base model included" if self.method.base == "required" else ""
+            what = f"{self.method.name} merges {wanted} {'model' if wanted == '1' else 'models'}{base}; here are {len(inputs)}."
+            self.findings.error(where or ("models",), what, "Add or remove models, or choose another method.")
+        levels = (((*where, "parameters"), piece.parameters),) if not whole else ()
+        return _Piece(tuple(i for i, _ in inputs), depths.pop(), where, (*levels, (("parameters",), self.recipe.parameters)))
+
+    def _with_base(self, inputs: list[tuple[_Input, int]], where: Where) -> list[tuple[_Input, int]]:
+        """Put the base model first where the method has one, adding it where it is not listed."""
+        base = self.recipe.base_model
+        if self.method.base == "none" or base is None:
+            return inputs
+        listed = [pair for pair in inputs if pair[0].ref == base]
+        if len(listed) > 1:
+            self.findings.error(where or ("models",), f"the base model {self.labels[base]} is listed {len(listed)} times here.")
+        if listed:
+            return [listed[0], *(pair for pair in inputs if pair[0].ref != base)]
+        ranges = {(i.first, depth) for i, depth in inputs}
+        first, depth = ranges.pop()
+        if ranges:
+            what = f"the base model {self.labels[base]} is not among the sources, whose layer ranges differ."
+            self.findings.error(where, what, "List it with the layers that the others are compared to.")
+        if self.recipe.slices is None:
+            first, depth = 0, self.checkpoints[base].depth
+        return [(_Input(base, self.checkpoints[base], first, ()), depth), *inputs]
+
+    def _check_architectures(self) -> None:
+        by_type: dict[str, str] = {}
+        for ref in self.recipe.references:
+            by_type.setdefault(self.checkpoints[ref].architecture, self.labels[ref])
+        if len(by_type) < 2:
+            return
+        text = ", ".join(f"{label} is {kind}" for kind, label in by_type.items())
+        stacks = {self.checkpoints[r].layout.stack for r in self.recipe.references}
+        if len(stacks) > 1:
+            self.findings.error(("models",), f"different architectures: {text}.", "Only models of one architecture can be merged.")
+        else:
+            self.findings.warning(("models",), f"different architectures: {text}. Their tensors have the same names.")
+
+    # --- tensors ---
+
+    def _tensors(self) -> Iterator[TensorPlan]:
+        yield from self._outside(self.pieces[0], FRONT, 0.0)
+        start = 0
+        for piece in self.pieces:
+            for j in range(piece.depth):
+                yield from self._layer(piece, j, start + j)
+            start += piece.depth
+        yield from self._outside(self.pieces[-1], BACK, 1.0)
+
+    def _layer(self, piece: _Piece, j: int, out: int) -> Iterator[TensorPlan]:
+        layout = self.checkpoints[self.donor].layout
+        parts = dict.fromkeys(p for i in piece.inputs for p in i.checkpoint.layout.parts(i.first + j))
+        for part in parts:
+            names = [i.checkpoint.layout.name(i.first + j, part) for i in piece.inputs]
+            found = [i.checkpoint.tensors.get(n) for i, n in zip(piece.inputs, names, strict=True)]
+            name = layout.name(out, part)
+            yield from self._tensor(piece, name, out, layout.place(name).kind, found, names, position(j, piece.depth))
+
+    def _outside(self, piece: _Piece, roles: tuple[str, ...], t: float) -> Iterator[TensorPlan]:
+        for role in roles:
+            donor = {"embedding": self.recipe.embedding_source, "final norm": self.recipe.final_norm_source,
+                     "head": self.recipe.lm_head_source}.get(role)  # fmt: skip
+            if donor is not None:
+                yield from self._donated(donor, role)
+                continue
+            for name in dict.fromkeys(n for i in piece.inputs for n in i.checkpoint.layout.outside(role)):
+                found = [self._stored(i.checkpoint, name, role) for i in piece.inputs]
+                yield from self._tensor(piece, name, None, role, found, [name] * len(found), t)
+
+    def _donated(self, donor: ModelRef, role: str) -> Iterator[TensorPlan]:
+        """A role's tensors from one model, as they are."""
+        checkpoint = self.checkpoints[donor]
+        names = checkpoint.layout.outside(role)
+        if role == "head" and checkpoint.tied and donor != self._embedding_owner:
+            names = ["lm_head.weight"]  # the result needs a head of its own
+        for name in names:
+            yield self._copied(name, None, role, self._stored(checkpoint, name, role), donor)
+
+    @property
+    def _embedding_owner(self) -> ModelRef | None:
+        """The one model that embeddings come from, None where they are merged."""
+        inputs = self.pieces[0].inputs
+        return self.recipe.embedding_source or (inputs[0].ref if len(inputs) == 1 else None)
+
+    def _stored(self, checkpoint: Checkpoint, name: str, role: str) -> StoredTensor | None:
+        """A tensor of a checkpoint; a tied model's head is its token embedding."""
+        if role == "head" and name not in checkpoint.tensors and checkpoint.tied and name.endswith("weight"):
+            embeddings = [checkpoint.tensors[n] for n in checkpoint.layout.outside("embedding")]
+            embeddings = [e for e in embeddings if len(e.shape) == 2 and e.shape[0] == checkpoint.vocabulary]
+            self.findings.info((), f"{checkpoint.name} shares its head with its embedding; the result gets a head of its own.")
+            return embeddings[0] if embeddings else None
+        return checkpoint.tensors.get(name)
+
+    def _copied(self, name: str, layer: int | None, kind: str, stored: StoredTensor, ref: ModelRef) -> TensorPlan:
+        dtype = (self.recipe.out_dtype or self.recipe.dtype or stored.dtype) if stored.is_float else stored.dtype
+        values = Values({}, {"scale": (1.0,)})
+        return TensorPlan(name, stored.shape, dtype, layer, kind, "passthrough", (stored,), (self.labels[ref],), values)
+
+    def _tensor(
+        self, piece: _Piece, name: str, layer: int | None, kind: str,
+        found: list[StoredTensor | None], names: list[str], t: float,
+    ) -> Iterator[TensorPlan]:  # fmt: skip
+        held = [(i, s) for i, s in zip(piece.inputs, found, strict=True) if s is not None]
+        if is_derived(name) or not all(s.is_float for _, s in held):
+            yield self._copied(name, layer, kind, held[0][1], held[0][0].ref)
+            return
+        if len(held) < len(found):
+            for source, stored in zip(piece.inputs, found, strict=True):
+                if stored is None:
+                    self.findings.missing_tensor(self._where(source.ref), self.labels[source.ref], name)
+            return
+        inputs = tuple(s for _, s in held)
+        if len({s.shape for s in inputs}) > 1:
+            shapes = {self.labels[i.ref]: s.shape for i, s in held}
+            self.findings.unequal_shapes(piece.where or ("models",), name, kind, shapes)
+            return
+        values, decided = self._values(piece, name, names, t)
+        if values is None:
+            return
+        dtype = self.recipe.out_dtype or self.recipe.dtype or promoted(s.dtype for s in inputs)
+        labels = tuple(self.labels[i.ref] for i in piece.inputs)
+        yield TensorPlan(name, inputs[0].shape, dtype, layer, kind, self.method.name, inputs, labels, values, decided)
+
+    def _values(self, piece: _Piece, name: str, names: list[str], t: float) -> tuple[Values | None, dict[str, Where]]:
+        shared, each, decided = {}, {}, {}
+        for parameter in self.method.parameters:
+            if parameter.scope == "global":
+                value, where = find(parameter, list(piece.levels), name, t)
+                self._note(parameter, value, where, None, name, parameter.name, decided)
+                shared[parameter.name] = value
+                continue
+            row = []
+            for i, source in enumerate(piece.inputs):
+                if i == 0 and self.method.base == "required":
+                    row.append(None)
+                    continue
+                value, where = find(parameter, [*source.levels, *piece.levels], names[i], t)
+                label = self.labels[source.ref]
+                self._note(parameter, value, where, source, name, f"{parameter.name}[{label}]", decided)
+                row.append(value)
+            each[parameter.name] = tuple(row)
+        if self.findings.fatal:
+            return None, decided
+        seed = self.recipe.random_seed
+        values = Values(shared, each, tuple(f"{seed}/{self._order(i.ref)}/{name}" for i in piece.inputs))
+        fault = self.method.fault(values)
+        if fault:
+            self.findings.faulty(("parameters",) if not piece.where else piece.where, fault, name)
+        return values, decided
+
+    def _order(self, ref: ModelRef) -> int:
+        """Number of a model in random streams: its place in the recipe, so that moving folders changes nothing."""
+        return self.recipe.references.index(ref)
+
+    def _note(self, parameter, value, where, source, tensor, key, decided) -> None:
+        """Record who decided a value, or what is wrong with it."""
+        if is_missing(value):
+            model = self.labels[source.ref] if source else None
+            at = (*source.levels[0][0], parameter.name) if source and source.levels else ("parameters", parameter.name)
+            self.findings.missing_value(at, self.method.name, parameter, model, tensor)
+        elif fault := parameter.fault(value):
+            self.findings.faulty(where or ("parameters",), fault, tensor)
+        elif where is not None:
+            decided[key] = where
+
+    # --- the result as a whole ---
+
+    def _config(self, tensors: tuple[TensorPlan, ...]) -> dict:
+        donor = self.checkpoints[self.donor]
+        layers = [i for p in self.pieces for i in self._donor_layers(p)]
+        sizes: dict[str, int] = {}
+        for tensor in tensors:
+            sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.count
+        rows = [t.shape[0] for t in tensors if t.kind == "embedding" and len(t.shape) == 2]
+        vocabulary = max(rows, default=None)
+        if vocabulary and donor.vocabulary and vocabulary != donor.vocabulary:
+            what = f"the result has {vocabulary} embedding rows, but config and tokenizer come from {self.labels[self.donor]}"
+            self.findings.warning(("config_source",), f"{what}, which has {donor.vocabulary}.", "Set config_source to a model that fits.")
+        heads = any(t.kind == "head" for t in tensors)
+        return fitted(donor, layers, max(sizes, key=sizes.get), vocabulary, tied=donor.tied and not heads)
+
+    def _donor_layers(self, piece: _Piece) -> Iterable[int]:
+        """For each layer of a slice, the layer of the config donor that it is or corresponds to."""
+        own = next((i for i in piece.inputs if i.ref == self.donor), piece.inputs[0])
+        return range(own.first, own.first + piece.depth)
+
+
+def promoted(dtypes: Iterable[str]) -> str:
+    """The dtype that holds all of these without loss."""
+    kinds = set(dtypes)
+    if "float64" in kinds:
+        return "float64"
+    return kinds.pop() if len(kinds) == 1 else "float32"

@@ -1,0 +1,128 @@
+"""Run a plan, or a part of it: workers take tensors, the largest first, and hand the blocks to a sink."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from nbmerge.engine.blocks import Blocks, Files, Workspace
+from nbmerge.engine.compute import Emit, compute
+from nbmerge.engine.plan import TensorPlan
+from nbmerge.engine.progress import Listener, Reporter
+from nbmerge.errors import MergeStopped
+
+Sink = Callable[[TensorPlan, Blocks], Emit]
+"""Called once per tensor, from a worker; what it returns receives the blocks."""
+
+
+def default_threads() -> int:
+    """As many workers as processors are allowed, up to eight: beyond that memory bandwidth is the limit."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, 8)
+
+
+def run(
+    tensors: Sequence[TensorPlan],
+    sink: Sink,
+    *,
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+    threads: int | None = None,
+) -> Counter[str]:
+    """Compute tensors and hand their blocks to the sink.
+
+    Parameters
+    ----------
+    tensors : sequence of TensorPlan
+    sink : callable
+        See `Sink`.
+    progress : callable, optional
+        Takes an `Event`.
+    cancel : threading.Event, optional
+        Set it to stop; every worker ends at its next block.
+    threads : int, optional
+        Number of workers; results do not depend on it.
+
+    Returns
+    -------
+    Counter
+        How often each special case occurred, see `Combination.note`.
+
+    Raises
+    ------
+    MergeStopped
+        When `cancel` was set.
+    """
+    threads = max(1, min(threads or default_threads(), len(tensors) or 1))
+    report = Reporter(progress, len(tensors), sum(t.nbytes for t in tensors))
+    report.tell("planned")
+    stop = _Stop(cancel)
+    todo: queue.SimpleQueue[TensorPlan] = queue.SimpleQueue()
+    for tensor in sorted(tensors, key=lambda t: -t.count):
+        todo.put(tensor)
+    notes: Counter[str] = Counter()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        torch.set_num_threads(1)
+        workspace = Workspace(files, stop)
+        try:
+            while not errors:
+                tensor = todo.get_nowait()
+                blocks = Blocks(tensor, workspace)
+                if note := compute(tensor, blocks, sink(tensor, blocks)):
+                    notes[note] += 1
+                report.tell("tensor", tensor.name, tensor.nbytes)
+        except queue.Empty:
+            pass
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+
+    with Files() as files, _threads_restored():
+        workers = [threading.Thread(target=work, name=f"nbmerge-{i}", daemon=True) for i in range(threads)]
+        for worker in workers:
+            worker.start()
+        try:
+            for worker in workers:
+                worker.join()
+        except KeyboardInterrupt:
+            stop.set()
+            for worker in workers:
+                worker.join()
+            raise
+    if errors:
+        stopped = isinstance(errors[0], MergeStopped)
+        report.tell("stopped" if stopped else "failed", error=str(errors[0]))
+        raise errors[0]
+    report.tell("finished")
+    return notes
+
+
+class _Stop:
+    """The caller's stop signal or our own, whichever is set first."""
+
+    def __init__(self, outer: threading.Event | None):
+        self._outer, self._own = outer, threading.Event()
+
+    def set(self) -> None:
+        self._own.set()
+
+    def is_set(self) -> bool:
+        return self._own.is_set() or (self._outer is not None and self._outer.is_set())
+
+
+@contextmanager
+def _threads_restored():
+    """Give torch its number of threads back: the workers set it to one, for the whole process in part."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,111 @@
+"""DARE: drop random changes, rescale those that stay, then add them up or let them vote.
+
+Yu et al. 2024, Language models are Super Mario, https://arxiv.org/abs/2311.03099.
+"""
+
+from __future__ import annotations
+
+import math
+
+from nbmerge.methods.consensus import elect
+from nbmerge.methods.method import Elementwise, Parameter, Values
+from nbmerge.methods.registry import register
+from nbmerge.methods.stream import uniform
+from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT, divisor
+
+DENSITY = Parameter(
+    "density", "Probability that one of this model's changes is kept.", default=1.0, scope="input", low=0.0, high=1.0
+)
+RESCALE = Parameter(
+    "rescale", "How the kept changes make up for the dropped ones: divide by the density (true), match the sum of "
+    "absolute values as mergekit 0.1 does (l1), or not at all (false).",
+    default=True, kind=(True, False, "l1"),
+)  # fmt: skip
+
+
+def _drop_(delta, density: float, key: str, start: int):
+    """Set each element to zero with probability 1 − density, in place."""
+    if density >= 1:
+        return delta
+    if density <= 0:
+        return delta.zero_()
+    keep = uniform(key, start, delta.numel()) < density
+    return delta.mul_(delta.new_tensor(keep))
+
+
+def _look(tensors, values: Values) -> list[float]:
+    """Factor on each input's kept changes."""
+    if values["rescale"] is False:
+        return [1.0] * len(values.streams)
+    densities = values.each["density"]
+    if values["rescale"] != "l1":
+        return [1.0, *(1 / d if d > 0 else 1.0 for d in densities[1:])]
+    return [1.0, *(_l1_factor(tensors, i, d, values.streams[i]) for i, d in enumerate(densities[1:], start=1))]
+
+
+def _l1_factor(tensors, i: int, density: float, key: str) -> float:
+    if density >= 1:
+        return 1.0
+    before, after = [], []
+    for start, delta in tensors.deltas(i):
+        before.append(float(delta.abs().double().sum()))
+        after.append(float(_drop_(delta, density, key, start).abs().double().sum()))
+    total, left = math.fsum(before), math.fsum(after)
+    return total / left if min(total, left) > 1e-7 else 1.0
+
+
+def _weighted(inputs, start: int, factors: list[float], values: Values) -> list:
+    base, *tuned = inputs
+    for i, delta in enumerate(tuned, start=1):
+        delta.sub_(base)
+        _drop_(delta, values.each["density"][i], values.streams[i], start)
+        delta.mul_(values.each["weight"][i] * factors[i])
+    return tuned
+
+
+def _mix_linear(inputs, start: int, factors: list[float], values: Values):
+    total, *rest = _weighted(inputs, start, factors, values)
+    for delta in rest:
+        total.add_(delta)
+    return inputs[0].add_(total, alpha=values["lambda"] / divisor(values))
+
+
+def _mix_ties(inputs, start: int, factors: list[float], values: Values):
+    weighted = _weighted(inputs, start, factors, values)
+    merged = elect(weighted, list(values.each["weight"][1:]), values["normalize"])
+    return inputs[0].add_(merged, alpha=values["lambda"])
+
+
+_WORDS = (
+    "Drops a random part of each model's changes and scales up the rest, which on average leaves every skill in place "
+    "and makes the models get in each other's way less. The draw depends on the seed alone: the same recipe gives the "
+    "same model. "
+)
+_COMMON = {
+    "reference": "Yu et al. 2024, Language models are Super Mario, https://arxiv.org/abs/2311.03099",
+    "parameters": (WEIGHT, DENSITY, NORMALIZE, LAMBDA, RESCALE),
+    "base": "required",
+    "inputs": (2, None),
+    "look": _look,
+}
+
+register(
+    Elementwise(
+        name="dare_linear",
+        title="DARE (linear)",
+        words=_WORDS + "What is left is added up, as in task arithmetic.",
+        formula=r"W = B + \lambda \sum_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
+        mix=_mix_linear,
+        **_COMMON,
+    )
+)
+register(
+    Elementwise(
+        name="dare_ties",
+        title="DARE + TIES",
+        words=_WORDS + "What is left votes on the direction of every weight, as in TIES.",
+        formula=r"W = B + \lambda \sum_i m_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
+        mix=_mix_ties,
+        **_COMMON,
+    )
+)

@@ -1,0 +1,39 @@
+"""Linear: the weighted mean of any number of models ("model soup")."""
+
+from __future__ import annotations
+
+from nbmerge.methods.method import Combination, Parameter, Values
+from nbmerge.methods.registry import register
+
+WEIGHT = Parameter(
+    "weight", "How much of this model goes in. Weights are shares of the whole when 'normalize' is on.",
+    scope="input", slider=(0.0, 1.0),
+)  # fmt: skip
+NORMALIZE = Parameter("normalize", "Divide by the sum of the weights.", default=True, kind="flag")
+
+
+def _coefficients(values: Values, gram=None) -> list[float]:
+    weights = values.each["weight"]
+    total = sum(weights) if values["normalize"] else 1.0
+    return [w / total for w in weights]
+
+
+def _check(values: Values) -> str | None:
+    if values["normalize"] and abs(sum(values.each["weight"])) < 1e-8:
+        return "the weights sum to 0, so they cannot be normalised. Change a weight, or set normalize: false."
+    return None
+
+
+register(
+    Combination(
+        name="linear",
+        title="Linear (weighted mean)",
+        words="Averages the models' weights, each by its own share. The plainest merge, and hard to beat for models "
+        "fine-tuned from the same base.",
+        formula=r"W = \frac{\sum_i w_i W_i}{\sum_i w_i}",
+        reference="Wortsman et al. 2022, Model soups, https://arxiv.org/abs/2203.05482",
+        parameters=(WEIGHT, NORMALIZE),
+        coefficients=_coefficients,
+        check=_check,
+    )
+)

@@ -1,0 +1,191 @@
+"""What a merge method is: one of two shapes, with the words and ranges that explain it.
+
+A *combination* is a weighted sum Σ cᵢWᵢ of whole tensors; the method is a function from numbers to the coefficients c.
+An *element-wise* method looks at the tensors once (thresholds, norms), then mixes them piece by piece.
+The engine knows these two shapes and no method; menus, checks and documentation come from the fields here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "required"})()
+"""Default of a parameter that a recipe must give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number, flag or word that a method takes.
+
+    Parameters
+    ----------
+    name : str
+        As recipes write it.
+    help : str
+        One sentence for the person who turns it.
+    default : scalar
+        `REQUIRED` where a recipe must say.
+    scope : "input" or "global"
+        Whether each input has its own value, or the merge has one.
+    low, high : float, optional
+        Values outside are refused.
+    slider : (float, float)
+        Range that an interface offers.
+    kind : "number" or "flag" or tuple of str
+        A tuple lists the words allowed.
+    """
+
+    name: str
+    help: str
+    default: Any = REQUIRED
+    scope: Literal["input", "global"] = "global"
+    low: float | None = None
+    high: float | None = None
+    slider: tuple[float, float] = (0.0, 1.0)
+    kind: Literal["number", "flag"] | tuple[str, ...] = "number"
+
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with a value, None when nothing is."""
+        if self.kind == "flag":
+            return None if value in (True, False) else f"{self.name} is true or false, not {value!r}."
+        if isinstance(self.kind, tuple):
+            return None if value in self.kind else f"{self.name} is one of {', '.join(map(str, self.kind))}, not {value!r}."
+        if isinstance(value, str | bool):
+            return f"{self.name} is a number, not {value!r}."
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+            return f"{self.name} = {value:g} is outside {self.range}."
+        return None
+
+    @property
+    def range(self) -> str:
+        """The values allowed, in words."""
+        if self.kind == "flag":
+            return "true or false"
+        if isinstance(self.kind, tuple):
+            return " or ".join(map(str, self.kind))
+        if self.low is None and self.high is None:
+            return "any number"
+        if self.high is None:
+            return f"{self.low:g} or more"
+        return f"{self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The numbers of one tensor's merge.
+
+    Parameters
+    ----------
+    shared : mapping of str to scalar
+        Parameters of the whole merge.
+    each : mapping of str to tuple of scalars
+        Per-input parameters, in the order of the inputs. The base model's entry is None in methods with a base.
+    streams : tuple of str
+        One key per input for random numbers, see `nbmerge.methods.stream`.
+    """
+
+    shared: Mapping[str, Any]
+    each: Mapping[str, tuple[Any, ...]]
+    streams: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Any:
+        return self.shared[name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A merge method's description; see `Combination` and `Elementwise` for what it does.
+
+    Parameters
+    ----------
+    name : str
+        As recipes write it.
+    title : str
+        As people say it.
+    words : str
+        What it does, in two sentences.
+    formula : str
+        LaTeX, without dollar signs.
+    reference : str
+        Where it comes from.
+    parameters : tuple of Parameter
+    base : "required", "first" or "none"
+        "required": inputs are task vectors of `base_model`. "first": `base_model`, or else the first model named, is the
+        first end. "none": a base model is an input like any other, if it is listed.
+    inputs : (int, int or None)
+        Least and most number of inputs, the base included.
+    """
+
+    name: str
+    title: str
+    words: str
+    formula: str
+    reference: str
+    parameters: tuple[Parameter, ...] = ()
+    base: Literal["required", "first", "none"] = "none"
+    inputs: tuple[int, int | None] = (1, None)
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter of that name, None when the method has none."""
+        return next((p for p in self.parameters if p.name == name), None)
+
+    def fault(self, values: Values) -> str | None:
+        """What makes a set of values impossible together, None when nothing does."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combination(Method):
+    """A method whose result is Σ cᵢWᵢ.
+
+    Parameters
+    ----------
+    coefficients : callable
+        ``(values, gram) -> sequence of float``: c, one per input. `gram` is the float64 Gram matrix, shape (n, n), over
+        [W₀, W₁−W₀, …], or None where `needs_gram` is false.
+    needs_gram : bool
+        Whether the coefficients depend on the weights.
+    check : callable, optional
+        ``(values) -> str or None``, see `Method.fault`.
+    note : callable, optional
+        ``(values, gram) -> str or None``: a special case that this tensor is, to be counted and shown.
+    """
+
+    coefficients: Callable[[Values, np.ndarray | None], Sequence[float]]
+    needs_gram: bool = False
+    note: Callable[[Values, np.ndarray], str | None] | None = None
+    check: Callable[[Values], str | None] | None = None
+
+    def fault(self, values: Values) -> str | None:
+        return self.check(values) if self.check else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elementwise(Method):
+    """A method that treats each element by itself once it has looked at the tensors.
+
+    Parameters
+    ----------
+    look : callable
+        ``(tensors, values) -> state``. `tensors` (`nbmerge.engine.blocks.Blocks`) gives one block of all inputs after
+        another, as often as wanted.
+    mix : callable
+        ``(inputs, start, state, values) -> Tensor``. `inputs` are 1-D tensors of equal length in the working
+        dtype (float32, or float64 for float64 models), elements start, start+1, … of the flattened tensors; the base is
+        first. They may be overwritten and one of them may be the result.
+    check : callable, optional
+        ``(values) -> str or None``, see `Method.fault`.
+    """
+
+    look: Callable[[Any, Values], Any]
+    mix: Callable[[list[torch.Tensor], int, Any, Values], torch.Tensor]
+    check: Callable[[Values], str | None] | None = None
+
+    def fault(self, values: Values) -> str | None:
+        return self.check(values) if self.check else None

@@ -1,0 +1,75 @@
+"""Slerp: from one model to another along the arc between their weights.
+
+Each tensor is one long vector. The weights are not normalised before they are mixed, so norms follow the formula and
+are not themselves interpolated on the sphere; that is how every tool does it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nbmerge.methods.method import Combination, Parameter, Values
+from nbmerge.methods.registry import register
+
+PARALLEL = 0.9995
+"""|cosine| above which the arc is a line: sin θ is too small to divide by."""
+ZERO = 1e-8
+"""Norm at or below which a tensor counts as zero and has no direction."""
+
+
+def _norms_and_cosine(gram: np.ndarray) -> tuple[float, float, float]:
+    """‖a‖, ‖b‖ and their cosine (0 where one is zero) from the Gram matrix over [a, b − a]."""
+    aa, ad, dd = gram[0, 0], gram[0, 1], gram[1, 1]
+    a, b = math.sqrt(max(aa, 0.0)), math.sqrt(max(aa + 2 * ad + dd, 0.0))
+    if min(a, b) <= ZERO:
+        return a, b, 0.0
+    return a, b, max(-1.0, min(1.0, (aa + ad) / (a * b)))
+
+
+def _coefficients(values: Values, gram: np.ndarray) -> list[float]:
+    t = values["t"]
+    if t in (0.0, 1.0):
+        return [1.0 - t, float(t)]
+    a, b, cosine = _norms_and_cosine(gram)
+    if min(a, b) <= ZERO < max(a, b) and values["zero_tensors"] == "keep_other":
+        return [1.0, 0.0] if b <= ZERO else [0.0, 1.0]
+    if abs(cosine) > PARALLEL:
+        return [1.0 - t, t]
+    angle = math.acos(cosine)
+    return [math.sin((1.0 - t) * angle) / math.sin(angle), math.sin(t * angle) / math.sin(angle)]
+
+
+def _note(values: Values, gram: np.ndarray) -> str | None:
+    a, b, cosine = _norms_and_cosine(gram)
+    if min(a, b) <= ZERO < max(a, b):
+        return "one of the two tensors is zero"
+    if cosine < -PARALLEL:
+        return "opposite directions, interpolated in a straight line"
+    return "nearly parallel, interpolated in a straight line" if cosine > PARALLEL else None
+
+
+register(
+    Combination(
+        name="slerp",
+        title="Slerp (spherical interpolation)",
+        words="Goes from the first model (t = 0) to the second (t = 1) along the arc between them instead of the "
+        "straight line. It keeps the size of the weights where a mean of two different models would shrink them.",
+        formula=r"W = \frac{\sin((1-t)\theta)}{\sin\theta} A + \frac{\sin(t\,\theta)}{\sin\theta} B,\quad"
+        r"\cos\theta = \frac{\langle A, B\rangle}{\|A\|\,\|B\|}",
+        reference="Shoemake 1985, https://doi.org/10.1145/325165.325242",
+        parameters=(
+            Parameter("t", "Share of the second model: 0 is the first model, 1 the second."),
+            Parameter(
+                "zero_tensors", "Where one of the two tensors is zero: keep the other, or follow the formula.",
+                default="keep_other", kind=("keep_other", "formula"),
+            ),
+        ),
+        base="first",
+        inputs=(2, 2),
+        needs_gram=True,
+        coefficients=_coefficients,
+        note=_note,
+    )
+)  # fmt: skip

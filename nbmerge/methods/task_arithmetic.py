@@ -1,0 +1,38 @@
+"""Task arithmetic: add what fine-tunes learned, their task vectors, to the base model."""
+
+from __future__ import annotations
+
+from nbmerge.methods.method import Combination, Parameter, Values
+from nbmerge.methods.registry import register
+
+WEIGHT = Parameter("weight", "Factor on this model's task vector: what it learned beyond the base.", scope="input")
+LAMBDA = Parameter("lambda", "Factor on the merged task vector as a whole.", default=1.0, slider=(0.0, 2.0))
+NORMALIZE = Parameter("normalize", "Divide by the sum of the weights.", default=False, kind="flag")
+
+
+def divisor(values: Values) -> float:
+    """What the weighted sum of task vectors is divided by: Σw when normalising (1 where that is 0), else 1."""
+    total = sum(w for w in values.each["weight"] if w is not None)
+    return total if values["normalize"] and abs(total) > 1e-8 else 1.0
+
+
+def _coefficients(values: Values, gram=None) -> list[float]:
+    scale = values["lambda"] / divisor(values)
+    tuned = [w * scale for w in values.each["weight"][1:]]
+    return [1.0 - sum(tuned), *tuned]
+
+
+register(
+    Combination(
+        name="task_arithmetic",
+        title="Task arithmetic",
+        words="Adds each model's difference from the base, times its weight, to the base. Weights need not sum to one: "
+        "0 leaves a skill out, 1 puts all of it in, a negative weight takes it away.",
+        formula=r"W = B + \lambda \sum_i w_i (W_i - B)",
+        reference="Ilharco et al. 2023, Editing models with task arithmetic, https://arxiv.org/abs/2212.04089",
+        parameters=(WEIGHT, NORMALIZE, LAMBDA),
+        base="required",
+        inputs=(2, None),
+        coefficients=_coefficients,
+    )
+)

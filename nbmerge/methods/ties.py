@@ -1,0 +1,59 @@
+"""TIES: trim small changes, elect a sign for each element, merge what agrees with it."""
+
+from __future__ import annotations
+
+from nbmerge.methods.consensus import elect
+from nbmerge.methods.method import Elementwise, Parameter, Values
+from nbmerge.methods.registry import register
+from nbmerge.methods.selection import Cut, largest
+from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
+
+DENSITY = Parameter(
+    "density", "Share of this model's changes that is kept, the largest first.",
+    default=1.0, scope="input", low=0.0, high=1.0,
+)  # fmt: skip
+NORMALIZE = Parameter("normalize", "Divide each element by the weights of the models that agree there.", default=True, kind="flag")
+
+
+def kept(density: float, count: int) -> int:
+    """How many of `count` elements a density keeps: ⌊density·count⌋, at least one unless the density is 0."""
+    return 0 if density <= 0 else max(1, int(density * count))
+
+
+def _look(tensors, values: Values) -> list[Cut | None]:
+    """Where to cut each task vector; None for the base and where everything is kept."""
+    cuts: list[Cut | None] = [None]
+    for i, density in enumerate(values.each["density"][1:], start=1):
+        keep = kept(density, tensors.count)
+        whole = keep >= tensors.count
+        cuts.append(None if whole else largest(lambda i=i: tensors.magnitudes(i), tensors.count, keep))
+    return cuts
+
+
+def _mix(inputs, start: int, cuts: list[Cut | None], values: Values):
+    base, *tuned = inputs
+    weights = list(values.each["weight"][1:])
+    for delta, cut, weight in zip(tuned, cuts[1:], weights, strict=True):
+        delta.sub_(base)
+        if cut is not None:
+            cut.apply_(delta, start)
+        delta.mul_(weight)
+    return base.add_(elect(tuned, weights, values["normalize"]), alpha=values["lambda"])
+
+
+register(
+    Elementwise(
+        name="ties",
+        title="TIES",
+        words="Keeps only the largest changes of each model, then lets the models vote on the direction of every single "
+        "weight and merges those that agree. It reduces the interference that plain sums suffer from.",
+        formula=r"W = B + \lambda \frac{\sum_i m_i w_i \hat\delta_i}{\sum_i m_i w_i},\quad"
+        r"m_i = [\operatorname{sign}(w_i\hat\delta_i) = \operatorname{sign}\textstyle\sum_j w_j\hat\delta_j]",
+        reference="Yadav et al. 2023, TIES-Merging, https://arxiv.org/abs/2306.01708",
+        parameters=(WEIGHT, DENSITY, NORMALIZE, LAMBDA),
+        base="required",
+        inputs=(2, None),
+        look=_look,
+        mix=_mix,
+    )
+)

@@ -1,0 +1,97 @@
+"""A model reference: which checkpoint, at which revision, with which adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model as a recipe names it.
+
+    Parameters
+    ----------
+    path : str
+        A local folder or a Hub id such as ``mistralai/Mistral-7B-v0.1``.
+    revision : str, optional
+        Branch, tag or commit on the Hub.
+    lora : tuple of str
+        Adapters to apply, in order.
+    """
+
+    path: str
+    revision: str | None = None
+    lora: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, raw: Any) -> ModelRef:
+        """Read ``path[@revision][+lora...]``, a mapping with these keys, a path or a ModelRef.
+
+        A text that names an existing folder is that folder, whatever characters it holds.
+        """
+        if isinstance(raw, ModelRef):
+            return raw
+        if isinstance(raw, Path):
+            return cls(str(raw))
+        if isinstance(raw, Mapping):
+            return cls._from_mapping(raw)
+        if not isinstance(raw, str) or not raw.strip():
+            raise ValueError(f"a model is a folder or a Hub id, not {raw!r}.")
+        if "\0" in raw:
+            raise ValueError("a model's name holds a NUL character.")
+        return cls(raw) if _is_folder(raw) else cls._from_text(raw)
+
+    @classmethod
+    def _from_text(cls, text: str) -> ModelRef:
+        path, *lora = text.split("+")
+        path, at, revision = path.partition("@")
+        if "@" in revision or not path or (at and not revision) or not all(lora):
+            raise ValueError(
+                f"{text!r} is not path[@revision][+lora]; "
+                "a path with '@' or '+' in it is written as a mapping: {path: ..., revision: ..., lora: ...}."
+            )
+        return cls(path, revision or None, tuple(lora))
+
+    @classmethod
+    def _from_mapping(cls, raw: Mapping) -> ModelRef:
+        extra = set(raw) - {"path", "model", "revision", "lora"}
+        if extra or ("path" in raw) == ("model" in raw):
+            raise ValueError(f"a model mapping has 'path' and, if wanted, 'revision' and 'lora' (found {sorted(map(str, raw))}).")
+        inner = raw.get("path", raw.get("model"))
+        if isinstance(inner, Mapping):  # mergekit nests {model: {path, revision}, lora: {path}}
+            inner = cls._from_mapping(inner)
+        elif isinstance(inner, str) and inner.strip() and "\0" not in inner:
+            inner = cls(inner)
+        else:
+            raise ValueError(f"a model's path is a text, not {inner!r}.")
+        lora = raw.get("lora") or ()
+        lora = tuple(lora) if isinstance(lora, list | tuple) else (lora,)
+        lora = tuple(str(cls._from_mapping(x)) if isinstance(x, Mapping) else str(x) for x in lora)
+        revision = raw.get("revision", inner.revision)
+        return cls(inner.path, None if revision is None else str(revision), lora)
+
+    @property
+    def name(self) -> str:
+        """Short name for labels: the folder's own name, or the part of a Hub id behind the slash."""
+        return Path(self.path.rstrip("/")).name or self.path
+
+    def plain(self) -> Any:
+        """The reference as YAML writes it: a text, or a mapping where a text would be misread."""
+        text = str(self)
+        if not any(c in self.path for c in "@+") or (_is_folder(self.path) and text == self.path):
+            return text
+        mapping = {"path": self.path, "revision": self.revision, "lora": list(self.lora)}
+        return {k: v for k, v in mapping.items() if v}
+
+    def __str__(self) -> str:
+        return self.path + (f"@{self.revision}" if self.revision else "") + "".join(f"+{x}" for x in self.lora)
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return Path(text).expanduser().is_dir()
+    except OSError:  # too long for a file name
+        return False

@@ -1,0 +1,179 @@
+"""A setting: the value of one parameter, anywhere in a model.
+
+It is a scalar, a gradient (a list of values spread evenly over the layers) or a list of rules, each with a filter that
+a tensor's name must contain. The first rule that matches wins; when none does, the next level of the recipe is asked.
+All of these are kept in one form, a tuple of rules, so that equal meaning is equal data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Scalar = bool | int | float | str
+MAX_VALUES = 10_000
+"""Longest gradient or rule list that is read: far above any model's depth, far below what could exhaust memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A value for the tensors whose names contain `filter`.
+
+    Parameters
+    ----------
+    value : scalar or tuple of scalars
+        One value, or a gradient over the layers of a slice.
+    filter : str, optional
+        Text that the tensor's name must contain. None means every tensor.
+    """
+
+    value: Scalar | tuple[Scalar, ...]
+    filter: str | None = None
+
+    def matches(self, tensor: str) -> bool:
+        """Whether the rule speaks about this tensor."""
+        return self.filter is None or self.filter in tensor
+
+    def at(self, t: float) -> Scalar:
+        """The value at position `t`, 0 at the first layer of a slice and 1 at its last."""
+        return interpolate(self.value, t) if isinstance(self.value, tuple) else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a recipe says about one parameter at one level: rules, the first match wins."""
+
+    rules: tuple[Rule, ...]
+
+    @classmethod
+    def of(cls, raw: Any) -> Setting:
+        """Read a scalar, a gradient, a rule mapping, a list of rules, or a Setting.
+
+        Raises
+        ------
+        ValueError
+            With a sentence that says which part is not understood.
+        """
+        if isinstance(raw, Setting):
+            return raw
+        if isinstance(raw, Mapping) or (isinstance(raw, Sequence) and any(isinstance(r, Mapping | Rule) for r in raw)):
+            entries = [raw] if isinstance(raw, Mapping) else raw
+            _bounded(entries)
+            return cls(_reachable(r if isinstance(r, Rule) else _rule(r) for r in entries))
+        return cls((Rule(_value(raw)),))
+
+    def find(self, tensor: str) -> int | None:
+        """Position of the rule that decides for this tensor, None when no filter matches."""
+        return next((i for i, rule in enumerate(self.rules) if rule.matches(tensor)), None)
+
+    def at(self, tensor: str, t: float) -> Scalar | None:
+        """The value for one tensor at position `t` of its slice, None when no filter matches."""
+        i = self.find(tensor)
+        return None if i is None else self.rules[i].at(t)
+
+    def values(self) -> Iterable[Scalar]:
+        """Every number and word that occurs, for range checks."""
+        for rule in self.rules:
+            yield from rule.value if isinstance(rule.value, tuple) else (rule.value,)
+
+    def with_first(self, filter: str, value: Scalar) -> Setting:
+        """The same setting with one more rule in front."""
+        return Setting(_reachable((Rule(value, filter), *self.rules)))
+
+    def plain(self) -> Any:
+        """The setting as YAML writes it, in the shortest form."""
+        if len(self.rules) == 1 and self.rules[0].filter is None:
+            return _plain(self.rules[0].value)
+        return [({"filter": r.filter} if r.filter is not None else {}) | {"value": _plain(r.value)} for r in self.rules]
+
+
+def interpolate(values: Sequence[Scalar], t: float) -> Scalar:
+    """Value at position `t` of a gradient, linear between neighbours.
+
+    Words and flags cannot be blended: they hold until the next one begins.
+
+    Parameters
+    ----------
+    values : sequence of n scalars
+        Spread evenly over [0, 1], the first at 0 and the last at 1.
+    t : float
+        Position in [0, 1].
+    """
+    x = min(max(t, 0.0), 1.0) * (len(values) - 1)
+    if any(isinstance(v, bool | str) for v in values):
+        return values[int(x)]
+    # Layer i of L stands at i/(L-1): the product can miss the anchor by an ulp, and must not (endpoints are exact).
+    if abs(x - round(x)) < 1e-9:
+        return float(values[round(x)])
+    i = int(x)
+    return (1 - (x - i)) * values[i] + (x - i) * values[i + 1]
+
+
+def position(index: int, count: int) -> float:
+    """Where layer `index` of `count` stands in a gradient; a single layer takes the last value."""
+    return index / (count - 1) if count > 1 else 1.0
+
+
+def _rule(raw: Any) -> Rule:
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"a list holds either values or rules with 'value' and 'filter', not both (found {raw!r}).")
+    extra = set(raw) - {"filter", "value"}
+    if extra or "value" not in raw:
+        what = f"has an unknown key {sorted(map(str, extra))[0]!r}" if extra else "has no 'value'"
+        raise ValueError(f"a rule {what}; write it as {{filter: mlp, value: 0.5}}.")
+    filter = raw["filter"] if "filter" in raw else None
+    if filter is not None and not isinstance(filter, str):
+        raise ValueError(f"a filter is a text that tensor names contain, not {filter!r}.")
+    return Rule(_value(raw["value"]), None if filter in (None, "", "*") else filter)
+
+
+def _value(raw: Any) -> Scalar | tuple[Scalar, ...]:
+    if isinstance(raw, str) or not isinstance(raw, Sequence):
+        return _scalar(raw)
+    if not raw:
+        raise ValueError("a gradient needs at least one value.")
+    _bounded(raw)
+    values = tuple(_scalar(v) for v in raw)
+    return values[0] if len(set(values)) == 1 else values
+
+
+def _scalar(raw: Any) -> Scalar:
+    if isinstance(raw, bool):
+        return raw
+    if isinstance(raw, str):
+        try:  # YAML 1.1 reads 1e-4 as a text
+            raw = float(raw)
+        except ValueError:
+            return raw
+    if not isinstance(raw, int | float):
+        raise ValueError(f"{raw!r} is neither a number, a word nor true/false.")
+    try:
+        number = float(raw)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{raw!r} is not a finite number.")
+    return number
+
+
+def _bounded(values: Sequence) -> None:
+    if len(values) > MAX_VALUES:
+        raise ValueError(f"a list of {len(values):,} entries is too long (at most {MAX_VALUES:,}).")
+
+
+def _reachable(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Drop what can never match: rules behind a catch-all, and a filter's second mention."""
+    kept: list[Rule] = []
+    for rule in rules:
+        if any(earlier.filter is None or earlier.filter == rule.filter for earlier in kept):
+            continue
+        kept.append(rule)
+    return tuple(kept)
+
+
+def _plain(value: Scalar | tuple[Scalar, ...]) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value

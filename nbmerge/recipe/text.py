@@ -1,0 +1,138 @@
+"""YAML in and out: plain data plus the line of every place in it. Nothing in a text can execute, expand or exhaust."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from nbmerge.errors import RecipeError
+from nbmerge.problems import Problem, Where
+
+MAX_CHARACTERS = 2_000_000
+MAX_NODES = 100_000
+MAX_DEPTH = 40
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, used for its parser and its reading of scalars only."""
+
+    depth = 0
+
+    def compose_node(self, parent, index):
+        # The parser recurses: a thousand opening brackets must end here, not in Python's own limit.
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _refused(f"nested deeper than {MAX_DEPTH} levels.", self.peek_event().start_mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+def parse(text: str) -> tuple[Any, dict[Where, int]]:
+    """Read one YAML document.
+
+    Returns
+    -------
+    data : dict, list or scalar
+    lines : dict of tuple to int
+        1-based line of every key and list entry, by its place as in `Problem.where`.
+
+    Raises
+    ------
+    RecipeError
+        With the line, for anything that is not plain YAML of a reasonable size.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise _refused(f"{len(text):,} characters are too many for a recipe (at most {MAX_CHARACTERS:,}).")
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            return _Builder(loader).build_document(node)
+        finally:
+            loader.dispose()
+    except RecipeError:  # ours, and a ValueError
+        raise
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+        if "expected a single document" in str(error):
+            what = "several YAML documents in one text; give one recipe at a time"
+        raise _refused(f"not valid YAML: {what}.", mark) from error
+    except (ValueError, OverflowError, RecursionError) as error:  # 0o9, impossible dates
+        raise _refused(f"not valid YAML: {error}.") from error
+
+
+class _Builder:
+    """Turns a YAML node tree into data, noting lines and counting what aliases would expand to."""
+
+    def __init__(self, loader: _Loader):
+        self.loader = loader
+        self.lines: dict[Where, int] = {}
+        self.nodes = 0
+
+    def build_document(self, node: yaml.Node | None) -> tuple[Any, dict[Where, int]]:
+        return (None if node is None else self.build(node, ())), self.lines
+
+    def build(self, node: yaml.Node, where: Where) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES or len(where) > MAX_DEPTH:
+            raise _refused("it expands to more than a recipe can hold (too many entries or aliases).", node.start_mark)
+        self.lines.setdefault(where, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return self.build_mapping(node, where)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(child, (*where, i)) for i, child in enumerate(node.value)]
+        if not node.tag.startswith("tag:yaml.org,2002:") or "python" in node.tag:
+            raise _refused(f"the tag {node.tag!r} is not allowed; a recipe is plain data.", node.start_mark)
+        value = self.loader.construct_object(node)
+        # A date or bytes is never meant: what looks like one is a name.
+        return value if value is None or isinstance(value, bool | int | float | str) else node.value
+
+    def build_mapping(self, node: yaml.MappingNode, where: Where) -> dict:
+        data: dict = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _refused("a key must be a plain word.", key_node.start_mark)
+            key = key_node.value
+            if key in data:
+                raise _refused(f"the key '{key}' occurs twice here; one of the two would be lost.", key_node.start_mark)
+            self.lines[(*where, key)] = key_node.start_mark.line + 1
+            data[key] = self.build(value_node, (*where, key))
+        return data
+
+
+def _refused(what: str, mark: yaml.Mark | None = None) -> RecipeError:
+    return RecipeError([Problem("error", (), what, line=mark.line + 1 if mark else None)])
+
+
+def line_of(where: Where, lines: dict[Where, int]) -> int | None:
+    """Line of a place, or of the nearest enclosing place that was written down."""
+    while where and where not in lines:
+        where = where[:-1]
+    return lines.get(where)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style, with short lists of plain values on one line as people write them."""
+
+    def ignore_aliases(self, data):
+        return True
+
+    def increase_indent(self, flow=False, indentless=False):
+        return super().increase_indent(flow, False)
+
+
+def _represent_list(dumper: _Dumper, data: list) -> yaml.Node:
+    flat = not any(isinstance(v, dict | list) for v in data)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flat)
+
+
+_Dumper.add_representer(list, _represent_list)
+
+
+def dump(data: Any) -> str:
+    """Write plain data as YAML, keys in the order given, one gradient a line."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
