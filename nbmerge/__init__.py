@@ -12,9 +12,19 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Recipe": "nbmerge.recipe",
+    "check": "nbmerge.engine.check",
+    "plan": "nbmerge.engine.planner",
+    "merge": "nbmerge.engine.merge",
+    "live": "nbmerge.engine.live",
+    "measure": "nbmerge.statistics",
+    "changes": "nbmerge.statistics",
+    "sample": "nbmerge.sampling",
+    "compare": "nbmerge.sampling",
+    "Studio": "nbmerge.widgets",
 }
+_ROOMS = ("checkpoints", "demo", "engine", "errors", "methods", "plots", "recipe", "sampling", "statistics", "widgets")
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = ["Recipe", "Studio", "changes", "check", "compare", "live", "measure", "merge", "plan", "sample"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,8 +32,10 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_HOMES[name]), name)
         globals()[name] = value
         return value
+    if name in _ROOMS:
+        return import_module(f"nbmerge.{name}")
     raise AttributeError(f"module 'nbmerge' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_ROOMS, "__version__"])

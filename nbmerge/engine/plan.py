@@ -142,7 +142,7 @@ class Plan:
         """One row per output tensor with its inputs, method, and each parameter's value and origin."""
         import pandas as pd
 
-        return pd.DataFrame([t.row() for t in self.tensors])
+        return pd.DataFrame([t.row() for t in self.tensors]).astype({"layer": "Int64"})
 
     def __repr__(self) -> str:
         return (

@@ -1,0 +1,87 @@
+"""Check before you pay: everything that would fail later, and what the merge will cost, from headers alone."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbmerge.engine.folder import check_output
+from nbmerge.engine.forecast import Forecast, forecast
+from nbmerge.engine.plan import Plan
+from nbmerge.engine.planner import examine
+from nbmerge.errors import OutputError, RecipeError
+from nbmerge.problems import Problem, worst_first
+from nbmerge.recipe import Recipe
+
+_COLOURS = {"error": "--jp-error-color1, #c62828", "warning": "--jp-warn-color1, #b26a00", "info": "--jp-info-color1, #0277bd"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found.
+
+    Parameters
+    ----------
+    problems : tuple of Problem
+        The worst first.
+    plan : Plan, optional
+        None where errors forbid one.
+    forecast : Forecast, optional
+        What the merge will cost; None without a plan.
+    """
+
+    problems: tuple[Problem, ...]
+    plan: Plan | None = None
+    forecast: Forecast | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing forbids the merge."""
+        return not any(p.severity == "error" for p in self.problems)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        lines = [f"{p.severity}: {p}" for p in self.problems]
+        if self.plan is not None:
+            lines.append(f"{self.plan!r}"[1:-1])
+        if self.forecast is not None:
+            lines.append(str(self.forecast))
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = [
+            f"<li><b style='color:var({_COLOURS[p.severity]})'>{p.severity}</b> {html.escape(str(p))}</li>" for p in self.problems
+        ]
+        foot = [html.escape(str(x).strip("<>")) for x in (self.plan, self.forecast) if x is not None]
+        return f"<ul style='padding-left:1.2em'>{''.join(rows)}</ul><p>{'<br>'.join(foot)}</p>"
+
+
+def check(recipe: Recipe | str | Path, out: str | Path | None = None) -> Report:
+    """Find everything that stands in a recipe's way, reading headers only.
+
+    Parameters
+    ----------
+    recipe : Recipe, or anything that `Recipe.load` reads
+    out : path, optional
+        The folder it shall be written to, to be checked as well.
+
+    Returns
+    -------
+    Report
+        Never raises for what is wrong with recipe, models or output; it reports that.
+    """
+    try:
+        plan, problems = examine(Recipe.load(recipe))
+    except RecipeError as error:
+        return Report(error.problems)
+    if plan is not None and out is not None:
+        try:
+            check_output(plan, Path(out), overwrite=False)
+        except OutputError as error:
+            problems = worst_first([*problems, Problem("error", (), str(error))])
+    return Report(tuple(problems), plan, None if plan is None else forecast(plan))
