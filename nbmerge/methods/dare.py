@@ -29,8 +29,10 @@ def _drop_(delta, density: float, key: str, start: int):
         return delta
     if density <= 0:
         return delta.zero_()
-    keep = uniform(key, start, delta.numel()) < density
-    return delta.mul_(delta.new_tensor(keep))
+    import torch
+
+    keep = torch.empty_like(delta)
+    return delta.mul_(torch.lt(torch.from_numpy(uniform(key, start, delta.numel())), density, out=keep))
 
 
 def _look(tensors, values: Values) -> list[float]:

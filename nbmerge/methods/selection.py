@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 Blocks = Callable[[], Iterator[tuple[int, np.ndarray]]]
 """Gives (start, magnitudes) for one block after another, from the beginning at every call."""
 
-SMALL = 1 << 21
-"""Elements up to which everything is collected at once (8 MiB of float32)."""
-SAMPLE = 1 << 18
-MARGIN = 0.006
+SMALL = 1 << 17
+"""Elements up to which all are candidates, without a bracket."""
+SAMPLE = 1 << 16
+MARGIN = 0.012
 """Half the bracket, as a share of the elements: six standard deviations of a rank in the sample."""
+MOST_HELD = 1 << 21
+"""Candidates that are collected at most (8 MiB of float32)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +37,24 @@ class Cut:
         The k-th largest magnitude.
     ties : int
         How many elements equal to it are kept, those of lower index first.
-    ties_before : dict of int to int, optional
-        Number of such elements before each block, by the block's start; None where all of them are kept.
+    ties_up_to : dict of int to (int, int), optional
+        Number of such elements before and behind each block, by the block's start; None where all of them are kept.
     """
 
     threshold: float
     ties: int
-    ties_before: dict[int, int] | None
+    ties_up_to: dict[int, tuple[int, int]] | None
 
-    def apply_(self, delta: torch.Tensor, start: int) -> torch.Tensor:
-        """Set what is cut to zero, in place. `start` is the block's first element."""
-        magnitude = delta.abs()
-        drop = magnitude.lt(self.threshold)
-        if self.ties_before is not None:
-            equal = magnitude.eq(self.threshold)
-            late = equal.long().cumsum(0).gt(self.ties - self.ties_before[start])
-            drop.logical_or_(equal.logical_and_(late))
-        return delta.masked_fill_(drop, 0.0)
+    def apply(self, delta: torch.Tensor, start: int) -> torch.Tensor:
+        """A copy with what is cut set to zero. `start` is the block's first element."""
+        before, behind = self.ties_up_to[start] if self.ties_up_to is not None else (0, 0)
+        if self.ties_up_to is not None and before >= self.ties:
+            return delta.hardshrink(self.threshold)
+        kept = delta.hardshrink(_just_below(self.threshold, delta.element_size()))
+        if behind > self.ties and behind > before:
+            equal = delta.abs().eq(self.threshold).numpy()
+            kept[np.flatnonzero(equal)[self.ties - before :]] = 0
+        return kept
 
 
 def largest(blocks: Blocks, count: int, k: int) -> Cut:
@@ -67,44 +70,54 @@ def largest(blocks: Blocks, count: int, k: int) -> Cut:
         0 <= k < count.
     """
     if k <= 0:
-        return Cut(np.inf, 0, None)
-    threshold = _collected(blocks, k) if count <= SMALL else _bracketed(blocks, count, k)
-    if threshold is None:
-        threshold = _by_bits(blocks, k)
-    above = equal = 0
-    ties_before = {}
+        return Cut(np.inf, 0, {start: (0, 0) for start, _ in blocks()})
+    low, high = (-np.inf, np.inf) if count <= SMALL else _bracket(blocks, count, k)
+    return _within(blocks, low, high, k) or _at(blocks, _by_bits(blocks, k), k)
+
+
+def _within(blocks: Blocks, low: float, high: float, k: int) -> Cut | None:
+    """The cut, if the k-th largest value lies in [low, high] and not too many others do."""
+    above, held, inside = 0, 0, []
     for start, values in blocks():
-        ties_before[start] = equal
-        above += int(np.count_nonzero(values > threshold))
-        equal += int(np.count_nonzero(values == threshold))
-    ties = k - above
-    return Cut(float(threshold), ties, None if ties == equal else ties_before)
-
-
-def _collected(blocks: Blocks, k: int) -> float:
-    values = np.concatenate([v.copy() for _, v in blocks()])
-    return float(np.partition(values, values.size - k)[values.size - k])
-
-
-def _bracketed(blocks: Blocks, count: int, k: int) -> float | None:
-    stride = max(1, count // SAMPLE) | 1
-    sample = np.sort(np.concatenate([v[start % stride :: stride].copy() for start, v in blocks()]))
-    rank = sample.size * (1 - k / count)
-    low = sample[int(np.clip(rank - MARGIN * sample.size, 0, sample.size - 1))]
-    high = sample[int(np.clip(rank + MARGIN * sample.size, 0, sample.size - 1))]
-    above, inside, held = 0, [], 0
-    for _, values in blocks():
         above += int(np.count_nonzero(values > high))
         caught = values[(values >= low) & (values <= high)]
-        inside.append(caught)
+        inside.append((start, caught))
         held += caught.size
-        if held > SMALL:
+        if held > MOST_HELD:
             return None
     left = k - above
     if not 1 <= left <= held:
         return None
-    values = np.concatenate(inside)
-    return float(np.partition(values, held - left)[held - left])
+    values = np.concatenate([v for _, v in inside])
+    return _at(lambda: iter(inside), float(np.partition(values, held - left)[held - left]), left)
+
+
+def _at(blocks: Blocks, threshold: float, k: int) -> Cut:
+    """The cut at a known k-th largest value: counts what equals it."""
+    above = equal = 0
+    ties_up_to = {}
+    for start, values in blocks():
+        above += int(np.count_nonzero(values > threshold))
+        before, equal = equal, equal + int(np.count_nonzero(values == threshold))
+        ties_up_to[start] = (before, equal)
+    ties = k - above
+    return Cut(threshold, ties, None if ties == equal else ties_up_to)
+
+
+def _bracket(blocks: Blocks, count: int, k: int) -> tuple[float, float]:
+    """Values that the k-th largest lies between, most likely, from a sample spread over the tensor."""
+    stride = max(1, count // SAMPLE) | 1
+    sample = np.concatenate([v[-start % stride :: stride] for start, v in blocks()])
+    rank, margin = sample.size * (1 - k / count), sample.size * MARGIN
+    ends = np.clip([rank - margin, rank + margin], 0, sample.size - 1).astype(int)
+    sample.partition(ends)
+    return float(sample[ends[0]]), float(sample[ends[1]])
+
+
+def _just_below(value: float, itemsize: int) -> float:
+    """The next smaller number in float32 (itemsize 4) or float64 (8)."""
+    kind = np.float32 if itemsize == 4 else np.float64
+    return float(np.nextafter(kind(value), kind(-np.inf)))
 
 
 def _by_bits(blocks: Blocks, k: int) -> float:

@@ -33,12 +33,11 @@ def _look(tensors, values: Values) -> list[Cut | None]:
 def _mix(inputs, start: int, cuts: list[Cut | None], values: Values):
     base, *tuned = inputs
     weights = list(values.each["weight"][1:])
-    for delta, cut, weight in zip(tuned, cuts[1:], weights, strict=True):
-        delta.sub_(base)
-        if cut is not None:
-            cut.apply_(delta, start)
-        delta.mul_(weight)
-    return base.add_(elect(tuned, weights, values["normalize"]), alpha=values["lambda"])
+    weighted = []
+    for own, cut, weight in zip(tuned, cuts[1:], weights, strict=True):
+        delta = own.sub_(base)
+        weighted.append((delta if cut is None else cut.apply(delta, start)).mul_(weight))
+    return base.add_(elect(weighted, weights, values["normalize"]), alpha=values["lambda"])
 
 
 register(
