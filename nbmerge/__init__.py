@@ -39,3 +39,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, *_ROOMS, "__version__"])
+
+
+def load_ipython_extension(ipython) -> None:
+    """Make ``%%merge`` known: a recipe in the cell, a live model out."""
+    from nbmerge.magic import load
+
+    load(ipython)
