@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,10 @@ class Workspace:
         self._raw: list[bytearray] = []
         self._working: dict[torch.dtype, torch.Tensor] = {}
 
+    def another(self) -> Workspace:
+        """Buffers for a merge inside a merge."""
+        return Workspace(self.files, self._cancel)
+
     def stored(self, slot: int, stored: StoredTensor, start: int, count: int) -> torch.Tensor:
         """Elements ``start … start + count`` in the dtype they are stored in; valid until the slot's next use."""
         if self._cancel is not None and self._cancel.is_set():
@@ -110,6 +114,7 @@ class Blocks:
         self.workspace = workspace
         self.dtype = torch.float64 if any(i.dtype == "float64" for i in self.inputs) else torch.float32
         """dtype of the arithmetic."""
+        self._prepared: dict[int, Callable[[int], torch.Tensor]] = {}
 
     def starts(self) -> range:
         """First element of every block."""
@@ -121,7 +126,18 @@ class Blocks:
 
     def stored(self, i: int, start: int) -> torch.Tensor:
         """One input's block in its stored dtype."""
-        return self.workspace.stored(i, self.inputs[i], start, self.size(start))
+        source = self.inputs[i]
+        if isinstance(source, StoredTensor):
+            return self.workspace.stored(i, source, start, self.size(start))
+        return self._merged(i)(start)
+
+    def _merged(self, i: int) -> Callable[[int], torch.Tensor]:
+        """Gives the blocks of an input that is itself a merge, computed as they are asked for."""
+        if i not in self._prepared:
+            from nbmerge.engine.compute import prepare
+
+            self._prepared[i] = prepare(self.inputs[i], Blocks(self.inputs[i], self.workspace.another()))[0]
+        return self._prepared[i]
 
     def rows(self, start: int, which: list[int] | None = None, dtype: torch.dtype | None = None) -> torch.Tensor:
         """Blocks of several inputs (default all) in the working dtype, shape (inputs, elements)."""

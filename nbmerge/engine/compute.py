@@ -12,6 +12,8 @@ from nbmerge.methods import Combination, methods
 
 Emit = Callable[[int, torch.Tensor], None]
 """Takes (start, block): elements from `start` on, in the output's dtype; the block is only valid during the call."""
+BlockAt = Callable[[int], torch.Tensor]
+"""Gives the block of the result that begins at an element, in the output's dtype; valid until the next call."""
 
 
 def compute(tensor: TensorPlan, blocks: Blocks, emit: Emit) -> str | None:
@@ -22,20 +24,30 @@ def compute(tensor: TensorPlan, blocks: Blocks, emit: Emit) -> str | None:
     str or None
         The special case that it was, in words, where the method knows any.
     """
+    block_at, note = prepare(tensor, blocks)
+    for start in blocks.starts():
+        emit(start, block_at(start))
+    return note
+
+
+def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
+    """Look at a tensor's inputs where its method must, so that any block of the result can then be computed by itself."""
     method = methods()[tensor.method]
     dtype = getattr(torch, tensor.dtype)
     if isinstance(method, Combination):
         gram = blocks.gram() if method.needs_gram else None
-        weighted_sum(blocks, method.coefficients(tensor.values, gram), dtype, emit)
-        return method.note(tensor.values, gram) if method.note else None
+        note = method.note(tensor.values, gram) if method.note else None
+        return _weighted_sum(blocks, method.coefficients(tensor.values, gram), dtype), note
     state = method.look(blocks, tensor.values)
-    for start, inputs in blocks:
-        emit(start, method.mix(inputs, start, state, tensor.values).to(dtype))
-    return None
+
+    def mixed(start: int) -> torch.Tensor:
+        return method.mix(list(blocks.rows(start).unbind()), start, state, tensor.values).to(dtype)
+
+    return mixed, None
 
 
-def weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dtype, emit: Emit) -> None:
-    """Emit Σ cᵢWᵢ.
+def _weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dtype) -> BlockAt:
+    """Blocks of Σ cᵢWᵢ.
 
     Inputs with coefficient 0 are not read, so that nothing of them (a NaN, say) can reach the result, and a single
     input with coefficient 1 passes bit for bit. Coefficients that sum to one are applied as W₀ + Σ cᵢ(Wᵢ − W₀): the merge
@@ -43,25 +55,31 @@ def weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dty
     """
     used = [i for i, c in enumerate(coefficients) if c != 0]
     weights = [float(coefficients[i]) for i in used]
+    if not used:
+        return lambda start: torch.zeros(blocks.size(start), dtype=dtype)
     affine = abs(sum(weights) - 1.0) < 1e-12
-    for start in blocks.starts():
-        if affine and len(used) == 1:
-            block = blocks.stored(used[0], start)
-        elif affine and len(used) == 2:
-            block = _lerp(blocks, used, weights[1], start)
-        elif affine:
-            first, *rest = blocks.rows(start, used).unbind()
-            block = first.clone()
-            for own, weight in zip(rest, weights[1:], strict=True):
-                block.add_(own.sub_(first), alpha=weight)
-        elif used:
-            block, *rest = blocks.rows(start, used).unbind()
-            block.mul_(weights[0])
-            for own, weight in zip(rest, weights[1:], strict=True):
-                block.add_(own, alpha=weight)
-        else:
-            block = torch.zeros(blocks.size(start), dtype=dtype)
-        emit(start, block.to(dtype))
+    if affine and len(used) == 1:
+        return lambda start: blocks.stored(used[0], start).to(dtype)
+    if affine and len(used) == 2:
+        return lambda start: _lerp(blocks, used, weights[1], start).to(dtype)
+    mix = _anchored if affine else _summed
+    return lambda start: mix(blocks.rows(start, used), weights).to(dtype)
+
+
+def _anchored(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
+    first, *rest = rows.unbind()
+    block = first.clone()
+    for own, weight in zip(rest, weights[1:], strict=True):
+        block.add_(own.sub_(first), alpha=weight)
+    return block
+
+
+def _summed(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
+    block, *rest = rows.unbind()
+    block.mul_(weights[0])
+    for own, weight in zip(rest, weights[1:], strict=True):
+        block.add_(own, alpha=weight)
+    return block
 
 
 def _lerp(blocks: Blocks, used: list[int], weight: float, start: int) -> torch.Tensor:

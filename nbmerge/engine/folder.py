@@ -36,10 +36,9 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
     """
     out = out.expanduser()
     place = out.resolve()
-    for ref, checkpoint in plan.checkpoints.items():
-        inside = place == checkpoint.path or place in checkpoint.path.parents or checkpoint.path in place.parents
-        if inside:
-            raise OutputError(f"{out} is, holds or lies in the input {plan.labels[ref]} ({checkpoint.path}). Choose another folder.")
+    for path in {leaf.file.parent for t in plan.tensors for leaf in t.leaves()} | {c.path for c in plan.checkpoints.values()}:
+        if place == path or place in path.parents or path in place.parents:
+            raise OutputError(f"{out} is, holds or lies in the input {path}. Choose another folder.")
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise OutputError(f"{out} exists and is not a folder. Choose another name.")
     if out.is_dir() and any(out.iterdir()) and not overwrite:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from nbmerge.checkpoints.header import CODES, ITEM_BYTES
 from nbmerge.methods import Method, Values, methods
 from nbmerge.problems import Problem, Where, place
 from nbmerge.recipe import ModelRef, Recipe
+from nbmerge.recipe.parts import DTYPES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +34,8 @@ class TensorPlan:
     kind : str
         Group inside a layer (attention, mlp, rest), role outside (embedding, final norm, head, other).
     method : str
-    inputs : tuple of StoredTensor
-        The base first, in methods that have one.
+    inputs : tuple of StoredTensor or TensorPlan
+        The base first, in methods that have one. A tensor of a merge that feeds this one is itself a plan.
     models : tuple of str
         Label of the model each input comes from.
     values : Values
@@ -49,7 +50,7 @@ class TensorPlan:
     layer: int | None
     kind: str
     method: str
-    inputs: tuple[StoredTensor, ...]
+    inputs: tuple[StoredTensor | TensorPlan, ...]
     models: tuple[str, ...]
     values: Values
     decided: Mapping[str, Where] = field(default_factory=dict, compare=False)
@@ -63,6 +64,16 @@ class TensorPlan:
     def nbytes(self) -> int:
         """Size when written, in bytes."""
         return self.count * ITEM_BYTES[CODES[self.dtype]]
+
+    @property
+    def is_float(self) -> bool:
+        """Whether another merge can take it as an input of its arithmetic."""
+        return self.dtype in DTYPES
+
+    def leaves(self) -> Iterator[StoredTensor]:
+        """The stored tensors it is made from, those of merges that feed it included."""
+        for source in self.inputs:
+            yield from source.leaves() if isinstance(source, TensorPlan) else (source,)
 
     def row(self) -> dict[str, Any]:
         """One row of `Plan.values`."""
@@ -124,7 +135,11 @@ class Plan:
     def bytes_read(self) -> int:
         """Bytes of weights that are read, twice where a method looks before it mixes."""
         passes = {m.name: 1 if getattr(m, "needs_gram", None) is False else 2 for m in methods().values()}
-        return sum(passes[t.method] * i.nbytes for t in self.tensors for i in t.inputs)
+        return sum(passes[t.method] * i.nbytes for t in self.tensors for i in t.leaves())
+
+    def as_checkpoint(self, name: str) -> Checkpoint:
+        """The result as another merge's input, without being made."""
+        return Checkpoint(self.checkpoints[self.donor].path, self.config, {t.name: t for t in self.tensors}, name)
 
     @property
     def parameters(self) -> int:

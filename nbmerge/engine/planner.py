@@ -18,6 +18,12 @@ from nbmerge.problems import Problem, Where, nearest, worst_first
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.setting import position
 
+NOT_YET = {
+    "tokenizer": "merging vocabularies", "tokenizer_source": "merging vocabularies", "chat_template": "choosing a chat template",
+    "modules": "models of several stacks of layers",
+}  # fmt: skip
+"""Parts of the language that are read and written but not carried out, with what they are for."""
+
 FRONT = ("embedding", "other")
 """Roles of what stands before the layers, at position 0 of the first slice."""
 BACK = ("final norm", "head")
@@ -75,6 +81,9 @@ class _Planner:
         self.findings = Findings(recipe)
 
     def make(self) -> Plan | None:
+        for key, purpose in NOT_YET.items():
+            if getattr(self.recipe, key) is not None:
+                self.findings.error((key,), f"'{key}' ({purpose}) is not carried out by this version.", "Remove it to go on.")
         self.method = self._method()
         if self.method is not None:
             for problem in check_names(self.recipe, self.method):
@@ -109,11 +118,22 @@ class _Planner:
     def _open(self) -> dict[ModelRef, Checkpoint]:
         opened = {}
         for ref in self.recipe.references:
+            merge = self.recipe.merge_named(ref)
+            if merge is not None:
+                if (made := self._nested(merge)) is not None:
+                    opened[ref] = made.as_checkpoint(merge.name)
+                continue
             try:
                 opened[ref] = Checkpoint.open(ref)
             except CheckpointError as error:
                 self.findings.error(self._where(ref), str(error))
         return opened
+
+    def _nested(self, merge: Recipe) -> Plan | None:
+        made, problems = examine(merge)
+        for p in problems:
+            self.findings.add(Problem(p.severity, ("merges", merge.name, *p.where), p.what, p.how, p.line))
+        return made
 
     def _where(self, ref: ModelRef) -> Where:
         """The first place that names a model."""
@@ -254,8 +274,13 @@ class _Planner:
             return embeddings[0] if embeddings else None
         return checkpoint.tensors.get(name)
 
+    def _dtype(self, name: str, inputs: Iterable[StoredTensor]) -> str:
+        """dtype that an output tensor is written in."""
+        override = next((rule.dtype for rule in self.recipe.dtype_overrides if rule.filter in name), None)
+        return override or self.recipe.out_dtype or self.recipe.dtype or promoted(s.dtype for s in inputs)
+
     def _copied(self, name: str, layer: int | None, kind: str, stored: StoredTensor, ref: ModelRef) -> TensorPlan:
-        dtype = (self.recipe.out_dtype or self.recipe.dtype or stored.dtype) if stored.is_float else stored.dtype
+        dtype = self._dtype(name, [stored]) if stored.is_float else stored.dtype
         values = Values({}, {"scale": (1.0,)})
         return TensorPlan(name, stored.shape, dtype, layer, kind, "passthrough", (stored,), (self.labels[ref],), values)
 
@@ -280,7 +305,7 @@ class _Planner:
         values, decided = self._values(piece, name, names, t)
         if values is None:
             return
-        dtype = self.recipe.out_dtype or self.recipe.dtype or promoted(s.dtype for s in inputs)
+        dtype = self._dtype(name, inputs)
         labels = tuple(self.labels[i.ref] for i in piece.inputs)
         yield TensorPlan(name, inputs[0].shape, dtype, layer, kind, self.method.name, inputs, labels, values, decided)
 

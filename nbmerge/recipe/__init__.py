@@ -1,7 +1,8 @@
 """Recipes: what the user wants, as data, and the languages it is written in."""
 
 from nbmerge.recipe.load import RECIPE_FILE
-from nbmerge.recipe.model import Recipe, Slice, Source
+from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.parts import Slice, Source
 from nbmerge.recipe.reference import ModelRef
 from nbmerge.recipe.setting import Rule, Setting
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from nbmerge.recipe.model import Recipe, _plain
+from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.parts import plain
 from nbmerge.recipe.setting import Setting
 
 END_FILTERS = ("model.norm", "lm_head")
 """What their names contain in nearly all current architectures, used where no checkpoint can be asked."""
+ALL_END_FILTERS = (*END_FILTERS, "transformer.ln_f", "gpt_neox.final_layer_norm", "embed_out", "model.final_layernorm")
+"""The same for older architectures as well: texts that only tensors behind the layers contain."""
 
 
 def spelled_out(recipe: Recipe, t: float = 1.0, ends: Iterable[str] | None = None) -> Recipe:
@@ -33,7 +36,7 @@ def spelled_out(recipe: Recipe, t: float = 1.0, ends: Iterable[str] | None = Non
     changes = {"parameters": _spell(recipe.parameters, ends, t)}
     if recipe.models is not None:
         changes["models"] = [_spell_part(s, ends, t) for s in recipe.models]
-    else:  # only the last slice speaks for the tensors behind the layers
+    elif recipe.slices is not None:  # only the last slice speaks for the tensors behind the layers
         *rest, last = recipe.slices
         sources = [_spell_part(s, ends, t) for s in last.sources]
         changes["slices"] = [*rest, _spell_part(last, ends, t) | {"sources": sources}]
@@ -42,13 +45,23 @@ def spelled_out(recipe: Recipe, t: float = 1.0, ends: Iterable[str] | None = Non
     return spelled
 
 
+def folded(setting: Setting) -> Setting:
+    """The setting without rules for final norm and head that only spell out what they would take anyway."""
+    rules = setting.rules
+    for rule in rules:
+        rest = Setting(tuple(r for r in rules if r is not rule))
+        if rule.filter in ALL_END_FILTERS and rest.at(rule.filter, 1.0) == rule.at(1.0):
+            rules = rest.rules
+    return Setting(rules)
+
+
 def _settings(recipe: Recipe) -> Iterable[Setting]:
     levels = [recipe.parameters, *(p.parameters for p in recipe.pieces), *(s.parameters for p in recipe.pieces for s in p.sources)]
     return (setting for level in levels for setting in level.values())
 
 
 def _spell_part(part, ends: tuple[str, ...], t: float) -> dict:
-    return _plain(part) | {"parameters": _spell(part.parameters, ends, t)}
+    return plain(part) | {"parameters": _spell(part.parameters, ends, t)}
 
 
 def _spell(parameters: Mapping[str, Setting], ends: tuple[str, ...], t: float) -> dict:

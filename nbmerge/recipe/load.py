@@ -8,7 +8,7 @@ from pathlib import Path
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, nearest
 from nbmerge.recipe.ends import spelled_out
-from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.model import Recipe, documents
 from nbmerge.recipe.text import MAX_CHARACTERS, parse
 
 RECIPE_FILE = "nbmerge_recipe.yml"
@@ -31,10 +31,11 @@ def load(source: str | Path | Mapping | Recipe, dialect: str | None = None) -> R
         recipe, found = Recipe.of(source), "plain data"
     else:
         text, found = _text_of(source)
-        data, lines = parse(text)
-        if not isinstance(data, Mapping):
+        read = [(data, lines) for data, lines in parse(text) if data is not None]
+        if not read or not all(isinstance(data, Mapping) for data, _ in read):
             raise _refused(f"{found} holds no recipe: a recipe is a mapping with 'merge_method' and 'models' or 'slices'.")
-        recipe = Recipe.of(data, lines)
+        recipes = [Recipe.of(data, lines) for data, lines in read]
+        recipe = recipes[0] if len(recipes) == 1 else documents(recipes)
     recipe._found = found
     t = DIALECTS.get(dialect or "nbmerge")
     return recipe if t is None else spelled_out(recipe, t)

@@ -7,94 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, Where, nearest
+from nbmerge.recipe.explain import explained
+from nbmerge.recipe.parts import Dtype, DtypeRule, Model, Models, Module, Parameters, Part, Slice, Source, Tokenizer, plain
 from nbmerge.recipe.reference import ModelRef
 from nbmerge.recipe.setting import Setting
 from nbmerge.recipe.text import dump, line_of
 
-DTYPES = ("float64", "float32", "float16", "bfloat16")
 
-NOT_YET = {
-    "tokenizer": "merging vocabularies",
-    "tokenizer_source": "merging vocabularies",
-    "chat_template": "choosing a chat template",
-    "modules": "models of several modules",
-    "dtype_overrides": "dtypes per tensor",
-}
-"""Keys of mergekit's language that are understood but not carried out, with what they are for."""
-
-
-def _dtype(raw: Any) -> str:
-    name = str(raw).removeprefix("torch.").lower()
-    name = {"bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp32": "float32", "float": "float32"}.get(name, name)
-    if name not in DTYPES:
-        raise ValueError(f"'{raw}' is not a dtype to merge in. {nearest(name, DTYPES)}")
-    return name
-
-
-def _layer_range(raw: Any) -> tuple[int, int]:
-    ok = isinstance(raw, list | tuple) and len(raw) == 2 and all(isinstance(x, int) and not isinstance(x, bool) for x in raw)
-    if not ok:
-        raise ValueError(f"a layer range is [first, end) with whole numbers, such as [0, 16], not {raw!r}.")
-    first, end = raw
-    if first < 0 or end <= first:
-        raise ValueError(f"the layer range [{first}, {end}) holds no layer; count from 0, and the end is not included.")
-    return first, end
-
-
-def _parameters(raw: Any) -> dict[str, Setting]:
-    if raw is None:
-        return {}
-    if not isinstance(raw, Mapping):
-        raise ValueError(f"parameters are a mapping of name to value, not {raw!r}.")
-    return {str(k): Setting.of(v) for k, v in raw.items() if v is not None}
-
-
-class _Part(BaseModel):
-    """Common ground of all parts: immutable, and a key that is not known is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-Model = Annotated[ModelRef, BeforeValidator(ModelRef.of)]
-Dtype = Annotated[str, BeforeValidator(_dtype)]
-Range = Annotated[tuple[int, int], BeforeValidator(_layer_range)]
-Parameters = Annotated[dict[str, Annotated[Setting, BeforeValidator(Setting.of)]], BeforeValidator(_parameters)]
-
-
-class Source(_Part):
-    """One model's share in a slice.
-
-    Parameters
-    ----------
-    model : ModelRef
-    layer_range : (int, int), optional
-        First layer and the one behind the last. None means all layers.
-    parameters : dict of str to Setting
-        What holds for this model alone.
-    """
-
-    model: Model
-    layer_range: Range | None = None
-    parameters: Parameters = Field(default_factory=dict)
-
-
-class Slice(_Part):
-    """Layers of the output, made from the layers of its sources."""
-
-    sources: tuple[Source, ...] = Field(min_length=1)
-    parameters: Parameters = Field(default_factory=dict)
-
-
-class Recipe(_Part):
+class Recipe(Part):
     """A merge, as data.
 
     Parameters
@@ -113,8 +41,18 @@ class Recipe(_Part):
         dtype of the result (`out_dtype` wins); default the stored one.
     embedding_source, final_norm_source, lm_head_source, config_source : ModelRef, optional
         Take these tensors, or config and tokenizer, from one model as they are.
+    dtype_overrides : list of DtypeRule
+        dtypes of single output tensors; the first filter that matches wins.
+    tokenizer_source, tokenizer, chat_template
+        What vocabulary the result has, as in mergekit.
+    modules : dict of str to Module
+        Models of several stacks of layers, as in mergekit.
     random_seed : int
         Seed of random masks; default 0.
+    name : str, optional
+        What other recipes call this merge.
+    merges : list of Recipe
+        Merges, each with a `name`, that this one takes as models.
 
     Examples
     --------
@@ -124,40 +62,40 @@ class Recipe(_Part):
     0.5
     """
 
+    name: str | None = None
     merge_method: str
     base_model: Model | None = None
-    models: tuple[Source, ...] | None = None
+    models: Models | None = None
     slices: tuple[Slice, ...] | None = None
     parameters: Parameters = Field(default_factory=dict)
+    modules: dict[str, Module] | None = None
     dtype: Dtype | None = None
     out_dtype: Dtype | None = None
+    dtype_overrides: tuple[DtypeRule, ...] = ()
+    tokenizer_source: str | None = None
+    tokenizer: Tokenizer | None = None
+    chat_template: str | None = None
     embedding_source: Model | None = None
     final_norm_source: Model | None = None
     lm_head_source: Model | None = None
     config_source: Model | None = None
     random_seed: int = Field(default=0, ge=0, lt=2**64)
+    merges: tuple[Recipe, ...] = ()
 
     _found: str = PrivateAttr(default="a recipe")
     _lines: dict[Where, int] = PrivateAttr(default_factory=dict)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _shorthand(cls, data: Any) -> Any:
-        """Take a bare name for a model entry, and nulls for what is not said."""
-        if not isinstance(data, Mapping):
-            return data
-        data = {k: v for k, v in data.items() if v is not None}
-        for key in ("models",):
-            if isinstance(data.get(key), list | tuple):
-                data[key] = [x if isinstance(x, Mapping | Source) else {"model": x} for x in data[key]]
-        return data
-
     @model_validator(mode="after")
-    def _one_form(self) -> Recipe:
-        if (self.models is None) == (self.slices is None):
-            raise ValueError("a recipe has either 'models' or 'slices'.")
-        if not (self.models or self.slices):
-            raise ValueError(f"'{'models' if self.models is not None else 'slices'}' is empty; name at least one model.")
+    def _whole(self) -> Recipe:
+        forms = [n for n in ("models", "slices", "modules") if getattr(self, n) is not None]
+        if len(forms) != 1:
+            raise ValueError("a recipe has exactly one of 'models', 'slices' and 'modules'.")
+        if not getattr(self, forms[0]):
+            raise ValueError(f"'{forms[0]}' is empty; name at least one model.")
+        if self.tokenizer is not None and self.tokenizer_source is not None:
+            raise ValueError("a recipe has either 'tokenizer' or 'tokenizer_source'.")
+        if not all(m.name for m in self.merges):
+            raise ValueError("a merge that feeds another needs a 'name'.")
         return self
 
     @classmethod
@@ -176,7 +114,7 @@ class Recipe(_Part):
         try:
             recipe = cls.model_validate(dict(data))
         except ValidationError as error:
-            raise RecipeError([_problem(e, lines or {}) for e in error.errors()]) from None
+            raise RecipeError([explained(e, lines or {}, list(cls.model_fields)) for e in error.errors()]) from None
         recipe._lines = lines or {}
         return recipe
 
@@ -212,38 +150,48 @@ class Recipe(_Part):
     @property
     def pieces(self) -> tuple[Slice, ...]:
         """The recipe as slices; the `models` form is one slice over all layers."""
-        return self.slices if self.slices is not None else (Slice(sources=self.models),)
+        return self.slices if self.slices is not None else (Slice(sources=self.models),) if self.models is not None else ()
 
     @property
     def references(self) -> list[ModelRef]:
-        """Every model that is named, each once, inputs in the order named, then the base, then donors."""
+        """Every model that is named, each once: inputs in the order named, then the base, then donors."""
         named = [s.model for piece in self.pieces for s in piece.sources]
         donors = [self.base_model, self.embedding_source, self.final_norm_source, self.lm_head_source, self.config_source]
         return list(dict.fromkeys([*named, *(d for d in donors if d is not None)]))
 
+    def merge_named(self, ref: ModelRef) -> Recipe | None:
+        """The merge that a model of this recipe stands for, None where it is a checkpoint."""
+        return next((m for m in self.merges if m.name == ref.path), None)
+
     def plain(self) -> dict[str, Any]:
         """The recipe as plain data, in a fixed order, without what is left at its default."""
-        data = {name: _plain(getattr(self, name)) for name in _ORDER}
-        return {k: v for k, v in data.items() if v not in (None, {}, []) and (k, v) != ("random_seed", 0)}
+        return plain(self)
 
     def to_yaml(self) -> str:
         """YAML that mergekit also reads and, whatever its version, understands in the same way.
 
-        Where a gradient reaches the final norm or the head, their values are spelled out
-        (`Recipe.with_ends_spelled_out`), because versions of mergekit differ there.
+        Where a gradient reaches the final norm or the head, their values are spelled out, because versions of mergekit
+        differ there. Merges that feed this one come first, as documents of their own.
         """
         from nbmerge.recipe.ends import spelled_out
 
-        return dump(spelled_out(self).plain())
+        spelled = [spelled_out(r).plain() for r in (*self.merges, self)]
+        return "---\n".join(dump({k: v for k, v in data.items() if k != "merges"}) for data in spelled)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the meaning: equal across processes, key order, formatting and ways to write the same value."""
-        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self._meaning(), sort_keys=True).encode()).hexdigest()
+
+    def _meaning(self) -> dict[str, Any]:
+        """Plain data in which the same meaning is the same text."""
+        from nbmerge.recipe.ends import folded
+
+        return plain(self, lambda setting: folded(setting).plain())
 
     def replace(self, **changes: Any) -> Recipe:
         """A copy with other fields, validated again."""
-        return Recipe.of(self.plain() | {k: _plain(v) for k, v in changes.items()})
+        return Recipe.of(self.plain() | {k: plain(v) for k, v in changes.items()})
 
     def with_parameter(self, name: str, value: Any, model: str | ModelRef | None = None) -> Recipe:
         """A copy with one parameter set, for the whole merge or for one model wherever it is a source.
@@ -262,11 +210,11 @@ class Recipe(_Part):
 
         def change(source: Source) -> dict:
             parameters = _changed(source.parameters, name, value) if source.model == ref else source.parameters
-            return _plain(source) | {"parameters": _plain(parameters)}
+            return plain(source) | {"parameters": plain(parameters)}
 
         if self.models is not None:
             return self.replace(models=[change(s) for s in self.models])
-        return self.replace(slices=[_plain(p) | {"sources": [change(s) for s in p.sources]} for p in self.slices])
+        return self.replace(slices=[plain(p) | {"sources": [change(s) for s in p.sources]} for p in self.slices])
 
     def find(self, model: str | ModelRef) -> ModelRef:
         """The model of this recipe with that reference, path or short name.
@@ -287,7 +235,7 @@ class Recipe(_Part):
         return hash(self.fingerprint)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Recipe) and self.plain() == other.plain()
+        return isinstance(other, Recipe) and self._meaning() == other._meaning()
 
     def __repr__(self) -> str:
         models = " + ".join(dict.fromkeys(s.model.name for p in self.pieces for s in p.sources))
@@ -301,25 +249,6 @@ class Recipe(_Part):
         return f"<pre style='font-family:var(--jp-code-font-family,monospace)'>{html.escape(self.to_yaml())}</pre>"
 
 
-_ORDER = (
-    "merge_method", "base_model", "models", "slices", "parameters", "dtype", "out_dtype",
-    "embedding_source", "final_norm_source", "lm_head_source", "config_source", "random_seed",
-)  # fmt: skip
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Setting | ModelRef):
-        return value.plain()
-    if isinstance(value, Source | Slice):
-        names = type(value).model_fields
-        return {n: p for n in names if (p := _plain(getattr(value, n))) not in (None, {}, [])}
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value
-
-
 def _changed(parameters: Mapping[str, Setting], name: str, value: Any) -> dict[str, Any]:
     rest = {k: v.plain() for k, v in parameters.items() if k != name}
     if value is None:
@@ -329,32 +258,29 @@ def _changed(parameters: Mapping[str, Setting], name: str, value: Any) -> dict[s
     return {k: changed[k] for k in order}
 
 
-def _problem(error: Mapping[str, Any], lines: dict[Where, int]) -> Problem:
-    """Translate one finding of pydantic into ours."""
-    where = tuple(error["loc"])
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        what, how = _unknown_key(where)
-    elif kind == "missing":
-        what, how = f"'{where[-1]}' is missing.", "Every recipe needs it." if len(where) == 1 else "Add it here."
-    else:
-        message = re.sub(r"^(Value error|Assertion failed), ", "", error["msg"])
-        what, how = message if message.endswith((".", "?")) else f"{message} (found {error.get('input')!r:.80}).", ""
-    return Problem("error", where, what, how, line_of(where, lines))
+def documents(recipes: Iterable[Recipe]) -> Recipe:
+    """One recipe of several that feed each other: the one that no other takes, the others as its `merges`."""
+    everyone = list(recipes)
+    names = [r.name for r in everyone if r.name]
+    if twice := next((n for n in names if names.count(n) > 1), None):
+        raise RecipeError([Problem("error", (), f"two documents are named '{twice}'.", "Give each a name of its own.")])
+    taken = {ref.path for r in everyone for ref in r.references} & set(names)
+    last = [r for r in everyone if r.name not in taken]
+    if len(last) != 1:
+        what = "the documents feed each other in a circle." if not last else f"{len(last)} of the documents feed no other one."
+        raise RecipeError([Problem("error", (), what, "Keep exactly one that takes the others, directly or not.")])
+    by_name = {r.name: r for r in everyone if r.name}
 
+    def linked(recipe: Recipe, above: tuple[str, ...]) -> Recipe:
+        inner = []
+        for ref in recipe.references:
+            if ref.path in above:
+                how = "A merge cannot take its own result."
+                raise RecipeError([Problem("error", (), f"the documents feed each other in a circle ({ref.path}).", how)])
+            if ref.path in by_name:
+                inner.append(linked(by_name[ref.path], (*above, ref.path)))
+        linked_recipe = recipe.model_copy(update={"merges": tuple(inner)})
+        linked_recipe._found, linked_recipe._lines = recipe._found, recipe._lines
+        return linked_recipe
 
-def _unknown_key(where: Where) -> tuple[str, str]:
-    key = str(where[-1])
-    if len(where) == 1 and key in NOT_YET:
-        return f"'{key}' ({NOT_YET[key]}) is not carried out by this version.", "Remove it to use the base model's, unchanged."
-    part = Recipe if len(where) == 1 else Source if "sources" in where or where[0] == "models" else Slice
-    return f"unknown key '{key}'.", nearest(key, part.model_fields)
-
-
-def sources(recipe: Recipe) -> Iterator[tuple[Where, Source]]:
-    """Every source of a recipe with its place as written."""
-    if recipe.models is not None:
-        yield from ((("models", i), s) for i, s in enumerate(recipe.models))
-        return
-    for k, piece in enumerate(recipe.slices):
-        yield from ((("slices", k, "sources", i), s) for i, s in enumerate(piece.sources))
+    return linked(last[0], (last[0].name,) if last[0].name else ())

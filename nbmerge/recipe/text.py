@@ -30,14 +30,13 @@ class _Loader(yaml.SafeLoader):
             self.depth -= 1
 
 
-def parse(text: str) -> tuple[Any, dict[Where, int]]:
-    """Read one YAML document.
+def parse(text: str) -> list[tuple[Any, dict[Where, int]]]:
+    """Read YAML of one or several documents.
 
     Returns
     -------
-    data : dict, list or scalar
-    lines : dict of tuple to int
-        1-based line of every key and list entry, by its place as in `Problem.where`.
+    list of (data, lines)
+        For each document its data, and the 1-based line of every key and list entry by its place as in `Problem.where`.
 
     Raises
     ------
@@ -49,8 +48,10 @@ def parse(text: str) -> tuple[Any, dict[Where, int]]:
     try:
         loader = _Loader(text)
         try:
-            node = loader.get_single_node()
-            return _Builder(loader).build_document(node)
+            read = []
+            while loader.check_node():
+                read.append(_Builder(loader).build_document(loader.get_node()))
+            return read
         finally:
             loader.dispose()
     except RecipeError:  # ours, and a ValueError
@@ -58,8 +59,6 @@ def parse(text: str) -> tuple[Any, dict[Where, int]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        if "expected a single document" in str(error):
-            what = "several YAML documents in one text; give one recipe at a time"
         raise _refused(f"not valid YAML: {what}.", mark) from error
     except (ValueError, OverflowError, RecursionError) as error:  # 0o9, impossible dates
         raise _refused(f"not valid YAML: {error}.") from error
@@ -73,8 +72,8 @@ class _Builder:
         self.lines: dict[Where, int] = {}
         self.nodes = 0
 
-    def build_document(self, node: yaml.Node | None) -> tuple[Any, dict[Where, int]]:
-        return (None if node is None else self.build(node, ())), self.lines
+    def build_document(self, node: yaml.Node) -> tuple[Any, dict[Where, int]]:
+        return self.build(node, ()), self.lines
 
     def build(self, node: yaml.Node, where: Where) -> Any:
         self.nodes += 1

@@ -1,0 +1,46 @@
+"""From pydantic's findings to ours: the place, what is wrong with it, and the nearest right name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nbmerge.problems import Problem, Where, nearest
+from nbmerge.recipe.parts import Module, Slice, Source, TokenRule, Tokenizer
+from nbmerge.recipe.text import line_of
+
+
+def explained(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[str]) -> Problem:
+    """Translate one finding.
+
+    Parameters
+    ----------
+    error : mapping
+        An entry of ``ValidationError.errors()``.
+    lines : mapping
+        See `nbmerge.recipe.text.parse`.
+    keys : list of str
+        Names of the recipe's own fields.
+    """
+    where = tuple(error["loc"])
+    kind = error["type"]
+    how = ""
+    if kind == "extra_forbidden":
+        what, how = f"unknown key '{where[-1]}'.", nearest(str(where[-1]), _fields(where, keys))
+    elif kind == "missing":
+        what, how = f"'{where[-1]}' is missing.", "Every recipe needs it." if len(where) == 1 else "Add it here."
+    else:
+        message = re.sub(r"^(Value error|Assertion failed), ", "", error["msg"])
+        what = message if message.endswith((".", "?")) else f"{message} (found {error.get('input')!r:.80})."
+    return Problem("error", where, what, how, line_of(where, lines))
+
+
+def _fields(where: Where, keys: list[str]) -> list[str]:
+    """Names that are known at the place of an unknown one."""
+    parents = [p for p in where[:-1] if isinstance(p, str)]
+    if not parents:
+        return keys
+    known = {"models": Source, "sources": Source, "slices": Slice, "modules": Module, "tokenizer": Tokenizer, "tokens": TokenRule}
+    part = next((known[p] for p in reversed(parents) if p in known), None)
+    return list(part.model_fields) if part else keys

@@ -1,0 +1,158 @@
+"""The parts of a recipe: sources, slices, modules, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from nbmerge.problems import nearest
+from nbmerge.recipe.reference import ModelRef
+from nbmerge.recipe.setting import Setting
+
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+_SHORT = {"bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp32": "float32", "float": "float32"}
+
+
+def _dtype(raw: Any) -> str:
+    name = str(raw).removeprefix("torch.").lower()
+    name = _SHORT.get(name, name)
+    if name not in DTYPES:
+        raise ValueError(f"'{raw}' is not a dtype to merge in. {nearest(name, DTYPES)}")
+    return name
+
+
+def _layer_range(raw: Any) -> tuple[int, int]:
+    ok = isinstance(raw, list | tuple) and len(raw) == 2 and all(type(x) is int for x in raw)
+    if not ok:
+        raise ValueError(f"a layer range is [first, end) with whole numbers, such as [0, 16], not {raw!r}.")
+    first, end = raw
+    if first < 0 or end <= first:
+        raise ValueError(f"the layer range [{first}, {end}) holds no layer; count from 0, and the end is not included.")
+    return first, end
+
+
+def _parameters(raw: Any) -> dict[str, Any]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"parameters are a mapping of name to value, not {raw!r}.")
+    return {str(k): v for k, v in raw.items() if v is not None}
+
+
+def _named(raw: Any) -> Any:
+    """Take a bare name for an entry of `models`."""
+    if not isinstance(raw, list | tuple):
+        return raw
+    return [x if isinstance(x, Mapping | Source) else {"model": x} for x in raw]
+
+
+Model = Annotated[ModelRef, BeforeValidator(ModelRef.of)]
+Dtype = Annotated[str, BeforeValidator(_dtype)]
+Range = Annotated[tuple[int, int], BeforeValidator(_layer_range)]
+Parameters = Annotated[dict[str, Annotated[Setting, BeforeValidator(Setting.of)]], BeforeValidator(_parameters)]
+
+
+class Part(BaseModel):
+    """Common ground of all parts: immutable, and a key that is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if v is not None} if isinstance(data, Mapping) else data
+
+
+class Source(Part):
+    """One model's share in a slice.
+
+    Parameters
+    ----------
+    model : ModelRef
+    layer_range : (int, int), optional
+        First layer and the one behind the last. None means all layers.
+    parameters : dict of str to Setting
+        What holds for this model alone.
+    """
+
+    model: Model
+    layer_range: Range | None = None
+    parameters: Parameters = Field(default_factory=dict)
+
+
+Models = Annotated[tuple[Source, ...], BeforeValidator(_named)]
+
+
+class Slice(Part):
+    """Layers of the output, made from the layers of its sources."""
+
+    sources: tuple[Source, ...] = Field(min_length=1)
+    parameters: Parameters = Field(default_factory=dict)
+
+
+class Module(Part):
+    """A part of a model that has layers of its own, such as a vision tower."""
+
+    models: Models | None = None
+    slices: tuple[Slice, ...] | None = None
+    parameters: Parameters = Field(default_factory=dict)
+
+
+class DtypeRule(Part):
+    """A dtype for the output tensors whose names contain a text."""
+
+    filter: str
+    dtype: Dtype
+
+
+class TokenSource(Part):
+    """Where a token's embedding comes from: a model's token by text or number, or zeros."""
+
+    kind: Literal["model_token", "zero"]
+    model: Model | None = None
+    token: str | None = None
+    token_id: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> TokenSource:
+        if self.kind == "model_token" and (self.model is None or (self.token is None) == (self.token_id is None)):
+            raise ValueError("a model_token has a 'model' and either 'token' or 'token_id'.")
+        return self
+
+
+def _token_source(raw: Any) -> Any:
+    return raw if isinstance(raw, Mapping | TokenSource) else ModelRef.of(raw)
+
+
+class TokenRule(Part):
+    """What one token's embedding becomes."""
+
+    source: Annotated[TokenSource | ModelRef | None, BeforeValidator(_token_source)] = None
+    force: bool = False
+
+
+class Tokenizer(Part):
+    """The vocabulary of the result: whose tokens, and where rows come from."""
+
+    source: str = "union"
+    tokens: dict[str, TokenRule] = Field(default_factory=dict)
+    pad_to_multiple_of: int | None = Field(default=None, ge=1)
+
+
+def plain(value: Any, setting: Callable[[Setting], Any] = Setting.plain) -> Any:
+    """Any part as plain data, without what is left at its default; `setting` writes the settings in it."""
+    if isinstance(value, Setting):
+        return setting(value)
+    if isinstance(value, ModelRef):
+        return value.plain()
+    if isinstance(value, Part):
+        fields = type(value).model_fields
+        said = {n: v for n in fields if (v := getattr(value, n)) != fields[n].get_default(call_default_factory=True)}
+        return {n: p for n, v in said.items() if (p := plain(v, setting)) not in (None, {}, [])}
+    if isinstance(value, Mapping):
+        return {k: plain(v, setting) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v, setting) for v in value]
+    return value
