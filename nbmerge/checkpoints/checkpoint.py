@@ -120,7 +120,10 @@ class Checkpoint:
 
 
 def _folder(ref: ModelRef) -> Path:
-    path = Path(ref.path).expanduser()
+    try:
+        path = Path(ref.path).expanduser()
+    except RuntimeError as error:  # ~somebody who has no home here
+        raise CheckpointError(f"'{ref.path}' is not a path on this machine: {error}") from error
     if path.is_dir():
         return path.resolve()
     if path.exists():

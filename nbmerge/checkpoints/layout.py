@@ -16,7 +16,7 @@ _NUMBERED = re.compile(r"^(?P<stack>(?:.*?\.)?[A-Za-z_]\w*)\.(?P<index>\d+)\.(?P
 _HEAD = re.compile(r"(^|\.)(lm_head|embed_out|score|classifier|output|output_layer|qa_outputs)\.(weight|bias)$")
 _EMBEDDING = re.compile(r"embed|(^|\.)(wte|wpe|tok_embeddings|project_in)\.")
 _NORM = re.compile(r"norm|(^|\.)ln_?\w*\.")
-_DERIVED = re.compile(r"(rotary_emb\.inv_freq|attn\.(bias|masked_bias)|attention\.(bias|masked_bias)|\.position_ids)$")
+_DERIVED = re.compile(r"(^|\.)(rotary_emb\.inv_freq|(attn|attention)\.(bias|masked_bias)|position_ids)$")
 
 ROLES = ("embedding", "final norm", "head", "other")
 """Roles of tensors outside the layers."""

@@ -87,6 +87,8 @@ class Workspace:
         while len(self._raw) <= slot:
             self._raw.append(bytearray(BLOCK * 8))
         nbytes = count * ITEM_BYTES[CODES[stored.dtype]]
+        if nbytes > len(self._raw[slot]):  # a row or matrix that must stay whole
+            self._raw[slot] = bytearray(nbytes)
         view = memoryview(self._raw[slot])[:nbytes]
         self.files.read(stored, start, view)
         return torch.frombuffer(self._raw[slot], dtype=getattr(torch, stored.dtype), count=count)
@@ -94,8 +96,8 @@ class Workspace:
     def working(self, dtype: torch.dtype, rows: int, count: int) -> torch.Tensor:
         """Scratch of shape (rows, count); valid until the next call."""
         held = self._working.get(dtype)
-        if held is None or held.shape[0] < rows:
-            held = self._working[dtype] = torch.empty(rows, BLOCK, dtype=dtype)
+        if held is None or held.shape[0] < rows or held.shape[1] < count:
+            held = self._working[dtype] = torch.empty(rows, max(BLOCK, count), dtype=dtype)
         return held[:rows, :count]
 
 
@@ -114,30 +116,48 @@ class Blocks:
         self.workspace = workspace
         self.dtype = torch.float64 if any(i.dtype == "float64" for i in self.inputs) else torch.float32
         """dtype of the arithmetic."""
-        self._prepared: dict[int, Callable[[int], torch.Tensor]] = {}
+        self.columns = max(1, tensor.shape[-1]) if tensor.shape else 1
+        """Length of a row."""
+        self.whole = getattr(tensor.how, "whole", "element")
+        self.step = self._step(tensor.shape)
+        """Elements in a block: `BLOCK`, or as many as keep rows or matrices whole."""
+        self._prepared: dict[int, tuple[Callable[[int], torch.Tensor], Blocks]] = {}
+
+    def _step(self, shape: tuple[int, ...]) -> int:
+        if self.whole == "element":
+            return BLOCK
+        if self.whole == "row":
+            return max(1, BLOCK // self.columns) * self.columns
+        return max(1, shape[-2] if len(shape) > 1 else 1) * self.columns
 
     def starts(self) -> range:
         """First element of every block."""
-        return range(0, self.count, BLOCK)
+        return range(0, self.count, self.step)
 
     def size(self, start: int) -> int:
         """Number of elements in the block that begins at `start`."""
-        return min(BLOCK, self.count - start)
+        return min(self.step, self.count - start)
 
     def stored(self, i: int, start: int) -> torch.Tensor:
         """One input's block in its stored dtype."""
         source = self.inputs[i]
         if isinstance(source, StoredTensor):
             return self.workspace.stored(i, source, start, self.size(start))
-        return self._merged(i)(start)
+        return self._merged(i, start, self.size(start))
 
-    def _merged(self, i: int) -> Callable[[int], torch.Tensor]:
-        """Gives the blocks of an input that is itself a merge, computed as they are asked for."""
+    def _merged(self, i: int, start: int, count: int) -> torch.Tensor:
+        """Elements of an input that is itself a merge, computed as they are asked for."""
         if i not in self._prepared:
             from nbmerge.engine.compute import prepare
 
-            self._prepared[i] = prepare(self.inputs[i], Blocks(self.inputs[i], self.workspace.another()))[0]
-        return self._prepared[i]
+            inner = Blocks(self.inputs[i], self.workspace.another())
+            self._prepared[i] = prepare(self.inputs[i], inner)[0], inner
+        block_at, inner = self._prepared[i]
+        first = start - start % inner.step
+        if start == first and inner.size(start) == count:
+            return block_at(start)
+        pieces = [block_at(s).clone() for s in range(first, start + count, inner.step)]  # its blocks are of another size
+        return torch.cat(pieces)[start - first : start - first + count]
 
     def rows(self, start: int, which: list[int] | None = None, dtype: torch.dtype | None = None) -> torch.Tensor:
         """Blocks of several inputs (default all) in the working dtype, shape (inputs, elements)."""
@@ -147,10 +167,15 @@ class Blocks:
             row.copy_(self.stored(i, start))
         return rows
 
+    def at(self, start: int) -> list[torch.Tensor]:
+        """One block of all inputs in the working dtype; of shape (rows, columns) where rows stay whole."""
+        blocks = self.rows(start).unbind()
+        return list(blocks) if self.whole == "element" else [b.view(-1, self.columns) for b in blocks]
+
     def __iter__(self) -> Iterator[tuple[int, list[torch.Tensor]]]:
         """(start, blocks of all inputs in the working dtype), one after another."""
         for start in self.starts():
-            yield start, list(self.rows(start).unbind())
+            yield start, self.at(start)
 
     def deltas(self, i: int) -> Iterator[tuple[int, torch.Tensor]]:
         """(start, Wᵢ − W₀), one block after another."""

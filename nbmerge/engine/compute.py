@@ -8,7 +8,7 @@ import torch
 
 from nbmerge.engine.blocks import Blocks
 from nbmerge.engine.plan import TensorPlan
-from nbmerge.methods import Combination, methods
+from nbmerge.methods import Combination
 
 Emit = Callable[[int, torch.Tensor], None]
 """Takes (start, block): elements from `start` on, in the output's dtype; the block is only valid during the call."""
@@ -32,16 +32,16 @@ def compute(tensor: TensorPlan, blocks: Blocks, emit: Emit) -> str | None:
 
 def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
     """Look at a tensor's inputs where its method must, so that any block of the result can then be computed by itself."""
-    method = methods()[tensor.method]
+    method = tensor.how
     dtype = getattr(torch, tensor.dtype)
     if isinstance(method, Combination):
         gram = blocks.gram() if method.needs_gram else None
         note = method.note(tensor.values, gram) if method.note else None
         return _weighted_sum(blocks, method.coefficients(tensor.values, gram), dtype), note
-    state = method.look(blocks, tensor.values)
+    state = method.look(blocks, tensor.values) if method.look else None
 
     def mixed(start: int) -> torch.Tensor:
-        return method.mix(list(blocks.rows(start).unbind()), start, state, tensor.values).to(dtype)
+        return method.mix(blocks.at(start), start, state, tensor.values).reshape(-1).to(dtype)
 
     return mixed, None
 
@@ -61,7 +61,7 @@ def _weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dt
     if affine and len(used) == 1:
         return lambda start: blocks.stored(used[0], start).to(dtype)
     if affine and len(used) == 2:
-        return lambda start: _lerp(blocks, used, weights[1], start).to(dtype)
+        return lambda start: _lerp(blocks, used, weights[1], start, dtype).to(dtype)
     mix = _anchored if affine else _summed
     return lambda start: mix(blocks.rows(start, used), weights).to(dtype)
 
@@ -82,10 +82,9 @@ def _summed(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
     return block
 
 
-def _lerp(blocks: Blocks, used: list[int], weight: float, start: int) -> torch.Tensor:
-    """a + w(b − a). torch computes it in float32 inside and rounds once, so the stored dtype can be mixed as it is."""
-    a, b = (blocks.inputs[i].dtype for i in used)
-    if a == b:
+def _lerp(blocks: Blocks, used: list[int], weight: float, start: int, dtype: torch.dtype) -> torch.Tensor:
+    """a + w(b − a). torch computes it in float32 inside and rounds once, so equal dtypes can be mixed as they are stored."""
+    if {getattr(torch, blocks.inputs[i].dtype) for i in used} == {dtype}:
         return torch.lerp(blocks.stored(used[0], start), blocks.stored(used[1], start), weight)
     first, second = blocks.rows(start, used).unbind()
     return first.lerp_(second, weight)

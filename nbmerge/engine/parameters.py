@@ -6,7 +6,7 @@ A per-input parameter sees the name of the input tensor, a parameter of the whol
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nbmerge.methods import IGNORED, REQUIRED, Method, Parameter, parameter_names
@@ -16,8 +16,11 @@ from nbmerge.recipe import Recipe, Setting
 Level = tuple[Where, Mapping[str, Setting]]
 """A place in the recipe and the parameters given there."""
 
+CHOICE = Parameter("method", "Merge method of these tensors, instead of the recipe's own.", default=None)
+"""Not a method's parameter but the choice of one, with filters and over layers like any other."""
 
-def find(parameter: Parameter, levels: list[Level], tensor: str, t: float) -> tuple[Any, Where | None]:
+
+def find(parameter: Parameter, levels: Sequence[Level], tensor: str, t: float) -> tuple[Any, Where | None]:
     """The parameter's value for one tensor, and the place that decided it (None for the default)."""
     for where, settings in levels:
         setting = settings.get(parameter.name)
@@ -41,27 +44,27 @@ def levels_of(recipe: Recipe) -> Iterator[tuple[Where, Mapping[str, Setting], bo
             yield (*where, "parameters"), source.parameters, True
 
 
-def check_names(recipe: Recipe, method: Method) -> Iterator[Problem]:
-    """Parameters that the method does not have, or that stand where they have no effect."""
+def check_names(recipe: Recipe, methods: Sequence[Method]) -> Iterator[Problem]:
+    """Parameters that none of the recipe's methods has, or that stand where they have no effect."""
     for where, settings, one_model in levels_of(recipe):
         for name in settings:
-            parameter = method.parameter(name)
+            parameter = CHOICE if name == CHOICE.name else next((p for m in methods if (p := m.parameter(name))), None)
             here = (*where, name)
             if parameter is None:
-                yield _stranger(name, here, method, recipe)
+                yield _stranger(name, here, methods, recipe)
             elif one_model and parameter.scope == "global":
                 what = f"'{name}' holds for the whole merge and has no effect under one model."
                 yield Problem("error", here, what, "Move it to the recipe's own parameters.", recipe.line(here))
 
 
-def _stranger(name: str, here: Where, method: Method, recipe: Recipe) -> Problem:
-    line = recipe.line(here)
+def _stranger(name: str, here: Where, methods: Sequence[Method], recipe: Recipe) -> Problem:
+    line, used = recipe.line(here), " or ".join(m.name for m in methods)
     if name in IGNORED:
         return Problem("info", here, f"'{name}' is ignored: {IGNORED[name]}.", line=line)
     if name in parameter_names():
-        return Problem("warning", here, f"'{name}' has no effect on {method.name}.", "Remove it, or choose another method.", line)
-    what = f"{method.name} has no parameter '{name}'."
-    return Problem("error", here, what, nearest(name, [p.name for p in method.parameters]), line)
+        return Problem("warning", here, f"'{name}' has no effect on {used}.", "Remove it, or choose another method.", line)
+    known = [p.name for m in methods for p in m.parameters]
+    return Problem("error", here, f"{used} has no parameter '{name}'.", nearest(name, known), line)
 
 
 def is_missing(value: Any) -> bool:

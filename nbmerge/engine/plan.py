@@ -66,6 +66,11 @@ class TensorPlan:
         return self.count * ITEM_BYTES[CODES[self.dtype]]
 
     @property
+    def how(self) -> Method:
+        """The method that is carried out, in the shape that the tensor's values ask for."""
+        return methods()[self.method].resolve(self.values)
+
+    @property
     def is_float(self) -> bool:
         """Whether another merge can take it as an input of its arithmetic."""
         return self.dtype in DTYPES
@@ -134,8 +139,7 @@ class Plan:
     @property
     def bytes_read(self) -> int:
         """Bytes of weights that are read, twice where a method looks before it mixes."""
-        passes = {m.name: 1 if getattr(m, "needs_gram", None) is False else 2 for m in methods().values()}
-        return sum(passes[t.method] * i.nbytes for t in self.tensors for i in t.leaves())
+        return sum(t.how.passes * i.nbytes for t in self.tensors for i in t.leaves())
 
     def as_checkpoint(self, name: str) -> Checkpoint:
         """The result as another merge's input, without being made."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
 from nbmerge.checkpoints.layout import is_derived
 from nbmerge.engine.config import fitted
 from nbmerge.engine.findings import Findings
-from nbmerge.engine.parameters import Level, check_names, find, is_missing
+from nbmerge.engine.parameters import CHOICE, Level, check_names, find, is_missing, levels_of
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.methods import Method, Values, methods
@@ -67,12 +67,14 @@ class _Input:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A slice, its sources in the method's order."""
+    """A slice, its sources in the method's order; `others` is the same slice for the other methods of the recipe."""
 
+    method: Method
     inputs: tuple[_Input, ...]
     depth: int
     where: Where
     levels: tuple[Level, ...]
+    others: Mapping[str, _Piece]
 
 
 class _Planner:
@@ -84,14 +86,14 @@ class _Planner:
         for key, purpose in NOT_YET.items():
             if getattr(self.recipe, key) is not None:
                 self.findings.error((key,), f"'{key}' ({purpose}) is not carried out by this version.", "Remove it to go on.")
-        self.method = self._method()
-        if self.method is not None:
-            for problem in check_names(self.recipe, self.method):
+        self.methods = self._methods()
+        if not self.findings.fatal:
+            for problem in check_names(self.recipe, self.methods):
                 self.findings.add(problem)
         self.checkpoints = self._open()
         if self.findings.fatal:
             return None
-        self.pieces = [p for k, piece in enumerate(self.recipe.pieces) if (p := self._piece(k, piece))]
+        self.pieces = [p for k, piece in enumerate(self.recipe.pieces) if (p := self._slice(k, piece))]
         if self.findings.fatal:
             return None
         self._check_architectures()
@@ -100,16 +102,24 @@ class _Planner:
             return None
         config = self._config(tensors)
         problems = tuple(worst_first(self.findings.problems()))
-        return Plan(self.recipe, self.method, self.checkpoints, self.labels, tensors, self.donor, config, problems)
+        return Plan(self.recipe, self.methods[0], self.checkpoints, self.labels, tensors, self.donor, config, problems)
 
     # --- what the recipe names ---
 
-    def _method(self) -> Method | None:
+    def _methods(self) -> list[Method]:
+        """The recipe's methods: its own first, then those that it chooses for some tensors."""
+        named = {self.recipe.merge_method: ("merge_method",)}
+        for where, settings, _ in levels_of(self.recipe):
+            if CHOICE.name in settings:
+                for value in settings[CHOICE.name].values():
+                    named.setdefault(str(value), (*where, CHOICE.name))
+        return [m for name, where in named.items() if (m := self._method(name, where))]
+
+    def _method(self, name: str, where: Where) -> Method | None:
         known = methods()
-        method = known.get(self.recipe.merge_method)
+        method = known.get(name)
         if method is None:
-            how = nearest(self.recipe.merge_method, known)
-            self.findings.error(("merge_method",), f"there is no merge method '{self.recipe.merge_method}'.", how)
+            self.findings.error(where, f"there is no merge method '{name}'.", nearest(name, known))
         elif method.base == "required" and self.recipe.base_model is None:
             what = f"{method.name} works on differences from a base model, and none is named."
             self.findings.error(("base_model",), what, "Set base_model to the model that the others were fine-tuned from.")
@@ -156,7 +166,14 @@ class _Planner:
 
     # --- slices ---
 
-    def _piece(self, k: int, piece) -> _Piece | None:
+    def _slice(self, k: int, piece) -> _Piece | None:
+        first, *others = self.methods
+        made = self._piece(k, piece, first)
+        if made is None or self.findings.fatal:
+            return made
+        return replace(made, others={m.name: p for m in others if (p := self._piece(k, piece, m))})
+
+    def _piece(self, k: int, piece, method: Method) -> _Piece | None:
         whole = self.recipe.slices is None
         where: Where = () if whole else ("slices", k)
         inputs = []
@@ -169,7 +186,7 @@ class _Planner:
                 self.findings.error((*here, "layer_range"), what, f"Use a range within [0, {checkpoint.depth}).")
             level: Level = ((*here, "parameters"), source.parameters)
             inputs.append((_Input(source.model, checkpoint, first, (level,)), end - first))
-        inputs = self._with_base(inputs, where)
+        inputs = self._with_base(inputs, where, method)
         depths = {depth for _, depth in inputs}
         if len(depths) > 1:
             text = ", ".join(f"{self.labels[i.ref]}: {depth}" for i, depth in inputs)
@@ -178,19 +195,25 @@ class _Planner:
             )  # fmt: skip
             self.findings.error(where or ("models",), f"different numbers of layers ({text}).", how)
             return None
-        least, most = self.method.inputs
-        if not least <= len(inputs) <= (most or len(inputs)):
+        least, most = method.inputs
+        given = len(inputs) - (method.base == "optional" and self._has_base(method))
+        if not least <= given <= (most or given):
             wanted = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-            base = ", the base model included" if self.method.base == "required" else ""
-            what = f"{self.method.name} merges {wanted} {'model' if wanted == '1' else 'models'}{base}; here are {len(inputs)}."
+            base = {"required": ", the base model included", "optional": " besides a base model"}.get(method.base, "")
+            what = f"{method.name} merges {wanted} {'model' if wanted == '1' else 'models'}{base}; here are {given}."
             self.findings.error(where or ("models",), what, "Add or remove models, or choose another method.")
         levels = (((*where, "parameters"), piece.parameters),) if not whole else ()
-        return _Piece(tuple(i for i, _ in inputs), depths.pop(), where, (*levels, (("parameters",), self.recipe.parameters)))
+        levels = (*levels, (("parameters",), self.recipe.parameters))
+        return _Piece(method, tuple(i for i, _ in inputs), depths.pop(), where, levels, {})
 
-    def _with_base(self, inputs: list[tuple[_Input, int]], where: Where) -> list[tuple[_Input, int]]:
+    def _has_base(self, method: Method) -> bool:
+        """Whether the first input is a base that the others are compared to."""
+        return method.base == "required" or (method.base == "optional" and self.recipe.base_model is not None)
+
+    def _with_base(self, inputs: list[tuple[_Input, int]], where: Where, method: Method) -> list[tuple[_Input, int]]:
         """Put the base model first where the method has one, adding it where it is not listed."""
         base = self.recipe.base_model
-        if self.method.base == "none" or base is None:
+        if method.base == "none" or base is None:
             return inputs
         listed = [pair for pair in inputs if pair[0].ref == base]
         if len(listed) > 1:
@@ -233,11 +256,13 @@ class _Planner:
     def _layer(self, piece: _Piece, j: int, out: int) -> Iterator[TensorPlan]:
         layout = self.checkpoints[self.donor].layout
         parts = dict.fromkeys(p for i in piece.inputs for p in i.checkpoint.layout.parts(i.first + j))
+        t = position(j, piece.depth)
         for part in parts:
-            names = [i.checkpoint.layout.name(i.first + j, part) for i in piece.inputs]
-            found = [i.checkpoint.tensors.get(n) for i, n in zip(piece.inputs, names, strict=True)]
             name = layout.name(out, part)
-            yield from self._tensor(piece, name, out, layout.place(name).kind, found, names, position(j, piece.depth))
+            chosen = _chosen(piece, name, t)
+            names = [i.checkpoint.layout.name(i.first + j, part) for i in chosen.inputs]
+            found = [i.checkpoint.tensors.get(n) for i, n in zip(chosen.inputs, names, strict=True)]
+            yield from self._tensor(chosen, name, out, layout.place(name).kind, found, names, t)
 
     def _outside(self, piece: _Piece, roles: tuple[str, ...], t: float) -> Iterator[TensorPlan]:
         for role in roles:
@@ -247,8 +272,9 @@ class _Planner:
                 yield from self._donated(donor, role)
                 continue
             for name in dict.fromkeys(n for i in piece.inputs for n in i.checkpoint.layout.outside(role)):
-                found = [self._stored(i.checkpoint, name, role) for i in piece.inputs]
-                yield from self._tensor(piece, name, None, role, found, [name] * len(found), t)
+                chosen = _chosen(piece, name, t)
+                found = [self._stored(i.checkpoint, name, role) for i in chosen.inputs]
+                yield from self._tensor(chosen, name, None, role, found, [name] * len(found), t)
 
     def _donated(self, donor: ModelRef, role: str) -> Iterator[TensorPlan]:
         """A role's tensors from one model, as they are."""
@@ -302,36 +328,40 @@ class _Planner:
             shapes = {self.labels[i.ref]: s.shape for i, s in held}
             self.findings.unequal_shapes(piece.where or ("models",), name, kind, shapes)
             return
-        values, decided = self._values(piece, name, names, t)
+        values, decided = self._values(piece, name, names, t, layer is not None and len(inputs[0].shape) > 1)
         if values is None:
             return
         dtype = self._dtype(name, inputs)
         labels = tuple(self.labels[i.ref] for i in piece.inputs)
-        yield TensorPlan(name, inputs[0].shape, dtype, layer, kind, self.method.name, inputs, labels, values, decided)
+        yield TensorPlan(name, inputs[0].shape, dtype, layer, kind, piece.method.name, inputs, labels, values, decided)
 
-    def _values(self, piece: _Piece, name: str, names: list[str], t: float) -> tuple[Values | None, dict[str, Where]]:
-        shared, each, decided = {}, {}, {}
-        for parameter in self.method.parameters:
+    def _values(
+        self, piece: _Piece, name: str, names: list[str], t: float, matrix: bool
+    ) -> tuple[Values | None, dict[str, Where]]:
+        _, where = find(CHOICE, piece.levels, name, t)
+        shared, each, decided = {}, {}, {"method": where} if where else {}
+        for parameter in piece.method.parameters:
             if parameter.scope == "global":
-                value, where = find(parameter, list(piece.levels), name, t)
-                self._note(parameter, value, where, None, name, parameter.name, decided)
+                value, where = find(parameter, piece.levels, name, t)
+                self._note(piece.method, parameter, value, where, None, name, parameter.name, decided)
                 shared[parameter.name] = value
                 continue
             row = []
             for i, source in enumerate(piece.inputs):
-                if i == 0 and self.method.base == "required":
+                if i == 0 and self._has_base(piece.method):
                     row.append(None)
                     continue
-                value, where = find(parameter, [*source.levels, *piece.levels], names[i], t)
+                value, where = find(parameter, (*source.levels, *piece.levels), names[i], t)
                 label = self.labels[source.ref]
-                self._note(parameter, value, where, source, name, f"{parameter.name}[{label}]", decided)
+                self._note(piece.method, parameter, value, where, source, name, f"{parameter.name}[{label}]", decided)
                 row.append(value)
             each[parameter.name] = tuple(row)
         if self.findings.fatal:
             return None, decided
         seed = self.recipe.random_seed
-        values = Values(shared, each, tuple(f"{seed}/{self._order(i.ref)}/{name}" for i in piece.inputs))
-        fault = self.method.fault(values)
+        streams = tuple(f"{seed}/{self._order(i.ref)}/{name}" for i in piece.inputs)
+        values = Values(shared, each, streams, t, matrix)
+        fault = piece.method.fault(values)
         if fault:
             self.findings.faulty(("parameters",) if not piece.where else piece.where, fault, name)
         return values, decided
@@ -340,12 +370,12 @@ class _Planner:
         """Number of a model in random streams: its place in the recipe, so that moving folders changes nothing."""
         return self.recipe.references.index(ref)
 
-    def _note(self, parameter, value, where, source, tensor, key, decided) -> None:
+    def _note(self, method, parameter, value, where, source, tensor, key, decided) -> None:
         """Record who decided a value, or what is wrong with it."""
         if is_missing(value):
             model = self.labels[source.ref] if source else None
             at = (*source.levels[0][0], parameter.name) if source and source.levels else ("parameters", parameter.name)
-            self.findings.missing_value(at, self.method.name, parameter, model, tensor)
+            self.findings.missing_value(at, method.name, parameter, model, tensor)
         elif fault := parameter.fault(value):
             self.findings.faulty(where or ("parameters",), fault, tensor)
         elif where is not None:
@@ -371,6 +401,11 @@ class _Planner:
         """For each layer of a slice, the layer of the config donor that it is or corresponds to."""
         own = next((i for i in piece.inputs if i.ref == self.donor), piece.inputs[0])
         return range(own.first, own.first + piece.depth)
+
+
+def _chosen(piece: _Piece, tensor: str, t: float) -> _Piece:
+    """The slice as the method sees it that the recipe chooses for one tensor."""
+    return piece.others.get(find(CHOICE, piece.levels, tensor, t)[0], piece)
 
 
 def promoted(dtypes: Iterable[str]) -> str:

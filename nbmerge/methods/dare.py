@@ -37,7 +37,7 @@ def _drop_(delta, density: float, key: str, start: int):
 
 def _look(tensors, values: Values) -> list[float]:
     """Factor on each input's kept changes."""
-    if values["rescale"] is False:
+    if not values["rescale"]:
         return [1.0] * len(values.streams)
     densities = values.each["density"]
     if values["rescale"] != "l1":

@@ -1,7 +1,8 @@
 """What a merge method is: one of two shapes, with the words and ranges that explain it.
 
 A *combination* is a weighted sum Σ cᵢWᵢ of whole tensors; the method is a function from numbers to the coefficients c.
-An *element-wise* method looks at the tensors once (thresholds, norms), then mixes them piece by piece.
+An *element-wise* method looks at the tensors once (thresholds, norms), then mixes them piece by piece; it says whether
+a piece must hold whole rows or a whole matrix.
 The engine knows these two shapes and no method; menus, checks and documentation come from the fields here.
 """
 
@@ -88,11 +89,17 @@ class Values:
         Per-input parameters, in the order of the inputs. The base model's entry is None in methods with a base.
     streams : tuple of str
         One key per input for random numbers, see `nbmerge.methods.stream`.
+    position : float
+        Where the tensor stands: 0 at the first layer of its slice and before it, 1 at the last and behind it.
+    matrix : bool
+        Whether the tensor is a weight matrix (or a stack of them) inside a layer, and not a vector, embedding or head.
     """
 
     shared: Mapping[str, Any]
     each: Mapping[str, tuple[Any, ...]]
     streams: tuple[str, ...] = ()
+    position: float = 0.0
+    matrix: bool = False
 
     def __getitem__(self, name: str) -> Any:
         return self.shared[name]
@@ -115,11 +122,16 @@ class Method:
     reference : str
         Where it comes from.
     parameters : tuple of Parameter
-    base : "required", "first" or "none"
-        "required": inputs are task vectors of `base_model`. "first": `base_model`, or else the first model named, is the
-        first end. "none": a base model is an input like any other, if it is listed.
+    base : "required", "optional", "first" or "none"
+        "required": inputs are task vectors of `base_model`. "optional": so they are where a base model is named, else
+        they are whole weights. "first": `base_model`, or else the first model named, is the first end. "none": a base
+        model is an input like any other, if it is listed.
     inputs : (int, int or None)
-        Least and most number of inputs, the base included.
+        Least and most number of inputs, a required base included, an optional one not.
+    variant : callable, optional
+        ``(values) -> Method or None``: the method of another shape that some values or tensors ask for.
+    check : callable, optional
+        ``(values) -> str or None``: what makes values impossible together.
     """
 
     name: str
@@ -128,8 +140,10 @@ class Method:
     formula: str
     reference: str
     parameters: tuple[Parameter, ...] = ()
-    base: Literal["required", "first", "none"] = "none"
+    base: Literal["required", "optional", "first", "none"] = "none"
     inputs: tuple[int, int | None] = (1, None)
+    variant: Callable[[Values], Method | None] | None = None
+    check: Callable[[Values], str | None] | None = None
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, None when the method has none."""
@@ -137,7 +151,16 @@ class Method:
 
     def fault(self, values: Values) -> str | None:
         """What makes a set of values impossible together, None when nothing does."""
-        return None
+        return self.check(values) if self.check else None
+
+    def resolve(self, values: Values) -> Method:
+        """The method that is carried out for these values: this one, or its variant of another shape."""
+        return (self.variant(values) if self.variant else None) or self
+
+    @property
+    def passes(self) -> int:
+        """How often the inputs are read."""
+        return 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +174,6 @@ class Combination(Method):
         [W₀, W₁−W₀, …], or None where `needs_gram` is false.
     needs_gram : bool
         Whether the coefficients depend on the weights.
-    check : callable, optional
-        ``(values) -> str or None``, see `Method.fault`.
     note : callable, optional
         ``(values, gram) -> str or None``: a special case that this tensor is, to be counted and shown.
     """
@@ -160,32 +181,34 @@ class Combination(Method):
     coefficients: Callable[[Values, np.ndarray | None], Sequence[float]]
     needs_gram: bool = False
     note: Callable[[Values, np.ndarray], str | None] | None = None
-    check: Callable[[Values], str | None] | None = None
 
-    def fault(self, values: Values) -> str | None:
-        return self.check(values) if self.check else None
+    @property
+    def passes(self) -> int:
+        return 2 if self.needs_gram else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elementwise(Method):
-    """A method that treats each element by itself once it has looked at the tensors.
+    """A method that treats each element (or row, or matrix) by itself once it has looked at the tensors.
 
     Parameters
     ----------
-    look : callable
-        ``(tensors, values) -> state``. `tensors` (`nbmerge.engine.blocks.Blocks`) gives one block of all inputs after
-        another, as often as wanted.
     mix : callable
         ``(inputs, start, state, values) -> Tensor``. `inputs` are 1-D tensors of equal length in the working
         dtype (float32, or float64 for float64 models), elements start, start+1, … of the flattened tensors; the base is
         first. They may be overwritten and one of them may be the result.
-    check : callable, optional
-        ``(values) -> str or None``, see `Method.fault`.
+    look : callable, optional
+        ``(tensors, values) -> state``. `tensors` (`nbmerge.engine.blocks.Blocks`) gives one block of all inputs after
+        another, as often as wanted.
+    whole : "element", "row" or "matrix"
+        What a block never cuts. With "row" (of the last dimension; a vector is one row) and "matrix" (of the last two),
+        `inputs` have the shape (rows, columns). A worker's memory holds one block of all inputs, at least a whole.
     """
 
-    look: Callable[[Any, Values], Any]
     mix: Callable[[list[torch.Tensor], int, Any, Values], torch.Tensor]
-    check: Callable[[Values], str | None] | None = None
+    look: Callable[[Any, Values], Any] | None = None
+    whole: Literal["element", "row", "matrix"] = "element"
 
-    def fault(self, values: Values) -> str | None:
-        return self.check(values) if self.check else None
+    @property
+    def passes(self) -> int:
+        return 2 if self.look else 1

@@ -45,8 +45,8 @@ def _text_of(source: str | Path) -> tuple[str, str]:
     """The YAML text and, in words, where it came from."""
     if isinstance(source, str) and ("\n" in source or ": " in source or len(source) > MAX_PATH):
         return source, "YAML text"
-    path = Path(source).expanduser()
     try:
+        path = Path(source).expanduser()
         if path.is_dir():
             names = (RECIPE_FILE, "mergekit_config.yml")
             file = next((path / n for n in names if (path / n).is_file()), None)
@@ -55,8 +55,8 @@ def _text_of(source: str | Path) -> tuple[str, str]:
             return _read(file), f"the recipe of the merged model {path.name}"
         if path.is_file():
             return _read(path), f"the YAML file {path.name}"
-    except OSError as error:
-        raise _refused(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (OSError, RuntimeError) as error:
+        raise _refused(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     raise _refused(f"'{str(source)}' is neither a file, a merged model's folder nor the text of a recipe.")
 
 

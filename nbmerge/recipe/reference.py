@@ -93,5 +93,5 @@ class ModelRef:
 def _is_folder(text: str) -> bool:
     try:
         return Path(text).expanduser().is_dir()
-    except OSError:  # too long for a file name
+    except (OSError, RuntimeError):  # too long for a file name, or the home of nobody
         return False

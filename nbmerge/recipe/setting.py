@@ -102,12 +102,12 @@ def interpolate(values: Sequence[Scalar], t: float) -> Scalar:
         Position in [0, 1].
     """
     x = min(max(t, 0.0), 1.0) * (len(values) - 1)
-    if any(isinstance(v, bool | str) for v in values):
-        return values[int(x)]
     # Layer i of L stands at i/(L-1): the product can miss the anchor by an ulp, and must not (endpoints are exact).
     if abs(x - round(x)) < 1e-9:
-        return float(values[round(x)])
+        return values[round(x)]
     i = int(x)
+    if any(isinstance(v, bool | str) for v in values):
+        return values[i]
     return (1 - (x - i)) * values[i] + (x - i) * values[i + 1]
 
 

@@ -10,18 +10,23 @@ from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, Where
 
 MAX_CHARACTERS = 2_000_000
-MAX_NODES = 100_000
+MAX_NODES = 20_000
 MAX_DEPTH = 40
+MAX_SCALAR = 100
+"""Longest text that can be a number: PyYAML takes minutes over a base-60 number of a megabyte."""
 
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, used for its parser and its reading of scalars only."""
 
-    depth = 0
+    depth = nodes = 0
 
     def compose_node(self, parent, index):
         # The parser recurses: a thousand opening brackets must end here, not in Python's own limit.
         self.depth += 1
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise _refused(f"more than {MAX_NODES:,} entries are too many for a recipe.", self.peek_event().start_mark)
         if self.depth > MAX_DEPTH:
             raise _refused(f"nested deeper than {MAX_DEPTH} levels.", self.peek_event().start_mark)
         try:
@@ -80,13 +85,22 @@ class _Builder:
         if self.nodes > MAX_NODES or len(where) > MAX_DEPTH:
             raise _refused("it expands to more than a recipe can hold (too many entries or aliases).", node.start_mark)
         self.lines.setdefault(where, node.start_mark.line + 1)
+        if not node.tag.startswith("tag:yaml.org,2002:") or "python" in node.tag:
+            raise _refused(f"the tag {node.tag!r} is not allowed; a recipe is plain data.", node.start_mark)
         if isinstance(node, yaml.MappingNode):
             return self.build_mapping(node, where)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*where, i)) for i, child in enumerate(node.value)]
-        if not node.tag.startswith("tag:yaml.org,2002:") or "python" in node.tag:
-            raise _refused(f"the tag {node.tag!r} is not allowed; a recipe is plain data.", node.start_mark)
-        value = self.loader.construct_object(node)
+        return self.build_scalar(node)
+
+    def build_scalar(self, node: yaml.ScalarNode) -> Any:
+        if len(node.value) > MAX_SCALAR:
+            return node.value
+        try:
+            value = self.loader.construct_object(node)
+        except Exception as error:  # PyYAML trips over forced tags in many ways: !!int "", !!bool abc
+            kind = node.tag.rsplit(":", 1)[-1]
+            raise _refused(f"{node.value!r:.60} cannot be read as {kind}.", node.start_mark) from error
         # A date or bytes is never meant: what looks like one is a name.
         return value if value is None or isinstance(value, bool | int | float | str) else node.value
 
