@@ -6,7 +6,7 @@ import html
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbmerge.engine.folder import check_output
+from nbmerge.engine.folder import absolute, check_output
 from nbmerge.engine.forecast import Forecast, forecast
 from nbmerge.engine.plan import Plan
 from nbmerge.engine.planner import examine
@@ -81,7 +81,7 @@ def check(recipe: Recipe | str | Path, out: str | Path | None = None) -> Report:
         return Report(error.problems)
     if plan is not None and out is not None:
         try:
-            check_output(plan, Path(out), overwrite=False)
+            check_output(plan, absolute(out), overwrite=False)
         except OutputError as error:
             problems = worst_first([*problems, Problem("error", (), str(error))])
     return Report(tuple(problems), plan, None if plan is None else forecast(plan))

@@ -55,6 +55,11 @@ class Findings:
             what, how = f"shapes differ ({text}) in {{tensors}}.", "Only tensors of equal shape can be merged."
         self._group(where, what, how, tensor)
 
+    def unmergeable(self, where: Where, dtype: str, tensor: str) -> None:
+        """A tensor is stored in a dtype whose numbers are no weights by themselves."""
+        how = "Load the model in bfloat16 with transformers once, save it, and merge that."
+        self._group(where, f"{dtype} cannot be merged as it is ({{tensors}}).", how, tensor)
+
     def missing_value(self, where: Where, method: str, parameter: Parameter, model: str | None, tensor: str) -> None:
         """A required parameter has no value for a tensor."""
         whose = f" of {model}" if model else ""

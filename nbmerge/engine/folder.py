@@ -26,6 +26,14 @@ RESERVE = 1_000_000
 """Bytes beside the weights: config, tokenizer, card."""
 
 
+def absolute(out: str | Path) -> Path:
+    """The path in full, with ~ resolved."""
+    try:
+        return Path(out).expanduser().absolute()
+    except RuntimeError as error:  # ~somebody who has no home here
+        raise OutputError(f"'{out}' is not a path on this machine: {error}") from error
+
+
 def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
     """Refuse an output folder that cannot or must not be written.
 
@@ -34,7 +42,6 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
     OutputError
         Before anything is created.
     """
-    out = out.expanduser()
     place = out.resolve()
     for path in {leaf.file.parent for t in plan.tensors for leaf in t.leaves()} | {c.path for c in plan.checkpoints.values()}:
         if place == path or place in path.parents or path in place.parents:
@@ -62,7 +69,6 @@ def building(out: Path) -> Iterator[Path]:
 
     The name never stands for something incomplete, and a second merge into the same place is refused.
     """
-    out = out.expanduser().absolute()
     partial, lock_path = out.with_name(f".{out.name}.nbmerge-partial"), out.with_name(f".{out.name}.nbmerge-lock")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

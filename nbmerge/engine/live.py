@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nbmerge.engine.folder import TOKENIZER_FILES
+from nbmerge.engine.folder import TOKENIZER_FILES, absolute
 from nbmerge.engine.merge import MergeResult, write_model
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
@@ -139,7 +139,7 @@ class LiveMerge:
             return Counter()
 
         with self._lock:
-            return write_model(self.plan, Path(out), fill, max_shard_size=max_shard_size, overwrite=overwrite)
+            return write_model(self.plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite)
 
     def _start_over(self, plan: Plan, progress, cancel, threads) -> None:
         fresh = LiveMerge(plan)

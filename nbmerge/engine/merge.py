@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbmerge.engine.folder import building, check_output, write_companions
+from nbmerge.engine.folder import absolute, building, check_output, write_companions
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.engine.progress import Listener
@@ -93,7 +93,7 @@ def merge(
 
         return run(plan.tensors, sink, progress=progress, cancel=cancel, threads=threads)
 
-    return write_model(plan, Path(out), work, max_shard_size=max_shard_size, overwrite=overwrite)
+    return write_model(plan, absolute(out), work, max_shard_size=max_shard_size, overwrite=overwrite)
 
 
 def write_model(
@@ -116,4 +116,4 @@ def write_model(
             notes = fill(writer.write)
             writer.finish()
         write_companions(plan, folder)
-    return MergeResult(out.expanduser().absolute(), plan, time.perf_counter() - began, notes)
+    return MergeResult(out, plan, time.perf_counter() - began, notes)

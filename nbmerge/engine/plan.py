@@ -108,6 +108,8 @@ class Plan:
         The model whose config and tokenizer the result gets.
     config : dict
         The result's ``config.json``.
+    piece_depths : tuple of int
+        Number of layers of each slice.
     problems : tuple of Problem
         Warnings and infos; a plan with errors is never made.
     """
@@ -119,6 +121,7 @@ class Plan:
     tensors: tuple[TensorPlan, ...]
     donor: ModelRef
     config: dict[str, Any]
+    piece_depths: tuple[int, ...]
     problems: tuple[Problem, ...] = ()
 
     @cached_property

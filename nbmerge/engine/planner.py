@@ -8,6 +8,7 @@ from functools import cached_property
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
 from nbmerge.checkpoints.layout import is_derived
+from nbmerge.engine.advice import advise
 from nbmerge.engine.config import fitted
 from nbmerge.engine.findings import Findings
 from nbmerge.engine.parameters import CHOICE, Level, check_names, find, is_missing, levels_of
@@ -87,22 +88,25 @@ class _Planner:
             if getattr(self.recipe, key) is not None:
                 self.findings.error((key,), f"'{key}' ({purpose}) is not carried out by this version.", "Remove it to go on.")
         self.methods = self._methods()
-        if not self.findings.fatal:
+        if self.methods:
             for problem in check_names(self.recipe, self.methods):
                 self.findings.add(problem)
         self.checkpoints = self._open()
         if self.findings.fatal:
             return None
+        self._check_architectures()
         self.pieces = [p for k, piece in enumerate(self.recipe.pieces) if (p := self._slice(k, piece))]
         if self.findings.fatal:
             return None
-        self._check_architectures()
         tensors = tuple(self._tensors())
         if self.findings.fatal:
             return None
         config = self._config(tensors)
-        problems = tuple(worst_first(self.findings.problems()))
-        return Plan(self.recipe, self.methods[0], self.checkpoints, self.labels, tensors, self.donor, config, problems)
+        depths = tuple(p.depth for p in self.pieces)
+        made = Plan(self.recipe, self.methods[0], self.checkpoints, self.labels, tensors, self.donor, config, depths)
+        for problem in advise(self.recipe, made):
+            self.findings.add(problem)
+        return replace(made, problems=tuple(worst_first(self.findings.problems())))
 
     # --- what the recipe names ---
 
@@ -113,7 +117,8 @@ class _Planner:
             if CHOICE.name in settings:
                 for value in settings[CHOICE.name].values():
                     named.setdefault(str(value), (*where, CHOICE.name))
-        return [m for name, where in named.items() if (m := self._method(name, where))]
+        found = [self._method(name, where) for name, where in named.items()]
+        return found if all(found) else []
 
     def _method(self, name: str, where: Where) -> Method | None:
         known = methods()
@@ -315,7 +320,7 @@ class _Planner:
         found: list[StoredTensor | None], names: list[str], t: float,
     ) -> Iterator[TensorPlan]:  # fmt: skip
         held = [(i, s) for i, s in zip(piece.inputs, found, strict=True) if s is not None]
-        if is_derived(name) or not all(s.is_float for _, s in held):
+        if is_derived(name) or not any("float" in s.dtype for _, s in held):
             yield self._copied(name, layer, kind, held[0][1], held[0][0].ref)
             return
         if len(held) < len(found):
@@ -324,6 +329,9 @@ class _Planner:
                     self.findings.missing_tensor(self._where(source.ref), self.labels[source.ref], name)
             return
         inputs = tuple(s for _, s in held)
+        if odd := next((s.dtype for s in inputs if not s.is_float), None):
+            self.findings.unmergeable(piece.where or ("models",), odd, name)
+            return
         if len({s.shape for s in inputs}) > 1:
             shapes = {self.labels[i.ref]: s.shape for i, s in held}
             self.findings.unequal_shapes(piece.where or ("models",), name, kind, shapes)

@@ -1,0 +1,82 @@
+"""What deserves a look although it forbids nothing: settings without effect, models that hardly fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nbmerge.checkpoints import Checkpoint
+from nbmerge.engine.parameters import levels_of
+from nbmerge.engine.plan import Plan, TensorPlan
+from nbmerge.errors import CheckpointError
+from nbmerge.problems import Problem, Where
+from nbmerge.recipe import Recipe, Rule
+from nbmerge.tokenizers import read_vocabulary
+
+
+def advise(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
+    """Warnings about a plan that could be made."""
+    yield from _rules(recipe, plan)
+    yield from _same_weights(recipe, plan)
+    yield from _tokens(recipe, plan)
+
+
+def _rules(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
+    """Filters that match no tensor, and gradients with more values than layers."""
+    names = {n for t in plan.tensors for n in (t.name, *(i.name for i in t.inputs))}
+    for where, settings, _ in levels_of(recipe):
+        depth = plan.piece_depths[where[1]] if where[0] == "slices" else max(plan.piece_depths, default=0)
+        for name, setting in settings.items():
+            for i, rule in enumerate(setting.rules):
+                here = (*where, name, i) if len(setting.rules) > 1 else (*where, name)
+                if problem := _rule_problem(rule, names, depth):
+                    yield Problem("warning", here, *problem, recipe.line(here))
+
+
+def _rule_problem(rule: Rule, names: set[str], depth: int) -> tuple[str, str] | None:
+    if rule.filter is not None and not any(rule.filter in n for n in names):
+        return f"the filter '{rule.filter}' matches no tensor.", "Filters are texts that tensor names contain; see the plan's table."
+    if isinstance(rule.value, tuple) and len(rule.value) > depth > 0:
+        how = "Some of them are never reached exactly; use at most one value per layer."
+        return f"a gradient of {len(rule.value)} values over {depth} layers.", how
+    return None
+
+
+def _same_weights(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
+    """Models that are one and the same."""
+    seen: dict[frozenset, str] = {}
+    for ref, checkpoint in plan.checkpoints.items():
+        files = _files(checkpoint)
+        if files and files in seen:
+            what = f"{plan.labels[ref]} and {seen[files]} are the same files."
+            yield Problem("warning", _first_place(recipe, plan, ref), what, "Merging a model with itself changes nothing.")
+        seen.setdefault(files, plan.labels[ref])
+
+
+def _files(checkpoint: Checkpoint) -> frozenset:
+    stored = [t for t in checkpoint.tensors.values() if not isinstance(t, TensorPlan)]
+    return frozenset(t.file.resolve() for t in stored) if len(stored) == len(checkpoint.tensors) else frozenset()
+
+
+def _first_place(recipe: Recipe, plan: Plan, ref) -> Where:
+    return next((("models", i) for i, s in enumerate(recipe.models or ()) if s.model == ref), ())
+
+
+def _tokens(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
+    """Models of equal vocabulary size whose tokens have other numbers than the tokenizer that the result gets."""
+    donor = plan.checkpoints[plan.donor]
+    own_file = donor.path / "tokenizer.json"
+    for ref, checkpoint in plan.checkpoints.items():
+        file = checkpoint.path / "tokenizer.json"
+        if not (own_file.is_file() and file.is_file()) or file.read_bytes() == own_file.read_bytes():
+            continue
+        try:
+            own, other = read_vocabulary(donor.path), read_vocabulary(checkpoint.path)
+        except CheckpointError as error:
+            yield Problem("warning", (), str(error))
+            continue
+        if moved := other.moved(own):
+            what = f"{plan.labels[ref]} numbers {len(moved)} of its tokens differently from {plan.labels[plan.donor]} ({moved[0]!r})"
+            yield Problem("warning", (), f"{what}; their embeddings would be mixed up.", "Merge models that share a tokenizer.")
+        elif lacking := own.lacking(other):
+            what = f"{plan.labels[ref]} knows {len(lacking)} tokens that the result's tokenizer lacks ({lacking[0]!r})."
+            yield Problem("warning", ("config_source",), what, "Set config_source to the model whose tokenizer you want.")

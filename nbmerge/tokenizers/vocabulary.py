@@ -1,0 +1,54 @@
+"""A model's tokens and their numbers, from tokenizer.json alone: no library is loaded, nothing in it can run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbmerge.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens of a model.
+
+    Parameters
+    ----------
+    ids : dict of str to int
+        Every token's number, added tokens included.
+    """
+
+    ids: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def moved(self, other: Vocabulary) -> list[str]:
+        """Tokens that both have under different numbers."""
+        return [token for token, i in self.ids.items() if other.ids.get(token, i) != i]
+
+    def lacking(self, other: Vocabulary) -> list[str]:
+        """Tokens that the other has and this one lacks."""
+        return [token for token in other.ids if token not in self.ids]
+
+
+def read_vocabulary(folder: Path) -> Vocabulary | None:
+    """The vocabulary of a model folder, None where it has no tokenizer.json.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is there and not what it should be.
+    """
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        return None
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        listed = data["model"]["vocab"]
+        ids = {token: i for i, (token, _) in enumerate(listed)} if isinstance(listed, list) else dict(listed)
+        ids |= {added["content"]: added["id"] for added in data.get("added_tokens") or ()}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{file} is not a readable tokenizer: {error}.") from error
+    return Vocabulary(ids)
