@@ -18,7 +18,9 @@ from nbmerge.recipe.reference import ModelRef
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
-QUANTISED = {"gptq", "awq", "bitsandbytes", "hqq", "compressed-tensors", "aqlm", "quanto", "eetq"}
+QUANTISED = {
+    "gptq", "awq", "bitsandbytes", "hqq", "compressed-tensors", "aqlm", "quanto", "eetq", "fp8", "fbgemm_fp8", "mxfp4", "torchao",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,10 @@ class Checkpoint:
         path = _folder(ref)
         config = _read_json(path / "config.json")
         _refuse_quantised(path, config)
-        return cls(path, config, _stored_tensors(path), ref.name)
+        tensors = _stored_tensors(path)
+        if not tensors:
+            raise CheckpointError(f"{path} holds no tensors. Download or save the model again.")
+        return cls(path, config, tensors, ref.name)
 
     @cached_property
     def layout(self) -> Layout:
@@ -98,8 +103,8 @@ class Checkpoint:
     @property
     def architecture(self) -> str:
         """The class that the config names, or its model type."""
-        named = self.config.get("architectures") or [self.config.get("model_type", "unknown")]
-        return str(named[0])
+        named = self.config.get("architectures")
+        return str(named[0] if isinstance(named, list) and named else self.config.get("model_type", "unknown"))
 
     @property
     def tied(self) -> bool:
@@ -122,11 +127,13 @@ class Checkpoint:
 def _folder(ref: ModelRef) -> Path:
     try:
         path = Path(ref.path).expanduser()
-    except RuntimeError as error:  # ~somebody who has no home here
-        raise CheckpointError(f"'{ref.path}' is not a path on this machine: {error}") from error
-    if path.is_dir():
-        return path.resolve()
-    if path.exists():
+        if path.is_dir():
+            return path.resolve()
+        there = path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, or the home of nobody
+        why = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"'{ref.path:.200}' is not a path on this machine: {why}.") from error
+    if there:
         raise CheckpointError(f"{path} is a file. Name the model's folder, the one that holds config.json.")
     snapshot = cached_snapshot(ref.path, ref.revision)
     if snapshot is None:

@@ -17,6 +17,7 @@ from nbmerge.errors import CheckpointError
 
 MAX_HEADER = 100_000_000
 """The format's own limit, in bytes."""
+MAX_DIMENSIONS = 32
 
 ITEM_BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1,
@@ -119,15 +120,15 @@ def _tensor(file: Path, name: str, entry: Any, data_start: int) -> StoredTensor:
     try:
         code, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError) as error:
-        raise _damaged(file, f"the entry of {name!r} lacks dtype, shape or data_offsets") from error
-    numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
-    if not all(isinstance(x, int) and not isinstance(x, bool) and 0 <= x < 2**62 for x in numbers):
-        raise _damaged(file, f"the shape or offsets of {name!r} are not whole numbers of a possible size")
-    if code not in NAMES:
-        raise CheckpointError(f"{file.name}: tensor {name!r} has the dtype {code!r}, which cannot be merged ({file}).")
+        raise _damaged(file, f"the entry of {name!r:.80} lacks dtype, shape or data_offsets") from error
+    numbers = [*shape, begin, end] if isinstance(shape, list) and len(shape) <= MAX_DIMENSIONS else [None]
+    if not all(type(x) is int and 0 <= x < 2**62 for x in numbers) or math.prod(shape) >= 2**62:
+        raise _damaged(file, f"the shape or offsets of {name!r:.80} are not whole numbers of a possible size")
+    if not isinstance(code, str) or code not in NAMES:
+        raise CheckpointError(f"{file.name}: tensor {name!r:.80} has the dtype {code!r:.20}, which cannot be merged ({file}).")
     tensor = StoredTensor(name, NAMES[code], tuple(shape), file, data_start + begin)
     if end - begin != tensor.nbytes:
-        raise _damaged(file, f"{name!r} needs {tensor.nbytes:,} bytes and is given {end - begin:,}")
+        raise _damaged(file, f"{name!r:.80} needs {tensor.nbytes:,} bytes and is given {end - begin:,}")
     return tensor
 
 
@@ -136,7 +137,7 @@ def _check_places(file: Path, tensors: dict[str, StoredTensor], data_start: int,
     end = data_start
     for tensor in sorted(tensors.values(), key=lambda t: (t.start, t.nbytes)):
         if tensor.start < end and tensor.nbytes:
-            raise _damaged(file, f"{tensor.name!r} overlaps the tensor before it")
+            raise _damaged(file, f"{tensor.name!r:.80} overlaps the tensor before it")
         end = max(end, tensor.start + tensor.nbytes)
     if end > size:
         raise CheckpointError(

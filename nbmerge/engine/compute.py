@@ -38,12 +38,26 @@ def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
         gram = blocks.gram() if method.needs_gram else None
         note = method.note(tensor.values, gram) if method.note else None
         return _weighted_sum(blocks, method.coefficients(tensor.values, gram), dtype), note
+    used = _contributing(tensor)
+    if used == [0]:
+        return lambda start: blocks.stored(0, start).to(dtype), None
+    if len(used) < len(tensor.inputs):
+        tensor = tensor.restricted(used)
+        blocks = Blocks(tensor, blocks.workspace)
     state = method.look(blocks, tensor.values) if method.look else None
 
     def mixed(start: int) -> torch.Tensor:
         return method.mix(blocks.at(start), start, state, tensor.values).reshape(-1).to(dtype)
 
     return mixed, None
+
+
+def _contributing(tensor: TensorPlan) -> list[int]:
+    """The base and the inputs whose weight is not 0: of the others nothing is read, so nothing (a NaN, say) can leak."""
+    weights = tensor.values.each.get("weight")
+    if weights is None or weights[0] is not None:  # without a base, a weight of 0 may still have a meaning
+        return list(range(len(tensor.inputs)))
+    return [i for i, w in enumerate(weights) if w != 0]
 
 
 def _weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dtype) -> BlockAt:

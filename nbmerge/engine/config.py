@@ -9,7 +9,7 @@ from typing import Any
 from nbmerge.checkpoints.checkpoint import DEPTH_KEYS, Checkpoint
 
 
-def fitted(donor: Checkpoint, layers: Sequence[int], dtype: str, vocabulary: int | None, tied: bool) -> dict[str, Any]:
+def fitted(donor: Checkpoint, layers: Sequence[int], dtype: str, vocabulary: int | None, heads: bool) -> dict[str, Any]:
     """The donor's config with depth, per-layer lists, dtype, vocabulary size and tying as in the result.
 
     Parameters
@@ -21,8 +21,8 @@ def fitted(donor: Checkpoint, layers: Sequence[int], dtype: str, vocabulary: int
         dtype of most of the result's weights.
     vocabulary : int, optional
         Rows of the token embedding; None leaves the donor's number.
-    tied : bool
-        Whether the result has no head of its own.
+    heads : bool
+        Whether the result has a head of its own; without one, it shares the embedding's weights.
     """
     config = copy.deepcopy(donor.config)
     text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
@@ -38,6 +38,8 @@ def fitted(donor: Checkpoint, layers: Sequence[int], dtype: str, vocabulary: int
     config[key] = dtype
     if vocabulary is not None and isinstance(text.get("vocab_size"), int):
         text["vocab_size"] = vocabulary
-    if not tied and config.get("tie_word_embeddings", True):
+    if heads and config.get("tie_word_embeddings", True):
         config["tie_word_embeddings"] = False
+    elif not heads and donor.layout.outside("head"):
+        config["tie_word_embeddings"] = True
     return config

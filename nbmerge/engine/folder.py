@@ -22,16 +22,29 @@ TOKENIZER_FILES = (
 )  # fmt: skip
 """Files taken from the donor as they are."""
 
+LONGEST_NAME = 220
+"""Bytes of a folder's name: 255 less what the names of unfinished folders add."""
 RESERVE = 1_000_000
 """Bytes beside the weights: config, tokenizer, card."""
 
 
 def absolute(out: str | Path) -> Path:
-    """The path in full, with ~ resolved."""
+    """The path in full, with ~ resolved.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be a path here: the home of nobody, a NUL character, a name too long to build beside.
+    """
     try:
-        return Path(out).expanduser().absolute()
-    except RuntimeError as error:  # ~somebody who has no home here
-        raise OutputError(f"'{out}' is not a path on this machine: {error}") from error
+        path = Path(out).expanduser().absolute()
+        path.with_name(f".{path.name}.nbmerge-replaced").exists()
+        path.exists()
+    except (RuntimeError, OSError, ValueError) as error:
+        raise OutputError(f"'{out!s:.200}' cannot be written here: {getattr(error, 'strerror', None) or error}.") from error
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise OutputError(f"'{path.name[:60]}...' is too long a name for a folder. Choose a shorter one.")
+    return path
 
 
 def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
@@ -76,10 +89,11 @@ def building(out: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{out} cannot be created: {error.strerror or error}.") from error
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OutputError(f"another merge is writing {out}. Wait for it, or choose another name.") from error
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)  # and leave the file: it is the other merge's
+        raise OutputError(f"another merge is writing {out}. Wait for it, or choose another name.") from error
+    try:
         shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
         try:
             partial.mkdir()

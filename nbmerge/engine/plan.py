@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,17 @@ class TensorPlan:
         """The stored tensors it is made from, those of merges that feed it included."""
         for source in self.inputs:
             yield from source.leaves() if isinstance(source, TensorPlan) else (source,)
+
+    def restricted(self, which: Sequence[int]) -> TensorPlan:
+        """The same tensor made from some of its inputs only."""
+
+        def some(row: tuple) -> tuple:
+            return tuple(row[i] for i in which)
+
+        values = replace(
+            self.values, each={k: some(v) for k, v in self.values.each.items()}, streams=some(self.values.streams)
+        )
+        return replace(self, inputs=some(self.inputs), models=some(self.models), values=values)
 
     def row(self) -> dict[str, Any]:
         """One row of `Plan.values`."""

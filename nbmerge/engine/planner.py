@@ -403,7 +403,7 @@ class _Planner:
             what = f"the result has {vocabulary} embedding rows, but config and tokenizer come from {self.labels[self.donor]}"
             self.findings.warning(("config_source",), f"{what}, which has {donor.vocabulary}.", "Set config_source to a model that fits.")
         heads = any(t.kind == "head" for t in tensors)
-        return fitted(donor, layers, max(sizes, key=sizes.get), vocabulary, tied=donor.tied and not heads)
+        return fitted(donor, layers, max(sizes, key=sizes.get), vocabulary, heads)
 
     def _donor_layers(self, piece: _Piece) -> Iterable[int]:
         """For each layer of a slice, the layer of the config donor that it is or corresponds to."""
