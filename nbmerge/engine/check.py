@@ -84,4 +84,4 @@ def check(recipe: Recipe | str | Path, out: str | Path | None = None) -> Report:
             check_output(plan, absolute(out), overwrite=False)
         except OutputError as error:
             problems = worst_first([*problems, Problem("error", (), str(error))])
-    return Report(tuple(problems), plan, None if plan is None else forecast(plan))
+    return Report(tuple(problems), plan, None if plan is None else forecast(plan, out=None if out is None else absolute(out)))

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 
 from nbmerge.engine.plan import Plan
 
-PROCESS = 330_000_000
+PROCESS = 230_000_000
 """Resident memory of Python with torch imported, in bytes (measured, torch 2.13, Linux)."""
-BLOCK_BYTES = (1 << 18) * 8
-"""Buffer of one block at its widest (float64)."""
+BLOCK = 1 << 18
+"""Elements of a block, as in `nbmerge.engine.blocks` (which needs torch to be imported)."""
 
 
-@dataclass(frozen=True, slots=True)
+def default_threads() -> int:
+    """As many workers as processors are allowed, up to eight: beyond that memory bandwidth is the limit."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, 8)
+
+
+@dataclass(frozen=True)
 class Forecast:
     """Cost of a merge.
 
@@ -28,15 +36,43 @@ class Forecast:
     bytes_read: int
     bytes_written: int
     memory_bytes: int
+    _plan: Plan = field(repr=False, compare=False)
+    _threads: int = field(repr=False, compare=False)
+    _near: Path | None = field(repr=False, compare=False)
+
+    @cached_property
+    def seconds(self) -> float:
+        """Time of the merge, from a measurement of this machine that is made when first asked for (about a second)."""
+        from nbmerge.engine.speed import seconds
+
+        return seconds(self._plan, self._threads, self._near)
 
     def __str__(self) -> str:
         read, written, memory = (x / 1e6 for x in (self.bytes_read, self.bytes_written, self.memory_bytes))
-        return f"reads {read:,.1f} MB, writes {written:,.1f} MB, needs about {memory:,.0f} MB of memory"
+        known = f", takes about {self.seconds:.1f} s" if "seconds" in self.__dict__ else ""
+        return f"reads {read:,.1f} MB, writes {written:,.1f} MB, needs about {memory:,.0f} MB of memory{known}"
 
 
-def forecast(plan: Plan, threads: int | None = None) -> Forecast:
-    """Cost of a plan with a number of workers (default: as many as a merge would use)."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    inputs = max((len(t.inputs) for t in plan.tensors), default=0)
-    buffers = (threads or min(allowed, 8)) * (3 * inputs + 6) * BLOCK_BYTES
-    return Forecast(plan.bytes_read, plan.bytes_written, PROCESS + buffers)
+def forecast(plan: Plan, threads: int | None = None, out: Path | None = None) -> Forecast:
+    """Cost of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    threads : int, optional
+        Number of workers; default as many as a merge would use.
+    out : Path, optional
+        Where it is written to, to time that disk.
+    """
+    threads = threads or default_threads()
+    near = next((p for p in out.parents if p.is_dir()), None) if out is not None else None
+    memory = PROCESS + threads * max(map(_worker_bytes, plan.tensors), default=0)
+    return Forecast(plan.bytes_read, plan.bytes_written, memory, plan, threads, near)
+
+
+def _worker_bytes(tensor) -> int:
+    """Buffers of one worker: stored and working numbers of each input, and the method's own."""
+    whole = getattr(tensor.how, "whole", "element")
+    columns = tensor.shape[-1] if tensor.shape else 1
+    block = {"element": BLOCK, "row": max(BLOCK, columns), "matrix": max(BLOCK, tensor.count)}[whole]
+    return block * (12 * len(tensor.inputs) + 24)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections import Counter
@@ -13,18 +12,13 @@ import torch
 
 from nbmerge.engine.blocks import Blocks, Files, Workspace
 from nbmerge.engine.compute import Emit, compute
+from nbmerge.engine.forecast import default_threads
 from nbmerge.engine.plan import TensorPlan
 from nbmerge.engine.progress import Listener, Reporter
 from nbmerge.errors import MergeStopped
 
 Sink = Callable[[TensorPlan, Blocks], Emit]
 """Called once per tensor, from a worker; what it returns receives the blocks."""
-
-
-def default_threads() -> int:
-    """As many workers as processors are allowed, up to eight: beyond that memory bandwidth is the limit."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(allowed, 8)
 
 
 def run(
