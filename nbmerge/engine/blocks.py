@@ -17,6 +17,7 @@ import torch
 
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
+from nbmerge.engine.positioned import BINARY, read_into
 from nbmerge.errors import MergeError, MergeStopped
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Files:
         try:
             descriptor = self._open(stored.file)
             while done < len(buffer):
-                got = os.preadv(descriptor, [buffer[done:]], offset + done)
+                got = read_into(descriptor, buffer[done:], offset + done)
                 if got == 0:
                     raise MergeError(f"{stored.file} ended before {stored.name}; it was changed or cut while it was read.")
                 done += got
@@ -50,7 +51,7 @@ class Files:
     def _open(self, file: Path) -> int:
         with self._lock:
             if file not in self._descriptors:
-                self._descriptors[file] = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+                self._descriptors[file] = os.open(file, os.O_RDONLY | BINARY)
             return self._descriptors[file]
 
     def close(self) -> None:
@@ -83,7 +84,7 @@ class Workspace:
     def stored(self, slot: int, stored: StoredTensor, start: int, count: int) -> torch.Tensor:
         """Elements ``start … start + count`` in the dtype they are stored in; valid until the slot's next use."""
         if self._cancel is not None and self._cancel.is_set():
-            raise MergeStopped("The merge was stopped. Nothing was written.")
+            raise MergeStopped("The merge was stopped. Run it again to go on from here.")
         while len(self._raw) <= slot:
             self._raw.append(bytearray(BLOCK * 8))
         nbytes = count * ITEM_BYTES[CODES[stored.dtype]]

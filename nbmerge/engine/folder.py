@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from nbmerge.engine import journal
 from nbmerge.engine.card import card
 from nbmerge.engine.plan import Plan
-from nbmerge.errors import MergeError, OutputError
+from nbmerge.engine.positioned import sync
+from nbmerge.errors import MergeError, NbmergeError, OutputError
 from nbmerge.recipe import RECIPE_FILE
 
 TOKENIZER_FILES = (
@@ -24,6 +29,8 @@ TOKENIZER_FILES = (
 
 LONGEST_NAME = 220
 """Bytes of a folder's name: 255 less what the names of unfinished folders add."""
+MANIFEST = "nbmerge_checksums.json"
+"""A checksum for every tensor, for `nbmerge verify`."""
 RESERVE = 1_000_000
 """Bytes beside the weights: config, tokenizer, card."""
 
@@ -78,38 +85,35 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
 
 @contextmanager
 def building(out: Path) -> Iterator[Path]:
-    """A folder to build in that takes the name `out` at the end, or vanishes when anything goes wrong.
+    """A folder to build in that takes the name `out` at the end.
 
-    The name never stands for something incomplete, and a second merge into the same place is refused.
+    The name never stands for something incomplete, and a second merge into the same place is refused. What an unfinished
+    merge has built stays beside it, for the next run to go on from.
     """
-    partial, lock_path = out.with_name(f".{out.name}.nbmerge-partial"), out.with_name(f".{out.name}.nbmerge-lock")
+    partial = out.with_name(f".{out.name}.nbmerge-partial")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be created: {error.strerror or error}.") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)  # and leave the file: it is the other merge's
-        raise OutputError(f"another merge is writing {out}. Wait for it, or choose another name.") from error
-    try:
-        shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
-        try:
-            partial.mkdir()
+        with _lock(out).acquire(timeout=0):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            partial.mkdir(exist_ok=True)
             yield partial
             _put_in_place(partial, out)
-        except OSError as error:
-            raise MergeError(f"{out} could not be written: {error.strerror or error}.") from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    finally:
-        lock_path.unlink(missing_ok=True)
-        os.close(lock)
+    except Timeout as error:
+        raise OutputError(f"another merge is writing {out}. Wait for it, or choose another name.") from error
+    except OSError as error:
+        if isinstance(error, NbmergeError):
+            raise
+        raise MergeError(f"{out} could not be written: {error.strerror or error}.") from error
 
 
-def write_companions(plan: Plan, folder: Path) -> None:
-    """Everything but the weights: config, tokenizer, generation config, card and recipe."""
+def _lock(out: Path) -> FileLock:
+    """A lock for one output on this machine. Its file is never removed: removing it could free what another holds."""
+    folder = Path(tempfile.gettempdir()) / f"nbmerge-locks-{getattr(os, 'getuid', lambda: 0)()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return FileLock(folder / f"{hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:32]}.lock")
+
+
+def write_companions(plan: Plan, folder: Path, checksums: Mapping[str, str]) -> None:
+    """Everything but the weights: config, tokenizer, generation config, card, recipe and checksums."""
     donor = plan.checkpoints[plan.donor].path
     for name in TOKENIZER_FILES:
         if (donor / name).is_file():
@@ -117,12 +121,15 @@ def write_companions(plan: Plan, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(plan.config, indent=2) + "\n", encoding="utf-8")
     (folder / RECIPE_FILE).write_text(plan.recipe.to_yaml(), encoding="utf-8")
     (folder / "README.md").write_text(card(plan), encoding="utf-8")
+    manifest = {"fingerprint": plan.recipe.fingerprint, "checksum": "xxh3_64", "tensors": dict(checksums)}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
 def _put_in_place(partial: Path, out: Path) -> None:
-    for name in partial.iterdir():
-        _sync(name)
-    _sync(partial)
+    (partial / journal.FILE).unlink(missing_ok=True)
+    for path in partial.iterdir():
+        sync(path)
+    sync(partial)
     old = out.with_name(f".{out.name}.nbmerge-replaced")
     shutil.rmtree(old, ignore_errors=True)
     if out.exists():
@@ -133,13 +140,5 @@ def _put_in_place(partial: Path, out: Path) -> None:
         if old.exists():
             old.rename(out)
         raise
-    _sync(out.parent)
+    sync(out.parent)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

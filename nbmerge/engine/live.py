@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.engine.progress import Listener
 from nbmerge.engine.run import run
-from nbmerge.engine.shards import MAX_SHARD
+from nbmerge.engine.shards import MAX_SHARD, ShardWriter
 from nbmerge.errors import NbmergeError, SampleError
 from nbmerge.recipe import Recipe
 
@@ -133,9 +132,9 @@ class LiveMerge:
         if self._stale:
             raise NbmergeError("The last update was stopped half-way. Call update with the wanted recipe, then save.")
 
-        def fill(write: Callable) -> Counter[str]:
+        def fill(writer: ShardWriter, folder: Path) -> Counter[str]:
             for tensor in self.plan.tensors:
-                write(tensor, 0, self._weights[tensor.name].reshape(-1))
+                writer.emit(tensor)(0, self._weights[tensor.name].reshape(-1))
             return Counter()
 
         with self._lock:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nbmerge.engine.folder import absolute, building, check_output, write_companions
-from nbmerge.engine.plan import Plan, TensorPlan
+from nbmerge.engine.journal import Journal, identity
+from nbmerge.engine.plan import Plan
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.engine.progress import Listener
 from nbmerge.engine.run import run
@@ -83,37 +84,44 @@ def merge(
     OutputError
         When the folder cannot or must not be written, before anything is written.
     MergeStopped, MergeError
-        Nothing is left under the output's name; inputs are never touched.
+        Nothing lies under the output's name, and inputs are never touched. What is finished is kept beside it
+        (``.OUT.nbmerge-partial``): the same merge goes on from there, with the same result.
     """
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
 
-    def work(write: Callable) -> Counter[str]:
-        def sink(tensor: TensorPlan, blocks):
-            return lambda start, block: write(tensor, start, block)
+    def fill(writer: ShardWriter, folder: Path) -> Counter[str]:
+        journal = Journal(folder, identity(plan.tensors, max_shard_size, metadata_of(plan)))
+        by_name = {t.name: t for t in plan.tensors}
+        journal.begin({n: c for n, c in journal.finished.items() if writer.holds(by_name[n], c)})
+        left = [t for t in plan.tensors if t.name not in journal.finished]
+        sink = lambda tensor, blocks: writer.emit(tensor, journal.note)  # noqa: E731
+        return run(left, sink, progress=progress, cancel=cancel, threads=threads)
 
-        return run(plan.tensors, sink, progress=progress, cancel=cancel, threads=threads)
+    return write_model(plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite)
 
-    return write_model(plan, absolute(out), work, max_shard_size=max_shard_size, overwrite=overwrite)
+
+def metadata_of(plan: Plan) -> dict[str, str]:
+    """What the header of each weights file says beside the tensors."""
+    return {"nbmerge_recipe": dump(plan.recipe.plain()), "nbmerge_fingerprint": plan.recipe.fingerprint}
 
 
 def write_model(
-    plan: Plan, out: Path, fill: Callable[[Callable], Counter[str]], *, max_shard_size: int, overwrite: bool
+    plan: Plan, out: Path, fill: Callable[[ShardWriter, Path], Counter[str]], *, max_shard_size: int, overwrite: bool
 ) -> MergeResult:
     """Write a plan's model folder, its weights from wherever they are.
 
     Parameters
     ----------
     fill : callable
-        ``(write) -> Counter``: calls ``write(tensor, start, block)`` for every block of every tensor, from any thread.
+        ``(writer, folder) -> Counter``: hands every tensor's blocks to ``writer.emit(tensor)``.
     """
     if isinstance(max_shard_size, bool) or not isinstance(max_shard_size, int) or max_shard_size < 1:
         raise ValueError(f"max_shard_size is a number of bytes, not {max_shard_size!r}.")
     check_output(plan, out, overwrite)
     began = time.perf_counter()
     with building(out) as folder:
-        metadata = {"nbmerge_recipe": dump(plan.recipe.plain()), "nbmerge_fingerprint": plan.recipe.fingerprint}
-        with closing(ShardWriter(folder, plan.tensors, metadata, max_shard_size)) as writer:
-            notes = fill(writer.write)
+        with closing(ShardWriter(folder, plan.tensors, metadata_of(plan), max_shard_size)) as writer:
+            notes = fill(writer, folder)
             writer.finish()
-        write_companions(plan, folder)
+        write_companions(plan, folder, {t.name: writer.checksums[t.name] for t in plan.tensors})
     return MergeResult(out, plan, time.perf_counter() - began, notes)

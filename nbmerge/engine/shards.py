@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import xxhash
 
 from nbmerge.checkpoints.checkpoint import INDEX, SINGLE
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
+from nbmerge.engine.compute import Emit
 from nbmerge.engine.plan import TensorPlan
+from nbmerge.engine.positioned import BINARY, read_into, reserve, write_all
 from nbmerge.errors import MergeError
 
 MAX_SHARD = 5_000_000_000
@@ -35,16 +38,22 @@ class ShardWriter:
     Parameters
     ----------
     folder : Path
-        Existing and empty of weights.
+        Existing; files of an earlier, unfinished run are written on.
     tensors : sequence of TensorPlan
     metadata : mapping of str to str
         For each file's header.
     max_shard : int
         Most bytes of tensors in a file; a larger tensor has a file of its own.
+
+    Attributes
+    ----------
+    checksums : dict of str to str
+        XXH3 (64 bits, hexadecimal) of every tensor written so far.
     """
 
     def __init__(self, folder: Path, tensors: Sequence[TensorPlan], metadata: Mapping[str, str], max_shard: int = MAX_SHARD):
         self.folder = folder
+        self.checksums: dict[str, str] = {}
         shards = _divide(tensors, max_shard)
         names = [SINGLE] if len(shards) == 1 else [
             f"model-{i:05d}-of-{len(shards):05d}.safetensors" for i in range(1, len(shards) + 1)
@@ -53,14 +62,14 @@ class ShardWriter:
         self._files: list[int] = []
         try:
             for i, (name, shard) in enumerate(zip(names, shards, strict=True)):
-                self._create(i, folder / name, shard, metadata)
+                self._open(i, folder / name, shard, metadata)
             if len(shards) > 1:
                 self._write_index(names, shards)
         except BaseException:
             self.close()
             raise
 
-    def _create(self, i: int, path: Path, shard: list[TensorPlan], metadata: Mapping[str, str]) -> None:
+    def _open(self, i: int, path: Path, shard: list[TensorPlan], metadata: Mapping[str, str]) -> None:
         """Write the header and reserve the whole file, so that a full disk shows now and not at the end."""
         entries, end = {"__metadata__": {"format": "pt", **metadata}}, 0
         for tensor in shard:
@@ -71,13 +80,10 @@ class ShardWriter:
         header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
         header += b" " * (-len(header) % 8)
         with _disk_errors(path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o644)
             self._files.append(descriptor)
-            _write(descriptor, len(header).to_bytes(8, "little") + header, 0)
-            if end and hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(descriptor, 0, 8 + len(header) + end)
-            else:
-                os.ftruncate(descriptor, 8 + len(header) + end)
+            write_all(descriptor, len(header).to_bytes(8, "little") + header, 0)
+            reserve(descriptor, 8 + len(header) + end)
         for tensor in shard:
             self._spots[tensor.name] = _Spot(i, 8 + len(header) + entries[tensor.name]["data_offsets"][0])
 
@@ -89,12 +95,30 @@ class ShardWriter:
         with _disk_errors(self.folder / INDEX):
             (self.folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
-    def write(self, tensor: TensorPlan, start: int, block: torch.Tensor) -> None:
-        """Write a block of a tensor, its elements from `start` on."""
+    def emit(self, tensor: TensorPlan, done: Callable[[str, str], None] | None = None) -> Emit:
+        """What takes the blocks of one tensor, in order; `done` is told its name and checksum when it is complete."""
+        spot, digest = self._spots[tensor.name], xxhash.xxh3_64()
+        descriptor, size, end = self._files[spot.file], ITEM_BYTES[CODES[tensor.dtype]], tensor.count
+
+        def write(start: int, block: torch.Tensor) -> None:
+            data = memoryview(block.contiguous().view(torch.uint8).numpy())
+            digest.update(data)  # while it is still in the processor's cache
+            with _disk_errors(self.folder):
+                write_all(descriptor, data, spot.offset + start * size)
+            if start + block.numel() == end:
+                self.checksums[tensor.name] = digest.hexdigest()
+                if done is not None:
+                    done(tensor.name, digest.hexdigest())
+
+        return write
+
+    def holds(self, tensor: TensorPlan, checksum: str) -> bool:
+        """Whether a tensor lies here already, complete and unharmed; it then counts as written."""
         spot = self._spots[tensor.name]
-        offset = spot.offset + start * ITEM_BYTES[CODES[tensor.dtype]]
-        with _disk_errors(self.folder):
-            _write(self._files[spot.file], memoryview(block.contiguous().view(torch.uint8).numpy()), offset)
+        sound = checksum_at(self._files[spot.file], spot.offset, tensor.nbytes) == checksum
+        if sound:
+            self.checksums[tensor.name] = checksum
+        return sound
 
     def finish(self) -> None:
         """Bring everything to the disk and close."""
@@ -121,11 +145,17 @@ def _divide(tensors: Sequence[TensorPlan], max_shard: int) -> list[list[TensorPl
     return shards
 
 
-def _write(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    view = memoryview(data).cast("B")
+def checksum_at(descriptor: int, offset: int, nbytes: int) -> str:
+    """XXH3 (64 bits) of a part of a file, as `ShardWriter` computes it while writing."""
+    digest, buffer = xxhash.xxh3_64(), memoryview(bytearray(min(nbytes, 1 << 22)))
     done = 0
-    while done < len(view):
-        done += os.pwrite(descriptor, view[done:], offset + done)
+    while done < nbytes:
+        got = read_into(descriptor, buffer[: nbytes - done], offset + done)
+        if got == 0:
+            break
+        digest.update(buffer[:got])
+        done += got
+    return digest.hexdigest()
 
 
 @contextmanager

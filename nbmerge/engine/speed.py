@@ -68,7 +68,7 @@ def _rate(tensor: TensorPlan, folder: Path, threads: int) -> float:
     out = Path(tempfile.mkdtemp(dir=folder))
     with closing(ShardWriter(out, sample, {})) as writer:
         began = time.perf_counter()
-        run(sample, lambda t, blocks: lambda start, block: writer.write(t, start, block), threads=threads)
+        run(sample, lambda tensor, blocks: writer.emit(tensor), threads=threads)
         return sum(t.count for t in sample) / (time.perf_counter() - began)
 
 
