@@ -16,6 +16,7 @@ _HOMES = {
     "plan": "nbmerge.engine.planner",
     "merge": "nbmerge.engine.merge",
     "live": "nbmerge.engine.live",
+    "verify": "nbmerge.engine.verify",
     "measure": "nbmerge.statistics",
     "changes": "nbmerge.statistics",
     "sample": "nbmerge.sampling",
@@ -24,7 +25,7 @@ _HOMES = {
 }
 _ROOMS = ("checkpoints", "demo", "engine", "errors", "methods", "plots", "recipe", "sampling", "statistics", "widgets")
 
-__all__ = ["Recipe", "Studio", "changes", "check", "compare", "live", "measure", "merge", "plan", "sample"]
+__all__ = ["Recipe", "Studio", "changes", "check", "compare", "live", "measure", "merge", "plan", "sample", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,5 @@
+"""``python -m nbmerge``."""
+
+from nbmerge.cli import main
+
+main()

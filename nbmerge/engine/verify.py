@@ -1,0 +1,128 @@
+"""Is a merged folder still what was written, and is it what its recipe says?"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import xxhash
+
+from nbmerge.checkpoints import Checkpoint
+from nbmerge.engine.folder import MANIFEST, absolute
+from nbmerge.engine.planner import plan as make_plan
+from nbmerge.engine.positioned import BINARY
+from nbmerge.engine.progress import Listener
+from nbmerge.engine.run import run
+from nbmerge.engine.shards import checksum_at
+from nbmerge.errors import CheckpointError
+from nbmerge.recipe import RECIPE_FILE, Recipe
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found.
+
+    Parameters
+    ----------
+    path : Path
+    checked : int
+        Tensors whose bytes were compared with their recorded checksum.
+    damaged : tuple of str
+        Tensors whose bytes are not those that were written.
+    derived : int
+        Tensors that were computed again from recipe and parents.
+    differing : tuple of str
+        Those of them that came out differently: recipe, a parent or the file was changed.
+    """
+
+    path: Path
+    checked: int
+    damaged: tuple[str, ...]
+    derived: int = 0
+    differing: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is as it should be."""
+        return not (self.damaged or self.differing)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: {self.checked} tensors checked, {len(self.damaged)} damaged."]
+        if self.derived:
+            lines.append(f"{self.derived} derived again from recipe and parents, {len(self.differing)} differ.")
+        return "\n".join([*lines, *(f"damaged: {n}" for n in self.damaged), *(f"differs: {n}" for n in self.differing)])
+
+    __repr__ = __str__
+
+
+def verify(
+    out: str | Path,
+    derive: bool | Iterable[str] = False,
+    *,
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+) -> Verification:
+    """Compare a merged folder's tensors with the checksums recorded when they were written.
+
+    Parameters
+    ----------
+    out : path
+        A folder that `nbmerge.merge` wrote.
+    derive : bool or iterable of str
+        Also compute all tensors, or those named, again from the folder's recipe and its parents.
+
+    Raises
+    ------
+    CheckpointError
+        When it is no such folder, or lacks tensors.
+    RecipeError
+        When its recipe can no longer be carried out, with `derive`.
+    """
+    folder = absolute(out)
+    checksums = _recorded(folder)
+    stored = Checkpoint.open(folder).tensors
+    if lost := sorted(set(checksums) - set(stored)):
+        raise CheckpointError(f"{folder} lacks {len(lost)} of the tensors that were written: {', '.join(lost[:4])}.")
+    damaged = tuple(n for n, c in checksums.items() if _checksum(stored[n]) != c)
+    if not derive:
+        return Verification(folder, len(checksums), damaged)
+    plan = make_plan(Recipe.load(folder / RECIPE_FILE))
+    wanted = plan.tensors if derive is True else tuple(plan[name] for name in derive)
+    found: dict[str, str] = {}
+
+    def sink(tensor, blocks):
+        digest = xxhash.xxh3_64()
+
+        def take(start: int, block: torch.Tensor) -> None:
+            digest.update(memoryview(block.contiguous().view(torch.uint8).numpy()))
+            found[tensor.name] = digest.hexdigest()
+
+        return take
+
+    run(wanted, sink, progress=progress, cancel=cancel)
+    differing = tuple(n for n, c in found.items() if checksums.get(n) != c)
+    return Verification(folder, len(checksums), damaged, len(found), differing)
+
+
+def _recorded(folder: Path) -> dict[str, str]:
+    try:
+        tensors = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["tensors"]
+        return {str(k): str(v) for k, v in tensors.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder} has no readable {MANIFEST}; only folders that nbmerge wrote can be verified.") from error
+
+
+def _checksum(stored) -> str:
+    descriptor = os.open(stored.file, os.O_RDONLY | BINARY)
+    try:
+        return checksum_at(descriptor, stored.start, stored.nbytes)
+    finally:
+        os.close(descriptor)

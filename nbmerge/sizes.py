@@ -1,0 +1,35 @@
+"""Sizes as people write them: ``5GB``, ``2000MiB``, ``500000000``."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+"""Bytes in each unit that is understood."""
+
+_UNITS = {name.lower(): size for name, size in UNITS.items()}
+
+
+def parse_size(text: str | int) -> int:
+    """Read a size in bytes.
+
+    Parameters
+    ----------
+    text : str or int
+        A number, and a unit of `UNITS` in any case; bytes without one.
+
+    Raises
+    ------
+    ValueError
+        For anything else, and for less than one byte.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(text), re.IGNORECASE | re.ASCII)
+    unit = _UNITS.get(match[2].lower() or "b") if match else None
+    size = int(Fraction(match[1]) * unit) if unit else 0
+    if isinstance(text, bool) or size < 1:
+        units = ", ".join(list(UNITS)[1:])
+        raise ValueError(
+            f"{text!r} is not a size. Write a number of bytes, or a number with one of {units}: 5GB, 2000MiB."
+        )
+    return size
