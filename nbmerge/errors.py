@@ -6,7 +6,8 @@ NbmergeError
 ├── MergeError (RuntimeError)     a merge had to end: disk full, unreadable input, ...
 │   └── MergeStopped              somebody pressed stop
 ├── OutputError (OSError)         the place to write to cannot be used
-└── SampleError (RuntimeError)    a model cannot be loaded or asked
+├── SampleError (RuntimeError)    a model cannot be loaded or asked
+└── PredictionError (ValueError)  statistics do not say what was asked
 
 Each message says what happened, where, and what to do. Each class is also the builtin that a caller would guess.
 """
@@ -42,6 +43,10 @@ class OutputError(NbmergeError, OSError):
 
 class SampleError(NbmergeError, RuntimeError):
     """A model could not be loaded or asked for text."""
+
+
+class PredictionError(NbmergeError, ValueError):
+    """A merge's distances do not follow from the statistics at hand; measure the merge itself."""
 
 
 class RecipeError(NbmergeError, ValueError):

@@ -17,6 +17,7 @@ from nbmerge.recipe.reference import ModelRef
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+LONGEST_NAME = 255
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 QUANTISED = {
     "gptq", "awq", "bitsandbytes", "hqq", "compressed-tensors", "aqlm", "quanto", "eetq", "fp8", "fbgemm_fp8", "mxfp4", "torchao",
@@ -164,8 +165,8 @@ def _sharded(path: Path, weight_map: Any) -> dict[str, StoredTensor]:
         raise CheckpointError(f"{INDEX} in {path} has no usable weight_map. Download it again.")
     shards: dict[str, dict[str, StoredTensor]] = {}
     for name in dict.fromkeys(weight_map.values()):
-        if Path(name).name != name:
-            raise CheckpointError(f"{INDEX} in {path} names a shard outside the folder: {name!r}. Do not use this model.")
+        if Path(name).name != name or len(name.encode()) > LONGEST_NAME:
+            raise CheckpointError(f"{INDEX} in {path} names a shard that cannot lie in the folder: {name!r:.80}. Do not use this model.")
         if not (path / name).is_file():
             missing = sorted({n for n in weight_map.values() if not (path / n).is_file()})
             raise CheckpointError(f"{path} lacks {len(missing)} of its shards: {', '.join(missing[:4])}. Download them again.")

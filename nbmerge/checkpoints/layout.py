@@ -118,11 +118,11 @@ def is_derived(name: str) -> bool:
 
 def _group(part: str) -> str:
     module = part.split(".")[0]
-    if _NORM.search(module + "."):
+    if "LayerNorm" in part or _NORM.search(module + "."):
         return "rest"
     if "attn" in module or "attention" in module:
         return "attention"
-    if re.search(r"mlp|feed_forward|ffn|moe|expert|^fc\d?$|^dense", module):
+    if re.search(r"mlp|feed_forward|ffn|moe|expert|^(fc\d?|intermediate|output)$|^dense", module):
         return "mlp"
     return "rest"
 

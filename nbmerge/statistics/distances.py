@@ -1,0 +1,155 @@
+"""How far a merge is from each parent, as sums that can be added up over any group of tensors.
+
+For a merged tensor M and the parent's tensor P there are ‖M‖², ⟨M, P⟩, ‖P‖² and ‖M − P‖². A group's distance and cosine
+are those of its tensors strung together into one vector, so layers, kinds and whole models come out exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from nbmerge.checkpoints.layout import GROUPS, ROLES
+
+SUMS = ["mm", "mp", "pp", "dd"]
+"""‖M‖², ⟨M, P⟩, ‖P‖², ‖M − P‖²; float64."""
+KINDS = (*GROUPS, *ROLES)
+WHAT = ("distance", "cosine")
+
+
+class Changes:
+    """Distances and cosines between a merge and its parents.
+
+    They are measured on the real merge (`nbmerge.changes`) or follow from its coefficients (`Statistics.predict`).
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row for each tensor and each parent that it is made from: tensor, layer (missing outside the layers), kind,
+        parent, mm, mp, pp, dd.
+    parents : sequence of str
+        Labels of all parents, in the order they are shown.
+    depth : int
+        Number of layers of the merge.
+
+    Notes
+    -----
+    *distance* is ‖M − P‖ / ‖P‖: 0 for equal tensors, two zeros included, and infinite where only the parent is zero.
+    *cosine* is ⟨M, P⟩ / ‖M‖‖P‖: 1 for two zeros, and missing (NaN) where only one is zero, which then has no direction.
+    Both are missing where nothing comes from that parent, and where a weight is not a finite number.
+    """
+
+    def __init__(self, frame: pd.DataFrame, parents: Sequence[str], depth: int):
+        self.frame = frame
+        self.parents = tuple(parents)
+        self.depth = depth
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per tensor: tensor, layer, kind, and for each parent ``distance[parent]`` and ``cosine[parent]``."""
+        table = self.frame[["tensor", "layer", "kind"]].drop_duplicates("tensor", ignore_index=True)
+        rows = table.index[table.set_index("tensor").index.get_indexer(self.frame["tensor"])]
+        cube, counts = self._added((rows, len(table)))
+        for what in WHAT:
+            for parent, sums, count in zip(self.parents, cube, counts, strict=True):
+                table[f"{what}[{parent}]"] = ratio(sums, what, count)
+        return table
+
+    def grid(self, parent: str, what: str = "distance") -> pd.DataFrame:
+        """Layers × kinds of tensor, for a heat map.
+
+        Parameters
+        ----------
+        parent : str
+            One of `parents`.
+        what : "distance" or "cosine"
+
+        Returns
+        -------
+        DataFrame, shape (layers, kinds)
+            Of attention, mlp and rest those that the model has.
+        """
+        sums, counts = self._cube
+        p, kinds = self._index(parent), [k for k, kind in enumerate(GROUPS) if counts[:, : self.depth, k].any()]
+        values = ratio(sums[p, : self.depth], what, counts[p, : self.depth])[:, kinds]
+        return pd.DataFrame(values, self._layers, [GROUPS[k] for k in kinds])
+
+    def outside(self, parent: str, what: str = "distance") -> pd.Series:
+        """The same outside the layers, by role: those of embedding, final norm, head and other that the model has."""
+        return self.by_role(what)[self.parents[self._index(parent)]]
+
+    def by_role(self, what: str = "distance") -> pd.DataFrame:
+        """Roles outside the layers × parents."""
+        sums, counts = (x[:, self.depth] for x in self._cube)
+        kinds = [k for k, kind in enumerate(KINDS) if counts[:, k].any()]
+        values = ratio(sums[:, kinds], what, counts[:, kinds])
+        return pd.DataFrame(values.T, [KINDS[k] for k in kinds], self.parents)
+
+    def by_layer(self, what: str = "distance") -> pd.DataFrame:
+        """Layers × parents, each layer as a whole."""
+        sums, counts = (x[:, : self.depth].sum(2) for x in self._cube)
+        return pd.DataFrame(ratio(sums, what, counts).T, self._layers, self.parents)
+
+    def total(self, parent: str, what: str = "distance") -> float:
+        """The whole model against one parent, over all tensors that come from it."""
+        p = self._index(parent)
+        sums, counts = (x[p].sum((0, 1)) for x in self._cube)
+        return float(ratio(sums, what, counts))
+
+    @property
+    def _layers(self) -> pd.RangeIndex:
+        return pd.RangeIndex(self.depth, name="layer")
+
+    def _index(self, parent: str) -> int:
+        if parent not in self.parents:
+            raise ValueError(f"{parent!r} is no parent of this merge; they are {', '.join(self.parents)}.")
+        return self.parents.index(parent)
+
+    @cached_property
+    def _cube(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sums and numbers of tensors by parent, layer (the last is outside), kind."""
+        layer = self.frame["layer"].to_numpy(dtype=float, na_value=self.depth).astype(int)
+        kind = pd.Index(KINDS).get_indexer(self.frame["kind"])
+        return self._added((layer, self.depth + 1), (kind, len(KINDS)))
+
+    def _added(self, *by: tuple[np.ndarray, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Sums, and how many rows went in, by parent and further (code of each row, number of codes)."""
+        codes = (pd.Index(self.parents).get_indexer(self.frame["parent"]), *(code for code, _ in by))
+        shape = (len(self.parents), *(n for _, n in by))
+        sums, counts = np.zeros((*shape, len(SUMS))), np.zeros(shape, dtype=int)
+        np.add.at(sums, codes, self.frame[SUMS].to_numpy())
+        np.add.at(counts, codes, 1)
+        return sums, counts
+
+    def __repr__(self) -> str:
+        far = ", ".join(f"{p} {100 * self.total(p):.3g} %" for p in self.parents)
+        return f"<Changes: {self.frame['tensor'].nunique()} tensors, distance from {far}>"
+
+    def _repr_html_(self) -> str:
+        """Whole-model distance and cosine, and the distance of each group, per parent."""
+        summary = pd.DataFrame({what: [self.total(p, what) for p in self.parents] for what in WHAT}, self.parents)
+        groups = pd.concat([self._by_group(), self.by_role().T.add_prefix("distance of ")], axis=1)
+        return pd.concat([summary, groups], axis=1).to_html(
+            float_format="{:.4g}".format, na_rep="", border=0, escape=True
+        )
+
+    def _by_group(self) -> pd.DataFrame:
+        sums, counts = (x[:, : self.depth, : len(GROUPS)].sum(1) for x in self._cube)
+        table = pd.DataFrame(ratio(sums, "distance", counts), self.parents, [f"distance of {g}" for g in GROUPS])
+        return table.loc[:, counts.any(0)]
+
+
+def ratio(sums: np.ndarray, what: str, counts: np.ndarray | int = 1) -> np.ndarray:
+    """Distance or cosine from sums of shape (..., 4), NaN where nothing was counted; see `Changes` for zeros."""
+    if what not in WHAT:
+        raise ValueError(f"'what' is distance or cosine, not {what!r}.")
+    mm, mp, pp, dd = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
+    with np.errstate(all="ignore"):
+        if what == "distance":
+            value = np.where((pp == 0) & (dd == 0), 0.0, np.sqrt(dd / pp))
+        else:
+            value = np.where((mm == 0) & (pp == 0), 1.0, np.clip(mp / np.sqrt(mm * pp), -1.0, 1.0))
+    return np.where(np.asarray(counts) > 0, value, np.nan)

@@ -1,0 +1,102 @@
+"""One pass over the weights of a base and its models."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nbmerge.engine.blocks import Blocks
+from nbmerge.engine.plan import Plan, TensorPlan
+from nbmerge.engine.planner import examine
+from nbmerge.engine.progress import Listener
+from nbmerge.engine.run import run
+from nbmerge.errors import CheckpointError, RecipeError
+from nbmerge.methods import Values
+from nbmerge.recipe import ModelRef, Recipe
+from nbmerge.statistics.measured import compared
+from nbmerge.statistics.statistics import Statistics
+from nbmerge.statistics.tally import Tally
+
+Model = str | Path | ModelRef
+
+
+def measure(
+    base: Model,
+    *models: Model,
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+    threads: int | None = None,
+) -> Statistics:
+    """Read a base and models fine-tuned from it once, and keep the sums that say how they differ.
+
+    From them follows how far any weighted combination of these models is from each of them, see `Statistics.predict`.
+    Weights are streamed; memory holds a few blocks of each model, and about 1 kB of results per tensor and model.
+
+    Parameters
+    ----------
+    base, *models : path, Hub id in the local cache, or ModelRef
+    progress, cancel, threads
+        As in `nbmerge.merge`; the numbers do not depend on `threads`.
+
+    Raises
+    ------
+    CheckpointError
+        When one cannot be read, holds numbers that are not finite, or they do not fit each other; it names the tensors.
+    MergeStopped
+        When `cancel` was set.
+    """
+    plan = _fitting([ModelRef.of(m) for m in (base, *models)])
+    tensors = [t for t in compared(plan) if len(t.inputs) == len(plan.parents)]
+    tally = Tally(len(tensors), len(plan.parents) - 1)
+    index = {t.name: i for i, t in enumerate(tensors)}
+
+    def sink(tensor: TensorPlan, blocks: Blocks):
+        t, dtype = index[tensor.name], _dtype(blocks)
+        return lambda start, _: tally.add(t, blocks.rows(start, dtype=dtype))
+
+    run([_unmerged(t) for t in tensors], sink, progress=progress, cancel=cancel, threads=threads)
+    _refuse_not_finite(tensors, tally)
+    return Statistics(plan, tensors, tally)
+
+
+def _fitting(refs: Iterable[ModelRef]) -> Plan:
+    """A plan that lays the models' tensors side by side; the planner knows what fits."""
+    refs = list(dict.fromkeys(refs))
+    try:
+        sources = [{"model": r, "parameters": {"weight": 1.0}} for r in refs]
+        plan, problems = examine(Recipe.of({"merge_method": "linear", "models": sources}))
+    except RecipeError as error:
+        plan, problems = None, error.problems
+    if plan is None:
+        raise CheckpointError(
+            "These models cannot be compared: " + " ".join(p.what for p in problems if p.severity == "error")
+        )  # fmt: skip
+    return plan
+
+
+def _dtype(blocks: Blocks) -> torch.dtype:
+    """As in `Blocks.gram`: float64 for products of stored float32, float32 within a block for shorter floats."""
+    return torch.float64 if any(i.dtype in ("float32", "float64") for i in blocks.inputs) else torch.float32
+
+
+def _unmerged(tensor: TensorPlan) -> TensorPlan:
+    """The same inputs with 0 × the first as the merge: the engine itself reads nothing and walks through the blocks."""
+    return replace(tensor, method="passthrough", values=Values({}, {"scale": (0.0,)}))
+
+
+def _refuse_not_finite(tensors: list[TensorPlan], tally: Tally) -> None:
+    sound = np.isfinite(np.diagonal(tally.gram, axis1=1, axis2=2))
+    if sound.all():
+        return
+    t = int(np.argmin(sound.all(1)))
+    whose = tensors[t].models[0 if not sound[t, 0] else int(np.argmin(sound[t]))]
+    bad = int((~sound.all(1)).sum())
+    raise CheckpointError(
+        f"{whose} holds NaN, infinite or absurdly large numbers in {tensors[t].name} ({bad} such "
+        f"{'tensor' if bad == 1 else 'tensors'} in all). Download or train it again."
+    )

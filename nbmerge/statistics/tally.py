@@ -1,0 +1,69 @@
+"""What is counted while a base and its models are read once, block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+BINS = 96
+_FIRST = 2 * (127 - 40)
+"""The float32 bits of 2⁻⁴⁰ without all but the first bit of the mantissa."""
+EDGES = (np.arange(_FIRST + 1, _FIRST + BINS, dtype=np.int32) << 22).view(np.float32)
+"""Inner edges of the histogram's bins, two in each octave: 1.5·2⁻⁴⁰, 2⁻³⁹, 1.5·2⁻³⁹, …, 128, 192."""
+
+
+class Tally:
+    """Sums over the elements of tensors, for a base and n models; δᵢ is a model's difference from the base.
+
+    Parameters
+    ----------
+    tensors, models : int
+        How many there are; the base is not counted as a model.
+
+    Attributes
+    ----------
+    gram : ndarray of float64, shape (tensors, n + 1, n + 1)
+        Inner products of [base, δ₁ … δₙ].
+    total, largest : ndarray of float64, shape (tensors, n)
+        Σ|δ| and max|δ|.
+    same, opposite : ndarray of float64, shape (tensors, n, n)
+        Elements at which δᵢ and δⱼ are both not zero and have the same sign, or opposite ones. `same[t, i, i]` is the
+        number of elements that model i changed.
+    histogram : ndarray of int64, shape (tensors, n, BINS)
+        |δ| by size. The first bin is everything below `EDGES[0]`, zeros included; the last is all from `EDGES[-1]` on.
+    """
+
+    def __init__(self, tensors: int, models: int):
+        self.gram = np.zeros((tensors, models + 1, models + 1))
+        self.total, self.largest = np.zeros((tensors, models)), np.zeros((tensors, models))
+        self.same, self.opposite = np.zeros((tensors, models, models)), np.zeros((tensors, models, models))
+        self.histogram = np.zeros((tensors, models, BINS), dtype=np.int64)
+
+    def add(self, t: int, rows: torch.Tensor) -> None:
+        """Count one block of tensor t.
+
+        Parameters
+        ----------
+        rows : Tensor, shape (n + 1, elements)
+            The base's elements and the models'; overwritten. Only one thread may add to the same tensor.
+        """
+        deltas = rows[1:].sub_(rows[:1])
+        self.gram[t] += (rows @ rows.T).double().numpy()
+        if not len(deltas):
+            return
+        signs = deltas.sign()  # counts stay below 2²⁴ within a block, so their products are exact
+        net = (signs @ signs.T).double().numpy()
+        both = (signs.abs_() @ signs.T).double().numpy()
+        self.same[t] += (both + net) / 2
+        self.opposite[t] += (both - net) / 2
+        sizes = deltas.abs_()
+        self.total[t] += sizes.sum(1).double().numpy()
+        self.largest[t] = np.maximum(self.largest[t], sizes.amax(1).double().numpy())
+        for histogram, size in zip(self.histogram[t], sizes, strict=True):
+            histogram += _histogram(size)
+
+
+def _histogram(sizes: torch.Tensor) -> np.ndarray:
+    """Counts by exponent and first bit of the mantissa, read off the bits of float32."""
+    bins = (sizes.float().view(torch.int32) >> 22).sub_(_FIRST).clamp_(0, BINS - 1)
+    return torch.bincount(bins, minlength=BINS).numpy()

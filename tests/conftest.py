@@ -1,0 +1,29 @@
+"""Ground that all tests stand on: one thread, no network, nobody's own Hugging Face cache, and tiny models."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Read by huggingface_hub when it is imported, so before anything else; an empty cache makes every machine equal.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-hub-cache-here")
+
+import pytest
+import torch
+
+from tests.models import Family, make_family
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Family:
+    """A base and two fine-tunes of 3 layers; shared by all tests, so never written to."""
+    return make_family(tmp_path_factory.mktemp("family"))
+
+
+@pytest.fixture(scope="session")
+def deep_family(tmp_path_factory: pytest.TempPathFactory) -> Family:
+    """The same with 6 layers."""
+    return make_family(tmp_path_factory.mktemp("deep-family"), layers=6)
