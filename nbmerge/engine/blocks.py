@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from functools import singledispatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,25 @@ class Workspace:
         return held[:rows, :count]
 
 
+Read = Callable[[int, int], torch.Tensor]
+"""``(start, count)``: elements of an input in its stored dtype, valid until the next call."""
+
+
+@singledispatch
+def reader(source, workspace: Workspace, slot: int) -> Read:
+    """How the elements of an input are had; one function for each kind of input.
+
+    An input has the fields of a `StoredTensor`: name, dtype, shape, count, nbytes, is_float. Kinds that are computed
+    (a merge inside a merge, ...) register here beside their own code.
+    """
+    raise TypeError(f"{type(source).__name__} is not an input of a merge")
+
+
+@reader.register
+def _(source: StoredTensor, workspace: Workspace, slot: int) -> Read:
+    return lambda start, count: workspace.stored(slot, source, start, count)
+
+
 class Blocks:
     """The inputs of one output tensor.
 
@@ -122,7 +142,7 @@ class Blocks:
         self.whole = getattr(tensor.how, "whole", "element")
         self.step = self._step(tensor.shape)
         """Elements in a block: `BLOCK`, or as many as keep rows or matrices whole."""
-        self._prepared: dict[int, tuple[Callable[[int], torch.Tensor], Blocks]] = {}
+        self._readers: dict[int, Read] = {}
 
     def _step(self, shape: tuple[int, ...]) -> int:
         if self.whole == "element":
@@ -141,24 +161,9 @@ class Blocks:
 
     def stored(self, i: int, start: int) -> torch.Tensor:
         """One input's block in its stored dtype."""
-        source = self.inputs[i]
-        if isinstance(source, StoredTensor):
-            return self.workspace.stored(i, source, start, self.size(start))
-        return self._merged(i, start, self.size(start))
-
-    def _merged(self, i: int, start: int, count: int) -> torch.Tensor:
-        """Elements of an input that is itself a merge, computed as they are asked for."""
-        if i not in self._prepared:
-            from nbmerge.engine.compute import prepare
-
-            inner = Blocks(self.inputs[i], self.workspace.another())
-            self._prepared[i] = prepare(self.inputs[i], inner)[0], inner
-        block_at, inner = self._prepared[i]
-        first = start - start % inner.step
-        if start == first and inner.size(start) == count:
-            return block_at(start)
-        pieces = [block_at(s).clone() for s in range(first, start + count, inner.step)]  # its blocks are of another size
-        return torch.cat(pieces)[start - first : start - first + count]
+        if i not in self._readers:
+            self._readers[i] = reader(self.inputs[i], self.workspace, i)
+        return self._readers[i](start, self.size(start))
 
     def rows(self, start: int, which: list[int] | None = None, dtype: torch.dtype | None = None) -> torch.Tensor:
         """Blocks of several inputs (default all) in the working dtype, shape (inputs, elements)."""

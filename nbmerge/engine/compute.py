@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from nbmerge.engine.blocks import Blocks
+from nbmerge.engine.blocks import Blocks, Read, Workspace, reader
 from nbmerge.engine.plan import TensorPlan
 from nbmerge.methods import Combination
 
@@ -50,6 +50,22 @@ def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
         return method.mix(blocks.at(start), start, state, tensor.values).reshape(-1).to(dtype)
 
     return mixed, None
+
+
+@reader.register
+def _(source: TensorPlan, workspace: Workspace, slot: int) -> Read:
+    """A merge inside a merge: its blocks are computed as they are asked for."""
+    blocks = Blocks(source, workspace.another())
+    block_at, _ = prepare(source, blocks)
+
+    def read(start: int, count: int) -> torch.Tensor:
+        first = start - start % blocks.step
+        if start == first and blocks.size(start) == count:
+            return block_at(start)
+        pieces = [block_at(s).clone() for s in range(first, start + count, blocks.step)]  # the caller's blocks are of another size
+        return torch.cat(pieces)[start - first : start - first + count]
+
+    return read
 
 
 def _contributing(tensor: TensorPlan) -> list[int]:
