@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,7 @@ class Checkpoint:
                 "(peft: PeftModel.merge_and_unload) and name the result."
             )
         path = _folder(ref)
-        config = _read_json(path / "config.json")
-        _refuse_quantised(path, config)
-        tensors = _stored_tensors(path)
-        if not tensors:
-            raise CheckpointError(f"{path} holds no tensors. Download or save the model again.")
+        config, tensors = _contents(path, _state(path))
         return cls(path, config, tensors, ref.name)
 
     @cached_property
@@ -123,6 +120,26 @@ class Checkpoint:
             f"<Checkpoint {self.name}: {self.architecture}, {self.parameters:,} parameters, {self.depth} layers, "
             f"{self.dtype}, vocabulary {self.vocabulary}>"
         )
+
+
+@lru_cache(maxsize=64)
+def _contents(path: Path, state: tuple) -> tuple[dict[str, Any], dict[str, StoredTensor]]:
+    """Config and headers of a folder in one state of its files, read once."""
+    config = _read_json(path / "config.json")
+    _refuse_quantised(path, config)
+    tensors = _stored_tensors(path)
+    if not tensors:
+        raise CheckpointError(f"{path} holds no tensors. Download or save the model again.")
+    return config, tensors
+
+
+def _state(path: Path) -> tuple:
+    """Name, size and time of change of every file: what was read holds as long as this is the same."""
+    try:
+        with os.scandir(path) as entries:
+            return tuple(sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _folder(ref: ModelRef) -> Path:

@@ -53,8 +53,10 @@ def _same_weights(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
 
 
 def _files(checkpoint: Checkpoint) -> frozenset:
-    stored = [t for t in checkpoint.tensors.values() if not isinstance(t, TensorPlan)]
-    return frozenset(t.file.resolve() for t in stored) if len(stored) == len(checkpoint.tensors) else frozenset()
+    """The weights files of a checkpoint, empty for a merge that is not made yet."""
+    if any(isinstance(t, TensorPlan) for t in checkpoint.tensors.values()):
+        return frozenset()
+    return frozenset(file.resolve() for file in {t.file for t in checkpoint.tensors.values()})
 
 
 def _first_place(recipe: Recipe, plan: Plan, ref) -> Where:
@@ -63,16 +65,13 @@ def _first_place(recipe: Recipe, plan: Plan, ref) -> Where:
 
 def _tokens(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
     """Models of equal vocabulary size whose tokens have other numbers than the tokenizer that the result gets."""
-    donor = plan.checkpoints[plan.donor]
-    own_file = donor.path / "tokenizer.json"
     for ref, checkpoint in plan.checkpoints.items():
-        file = checkpoint.path / "tokenizer.json"
-        if not (own_file.is_file() and file.is_file()) or file.read_bytes() == own_file.read_bytes():
-            continue
         try:
-            own, other = read_vocabulary(donor.path), read_vocabulary(checkpoint.path)
+            own, other = read_vocabulary(plan.checkpoints[plan.donor].path), read_vocabulary(checkpoint.path)
         except CheckpointError as error:
             yield Problem("warning", (), str(error))
+            continue
+        if own is None or other is None or own is other:
             continue
         if moved := other.moved(own):
             what = f"{plan.labels[ref]} numbers {len(moved)} of its tokens differently from {plan.labels[plan.donor]} ({moved[0]!r})"

@@ -51,6 +51,8 @@ class Findings:
         if kind in ("embedding", "head") and len(rest) == 1:
             what = f"vocabularies of different size ({text}) in {{tensors}}."
             how = "Rows are never cut or padded in silence. Take them from one model: embedding_source and lm_head_source."
+            if self.recipe.vocabulary != "refuse":
+                where, how = ("vocabulary",), f"'{self.recipe.vocabulary}' is not carried out by this version. {how}"
         else:
             what, how = f"shapes differ ({text}) in {{tensors}}.", "Only tensors of equal shape can be merged."
         self._group(where, what, how, tensor)

@@ -16,7 +16,7 @@ from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.methods import Method, Values, methods
 from nbmerge.problems import Problem, Where, nearest, worst_first
-from nbmerge.recipe import ModelRef, Recipe
+from nbmerge.recipe import ModelRef, Recipe, Slice
 from nbmerge.recipe.setting import position
 
 NOT_YET = {
@@ -53,7 +53,7 @@ def examine(recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
     """The plan, or None where errors forbid one, and every problem found, the worst first."""
     planner = _Planner(recipe)
     made = planner.make()
-    return made, worst_first(planner.findings.problems())
+    return made, worst_first([*recipe.notes, *planner.findings.problems()])
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class _Piece:
     where: Where
     levels: tuple[Level, ...]
     others: Mapping[str, _Piece]
+    has_base: bool
 
 
 class _Planner:
@@ -125,7 +126,7 @@ class _Planner:
         method = known.get(name)
         if method is None:
             self.findings.error(where, f"there is no merge method '{name}'.", nearest(name, known))
-        elif method.base == "required" and self.recipe.base_model is None:
+        elif method.base == "required" and any(self._base(p) is None for p in self.recipe.pieces):
             what = f"{method.name} works on differences from a base model, and none is named."
             self.findings.error(("base_model",), what, "Set base_model to the model that the others were fine-tuned from.")
         return method
@@ -156,6 +157,8 @@ class _Planner:
             for i, source in enumerate(piece.sources):
                 if source.model == ref:
                     return ("models", i, "model") if self.recipe.slices is None else ("slices", k, "sources", i, "model")
+            if piece.base_model == ref:
+                return ("slices", k, "base_model")
         names = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source")
         return (next(n for n in names if getattr(self.recipe, n) == ref),)
 
@@ -191,7 +194,9 @@ class _Planner:
                 self.findings.error((*here, "layer_range"), what, f"Use a range within [0, {checkpoint.depth}).")
             level: Level = ((*here, "parameters"), source.parameters)
             inputs.append((_Input(source.model, checkpoint, first, (level,)), end - first))
-        inputs = self._with_base(inputs, where, method)
+        base = self._base(piece)
+        has_base = method.base == "required" or (method.base == "optional" and base is not None)
+        inputs = self._with_base(inputs, where, method, base)
         depths = {depth for _, depth in inputs}
         if len(depths) > 1:
             text = ", ".join(f"{self.labels[i.ref]}: {depth}" for i, depth in inputs)
@@ -201,23 +206,24 @@ class _Planner:
             self.findings.error(where or ("models",), f"different numbers of layers ({text}).", how)
             return None
         least, most = method.inputs
-        given = len(inputs) - (method.base == "optional" and self._has_base(method))
+        given = len(inputs) - (method.base == "optional" and has_base)
         if not least <= given <= (most or given):
             wanted = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-            base = {"required": ", the base model included", "optional": " besides a base model"}.get(method.base, "")
-            what = f"{method.name} merges {wanted} {'model' if wanted == '1' else 'models'}{base}; here are {given}."
+            more = {"required": ", the base model included", "optional": " besides a base model"}.get(method.base, "")
+            what = f"{method.name} merges {wanted} {'model' if wanted == '1' else 'models'}{more}; here are {given}."
             self.findings.error(where or ("models",), what, "Add or remove models, or choose another method.")
         levels = (((*where, "parameters"), piece.parameters),) if not whole else ()
         levels = (*levels, (("parameters",), self.recipe.parameters))
-        return _Piece(method, tuple(i for i, _ in inputs), depths.pop(), where, levels, {})
+        return _Piece(method, tuple(i for i, _ in inputs), depths.pop(), where, levels, {}, has_base)
 
-    def _has_base(self, method: Method) -> bool:
-        """Whether the first input is a base that the others are compared to."""
-        return method.base == "required" or (method.base == "optional" and self.recipe.base_model is not None)
+    def _base(self, piece: Slice) -> ModelRef | None:
+        """The base model of a slice: its own, else the recipe's."""
+        return piece.base_model or self.recipe.base_model
 
-    def _with_base(self, inputs: list[tuple[_Input, int]], where: Where, method: Method) -> list[tuple[_Input, int]]:
+    def _with_base(
+        self, inputs: list[tuple[_Input, int]], where: Where, method: Method, base: ModelRef | None
+    ) -> list[tuple[_Input, int]]:
         """Put the base model first where the method has one, adding it where it is not listed."""
-        base = self.recipe.base_model
         if method.base == "none" or base is None:
             return inputs
         listed = [pair for pair in inputs if pair[0].ref == base]
@@ -356,7 +362,7 @@ class _Planner:
                 continue
             row = []
             for i, source in enumerate(piece.inputs):
-                if i == 0 and self._has_base(piece.method):
+                if i == 0 and piece.has_base:
                     row.append(None)
                     continue
                 value, where = find(parameter, (*source.levels, *piece.levels), names[i], t)
@@ -367,16 +373,17 @@ class _Planner:
         if self.findings.fatal:
             return None, decided
         seed = self.recipe.random_seed
-        streams = tuple(f"{seed}/{self._order(i.ref)}/{name}" for i in piece.inputs)
+        streams = tuple(f"{seed}/{self._order[i.ref]}/{name}" for i in piece.inputs)
         values = Values(shared, each, streams, t, matrix)
         fault = piece.method.fault(values)
         if fault:
             self.findings.faulty(("parameters",) if not piece.where else piece.where, fault, name)
         return values, decided
 
-    def _order(self, ref: ModelRef) -> int:
-        """Number of a model in random streams: its place in the recipe, so that moving folders changes nothing."""
-        return self.recipe.references.index(ref)
+    @cached_property
+    def _order(self) -> dict[ModelRef, int]:
+        """Number of each model in random streams: its place in the recipe, so that moving folders changes nothing."""
+        return {ref: i for i, ref in enumerate(self.recipe.references)}
 
     def _note(self, method, parameter, value, where, source, tensor, key, decided) -> None:
         """Record who decided a value, or what is wrong with it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from nbmerge.errors import CheckpointError
@@ -42,13 +43,25 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
         When the file is there and not what it should be.
     """
     file = folder / "tokenizer.json"
-    if not file.is_file():
-        return None
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-        listed = data["model"]["vocab"]
-        ids = {token: i for i, (token, _) in enumerate(listed)} if isinstance(listed, list) else dict(listed)
-        ids |= {added["content"]: added["id"] for added in data.get("added_tokens") or ()}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        state = file.stat()
+    except OSError:
+        return None
+    return _read(file, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _read(file: Path, size: int, changed: int) -> Vocabulary:
+    """Read a file in one state of it; models of a family have the same file, and share what was read."""
+    try:
+        return _parsed(file.read_bytes())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file} is not a readable tokenizer: {error}.") from error
-    return Vocabulary(ids)
+
+
+@lru_cache(maxsize=8)
+def _parsed(raw: bytes) -> Vocabulary:
+    data = json.loads(raw)
+    listed = data["model"]["vocab"]
+    ids = {token: i for i, (token, *_) in enumerate(listed)} if isinstance(listed, list) else dict(listed)
+    return Vocabulary(ids | {added["content"]: added["id"] for added in data.get("added_tokens") or ()})
