@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -20,6 +21,7 @@ SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 LONGEST_NAME = 255
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+_POSITIONS = re.compile(r"wpe|pos(ition)?(al)?_?(emb|enc)|embed_positions|token_type")
 QUANTISED = {
     "gptq", "awq", "bitsandbytes", "hqq", "compressed-tensors", "aqlm", "quanto", "eetq", "fp8", "fbgemm_fp8", "mxfp4", "torchao",
 }  # fmt: skip
@@ -112,8 +114,14 @@ class Checkpoint:
     @property
     def vocabulary(self) -> int | None:
         """Rows of the token embedding, None where none is found."""
-        rows = [self.tensors[n].shape[0] for n in self.layout.outside("embedding") if len(self.tensors[n].shape) == 2]
-        return max(rows, default=None)
+        return None if self.token_embedding is None else self.tensors[self.token_embedding].shape[0]
+
+    @cached_property
+    def token_embedding(self) -> str | None:
+        """Name of the tensor with a row for each token; positions and the like have rows, too, but not of tokens."""
+        tables = [n for n in self.layout.outside("embedding") if len(self.tensors[n].shape) == 2 and not _POSITIONS.search(n)]
+        said = self.config.get("vocab_size")
+        return max(tables, key=lambda n: (self.tensors[n].shape[0] == said, self.tensors[n].shape[0]), default=None)
 
     def __repr__(self) -> str:
         return (

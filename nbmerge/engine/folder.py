@@ -46,9 +46,10 @@ def absolute(out: str | Path) -> Path:
     try:
         path = Path(out).expanduser().absolute()
         path.with_name(f".{path.name}.nbmerge-replaced").exists()
-        path.exists()
     except (RuntimeError, OSError, ValueError) as error:
         raise OutputError(f"'{out!s:.200}' cannot be written here: {getattr(error, 'strerror', None) or error}.") from error
+    if "\0" in str(path):
+        raise OutputError(f"{str(path)!r:.200} holds a NUL character. Choose another name.")
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         raise OutputError(f"'{path.name[:60]}...' is too long a name for a folder. Choose a shorter one.")
     return path
@@ -103,6 +104,12 @@ def building(out: Path) -> Iterator[Path]:
         if isinstance(error, NbmergeError):
             raise
         raise MergeError(f"{out} could not be written: {error.strerror or error}.") from error
+
+
+def clear(folder: Path) -> None:
+    """Empty a folder."""
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _lock(out: Path) -> FileLock:

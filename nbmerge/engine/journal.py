@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nbmerge.engine.plan import TensorPlan
+from nbmerge.errors import MergeError
 
 FILE = "nbmerge_journal.jsonl"
 FORMAT = 1
@@ -33,6 +34,8 @@ class Journal:
     def __init__(self, folder: Path, identity: str):
         self.path = folder / FILE
         self.head = {"format": FORMAT, "merge": identity}
+        self.continues = False
+        """Whether a run of the same merge was here before."""
         self.finished: dict[str, str] = self._read()
         self._lock = threading.Lock()
 
@@ -43,7 +46,8 @@ class Journal:
             entries = [json.loads(line) for line in lines]
         except (OSError, ValueError):
             return {}
-        return {name: checksum for name, checksum in entries[1:]} if entries and entries[0] == self.head else {}
+        self.continues = bool(entries) and entries[0] == self.head
+        return dict(entries[1:]) if self.continues else {}
 
     def begin(self, kept: Mapping[str, str]) -> None:
         """Write the journal anew, with the tensors that were found sound."""
@@ -66,7 +70,10 @@ def identity(tensors: Iterable[TensorPlan], max_shard: int, metadata: Mapping[st
         digest.update(json.dumps(_described(tensor), sort_keys=True).encode())
         files.update(leaf.file for leaf in tensor.leaves())
     for file in sorted(files):
-        state = file.stat()
+        try:
+            state = file.stat()
+        except OSError as error:
+            raise MergeError(f"the input {file} is gone: {error.strerror or error}. Put it back and run the merge again.") from error
         digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nbmerge.engine.folder import TOKENIZER_FILES, absolute
+from nbmerge.engine.journal import Journal
 from nbmerge.engine.merge import MergeResult, write_model
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
@@ -132,7 +133,7 @@ class LiveMerge:
         if self._stale:
             raise NbmergeError("The last update was stopped half-way. Call update with the wanted recipe, then save.")
 
-        def fill(writer: ShardWriter, folder: Path) -> Counter[str]:
+        def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
             for tensor in self.plan.tensors:
                 writer.emit(tensor)(0, self._weights[tensor.name].reshape(-1))
             return Counter()

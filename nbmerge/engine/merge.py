@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbmerge.engine.folder import absolute, building, check_output, write_companions
+from nbmerge.engine.folder import absolute, building, check_output, clear, write_companions
 from nbmerge.engine.journal import Journal, identity
 from nbmerge.engine.plan import Plan
 from nbmerge.engine.planner import plan as make_plan
@@ -89,8 +89,7 @@ def merge(
     """
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
 
-    def fill(writer: ShardWriter, folder: Path) -> Counter[str]:
-        journal = Journal(folder, identity(plan.tensors, max_shard_size, metadata_of(plan)))
+    def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
         by_name = {t.name: t for t in plan.tensors}
         journal.begin({n: c for n, c in journal.finished.items() if writer.holds(by_name[n], c)})
         left = [t for t in plan.tensors if t.name not in journal.finished]
@@ -106,22 +105,25 @@ def metadata_of(plan: Plan) -> dict[str, str]:
 
 
 def write_model(
-    plan: Plan, out: Path, fill: Callable[[ShardWriter, Path], Counter[str]], *, max_shard_size: int, overwrite: bool
+    plan: Plan, out: Path, fill: Callable[[ShardWriter, Journal], Counter[str]], *, max_shard_size: int, overwrite: bool
 ) -> MergeResult:
     """Write a plan's model folder, its weights from wherever they are.
 
     Parameters
     ----------
     fill : callable
-        ``(writer, folder) -> Counter``: hands every tensor's blocks to ``writer.emit(tensor)``.
+        ``(writer, journal) -> Counter``: hands every tensor's blocks to ``writer.emit(tensor)``.
     """
     if isinstance(max_shard_size, bool) or not isinstance(max_shard_size, int) or max_shard_size < 1:
         raise ValueError(f"max_shard_size is a number of bytes, not {max_shard_size!r}.")
     check_output(plan, out, overwrite)
     began = time.perf_counter()
     with building(out) as folder:
+        journal = Journal(folder, identity(plan.tensors, max_shard_size, metadata_of(plan)))
+        if not journal.continues:
+            clear(folder)  # what another merge left here must not get into this one
         with closing(ShardWriter(folder, plan.tensors, metadata_of(plan), max_shard_size)) as writer:
-            notes = fill(writer, folder)
+            notes = fill(writer, journal)
             writer.finish()
         write_companions(plan, folder, {t.name: writer.checksums[t.name] for t in plan.tensors})
     return MergeResult(out, plan, time.perf_counter() - began, notes)

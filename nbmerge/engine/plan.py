@@ -18,6 +18,8 @@ from nbmerge.recipe.parts import DTYPES
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nbmerge.engine.formula import Formula
+
 
 @dataclass(frozen=True)
 class TensorPlan:
@@ -96,10 +98,17 @@ class TensorPlan:
         row: dict[str, Any] = {"tensor": self.name, "layer": self.layer, "kind": self.kind, "method": self.method}
         row["inputs"] = " + ".join(self.models)
         row |= self.values.shared
+        labels = told_apart(self.models)
         for name, values in self.values.each.items():
-            row |= {f"{name}[{m}]": v for m, v in zip(self.models, values, strict=True) if v is not None}
+            row |= {f"{name}[{m}]": v for m, v in zip(labels, values, strict=True) if v is not None}
         row["decided by"] = "; ".join(f"{k}: {place(w)}" for k, w in self.decided.items())
         return row
+
+
+def told_apart(labels: Sequence[str]) -> list[str]:
+    """Labels of inputs, with a number behind a model's second and further mention in one tensor."""
+    counts = (labels[: i + 1].count(label) for i, label in enumerate(labels))
+    return [label if n == 1 else f"{label} #{n}" for label, n in zip(labels, counts, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -170,6 +179,12 @@ class Plan:
     @cached_property
     def _by_name(self) -> dict[str, TensorPlan]:
         return {t.name: t for t in self.tensors}
+
+    def formula(self, tensor: str) -> Formula:
+        """The formula of one output tensor, with its numbers after normalisation."""
+        from nbmerge.engine.formula import formula
+
+        return formula(self[tensor])
 
     def values(self) -> pd.DataFrame:
         """One row per output tensor with its inputs, method, and each parameter's value and origin."""

@@ -12,7 +12,7 @@ from nbmerge.engine.advice import advise
 from nbmerge.engine.config import fitted
 from nbmerge.engine.findings import Findings
 from nbmerge.engine.parameters import CHOICE, Level, check_names, find, is_missing, levels_of
-from nbmerge.engine.plan import Plan, TensorPlan
+from nbmerge.engine.plan import Plan, TensorPlan, told_apart
 from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.methods import Method, Values, methods
 from nbmerge.problems import Problem, Where, nearest, worst_first
@@ -305,10 +305,8 @@ class _Planner:
     def _stored(self, checkpoint: Checkpoint, name: str, role: str) -> StoredTensor | None:
         """A tensor of a checkpoint; a tied model's head is its token embedding."""
         if role == "head" and name not in checkpoint.tensors and checkpoint.tied and name.endswith("weight"):
-            embeddings = [checkpoint.tensors[n] for n in checkpoint.layout.outside("embedding")]
-            embeddings = [e for e in embeddings if len(e.shape) == 2 and e.shape[0] == checkpoint.vocabulary]
             self.findings.info((), f"{checkpoint.name} shares its head with its embedding; the result gets a head of its own.")
-            return embeddings[0] if embeddings else None
+            return checkpoint.tensors.get(checkpoint.token_embedding)
         return checkpoint.tensors.get(name)
 
     def _dtype(self, name: str, inputs: Iterable[StoredTensor]) -> str:
@@ -354,6 +352,7 @@ class _Planner:
     ) -> tuple[Values | None, dict[str, Where]]:
         _, where = find(CHOICE, piece.levels, name, t)
         shared, each, decided = {}, {}, {"method": where} if where else {}
+        labels = told_apart([self.labels[i.ref] for i in piece.inputs])
         for parameter in piece.method.parameters:
             if parameter.scope == "global":
                 value, where = find(parameter, piece.levels, name, t)
@@ -366,8 +365,7 @@ class _Planner:
                     row.append(None)
                     continue
                 value, where = find(parameter, (*source.levels, *piece.levels), names[i], t)
-                label = self.labels[source.ref]
-                self._note(piece.method, parameter, value, where, source, name, f"{parameter.name}[{label}]", decided)
+                self._note(piece.method, parameter, value, where, source, name, f"{parameter.name}[{labels[i]}]", decided)
                 row.append(value)
             each[parameter.name] = tuple(row)
         if self.findings.fatal:
@@ -404,8 +402,7 @@ class _Planner:
         sizes: dict[str, int] = {}
         for tensor in tensors:
             sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.count
-        rows = [t.shape[0] for t in tensors if t.kind == "embedding" and len(t.shape) == 2]
-        vocabulary = max(rows, default=None)
+        vocabulary = next((t.shape[0] for t in tensors if t.name == donor.token_embedding), None)
         if vocabulary and donor.vocabulary and vocabulary != donor.vocabulary:
             what = f"the result has {vocabulary} embedding rows, but config and tokenizer come from {self.labels[self.donor]}"
             self.findings.warning(("config_source",), f"{what}, which has {donor.vocabulary}.", "Set config_source to a model that fits.")
