@@ -79,9 +79,11 @@ def check(recipe: Recipe | str | Path, out: str | Path | None = None) -> Report:
         plan, problems = examine(Recipe.load(recipe))
     except RecipeError as error:
         return Report(error.problems)
+    place = None
     if plan is not None and out is not None:
         try:
-            check_output(plan, absolute(out), overwrite=False)
+            place = absolute(out)
+            check_output(plan, place, overwrite=False)
         except OutputError as error:
             problems = worst_first([*problems, Problem("error", (), str(error))])
-    return Report(tuple(problems), plan, None if plan is None else forecast(plan, out=None if out is None else absolute(out)))
+    return Report(tuple(problems), plan, None if plan is None else forecast(plan, out=place))
