@@ -65,6 +65,8 @@ def _first_place(recipe: Recipe, plan: Plan, ref) -> Where:
 
 def _tokens(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
     """Models of equal vocabulary size whose tokens have other numbers than the tokenizer that the result gets."""
+    if recipe.tokenizer_source or recipe.tokenizer or plan.tokenizer is not None:
+        return  # rows follow their tokens, or the plan has said what becomes of them
     for ref, checkpoint in plan.checkpoints.items():
         try:
             own, other = read_vocabulary(plan.checkpoints[plan.donor].path), read_vocabulary(checkpoint.path)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from nbmerge.engine.plan import Plan
+from nbmerge.recipe.text import dump
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 def card(plan: Plan) -> str:
     """The text of README.md for a merged model."""
     method = plan.method
-    models = "\n".join(f"- `{ref}`{' (base)' if ref == plan.recipe.base_model else ''}" for ref in plan.recipe.references)
-    hub = [str(r.path) for r in plan.recipe.references if r.path.count("/") == 1 and not r.path.startswith((".", "/", "~"))]
-    front = ["library_name: transformers", "tags:", "- merge", "- nbmerge"]
-    if hub:
-        front += ["base_model:", *(f"- {h}" for h in hub)]
-    newline = "\n"
+    references = plan.recipe.references
+    models = "\n".join(f"- {_code(str(ref))}{' (base)' if ref == plan.recipe.base_model else ''}" for ref in references)
+    front = {"library_name": "transformers", "tags": ["merge", "nbmerge"]}
+    if hub := [ref.path for ref in references if _HUB_ID.fullmatch(ref.path) and not Path(ref.path).exists()]:
+        front["base_model"] = hub
     return f"""---
-{newline.join(front)}
+{dump(front).rstrip()}
 ---
 
-# A merge of {", ".join(plan.labels[r] for r in plan.recipe.references)}
+# A merge of {", ".join(_code(plan.labels[ref]) for ref in references)}
 
 Made with [nbmerge](https://github.com/nbmerge/nbmerge) by **{method.title}** ({method.reference}).
 {method.words}
@@ -27,7 +32,7 @@ Made with [nbmerge](https://github.com/nbmerge/nbmerge) by **{method.title}** ({
 
 {models}
 
-Config and tokenizer are those of `{plan.labels[plan.donor]}`.
+Config and tokenizer are those of {_code(plan.labels[plan.donor])}.
 The result has {plan.depth} layers and {plan.parameters:,} parameters.
 
 ## Recipe
@@ -40,3 +45,10 @@ The result has {plan.depth} layers and {plan.parameters:,} parameters.
 
 Recipe fingerprint: `{plan.recipe.fingerprint}`
 """
+
+
+def _code(text: str) -> str:
+    """A name as Markdown code, whatever it holds."""
+    text = " ".join(text.split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"

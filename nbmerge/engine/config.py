@@ -34,8 +34,12 @@ def fitted(donor: Checkpoint, layers: Sequence[int], dtype: str, vocabulary: int
         for key, value in text.items():  # layer_types, no_rope_layers, mlp_layer_types, ...
             if "layer" in key and isinstance(value, list) and len(value) == depth:
                 text[key] = [value[i] if i < depth else value[-1] for i in layers]
-    key = "dtype" if "dtype" in config else "torch_dtype"
-    config[key] = dtype
+    for part in (config, text):
+        for key in ("dtype", "torch_dtype"):
+            if key in part:
+                part[key] = dtype
+    if "dtype" not in config:  # what older versions of transformers read, and newer ones as well
+        config["torch_dtype"] = dtype
     if vocabulary is not None and isinstance(text.get("vocab_size"), int):
         text["vocab_size"] = vocabulary
     if heads and config.get("tie_word_embeddings", True):

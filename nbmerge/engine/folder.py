@@ -121,15 +121,23 @@ def _lock(out: Path) -> FileLock:
 
 def write_companions(plan: Plan, folder: Path, checksums: Mapping[str, str]) -> None:
     """Everything but the weights: config, tokenizer, generation config, card, recipe and checksums."""
-    donor = plan.checkpoints[plan.donor].path
-    for name in TOKENIZER_FILES:
-        if (donor / name).is_file():
-            shutil.copyfile(donor / name, folder / name)
+    write_tokenizer(plan, folder)
     (folder / "config.json").write_text(json.dumps(plan.config, indent=2) + "\n", encoding="utf-8")
     (folder / RECIPE_FILE).write_text(plan.recipe.to_yaml(), encoding="utf-8")
     (folder / "README.md").write_text(card(plan), encoding="utf-8")
     manifest = {"fingerprint": plan.recipe.fingerprint, "checksum": "xxh3_64", "tensors": dict(checksums)}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def write_tokenizer(plan: Plan, folder: Path) -> None:
+    """The result's tokenizer and generation config: the donor's files, or what the plan makes of several."""
+    if plan.tokenizer is not None:
+        plan.tokenizer.write(folder)
+        return
+    donor = plan.checkpoints[plan.donor].path
+    for name in TOKENIZER_FILES:
+        if (donor / name).is_file():
+            shutil.copyfile(donor / name, folder / name)
 
 
 def _put_in_place(partial: Path, out: Path) -> None:

@@ -58,7 +58,9 @@ def formula(tensor: TensorPlan, gram: np.ndarray | None = None) -> Formula:
     method, names = tensor.how, told_apart(tensor.models)
     if isinstance(method, Combination) and (gram is not None or not method.needs_gram):
         coefficients = [float(c) for c in method.coefficients(tensor.values, gram)]
-        based = method.base == "required" or (method.base == "optional" and tensor.values.each.get("weight", (0,))[0] is None)
+        based = method.base == "required" or (
+            method.base == "optional" and tensor.values.each.get("weight", (0,))[0] is None
+        )
         return _based(coefficients, names) if based else _sum(coefficients, names)
     if method.name == "slerp":
         return _arc(float(tensor.values["t"]), names)
@@ -89,8 +91,8 @@ def _arc(t: float, names: Sequence[str]) -> Formula:
     first, second = _number(1 - t), _number(t)
     return Formula(
         f"W = sin({first}·θ)/sin(θ)·{a} + sin({second}·θ)/sin(θ)·{b}, θ the angle between {a} and {b}",
-        rf"W = \frac{{\sin({first}\,\theta)}}{{\sin\theta}} {_latex(a)} + \frac{{\sin({second}\,\theta)}}{{\sin\theta}} "
-        rf"{_latex(b)},\quad \theta = \angle({_latex(a)}, {_latex(b)})",
+        rf"W = \frac{{\sin({first}\,\theta)}}{{\sin\theta}} {_latex(a)} "
+        rf"+ \frac{{\sin({second}\,\theta)}}{{\sin\theta}} {_latex(b)},\quad \theta = \angle({_latex(a)}, {_latex(b)})",
     )
 
 

@@ -79,8 +79,17 @@ def identity(tensors: Iterable[TensorPlan], max_shard: int, metadata: Mapping[st
 
 
 def _described(tensor: TensorPlan) -> dict:
-    inputs = [_described(i) if isinstance(i, TensorPlan) else [i.name, str(i.file), i.start, i.dtype] for i in tensor.inputs]
+    inputs = [_input(i) for i in tensor.inputs]
     return {
         "name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape, "method": tensor.method, "inputs": inputs,
         "values": asdict(tensor.values),
     }  # fmt: skip
+
+
+def _input(source) -> dict | list:
+    """An input of whatever kind, down to the stored tensors."""
+    if isinstance(source, TensorPlan):
+        return _described(source)
+    if hasattr(source, "described"):
+        return [source.described(), *map(_input, source.sources)]
+    return [source.name, str(source.file), source.start, source.dtype]

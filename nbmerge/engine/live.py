@@ -6,6 +6,8 @@ A change of the recipe recomputes only what the plan says has changed, always fr
 
 from __future__ import annotations
 
+import json
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nbmerge.engine.folder import TOKENIZER_FILES, absolute
+from nbmerge.engine.folder import TOKENIZER_FILES, absolute, write_tokenizer
 from nbmerge.engine.journal import Journal
 from nbmerge.engine.merge import MergeResult, write_model
 from nbmerge.engine.plan import Plan, TensorPlan
@@ -121,6 +123,8 @@ class LiveMerge:
                 return Update(tuple(t.name for t in plan.tensors), time.perf_counter() - began)
             changed = [t for t in plan.tensors if t.name in self._stale or t != self.plan[t.name]]
             self._stale = {t.name for t in changed}
+            if plan.tokenizer != self.plan.tokenizer:
+                self.tokenizer = _tokenizer(plan)
             self.plan = plan
             self._compute(changed, progress, cancel, threads)
             if self._copied & self._stale:  # an architecture that fuses or reshapes on loading
@@ -154,7 +158,7 @@ class LiveMerge:
             return lambda start, block: flat[start : start + block.numel()].copy_(block)
 
         with torch.no_grad():
-            run(tensors, sink, progress=progress, cancel=cancel, threads=threads)
+            run(tensors, sink, progress=progress, cancel=cancel, threads=threads, allow_nonfinite=True)
 
     def _build(self) -> None:
         """Let transformers make the model around our buffers, by its own loading code."""
@@ -192,7 +196,16 @@ def _model(plan: Plan, weights: dict[str, torch.Tensor]) -> PreTrainedModel:
 
 
 def _tokenizer(plan: Plan) -> PreTrainedTokenizerBase | None:
-    folder = plan.checkpoints[plan.donor].path
+    if plan.tokenizer is None:
+        return _loaded_tokenizer(plan.checkpoints[plan.donor].path)
+    with tempfile.TemporaryDirectory(prefix="nbmerge-tokenizer-") as name:
+        folder = Path(name)
+        write_tokenizer(plan, folder)
+        (folder / "config.json").write_text(json.dumps(plan.config), encoding="utf-8")
+        return _loaded_tokenizer(folder)
+
+
+def _loaded_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         return None
     from transformers import AutoTokenizer

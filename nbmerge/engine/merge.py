@@ -55,6 +55,7 @@ def merge(
     threads: int | None = None,
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
+    allow_nonfinite: bool = False,
 ) -> MergeResult:
     """Carry out a recipe and write an ordinary model folder.
 
@@ -76,6 +77,8 @@ def merge(
         Takes an `nbmerge.engine.progress.Event`.
     cancel : threading.Event, optional
         Set it from anywhere to stop.
+    allow_nonfinite : bool
+        Write NaN and infinity where inputs hold them or the dtype is too narrow, instead of stopping.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def merge(
         journal.begin({n: c for n, c in journal.finished.items() if writer.holds(by_name[n], c)})
         left = [t for t in plan.tensors if t.name not in journal.finished]
         sink = lambda tensor, blocks: writer.emit(tensor, journal.note)  # noqa: E731
-        return run(left, sink, progress=progress, cancel=cancel, threads=threads)
+        return run(left, sink, progress=progress, cancel=cancel, threads=threads, allow_nonfinite=allow_nonfinite)
 
     return write_model(plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite)
 

@@ -7,9 +7,11 @@ A per-input parameter sees the name of the input tensor, a parameter of the whol
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from nbmerge.methods import IGNORED, REQUIRED, Method, Parameter, parameter_names
+from nbmerge.methods.linear import WEIGHT
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe import Recipe, Setting
 
@@ -18,6 +20,9 @@ Level = tuple[Where, Mapping[str, Setting]]
 
 CHOICE = Parameter("method", "Merge method of these tensors, instead of the recipe's own.", default=None)
 """Not a method's parameter but the choice of one, with filters and over layers like any other."""
+
+EMBED_SLERP = Parameter("embed_slerp", "With tokenizer_source, slerp of two: rows that both own go along the arc, too.", False, kind="flag")
+"""Not a method's parameter but a choice for the rows of tokens."""
 
 
 def find(parameter: Parameter, levels: Sequence[Level], tensor: str, t: float) -> tuple[Any, Where | None]:
@@ -46,9 +51,11 @@ def levels_of(recipe: Recipe) -> Iterator[tuple[Where, Mapping[str, Setting], bo
 
 def check_names(recipe: Recipe, methods: Sequence[Method]) -> Iterator[Problem]:
     """Parameters that none of the recipe's methods has, or that stand where they have no effect."""
+    extra = (CHOICE, EMBED_SLERP, WEIGHT) if recipe.tokenizer_source else (CHOICE,)
     for where, settings, one_model in levels_of(recipe):
         for name in settings:
-            parameter = CHOICE if name == CHOICE.name else next((p for m in methods if (p := m.parameter(name))), None)
+            known = chain(extra, *(m.parameters for m in methods))
+            parameter = next((p for p in known if p.name == name), None)
             here = (*where, name)
             if parameter is None:
                 yield _stranger(name, here, methods, recipe)

@@ -14,6 +14,7 @@ from nbmerge.methods import Method, Values, methods
 from nbmerge.problems import Problem, Where, place
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.parts import DTYPES
+from nbmerge.tokenizers import Written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +37,9 @@ class TensorPlan:
     kind : str
         Group inside a layer (attention, mlp, rest), role outside (embedding, final norm, head, other).
     method : str
-    inputs : tuple of StoredTensor or TensorPlan
-        The base first, in methods that have one. A tensor of a merge that feeds this one is itself a plan.
+    inputs : tuple of StoredTensor, TensorPlan or Rows
+        The base first, in methods that have one. A tensor of a merge that feeds this one is itself a plan; `Rows` are
+        rows of several tensors in the order of one vocabulary.
     models : tuple of str
         Label of the model each input comes from.
     values : Values
@@ -80,7 +82,7 @@ class TensorPlan:
     def leaves(self) -> Iterator[StoredTensor]:
         """The stored tensors it is made from, those of merges that feed it included."""
         for source in self.inputs:
-            yield from source.leaves() if isinstance(source, TensorPlan) else (source,)
+            yield from source.leaves() if hasattr(source, "leaves") else (source,)
 
     def restricted(self, which: Sequence[int]) -> TensorPlan:
         """The same tensor made from some of its inputs only."""
@@ -132,6 +134,8 @@ class Plan:
         Number of layers of each slice.
     problems : tuple of Problem
         Warnings and infos; a plan with errors is never made.
+    tokenizer : Written, optional
+        The result's tokenizer, where it is not simply the donor's.
     """
 
     recipe: Recipe
@@ -143,6 +147,7 @@ class Plan:
     config: dict[str, Any]
     piece_depths: tuple[int, ...]
     problems: tuple[Problem, ...] = ()
+    tokenizer: Written | None = None
 
     @cached_property
     def depth(self) -> int:

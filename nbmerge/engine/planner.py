@@ -11,16 +11,19 @@ from nbmerge.checkpoints.layout import is_derived
 from nbmerge.engine.advice import advise
 from nbmerge.engine.config import fitted
 from nbmerge.engine.findings import Findings
-from nbmerge.engine.parameters import CHOICE, Level, check_names, find, is_missing, levels_of
+from nbmerge.engine.parameters import CHOICE, EMBED_SLERP, Level, check_names, find, is_missing, levels_of
 from nbmerge.engine.plan import Plan, TensorPlan, told_apart
+from nbmerge.engine.tokenizer_choice import vocabulary_of
+from nbmerge.engine.vocabulary import BySize, ByToken
 from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.methods import Method, Values, methods
+from nbmerge.methods.linear import WEIGHT
 from nbmerge.problems import Problem, Where, nearest, worst_first
 from nbmerge.recipe import ModelRef, Recipe, Slice
 from nbmerge.recipe.setting import position
+from nbmerge.tokenizers import Written
 
 NOT_YET = {
-    "tokenizer": "merging vocabularies", "tokenizer_source": "merging vocabularies", "chat_template": "choosing a chat template",
     "modules": "models of several stacks of layers",
 }  # fmt: skip
 """Parts of the language that are read and written but not carried out, with what they are for."""
@@ -99,12 +102,17 @@ class _Planner:
         self.pieces = [p for k, piece in enumerate(self.recipe.pieces) if (p := self._slice(k, piece))]
         if self.findings.fatal:
             return None
+        self.vocabulary, self.written = self._vocabulary()
+        if self.findings.fatal:
+            return None
         tensors = tuple(self._tensors())
         if self.findings.fatal:
             return None
         config = self._config(tensors)
         depths = tuple(p.depth for p in self.pieces)
-        made = Plan(self.recipe, self.methods[0], self.checkpoints, self.labels, tensors, self.donor, config, depths)
+        made = Plan(
+            self.recipe, self.methods[0], self.checkpoints, self.labels, tensors, self.donor, config, depths, tokenizer=self.written
+        )
         for problem in advise(self.recipe, made):
             self.findings.add(problem)
         return replace(made, problems=tuple(worst_first(self.findings.problems())))
@@ -133,11 +141,14 @@ class _Planner:
 
     def _open(self) -> dict[ModelRef, Checkpoint]:
         opened = {}
+        self.tokenizers: dict[ModelRef, Written] = {}
         for ref in self.recipe.references:
             merge = self.recipe.merge_named(ref)
             if merge is not None:
                 if (made := self._nested(merge)) is not None:
                     opened[ref] = made.as_checkpoint(merge.name)
+                    if made.tokenizer is not None:
+                        self.tokenizers[ref] = made.tokenizer
                 continue
             try:
                 opened[ref] = Checkpoint.open(ref)
@@ -253,6 +264,16 @@ class _Planner:
         else:
             self.findings.warning(("models",), f"different architectures: {text}. Their tensors have the same names.")
 
+    def _vocabulary(self) -> tuple[ByToken | BySize | None, Written | None]:
+        """How embeddings and heads are aligned, and the tokenizer of the result where it is not simply the donor's."""
+        first, last = ([i.ref for i in self.pieces[k].inputs] for k in (0, -1))
+        front, back = self.recipe.embedding_source, self.recipe.lm_head_source
+        involved = [*([front] if front else first), *([back] if back else last)]
+        made = vocabulary_of(
+            self.recipe, self.checkpoints, self.labels, self.donor, involved, self.tokenizers, self.findings
+        )
+        return (None, made) if made is None or isinstance(made, Written) else (made, made.written)
+
     # --- tensors ---
 
     def _tensors(self) -> Iterator[TensorPlan]:
@@ -316,6 +337,8 @@ class _Planner:
 
     def _copied(self, name: str, layer: int | None, kind: str, stored: StoredTensor, ref: ModelRef) -> TensorPlan:
         dtype = self._dtype(name, [stored]) if stored.is_float else stored.dtype
+        if self.vocabulary is not None:
+            (stored,) = self.vocabulary.inputs([ref], name, kind, [stored])
         values = Values({}, {"scale": (1.0,)})
         return TensorPlan(name, stored.shape, dtype, layer, kind, "passthrough", (stored,), (self.labels[ref],), values)
 
@@ -336,16 +359,71 @@ class _Planner:
         if odd := next((s.dtype for s in inputs if not s.is_float), None):
             self.findings.unmergeable(piece.where or ("models",), odd, name)
             return
+        dtype, refs = self._dtype(name, inputs), [i.ref for i, _ in held]
+        if self.vocabulary is not None:
+            if self.vocabulary.by_owner and self.vocabulary.concerns(refs, name, kind, inputs):
+                yield from self._by_owner(piece, name, kind, inputs, names, t, dtype)
+                return
+            inputs = self.vocabulary.inputs(refs, name, kind, inputs)
         if len({s.shape for s in inputs}) > 1:
-            shapes = {self.labels[i.ref]: s.shape for i, s in held}
+            shapes = {self.labels[r]: s.shape for r, s in zip(refs, inputs, strict=True)}
             self.findings.unequal_shapes(piece.where or ("models",), name, kind, shapes)
             return
         values, decided = self._values(piece, name, names, t, layer is not None and len(inputs[0].shape) > 1)
         if values is None:
             return
-        dtype = self._dtype(name, inputs)
-        labels = tuple(self.labels[i.ref] for i in piece.inputs)
+        labels = tuple(self.labels[r] for r in refs)
         yield TensorPlan(name, inputs[0].shape, dtype, layer, kind, piece.method.name, inputs, labels, values, decided)
+
+    def _by_owner(
+        self, piece: _Piece, name: str, kind: str, inputs: tuple, names: list[str], t: float, dtype: str
+    ) -> Iterator[TensorPlan]:
+        """Rows for tokens as `tokenizer_source` has them: of the models that own a token, not by the recipe's method."""
+        refs = [i.ref for i in piece.inputs]
+        labels = tuple(self.labels[r] for r in refs)
+        if find(EMBED_SLERP, piece.levels, name, t)[0] is True and piece.method.name == "slerp":
+            values, decided = self._values(piece, name, names, t, False)
+            if values is not None:
+                values = replace(values, shared={**values.shared, EMBED_SLERP.name: True})
+                rows = self.vocabulary.arc(refs, name, inputs)
+                yield TensorPlan(name, rows[0].shape, dtype, None, kind, "slerp", rows, (*labels, labels[0]), values, decided)
+            return
+        weights, decided = self._owner_weights(piece, name, names, t)
+        if weights is None:
+            return
+        rows = self.vocabulary.owned(refs, name, inputs, weights)
+        method, values = methods()["linear"], Values({"normalize": True}, {"weight": weights}, position=t)
+        if fault := method.fault(values):
+            self.findings.faulty(piece.where or ("parameters",), fault, name)
+        yield TensorPlan(name, rows[0].shape, dtype, None, kind, method.name, rows, labels, values, decided)
+
+    def _owner_weights(
+        self, piece: _Piece, name: str, names: list[str], t: float
+    ) -> tuple[tuple[float, ...] | None, dict[str, Where]]:
+        """Each input's weight in the rows of its tokens: as the recipe says, else what its method amounts to."""
+        found = [find(WEIGHT, (*i.levels, *piece.levels), n, t) for i, n in zip(piece.inputs, names, strict=True)]
+        labels = told_apart([self.labels[i.ref] for i in piece.inputs])
+        decided = {f"weight[{label}]": where for label, (_, where) in zip(labels, found, strict=True) if where}
+        lacking = [label for label, (w, _) in zip(labels, found, strict=True) if is_missing(w)]
+        if lacking and piece.method.parameter("weight") is None:
+            t_ = find(piece.method.parameter("t"), piece.levels, name, t)[0] if piece.method.name == "slerp" else None
+            weights = (1.0 - t_, t_) if isinstance(t_, int | float) else (1.0,) * len(found)
+            self.findings.info(
+                ("tokenizer_source",),
+                f"{piece.method.name} has no weights, so rows of tokens are means with {', '.join(f'{w:g}' for w in weights)}.",
+            )
+            return weights, {}
+        if lacking:
+            what = f"tokenizer_source makes rows of tokens by weight, and {' and '.join(lacking)} has none (for {name})."
+            source = self.recipe.tokenizer_source.removeprefix("model:")
+            how = f"Give it a weight, or write 'tokenizer: {{source: {source}}}', which fills missing rows and applies {piece.method.name}."
+            self.findings.error(("tokenizer_source",), what, how)
+            return None, {}
+        for (w, where), label in zip(found, labels, strict=True):
+            if fault := WEIGHT.fault(w):
+                self.findings.faulty(where or ("parameters",), f"{label}: {fault}", name)
+                return None, {}
+        return tuple(w for w, _ in found), decided
 
     def _values(
         self, piece: _Piece, name: str, names: list[str], t: float, matrix: bool
@@ -403,11 +481,12 @@ class _Planner:
         for tensor in tensors:
             sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.count
         vocabulary = next((t.shape[0] for t in tensors if t.name == donor.token_embedding), None)
-        if vocabulary and donor.vocabulary and vocabulary != donor.vocabulary:
+        if vocabulary and donor.vocabulary and vocabulary != donor.vocabulary and self.written is None:
             what = f"the result has {vocabulary} embedding rows, but config and tokenizer come from {self.labels[self.donor]}"
             self.findings.warning(("config_source",), f"{what}, which has {donor.vocabulary}.", "Set config_source to a model that fits.")
         heads = any(t.kind == "head" for t in tensors)
-        return fitted(donor, layers, max(sizes, key=sizes.get), vocabulary, heads)
+        config = fitted(donor, layers, max(sizes, key=sizes.get), vocabulary, heads)
+        return self.written.renumbered(config) if self.written is not None else config
 
     def _donor_layers(self, piece: _Piece) -> Iterable[int]:
         """For each layer of a slice, the layer of the config donor that it is or corresponds to."""

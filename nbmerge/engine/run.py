@@ -12,6 +12,7 @@ import torch
 
 from nbmerge.engine.blocks import Blocks, Files, Workspace
 from nbmerge.engine.compute import Emit, compute
+from nbmerge.engine.finite import guarded
 from nbmerge.engine.forecast import default_threads
 from nbmerge.engine.plan import TensorPlan
 from nbmerge.engine.progress import Listener, Reporter
@@ -28,6 +29,7 @@ def run(
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     threads: int | None = None,
+    allow_nonfinite: bool = False,
 ) -> Counter[str]:
     """Compute tensors and hand their blocks to the sink.
 
@@ -42,6 +44,8 @@ def run(
         Set it to stop; every worker ends at its next block.
     threads : int, optional
         Number of workers; results do not depend on it.
+    allow_nonfinite : bool
+        Let NaN and infinity pass instead of stopping.
 
     Returns
     -------
@@ -52,6 +56,8 @@ def run(
     ------
     MergeStopped
         When `cancel` was set.
+    MergeError
+        When an input cannot be read, or the result is not finite.
     """
     threads = max(1, min(threads or default_threads(), len(tensors) or 1))
     report = Reporter(progress, len(tensors), sum(t.nbytes for t in tensors))
@@ -60,7 +66,7 @@ def run(
     todo: queue.SimpleQueue[TensorPlan] = queue.SimpleQueue()
     for tensor in sorted(tensors, key=lambda t: -t.count):
         todo.put(tensor)
-    notes: Counter[str] = Counter()
+    notes: list[str] = []
     errors: list[BaseException] = []
 
     def work() -> None:
@@ -70,8 +76,9 @@ def run(
             while not errors:
                 tensor = todo.get_nowait()
                 blocks = Blocks(tensor, workspace)
-                if note := compute(tensor, blocks, sink(tensor, blocks)):
-                    notes[note] += 1
+                emit = sink(tensor, blocks)
+                if note := compute(tensor, blocks, emit if allow_nonfinite else guarded(emit, tensor, blocks)):
+                    notes.append(note)
                 report.tell("tensor", tensor.name, tensor.nbytes)
         except queue.Empty:
             pass
@@ -96,7 +103,7 @@ def run(
         report.tell("stopped" if stopped else "failed", error=str(errors[0]))
         raise errors[0]
     report.tell("finished")
-    return notes
+    return Counter(notes)
 
 
 class _Stop:

@@ -107,7 +107,7 @@ def verify(
 
         return take
 
-    run(wanted, sink, progress=progress, cancel=cancel)
+    run(wanted, sink, progress=progress, cancel=cancel, allow_nonfinite=True)
     differing = tuple(n for n, c in found.items() if checksums.get(n) != c)
     return Verification(folder, len(checksums), damaged, len(found), differing)
 
