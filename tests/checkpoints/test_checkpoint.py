@@ -70,7 +70,7 @@ def test_one_file_or_several_are_the_same(tmp_path):
     ("options", "facts"),
     [
         ({"tied": True}, {"tied": True}),
-        ({"architecture": "gpt2"}, {"tied": True, "architecture": "GPT2LMHeadModel", "depth": 3, "vocabulary": 64}),
+        ({"architecture": "gpt2"}, {"tied": True, "architecture": "GPT2LMHeadModel", "depth": 3, "vocabulary": 32}),
         ({"architecture": "qwen2"}, {"tied": False, "architecture": "Qwen2ForCausalLM"}),
         ({"dtype": "bfloat16"}, {"dtype": "bfloat16"}),
         ({"dtype": "float16", "layers": 5}, {"dtype": "float16", "depth": 5}),

@@ -1,0 +1,148 @@
+"""What `import nbmerge` costs, that imports run one way, and that every promised name is there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import nbmerge
+
+PACKAGE = Path(nbmerge.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+HEAVY = (
+    "torch",
+    "transformers",
+    "matplotlib",
+    "pandas",
+    "ipywidgets",
+    "anywidget",
+    "numpy",
+    "pydantic",
+    "yaml",
+    "huggingface_hub",
+)
+
+LEVELS = (
+    {"errors", "problems", "sizes"},
+    {"checkpoints", "methods", "recipe", "tokenizers"},
+    {"engine"},
+    {"demo", "plots", "sampling", "statistics"},
+    {"lessons", "widgets"},
+    {"cli", "magic"},
+    {"__main__"},
+)
+"""Rooms from the ground up. A room imports from those below; rooms of the two lowest levels also from each other."""
+
+NEIGHBOURS = 2
+"""Number of levels whose rooms may import each other."""
+
+
+def room(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def level(name: str) -> int:
+    return next(i for i, rooms in enumerate(LEVELS) if name in rooms)
+
+
+def imported(file: Path) -> set[str]:
+    """Full names of all modules that a file imports anywhere, also inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def fresh(code: str) -> dict:
+    """Run code in a process of its own; what it assigns to `answer` comes back with the heavy modules it loaded."""
+    code = f"{code}\nimport json, sys\nprint(json.dumps([answer, [m for m in {HEAVY!r} if m in sys.modules]]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answer, loaded = json.loads(done.stdout)
+    return {"answer": answer, "loaded": set(loaded)}
+
+
+def test_importing_costs_next_to_nothing():
+    got = fresh(
+        "import time\nbegan = time.perf_counter()\nimport nbmerge\nanswer = time.perf_counter() - began\ndir(nbmerge)"
+    )
+    assert got["loaded"] == set()
+    assert got["answer"] < 0.25
+
+
+def test_recipes_are_read_without_the_heavy_libraries():
+    text = "merge_method: slerp\nmodels: [a, b]\nparameters: {t: [0, 1]}\n"
+    got = fresh(f"import nbmerge\nanswer = nbmerge.Recipe.load({text!r}).to_yaml()")
+    assert not got["loaded"] & {"torch", "transformers", "matplotlib", "pandas", "ipywidgets"}
+
+
+def test_plans_and_checks_are_made_without_the_heavy_libraries(family):
+    data = {"merge_method": "linear", "models": [str(family.base), str(family.ft1)], "parameters": {"weight": 1}}
+    got = fresh(f"import nbmerge\nreport = nbmerge.check({data!r})\nanswer = [report.ok, report._repr_html_()]")
+    assert got["answer"][0] is True
+    assert not got["loaded"] & {"torch", "transformers", "matplotlib", "pandas", "ipywidgets"}
+
+
+@pytest.mark.parametrize("name", nbmerge.__all__)
+def test_every_promised_name_is_there(name):
+    assert getattr(nbmerge, name) is not None
+    assert name in dir(nbmerge)
+
+
+@pytest.mark.parametrize(
+    "name", [f.parent.name for f in FILES if f.name == "__init__.py" and f.parent.parent == PACKAGE]
+)
+def test_every_room_holds_what_it_promises(name):
+    module = import_module(f"nbmerge.{name}")
+    for promised in getattr(module, "__all__", ()):
+        assert getattr(module, promised) is not None
+    assert getattr(nbmerge, name) is module
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing_like_this'"):
+        nbmerge.nothing_like_this  # noqa: B018
+
+
+def test_every_room_has_its_level():
+    assert {room(f) for f in FILES} - {"__init__"} <= set().union(*LEVELS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_imports_run_one_way(file):
+    here = room(file)
+    if here == "__init__":
+        return  # the names that it promises are loaded when asked for
+    for name in imported(file):
+        if not name.startswith("nbmerge."):
+            continue
+        there = name.split(".")[1]
+        if there in (here, "__version__"):
+            continue
+        below = level(there) < level(here)
+        beside = level(there) == level(here) < NEIGHBOURS
+        assert below or beside, f"{here} imports {name}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_house_rules(file):
+    names = imported(file)
+    assert not [n for n in names if n.startswith(("matplotlib.pyplot", "pylab", "pickle", "cloudpickle", "dill"))]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "trust_remote_code":
+            assert isinstance(node.value, ast.Constant)
+            assert node.value.value is False
+        if isinstance(node, ast.keyword) and node.arg == "weights_only":
+            assert isinstance(node.value, ast.Constant)
+            assert node.value.value is True
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("eval", "exec")
