@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 
 from nbmerge.engine.blocks import Blocks, Read, Workspace, reader
@@ -36,6 +38,8 @@ def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
     dtype = getattr(torch, tensor.dtype)
     if isinstance(method, Combination):
         gram = blocks.gram() if method.needs_gram else None
+        if gram is not None and not np.isfinite(gram).all():
+            return _weighted_sum(blocks, _without_angles(tensor, method), dtype), None
         note = method.note(tensor.values, gram) if method.note else None
         return _weighted_sum(blocks, method.coefficients(tensor.values, gram), dtype), note
     used = _contributing(tensor)
@@ -66,6 +70,17 @@ def _(source: TensorPlan, workspace: Workspace, slot: int) -> Read:
         return torch.cat(pieces)[start - first : start - first + count]
 
     return read
+
+
+def _without_angles(tensor: TensorPlan, method: Combination) -> list[float]:
+    """Coefficients where NaN or infinity in an input leaves no angles to find them by.
+
+    What the parameters leave out, as any other Gram matrix tells, stays out; the rest shows in the result.
+    """
+    count = len(tensor.inputs)
+    ordinary = method.coefficients(tensor.values, np.eye(count) + 1.0)
+    used = [c != 0 for c in ordinary]
+    return list(ordinary) if sum(used) == 1 else [math.nan if u else 0.0 for u in used]
 
 
 def _contributing(tensor: TensorPlan) -> list[int]:

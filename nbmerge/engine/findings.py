@@ -50,9 +50,11 @@ class Findings:
         rest = {shape[1:] for shape in shapes.values()}
         if kind in ("embedding", "head") and len(rest) == 1:
             what = f"vocabularies of different size ({text}) in {{tensors}}."
-            how = "Rows are never cut or padded in silence. Take them from one model: embedding_source and lm_head_source."
-            if self.recipe.vocabulary != "refuse":
-                where, how = ("vocabulary",), f"'{self.recipe.vocabulary}' is not carried out by this version. {how}"
+            how = (
+                "Rows are never cut or padded in silence. Choose whose tokens the result has (tokenizer_source: union, base, or "
+                "a model), a rule for the rows (vocabulary: edge-gradient, zeros, copy, mean, truncate), or one model's rows "
+                "(embedding_source and lm_head_source)."
+            )
         else:
             what, how = f"shapes differ ({text}) in {{tensors}}.", "Only tensors of equal shape can be merged."
         self._group(where, what, how, tensor)

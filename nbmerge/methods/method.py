@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+LARGEST = 3e38
+"""Largest parameter: what float32 can still hold."""
+
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "required"})()
 """Default of a parameter that a recipe must give."""
 
@@ -56,9 +59,12 @@ class Parameter:
         if self.kind == "flag":
             return None if value in (True, False) else f"{self.name} is true or false, not {value!r}."
         if isinstance(self.kind, tuple):
-            return None if value in self.kind else f"{self.name} is one of {', '.join(map(str, self.kind))}, not {value!r}."
+            known = ", ".join(map(str, self.kind))
+            return None if value in self.kind else f"{self.name} is one of {known}, not {value!r}."
         if isinstance(value, str | bool):
             return f"{self.name} is a number, not {value!r}."
+        if abs(value) > LARGEST:
+            return f"{self.name} = {value:g} is beyond all numbers that weights can have."
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
             return f"{self.name} = {value:g} is outside {self.range}."
         return None
@@ -184,6 +190,7 @@ class Combination(Method):
 
     @property
     def passes(self) -> int:
+        """How often the inputs are read."""
         return 2 if self.needs_gram else 1
 
 
@@ -211,4 +218,5 @@ class Elementwise(Method):
 
     @property
     def passes(self) -> int:
+        """How often the inputs are read, at least."""
         return 2 if self.look else 1

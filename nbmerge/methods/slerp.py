@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from nbmerge.methods.method import Combination, Parameter, Values
+from nbmerge.methods.method import Combination, Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
 
 PARALLEL = 0.9995
@@ -50,26 +50,47 @@ def _note(values: Values, gram: np.ndarray) -> str | None:
     return "nearly parallel, interpolated in a straight line" if cosine > PARALLEL else None
 
 
+TITLE, REFERENCE = "Slerp (spherical interpolation)", "Shoemake 1985, https://doi.org/10.1145/325165.325242"
+T = Parameter("t", "Share of the second model: 0 is the first model, 1 the second.")
+ZERO_TENSORS = Parameter(
+    "zero_tensors", "Where one of the two tensors is zero: keep the other, or follow the formula.",
+    default="keep_other", kind=("keep_other", "formula"),
+)  # fmt: skip
+
+_TOKENS = Elementwise(
+    name="slerp",
+    title=TITLE,
+    words="Rows of tokens that both models own go along the arc; a row that only one owns stays as it is.",
+    formula=r"W = \frac{\sin((1-t)\theta)}{\sin\theta} A + \frac{\sin(t\,\theta)}{\sin\theta} B",
+    reference=REFERENCE,
+    parameters=(T, ZERO_TENSORS),
+    look=lambda tensors, values: _coefficients(values, tensors.gram()[:2, :2]),
+    mix=lambda inputs, start, state, values: _mixed(*inputs, state),
+)
+"""For ``embed_slerp``: inputs are the two matrices, zero where they lack a token, and the rows that one alone owns."""
+
+
+def _mixed(a, b, rest, coefficients: list[float]):
+    """Σ cᵢxᵢ, and the rest where there is any: where an element of it is zero, so are both others or their sum."""
+    arc = a.mul_(coefficients[0]).add_(b, alpha=coefficients[1])
+    return arc.where(rest == 0, rest)
+
+
 register(
     Combination(
         name="slerp",
-        title="Slerp (spherical interpolation)",
+        title=TITLE,
         words="Goes from the first model (t = 0) to the second (t = 1) along the arc between them instead of the "
         "straight line. It keeps the size of the weights where a mean of two different models would shrink them.",
         formula=r"W = \frac{\sin((1-t)\theta)}{\sin\theta} A + \frac{\sin(t\,\theta)}{\sin\theta} B,\quad"
         r"\cos\theta = \frac{\langle A, B\rangle}{\|A\|\,\|B\|}",
-        reference="Shoemake 1985, https://doi.org/10.1145/325165.325242",
-        parameters=(
-            Parameter("t", "Share of the second model: 0 is the first model, 1 the second."),
-            Parameter(
-                "zero_tensors", "Where one of the two tensors is zero: keep the other, or follow the formula.",
-                default="keep_other", kind=("keep_other", "formula"),
-            ),
-        ),
+        reference=REFERENCE,
+        parameters=(T, ZERO_TENSORS),
         base="first",
         inputs=(2, 2),
         needs_gram=True,
         coefficients=_coefficients,
         note=_note,
+        variant=lambda values: _TOKENS if values.shared.get("embed_slerp") else None,
     )
-)  # fmt: skip
+)

@@ -47,7 +47,7 @@ register(
         words="Keeps only the largest changes of each model, then lets the models vote on the direction of every single "
         "weight and merges those that agree. It reduces the interference that plain sums suffer from.",
         formula=r"W = B + \lambda \frac{\sum_i m_i w_i \hat\delta_i}{\sum_i m_i w_i},\quad"
-        r"m_i = [\operatorname{sign}(w_i\hat\delta_i) = \operatorname{sign}\textstyle\sum_j w_j\hat\delta_j]",
+        r"\ m_i = [\mathrm{sign}(w_i\hat\delta_i) = \mathrm{sign}(\sum_j w_j\hat\delta_j)]",
         reference="Yadav et al. 2023, TIES-Merging, https://arxiv.org/abs/2306.01708",
         parameters=(WEIGHT, DENSITY, NORMALIZE, LAMBDA),
         base="required",

@@ -11,15 +11,20 @@ from collections.abc import Iterable, Mapping
 
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.parts import plain
-from nbmerge.recipe.setting import Setting
+from nbmerge.recipe.setting import Rule, Setting
 
 END_FILTERS = ("model.norm", "lm_head")
 """What their names contain in nearly all current architectures, used where no checkpoint can be asked."""
 ALL_END_FILTERS = (*END_FILTERS, "transformer.ln_f", "gpt_neox.final_layer_norm", "embed_out", "model.final_layernorm")
 """The same for older architectures as well: texts that only tensors behind the layers contain."""
+SUFFIXES = (".weight", ".bias")
+"""How their full names go on."""
+
+Ends = Mapping[str, tuple[str, ...]]
+"""Filters for tensors behind the layers, and the names that each matches."""
 
 
-def spelled_out(recipe: Recipe, t: float = 1.0, ends: Iterable[str] | None = None) -> Recipe:
+def spelled_out(recipe: Recipe, t: float = 1.0, ends: Ends | None = None) -> Recipe:
     """The recipe with explicit rules for final norm and head wherever position `t` matters.
 
     Parameters
@@ -27,12 +32,13 @@ def spelled_out(recipe: Recipe, t: float = 1.0, ends: Iterable[str] | None = Non
     recipe : Recipe
     t : float
         1 writes down our own meaning, 0 that of mergekit 0.1.
-    ends : iterable of str, optional
-        Filters for these tensors; default those of the first model that is at hand, else `END_FILTERS`.
+    ends : mapping of str to tuple of str, optional
+        Filters for these tensors, with the names they match; default those of the first model that is at hand, else
+        `END_FILTERS`.
     """
     if not any(isinstance(rule.value, tuple) for s in _settings(recipe) for rule in s.rules):
         return recipe
-    ends = tuple(ends) if ends is not None else _ends_of(recipe)
+    ends = ends_of(recipe) if ends is None else ends
     changes = {"parameters": _spell(recipe.parameters, ends, t)}
     if recipe.models is not None:
         changes["models"] = [_spell_part(s, ends, t) for s in recipe.models]
@@ -40,48 +46,59 @@ def spelled_out(recipe: Recipe, t: float = 1.0, ends: Iterable[str] | None = Non
         *rest, last = recipe.slices
         sources = [_spell_part(s, ends, t) for s in last.sources]
         changes["slices"] = [*rest, _spell_part(last, ends, t) | {"sources": sources}]
-    spelled = recipe.replace(**changes)
-    spelled._found, spelled._lines = recipe._found, recipe._lines
-    return spelled
+    return recipe.replace(**changes).read_as(like=recipe)
 
 
 def folded(setting: Setting) -> Setting:
-    """The setting without rules for final norm and head that only spell out what they would take anyway."""
-    rules = setting.rules
+    """The setting without what only spells out, for final norm and head, what they would take anyway."""
+    # In a rule for these tensors alone, only the last value of a gradient counts.
+    rules = tuple(Rule(r.at(1.0), r.filter) if r.filter in ALL_END_FILTERS else r for r in setting.rules)
     for rule in rules:
         rest = Setting(tuple(r for r in rules if r is not rule))
-        if rule.filter in ALL_END_FILTERS and rest.at(rule.filter, 1.0) == rule.at(1.0):
+        if rule.filter in ALL_END_FILTERS and all(rest.at(f"{rule.filter}{s}", 1.0) == rule.value for s in SUFFIXES):
             rules = rest.rules
     return Setting(rules)
 
 
 def _settings(recipe: Recipe) -> Iterable[Setting]:
-    levels = [recipe.parameters, *(p.parameters for p in recipe.pieces), *(s.parameters for p in recipe.pieces for s in p.sources)]
+    levels = [
+        recipe.parameters,
+        *(p.parameters for p in recipe.pieces),
+        *(s.parameters for p in recipe.pieces for s in p.sources),
+    ]
     return (setting for level in levels for setting in level.values())
 
 
-def _spell_part(part, ends: tuple[str, ...], t: float) -> dict:
+def _spell_part(part, ends: Ends, t: float) -> dict:
     return plain(part) | {"parameters": _spell(part.parameters, ends, t)}
 
 
-def _spell(parameters: Mapping[str, Setting], ends: tuple[str, ...], t: float) -> dict:
+def _spell(parameters: Mapping[str, Setting], ends: Ends, t: float) -> dict:
     spelled = {}
     for name, setting in parameters.items():
-        for end in ends:
-            if setting.at(end, 0.0) != setting.at(end, 1.0):
-                setting = setting.with_first(end, setting.at(end, t))
+        for filter, tensors in ends.items():
+            if any(setting.at(x, 0.0) != setting.at(x, 1.0) for x in tensors):
+                values = {x: setting.at(x, t) for x in tensors}
+                alike = len(set(values.values())) == 1
+                for f, value in {filter: values[tensors[0]]}.items() if alike else values.items():
+                    setting = setting.with_first(f, value)
         spelled[name] = setting.plain()
     return spelled
 
 
-def _ends_of(recipe: Recipe) -> tuple[str, ...]:
+def ends_of(recipe: Recipe) -> Ends:
+    """The ends that the recipe's numbers reach: a donor's tensors are taken as they are."""
     from nbmerge.checkpoints import Checkpoint
     from nbmerge.errors import CheckpointError
 
+    donors = {"final norm": recipe.final_norm_source, "head": recipe.lm_head_source}
+    roles = [role for role, donor in donors.items() if donor is None]
     for ref in recipe.references:
         try:
             layout = Checkpoint.open(ref).layout
         except CheckpointError:
             continue
-        return layout.filters("final norm") + layout.filters("head")
-    return END_FILTERS
+        names = layout.outside(*roles) if roles else []
+        filters = [f for role in roles for f in layout.filters(role)]
+        return {f: matched for f in filters if (matched := tuple(n for n in names if f in n))}
+    return {f: (f"{f}{SUFFIXES[0]}",) for f, role in zip(END_FILTERS, donors, strict=True) if role in roles}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbmerge.problems import Problem, Where, nearest
-from nbmerge.recipe.parts import Module, Slice, Source, TokenRule, Tokenizer
+from nbmerge.recipe.parts import Module, Slice, Source, Tokenizer, TokenRule
 from nbmerge.recipe.text import line_of
 
 
@@ -41,6 +41,13 @@ def _fields(where: Where, keys: list[str]) -> list[str]:
     parents = [p for p in where[:-1] if isinstance(p, str)]
     if not parents:
         return keys
-    known = {"models": Source, "sources": Source, "slices": Slice, "modules": Module, "tokenizer": Tokenizer, "tokens": TokenRule}
+    known = {
+        "models": Source,
+        "sources": Source,
+        "slices": Slice,
+        "modules": Module,
+        "tokenizer": Tokenizer,
+        "tokens": TokenRule,
+    }
     part = next((known[p] for p in reversed(parents) if p in known), None)
     return list(part.model_fields) if part else keys

@@ -5,69 +5,121 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from nbmerge.checkpoints.cache import cached_snapshot
 from nbmerge.errors import RecipeError
-from nbmerge.problems import Problem, nearest
-from nbmerge.recipe.ends import spelled_out
-from nbmerge.recipe.model import Recipe, documents
-from nbmerge.recipe.text import MAX_CHARACTERS, parse
+from nbmerge.recipe import dialects, readers
+from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.readers import mergekit, metadata
+from nbmerge.recipe.readers.text import refused
+from nbmerge.recipe.text import MAX_CHARACTERS
 
 RECIPE_FILE = "nbmerge_recipe.yml"
 """Our recipe's name in a merged folder."""
+IN_FOLDERS = (RECIPE_FILE, "mergekit_config.yml", "README.md")
+"""Files of a merged folder that may hold its recipe, the surest first."""
 
 MAX_PATH = 4096
 """No path is longer; what is longer is a text."""
 
-DIALECTS = {"nbmerge": None, "mergekit-0.1": 0.0}
-"""Position in a gradient that final norm and head take, where it differs from ours."""
-
 
 def load(source: str | Path | Mapping | Recipe, dialect: str | None = None) -> Recipe:
     """See `Recipe.load`."""
-    if dialect is not None and dialect not in DIALECTS:
-        raise _refused(f"unknown dialect '{dialect}'. {nearest(dialect, DIALECTS)}")
+    dialects.check(dialect)
     if isinstance(source, Recipe):
         return source
-    if isinstance(source, Mapping):
-        recipe, found = Recipe.of(source), "plain data"
-    else:
-        text, found = _text_of(source)
-        read = [(data, lines) for data, lines in parse(text) if data is not None]
-        if not read or not all(isinstance(data, Mapping) for data, _ in read):
-            raise _refused(f"{found} holds no recipe: a recipe is a mapping with 'merge_method' and 'models' or 'slices'.")
-        recipes = [Recipe.of(data, lines) for data, lines in read]
-        recipe = recipes[0] if len(recipes) == 1 else documents(recipes)
-    recipe._found = found
-    t = DIALECTS.get(dialect or "nbmerge")
-    return recipe if t is None else spelled_out(recipe, t)
+    try:
+        if isinstance(source, Mapping):
+            recipe = mergekit.of(source)
+        elif isinstance(source, str) and _is_text(source):
+            recipe = readers.read(source)
+        else:
+            recipe = _from_path(source)
+    except RecursionError as error:
+        raise refused("this is nested too deeply for a recipe.") from error
+    return dialects.in_dialect(recipe, dialect)
 
 
-def _text_of(source: str | Path) -> tuple[str, str]:
-    """The YAML text and, in words, where it came from."""
-    if isinstance(source, str) and ("\n" in source or ": " in source or len(source) > MAX_PATH):
-        return source, "YAML text"
+def _is_text(source: str) -> bool:
+    if "\n" in source or len(source) > MAX_PATH:
+        return True
+    return ": " in source and not _exists(source)
+
+
+def _exists(source: str) -> bool:
+    try:
+        return Path(source).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def _from_path(source: str | Path) -> Recipe:
+    why = ""
     try:
         path = Path(source).expanduser()
         if path.is_dir():
-            names = (RECIPE_FILE, "mergekit_config.yml")
-            file = next((path / n for n in names if (path / n).is_file()), None)
-            if file is None:
-                raise _refused(f"the folder {path} holds no recipe (looked for {' and '.join(names)}).")
-            return _read(file), f"the recipe of the merged model {path.name}"
+            return _load_folder(path)
         if path.is_file():
-            return _read(path), f"the YAML file {path.name}"
-    except (OSError, RuntimeError) as error:
-        raise _refused(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
-    raise _refused(f"'{str(source)}' is neither a file, a merged model's folder nor the text of a recipe.")
+            return load_file(path)
+    except RecipeError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:
+        why = f" ({getattr(error, 'strerror', None) or error})"
+    if isinstance(source, str) and (snapshot := cached_snapshot(source, None)) is not None:
+        return _load_folder(snapshot, source)
+    recipe = readers.read_line(str(source))  # a command, or block weights
+    if recipe is None:
+        what = "it is neither a file, a merged model's folder nor the text of one"
+        raise refused(f"'{source!s:.200}' holds no recipe: {what}{why}.")
+    return recipe
+
+
+def load_file(file: str | Path) -> Recipe:
+    """Read a recipe from a file.
+
+    Raises
+    ------
+    RecipeError
+        When it cannot be read or holds none.
+    """
+    path = Path(file)
+    if path.suffix == ".safetensors":
+        recipe = metadata.read(path)
+        return recipe.read_as(recipe.found if path.name in recipe.found else f"the recipe in the header of {path.name}")
+    recipe = readers.read(_read(path))
+    plain = recipe.found == mergekit.FOUND
+    return recipe.read_as(f"the YAML file {path.name}" if plain else f"{recipe.found} in {path.name}")
+
+
+def _load_folder(path: Path, name: str = "") -> Recipe:
+    name = name or path.name
+    files = [path / n for n in IN_FOLDERS if (path / n).is_file()]
+    for file in files:
+        try:
+            recipe = readers.read(_read(file))
+        except RecipeError:
+            if file.name != IN_FOLDERS[-1]:
+                raise
+            continue  # a model card without a recipe
+        return recipe.read_as(f"the recipe of the merged model {name}")
+    for file in sorted(path.glob("*.safetensors"))[:1]:
+        try:
+            return metadata.read(file).read_as(f"the recipe in the header of {file.name} in {name}")
+        except RecipeError as error:
+            raise refused(
+                f"the folder {path} holds no recipe: neither {' nor '.join(IN_FOLDERS)} has one. {error}"
+            ) from error
+    raise refused(
+        f"the folder {path} holds no recipe (looked for {', '.join(IN_FOLDERS[:2])}, a model card and safetensors)."
+    )
 
 
 def _read(file: Path) -> str:
-    if file.stat().st_size > 4 * MAX_CHARACTERS:
-        raise _refused(f"{file} is too large for a recipe ({file.stat().st_size:,} bytes).")
     try:
+        size = file.stat().st_size
+        if size > 4 * MAX_CHARACTERS:
+            raise refused(f"{file} is too large for a recipe ({size:,} bytes).")
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise _refused(f"{file} is not a text file (byte {error.start} is not UTF-8).") from error
-
-
-def _refused(what: str) -> RecipeError:
-    return RecipeError([Problem("error", (), what)])
+        raise refused(f"{file} is not a text file (byte {error.start} is not UTF-8).") from error
+    except OSError as error:
+        raise refused(f"{file} cannot be read: {error.strerror or error}.") from error

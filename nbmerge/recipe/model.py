@@ -9,20 +9,27 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from nbmerge.errors import RecipeError
-from nbmerge.problems import Problem, Where, nearest
+from nbmerge.problems import Problem, Where
+from nbmerge.recipe.changes import Changes
 from nbmerge.recipe.explain import explained
-from nbmerge.recipe.parts import Dtype, DtypeRule, Model, Models, Module, Parameters, Part, Slice, Source, Tokenizer, plain
+from nbmerge.recipe.makers import Makers
+from nbmerge.recipe.parts import Dtype, DtypeRule, Model, Models, Module, Parameters, Part, Slice, Tokenizer, plain
 from nbmerge.recipe.reference import ModelRef
-from nbmerge.recipe.setting import Setting
-from nbmerge.recipe.text import dump, line_of
+from nbmerge.recipe.text import line_of
+
+if TYPE_CHECKING:
+    from nbmerge.recipe.writers import Export
+
+VOCABULARIES = ("refuse", "edge-gradient", "zeros", "copy", "mean", "truncate")
+"""Ways to treat vocabularies of different size."""
 
 
-class Recipe(Part):
+class Recipe(Makers, Changes, Part):
     """A merge, as data.
 
     Parameters
@@ -45,6 +52,9 @@ class Recipe(Part):
         dtypes of single output tensors; the first filter that matches wins.
     tokenizer_source, tokenizer, chat_template
         What vocabulary the result has, as in mergekit.
+    vocabulary : str
+        What becomes of vocabularies of different size without a tokenizer: refuse them, or bring embeddings and heads
+        to one size by a rule of `VOCABULARIES`.
     modules : dict of str to Module
         Models of several stacks of layers, as in mergekit.
     random_seed : int
@@ -57,7 +67,7 @@ class Recipe(Part):
     Examples
     --------
     >>> from nbmerge import Recipe
-    >>> recipe = Recipe.of({"merge_method": "slerp", "models": ["a", "b"], "base_model": "a", "parameters": {"t": [0, 1]}})
+    >>> recipe = Recipe.of({"merge_method": "slerp", "models": ["a", "b"], "parameters": {"t": [0, 1]}})
     >>> recipe.parameters["t"].at("model.layers.1.mlp.up_proj.weight", 0.5)
     0.5
     """
@@ -75,6 +85,7 @@ class Recipe(Part):
     tokenizer_source: str | None = None
     tokenizer: Tokenizer | None = None
     chat_template: str | None = None
+    vocabulary: Literal[VOCABULARIES] = "refuse"
     embedding_source: Model | None = None
     final_norm_source: Model | None = None
     lm_head_source: Model | None = None
@@ -84,6 +95,7 @@ class Recipe(Part):
 
     _found: str = PrivateAttr(default="a recipe")
     _lines: dict[Where, int] = PrivateAttr(default_factory=dict)
+    _notes: tuple[Problem, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
@@ -110,7 +122,9 @@ class Recipe(Part):
         if isinstance(data, Recipe):
             return data
         if not isinstance(data, Mapping):
-            raise RecipeError([Problem("error", (), "a recipe is a mapping with 'merge_method' and 'models' or 'slices'.")])
+            raise RecipeError(
+                [Problem("error", (), "a recipe is a mapping with 'merge_method' and 'models' or 'slices'.")]
+            )
         try:
             recipe = cls.model_validate(dict(data))
         except ValidationError as error:
@@ -125,9 +139,10 @@ class Recipe(Part):
         Parameters
         ----------
         source : str, Path, mapping or Recipe
-            YAML text, a YAML file, a merged model folder, or plain data.
-        dialect : "mergekit-0.1", optional
-            Read with that release's meaning, in which final norm and head take a gradient's *first* value.
+            A text or file of any format that `nbmerge.recipe.readers` knows, a merged model's folder or safetensors
+            file, or plain data.
+        dialect : str, optional
+            Whose meaning it has, where older tools and we differ; see `nbmerge.recipe.dialects`.
 
         Raises
         ------
@@ -143,6 +158,27 @@ class Recipe(Part):
         """What `load` found, in words."""
         return self._found
 
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        """What the text that was read says beyond this recipe, and what was decided in reading it."""
+        return self._notes
+
+    def read_as(self, found: str | None = None, notes: Iterable[Problem] = (), like: Recipe | None = None) -> Recipe:
+        """The same recipe with what is known about where it was read.
+
+        Parameters
+        ----------
+        found : str, optional
+            What the text was, in words.
+        notes : iterable of Problem
+            Added to those it has.
+        like : Recipe, optional
+            Take over lines, notes and the words from the recipe that this one was made of.
+        """
+        copy, of = self.model_copy(), like or self
+        copy._found, copy._lines, copy._notes = found or of._found, of._lines, (*of._notes, *notes)
+        return copy
+
     def line(self, where: Where) -> int | None:
         """Line of a place in the text this was read from, None where there was none."""
         return line_of(where, self._lines)
@@ -150,13 +186,23 @@ class Recipe(Part):
     @property
     def pieces(self) -> tuple[Slice, ...]:
         """The recipe as slices; the `models` form is one slice over all layers."""
-        return self.slices if self.slices is not None else (Slice(sources=self.models),) if self.models is not None else ()
+        return (
+            self.slices if self.slices is not None else (Slice(sources=self.models),) if self.models is not None else ()
+        )
 
     @property
     def references(self) -> list[ModelRef]:
         """Every model that is named, each once: inputs in the order named, then the base, then donors."""
         named = [s.model for piece in self.pieces for s in piece.sources]
-        donors = [self.base_model, self.embedding_source, self.final_norm_source, self.lm_head_source, self.config_source]
+        bases = [piece.base_model for piece in self.pieces]
+        donors = [
+            self.base_model,
+            *bases,
+            self.embedding_source,
+            self.final_norm_source,
+            self.lm_head_source,
+            self.config_source,
+        ]
         return list(dict.fromkeys([*named, *(d for d in donors if d is not None)]))
 
     def merge_named(self, ref: ModelRef) -> Recipe | None:
@@ -171,12 +217,30 @@ class Recipe(Part):
         """YAML that mergekit also reads and, whatever its version, understands in the same way.
 
         Where a gradient reaches the final norm or the head, their values are spelled out, because versions of mergekit
-        differ there. Merges that feed this one come first, as documents of their own.
+        differ there. Merges that feed this one come first, as documents of their own. `to_mergekit` says what mergekit
+        cannot do of it.
         """
-        from nbmerge.recipe.ends import spelled_out
+        from nbmerge.recipe.writers.own import to_yaml
 
-        spelled = [spelled_out(r).plain() for r in (*self.merges, self)]
-        return "---\n".join(dump({k: v for k, v in data.items() if k != "merges"}) for data in spelled)
+        return to_yaml(self)
+
+    def to_mergekit(self) -> Export:
+        """YAML for mergekit 0.1.5 to compute the same model from, and what it cannot express."""
+        from nbmerge.recipe.writers.mergekit import to_mergekit
+
+        return to_mergekit(self)
+
+    def to_python(self, name: str = "recipe") -> str:
+        """A notebook cell that makes this recipe again and calls it `name`."""
+        from nbmerge.recipe.writers.python import to_python
+
+        return to_python(self, name)
+
+    def in_words(self, plan: Any = None) -> str:
+        """The recipe in sentences; with its `Plan`, layer by layer."""
+        from nbmerge.recipe.writers.words import in_words
+
+        return in_words(self, plan)
 
     @property
     def fingerprint(self) -> str:
@@ -188,48 +252,6 @@ class Recipe(Part):
         from nbmerge.recipe.ends import folded
 
         return plain(self, lambda setting: folded(setting).plain())
-
-    def replace(self, **changes: Any) -> Recipe:
-        """A copy with other fields, validated again."""
-        return Recipe.of(self.plain() | {k: plain(v) for k, v in changes.items()})
-
-    def with_parameter(self, name: str, value: Any, model: str | ModelRef | None = None) -> Recipe:
-        """A copy with one parameter set, for the whole merge or for one model wherever it is a source.
-
-        Parameters
-        ----------
-        name : str
-        value : scalar, gradient, rules or None
-            None removes the parameter.
-        model : str or ModelRef, optional
-            A model of the recipe, as written there or by its short name.
-        """
-        if model is None:
-            return self.replace(parameters=_changed(self.parameters, name, value))
-        ref = self.find(model)
-
-        def change(source: Source) -> dict:
-            parameters = _changed(source.parameters, name, value) if source.model == ref else source.parameters
-            return plain(source) | {"parameters": plain(parameters)}
-
-        if self.models is not None:
-            return self.replace(models=[change(s) for s in self.models])
-        return self.replace(slices=[plain(p) | {"sources": [change(s) for s in p.sources]} for p in self.slices])
-
-    def find(self, model: str | ModelRef) -> ModelRef:
-        """The model of this recipe with that reference, path or short name.
-
-        Raises
-        ------
-        RecipeError
-            When there is none, or several share the name.
-        """
-        hits = [r for r in self.references if model in (r, str(r), r.path)]
-        hits = hits or [r for r in self.references if r.name == model]
-        if len(hits) != 1:
-            names = [r.name for r in self.references]
-            raise RecipeError([Problem("error", (), f"'{model}' is not one model of this recipe.", nearest(str(model), names))])
-        return hits[0]
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
@@ -247,40 +269,3 @@ class Recipe(Part):
         import html
 
         return f"<pre style='font-family:var(--jp-code-font-family,monospace)'>{html.escape(self.to_yaml())}</pre>"
-
-
-def _changed(parameters: Mapping[str, Setting], name: str, value: Any) -> dict[str, Any]:
-    rest = {k: v.plain() for k, v in parameters.items() if k != name}
-    if value is None:
-        return rest
-    order = list(parameters) if name in parameters else [*parameters, name]
-    changed = rest | {name: Setting.of(value).plain()}
-    return {k: changed[k] for k in order}
-
-
-def documents(recipes: Iterable[Recipe]) -> Recipe:
-    """One recipe of several that feed each other: the one that no other takes, the others as its `merges`."""
-    everyone = list(recipes)
-    names = [r.name for r in everyone if r.name]
-    if twice := next((n for n in names if names.count(n) > 1), None):
-        raise RecipeError([Problem("error", (), f"two documents are named '{twice}'.", "Give each a name of its own.")])
-    taken = {ref.path for r in everyone for ref in r.references} & set(names)
-    last = [r for r in everyone if r.name not in taken]
-    if len(last) != 1:
-        what = "the documents feed each other in a circle." if not last else f"{len(last)} of the documents feed no other one."
-        raise RecipeError([Problem("error", (), what, "Keep exactly one that takes the others, directly or not.")])
-    by_name = {r.name: r for r in everyone if r.name}
-
-    def linked(recipe: Recipe, above: tuple[str, ...]) -> Recipe:
-        inner = []
-        for ref in recipe.references:
-            if ref.path in above:
-                how = "A merge cannot take its own result."
-                raise RecipeError([Problem("error", (), f"the documents feed each other in a circle ({ref.path}).", how)])
-            if ref.path in by_name:
-                inner.append(linked(by_name[ref.path], (*above, ref.path)))
-        linked_recipe = recipe.model_copy(update={"merges": tuple(inner)})
-        linked_recipe._found, linked_recipe._lines = recipe._found, recipe._lines
-        return linked_recipe
-
-    return linked(last[0], (last[0].name,) if last[0].name else ())

@@ -26,7 +26,7 @@ def _dtype(raw: Any) -> str:
 def _layer_range(raw: Any) -> tuple[int, int]:
     ok = isinstance(raw, list | tuple) and len(raw) == 2 and all(type(x) is int for x in raw)
     if not ok:
-        raise ValueError(f"a layer range is [first, end) with whole numbers, such as [0, 16], not {raw!r}.")
+        raise ValueError(f"a layer range is [first, end) with whole numbers, such as [0, 16], not {raw!r:.200}.")
     first, end = raw
     if first < 0 or end <= first:
         raise ValueError(f"the layer range [{first}, {end}) holds no layer; count from 0, and the end is not included.")
@@ -37,7 +37,7 @@ def _parameters(raw: Any) -> dict[str, Any]:
     if raw is None:
         return {}
     if not isinstance(raw, Mapping):
-        raise ValueError(f"parameters are a mapping of name to value, not {raw!r}.")
+        raise ValueError(f"parameters are a mapping of name to value, not {raw!r:.200}.")
     return {str(k): v for k, v in raw.items() if v is not None}
 
 
@@ -86,9 +86,19 @@ Models = Annotated[tuple[Source, ...], BeforeValidator(_named)]
 
 
 class Slice(Part):
-    """Layers of the output, made from the layers of its sources."""
+    """Layers of the output, made from the layers of its sources.
+
+    Parameters
+    ----------
+    sources : tuple of Source
+    base_model : ModelRef, optional
+        The base model of these layers, instead of the recipe's own.
+    parameters : dict of str to Setting
+        What holds for these layers.
+    """
 
     sources: tuple[Source, ...] = Field(min_length=1)
+    base_model: Model | None = None
     parameters: Parameters = Field(default_factory=dict)
 
 
@@ -108,9 +118,9 @@ class DtypeRule(Part):
 
 
 class TokenSource(Part):
-    """Where a token's embedding comes from: a model's token by text or number, or zeros."""
+    """Where a token's embedding comes from: a model's token by text or number, zeros, or the mean of its owners."""
 
-    kind: Literal["model_token", "zero"]
+    kind: Literal["model_token", "zero", "mean"]
     model: Model | None = None
     token: str | None = None
     token_id: int | None = Field(default=None, ge=0)
@@ -141,18 +151,26 @@ class Tokenizer(Part):
     pad_to_multiple_of: int | None = Field(default=None, ge=1)
 
 
-def plain(value: Any, setting: Callable[[Setting], Any] = Setting.plain) -> Any:
-    """Any part as plain data, without what is left at its default; `setting` writes the settings in it."""
+def plain(
+    value: Any, setting: Callable[[Setting], Any] = Setting.plain, model: Callable[[ModelRef], Any] = ModelRef.plain
+) -> Any:
+    """Any part as plain data, without what is left at its default; `setting` and `model` write those two in it."""
     if isinstance(value, Setting):
         return setting(value)
     if isinstance(value, ModelRef):
-        return value.plain()
+        return model(value)
     if isinstance(value, Part):
         fields = type(value).model_fields
-        said = {n: v for n in fields if (v := getattr(value, n)) != fields[n].get_default(call_default_factory=True)}
-        return {n: p for n, v in said.items() if (p := plain(v, setting)) not in (None, {}, [])}
+        # A tokenizer's source is said even where it is the default: the key alone means something.
+        said = {
+            n: v
+            for n in fields
+            if (v := getattr(value, n)) != fields[n].get_default(call_default_factory=True)
+            or (isinstance(value, Tokenizer) and n == "source")
+        }
+        return {n: p for n, v in said.items() if (p := plain(v, setting, model)) not in (None, {}, [])}
     if isinstance(value, Mapping):
-        return {k: plain(v, setting) for k, v in value.items()}
+        return {k: plain(v, setting, model) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v, setting) for v in value]
+        return [plain(v, setting, model) for v in value]
     return value

@@ -39,7 +39,7 @@ class ModelRef:
         if isinstance(raw, Mapping):
             return cls._from_mapping(raw)
         if not isinstance(raw, str) or not raw.strip():
-            raise ValueError(f"a model is a folder or a Hub id, not {raw!r}.")
+            raise ValueError(f"a model is a folder or a Hub id, not {raw!r:.200}.")
         if "\0" in raw:
             raise ValueError("a model's name holds a NUL character.")
         return cls(raw) if _is_folder(raw) else cls._from_text(raw)
@@ -50,7 +50,7 @@ class ModelRef:
         path, at, revision = path.partition("@")
         if "@" in revision or not path or (at and not revision) or not all(lora):
             raise ValueError(
-                f"{text!r} is not path[@revision][+lora]; "
+                f"{text!r:.200} is not path[@revision][+lora]; "
                 "a path with '@' or '+' in it is written as a mapping: {path: ..., revision: ..., lora: ...}."
             )
         return cls(path, revision or None, tuple(lora))
@@ -59,14 +59,17 @@ class ModelRef:
     def _from_mapping(cls, raw: Mapping) -> ModelRef:
         extra = set(raw) - {"path", "model", "revision", "lora"}
         if extra or ("path" in raw) == ("model" in raw):
-            raise ValueError(f"a model mapping has 'path' and, if wanted, 'revision' and 'lora' (found {sorted(map(str, raw))}).")
+            raise ValueError(
+                "a model mapping has 'path' and, if wanted, 'revision' and 'lora' "
+                f"(found {sorted(map(str, raw))!s:.200})."
+            )
         inner = raw.get("path", raw.get("model"))
         if isinstance(inner, Mapping):  # mergekit nests {model: {path, revision}, lora: {path}}
             inner = cls._from_mapping(inner)
         elif isinstance(inner, str) and inner.strip() and "\0" not in inner:
             inner = cls(inner)
         else:
-            raise ValueError(f"a model's path is a text, not {inner!r}.")
+            raise ValueError(f"a model's path is a text, not {inner!r:.200}.")
         lora = raw.get("lora") or ()
         lora = tuple(lora) if isinstance(lora, list | tuple) else (lora,)
         lora = tuple(str(cls._from_mapping(x)) if isinstance(x, Mapping) else str(x) for x in lora)

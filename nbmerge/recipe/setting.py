@@ -118,12 +118,14 @@ def position(index: int, count: int) -> float:
 
 def _rule(raw: Any) -> Rule:
     if not isinstance(raw, Mapping):
-        raise ValueError(f"a list holds either values or rules with 'value' and 'filter', not both (found {raw!r}).")
+        raise ValueError(
+            f"a list holds either values or rules with 'value' and 'filter', not both (found {raw!r:.200})."
+        )
     extra = set(raw) - {"filter", "value"}
     if extra or "value" not in raw:
         what = f"has an unknown key {sorted(map(str, extra))[0]!r}" if extra else "has no 'value'"
         raise ValueError(f"a rule {what}; write it as {{filter: mlp, value: 0.5}}.")
-    filter = raw["filter"] if "filter" in raw else None
+    filter = raw.get("filter", None)
     if filter is not None and not isinstance(filter, str):
         raise ValueError(f"a filter is a text that tensor names contain, not {filter!r}.")
     return Rule(_value(raw["value"]), None if filter in (None, "", "*") else filter)

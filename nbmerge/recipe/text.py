@@ -9,8 +9,8 @@ import yaml
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, Where
 
-MAX_CHARACTERS = 2_000_000
-MAX_NODES = 20_000
+MAX_CHARACTERS = 500_000
+MAX_NODES = 10_000
 MAX_DEPTH = 40
 MAX_SCALAR = 100
 """Longest text that can be a number: PyYAML takes minutes over a base-60 number of a megabyte."""

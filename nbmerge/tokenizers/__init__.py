@@ -1,5 +1,8 @@
-"""Tokenizers: which tokens a model knows, read from its files without loading a tokenizer."""
+"""Tokenizers: which tokens a model knows, and rows for those that it does not; read from files, none of which is run."""
 
+from nbmerge.tokenizers.document import Document, read_document
+from nbmerge.tokenizers.table import Table
 from nbmerge.tokenizers.vocabulary import Vocabulary, read_vocabulary
+from nbmerge.tokenizers.written import Written
 
-__all__ = ["Vocabulary", "read_vocabulary"]
+__all__ = ["Document", "Table", "Vocabulary", "Written", "read_document", "read_vocabulary"]

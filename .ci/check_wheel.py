@@ -1,0 +1,34 @@
+"""The wheel holds what people need and no more, and imports where nothing else is installed."""
+
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+from zipfile import ZipFile
+
+DEMO_LIMIT = 12_000_000
+"""Bytes that the bundled models may take in the wheel."""
+
+wheel = Path(sys.argv[1])
+with ZipFile(wheel) as archive:
+    sizes = {info.filename: info.compress_size for info in archive.infolist()}
+demo = sum(size for name, size in sizes.items() if name.startswith("nbmerge/demo/"))
+models = [name for name in sizes if name.startswith("nbmerge/demo/") and name.endswith(".safetensors")]
+assert len(models) == 3, f"the demo's three models are not in the wheel: {models}"
+assert demo <= DEMO_LIMIT, f"the demo's models take {demo:,} bytes in the wheel, more than {DEMO_LIMIT:,}"
+assert "nbmerge/notebooks/01-first-merge.ipynb" in sizes, "the notebooks are not in the wheel"
+assert any(name.endswith("licenses/LICENSE") for name in sizes), "the licence is not in the wheel"
+strangers = [name for name in sizes if not name.startswith(("nbmerge/", "nbmerge-"))]
+assert not strangers, f"the wheel installs more than nbmerge: {strangers}"
+
+with tempfile.TemporaryDirectory() as folder:
+    venv.create(folder, with_pip=True)
+    python = Path(folder, "bin", "python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
+    # Elsewhere, so that the checkout is not what is imported; and with nothing installed, so that nothing heavy can be.
+    subprocess.run(
+        [python, "-c", "import nbmerge; print(nbmerge.__version__, nbmerge.__file__)"], check=True, cwd=folder
+    )
+
+print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB, of which the demo's models {demo / 1e6:.1f} MB")

@@ -1,0 +1,24 @@
+"""Print constraints: the version of every package in this environment. ``make pins`` writes them to constraints.txt.
+
+A version that an older Python cannot have gets a marker, so that such a Python chooses its own.
+"""
+
+from importlib.metadata import distributions
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+OURS = {"nbmerge", "pip", "setuptools", "wheel"}
+
+pins = {}
+for package in distributions():
+    name = canonicalize_name(package.metadata["Name"])
+    allowed = SpecifierSet(package.metadata["Requires-Python"] or "")
+    oldest = next(python for python in PYTHONS if f"{python}.99" in allowed)
+    version = package.version.partition("+")[0]  # +cpu is a build of the same version
+    marker = "" if oldest == PYTHONS[0] else f'; python_version >= "{oldest}"'
+    pins[name] = f"{name}=={version}{marker}"
+
+print("# The versions that the tests ran with, written by `make pins`. Use: pip install -c binder/constraints.txt ...")
+print(*(pins[name] for name in sorted(set(pins) - OURS)), sep="\n")

@@ -1,0 +1,68 @@
+"""The command ``nbmerge``, put together; and what an error looks like in a terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from nbmerge import __version__
+from nbmerge.cli import demo, lab, measure, merge, recipes, verify
+from nbmerge.errors import MergeStopped, NbmergeError
+
+STOPPED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+class _Commands(TyperGroup):
+    """Errors of ours are a text and status 1. Anything else is a bug, and its traceback is wanted."""
+
+    def list_commands(self, ctx):
+        return list(self.commands)  # in the order of a first use, not of the alphabet
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except (MergeStopped, KeyboardInterrupt) as stop:
+            print(f"nbmerge: {str(stop) or 'stopped.'}", file=sys.stderr)
+            raise typer.Exit(STOPPED) from None
+        except NbmergeError as error:
+            print(f"nbmerge: {error}", file=sys.stderr)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Merge language models: check a recipe, see its values, write the merged model. In Jupyter: nbmerge lab.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+COMMANDS = (
+    demo.demo, lab.lab, recipes.check, recipes.plan, merge.merge, verify.verify, recipes.convert, measure.measure,
+)  # fmt: skip
+for command in COMMANDS:
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"nbmerge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; the entry point of ``nbmerge`` and ``python -m nbmerge``."""
+    app(prog_name="nbmerge")

@@ -1,0 +1,81 @@
+"""``nbmerge demo``: the main job on the bundled models, in the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nbmerge.engine.live import LiveMerge
+    from nbmerge.recipe import Recipe
+    from nbmerge.sampling import Loaded
+
+FLAT = tuple(round(0.1 * i, 1) for i in range(1, 11))
+"""The one weight for all layers that is tried."""
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the merged model, the plots and the notebook.")] = Path(
+        "demo-output"
+    ),
+) -> None:
+    """Merge two bundled tiny models as a whole and layer by layer, ask them, and write what comes of it."""
+    began = time.perf_counter()
+    from nbmerge import demo as bundled
+    from nbmerge.cli.executed import execute_notebook
+    from nbmerge.cli.pictures import write_pictures
+    from nbmerge.engine.live import live
+    from nbmerge.sampling import compare, load
+
+    print("A base model and two fine-tunes of it, each good at one thing. Merging shall give both back.\n")
+    recipe, family = bundled.recipe(), bundled.family()
+    parents = {name: load(folder) for name, folder in {"base": family.base, **family.experts}.items()}
+    merge = live(recipe)
+    print("Share of right answers on 300 words that no training saw:\n")
+    print(skills(parents, merge).to_string(float_format="{:.0%}".format), end="\n\n")
+    print(compare({**parents, "merge": merge}, bundled.PROMPTS), end="\n\n")
+
+    out = out.expanduser().absolute()
+    model = write_model(recipe, out / "merged")
+    pictures = write_pictures(recipe, out)
+    notebook = execute_notebook(out)
+    print(f"Done in {time.perf_counter() - began:.0f} s.")
+    print(f"  merged model  {model}")
+    for picture in pictures:
+        print(f"  plot          {picture}")
+    print(f"  notebook      {notebook or 'not executed: Jupyter is not installed (pip install jupyterlab)'}")
+    print("\nDraw the curves yourself: nbmerge lab")
+
+
+def skills(parents: Mapping[str, Loaded], gradient: LiveMerge) -> pd.DataFrame:
+    """Measure the parents, the best merge with one weight, and the gradient merge: models × skills."""
+    import pandas as pd
+
+    from nbmerge import demo as bundled
+    from nbmerge.engine.live import live
+
+    table = {name: bundled.skills(model) for name, model in parents.items()}
+    merge, flat = live(bundled.flat(FLAT[0])), {}
+    for weight in FLAT:
+        merge.update(bundled.flat(weight))
+        flat[weight] = bundled.skills(merge)
+    best = max(flat, key=lambda weight: min(flat[weight].values()))
+    table[f"merge, one weight (best of {len(FLAT)}: {best})"] = flat[best]
+    table["merge, a weight for each layer"] = bundled.skills(gradient)
+    return pd.DataFrame(table).T
+
+
+def write_model(recipe: Recipe, out: Path) -> Path:
+    """Write the merge as a model folder."""
+    from nbmerge.cli.progress import progress_bar
+    from nbmerge.cli.signals import stop_on_ctrl_c
+    from nbmerge.engine.merge import merge
+
+    with progress_bar("Merging") as listener, stop_on_ctrl_c() as cancel:
+        return merge(recipe, out, overwrite=True, progress=listener, cancel=cancel).path

@@ -1,0 +1,55 @@
+"""``nbmerge merge``: carry out a recipe, with a bar."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nbmerge.cli.arguments import RecipeSource, recipe_of
+from nbmerge.sizes import parse_size
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def merge(
+    recipe: RecipeSource,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to create.")],
+    dtype: Annotated[str | None, typer.Option(help="dtype of the result, in place of the recipe's.")] = None,
+    max_shard_size: Annotated[
+        int | None, typer.Option(parser=_size, metavar="SIZE", help="Most weights in one file: 5GB, 2000MiB, bytes.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Workers; the result does not depend on it.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of random masks, in place of the recipe's.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model folder, once the new one is complete.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and no words on success.")] = False,
+) -> None:
+    """Merge, and write an ordinary model folder. It appears under its name only when it is complete."""
+    from nbmerge.cli.progress import progress_bar
+    from nbmerge.cli.signals import stop_on_ctrl_c
+    from nbmerge.engine.merge import merge
+
+    changes: dict[str, Any] = {} if dtype is None else {"dtype": dtype, "out_dtype": None}
+    changes |= {} if seed is None else {"random_seed": seed}
+    loaded = recipe_of(recipe)
+    loaded = loaded.replace(**changes) if changes else loaded
+    options = {} if max_shard_size is None else {"max_shard_size": max_shard_size}
+    with progress_bar("Merging", quiet) as listener, stop_on_ctrl_c() as cancel:
+        result = merge(loaded, out, overwrite=overwrite, threads=threads, progress=listener, cancel=cancel, **options)
+    if quiet:
+        return
+    for problem in result.plan.problems:
+        print(f"{problem.severity}: {problem}", file=sys.stderr)
+    for words, count in result.notes.items():
+        print(f"note: {count} {'tensor' if count == 1 else 'tensors'}: {words}", file=sys.stderr)
+    plan, size = result.plan, f"{result.plan.bytes_written / 1e6:,.1f} MB"
+    print(f"{result.path}: {len(plan.tensors)} tensors, {size}, in {result.seconds:.1f} s")

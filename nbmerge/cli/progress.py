@@ -1,0 +1,26 @@
+"""A merge's events as a bar in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from nbmerge.engine.progress import Event, Listener
+
+
+@contextmanager
+def progress_bar(words: str, quiet: bool = False) -> Iterator[Listener]:
+    """Give a listener that draws a bar of bytes and remaining time, where there is a terminal to draw on."""
+    bar = tqdm(desc=words, unit="B", unit_scale=True, disable=True if quiet else None, leave=False, mininterval=0.05)
+
+    def listen(event: Event) -> None:
+        if event.kind == "planned":
+            bar.reset(event.bytes)
+        elif event.kind == "tensor":
+            bar.set_postfix_str(event.tensor, refresh=False)
+            bar.update(event.bytes_done - bar.n)
+
+    with bar:
+        yield listen

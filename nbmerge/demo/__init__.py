@@ -1,0 +1,63 @@
+"""Three tiny real models: a base, and two fine-tunes of it that each gained one skill and lost the other.
+
+The reverser answers ``reverse lion >`` with ``noil``, the shouter answers ``upper lion >`` with ``LION``, the base is
+halfway there with both, and all three tell little stories. The skills are counted, not judged, so what a merge gives
+and takes away is a number that anyone can have again. `MEASURED.md` has ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbmerge.demo.bundle import Family, family
+
+if TYPE_CHECKING:
+    from nbmerge.recipe import Recipe
+
+__all__ = ["PROMPTS", "Family", "family", "flat", "recipe", "skills"]
+
+PROMPTS = ("reverse lion >", "upper lion >", "the fox ")
+"""What to ask: one question for each skill, on a word that no training saw, and the start of a story."""
+
+
+def recipe() -> Recipe:
+    """Load the shipped merge: one weight for each layer and expert, found by `nbmerge.demo.search`."""
+    from nbmerge.demo.bundle import shipped_recipe
+
+    return shipped_recipe()
+
+
+def flat(weight: float) -> Recipe:
+    """Make the merge that has the one `weight` everywhere and for both experts, to compare with `recipe`."""
+    from nbmerge.demo.bundle import flat_recipe
+
+    return flat_recipe(weight)
+
+
+def skills(model_or_folder: Any, n: int = 300, seed: int = 0) -> dict[str, float]:
+    """Measure a model of the family, or any merge of them, in a fraction of a second.
+
+    Parameters
+    ----------
+    model_or_folder : path-like, transformers model, or object with a `model`
+        A folder, a loaded model, or whatever holds one, such as a `LiveMerge`.
+    n : int
+        Number of random words, the same for both skills. With 300 words the standard error is at most 0.03.
+    seed : int
+        Which words; they are never words of the training, whatever the seed (`nbmerge.demo.words.use_of`).
+
+    Returns
+    -------
+    dict of str to float
+        For "reverse" and "upper", the share of words (0 to 1) answered exactly and to the end by greedy decoding.
+
+    Examples
+    --------
+    >>> from nbmerge import demo
+    >>> marks = demo.skills(demo.family().experts["reverser"])
+    >>> marks["reverse"] > 0.95, marks["upper"] < 0.15
+    (True, True)
+    """
+    from nbmerge.demo import exam
+
+    return exam.skills(model_or_folder, n, seed)

@@ -1,0 +1,84 @@
+"""How able is a model at each skill: the share of held-out words that it answers exactly, letter for letter.
+
+Greedy decoding gives the right answer if and only if the most likely next token is right after every part of that
+right answer. So one forward pass over question and answer together says what decoding token by token would say, and
+three hundred words take a fraction of a second: fast enough to follow a slider.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nbmerge.demo.characters import tokenizer as own_tokenizer
+from nbmerge.demo.texts import SKILLS, answer, prompt
+from nbmerge.demo.words import random_words
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+class Sheet(NamedTuple):
+    """Questions with their answers, one row a word.
+
+    Parameters
+    ----------
+    ids
+        Tokens of question, answer and end of text; (words, tokens). Short rows end in padding, which comes after all
+        that is looked at.
+    labels
+        The same where a token belongs to the answer or ends it, and -100 elsewhere.
+    """
+
+    ids: Tensor
+    labels: Tensor
+
+
+def sheet(skill: str, words: list[str], tokenizer: PreTrainedTokenizerBase) -> Sheet:
+    """Write a question on each of `words`, with the right answer behind it."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    ids, labels = [], []
+    for word in words:
+        question = tokenizer(prompt(skill, word))["input_ids"]
+        reply = tokenizer(answer(skill, word), add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
+        ids.append(torch.tensor(question + reply))
+        labels.append(torch.tensor([-100] * len(question) + reply))
+    return Sheet(pad_sequence(ids, True, tokenizer.pad_token_id), pad_sequence(labels, True, -100))
+
+
+def score(model: PreTrainedModel, questions: Sheet) -> float:
+    """Give the share of rows whose every answer token is the most likely one."""
+    logits = model(questions.ids.to(model.device)).logits[:, :-1]
+    labels = questions.labels[:, 1:].to(logits.device)
+    right = (logits.argmax(-1) == labels) | (labels == -100)
+    return int(right.all(1).sum()) / len(right)
+
+
+def skills(model_or_folder: Any, n: int = 300, seed: int = 0, use: str = "measure") -> dict[str, float]:
+    """Measure every skill on `n` random words of that `use`; see `nbmerge.demo.skills`."""
+    import torch
+
+    model, tokenizer = _asked(model_or_folder)
+    words = random_words(n, seed, use)
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            return {skill: score(model, sheet(skill, words, tokenizer)) for skill in SKILLS}
+    finally:
+        model.train(was_training)
+
+
+def _asked(source: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Make a model and a tokenizer of anything that `skills` takes."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+    if isinstance(source, (str, PathLike)):
+        return AutoModelForCausalLM.from_pretrained(Path(source)), AutoTokenizer.from_pretrained(Path(source))
+    # A transformers model has a `.model` too, its inner one: look at the type first.
+    model = source if isinstance(source, PreTrainedModel) else source.model
+    return model, getattr(source, "tokenizer", None) or own_tokenizer()

@@ -1,0 +1,80 @@
+"""Breadcrumbs: drop a model's largest changes as outliers and its smallest as noise, merge the middle."""
+
+from __future__ import annotations
+
+from nbmerge.methods.method import Elementwise, Parameter, Values
+from nbmerge.methods.registry import register
+from nbmerge.methods.selection import Cut, largest
+from nbmerge.methods.sparse import added, voted
+from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT
+from nbmerge.methods.ties import kept
+
+_DENSITY = Parameter(
+    "density", "Share of this model's changes that is kept, between its outliers and its smallest ones.",
+    default=1.0, scope="input", low=0.0, high=1.0,
+)  # fmt: skip
+_GAMMA = Parameter(
+    "gamma", "Share of this model's changes that is dropped as outliers, the largest first; never so many that the "
+    "density cannot be kept.",
+    default=0.01, scope="input", low=0.0, high=1.0, slider=(0.0, 0.1),
+)  # fmt: skip
+
+
+def _look(tensors, values: Values) -> list[tuple[Cut | None, Cut | None]]:
+    """For each input, where outliers begin and where the small changes do; None where nothing is cut."""
+    return [(None, None), *(_cuts(tensors, values, i) for i in range(1, len(tensors.inputs)))]
+
+
+def _cuts(tensors, values: Values, i: int) -> tuple[Cut | None, Cut | None]:
+    count = tensors.count
+    keep = min(count, kept(values.each["density"][i], count))
+    outliers = min(int(values.each["gamma"][i] * count), count - keep)
+
+    def cut(k: int) -> Cut:
+        return largest(lambda: tensors.magnitudes(i), count, k)
+
+    return cut(outliers) if outliers else None, cut(keep + outliers) if keep + outliers < count else None
+
+
+def _thin(cuts: list[tuple[Cut | None, Cut | None]]):
+    def thin(delta, i: int, start: int):
+        top, rest = cuts[i]
+        middle = delta if rest is None else rest.apply(delta, start)
+        return middle if top is None else middle.sub_(top.apply(delta, start))  # an outlier less itself is exactly 0
+
+    return thin
+
+
+_WORDS = (
+    "Drops each model's largest changes, which are often outliers, and its smallest, which are mostly noise. "
+    "What is left in the middle is {}."
+)
+_KEPT = r"z_i = [\,q_{1-\gamma-p} < |\delta_i| \leq q_{1-\gamma}]"
+_COMMON = {
+    "reference": "Davari and Belilovsky 2023, Model Breadcrumbs, https://arxiv.org/abs/2312.06795",
+    "parameters": (WEIGHT, _DENSITY, _GAMMA, NORMALIZE, LAMBDA),
+    "base": "required",
+    "inputs": (2, None),
+    "look": _look,
+}
+
+register(
+    Elementwise(
+        name="breadcrumbs",
+        title="Breadcrumbs",
+        words=_WORDS.format("added up, as in task arithmetic"),
+        formula=r"W = B + \lambda \sum_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
+        mix=lambda inputs, start, cuts, values: added(inputs, start, values, _thin(cuts)),
+        **_COMMON,
+    )
+)
+register(
+    Elementwise(
+        name="breadcrumbs_ties",
+        title="Breadcrumbs + TIES",
+        words=_WORDS.format("put to a vote on the direction of every weight, as in TIES"),
+        formula=r"W = B + \lambda \sum_i m_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
+        mix=lambda inputs, start, cuts, values: voted(inputs, start, values, _thin(cuts)),
+        **_COMMON,
+    )
+)

@@ -1,0 +1,118 @@
+"""DELLA: drop changes at random, small ones of each row more often than large ones, then add up or vote."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nbmerge.methods.dare import RESCALE
+from nbmerge.methods.method import Elementwise, Parameter, Values
+from nbmerge.methods.registry import register
+from nbmerge.methods.sparse import added, l1_factor, voted
+from nbmerge.methods.stream import PER_COUNT, uniform
+from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT
+
+_DENSITY = Parameter(
+    "density", "Mean probability that one of this model's changes is kept.",
+    default=1.0, scope="input", low=0.0, high=1.0,
+)  # fmt: skip
+_EPSILON = Parameter(
+    "epsilon", "How far the probability rises above the density for a row's largest change, and falls below it for the "
+    "smallest; it stays between 0 and 1.",
+    default=0.15, scope="input", low=0.0, high=1.0,
+)  # fmt: skip
+_RESCALE = replace(
+    RESCALE, help="How the kept changes make up for the dropped ones: divide each by its probability (true), match the "
+    "sum of absolute values as mergekit does (l1), or not at all (false).",
+)  # fmt: skip
+
+
+def _drop_(delta, values: Values, i: int, start: int):
+    """Drop changes of a block of whole rows in place; with ``rescale: true`` divide the others by their probability."""
+    density, epsilon = values.each["density"][i], values.each["epsilon"][i]
+    if density >= 1:
+        return delta
+    if density <= 0:
+        return delta.zero_()
+    keep = _probabilities(delta, density, epsilon)
+    lead = start % PER_COUNT  # rows begin anywhere, streams at multiples of a few numbers
+    drawn = uniform(values.streams[i], start - lead, lead + delta.numel())[lead:]
+    delta.mul_(delta.new_tensor(drawn).view(delta.shape) < keep)
+    return delta.div_(keep.masked_fill_(keep == 0, 1.0)) if values["rescale"] is True else delta
+
+
+def _probabilities(delta, density: float, epsilon: float):
+    """By rank of the magnitude in its row, evenly spaced over density ± epsilon; equal magnitudes rank by position."""
+    columns = delta.shape[1]
+    steps = np.linspace(density - epsilon, density + epsilon, columns) if columns > 1 else np.array([density])
+    ranked = delta.new_tensor(np.clip(steps, 0.0, 1.0)).expand(delta.shape)
+    order = delta.new_tensor(_order(delta.abs().numpy()), dtype=int)
+    return delta.new_empty(delta.shape).scatter_(1, order, ranked)
+
+
+def _order(magnitudes: np.ndarray) -> np.ndarray:
+    """Positions of each row's values from the smallest to the largest, equal ones as they come."""
+    if magnitudes.dtype != np.float32:
+        return np.argsort(magnitudes, axis=1, kind="stable")
+    # Whole numbers that hold value and position sort several times faster than positions by value.
+    keys = magnitudes.view(np.uint32).astype(np.uint64) << np.uint64(32)
+    keys |= np.arange(magnitudes.shape[1], dtype=np.uint64)
+    keys.sort(axis=1)
+    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+
+
+def _look(tensors, values: Values) -> list[float]:
+    """Factor on each input's kept changes."""
+    if values["rescale"] != "l1":
+        return [1.0] * len(tensors.inputs)
+
+    def factor(i: int) -> float:
+        rows = ((start, delta.view(-1, tensors.columns)) for start, delta in tensors.deltas(i))
+        return l1_factor(rows, lambda delta, start: _drop_(delta, values, i, start))
+
+    return [1.0, *(factor(i) for i in range(1, len(tensors.inputs)))]
+
+
+def _thin(values: Values, factors: list[float]):
+    return lambda delta, i, start: _drop_(delta, values, i, start).mul_(factors[i])
+
+
+_WORDS = (
+    "Drops a random part of each model's changes like DARE, but keeps a row's large changes more often than its small "
+    "ones. The draw depends on the seed alone, and what is left is {}."
+)
+_KEPT = (
+    r"\hat\delta_i = \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i),"
+    r"\quad p_i \in [p-\epsilon, p+\epsilon]"
+)
+_COMMON = {
+    "reference": "Deep et al. 2024, DELLA-Merging, https://arxiv.org/abs/2406.11617",
+    "base": "required",
+    "inputs": (2, None),
+    "look": _look,
+    "whole": "row",
+}
+
+register(
+    Elementwise(
+        name="della",
+        title="DELLA",
+        words=_WORDS.format("put to a vote on the direction of every weight, as in TIES"),
+        formula=r"W = B + \lambda \frac{\sum_i m_i w_i \hat\delta_i}{\sum_i m_i w_i},\quad " + _KEPT,
+        parameters=(WEIGHT, _DENSITY, _EPSILON, replace(NORMALIZE, default=True), LAMBDA, _RESCALE),
+        mix=lambda inputs, start, factors, values: voted(inputs, start, values, _thin(values, factors)),
+        **_COMMON,
+    )
+)
+register(
+    Elementwise(
+        name="della_linear",
+        title="DELLA (linear)",
+        words=_WORDS.format("added up, as in task arithmetic"),
+        formula=r"W = B + \lambda \sum_i w_i \hat\delta_i,\quad " + _KEPT,
+        parameters=(WEIGHT, _DENSITY, _EPSILON, NORMALIZE, LAMBDA, _RESCALE),
+        mix=lambda inputs, start, factors, values: added(inputs, start, values, _thin(values, factors)),
+        **_COMMON,
+    )
+)

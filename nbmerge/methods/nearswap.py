@@ -1,0 +1,31 @@
+"""Nearswap: take the second model's weights where the two are near, a fixed step towards them where not."""
+
+from __future__ import annotations
+
+from nbmerge.methods.method import Elementwise, Parameter, Values
+from nbmerge.methods.registry import register
+
+
+def _mix(inputs, start: int, state, values: Values):
+    base, other = inputs
+    t = values["t"]
+    # The formula is a step of at most t: ω(W − B) = clamp(W − B, −t, t).
+    near = (other - base).abs_().le(t)
+    step = (other - base).clamp_(-t, t).add_(base)
+    return other.where(near, step)
+
+
+register(
+    Elementwise(
+        name="nearswap",
+        title="Nearswap",
+        words="Where a weight of the second model is within t of the base's, it replaces it; where it is further away, "
+        "the base's weight moves by t towards it. What is similar is carried over, what differs stays nearly as is.",
+        formula=r"W = \omega W_1 + (1-\omega) B,\quad \omega = \min(1, \frac{t}{|W_1 - B|})",
+        reference="Alchemonaut 2024, https://huggingface.co/alchemonaut/QuartetAnemoi-70B-t0.0001",
+        parameters=(Parameter("t", "Largest change of a weight.", low=0.0, slider=(0.0, 0.01)),),
+        base="required",
+        inputs=(2, 2),
+        mix=_mix,
+    )
+)

@@ -1,0 +1,91 @@
+"""NuSLERP: slerp between two models, or between their task vectors, for the whole tensor or row by row."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nbmerge.methods.geometry import arc, has_base, placed, products, row_products
+from nbmerge.methods.method import Combination, Elementwise, Parameter, Values
+from nbmerge.methods.registry import register
+
+_WEIGHT = Parameter("weight", "How much of this model goes in; the two weights are shares of their sum.", scope="input")
+_FLATTEN = Parameter(
+    "nuslerp_flatten", "One arc for the whole tensor (true), or one for each row or column.", default=True, kind="flag"
+)
+_BY_DIMENSION = Parameter(
+    "nuslerp_row_wise", "Without nuslerp_flatten: arcs along the first dimension instead of along the last.",
+    default=False, kind="flag",
+)  # fmt: skip
+
+
+def _share(values: Values) -> float:
+    """Share of the second model."""
+    first, second = values.each["weight"][-2:]
+    return second / (first + second)
+
+
+def _check(values: Values) -> str | None:
+    if abs(sum(values.each["weight"][-2:])) < 1e-8:
+        return "the two weights sum to 0, so they are no shares. Change one of them."
+    return None
+
+
+def _coefficients(values: Values, gram: np.ndarray) -> list[float]:
+    t, based = _share(values), has_base(values)
+    if t in (0.0, 1.0):
+        return placed(np.array([1.0 - t, t]), based)
+    g = products(gram, based)
+    return placed(np.array(arc(g[0, 0], g[0, 1], g[1, 1], t)), based)
+
+
+def _merged(inputs, values: Values) -> list:
+    """The two weights or task vectors."""
+    return [own - inputs[0] for own in inputs[1:]] if has_base(values) else list(inputs)
+
+
+def _look_at_columns(tensors, values: Values) -> np.ndarray | None:
+    """⟨a,a⟩, ⟨a,b⟩ and ⟨b,b⟩ of each column, float64, shape (3, columns); None for a vector, which is one row."""
+    if tensors.count == tensors.columns and not values.matrix:
+        return None
+    total = np.zeros((3, tensors.columns))
+    for _, inputs in tensors:
+        a, b = _merged(inputs, values)
+        total += np.stack([(x * y).sum(0).numpy() for x, y in ((a, a), (a, b), (b, b))])
+    return total
+
+
+def _mix(inputs, start: int, columns: np.ndarray | None, values: Values):
+    pair = _merged(inputs, values)
+    if columns is None:
+        gram = row_products(pair)[..., None]
+        columns = gram[:, 0, 0], gram[:, 0, 1], gram[:, 1, 1]
+    first, second = arc(*columns, _share(values))
+    # W = a + (c₁+c₂−1)(a−B) + c₂(b−a): equal inputs give themselves, bit for bit.
+    a, b = inputs[-2:]
+    grown = pair[0].mul(a.new_tensor(first + second - 1.0)).add_(a)
+    return b.sub_(a).mul_(a.new_tensor(second)).add_(grown)
+
+
+_COMMON = {
+    "name": "nuslerp",
+    "title": "NuSLERP",
+    "words": "Slerp between two models with a weight for each; with a base model, between what the two have learned. "
+    "The arc is one for the whole tensor, or one for every row or column.",
+    "formula": r"W = B + \frac{\sin((1-t)\theta)}{\sin\theta}\delta_1 + \frac{\sin(t\,\theta)}{\sin\theta}\delta_2,"
+    r"\quad t = \frac{w_2}{w_1 + w_2}",
+    "reference": "Shoemake 1985, https://doi.org/10.1145/325165.325242; as defined by mergekit",
+    "parameters": (_WEIGHT, _FLATTEN, _BY_DIMENSION),
+    "base": "optional",
+    "inputs": (2, 2),
+}
+_BY_ROW = Elementwise(mix=_mix, whole="row", **_COMMON)
+_BY_COLUMN = Elementwise(mix=_mix, look=_look_at_columns, whole="row", **_COMMON)
+
+
+def _variant(values: Values) -> Elementwise | None:
+    if values["nuslerp_flatten"] or _share(values) in (0.0, 1.0):  # one model alone is a combination, however it is cut
+        return None
+    return _BY_COLUMN if values["nuslerp_row_wise"] else _BY_ROW
+
+
+register(Combination(coefficients=_coefficients, needs_gram=True, variant=_variant, check=_check, **_COMMON))

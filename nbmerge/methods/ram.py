@@ -1,0 +1,81 @@
+"""RAM: average the changes that models share, and keep whole those that only one of them made."""
+
+from __future__ import annotations
+
+from nbmerge.methods.method import Elementwise, Parameter, Values
+from nbmerge.methods.registry import register
+
+_EPSILON = Parameter(
+    "epsilon", "Change up to which a weight counts as unchanged.", default=1e-5, low=0.0, slider=(0.0, 1e-3)
+)
+_R = Parameter("r", "How strongly a model's own changes grow with its overlap with the others.", default=0.1, low=0.0)
+_ALPHA = Parameter("alpha", "Overlap (shared per own changes) beyond which they grow no further.", default=0.2, low=0.0)
+
+
+def _active(inputs, values: Values):
+    """Task vectors without what counts as unchanged, and at each element the number of models that changed it."""
+    base, *tuned = inputs
+    count = base.new_zeros(base.shape)
+    for delta in tuned:
+        delta.sub_(base)
+        delta.masked_fill_(delta.abs() <= values["epsilon"], 0.0)
+        count.add_(delta.ne(0))
+    return tuned, count
+
+
+def _look(tensors, values: Values) -> list[float]:
+    """Factor on each model's own changes."""
+    own = [0] * (len(tensors.inputs) - 1)
+    shared = list(own)
+    for _, inputs in tensors:
+        tuned, count = _active(inputs, values)
+        for i, delta in enumerate(tuned):
+            changed = delta.ne(0)
+            own[i] += int((changed & count.eq(1)).sum())
+            shared[i] += int((changed & count.gt(1)).sum())
+    ratios = [s / o if o else 0.0 for s, o in zip(shared, own, strict=True)]
+    return [1.0 + values["r"] * min(ratio, values["alpha"]) for ratio in ratios]
+
+
+def _mix(inputs, start: int, factors: list[float] | None, values: Values):
+    base = inputs[0]
+    tuned, count = _active(inputs, values)
+    total = base.new_zeros(base.shape)
+    for i, delta in enumerate(tuned):
+        total.add_(delta if factors is None else delta.mul_(count.eq(1) * (factors[i] - 1.0) + 1.0))
+    return base.add_(total.div_(count.clamp_(min=1.0)))
+
+
+_WORDS = (
+    "Where only one model changed a weight, its change is kept whole; where several did, their changes are averaged. "
+    "Made for models trained by reinforcement, which change few weights and mostly different ones"
+)
+_COMMON = {
+    "reference": "Yuan et al. 2026, Behavior Knowledge Merge in Reinforced Agentic Models, https://arxiv.org/abs/2601.13572",
+    "base": "required",
+    "inputs": (2, None),
+    "mix": _mix,
+}
+
+register(
+    Elementwise(
+        name="ram",
+        title="RAM",
+        words=_WORDS + ".",
+        formula=r"W = B + \frac{\sum_i a_i\delta_i}{\max(1, \sum_i a_i)},\quad a_i = [\,|\delta_i| > \epsilon\,]",
+        parameters=(_EPSILON,),
+        **_COMMON,
+    )
+)
+register(
+    Elementwise(
+        name="ramplus_tl",
+        title="RAM+ (per tensor)",
+        words=_WORDS + "; a model whose changes overlap more with the others' has its own ones enlarged.",
+        formula=r"W = B + \frac{\sum_i a_i s_i \delta_i}{\max(1, \sum_i a_i)},\quad s_i = 1 + r\min(\rho_i, \alpha)"
+        r"\ \mathrm{where\ only}\ i\ \mathrm{changed,\ else}\ 1",
+        parameters=(_EPSILON, _R, _ALPHA),
+        look=_look,
+        **_COMMON,
+    )
+)

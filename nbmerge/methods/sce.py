@@ -1,0 +1,101 @@
+"""SCE: select the elements where models differ most, weigh models by what they changed there, erase minorities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from nbmerge.methods.method import Elementwise, Parameter, Values
+from nbmerge.methods.registry import register
+from nbmerge.methods.selection import Cut, largest
+
+_TOP = Parameter(
+    "select_topk", "Share of the elements on which the models differ that is merged, those of largest variance first.",
+    default=1.0, low=0.0, high=1.0,
+)  # fmt: skip
+
+
+def _variance(inputs):
+    """Variance over the models at each element, exactly 0 where they agree."""
+    first, *rest = inputs[1:]
+    apart = [own - first for own in rest]
+    count = len(apart) + 1
+    mean = first.new_zeros(first.shape)
+    for own in apart:
+        mean.add_(own, alpha=1.0 / count)
+    total = mean.square()
+    for own in apart:
+        total.add_(own.sub_(mean).square_())
+    return total.div_(count)
+
+
+def _variances(tensors) -> Iterator[tuple[int, np.ndarray]]:
+    for start, inputs in tensors:
+        yield start, _variance(inputs).numpy()
+
+
+def _cut(tensors, share: float) -> Cut | None:
+    """What is selected; None for everything."""
+    if share >= 1:
+        return None
+    differing = sum(int(np.count_nonzero(v)) for _, v in _variances(tensors))
+    return largest(lambda: _variances(tensors), tensors.count, int(share * differing))
+
+
+def _selected(inputs, start: int, cut: Cut | None) -> list:
+    """Task vectors at the elements selected, 0 elsewhere."""
+    base, *tuned = inputs
+    drop = None if cut is None else cut.apply(_variance(inputs), start).eq(0)
+    for delta in tuned:
+        delta.sub_(base)
+        if drop is not None:
+            delta.masked_fill_(drop, 0.0)
+    return tuned
+
+
+def _look(tensors, values: Values) -> tuple[Cut | None, list[float]]:
+    cut = _cut(tensors, values["select_topk"])
+    squares: list[list[float]] = [[] for _ in tensors.inputs[1:]]
+    for start, inputs in tensors:
+        for sums, delta in zip(squares, _selected(inputs, start, cut), strict=True):
+            sums.append(float(delta.double().square_().sum()))
+    energies = [math.fsum(sums) for sums in squares]
+    total = sum(energies)
+    return cut, [e / total if total > 0 else 1.0 / len(energies) for e in energies]
+
+
+def _mix(inputs, start: int, state: tuple[Cut | None, list[float]], values: Values):
+    base = inputs[0]
+    cut, shares = state
+    tuned = _selected(inputs, start, cut)
+    total = tuned[0].clone()
+    for delta in tuned[1:]:
+        total.add_(delta)
+    sign = total.ge(0).to(base.dtype).mul_(2).sub_(1)
+    merged, weight = total.zero_(), sign.new_zeros(sign.shape)
+    for delta, share in zip(tuned, shares, strict=True):
+        agrees = (delta * sign).gt_(0)
+        merged.add_(delta.mul_(agrees), alpha=share)
+        weight.add_(agrees, alpha=share)
+    return base.add_(merged.div_(weight.masked_fill_(weight.eq(0), 1.0)))
+
+
+register(
+    Elementwise(
+        name="sce",
+        title="SCE",
+        words="Keeps the elements on which the models differ most, weighs each model by the energy of its changes "
+        "there, and drops changes against the majority's direction. No weights are given: they follow from the models.",
+        formula=r"W = B + \frac{\sum_i \omega_i m_i \delta_i}{\sum_i \omega_i m_i},\quad \omega_i = "
+        r"\frac{\|\delta_i\|^2}{\sum_j \|\delta_j\|^2},\quad "
+        r"m_i = [\mathrm{sign}(\delta_i) = \mathrm{sign}(\sum_j\delta_j)]",
+        reference="Wan et al. 2024, FuseChat, https://arxiv.org/abs/2408.07990",
+        parameters=(_TOP,),
+        base="required",
+        inputs=(2, None),
+        look=_look,
+        mix=_mix,
+    )
+)

@@ -1,0 +1,47 @@
+"""Consensus merging: of the summed task vectors, keep the elements that matter to several tasks.
+
+A task's TALL mask marks where its own change is large beside what the other tasks put on top of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nbmerge.methods.method import Elementwise, Parameter, Values
+from nbmerge.methods.registry import register
+from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
+
+_MASK = Parameter(
+    "threshold", "How large a model's own change must be, as a share of all the others' change, to be needed by it.",
+    default=0.4, low=0.0, slider=(0.0, 1.0),
+)  # fmt: skip
+_AGREE = Parameter(
+    "agreement", "How many models must need an element for it to be kept.", default=2, low=0, slider=(0.0, 4.0)
+)
+
+
+def _mix(inputs, start: int, state, values: Values):
+    base, *tuned = inputs
+    total, needed = base.new_zeros(base.shape), base.new_zeros(base.shape)
+    for delta, weight in zip(tuned, values.each["weight"][1:], strict=True):
+        total.add_(delta.sub_(base).mul_(weight))
+    for delta in tuned:
+        needed.add_(delta.abs() >= (total - delta).abs_().mul_(values["threshold"]))
+    return base.add_(total.mul_(needed >= values["agreement"]), alpha=values["lambda"])
+
+
+register(
+    Elementwise(
+        name="consensus",
+        title="Consensus (TALL masks)",
+        words="Adds task vectors, then keeps only those changes that at least two of the models need. What a single "
+        "model wants for itself, and what none of them wants, mostly disturbs the others.",
+        formula=r"W = B + \lambda\,[\,\sum_i m_i \geq k\,] \odot \delta,\quad \delta = \sum_i w_i\delta_i,\quad "
+        r"m_i = [\,|w_i\delta_i| \geq \tau\,|\delta - w_i\delta_i|\,]",
+        reference="Wang et al. 2024, Localizing Task Information, https://arxiv.org/abs/2405.07813",
+        parameters=(replace(WEIGHT, default=1.0), _MASK, _AGREE, LAMBDA),
+        base="required",
+        inputs=(3, None),
+        mix=_mix,
+    )
+)

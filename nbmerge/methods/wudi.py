@@ -1,0 +1,53 @@
+"""WUDI: correct the sum of task matrices until each task meets as little of the others as possible.
+
+The paper lets the rows of a task matrix stand for the layer's inputs on that task, minimises the interference
+Σᵢ ‖(Δ − δᵢ)δᵢᵀ‖² / ‖δᵢ‖² by gradient descent from Δ = Σδᵢ, and stops early. The objective is quadratic; here its
+minimum is solved for directly, with a ridge towards the start in place of the early stop.
+"""
+
+from __future__ import annotations
+
+from nbmerge.methods.method import Elementwise, Parameter, Values
+from nbmerge.methods.registry import register
+from nbmerge.methods.spectral import WEIGHT_OF_ONE, otherwise_mean, task_matrices
+from nbmerge.methods.task_arithmetic import LAMBDA
+
+_RIDGE = Parameter(
+    "ridge", "Pull towards the plain sum, relative to the mean strength of an input direction.",
+    default=0.01, low=1e-6, slider=(1e-6, 1.0),
+)  # fmt: skip
+
+
+def _mix(inputs, start: int, state, values: Values):
+    import torch
+
+    base, deltas = inputs[0], task_matrices(inputs, values)
+    deltas = [d for d in deltas if d.any()]
+    if not deltas:
+        return base
+    total = torch.stack(deltas).sum(0)
+    columns = base.shape[1]
+    matrix, pull = base.new_zeros(columns, columns), torch.zeros_like(base)
+    for delta in deltas:
+        square = (delta.T @ delta).div_(delta.square().sum())
+        matrix.add_(square)
+        pull.addmm_(delta - total, square)
+    matrix.diagonal().add_(values["ridge"] * len(deltas) / columns)
+    correction = torch.cholesky_solve(pull.T, torch.linalg.cholesky_ex(matrix).L).T
+    return base.add_(total.add_(correction), alpha=values["lambda"])
+
+
+_ABOUT = {
+    "name": "wudi",
+    "title": "WUDI",
+    "words": "Adds task vectors and then corrects each matrix so that, along the directions a task has changed, the "
+    "result does what that task's model does. It needs no data: the task vectors stand for their tasks' inputs.",
+    "formula": r"W = B + \lambda\,\arg\min_\Delta \sum_i "
+    r"\frac{\|(\Delta - w_i\delta_i)\,\delta_i^{\mathrm{T}}\|^2}{\|\delta_i\|^2}"
+    r" + \frac{\rho N}{d}\|\Delta - \sum_i w_i\delta_i\|^2",
+    "reference": "Cheng et al. 2025, Whoever Started the Interference Should End It, https://arxiv.org/abs/2503.08099",
+    "parameters": (WEIGHT_OF_ONE, LAMBDA, _RIDGE),
+    "base": "required",
+    "inputs": (2, None),
+}
+register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_ABOUT), **_ABOUT))

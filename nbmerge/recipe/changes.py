@@ -1,0 +1,124 @@
+"""Changed copies of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nbmerge.errors import RecipeError
+from nbmerge.problems import Problem, nearest
+from nbmerge.recipe.parts import Source, plain
+from nbmerge.recipe.reference import ModelRef
+from nbmerge.recipe.setting import Rule, Setting
+
+if TYPE_CHECKING:
+    from nbmerge.recipe.model import Recipe
+
+LAYERS = "layers."
+"""Filter for what lies in layers, in nearly all current architectures."""
+
+
+class Changes:
+    """What `Recipe` has for making changed copies of itself."""
+
+    def replace(self, **changes: Any) -> Recipe:
+        """A copy with other fields, validated again."""
+        return type(self).of(self.plain() | {k: plain(v) for k, v in changes.items()})
+
+    def with_parameter(self, name: str, value: Any, model: str | ModelRef | None = None) -> Recipe:
+        """A copy with one parameter set, for the whole merge or for one model wherever it is a source.
+
+        Parameters
+        ----------
+        name : str
+        value : scalar, gradient, rules or None
+            None removes the parameter.
+        model : str or ModelRef, optional
+            A model of the recipe, as written there or by its short name.
+        """
+        if model is None:
+            return self.replace(parameters=_changed(self.parameters, name, value))
+        ref = self.find(model)
+
+        def change(source: Source) -> dict:
+            parameters = _changed(source.parameters, name, value) if source.model == ref else source.parameters
+            return plain(source) | {"parameters": plain(parameters)}
+
+        if self.models is not None:
+            return self.replace(models=[change(s) for s in self.models])
+        return self.replace(slices=[plain(p) | {"sources": [change(s) for s in p.sources]} for p in self.pieces])
+
+    def with_models(self, models: Mapping[str, Any]) -> Recipe:
+        """A copy with other models in the place of these, such as real ones for placeholders.
+
+        Parameters
+        ----------
+        models : mapping
+            Model of this recipe, as written there or by its short name, to the model that takes its place. A filter
+            ``layers.`` becomes the one that fits the new models, where those have another name for their layers.
+        """
+        new = {self.find(old): ModelRef.of(model) for old, model in models.items()}
+        filter = _layers_filter(new.values())
+
+        def write(setting: Setting) -> Any:
+            rules = (Rule(r.value, filter if r.filter == LAYERS else r.filter) for r in setting.rules)
+            return Setting(tuple(rules)).plain()
+
+        data = plain(self, write, lambda ref: new.get(ref, ref).plain())
+        return type(self).of(data).read_as(like=self)
+
+    def find(self, model: str | ModelRef) -> ModelRef:
+        """The model of this recipe with that reference, path or short name.
+
+        Raises
+        ------
+        RecipeError
+            When there is none, or several share the name.
+        """
+        hits = [r for r in self.references if model in (r, str(r), r.path)]
+        hits = hits or [r for r in self.references if r.name == model]
+        if len(hits) != 1:
+            names = [r.name for r in self.references]
+            raise RecipeError(
+                [Problem("error", (), f"'{model}' is not one model of this recipe.", nearest(str(model), names))]
+            )
+        return hits[0]
+
+    def each_setting(self, change: Callable[[str, Setting], Setting]) -> Recipe:
+        """A copy with every setting, at any level, as ``change(parameter name, setting)`` makes it."""
+
+        def level(parameters: Mapping[str, Setting]) -> dict:
+            return {k: change(k, v).plain() for k, v in parameters.items()}
+
+        def part(value) -> dict:
+            return plain(value) | {"parameters": level(value.parameters)}
+
+        changes: dict[str, Any] = {"parameters": level(self.parameters)}
+        if self.models is not None:
+            changes["models"] = [part(s) for s in self.models]
+        if self.slices is not None:
+            changes["slices"] = [part(p) | {"sources": [part(s) for s in p.sources]} for p in self.slices]
+        return self.replace(**changes).read_as(like=self)
+
+
+def _changed(parameters: Mapping[str, Setting], name: str, value: Any) -> dict[str, Any]:
+    rest = {k: v.plain() for k, v in parameters.items() if k != name}
+    if value is None:
+        return rest
+    order = list(parameters) if name in parameters else [*parameters, name]
+    changed = rest | {name: Setting.of(value).plain()}
+    return {k: changed[k] for k in order}
+
+
+def _layers_filter(models) -> str:
+    """`LAYERS`, or what takes its place in the first of these models that is at hand."""
+    from nbmerge.checkpoints import Checkpoint
+    from nbmerge.errors import CheckpointError
+
+    for ref in models:
+        try:
+            stack = Checkpoint.open(ref).layout.stack
+        except CheckpointError:
+            continue
+        return f"{stack.rsplit('.', 1)[-1]}." if stack else LAYERS
+    return LAYERS

@@ -1,0 +1,113 @@
+"""Dialects: the same words, another meaning. Reading in a dialect writes that meaning into the recipe.
+
+``mergekit-0.0``: mergekit before 0.1 (2023 and 2024). A slerp with a zero tensor follows the formula. A base model
+that is not listed is an input of methods that have no base.
+
+``mergekit-0.1``: mergekit since 0.1 (2025). The same, and: final norm and head take a gradient's *first* value, and
+DARE and its kin rescale to the same sum of absolute values. Where the last slice has more models than the first, final
+norm and head are made without the models beyond that number.
+"""
+
+from __future__ import annotations
+
+from nbmerge.problems import Problem, nearest
+from nbmerge.recipe.ends import ends_of, spelled_out
+from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.parts import plain
+from nbmerge.recipe.readers.text import note, refused
+from nbmerge.recipe.setting import Rule, Setting
+
+DIALECTS = ("nbmerge", "mergekit-0.0", "mergekit-0.1")
+
+
+def check(dialect: str | None) -> None:
+    """Refuse a dialect that there is not."""
+    if dialect is not None and dialect not in DIALECTS:
+        raise refused(f"unknown dialect '{dialect!s:.60}'.", nearest(str(dialect)[:60], DIALECTS))
+
+
+def in_dialect(recipe: Recipe, dialect: str | None) -> Recipe:
+    """The recipe that says in our meaning what it says in a dialect."""
+    if dialect in (None, "nbmerge"):
+        return recipe
+    notes: list[Problem] = []
+    merges = [in_dialect(m, dialect) for m in recipe.merges]
+    if merges:
+        recipe = recipe.replace(merges=merges).read_as(like=recipe)
+    recipe = _zero_tensors(_listed_base(recipe, notes), notes)
+    if dialect == "mergekit-0.1":
+        recipe = _rescale(recipe, notes)
+        spelled = spelled_out(recipe, 0.0)
+        if spelled != recipe:
+            notes.append(note("final norm and head take the first value of a gradient, as in mergekit 0.1."))
+        recipe = _short_ends(spelled, notes)
+    return recipe.read_as(notes=notes)
+
+
+def _short_ends(recipe: Recipe, notes: list[Problem]) -> Recipe:
+    """Final norm and head are made from no more of the last slice's models than the first slice has."""
+    method = _method(recipe)
+    if recipe.slices is None or method is None or method.parameter("weight") is None:
+        return recipe
+    *rest, last = recipe.slices
+    count = len(recipe.slices[0].sources)
+    if len(last.sources) <= count:
+        return recipe
+    sources = [plain(s) for s in last.sources]
+    for source in sources[count:]:
+        said = source.get("parameters", {})
+        weight = Setting.of(said["weight"]) if "weight" in said else Setting(())
+        for filter in ends_of(recipe):
+            weight = weight.with_first(filter, 0.0)
+        source["parameters"] = said | {"weight": weight.plain()}
+    notes.append(note(f"final norm and head are made from the last slice's first {count} models, as in mergekit 0.1."))
+    return recipe.replace(slices=[*rest, plain(last) | {"sources": sources}]).read_as(like=recipe)
+
+
+def _method(recipe: Recipe):
+    from nbmerge.methods import methods
+
+    return methods().get(recipe.merge_method)
+
+
+def _listed_base(recipe: Recipe, notes: list[Problem]) -> Recipe:
+    """A method without a base takes an unlisted base model as one more input; so does mergekit, of any age."""
+    method = _method(recipe)
+    if method is None or method.base != "none" or method.inputs[1] == 1 or recipe.models is None:
+        return recipe
+    if recipe.base_model is None or recipe.base_model in [s.model for s in recipe.models]:
+        return recipe
+    notes.append(note(f"the base model is one more input of {method.name}, as in mergekit.", ("base_model",)))
+    data = recipe.plain()
+    return recipe.replace(models=[*data["models"], data["base_model"]]).read_as(like=recipe)
+
+
+def _zero_tensors(recipe: Recipe, notes: list[Problem]) -> Recipe:
+    method = _method(recipe)
+    if method is None or method.parameter("zero_tensors") is None or _says(recipe, "zero_tensors"):
+        return recipe
+    notes.append(note("where one of two tensors is zero, the formula is followed, as in mergekit."))
+    return recipe.with_parameter("zero_tensors", "formula").read_as(like=recipe)
+
+
+def _rescale(recipe: Recipe, notes: list[Problem]) -> Recipe:
+    method = _method(recipe)
+    parameter = method.parameter("rescale") if method else None
+    if parameter is None or parameter.kind == "flag" or "l1" not in parameter.kind:
+        return recipe
+
+    def l1(name: str, setting: Setting) -> Setting:
+        if name != "rescale":
+            return setting
+        return Setting(tuple(Rule("l1" if r.value in (True, 1.0) else r.value, r.filter) for r in setting.rules))
+
+    changed = recipe.each_setting(l1)
+    if not _says(recipe, "rescale") and parameter.default is True:
+        changed = changed.with_parameter("rescale", "l1").read_as(like=changed)
+    if changed != recipe:
+        notes.append(note("dropped changes are made up for by matching sums of absolute values, as in mergekit 0.1."))
+    return changed
+
+
+def _says(recipe: Recipe, name: str) -> bool:
+    return name in recipe.parameters or any(name in p.parameters for p in recipe.pieces)

@@ -1,0 +1,64 @@
+"""A README or model card: the first of its blocks of code that holds a recipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nbmerge.errors import RecipeError
+from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.readers.text import Text, refused
+
+_FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<word>[\w+-]*)[^`]*$")
+MAX_BLOCKS = 200
+YAML = ("yaml", "yml")
+HINTS = ("merge_method", "layer_slices", "genome:", "operations:", "--merge", "--model_path1", "mergekit-yaml")
+"""What a block holds that was meant as a recipe."""
+
+
+def read(text: Text) -> Recipe | None:
+    """Read the first block in YAML that validates, else the first of any other kind that is a recipe."""
+    if "```" not in text.raw and "~~~" not in text.raw:
+        return None
+    from nbmerge.recipe.readers import read as read_any
+
+    found = [b for b in _blocks(text.raw) if any(h in b[2] for h in HINTS)]
+    found.sort(key=lambda b: b[1] not in YAML)
+    failed: RecipeError | None = None
+    for line, _, block in found:
+        try:
+            recipe = read_any(block, line + text.above, "markdown")
+        except RecipeError as error:
+            failed = failed or error
+            continue
+        return recipe.read_as(f"{recipe.found} in Markdown, line {line + 1 + text.above}")
+    if failed:
+        raise failed
+    if _is_yaml(text):
+        return None
+    raise refused("none of the blocks of code in this text is a recipe.", "Paste the recipe alone.")
+
+
+def _is_yaml(text: Text) -> bool:
+    """Whether the fences are part of a comment or text in a YAML recipe."""
+    return bool(text.mapping)
+
+
+def _blocks(raw: str) -> Iterator[tuple[int, str, str]]:
+    """Each fenced block: number of lines above it, its language, its text without the fence's indent."""
+    held: list[str] | None = None
+    fence, word, indent, above, count = "", "", "", 0, 0
+    for number, line in enumerate(raw.splitlines(), start=1):
+        match = _FENCE.match(line) if len(line) < 400 else None
+        if held is None:
+            if match:
+                held, fence, word, indent, above = [], match["fence"], match["word"].lower(), match["indent"], number
+        elif match and match["fence"].startswith(fence) and not match["word"]:
+            yield above, word, "\n".join(held) + "\n"
+            held, count = None, count + 1
+            if count >= MAX_BLOCKS:
+                return
+        else:
+            held.append(line.removeprefix(indent) if indent else line)
+    if held is not None:
+        yield above, word, "\n".join(held) + "\n"

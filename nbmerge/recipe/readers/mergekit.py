@@ -1,0 +1,67 @@
+"""mergekit's YAML, of any age, and ours, which is a superset of it. Several documents feed each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nbmerge.problems import Problem, Where
+from nbmerge.recipe.documents import documents
+from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.readers.text import Document, Text, note, refused
+from nbmerge.recipe.text import line_of
+
+FOUND = "YAML text"
+
+NO_MEANING = {
+    "residual_weight": "mergekit accepts it and never reads it",
+    "input_model_parameters": "mergekit's README names it and no version reads it",
+    "override_architecture": "architectures are read from the tensors themselves",
+}
+"""What mergekit's files may hold and what has no effect, with why."""
+
+OTHERS = {
+    "experts": "a mergekit-moe config: it builds a mixture of experts, which is no merge of tensors",
+    "models_to_merge": "a MergeMonster config: it searches for a merge and holds none",
+    "workflow": "a workflow of another program",
+}
+"""Keys that give away configs of other programs."""
+
+
+def read(text: Text) -> Recipe:
+    """Read it; the last of all readers, so whatever is no recipe is an error here."""
+    found = text.documents
+    if not found or not all(isinstance(data, Mapping) for data, _ in found):
+        raise refused(
+            "this holds no recipe: a recipe is a mapping with 'merge_method' and 'models' or 'slices'.",
+            "Commands, model cards, notebook cells and block weights are read, too; this is none of them.",
+        )
+    notes: list[Problem] = []
+    recipes = [_of(document, notes) for document in found]
+    recipe = recipes[0] if len(recipes) == 1 else documents(recipes)
+    return recipe.read_as(FOUND, notes)
+
+
+def of(data: Mapping[str, Any]) -> Recipe:
+    """The recipe of plain data."""
+    notes: list[Problem] = []
+    return _of((data, {}), notes).read_as("plain data", notes)
+
+
+def _of(document: Document, notes: list[Problem]) -> Recipe:
+    data, lines = document
+    if "merge_method" not in data and (other := next((k for k in OTHERS if k in data), None)):
+        raise refused(f"this is {OTHERS[other]}.", where=(other,), line=line_of((other,), lines))
+    return Recipe.of(_meant(data, (), lines, notes), lines)
+
+
+def _meant(data: Any, where: Where, lines: dict[Where, int], notes: list[Problem]) -> Any:
+    """The data without what has no meaning, which is noted."""
+    if isinstance(data, list):
+        return [_meant(x, (*where, i), lines, notes) for i, x in enumerate(data)]
+    if not isinstance(data, Mapping) or "parameters" in where or "tokens" in where:
+        return data
+    for key in data.keys() & NO_MEANING.keys():
+        here = (*where, key)
+        notes.append(note(f"'{key}' has no effect: {NO_MEANING[key]}.", here, line_of(here, lines)))
+    return {k: _meant(v, (*where, k), lines, notes) for k, v in data.items() if k not in NO_MEANING}

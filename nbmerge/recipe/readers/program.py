@@ -1,0 +1,62 @@
+"""Command lines that only name a file: ``mergekit-yaml recipe.yml OUT``. The recipe is that file's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.readers.command import FLAG, VALUE, Command, commands, options
+from nbmerge.recipe.readers.shared_options import SHARED, notes_on
+from nbmerge.recipe.readers.text import Text, note, refused
+from nbmerge.recipe.text import MAX_CHARACTERS
+
+OURS = {
+    "out": VALUE, "dtype": VALUE, "max-shard-size": VALUE, "threads": VALUE, "seed": VALUE, "overwrite": FLAG,
+    "json": FLAG, "dask": VALUE,
+}  # fmt: skip
+PROGRAMS = {
+    "mergekit-yaml": SHARED, "mergekit-multi": {**SHARED, "out-path": VALUE, "intermediate-dir": VALUE, "lazy": FLAG},
+    "bakllama": SHARED, "bakllama.py": SHARED, "nbmerge": OURS,
+    "BlockMerge_Gradient_Tensors_YAML.py": {"config": VALUE},
+}  # fmt: skip
+"""Programs whose first word, or ``--config``, names the file, and their options."""
+
+
+def read(text: Text) -> Recipe | None:
+    """Read the file that the first such command of a text names."""
+    if not any(program in text.raw for program in PROGRAMS):
+        return None
+    for command in commands(text.raw, text.above):
+        if command.program in PROGRAMS:
+            return _recipe(command)
+    return None
+
+
+def _load(file: str, command: Command) -> Recipe:
+    """The file's recipe, which is always YAML: a file that names a command would lead on and on."""
+    from nbmerge.recipe.readers import read as read_any
+
+    try:
+        path = Path(file).expanduser()
+        small = path.stat().st_size <= 4 * MAX_CHARACTERS
+        raw = path.read_text(encoding="utf-8") if small else ""
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or error
+        what = f"{command.program} reads {file!r:.200}, which cannot be read here: {why}."
+        raise refused(what, "Paste or load that file.", line=command.line) from error
+    return read_any(raw, 0, "program")
+
+
+def _recipe(command: Command) -> Recipe | None:
+    given = options(command, PROGRAMS[command.program], {"v": "v", "j": "j", "I": "intermediate-dir"})
+    words = [w for w in given.rest if w not in ("merge", "check", "plan", "convert")]
+    file = given.one("config") or next(iter(words), None)
+    if file is None:
+        raise refused(f"{command.program} names no recipe file here.", line=command.line)
+    if any(c in file for c in "\n\0"):
+        return None
+    recipe = _load(file, command)
+    if (seed := given.one("random-seed") or given.one("seed")) is not None:
+        recipe = recipe.replace(random_seed=seed).read_as(like=recipe)
+    notes = [note(f"the output folder {w} is no part of a recipe.", line=command.line) for w in words[1:2]]
+    return recipe.read_as(f"{recipe.found}, named in a command", notes + notes_on(given, (), command))

@@ -1,0 +1,85 @@
+"""A text that may hold a recipe, read as YAML once for all readers that ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from nbmerge.errors import RecipeError
+from nbmerge.problems import Problem, Where, nearest
+from nbmerge.recipe.text import MAX_CHARACTERS, parse
+
+Document = tuple[Any, dict[Where, int]]
+"""Data of a YAML document, and the line of every place in it."""
+
+
+class Text:
+    """A text, and what YAML makes of it.
+
+    Parameters
+    ----------
+    raw : str
+    above : int
+        Number of lines above it in the text that it was taken from, so that problems name the line that people see.
+    """
+
+    def __init__(self, raw: str, above: int = 0):
+        if len(raw) > MAX_CHARACTERS:
+            raise refused(f"{len(raw):,} characters are too many for a recipe (at most {MAX_CHARACTERS:,}).")
+        self.raw = raw
+        self.above = above
+
+    @cached_property
+    def _parsed(self) -> list[Document] | RecipeError:
+        try:
+            read = parse(self.raw)
+        except RecipeError as error:
+            return RecipeError([_moved(p, self.above) for p in error.problems])
+        return [(data, {w: n + self.above for w, n in lines.items()}) for data, lines in read if data is not None]
+
+    @property
+    def documents(self) -> list[Document]:
+        """Every YAML document that is not empty.
+
+        Raises
+        ------
+        RecipeError
+            With the line, for what is not YAML.
+        """
+        if isinstance(self._parsed, RecipeError):
+            raise self._parsed
+        return self._parsed
+
+    @property
+    def mapping(self) -> Mapping[str, Any]:
+        """The data of its only document, empty where it is no single mapping."""
+        parsed = self._parsed
+        single = not isinstance(parsed, RecipeError) and len(parsed) == 1 and isinstance(parsed[0][0], Mapping)
+        return parsed[0][0] if single else {}
+
+    @property
+    def lines(self) -> dict[Where, int]:
+        """Lines of that mapping."""
+        return self.documents[0][1] if self.mapping else {}
+
+
+def _moved(problem: Problem, by: int) -> Problem:
+    return Problem(problem.severity, problem.where, problem.what, problem.how, problem.line and problem.line + by)
+
+
+def refused(what: str, how: str = "", where: Where = (), line: int | None = None) -> RecipeError:
+    """The error that ends a reading."""
+    return RecipeError([Problem("error", where, what, how, line)])
+
+
+def note(what: str, where: Where = (), line: int | None = None, severity: str = "info") -> Problem:
+    """Something that a format says and that has no meaning here, or that was decided in reading it."""
+    return Problem(severity, where, what, line=line)
+
+
+def check_keys(data: Mapping, known: tuple[str, ...], where: Where = (), line: int | None = None) -> None:
+    """Refuse a key that a format does not have."""
+    for key in data:
+        if key not in known:
+            raise refused(f"unknown key '{key!s:.80}'.", nearest(str(key)[:80], known), (*where, key), line)

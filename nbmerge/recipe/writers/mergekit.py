@@ -1,0 +1,222 @@
+"""mergekit's YAML, for its release 0.1.5 to make the same model from, and a list of what it cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nbmerge.problems import Problem, Where, worst_first
+from nbmerge.recipe.documents import in_order
+from nbmerge.recipe.ends import spelled_out
+from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.parts import plain
+from nbmerge.recipe.reference import ModelRef
+from nbmerge.recipe.setting import Rule, Setting
+from nbmerge.recipe.text import dump
+from nbmerge.recipe.writers.donors import as_rules
+from nbmerge.recipe.writers.export import Export
+
+METHODS = (
+    "linear", "slerp", "nuslerp", "multislerp", "karcher", "task_arithmetic", "ties", "dare_linear", "dare_ties",
+    "della", "della_linear", "breadcrumbs", "breadcrumbs_ties", "sce", "model_stock", "nearswap", "arcee_fusion",
+    "passthrough", "ram", "ramplus_tl",
+)  # fmt: skip
+"""Methods of mergekit 0.1.5."""
+MERGEKIT_KEYS = (
+    "merge_method", "base_model", "modules", "parameters", "dtype", "out_dtype", "tokenizer_source", "tokenizer",
+    "chat_template",
+)  # fmt: skip
+RANDOM = ("dare_linear", "dare_ties", "della", "della_linear")
+"""Those that draw masks."""
+CORNERS = {
+    "multislerp": "mergekit stops where three or more models have not changed a tensor; here it stays as it is.",
+    "sce": "mergekit weighs models equally where changes are small; here they are weighed however small.",
+    "model_stock": "where changes point apart mergekit moves away from them; here the base is kept.",
+    "karcher": "mergekit leaves out the direction of tensors that are nearly zero; here it counts.",
+    "breadcrumbs": "mergekit removes all changes of a tensor of very few elements; here one is kept.",
+    "breadcrumbs_ties": "mergekit removes all changes of a tensor of very few elements; here one is kept.",
+    "arcee_fusion": "mergekit estimates quantiles of large tensors from a sample; here they are exact.",
+}
+"""Where the same method does something else in rare cases."""
+OURS = ("method", "zero_tensors")
+"""Parameters that mergekit does not have."""
+
+
+def to_mergekit(recipe: Recipe) -> Export:
+    """See `Recipe.to_mergekit`."""
+    everyone = in_order(recipe)
+    writers = [_Writer(r) for r in everyone]
+    text = "---\n".join(dump(w.document(named=len(everyone) > 1)) for w in writers)
+    lost = [p for w in writers for p in w.lost]
+    if len(everyone) > 1:
+        what = f"mergekit-yaml reads one recipe, and these are {len(everyone)} that feed each other."
+        lost.append(Problem("error", (), what, "mergekit-multi runs them, and saves the models in between."))
+    return Export(text, tuple(worst_first(lost)))
+
+
+class _Writer:
+    """One document."""
+
+    def __init__(self, recipe: Recipe):
+        self.recipe = recipe
+        self.lost: list[Problem] = []
+
+    def lose(self, severity: str, where: Where, what: str, how: str = "") -> None:
+        self.lost.append(Problem(severity, where, what, how, self.recipe.line(where)))
+
+    def document(self, named: bool) -> dict[str, Any]:
+        recipe = self.recipe
+        if recipe.merge_method not in METHODS:
+            self.lose("error", ("merge_method",), f"mergekit has no method '{recipe.merge_method}'.")
+        if recipe.modules is not None:  # not carried out here, so handed on as it is
+            return {k: v for k, v in plain(recipe, model=_model).items() if k in MERGEKIT_KEYS}
+        recipe = self._parameters(recipe)
+        recipe = self._base(recipe)
+        recipe, lost = as_rules(recipe)
+        for field in lost:
+            donor = getattr(self.recipe, field)
+            what = f"mergekit cannot take these tensors from {donor} in a {recipe.merge_method} merge."
+            self.lose("error", (field,), what)
+        self._slices(recipe)
+        recipe = self._dtypes(recipe)
+        recipe = self._beside(recipe, named)
+        data = plain(spelled_out(recipe), model=_model)
+        return {k: v for k, v in data.items() if k != "merges"}
+
+    # --- parameters ---
+
+    def _parameters(self, recipe: Recipe) -> Recipe:
+        if any("method" in level for level in _levels(recipe)):
+            self.lose("error", ("parameters", "method"), "mergekit has one method for all tensors.")
+        if recipe.merge_method == "slerp" and recipe.parameters.get("zero_tensors") != Setting.of("formula"):
+            what = "where one of two tensors is zero, mergekit follows the formula and does not keep the other."
+            self.lose("info", ("parameters", "zero_tensors"), what)
+        if recipe.merge_method in CORNERS:
+            self.lose("info", ("merge_method",), CORNERS[recipe.merge_method])
+        if recipe.merge_method in RANDOM:
+            self._masks(recipe)
+
+        def change(name: str, setting: Setting) -> Setting:
+            if name != "rescale":
+                return setting
+            return Setting(tuple(Rule(r.value not in (False, 0.0), r.filter) for r in setting.rules))
+
+        recipe = recipe.each_setting(change)
+        data = recipe.plain()
+        for level in _plain_levels(data):
+            for name in OURS:
+                level.get("parameters", {}).pop(name, None)
+        return Recipe.of(data).read_as(like=recipe)
+
+    def _masks(self, recipe: Recipe) -> None:
+        densities = [v for level in _levels(recipe) if "density" in level for v in level["density"].values()]
+        if any(d != 1.0 for d in densities):
+            what = "mergekit draws other random masks, so the weights differ element by element."
+            self.lose("error", ("random_seed",), what)
+            rescale = [v for level in _levels(recipe) if "rescale" in level for v in level["rescale"].values()]
+            if not rescale or any(v in (True, 1.0) for v in rescale):
+                what = "mergekit rescales what a mask leaves to the same sum of absolute values, not by 1/density."
+                self.lose("warning", ("parameters", "rescale"), what)
+
+    # --- models ---
+
+    def _base(self, recipe: Recipe) -> Recipe:
+        """Name and list the base model as mergekit needs it."""
+        from nbmerge.methods import methods
+
+        method = methods().get(recipe.merge_method)
+        kind = method.base if method else "required"
+        donor = recipe.config_source or recipe.base_model or recipe.references[0]
+        if kind == "none":
+            # Here a base model is nothing but the donor of config and tokenizer; there it must be an input.
+            listed = all(donor in [s.model for s in p.sources] for p in recipe.pieces)
+            if not listed:
+                what = f"mergekit takes config and tokenizer from any of the models; they should be those of {donor}."
+                self.lose("info", ("config_source",), what)
+            return recipe.replace(base_model=donor if listed else None, config_source=None)
+        if kind == "first" and recipe.base_model is None:
+            recipe = recipe.replace(base_model=recipe.pieces[0].sources[0].model)
+        if recipe.config_source not in (None, recipe.base_model):
+            what = f"mergekit takes config and tokenizer from the base model, not from {recipe.config_source}."
+            self.lose("warning", ("config_source",), what)
+        recipe = recipe.replace(config_source=None)
+        if recipe.slices is None or (kind == "optional" and recipe.base_model is None):
+            return recipe
+        return recipe.replace(slices=[self._with_base(p, recipe.base_model) for p in recipe.slices])
+
+    @staticmethod
+    def _with_base(piece: Any, base: ModelRef | None) -> Any:
+        base, data = piece.base_model or base, plain(piece)
+        if base is not None and base not in [s.model for s in piece.sources]:
+            layers = data["sources"][0].get("layer_range")
+            data["sources"].append({"model": base.plain(), **({"layer_range": layers} if layers else {})})
+        return data
+
+    def _slices(self, recipe: Recipe) -> None:
+        for k, piece in enumerate(recipe.pieces):
+            where: Where = ("models",) if recipe.slices is None else ("slices", k)
+            models = [s.model for s in piece.sources]
+            if len(set(models)) < len(models):
+                self.lose("error", where, "mergekit refuses the same model twice in one slice.")
+            if recipe.slices is not None and any(s.layer_range is None for s in piece.sources):
+                self.lose("error", where, "mergekit needs a layer_range for every source of a slice.")
+        first, last = recipe.pieces[0].sources, recipe.pieces[-1].sources
+        if len(last) > len(first) and not (self.recipe.final_norm_source and self.recipe.lm_head_source):
+            what = f"mergekit 0.1.5 merges final norm and head of the last slice's first {len(first)} models only."
+            self.lose("error", ("slices", len(recipe.pieces) - 1), what, "Let the first slice have as many sources.")
+        if any("@" in r.path or "+" in r.path for r in recipe.references):
+            self.lose("info", (), "mergekit before 0.1 cannot read model names with '@' or '+' in them.")
+
+    # --- the rest ---
+
+    def _dtypes(self, recipe: Recipe) -> Recipe:
+        """Arithmetic in float32 and the result's own dtype, as ours is."""
+        if recipe.dtype_overrides:
+            self.lose("warning", ("dtype_overrides",), "mergekit writes all tensors in one dtype.")
+        result = recipe.out_dtype or recipe.dtype or _stored(recipe)
+        if result is None:
+            what = "without a dtype, mergekit computes in the stored one; here sums are in float32 until the end."
+            self.lose("info", ("dtype",), what)
+            return recipe.replace(dtype_overrides=None)
+        work = "float64" if result == "float64" else "float32"
+        return recipe.replace(dtype=work, out_dtype=None if result == work else result, dtype_overrides=None)
+
+    def _beside(self, recipe: Recipe, named: bool) -> Recipe:
+        if recipe.vocabulary != "refuse":
+            what = f"mergekit refuses vocabularies of different size; here the rule is '{recipe.vocabulary}'."
+            self.lose("warning", ("vocabulary",), what, "--unsafe-truncate-embeddings cuts them to the shortest.")
+        if any(len(r.lora) > 1 for r in recipe.references):
+            self.lose("error", (), "mergekit applies one adapter to a model, not several.")
+        elif any(r.lora for r in recipe.references):
+            self.lose("info", (), "mergekit applies adapters only with --lora-merge-cache.")
+        return recipe.replace(vocabulary=None, random_seed=None, name=recipe.name if named else None)
+
+
+def _model(ref: ModelRef) -> Any:
+    """A model as mergekit writes one whose name holds its own signs."""
+    if not any(c in ref.path for c in "@+"):
+        return str(ref)
+    model = {"path": ref.path, **({"revision": ref.revision} if ref.revision else {})}
+    return {"model": model, **({"lora": {"path": ref.lora[0]}} if ref.lora else {})}
+
+
+def _levels(recipe: Recipe) -> list[Mapping[str, Setting]]:
+    pieces = recipe.pieces
+    return [recipe.parameters, *(p.parameters for p in pieces), *(s.parameters for p in pieces for s in p.sources)]
+
+
+def _plain_levels(data: dict) -> list[dict]:
+    pieces = data.get("slices", [])
+    return [data, *data.get("models", []), *pieces, *(s for p in pieces for s in p["sources"])]
+
+
+def _stored(recipe: Recipe) -> str | None:
+    """The one dtype that all models are stored in, None where they differ or are not at hand."""
+    from nbmerge.checkpoints import Checkpoint
+    from nbmerge.errors import CheckpointError
+
+    try:
+        dtypes = {t.dtype for r in recipe.references for t in Checkpoint.open(r).tensors.values() if t.is_float}
+    except CheckpointError:
+        return None
+    return dtypes.pop() if len(dtypes) == 1 else None

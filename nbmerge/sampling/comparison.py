@@ -1,0 +1,81 @@
+"""Ask several models the same and lay the answers side by side."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nbmerge.sampling.generate import sample
+from nbmerge.sampling.result import Sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Texts of several models on the same prompts.
+
+    Parameters
+    ----------
+    prompts : tuple of str
+    samples : dict of str to tuple of Sample
+        Model's name to its samples, in the order of the prompts.
+    """
+
+    prompts: tuple[str, ...]
+    samples: dict[str, tuple[Sample, ...]]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The continuations: one row per prompt, one column per model."""
+        import pandas as pd
+
+        texts = {name: [s.text for s in row] for name, row in self.samples.items()}
+        return pd.DataFrame(texts, index=pd.Index(self.prompts, name="prompt"))
+
+    def __str__(self) -> str:
+        width = max(map(len, self.samples), default=0)
+        blocks = []
+        for i, prompt in enumerate(self.prompts):
+            answers = [f"  {name:<{width}}  {_visible(row[i].text)}" for name, row in self.samples.items()]
+            blocks.append("\n".join([_visible(prompt), *answers]))
+        return "\n\n".join(blocks)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        names = "".join(f"<th scope='col' style='{_CELL}'>{html.escape(n)}</th>" for n in ("prompt", *self.samples))
+        rows = []
+        for i, prompt in enumerate(self.prompts):
+            cells = [f"<td style='{_CELL}{_TEXT}'>{html.escape(row[i].text)}</td>" for row in self.samples.values()]
+            head = f"<th scope='row' style='{_CELL}{_TEXT}font-weight:normal'>{html.escape(prompt)}</th>"
+            rows.append(f"<tr>{head}{''.join(cells)}</tr>")
+        return f"<table style='{_TABLE}'><thead><tr>{names}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+_TABLE = "border-collapse:collapse;color:var(--jp-ui-font-color1,inherit);font-size:var(--jp-ui-font-size1,13px)"
+_CELL = "text-align:left;vertical-align:top;padding:4px 12px;border-bottom:1px solid var(--jp-border-color2,#bdbdbd);"
+_TEXT = "font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap;overflow-wrap:anywhere;"
+
+
+def compare(models: Mapping[str, Any], prompts: str | Sequence[str], **settings: Any) -> Comparison:
+    """Ask several models with the same prompts, seed and settings.
+
+    Parameters
+    ----------
+    models : mapping of str to model
+        Name to anything that `sample` takes. Folders are loaded one after the other, never together.
+    prompts : str or sequence of str
+    **settings
+        As in `sample`.
+    """
+    prompts = (prompts,) if isinstance(prompts, str) else tuple(prompts)
+    return Comparison(prompts, {str(name): tuple(sample(model, prompts, **settings)) for name, model in models.items()})
+
+
+def _visible(text: str) -> str:
+    """One line for a terminal: line breaks and control characters written out, so that no text can command it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,107 @@
+"""Load a model folder with transformers, quietly, and refuse what would only look like a model.
+
+Weights come from safetensors alone, code from nowhere: no unpickling, no remote code, no download.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nbmerge.checkpoints import Checkpoint
+from nbmerge.errors import CheckpointError, SampleError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+class Loaded(NamedTuple):
+    """A model that can be asked, and what turns text into its tokens."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+_SAFE = {"local_files_only": True, "trust_remote_code": False}
+
+
+def load(folder: str | PathLike) -> Loaded:
+    """Load a model folder, or a Hub id from the local cache, in the dtype it is stored in.
+
+    Raises
+    ------
+    SampleError
+        When it holds no model or no tokenizer, or a file is damaged or does not fit the config.
+    """
+    try:
+        path = Checkpoint.open(folder if isinstance(folder, str) else Path(folder)).path
+    except (CheckpointError, ValueError) as error:  # ValueError: a name that no model can have
+        raise SampleError(str(error)) from error
+    return Loaded(_model(path), _tokenizer(path))
+
+
+def asked(model: Any, tokenizer: Any = None) -> Loaded:
+    """Make a model and a tokenizer of anything that `sample` takes.
+
+    Parameters
+    ----------
+    model : path, `Loaded`, LiveMerge or PreTrainedModel
+    tokenizer : PreTrainedTokenizerBase, optional
+        Wins over the model's own.
+    """
+    if isinstance(model, str | PathLike):
+        model = load(model)
+    # A transformers model has a `.model` too, its inner one, but no tokenizer.
+    if hasattr(model, "tokenizer") and hasattr(model, "model"):
+        model, tokenizer = model.model, tokenizer or model.tokenizer
+    if not hasattr(model, "generate"):
+        what = f"not {type(model).__name__}."
+        raise TypeError(f"a model to sample from is a folder, a transformers model or a live merge, {what}")
+    if tokenizer is None:
+        raise SampleError(f"{type(model).__name__} comes without a tokenizer. Pass one: tokenizer=...")
+    return Loaded(model, tokenizer)
+
+
+def _model(path: Path) -> PreTrainedModel:
+    import transformers
+    from packaging.version import Version
+
+    dtype = "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype"
+    try:
+        with _without_bars():
+            model, info = transformers.AutoModelForCausalLM.from_pretrained(
+                path, use_safetensors=True, output_loading_info=True, **{dtype: "auto"}, **_SAFE
+            )
+    except Exception as error:  # anything from KeyError to ImportError comes out of there
+        raise SampleError(f"transformers cannot load {path}: {type(error).__name__}: {error}") from error
+    if lacking := sorted(info["missing_keys"]):
+        what = f"{path} lacks {lacking[0]!r} ({len(lacking)} tensors) of {type(model).__name__}; they would be random."
+        raise SampleError(f"{what} Save or download the model again.")
+    return model.eval()
+
+
+def _tokenizer(path: Path) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(path, **_SAFE)
+    except Exception as error:  # the files of a tokenizer can be wrong in every way
+        what = f"The tokenizer of {path} is missing or damaged: {type(error).__name__}: {error}"
+        raise SampleError(f"{what} Copy tokenizer.json and tokenizer_config.json from its parent.") from error
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep transformers from drawing progress bars; a log or a widget is no place for them."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

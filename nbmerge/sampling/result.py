@@ -1,0 +1,31 @@
+"""A sample: what a model wrote after a prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One continuation.
+
+    Parameters
+    ----------
+    prompt : str
+    text : str
+        The continuation alone, without special tokens.
+    tokens : tuple of int
+        Token ids of the continuation; the model's end token is the last one where it ended by itself.
+    seconds : float
+    stopped : bool
+        Whether somebody stopped it before its end.
+    """
+
+    prompt: str
+    text: str
+    tokens: tuple[int, ...]
+    seconds: float
+    stopped: bool = False
+
+    def __str__(self) -> str:
+        return self.prompt + self.text

@@ -1,0 +1,129 @@
+"""Rows for tokens: where each model has each token of a vocabulary, and what stands in where it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nbmerge.tokenizers.table import MEAN, Entries, Table
+
+
+def listed(ids: Mapping[str, int], rows: int) -> list[str | None]:
+    """The tokens by number, None for numbers without one."""
+    tokens: list[str | None] = [None] * rows
+    for token, i in ids.items():
+        if i < rows:
+            tokens[i] = token
+    return tokens
+
+
+def places(tokens: Sequence[str | None], ids: Mapping[str, int], rows: int, same: bool = False) -> np.ndarray:
+    """The row that a model has for each token of a vocabulary, -1 where it has none.
+
+    Parameters
+    ----------
+    tokens : sequence of str or None
+        The vocabulary, see `listed`.
+    ids : mapping of str to int
+        The model's own numbers.
+    rows : int
+        Rows of its embedding; tokens beyond them have none.
+    same : bool
+        Whether the vocabulary's numbers are this model's, so that numbers without a token keep their rows, too.
+    """
+    lookup = ids.get
+    found = np.fromiter((lookup(t, -1) if t is not None else i if same else -1 for i, t in enumerate(tokens)), np.int64, len(tokens))
+    found[found >= rows] = -1
+    return found
+
+
+def default(place: np.ndarray, base: int | None) -> np.ndarray:
+    """What stands in for a token that a model lacks, as weights of the models' rows: shape (models, rows).
+
+    The only owner's row; else the base's, if it owns the token; else the mean of the owners.
+    """
+    owns = place >= 0
+    weights = owns / np.maximum(1, owns.sum(axis=0))
+    if base is not None:
+        mine = owns[base]
+        weights[:, mine] = 0.0
+        weights[base, mine] = 1.0
+    return weights
+
+
+def weighted_owners(place: np.ndarray, weights: Sequence[float | None]) -> np.ndarray:
+    """Shares of each token's owners, in proportion to their weights: shape (models, rows).
+
+    Models whose weight is None count only where no other owns a token; where weights sum to nothing, owners count equally.
+    """
+    owns = place >= 0
+    shares = owns * np.array([[0.0 if w is None else w] for w in weights])
+    total = shares.sum(axis=0)
+    nothing = np.abs(total) < 1e-8
+    voting = owns & np.array([[w is not None] for w in weights])
+    equal = np.where(voting.any(axis=0), voting, owns)
+    shares[:, nothing] = equal[:, nothing]
+    total = shares.sum(axis=0)
+    return shares / np.where(total == 0, 1.0, total)
+
+
+def filled(place: np.ndarray, model: int, weights: np.ndarray, others: Mapping[int, Entries], forced: Sequence[int] = ()) -> Table:
+    """One model's rows for a vocabulary: its own, and for what it lacks a sum of the models' rows.
+
+    Parameters
+    ----------
+    place, weights : array, shape (models, rows)
+        See `places`, `default` and `weighted_owners`.
+    model : int
+    others : mapping of int to entries
+        For single rows, what stands in instead.
+    forced : sequence of int
+        Rows whose stand-in holds for every model.
+    """
+    own = place[model] >= 0
+    own[list(forced)] = False
+    mine = np.where(own, 0.0, weights)
+    mine[model, own] = 1.0
+    lacking = {i: e for i, e in others.items() if not own[i]}
+    nobody = ~own & ~((mine != 0) & (place >= 0)).any(axis=0)
+    lacking |= {i: [(model, MEAN, 1.0)] for i in np.flatnonzero(nobody).tolist() if i not in others}
+    return Table.weighted(place, mine, lacking)
+
+
+def only(place: np.ndarray, model: int) -> Table:
+    """One model's rows for a vocabulary, zero where it lacks a token."""
+    own = np.zeros(place.shape)
+    own[model] = 1.0
+    return Table.weighted(place, own)
+
+
+def extended(mode: str, short: int, long: int, total: int) -> Table:
+    """A matrix of `short` rows brought to `total`, beside one of `long`.
+
+    Parameters
+    ----------
+    mode : str
+        "edge-gradient": evenly spaced steps between the short one's last row and the long one's last row, both excluded.
+        "zeros"; "copy": the long one's rows; "mean": the mean of its own rows; "truncate": the first rows.
+
+    Returns
+    -------
+    Table
+        Its source 0 is the short matrix, 1 the long one.
+    """
+    kept = min(short, total)
+    place = np.full((2, total), -1, np.int64)
+    place[0, :kept] = np.arange(kept)
+    k = total - kept
+    others: dict[int, Entries] = {}
+    for j in range(1, k + 1):
+        i = short - 1 + j
+        if mode == "edge-gradient":
+            s = j / (k + 1)
+            others[i] = [(0, short - 1, 1.0 - s), (1, long - 1, s)]
+        elif mode == "copy":
+            others[i] = [(1, i, 1.0)]
+        elif mode == "mean":
+            others[i] = [(0, MEAN, 1.0)]
+    return Table.weighted(place, (place >= 0).astype(float), others)

@@ -1,0 +1,178 @@
+"""tokenizer.json as data: its kind, its tokens, and the changes that a merge needs. Nothing in it is run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from nbmerge.errors import CheckpointError
+
+FILE = "tokenizer.json"
+KINDS = ("BPE", "byte-level BPE", "Unigram", "WordPiece", "WordLevel")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token to be added to a vocabulary.
+
+    Parameters
+    ----------
+    text : str
+    flags : dict, optional
+        Its entry among the added tokens (special, lstrip, ...); None for a token of the model itself.
+    score : float
+        Its log probability, in a Unigram model.
+    """
+
+    text: str
+    flags: Mapping[str, Any] | None = None
+    score: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """The contents of a tokenizer.json; never changed, every change makes a new one.
+
+    Parameters
+    ----------
+    data : dict
+    """
+
+    data: Mapping[str, Any]
+
+    @property
+    def model(self) -> Mapping[str, Any]:
+        """The part that cuts words into tokens."""
+        return self.data["model"]
+
+    @cached_property
+    def kind(self) -> str:
+        """One of `KINDS`."""
+        kind = self.model.get("type")
+        if isinstance(self.model["vocab"], list):
+            return "Unigram"
+        if kind is None:
+            kind = "BPE" if "merges" in self.model else "WordPiece" if "continuing_subword_prefix" in self.model else "WordLevel"
+        return "byte-level BPE" if kind == "BPE" and '"ByteLevel"' in json.dumps(self.data.get("pre_tokenizer")) else kind
+
+    @cached_property
+    def model_ids(self) -> dict[str, int]:
+        """Numbers of the model's own tokens."""
+        listed = self.model["vocab"]
+        return {token: i for i, (token, *_) in enumerate(listed)} if isinstance(listed, list) else dict(listed)
+
+    @cached_property
+    def added(self) -> dict[str, Mapping[str, Any]]:
+        """Added tokens with their flags, by text."""
+        return {entry["content"]: entry for entry in self.data.get("added_tokens") or ()}
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Every token's number, added tokens included."""
+        return self.model_ids | {token: entry["id"] for token, entry in self.added.items()}
+
+    @cached_property
+    def size(self) -> int:
+        """One more than the highest number."""
+        return 1 + max(self.ids.values(), default=-1)
+
+    @cached_property
+    def merges(self) -> list[tuple[str, str]]:
+        """A BPE model's merges, the first to be applied first."""
+        return [tuple(m) if isinstance(m, list) else tuple(m.split(" ", 1)) for m in self.model.get("merges") or ()]
+
+    @cached_property
+    def scores(self) -> list[float]:
+        """A Unigram model's log probabilities."""
+        return [entry[1] for entry in self.model["vocab"]] if self.kind == "Unigram" else []
+
+    def extends(self, other: Document) -> bool:
+        """Whether this one cuts as the other does and knows more: the other's tokens and merges come first."""
+        parts = ("normalizer", "pre_tokenizer")
+        if self.kind != other.kind or any(self.data.get(p) != other.data.get(p) for p in parts):
+            return False
+        if any(self.model_ids.get(token) != i for token, i in other.model_ids.items()):
+            return False
+        n = len(other.scores)
+        return self.merges[: len(other.merges)] == other.merges and self.scores[:n] == other.scores
+
+    def extended(self, tokens: Sequence[Token], merges: Sequence[tuple[str, str]] = ()) -> Document:
+        """With tokens added behind the last, in this order, and merges behind the last."""
+        first, model, added = self.size, dict(self.model), list(self.data.get("added_tokens") or ())
+        numbered = list(enumerate(tokens, first))
+        own = [(i, token) for i, token in numbered if token.flags is None]
+        for i, token in numbered:
+            if token.flags is not None:
+                added.append({**token.flags, "id": i, "content": token.text})
+        if isinstance(model["vocab"], list):
+            model["vocab"] = self._list_up_to(own, added)
+        else:
+            model["vocab"] = {**model["vocab"], **{token.text: i for i, token in own}}
+        if merges:
+            joined = not any(isinstance(m, list) for m in model["merges"]) and not any(" " in p for m in merges for p in m)
+            model["merges"] = [*model["merges"], *(" ".join(m) if joined else list(m) for m in merges)]
+            if not joined:
+                model["merges"] = [m if isinstance(m, list) else m.split(" ", 1) for m in model["merges"]]
+        return Document({**self.data, "added_tokens": added, "model": model})
+
+    def _list_up_to(self, own: Sequence[tuple[int, Token]], added: Sequence[Mapping]) -> list:
+        """A Unigram list in which the places of added tokens that lie between are filled with their texts."""
+        listed, low = list(self.model["vocab"]), min(self.scores, default=0.0)
+        between = {entry["id"]: entry["content"] for entry in added}
+        for i, token in own:
+            while len(listed) < i:
+                listed.append([between.get(len(listed), f"<unused_{len(listed)}>"), low])
+            listed.append([token.text, token.score])
+        return listed
+
+    def without(self, tokens: Collection[str]) -> Document:
+        """Without some tokens; a Unigram list must lose them at its end."""
+        gone, model = set(tokens), dict(self.model)
+        if isinstance(model["vocab"], list):
+            kept = max((i for i, (t, *_) in enumerate(model["vocab"]) if t not in gone), default=-1) + 1
+            model["vocab"] = model["vocab"][:kept]
+        else:
+            model["vocab"] = {t: i for t, i in model["vocab"].items() if t not in gone}
+        if "merges" in model:
+            sound = [not ({a, b, a + b} & gone) for a, b in self.merges]
+            model["merges"] = [m for m, ok in zip(model["merges"], sound, strict=True) if ok]
+        added = [entry for entry in self.data.get("added_tokens") or () if entry["content"] not in gone]
+        return Document({**self.data, "added_tokens": added, "model": model})
+
+    def dump(self) -> str:
+        """The text of the file."""
+        return json.dumps(self.data, ensure_ascii=False, indent=2) + "\n"
+
+
+def read_document(folder: Path) -> Document | None:
+    """The tokenizer.json of a model folder, None where there is none.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is there and not what it should be.
+    """
+    file = folder / FILE
+    try:
+        state = file.stat()
+    except OSError:
+        return None
+    return _read(file, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read(file: Path, size: int, changed: int) -> Document:
+    """Read a file in one state of it, and look at everything that will be needed of it."""
+    try:
+        document = Document(json.loads(file.read_bytes()))
+        _ = document.kind, document.ids, document.merges, document.scores
+        sound = all(isinstance(t, str) and type(i) is int and i >= 0 for t, i in document.ids.items())
+        if not sound or not all(len(m) == 2 for m in document.merges):
+            raise ValueError("its tokens are not texts with numbers")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise CheckpointError(f"{file} is not a readable tokenizer: {error}.") from error
+    return document

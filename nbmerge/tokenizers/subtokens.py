@@ -1,0 +1,62 @@
+"""A token that a model does not know, in tokens that it knows: the plainest way to give it a row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+
+from nbmerge.tokenizers.document import Document
+from nbmerge.tokenizers.table import Entries
+
+
+def subtoken_entries(document: Document, tokens: Sequence[tuple[int, str]], own: Document, source: int, rows: int) -> dict[int, Entries]:
+    """For tokens of one vocabulary, the mean of the rows that another cuts their text into.
+
+    Parameters
+    ----------
+    document : Document
+        The vocabulary that the tokens are of.
+    tokens : sequence of (int, str)
+        Their rows in the result and their texts.
+    own : Document
+        The model's own tokenizer.
+    source : int
+        Number of the model's matrix.
+    rows : int
+        Its rows.
+
+    Returns
+    -------
+    dict of int to entries
+        Tokens whose text the model cannot cut at all are left out.
+    """
+    spoken, cutter = backend(document), backend(own)
+    texts = [_text(document, spoken, token) for _, token in tokens]
+    found: dict[int, Entries] = {}
+    unknown = own.ids.get(str(own.model.get("unk_token")))
+    for (i, _), encoding in zip(tokens, cutter.encode_batch(texts, add_special_tokens=False), strict=True):
+        ids = [n for n in encoding.ids if n < rows and n != unknown]
+        if ids:
+            found[i] = [(source, n, 1.0 / len(ids)) for n in ids]
+    return found
+
+
+def _text(document: Document, spoken, token: str) -> str:
+    """What a token stands for in a text; a mark for a leading space becomes one."""
+    if token in document.added:
+        return token
+    text = spoken.decode([document.ids[token]], skip_special_tokens=False)
+    spaced = token.startswith(("▁", "Ġ")) and not text.startswith(" ")
+    return f" {text}" if spaced else text
+
+
+@lru_cache(maxsize=8)
+def backend(document: Document):
+    """The tokenizer of the `tokenizers` library that a document describes."""
+    import tokenizers
+
+    made = tokenizers.Tokenizer.from_str(json.dumps(document.data))
+    made.no_padding()
+    made.no_truncation()
+    return made

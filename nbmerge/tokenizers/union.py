@@ -1,0 +1,51 @@
+"""One vocabulary of several: the first model's tokens under their numbers, then what the others have beside, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from nbmerge.tokenizers.document import Document, Token
+
+
+@lru_cache(maxsize=8)
+def union(documents: tuple[Document, ...]) -> Document:
+    """Join vocabularies.
+
+    The result cuts text as the first one does. Added tokens of the others are recognised as they are there, with their
+    flags. Ordinary tokens of a vocabulary that extends the first (same merges or scores, and more) are used as there.
+    Ordinary tokens of an unrelated vocabulary get a number and a row, and are used only where the first has no token for
+    a piece of text: otherwise every text would be cut in a way that neither model knows.
+
+    Parameters
+    ----------
+    documents : tuple of Document
+        In the order of the recipe; the first one's numbers stay.
+    """
+    first, *others = documents
+    made = first
+    for other in others:
+        if other is not first:
+            made = _joined(made, other, first)
+    return made
+
+
+def _joined(made: Document, other: Document, first: Document) -> Document:
+    known, related = made.ids, other.extends(first)
+    low = min(first.scores, default=0.0) - 10.0  # what a Unigram model takes for a character that it does not know
+    tokens = []
+    for text, i in sorted(other.ids.items(), key=lambda item: item[1]):
+        if text in known:
+            continue
+        score = other.scores[i] if related and i < len(other.scores) else (low * len(text) - 1.0)
+        tokens.append(Token(text, other.added.get(text), score))
+    own = {t.text for t in tokens if t.flags is None}
+    merges = [m for m in other.merges[len(first.merges) :] if m[0] + m[1] in own] if related else []
+    return made.extended(tokens, merges) if tokens else made
+
+
+def named(document: Document, texts: Sequence[str]) -> Document:
+    """With tokens that a recipe names and nobody has, as added tokens that are never cut."""
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
+    new = [Token(text, flags) for text in dict.fromkeys(texts) if text not in document.ids]
+    return document.extended(new) if new else document

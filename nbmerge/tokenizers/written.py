@@ -1,0 +1,157 @@
+"""The tokenizer that a result gets: whose files, what is changed in them, and the ids that follow it elsewhere."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nbmerge.errors import CheckpointError
+from nbmerge.tokenizers.document import FILE, Document, read_document
+
+CONFIG = "tokenizer_config.json"
+TEMPLATE = "chat_template.jinja"
+GENERATION = "generation_config.json"
+SHARED = (CONFIG, "special_tokens_map.json", TEMPLATE, "chat_template.json")
+"""Files beside tokenizer.json that hold whatever tokens are added."""
+SAME_TOKENS = (
+    FILE, "added_tokens.json", "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
+)  # fmt: skip
+"""Files that list the tokens: true only as long as no token is added or taken away."""
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+FLAGS = ("lstrip", "normalized", "rstrip", "single_word", "special")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A result's tokenizer.
+
+    Parameters
+    ----------
+    folder : Path
+        Model folder whose tokenizer files it has.
+    donor : Path
+        Model folder whose config and generation config the result has.
+    document : Document, optional
+        What tokenizer.json says in place of the folder's own.
+    template : str, optional
+        Chat template in place of the folder's own; empty for none.
+    """
+
+    folder: Path
+    donor: Path
+    document: Document | None = None
+    template: str | None = None
+
+    @cached_property
+    def ids(self) -> Mapping[str, int]:
+        """Number of every token, empty where the folder has no tokenizer.json."""
+        document = self.document or read_document(self.folder)
+        return document.ids if document is not None else {}
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The folder's tokenizer_config.json."""
+        return read_json(self.folder / CONFIG)
+
+    def special(self, name: str) -> int | None:
+        """Number of a special token, such as that of ``eos_token``."""
+        token = self.settings.get(name)
+        return self.ids.get(str(token.get("content") if isinstance(token, dict) else token))
+
+    def renumbered(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A config whose token ids mean in this vocabulary what they meant in the donor's.
+
+        An id whose token is unknown here becomes that of the tokenizer's own special token of this name, or none.
+        """
+        before = read_document(self.donor)
+        if before is None or not self.ids:
+            return dict(config)
+        texts = {i: token for token, i in before.ids.items()}
+        changed = copy.deepcopy(dict(config))
+        for part in (changed, changed.get("text_config")):
+            for key in part if isinstance(part, dict) else ():
+                if key.endswith(("_token_id", "_token_ids", "_token_index")):
+                    part[key] = self._renumbered(part[key], texts, key.split("_token_")[0] + "_token")
+        return changed
+
+    def _renumbered(self, value: Any, texts: Mapping[int, str], name: str) -> Any:
+        if isinstance(value, list):
+            found = [n for v in value if (n := self._renumbered(v, texts, name)) is not None]
+            return list(dict.fromkeys(found)) or None
+        if type(value) is not int or value < 0:
+            return value
+        return self.ids.get(texts.get(value, ""), self.special(name))
+
+    def write(self, folder: Path) -> None:
+        """Write tokenizer, templates and generation config into a model folder."""
+        names = (*SHARED, *PROCESSORS, *(SAME_TOKENS if self.document is None else ()))
+        for name in names:
+            if (self.folder / name).is_file():
+                shutil.copyfile(self.folder / name, folder / name)
+        if self.document is not None:
+            (folder / FILE).write_text(self.document.dump(), encoding="utf-8")
+        settings = self._settings()
+        if settings != self.settings:
+            _write_json(folder / CONFIG, settings)
+        if self.template is not None:
+            (folder / "chat_template.json").unlink(missing_ok=True)
+            (folder / TEMPLATE).unlink(missing_ok=True)
+            if self.template:
+                (folder / TEMPLATE).write_text(self.template, encoding="utf-8")
+        if (self.donor / GENERATION).is_file():
+            _write_json(folder / GENERATION, self.renumbered(read_json(self.donor / GENERATION)))
+
+    def _settings(self) -> dict[str, Any]:
+        settings = dict(self.settings)
+        if self.template is not None:
+            settings.pop("chat_template", None)
+        if self.document is not None and "added_tokens_decoder" in settings:
+            added = sorted(self.document.added.values(), key=lambda e: e["id"])
+            entries = {str(e["id"]): {"content": e["content"], **{f: bool(e.get(f)) for f in FLAGS}} for e in added}
+            settings["added_tokens_decoder"] = entries
+        return settings
+
+
+def chat_template(folder: Path) -> str | None:
+    """A model's chat template, None where it has none."""
+    try:
+        return (folder / TEMPLATE).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        pass
+    for name in ("chat_template.json", CONFIG):
+        found = read_json(folder / name).get("chat_template")
+        if isinstance(found, list):  # several named ones; the one called default is what people get
+            named = {t.get("name"): t.get("template") for t in found if isinstance(t, dict)}
+            found = named.get("default") or next(iter(named.values()), None)
+        if isinstance(found, str) and found:
+            return found
+    return None
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object from a file, empty where there is no file.
+
+    Raises
+    ------
+    CheckpointError
+        When it is there and not a JSON object.
+    """
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} cannot be read as JSON: {error}.") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{file} is not a JSON object.")
+    return data
+
+
+def _write_json(file: Path, data: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

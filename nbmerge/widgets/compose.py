@@ -1,0 +1,97 @@
+"""From chosen models and a method to a recipe, keeping what the recipe so far says wherever it still makes sense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nbmerge.methods import REQUIRED, Method, Parameter, methods
+from nbmerge.recipe import ModelRef, Recipe
+
+KEPT = ("dtype", "out_dtype", "random_seed")
+"""Fields that hold for any method and any models."""
+
+
+def compose(method: Method, base: str, models: Sequence[str], memory: Sequence[Recipe] = ()) -> Recipe:
+    """The recipe for a method and some models.
+
+    Parameters
+    ----------
+    method : Method
+    base : str
+        The model the others were fine-tuned from; may be empty.
+    models : sequence of str
+        Any number of others.
+    memory : sequence of Recipe
+        Earlier recipes, the newest first. A parameter takes the value it had in the first of them whose method has it,
+        so that going to another method and back loses nothing.
+
+    Raises
+    ------
+    RecipeError
+        When no recipe can be made of it.
+    """
+    listed = inputs(method, base, models)
+    data: dict[str, Any] = {"merge_method": method.name}
+    if method.base == "required":
+        data["base_model"] = base or None
+    elif method.base == "first" and listed:
+        data["base_model"] = listed[0]
+    shared = {p.name: s for p in method.parameters if (s := _remembered(p, None, memory)) is not None}
+    data["models"] = [{"model": m, "parameters": _own(method, m, shared, memory)} for m in listed]
+    required = [p for p in method.parameters if p.scope == "global" and p.default is REQUIRED]
+    missing = [p for p in required if p.name not in shared]
+    data["parameters"] = shared | {p.name: first_value(p) for p in missing}
+    data |= {name: getattr(memory[0], name) for name in KEPT} if memory else {}
+    return Recipe.of(data)
+
+
+def inputs(method: Method, base: str, models: Sequence[str]) -> list[str]:
+    """The models that a method lists: without the base where it only serves to take differences from."""
+    models = [m for m in models if m != base]
+    least, most = method.inputs
+    if method.base == "required":  # the base counts as an input
+        return models[: most - 1] if most else models
+    # Two experts are blended with each other; a lone one with the base.
+    listed = models if len(models) >= least or not base else [base, *models]
+    return listed[:most]
+
+
+def first_value(parameter: Parameter) -> float:
+    """What a required number starts at: in the middle, so that its slider can move both ways."""
+    return sum(parameter.slider) / 2
+
+
+def unused(method: Method, base: str, models: Sequence[str]) -> list[str]:
+    """Chosen models that the method leaves aside."""
+    used = [*inputs(method, base, models), *([base] if method.base == "required" else [])]
+    return [m for m in [base, *models] if m and m not in used]
+
+
+def _own(method: Method, model: str, shared: Mapping[str, Any], memory: Sequence[Recipe]) -> dict[str, Any]:
+    """The parameters of one model."""
+    found = {}
+    for parameter in (p for p in method.parameters if p.scope == "input"):
+        value = _remembered(parameter, model, memory)
+        if value is not None:
+            found[parameter.name] = value
+        elif parameter.default is REQUIRED and parameter.name not in shared:
+            found[parameter.name] = first_value(parameter)
+    return found
+
+
+def _remembered(parameter: Parameter, model: str | None, memory: Sequence[Recipe]) -> Any:
+    """A parameter's last setting, for one model or for the whole merge; None where it was not set or does not fit."""
+    for recipe in memory:
+        level = recipe.parameters if model is None else _settings_of(model, recipe)
+        known = methods().get(recipe.merge_method)
+        if level is None or known is None or known.parameter(parameter.name) is None:
+            continue
+        setting = level.get(parameter.name)
+        return setting.plain() if setting is not None and not any(map(parameter.fault, setting.values())) else None
+    return None
+
+
+def _settings_of(model: str, recipe: Recipe) -> Mapping[str, Any] | None:
+    sources = [s for p in recipe.pieces for s in p.sources]
+    return next((s.parameters for s in sources if s.model == ModelRef.of(model)), None)

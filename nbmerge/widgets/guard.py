@@ -1,0 +1,64 @@
+"""Errors behind buttons, made visible.
+
+A notebook shows nothing when a widget's callback fails: the error goes to a log that nobody has open. So every
+callback of ours passes through a `Guard`, which writes the error's text into the panel that was used.
+"""
+
+from __future__ import annotations
+
+import html
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import ipywidgets
+
+from nbmerge.errors import NbmergeError
+
+
+class Guard(ipywidgets.HTML):
+    """A place on screen for errors, and the wrapper that sends them there."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_class("nbm-errors")
+        self._source: Any = None
+
+    def __call__(self, callback: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a callback: what it raises is shown, and its next success takes that away."""
+
+        @wraps(callback)
+        def guarded(*args, **kwargs):
+            try:
+                result = callback(*args, **kwargs)
+            except Exception as error:
+                self.show(error, callback)
+                return None
+            if self._source == callback:
+                self.clear()
+            return result
+
+        return guarded
+
+    def show(self, error: BaseException | str, source: Any = None) -> None:
+        """Put an error on screen: ours as the sentence it is, any other with its traceback folded away."""
+        self._source = source
+        self.value = message(error)
+
+    def clear(self) -> None:
+        """Take the error away."""
+        self._source = None
+        self.value = ""
+
+
+def message(error: BaseException | str) -> str:
+    """An error as HTML."""
+    if isinstance(error, str | NbmergeError):
+        return f"<div class='nbm-error' role='alert'>{html.escape(str(error)).replace(chr(10), '<br>')}</div>"
+    name = html.escape(f"{type(error).__name__}: {error}")
+    trace = html.escape("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+    return (
+        f"<div class='nbm-error' role='alert'>Unexpected error. {name}"
+        f"<details><summary>Details for a bug report</summary><pre>{trace}</pre></details></div>"
+    )

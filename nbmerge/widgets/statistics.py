@@ -1,0 +1,166 @@
+"""The Statistics panel: where in the model the merge moved away from each parent."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets
+
+from nbmerge.engine.plan import Plan, TensorPlan
+from nbmerge.errors import NbmergeError
+from nbmerge.methods import Combination
+from nbmerge.widgets.colours import model_colours
+from nbmerge.widgets.jobrow import JobRow
+from nbmerge.widgets.latest import Latest
+from nbmerge.widgets.panel import Panel, field, row, show, table, text
+
+WHAT = [("distance", "distance"), ("cosine", "cosine")]
+SHARP = 2.0
+"""Dots per CSS pixel of the pictures."""
+
+
+class StatisticsPanel(Panel):
+    """A heat map of layers × kinds of tensor and curves over the layers, of the merge against each parent."""
+
+    title = "Statistics"
+
+    def _build(self) -> list[ipywidgets.Widget]:
+        guard = self.errors
+        self.what = field(ipywidgets.Dropdown, "Show", options=WHAT)
+        self.parent = field(ipywidgets.Dropdown, "Heat map against")
+        self.job = JobRow(self.state.job, "measuring", "Measure", "", self._work, self._measured, guard)
+        self.note = text(kind="quiet")
+        self.curves = ipywidgets.Image(format="png")
+        self.heat = ipywidgets.Image(format="png")
+        self.outside = text(kind="table")
+        self.pictures = ipywidgets.VBox([row(self.what, self.parent), self.curves, self.heat, self.outside])
+        for picture in (self.curves, self.heat):
+            picture.add_class("nbm-picture")
+        for widget in (self.what, self.parent):
+            widget.observe(guard(lambda change: self._redraw()), "value")
+        self._statistics: Any = None
+        self._changes: Any = None
+        self._of = ""
+        self._latest = Latest(guard.show)
+        return [self.job, self.note, self.pictures]
+
+    @property
+    def predicted(self) -> bool:
+        """Whether the pictures can follow the sliders without reading weights."""
+        plan, known = self.state.plan, self._statistics
+        return plan is not None and known is not None and can_follow(plan) and known.can_predict(plan)
+
+    # --- state to screen ---
+
+    def _refresh(self) -> None:
+        plan = self.state.plan
+        follows = plan is not None and can_follow(plan)
+        self.job.start.description = "Measure the models" if follows else "Measure this merge"
+        self.job.start.tooltip = (
+            "One pass over the models' weights; after that the pictures follow the sliders" if follows
+            else "Computes the merge without writing it"
+        )  # fmt: skip
+        self.job.allow(plan is not None and not self.predicted)
+        show(self.job.start, not self.predicted)
+        if self.predicted:
+            self._latest.submit(lambda: self._predict(plan))
+        else:
+            self._mark()
+
+    def _predict(self, plan: Plan) -> None:
+        if self.state.plan is plan:  # otherwise a newer one is on its way
+            self._show(self._statistics.predict(plan), plan)
+
+    def _show(self, changes: Any, plan: Plan) -> None:
+        self._changes, self._of, self._plan = changes, plan.recipe.fingerprint, plan
+        options = list(changes.parents)
+        if list(self.parent.options) != options:
+            self._busy = True
+            self.parent.options = options
+            self.parent.value = options[0]
+            self._busy = False
+        self._draw()
+
+    def _draw(self) -> None:
+        from nbmerge.plots import heatmap, layer_curves, to_png
+        from nbmerge.plots.theme import DPI
+
+        changes, what, parent = self._changes, self.what.value, self.parent.value
+        colours = model_colours(self._plan)
+        self.curves.value = to_png(layer_curves(changes.by_layer(what), what=what, colour=colours), DPI * SHARP)
+        self.heat.value = to_png(heatmap(changes.grid(parent, what), what=what, parent=parent), DPI * SHARP)
+        self.outside.value = _outside(changes, what)
+        self._mark()
+
+    def _mark(self) -> None:
+        """Say whether the pictures belong to the recipe."""
+        plan, drawn = self.state.plan, self._changes is not None
+        show(self.pictures, drawn)
+        current = drawn and plan is not None and self._of == plan.recipe.fingerprint
+        for picture in (self.curves, self.heat, self.outside):
+            (picture.remove_class if current else picture.add_class)("nbm-stale")
+        if not drawn:
+            self.note.value = (
+                "How far is the merge from each model, and in which layers? Measuring reads the weights once."
+            )
+        elif not current:
+            self.note.value = "<b>Out of date:</b> these pictures are of an earlier recipe."
+        elif self.predicted:
+            self.note.value = "Exact for the present recipe; follows the sliders without reading weights."
+        else:
+            self.note.value = "Measured on the present recipe."
+
+    def _redraw(self) -> None:
+        if not self._busy and self._changes is not None:
+            self._latest.submit(self._draw)
+
+    # --- work ---
+
+    def _work(self) -> Callable[..., Any]:
+        from nbmerge.statistics import changes, measure
+
+        plan = self.state.plan
+        if plan is None:
+            raise NbmergeError("The recipe has errors; mend them first.")
+        if not can_follow(plan):
+            return lambda progress, cancel: (None, changes(plan, progress=progress, cancel=cancel), plan)
+        paths = [c.path for c in plan.checkpoints.values()]
+        base = plan.checkpoints.get(plan.recipe.base_model) if plan.recipe.base_model else None
+        if base is not None:
+            paths = [base.path, *(p for p in paths if p != base.path)]
+
+        def work(progress: Any, cancel: Any) -> tuple:
+            statistics = measure(*dict.fromkeys(paths), progress=progress, cancel=cancel)
+            if statistics.can_predict(plan):
+                return statistics, statistics.predict(plan), plan
+            return statistics, changes(plan, progress=progress, cancel=cancel), plan
+
+        return work
+
+    def _measured(self, result: tuple) -> None:
+        statistics, changes, plan = result
+        self._statistics = statistics or self._statistics
+        self._show(changes, plan)
+        self._refresh()
+
+
+def can_follow(plan: Plan) -> bool:
+    """Whether the merge will follow from statistics of its models: sums of stored tensors, nothing else."""
+    nested = any(isinstance(source, TensorPlan) for t in plan.tensors for source in t.inputs)
+    return not nested and all(isinstance(t.how, Combination) for t in plan.tensors)
+
+
+def _outside(changes: Any, what: str) -> str:
+    """What is outside the layers, and the whole model, in numbers."""
+    roles = changes.by_role(what)
+    scale, unit = (100, " %") if what == "distance" else (1, "")
+    digits = 2 if what == "distance" else 4
+
+    def cell(number: float) -> str:
+        return "" if number != number else f"{number * scale:.{digits}f}{unit}"
+
+    head = [f"{what} {'from' if what == 'distance' else 'with'}", *map(str, roles.index), "whole model"]
+    rows = [[html.escape(p), *map(cell, roles[p]), f"<b>{cell(changes.total(p, what))}</b>"] for p in roles.columns]
+    return table(head, rows)

@@ -1,0 +1,130 @@
+"""The Studio: all panels around one state."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import ipywidgets
+from ipywidgets import Layout
+
+from nbmerge.errors import NbmergeError
+from nbmerge.recipe import Recipe
+from nbmerge.widgets.gradients import GradientsPanel
+from nbmerge.widgets.guard import Guard
+from nbmerge.widgets.merge import MergePanel
+from nbmerge.widgets.method import MethodPanel
+from nbmerge.widgets.models import ModelsPanel
+from nbmerge.widgets.panel import Panel, button, row, styles, text
+from nbmerge.widgets.recipe import RecipePanel
+from nbmerge.widgets.samples import SamplesPanel
+from nbmerge.widgets.state import StudioState
+from nbmerge.widgets.statistics import StatisticsPanel
+
+LEFT = (ModelsPanel, MethodPanel, GradientsPanel)
+RIGHT = (RecipePanel, StatisticsPanel, SamplesPanel, MergePanel)
+
+
+class Studio(ipywidgets.VBox):
+    """Pick models, draw gradients, see what changes, hear the result, merge.
+
+    Parameters
+    ----------
+    recipe : Recipe, or anything that `Recipe.load` reads, optional
+        Default: the bundled family with its gradient recipe.
+    state : StudioState, optional
+        Shared with panels that are shown elsewhere.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        What is on screen; set it to change everything.
+    state : StudioState
+    models, method, gradients, recipe_panel, statistics, samples, merge : Panel
+
+    Examples
+    --------
+    >>> import nbmerge as nbm
+    >>> studio = nbm.Studio()              # doctest: +SKIP
+    >>> studio                             # doctest: +SKIP
+    >>> nbm.merge(studio.recipe, "merged") # doctest: +SKIP
+    """
+
+    def __init__(self, recipe: Any = None, *, state: StudioState | None = None):
+        self.state = state if state is not None else StudioState(recipe if recipe is not None else _first_recipe())
+        panels = {kind: kind(state=self.state) for kind in (*LEFT, *RIGHT)}
+        self.models, self.method, self.gradients = (panels[k] for k in LEFT)
+        self.recipe_panel, self.statistics, self.samples, self.merge = (panels[k] for k in RIGHT)
+        self.status = text(kind="status")
+        self.errors = Guard()
+        super().__init__(layout=Layout(width="auto"))
+        self.add_class("nbm-studio")
+        left, right = _tabs([panels[k] for k in LEFT], chosen=2), _tabs([panels[k] for k in RIGHT], chosen=0)
+        columns = ipywidgets.HBox([left, right])
+        columns.add_class("nbm-columns")
+        self.status.add_class("nbm-grow")
+        self.undo = button("", self.errors(lambda _: self.state.undo()), hint="Undo", icon="undo")
+        self.redo = button("", self.errors(lambda _: self.state.redo()), hint="Redo", icon="repeat")
+        self.children = [styles(), row(self.status, self.undo, self.redo), columns, self.errors]
+        self.state.observe(self.errors(lambda change: self._tell()), "revision")
+        self._tell()
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """The recipe on screen; set it to anything that `Recipe.load` reads."""
+        return self.state.recipe
+
+    @recipe.setter
+    def recipe(self, recipe: Any) -> None:
+        self.state.set_recipe(Recipe.load(recipe))
+
+    def _tell(self) -> None:
+        self.status.value = status(self.state)
+        self.undo.disabled, self.redo.disabled = not self.state.can_undo, not self.state.can_redo
+
+    def __repr__(self) -> str:
+        recipe = self.recipe
+        if recipe is None:
+            return "<Studio: no models chosen>"
+        return f"<Studio {recipe!r}>\n{recipe.to_yaml()}"
+
+
+NEXT = "Drag a point of the curve, look at Statistics, read Samples, then Merge."
+FIRST = "Choose a base model and one that was fine-tuned from it, in the Models panel."
+
+
+def status(state: StudioState) -> str:
+    """One line: how things stand, and what to do next."""
+    errors = [p for p in state.problems if p.severity == "error"]
+    warnings = sum(p.severity == "warning" for p in state.problems)
+    if state.refused:
+        kind, head, advice = "bad", "text not applied", "The Recipe panel shows the line. Mend it, or press Revert."
+    elif state.recipe is None:
+        kind, head, advice = "idle", "no models yet", FIRST
+    elif errors or state.plan is None:
+        kind, head = "bad", "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
+        advice = f"{errors[0].what} {errors[0].how}" if errors else ""
+    else:
+        kind, plan = "ready", state.plan
+        head = f"ready, {warnings} warning{'s' if warnings > 1 else ''}" if warnings else "ready"
+        advice = f"{plan.method.title} of {', '.join(plan.parents)}; {plan.depth} layers. {NEXT}"
+    return f"<span class='nbm-badge nbm-{kind}'>{html.escape(head)}</span> {html.escape(advice.strip())}"
+
+
+def _tabs(panels: list[Panel], chosen: int) -> ipywidgets.Tab:
+    tabs = ipywidgets.Tab(panels)
+    for i, panel in enumerate(panels):
+        tabs.set_title(i, panel.title)
+    tabs.selected_index = chosen
+    tabs.add_class("nbm-tabs")
+    return tabs
+
+
+def _first_recipe() -> Recipe | None:
+    """The bundled family's recipe: a newcomer shall see something alive at once."""
+    try:
+        from nbmerge import demo
+
+        return demo.recipe()
+    except (ImportError, AttributeError, NbmergeError, OSError):
+        return None

@@ -1,0 +1,49 @@
+"""The README's picture, made from the real Studio in a real JupyterLab.
+
+    python -m tests.browser.screenshot [docs/studio.png]
+
+It opens a notebook with `nbm.Studio()` on the bundled family, measures the models, and takes a picture of the Studio.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import write_notebook
+from tests.browser.labdrive import browser, lab, open_notebook, run_all, theme, until
+
+CELL = "import nbmerge as nbm\nstudio = nbm.Studio()\nstudio"
+SIZE = {"width": 1480, "height": 1100}
+SCALE = 2.0
+"""Sharp on dense screens too."""
+
+
+def main(out: Path) -> None:
+    """Make the picture."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_notebook(root / "studio.ipynb", [CELL])
+        with lab(root, root / "lab.log") as url, browser(SIZE, SCALE) as page:
+            open_notebook(page, url, "studio.ipynb")
+            theme(page, "JupyterLab Light")
+            run_all(page)
+            studio = page.locator(".nbm-studio")
+            expect(studio.locator(".nbm-dot").first).to_be_visible()
+            studio.get_by_role("tab", name="Statistics", exact=True).click()
+            studio.get_by_role("button", name="Measure the models").click()
+            expect(studio.locator(".nbm-statistics img").first).to_be_visible()
+            until(page, "studio.gradients.editor.wait(10) and studio.statistics._latest.wait(10)")
+            page.mouse.move(0, 0)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            studio.screenshot(path=out)
+            if page.errors:
+                raise SystemExit(f"the page had errors: {page.errors}")
+    print(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/studio.png"))

@@ -1,0 +1,35 @@
+"""The first notebook as its reader meets it: opened in JupyterLab, run from the top, the Studio alive."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright is not installed")
+
+from playwright.sync_api import expect
+
+from tests.browser.labdrive import browser, drag, open_notebook, run_all, until
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01-first-merge.ipynb"
+
+
+def test_the_first_notebook_runs_and_its_studio_works(server):
+    url, root = server
+    shutil.copy(NOTEBOOK, root / NOTEBOOK.name)
+    with browser() as page:
+        open_notebook(page, url, NOTEBOOK.name)
+        run_all(page)
+        studio = page.locator(".nbm-studio")
+        expect(studio.locator(".nbm-status")).to_contain_text("ready")
+        drag(page, studio.locator(".nbm-dot").nth(3), 40)
+        until(page, "studio.state.can_undo")
+        studio.get_by_role("tab", name="Samples", exact=True).click()
+        studio.get_by_role("button", name="Generate").click()
+        until(page, "studio.state.job.status == 'done'", seconds=120)
+        expect(studio.locator(".nbm-card").last).to_contain_text("the merge")
+        assert page.errors == []

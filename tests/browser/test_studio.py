@@ -1,0 +1,231 @@
+"""The main job by hand: mouse and keyboard in a real JupyterLab."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright is not installed")
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.labdrive import drag, execute, theme, until, value
+
+pytestmark = pytest.mark.browser
+
+WEIGHT = "studio.state.plan['model.layers.{}.mlp.up_proj.weight'].values.each['weight'][1]"
+SLOW_MERGE = """
+import time
+import nbmerge.widgets.merge as panel
+from nbmerge.engine.merge import merge
+def slow(*args, progress, **rest):
+    return merge(*args, progress=lambda event: (progress(event), time.sleep(0.05)), threads=1, **rest)
+panel.merge = slow
+"""
+
+
+def tab(page: Page, name: str) -> None:
+    page.locator(".nbm-tabs").get_by_role("tab", name=name, exact=True).click()
+
+
+def press(page: Page, panel: str, name: str) -> None:
+    page.locator(f".nbm-{panel} button").filter(has_text=re.compile(rf"^\s*{name}$")).click()
+
+
+def slider(page: Page, slot: int) -> Locator:
+    return page.locator(".nbm-sliders .noUi-handle").nth(slot)
+
+
+def point(page: Page, slot: int) -> Locator:
+    return page.locator(".nbm-dot").nth(slot)
+
+
+def text(page: Page) -> Locator:
+    return page.locator(".nbm-recipe textarea").first
+
+
+def settled(page: Page, slot: int, layer: int, seconds: float = 15) -> float:
+    """Wait until plan, point, slider and text agree about a layer that was moved from 0.4; its value."""
+    end = time.monotonic() + seconds
+    while True:
+        exact = value(page, WEIGHT.format(layer))
+        seen = {
+            "point": float(point(page, slot).get_attribute("aria-valuenow")),
+            "slider": float(slider(page, slot).get_attribute("aria-valuetext")),
+        }
+        written = f"{exact:g}" in text(page).input_value()
+        if exact != 0.4 and written and all(abs(v - exact) < 0.006 for v in seen.values()):
+            return exact
+        assert time.monotonic() < end, f"plan {exact}, {seen}, in the text: {written}"
+        page.wait_for_timeout(50)
+
+
+def test_showing_it_changes_nothing(page: Page):
+    expect(page.locator(".nbm-dot")).to_have_count(9)
+    expect(page.locator(".nbm-sliders .noUi-handle")).to_have_count(9)
+    tab(page, "Method")
+    tab(page, "Gradients")
+    assert value(page, "[studio.state.can_undo, studio.state.revision]") == [False, 1]
+
+
+def test_a_slider_moves_recipe_and_curve(page: Page):
+    before = point(page, 3).bounding_box()["y"]
+    drag(page, slider(page, 3), 30)
+    assert settled(page, slot=3, layer=2) > 0.55
+    assert point(page, 3).bounding_box()["y"] < before - 10
+    until(page, "studio.state.can_undo")
+
+
+def test_a_point_moves_its_slider_and_the_recipe(page: Page):
+    drag(page, point(page, 3), 50)
+    assert settled(page, slot=3, layer=2) > 0.6
+    press(page, "recipe", "Undo")  # one drag is one step
+    until(page, "not studio.state.can_undo")
+    expect(point(page, 3)).to_have_attribute("aria-valuenow", "0.4")
+
+
+def test_points_lie_where_the_sliders_stand(page: Page):
+    page.wait_for_function("""() => {
+        const middle = (node) => { const box = node.getBoundingClientRect(); return box.left + box.width / 2; };
+        const points = [...document.querySelectorAll('.nbm-dot')];
+        const handles = [...document.querySelectorAll('.nbm-sliders .noUi-handle')];
+        return points.length === 9 && points.every((p, i) => Math.abs(middle(p) - middle(handles[i])) < 2);
+    }""")
+
+
+def test_the_keyboard_moves_points(page: Page):
+    expect(page.get_by_role("slider", name="layer 2, weight of ft1")).to_have_count(1)
+    point(page, 3).focus()
+    page.keyboard.press("ArrowUp")
+    until(page, f"abs({WEIGHT.format(2)} - 0.41) < 1e-9")
+    page.keyboard.press("PageDown")
+    until(page, f"abs({WEIGHT.format(2)} - 0.31) < 1e-9")
+    page.keyboard.press("End")
+    until(page, f"{WEIGHT.format(2)} == 1")
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(1)  # JupyterLab took no key for itself
+
+
+def test_the_text_moves_the_sliders(page: Page):
+    written = text(page).input_value()
+    text(page).fill(written.replace("[0, 0.5, 1]", "[1, 0.5, 0]"))
+    press(page, "recipe", "Apply")
+    until(page, WEIGHT.format(0) + " == 1")
+    expect(slider(page, 1)).to_have_attribute("aria-valuetext", "1")
+    expect(point(page, 6)).to_have_attribute("aria-valuenow", "0")
+
+
+def test_a_bad_text_is_shown_at_its_line(page: Page):
+    fingerprint = value(page, "studio.recipe.fingerprint")
+    text(page).fill("merge_method: slerp\nmodelz: []\n")
+    press(page, "recipe", "Apply")
+    expect(page.locator(".nbm-problems")).to_contain_text("line 2: modelz: []")
+    expect(page.locator(".nbm-problems")).to_contain_text("Did you mean 'models'?")
+    expect(page.locator(".nbm-status")).to_contain_text("not applied")
+    assert value(page, "studio.recipe.fingerprint") == fingerprint
+    press(page, "recipe", "Revert")
+    expect(page.locator(".nbm-status")).to_contain_text("ready")
+
+
+def test_a_problem_with_the_models_is_shown_too(page: Page):
+    text(page).fill(text(page).input_value().replace("family/ft2", "family/ft3"))
+    press(page, "recipe", "Apply")
+    expect(page.locator(".nbm-recipe .nbm-problems")).to_contain_text("neither a folder here nor a model")
+    expect(page.locator(".nbm-gradients")).to_contain_text("The curve appears when the recipe has no errors")
+    press(page, "recipe", "Undo")
+    expect(page.locator(".nbm-dot").first).to_be_visible()
+
+
+def test_merge_writes_a_model(page: Page, server):
+    tab(page, "Merge")
+    page.locator(".nbm-merge").get_by_label("Output folder").fill("by-hand")
+    page.keyboard.press("Enter")
+    press(page, "merge", "Merge")
+    expect(page.locator(".nbm-done")).to_contain_text("by-hand")
+    assert (server[1] / "by-hand" / "model.safetensors").is_file()
+
+
+def test_a_merge_is_stopped(page: Page, server):
+    execute(page, SLOW_MERGE)
+    tab(page, "Merge")
+    page.locator(".nbm-merge").get_by_label("Output folder").fill("stopped")
+    page.keyboard.press("Enter")
+    press(page, "merge", "Merge")
+    expect(page.locator(".nbm-merge .nbm-job")).to_contain_text("left")
+    press(page, "merge", "Stop")
+    expect(page.locator(".nbm-merge .nbm-job")).to_contain_text("Stopped")
+    assert not (server[1] / "stopped").exists()
+    assert value(page, "studio.state.job.status") == "stopped"
+    execute(page, "panel.merge = merge")
+
+
+def test_statistics_follow_the_hand(page: Page):
+    tab(page, "Statistics")
+    press(page, "statistics", "Measure the models")
+    picture = page.locator(".nbm-statistics img").first
+    expect(picture).to_be_visible()
+    expect(page.locator(".nbm-statistics")).to_contain_text("follows the sliders")
+    before = picture.get_attribute("src")
+    drag(page, point(page, 2), 60)
+    expect(picture).not_to_have_attribute("src", before)
+    tab(page, "Method")
+    page.locator(".nbm-method").get_by_label("Method").select_option("TIES")
+    expect(page.locator(".nbm-statistics")).to_contain_text("Out of date")
+    press(page, "statistics", "Measure this merge")
+    expect(page.locator(".nbm-statistics")).to_contain_text("Measured on the present recipe")
+
+
+def test_samples_stand_side_by_side(page: Page):
+    tab(page, "Samples")
+    page.locator(".nbm-samples textarea").fill("the cat\nonce upon")
+    page.locator(".nbm-samples").get_by_label("Tokens").fill("5")
+    press(page, "samples", "Generate")
+    cards = page.locator(".nbm-card")
+    expect(cards).to_have_count(4, timeout=60_000)
+    expect(cards.last).to_contain_text("the merge")
+    until(page, "studio.state.job.status == 'done'", seconds=60)
+    expect(page.locator(".nbm-waiting")).to_have_count(0)
+    drag(page, point(page, 2), 60)
+    expect(page.locator(".nbm-samples")).to_contain_text("Out of date")
+
+
+def test_every_formula_is_typeset_offline(page: Page):
+    tab(page, "Method")
+    method = page.locator(".nbm-method").get_by_label("Method")
+    wrong = {}
+    for name in [text.replace("\xa0", " ") for text in method.locator("option").all_inner_texts()]:
+        method.select_option(label=name)
+        page.wait_for_function(
+            "(name) => { const f = document.querySelector('.nbm-formula mjx-container, .nbm-formula .MathJax');"
+            " const chosen = document.querySelector('.nbm-method select').selectedOptions[0].text;"
+            " return f && chosen.replaceAll('\xa0', ' ') === name; }",
+            arg=name,
+        )
+        until(page, f"studio.state.plan is None or studio.state.plan.method.title == {name!r}")
+        bad = page.locator(".nbm-formula").locator("mjx-merror, [data-mml-node=merror], [style*=red]")
+        if bad.count():
+            wrong[name] = bad.first.inner_text()
+    assert wrong == {}
+
+
+def test_an_error_behind_a_button_is_on_screen(page: Page):
+    tab(page, "Models")
+    page.locator(".nbm-models").get_by_label("Add from").select_option("a folder")
+    page.locator(".nbm-models input[type=text]").fill("/no/such/model")
+    press(page, "models", "Add")
+    expect(page.locator(".nbm-models [role=alert]")).to_contain_text("neither a folder here nor a model")
+
+
+@pytest.mark.parametrize("name", ["JupyterLab Light", "JupyterLab Dark"])
+def test_it_reads_in_both_themes_and_in_any_width(page: Page, name: str):
+    theme(page, name)
+    left, right = page.locator(".nbm-columns > .nbm-tabs").first, page.locator(".nbm-columns > .nbm-tabs").last
+    assert abs(left.bounding_box()["y"] - right.bounding_box()["y"]) < 2  # side by side
+    page.set_viewport_size({"width": 800, "height": 1200})
+    page.wait_for_function(
+        "() => { const [a, b] = document.querySelectorAll('.nbm-columns > .nbm-tabs');"
+        " return b.getBoundingClientRect().top >= a.getBoundingClientRect().bottom; }"
+    )
+    studio = page.locator(".nbm-studio").bounding_box()
+    assert studio["x"] + studio["width"] <= 800

@@ -1,0 +1,62 @@
+"""Whatever a text holds, reading it ends in a sentence, within a second, and runs nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.recipe.hostile import texts
+
+MAX_SECONDS = 1.0
+SLOWNESS = 3
+"""How much slower than the slowest text here a loaded machine may be before the test calls it a fault."""
+MAX_BYTES = 200_000_000
+LONGEST_MESSAGE = 5_000
+
+
+@pytest.fixture(scope="module")
+def costs() -> dict[str, dict]:
+    """What each text cost, read in one process of its own."""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.recipe.hostile"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=root,
+        timeout=120,
+    )
+    return {cost["name"]: cost for cost in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("name", texts())
+def test_it_ends_in_a_clear_error(name, costs):
+    cost = costs[name]
+    assert cost["kind"] == "RecipeError", cost["message"]
+    assert cost["seconds"] < MAX_SECONDS * SLOWNESS
+    assert 0 < cost["length"] < LONGEST_MESSAGE
+    assert cost["message"].rstrip().endswith((".", "?", ")", ":"))
+    assert not any(ord(c) < 32 and c not in "\n\t" for c in cost["message"])
+
+
+def test_they_end_within_a_second(costs):
+    slow = {name: cost["seconds"] for name, cost in costs.items() if cost["seconds"] > MAX_SECONDS}
+    assert len(slow) <= 2, slow  # a machine may stumble
+
+
+def test_memory_stays_small(costs):
+    assert max(cost["bytes"] for cost in costs.values()) < MAX_BYTES
+    assert not Path("/tmp/never").exists()
+
+
+def test_reading_imports_nothing_heavy():
+    code = (
+        "import sys; from nbmerge import Recipe; "
+        "Recipe.load('python main.py o --merge a --merge b --base-model c'); "
+        "print([m for m in ('torch', 'transformers', 'pandas') if m in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

@@ -1,0 +1,69 @@
+import pytest
+import torch
+
+from nbmerge.errors import SampleError
+from nbmerge.sampling import load, sample
+from tests.models import make_model
+
+
+def test_load_keeps_the_stored_dtype_and_is_ready_to_be_asked(tmp_path):
+    model, tokenizer = load(make_model(tmp_path / "m", dtype="bfloat16"))
+    assert model.dtype == torch.bfloat16
+    assert not model.training
+    assert tokenizer("ab")["input_ids"] == [4, 5]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2"])
+@pytest.mark.parametrize("shards", [1, 2])
+def test_load_takes_what_transformers_takes(tmp_path, architecture, shards):
+    folder = make_model(tmp_path / "m", architecture=architecture, shards=shards)
+    assert len(sample(folder, "abc", max_new_tokens=3)[0].tokens) <= 3
+
+
+def test_load_of_a_folder_without_a_model(tmp_path):
+    with pytest.raises(SampleError, match=r"not a model folder: it has no config\.json"):
+        load(tmp_path)
+
+
+def test_load_of_a_name_that_is_nowhere():
+    with pytest.raises(SampleError, match="neither a folder here nor a model in the local"):
+        load("nobody/nothing")
+
+
+def test_load_without_a_tokenizer(tmp_path):
+    folder = make_model(tmp_path / "m", tokenizer=False)
+    with pytest.raises(SampleError, match=r"tokenizer of .* is missing or damaged"):
+        load(folder)
+
+
+def test_load_of_a_damaged_tokenizer(tmp_path):
+    folder = make_model(tmp_path / "m")
+    (folder / "tokenizer.json").write_text('{"version": ')
+    with pytest.raises(SampleError, match=r"tokenizer of .* is missing or damaged"):
+        load(folder)
+
+
+def test_load_of_a_truncated_file(tmp_path):
+    folder = make_model(tmp_path / "m")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(SampleError, match=r"model\.safetensors"):
+        load(folder)
+
+
+def test_load_refuses_weights_that_would_be_random(tmp_path):
+    folder = make_model(tmp_path / "m", replace={"model.layers.1.mlp.up_proj.weight": None})
+    with pytest.raises(SampleError, match=r"lacks 'model\.layers\.1\.mlp\.up_proj\.weight' \(1 tensor"):
+        load(folder)
+
+
+def test_load_says_what_transformers_says(tmp_path):
+    folder = make_model(tmp_path / "m", config={"model_type": "no-such-architecture"})
+    with pytest.raises(SampleError, match="transformers cannot load"):
+        load(folder)
+
+
+def test_load_is_silent(tmp_path, capfd, heard):
+    load(make_model(tmp_path / "m"))
+    assert capfd.readouterr() == ("", "")
+    assert not heard.records

@@ -1,0 +1,63 @@
+import pytest
+
+from nbmerge.methods import methods
+from nbmerge.widgets import Studio, StudioState
+from nbmerge.widgets.studio import status
+
+
+def test_panels_share_one_state(recipe):
+    studio = Studio(recipe)
+    assert studio.recipe == recipe
+    studio.gradients.sliders.children[3].set_state({"value": 0.77})
+    assert "0.77" in studio.recipe_panel.area.value
+    studio.recipe = recipe
+    assert studio.gradients.sliders.children[3].value == pytest.approx(0.4)
+    assert studio.errors.value == ""
+
+
+def test_its_repr_is_worth_reading(recipe):
+    text = repr(Studio(recipe))
+    assert text.startswith("<Studio <Recipe task_arithmetic")
+    assert "merge_method: task_arithmetic" in text
+
+
+def test_status_says_how_things_stand_and_what_is_next(recipe):
+    state = StudioState()
+    assert "Choose a base model" in status(state)
+    state.set_recipe(recipe)
+    assert "ready" in status(state)
+    assert "base, ft1, ft2" in status(state)
+    state.set_recipe(recipe.replace(merge_method="tiess"))
+    assert "1 problem" in status(state)
+    assert "Did you mean" in status(state)
+    state.undo()
+    state.apply_text("merge_method: [")
+    assert "text not applied" in status(state)
+
+
+def test_nothing_given_starts_with_the_bundled_family_if_there_is_one():
+    studio = Studio()
+    assert studio.errors.value == ""
+    assert studio.recipe is None or studio.state.plan is not None
+
+
+@pytest.mark.parametrize("method", list(methods()))
+def test_every_method_can_be_chosen_and_drawn(recipe, method):
+    studio = Studio(recipe)
+    studio.method.method.value = method
+    panels = (
+        studio.models,
+        studio.method,
+        studio.gradients,
+        studio.recipe_panel,
+        studio.statistics,
+        studio.samples,
+        studio.merge,
+    )
+    assert [p.errors.value for p in panels] == [""] * 7
+    assert studio.state.plan is not None, studio.state.problems
+    if studio.gradients.track:
+        slider = studio.gradients.sliders.children[3]
+        slider.set_state({"value": slider.min + 0.61 * (slider.max - slider.min)})
+        assert studio.gradients.errors.value == ""
+        assert f"{slider.value:.6g}" in studio.state.text
