@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ class Rows:
         Matrices of equal width.
     table : Table
         What each row is made of; its numbers count `sources`.
+    own : StoredTensor or TensorPlan
+        The matrix that it stands for.
     """
 
     name: str
@@ -40,17 +43,19 @@ class Rows:
     shape: tuple[int, ...]
     sources: tuple
     table: Table
+    own: Any = field(compare=False, repr=False)
 
     @classmethod
-    def of(cls, name: str, sources: Sequence, table: Table, dtype: str | None = None) -> Rows:
-        """Rows of those matrices that the table needs.
+    def of(cls, own: Any, sources: Sequence, table: Table, dtype: str | None = None) -> Rows:
+        """Rows of those matrices that the table needs, in place of one.
 
         Without a dtype, it is the one that holds what is read: float32 or float64 where rows are computed.
         """
         used = table.sources() or [0]
         kept = tuple(sources[i] for i in used)
         table = table if used == list(range(len(sources))) else table.on(used)
-        return cls(name, dtype or _dtype([s.dtype for s in kept], table), (len(table), *kept[0].shape[1:]), kept, table)
+        dtype = dtype or _dtype([s.dtype for s in kept], table)
+        return cls(own.name, dtype, (len(table), *own.shape[1:]), kept, table, own)
 
     @property
     def count(self) -> int:
@@ -140,7 +145,7 @@ class _Gather:
                 out[int(at[k]) : int(at[k]) + n].view(-1).copy_(block)
 
     def _made(self, i: int) -> torch.Tensor:
-        """A weighted sum of rows; where weights sum to one, as x₀ + Σ wₖ(xₖ − x₀): rows that are equal stay as they are."""
+        """A weighted sum of rows; where weights sum to one, as x₀ + Σ wₖ(xₖ − x₀), so that equal rows stay as they are."""
         entries = self.table.entries(i)
         rows = [self._row(source, row) for source, row, _ in entries]
         weights = [w for _, _, w in entries]

@@ -10,8 +10,9 @@ from nbmerge.engine.vocabulary import BySize, ByToken, in_order
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.tokenizers import Document, Written, read_document
+from nbmerge.tokenizers.comparison import Comparison
 from nbmerge.tokenizers.templates import NAMED, chosen
-from nbmerge.tokenizers.union import named, union
+from nbmerge.tokenizers.union import named, union, without
 from nbmerge.tokenizers.written import chat_template
 
 
@@ -86,18 +87,21 @@ class _Maker:
             how = "Save its tokenizer once with transformers (AutoTokenizer.from_pretrained, save_pretrained)."
             self.findings.error((key,), f"{', '.join(lacking)} has no tokenizer.json, so its tokens are not known.", how)
             return None
-        found = self._source(wish, key, documents)
+        rows = {r: checkpoints[r].vocabulary or 0 for r in documents}
+        found = self._source(wish, key, _represented(documents, rows, self.findings))
         if found is None:
             return None
         folder, document = found
-        document = self._stripped(document, documents, checkpoints)
         if self.recipe.tokenizer:
-            document = named(document, list(self.recipe.tokenizer.tokens))
+            document = named(document, tuple(self.recipe.tokenizer.tokens))
         template = self.template(folder, self._template_of_another(folder))
         changed = None if document is read_document(folder) else document
         written = Written(folder, self.checkpoints[self.donor].path, changed, template)
-        made = ByToken(self.recipe, checkpoints, documents=documents, document=document, written=written)
+        donor = None if any(self.folder(r) == folder for r in documents if r in self.checkpoints) else Checkpoint.open(folder)
+        made = ByToken(self.recipe, checkpoints, documents=documents, document=document, written=written, donor=donor)
         self._check_rules(made)
+        for fact in Comparison.of({self.labels[r]: self.folder(r) for r in in_order(self.recipe)}).facts():
+            self.findings.info((key,), fact)
         return None if self.findings.fatal else made
 
     def _owned_document(self, ref: ModelRef, checkpoint: Checkpoint) -> Document | None:
@@ -117,8 +121,9 @@ class _Maker:
         if wish == "union":
             kinds = {documents[r].kind for r in order}
             if len(kinds) > 1:
-                what = f"the models' tokenizers are of different kinds ({', '.join(sorted(kinds))}), so hardly a token is shared."
-                self.findings.warning((key,), what, "Choose one model's tokenizer as the source; others' tokens are then approximated.")
+                what = f"the tokenizers are of different kinds ({', '.join(sorted(kinds))}), so hardly a token is shared."
+                how = "Choose one model's tokenizer as the source; tokens that others lack are then approximated."
+                self.findings.warning((key,), what, how)
             return self.folder(order[0]), union(tuple(documents[r] for r in order))
         if wish == "base":
             base = self.recipe.base_model
@@ -141,26 +146,6 @@ class _Maker:
             self.findings.error((key,), f"{folder} has no tokenizer.json.", "Save its tokenizer once with transformers.")
             return None
         return folder, document
-
-    def _stripped(self, document: Document, documents: Mapping[ModelRef, Document], checkpoints) -> Document:
-        """Without tokens whose numbers lie beyond the rows of every model that lists them."""
-        beyond: set[str] = set()
-        owned: set[str] = set()
-        for ref, own in documents.items():
-            rows = checkpoints[ref].vocabulary or 0
-            if own.size <= rows:
-                continue
-            beyond |= {t for t, i in own.ids.items() if i >= rows}
-        if not beyond:
-            return document
-        for ref, own in documents.items():
-            rows = checkpoints[ref].vocabulary or 0
-            owned |= {t for t in beyond if own.ids.get(t, rows) < rows}
-        gone = (beyond - owned) & document.ids.keys()
-        if gone:
-            some = sorted(gone, key=document.ids.get)[0]
-            self.findings.info((), f"{len(gone)} tokens that no model has a row for are left out of the tokenizer ({some!r}).")
-        return document.without(gone) if gone else document
 
     def _template_of_another(self, folder) -> str | None:
         """A chat template for a tokenizer without one, from the first model that has one."""
@@ -238,3 +223,17 @@ class _Maker:
             return made
         folder = self.folder(self.donor)
         return Written(folder, self.checkpoints[self.donor].path, made.document if made else None, self.template(folder))
+
+
+def _represented(
+    documents: Mapping[ModelRef, Document], rows: Mapping[ModelRef, int], findings: Findings
+) -> dict[ModelRef, Document]:
+    """Tokenizers without the tokens whose numbers lie beyond the rows of every model that lists them."""
+    beyond = {t for r, d in documents.items() if d.size > rows[r] for t, i in d.ids.items() if i >= rows[r]}
+    owned = {t for t in beyond for r, d in documents.items() if d.ids.get(t, rows[r]) < rows[r]}
+    gone = beyond - owned
+    if not gone:
+        return dict(documents)
+    what = f"{len(gone)} tokens that no model has a row for are left out of the tokenizer ({min(gone)!r})."
+    findings.info((), what)
+    return {r: without(d, frozenset(gone & d.ids.keys())) if gone & d.ids.keys() else d for r, d in documents.items()}

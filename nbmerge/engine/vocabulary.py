@@ -12,11 +12,12 @@ from functools import cached_property
 import numpy as np
 
 from nbmerge.checkpoints import Checkpoint
+from nbmerge.engine.pursued import pursued
 from nbmerge.engine.rows import Rows
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.parts import TokenRule
 from nbmerge.tokenizers import Document, Written
-from nbmerge.tokenizers.alignment import default, extended, filled, listed, only, places, weighted_owners
+from nbmerge.tokenizers.alignment import default, extended, filled, only, places, weighted_owners
 from nbmerge.tokenizers.subtokens import subtoken_entries
 from nbmerge.tokenizers.table import MEAN, Entries
 
@@ -67,18 +68,22 @@ class ByToken(_Vocabulary):
         Every model's tokenizer.
     document : Document
         The result's.
+    donor : Checkpoint, optional
+        A model that is not merged, whose tokenizer the result has.
     """
 
-    def __init__(self, recipe, checkpoints, *, documents: Mapping[ModelRef, Document], document: Document, written: Written):
+    def __init__(
+        self, recipe, checkpoints, *, documents: Mapping[ModelRef, Document], document: Document, written: Written,
+        donor: Checkpoint | None = None,
+    ):  # fmt: skip
         super().__init__(recipe, checkpoints)
-        self.documents, self.document, self.written = documents, document, written
+        self.documents, self.document, self.written, self.donor = documents, document, written, donor
         voting = [r for r in in_order(recipe) if r in documents]
         self.refs = [*voting, *(r for r in documents if r not in voting)]
         """Every model whose rows are used: those of the recipe, then those that only its `tokens` name."""
         self.voting = len(voting)
         step = recipe.tokenizer.pad_to_multiple_of if recipe.tokenizer else None
         self.rows = document.size if not step else -(-document.size // step) * step
-        self.tokens = listed(document.ids, self.rows)
 
     @property
     def by_owner(self) -> bool:
@@ -88,17 +93,12 @@ class ByToken(_Vocabulary):
     @cached_property
     def place(self) -> np.ndarray:
         """The row that each model has for each token: shape (models, rows)."""
-        found = [places(self.tokens, self.documents[r].ids, self.rows_of(r), self._same(r)) for r in self.refs[: self.voting]]
+        found = [places(self.document, self.rows, self.documents[r], self.rows_of(r)) for r in self.refs[: self.voting]]
         return np.stack([*found, *[np.full(self.rows, -1)] * (len(self.refs) - self.voting)])
 
     def rows_of(self, ref: ModelRef) -> int:
         """Rows of a model's embedding."""
         return self.checkpoints[ref].vocabulary or 0
-
-    def _same(self, ref: ModelRef) -> bool:
-        """Whether the result's numbers are those of a model, so that even numbers without a token mean the same row."""
-        ids = self.documents[ref].ids
-        return all(self.document.ids.get(token) == i for token, i in ids.items())
 
     @cached_property
     def special(self) -> dict[int, tuple[TokenRule, Entries]]:
@@ -127,7 +127,8 @@ class ByToken(_Vocabulary):
     def approximate(self) -> dict[ModelRef, dict[int, Entries]]:
         """For tokens that no model owns, the mean of what each model's own tokenizer cuts them into."""
         nobody = np.flatnonzero((self.place < 0).all(axis=0)).tolist()
-        wanted = [(i, t) for i in nobody if i not in self.special and (t := self.tokens[i]) is not None]
+        texts = self.document.texts
+        wanted = [(i, texts[i]) for i in nobody if i not in self.special and i in texts]
         if not wanted:
             return {r: {} for r in self.refs}
         return {
@@ -155,8 +156,28 @@ class ByToken(_Vocabulary):
         for ref, own in zip(refs, found, strict=True):
             others = {**self.approximate[ref], **{row: entries for row, (_, entries) in self.special.items()}}
             table = filled(place, self.refs.index(ref), weights, others, forced)
-            aligned.append(own if table.identity and len(table) == own.shape[0] else Rows.of(own.name, sources, table))
+            as_it_is = table.identity and len(table) == own.shape[0]
+            rows = own if as_it_is else Rows.of(own, sources, table)
+            aligned.append(self._pursued(rows, sources, table, self.refs.index(ref), name, place) if self._pursues else rows)
         return tuple(aligned)
+
+    @property
+    def _pursues(self) -> bool:
+        return self.donor is not None and getattr(self.recipe.tokenizer, "approximate", None) == "pursuit"
+
+    def _pursued(self, rows, sources: Sequence, table, m: int, name: str, place: np.ndarray):
+        """The same rows, with tokens that nobody owns approximated in the donor's space."""
+        matrix = stored(self.donor, name if name in self.donor.tensors else _like(self.donor, self.checkpoints[self.refs[m]], name))
+        if matrix is None or matrix.shape[0] != self.donor.vocabulary:
+            return rows
+        theirs = places(self.document, self.rows, self.document, matrix.shape[0])
+        both = np.flatnonzero((place[m] >= 0) & (theirs >= 0))
+        lacking = (place < 0).all(axis=0) & (theirs >= 0)
+        lacking[list(self.special)] = False
+        wanted = np.array([i for i in np.flatnonzero(lacking).tolist() if i in self.document.texts], np.int64)
+        if not len(wanted) or not len(both):
+            return rows
+        return pursued(rows, tuple(sources), table, m, matrix, (theirs[both], place[m][both]), (wanted, theirs[wanted]))
 
     def owned(self, refs: Sequence[ModelRef], name: str, found: Sequence, weights: Sequence[float]) -> tuple:
         """Inputs whose weighted mean is, for each token, the weighted mean of the inputs that own it.
@@ -171,7 +192,7 @@ class ByToken(_Vocabulary):
         shares = weighted_owners(place, votes)
         tables = [filled(place, self.refs.index(r), shares, self.approximate[r]) for r in refs]
         return tuple(
-            own if t.identity and len(t) == own.shape[0] else Rows.of(own.name, sources, t) for own, t in zip(found, tables, strict=True)
+            own if t.identity and len(t) == own.shape[0] else Rows.of(own, sources, t) for own, t in zip(found, tables, strict=True)
         )
 
     def arc(self, refs: Sequence[ModelRef], name: str, found: Sequence) -> tuple:
@@ -183,11 +204,18 @@ class ByToken(_Vocabulary):
             **self.approximate[refs[0]], **{i: () for i in np.flatnonzero(both).tolist()},
         })  # fmt: skip
         tables = (only(place, a), only(place, b), rest)
-        return tuple(Rows.of(n, sources, t) for n, t in zip((found[0].name, found[1].name, found[0].name), tables, strict=True))
+        return tuple(Rows.of(own, sources, t) for own, t in zip((found[0], found[1], found[0]), tables, strict=True))
 
 
 def _only(a: int, b: int, n: int) -> list[float | None]:
     return [1.0 if m in (a, b) else None for m in range(n)]
+
+
+def _like(donor: Checkpoint, own: Checkpoint, name: str) -> str:
+    """The donor's name of what a model calls `name`: its token embedding, or its head."""
+    if name == own.token_embedding:
+        return donor.token_embedding
+    return next(iter(n for n in donor.layout.outside("head") if n.endswith(name.rsplit(".", 1)[-1])), donor.token_embedding)
 
 
 class BySize(_Vocabulary):
@@ -208,7 +236,7 @@ class BySize(_Vocabulary):
         if long is None or long.shape[1:] != own.shape[1:]:
             return own  # shapes differ in more than rows: refused like any other tensor
         table = extended(self.mode, short, long.shape[0], self.rows)
-        return Rows.of(own.name, (own, long), table, own.dtype)
+        return Rows.of(own, (own, long), table, own.dtype)
 
 
 def in_order(recipe: Recipe) -> list[ModelRef]:

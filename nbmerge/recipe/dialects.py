@@ -5,7 +5,7 @@ that is not listed is an input of methods that have no base.
 
 ``mergekit-0.1``: mergekit since 0.1 (2025). The same, and: final norm and head take a gradient's *first* value, and
 DARE and its kin rescale to the same sum of absolute values. Where the last slice has more models than the first, final
-norm and head are made without the models beyond that number.
+norm and head are made without the models beyond that number. `tokenizer_source` means what `tokenizer` does.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def in_dialect(recipe: Recipe, dialect: str | None) -> Recipe:
         recipe = recipe.replace(merges=merges).read_as(like=recipe)
     recipe = _zero_tensors(_listed_base(recipe, notes), notes)
     if dialect == "mergekit-0.1":
-        recipe = _rescale(recipe, notes)
+        recipe = _filled(_rescale(recipe, notes), notes)
         spelled = spelled_out(recipe, 0.0)
         if spelled != recipe:
             notes.append(note("final norm and head take the first value of a gradient, as in mergekit 0.1."))
@@ -79,7 +79,7 @@ def _listed_base(recipe: Recipe, notes: list[Problem]) -> Recipe:
         return recipe
     notes.append(note(f"the base model is one more input of {method.name}, as in mergekit.", ("base_model",)))
     data = recipe.plain()
-    return recipe.replace(models=[*data["models"], data["base_model"]]).read_as(like=recipe)
+    return recipe.replace(models=[*data["models"], {"model": data["base_model"]}]).read_as(like=recipe)
 
 
 def _zero_tensors(recipe: Recipe, notes: list[Problem]) -> Recipe:
@@ -107,6 +107,15 @@ def _rescale(recipe: Recipe, notes: list[Problem]) -> Recipe:
     if changed != recipe:
         notes.append(note("dropped changes are made up for by matching sums of absolute values, as in mergekit 0.1."))
     return changed
+
+
+def _filled(recipe: Recipe, notes: list[Problem]) -> Recipe:
+    """The old key for a vocabulary means what the new one does: missing rows are filled, then merged by the method."""
+    if recipe.tokenizer_source is None:
+        return recipe
+    notes.append(note("rows of missing tokens are filled, then merged by the method, as in mergekit 0.1."))
+    source = recipe.tokenizer_source
+    return recipe.replace(tokenizer_source=None, tokenizer={"source": source}).read_as(like=recipe)
 
 
 def _says(recipe: Recipe, name: str) -> bool:

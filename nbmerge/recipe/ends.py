@@ -57,7 +57,14 @@ def folded(setting: Setting) -> Setting:
         rest = Setting(tuple(r for r in rules if r is not rule))
         if rule.filter in ALL_END_FILTERS and all(rest.at(f"{rule.filter}{s}", 1.0) == rule.value for s in SUFFIXES):
             rules = rest.rules
-    return Setting(rules)
+    # Wherever it stands, a rule that decides for these tensors, and only for them, might as well come first.
+    decides = [r.filter in ALL_END_FILTERS and all(_decider(rules, r.filter + s) is r for s in SUFFIXES) for r in rules]
+    first = sorted((r for r, ends in zip(rules, decides, strict=True) if ends), key=lambda r: r.filter)
+    return Setting((*first, *(r for r, ends in zip(rules, decides, strict=True) if not ends)))
+
+
+def _decider(rules: tuple[Rule, ...], tensor: str) -> Rule | None:
+    return next((r for r in rules if r.matches(tensor)), None)
 
 
 def _settings(recipe: Recipe) -> Iterable[Setting]:

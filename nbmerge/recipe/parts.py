@@ -149,6 +149,8 @@ class Tokenizer(Part):
     source: str = "union"
     tokens: dict[str, TokenRule] = Field(default_factory=dict)
     pad_to_multiple_of: int | None = Field(default=None, ge=1)
+    approximate: Literal["pieces", "pursuit"] = "pieces"
+    """Rows for tokens that no model has: the mean of what a token is cut into, or matching pursuit over shared tokens."""
 
 
 def plain(

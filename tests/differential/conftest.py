@@ -49,14 +49,14 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Oracle:
             inputs.setdefault(name, tensor)
         plain.append(
             {"id": case.id, "method": case.method, "tensors": names, "parameters": case.parameters, "seed": case.seed,
-             "base_index": 0 if case.based else None}
+             "base_index": 0 if case.based else None, "dtype": case.computed_in}
         )  # fmt: skip
     for name, edge in edges().items():
         names = [f"{name}{i}" for i in range(len(edge.tensors))]
         inputs |= dict(zip(names, edge.tensors, strict=True))
         plain.append(
             {"id": name, "method": edge.method, "tensors": names, "parameters": edge.parameters, "seed": 0,
-             "base_index": 0 if edge.based else None, "native": edge.native}
+             "base_index": 0 if edge.based else None, "dtype": None if edge.native else "float32"}
         )  # fmt: skip
     save_file({n: t.contiguous().clone() for n, t in inputs.items()}, folder / "inputs.safetensors")
     (folder / "cases.json").write_text(json.dumps(plain))

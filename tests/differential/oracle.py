@@ -1,8 +1,8 @@
 """Runs in mergekit's own environment: computes every case of a folder in one process.
 
 Called as ``python oracle.py FOLDER``. FOLDER holds inputs.safetensors and cases.json, a list of
-``{id, method, tensors, parameters, base_index, seed}``; with ``native`` mergekit chooses the dtypes. Results go to
-outputs.safetensors, refusals to errors.json.
+``{id, method, tensors, parameters, base_index, seed, dtype}``: computed in dtype, rounded to the inputs' own; without
+a dtype mergekit chooses both. Results go to outputs.safetensors, refusals to errors.json.
 """
 
 import json
@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 
 def main(folder: Path) -> None:
-    """Compute all cases in float32 (float64 for float64) and round once, as with ``dtype: float32`` in a recipe."""
+    """Compute all cases."""
     torch.set_num_threads(1)
     inputs = load_file(folder / "inputs.safetensors")
     outputs, errors = {}, {}
@@ -30,8 +30,8 @@ def main(folder: Path) -> None:
                 case["method"],
                 parameters=case["parameters"],
                 base_index=case["base_index"],
-                dtype=None if case.get("native") else torch.float64 if dtype == torch.float64 else torch.float32,
-                out_dtype=None if case.get("native") else dtype,
+                dtype=getattr(torch, case["dtype"]) if case["dtype"] else None,
+                out_dtype=dtype if case["dtype"] else None,
             )
             outputs[case["id"]] = result.contiguous().clone()
         except Exception as error:

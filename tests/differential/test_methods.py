@@ -55,7 +55,7 @@ def meant(case: Case) -> torch.Tensor:
     nowhere = torch.zeros(case.shape, dtype=torch.bool)
     if case.method in ("ties", "breadcrumbs", "breadcrumbs_ties"):
         return contested(case, tensors)
-    if case.method == "sce" and case.dtype in ("bfloat16", "float16"):
+    if case.method == "sce":
         return contested_variance(case, tensors)
     if case.method == "model_stock":
         return apart_pointing(case, tensors)
@@ -65,7 +65,7 @@ def meant(case: Case) -> torch.Tensor:
 def contested(case: Case, tensors: list[torch.Tensor]) -> torch.Tensor:
     """Elements whose magnitude is the one at which a cut falls: which of equal ones are kept is a matter of convention.
 
-    Also all of a tensor so small that its density keeps less than one element, of which we keep one.
+    Also all of a tensor so small that breadcrumbs' density keeps less than one element, of which we keep one.
     """
     base, *tuned = tensors
     result = torch.zeros(case.shape, dtype=torch.bool)
@@ -73,7 +73,7 @@ def contested(case: Case, tensors: list[torch.Tensor]) -> torch.Tensor:
         size = (own - base).abs()
         density = case.parameters["density"]
         density = density[i] if isinstance(density, list) else density
-        if 0 < density * size.numel() < 1:
+        if "gamma" in case.parameters and 0 < density * size.numel() < 1:
             result |= True
         keep = min(size.numel(), kept(density, size.numel()))
         top = min(int(case.parameters.get("gamma", 0) * size.numel()), size.numel() - keep)
@@ -85,16 +85,18 @@ def contested(case: Case, tensors: list[torch.Tensor]) -> torch.Tensor:
 
 
 def contested_variance(case: Case, tensors: list[torch.Tensor]) -> torch.Tensor:
-    """Short floats have many equal variances; which are selected also moves the weights of all others a little."""
+    """Everything where the selection ends among variances that are equal but for rounding, as in short floats they are.
+
+    Which of those elements are selected also moves the weights of all others a little.
+    """
     share = case.parameters["select_topk"]
     if share == 1:
         return torch.zeros(case.shape, dtype=torch.bool)
     variance = torch.stack(tensors[1:]).var(0, unbiased=False)
     keep = int(share * int((variance > 0).sum()))
     ranked = variance.flatten().sort(descending=True).values
-    if not 0 < keep < len(ranked) or ranked[keep - 1] > ranked[keep] * (1 + 1e-5):
-        return torch.zeros(case.shape, dtype=torch.bool)
-    return torch.ones(case.shape, dtype=torch.bool)
+    ends_in_a_tie = 0 < keep < len(ranked) and bool(ranked[keep - 1] <= ranked[keep] * (1 + 3e-7))
+    return torch.full(case.shape, ends_in_a_tie)
 
 
 def apart_pointing(case: Case, tensors: list[torch.Tensor]) -> torch.Tensor:

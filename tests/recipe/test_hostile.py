@@ -10,8 +10,6 @@ import pytest
 from tests.recipe.hostile import texts
 
 MAX_SECONDS = 1.0
-SLOWNESS = 3
-"""How much slower than the slowest text here a loaded machine may be before the test calls it a fault."""
 MAX_BYTES = 200_000_000
 LONGEST_MESSAGE = 5_000
 
@@ -35,15 +33,10 @@ def costs() -> dict[str, dict]:
 def test_it_ends_in_a_clear_error(name, costs):
     cost = costs[name]
     assert cost["kind"] == "RecipeError", cost["message"]
-    assert cost["seconds"] < MAX_SECONDS * SLOWNESS
+    assert cost["seconds"] < MAX_SECONDS
     assert 0 < cost["length"] < LONGEST_MESSAGE
     assert cost["message"].rstrip().endswith((".", "?", ")", ":"))
     assert not any(ord(c) < 32 and c not in "\n\t" for c in cost["message"])
-
-
-def test_they_end_within_a_second(costs):
-    slow = {name: cost["seconds"] for name, cost in costs.items() if cost["seconds"] > MAX_SECONDS}
-    assert len(slow) <= 2, slow  # a machine may stumble
 
 
 def test_memory_stays_small(costs):

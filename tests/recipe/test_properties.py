@@ -130,3 +130,11 @@ def test_any_words_are_some_commands(words):
 def test_any_text_is_a_recipe_or_an_error(text):
     with suppress(RecipeError):
         assert isinstance(Recipe.load(text + "\n"), Recipe)
+
+
+def test_a_rule_for_the_head_behind_another_comes_back_the_same():
+    rules = [{"filter": "mlp", "value": 0}, {"filter": "lm_head", "value": [0, 1]}]
+    recipe = Recipe.of({"merge_method": "linear", "models": [{"model": "a", "parameters": {"weight": rules}}]})
+    assert Recipe.load(recipe.to_yaml()) == recipe
+    other = [{"filter": "head", "value": 0}, {"filter": "lm_head", "value": 1}]  # the first decides for the head, too
+    assert recipe.with_parameter("weight", other, "a") != recipe.with_parameter("weight", other[::-1], "a")

@@ -185,6 +185,9 @@ class _Writer:
         if recipe.vocabulary != "refuse":
             what = f"mergekit refuses vocabularies of different size; here the rule is '{recipe.vocabulary}'."
             self.lose("warning", ("vocabulary",), what, "--unsafe-truncate-embeddings cuts them to the shortest.")
+        if recipe.tokenizer_source is not None:
+            what = "mergekit 0.1 fills the rows of missing tokens and merges them; here they are those of their owners."
+            self.lose("warning", ("tokenizer_source",), what, "The newer key 'tokenizer' means the same in both.")
         if any(len(r.lora) > 1 for r in recipe.references):
             self.lose("error", (), "mergekit applies one adapter to a model, not several.")
         elif any(r.lora for r in recipe.references):

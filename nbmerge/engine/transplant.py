@@ -1,0 +1,81 @@
+"""Give a model the tokenizer of another, without training: shared tokens keep their rows, the others are approximated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nbmerge.engine.fates import Fates, fates
+from nbmerge.engine.merge import MergeResult, merge
+from nbmerge.engine.planner import plan as make_plan
+from nbmerge.recipe import Recipe
+
+WAYS = ("pieces", "pursuit")
+"""The mean of the tokens that a text is cut into; orthogonal matching pursuit over the tokens that both models have."""
+
+
+@dataclass(frozen=True)
+class Transplant:
+    """What a transplant wrote.
+
+    Parameters
+    ----------
+    result : MergeResult
+    rows : tuple of Fates
+        For embedding and head, how many rows are exact, approximated, the mean of all, or zero.
+    """
+
+    result: MergeResult
+    rows: tuple[Fates, ...]
+
+    @property
+    def path(self) -> Path:
+        """The model folder."""
+        return self.result.path
+
+    def __str__(self) -> str:
+        lines = [
+            f"{f.tensor}: {f.own:,} exact, {f.others + f.mixed:,} approximated, {f.mean:,} the mean of all, {f.zero:,} zero"
+            for f in self.rows
+        ]
+        return "\n".join([f"{self.path}: {len(self.result.plan.tensors)} tensors in {self.result.seconds:.1f} s", *lines])
+
+    __repr__ = __str__
+
+
+def transplant_recipe(model: str | Path, donor: str | Path, way: str = "pieces", **fields: Any) -> Recipe:
+    """The recipe of a transplant: one model as it is, with another's tokenizer."""
+    if way not in WAYS:
+        raise ValueError(f"way is one of {', '.join(WAYS)}, not {way!r}.")
+    tokenizer = {"source": str(donor), "approximate": way}
+    return Recipe.of({"merge_method": "passthrough", "models": [{"model": str(model)}], "tokenizer": tokenizer, **fields})
+
+
+def transplant(model: str | Path, donor: str | Path, out: str | Path, *, way: str = "pieces", **options: Any) -> Transplant:
+    """Write a model with the tokenizer of another.
+
+    Parameters
+    ----------
+    model : path
+    donor : path
+        Whose tokenizer the result has; its weights are read by "pursuit" only.
+    out : path
+        Folder to create.
+    way : "pieces" or "pursuit"
+        How tokens that the model lacks get their rows; see `WAYS`.
+    **options
+        As in `nbmerge.merge`.
+
+    Raises
+    ------
+    RecipeError, OutputError
+        Before anything is written.
+    """
+    plan = make_plan(transplant_recipe(model, donor, way))
+    rows = tuple(fates(plan)) or tuple(
+        Fates(t.name, t.models[0], int(np.prod(t.shape[:1]))) for t in plan.tensors if t.kind in ("embedding", "head")
+    )
+    return Transplant(merge(plan, out, **options), rows)
