@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     import torch
 
 
-def elect(weighted: list[torch.Tensor], weights: list[float], normalize: bool) -> torch.Tensor:
+def elect(
+    weighted: list[torch.Tensor], weights: list[float], normalize: bool, consensus: str = "sum"
+) -> torch.Tensor:
     """Merge weighted task vectors by the sign of their sum.
 
     Parameters
@@ -22,6 +24,8 @@ def elect(weighted: list[torch.Tensor], weights: list[float], normalize: bool) -
         wᵢ.
     normalize : bool
         Divide each element by the weights of the models that agree there.
+    consensus : "sum" or "count"
+        Whether models vote with the size of their change, or with one vote each.
 
     Returns
     -------
@@ -30,9 +34,9 @@ def elect(weighted: list[torch.Tensor], weights: list[float], normalize: bool) -
     """
     import torch
 
-    total = weighted[0].clone()
+    total = weighted[0].sign() if consensus == "count" else weighted[0].clone()
     for delta in weighted[1:]:
-        total.add_(delta)
+        total.add_(delta.sign() if consensus == "count" else delta)
     # Comparisons write floats at once: going through a tensor of booleans costs ten times as much.
     sign = torch.ge(total, 0, out=torch.empty_like(total)).mul_(2).sub_(1)
     merged, agrees = total.zero_(), torch.empty_like(total)

@@ -10,9 +10,9 @@ def _mix(inputs, start: int, state, values: Values):
     base, other = inputs
     t = values["t"]
     # The formula is a step of at most t: ω(W − B) = clamp(W − B, −t, t).
-    near = (other - base).abs_().le(t)
-    step = (other - base).clamp_(-t, t).add_(base)
-    return other.where(near, step)
+    delta = other - base
+    step = delta.clamp(-t, t).add_(base)
+    return other.where(delta.abs_().le(t), step)
 
 
 register(

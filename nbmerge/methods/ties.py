@@ -12,6 +12,10 @@ DENSITY = Parameter(
     "density", "Share of this model's changes that is kept, the largest first.",
     default=1.0, scope="input", low=0.0, high=1.0,
 )  # fmt: skip
+CONSENSUS = Parameter(
+    "consensus", "Vote on the direction with the size of the changes (sum), or with one vote for each model (count).",
+    default="sum", kind=("sum", "count"),
+)  # fmt: skip
 NORMALIZE = Parameter("normalize", "Divide each element by the weights of the models that agree there.", default=True, kind="flag")
 
 
@@ -37,7 +41,7 @@ def _mix(inputs, start: int, cuts: list[Cut | None], values: Values):
     for own, cut, weight in zip(tuned, cuts[1:], weights, strict=True):
         delta = own.sub_(base)
         weighted.append((delta if cut is None else cut.apply(delta, start)).mul_(weight))
-    return base.add_(elect(weighted, weights, values["normalize"]), alpha=values["lambda"])
+    return base.add_(elect(weighted, weights, values["normalize"], values["consensus"]), alpha=values["lambda"])
 
 
 register(
@@ -49,7 +53,7 @@ register(
         formula=r"W = B + \lambda \frac{\sum_i m_i w_i \hat\delta_i}{\sum_i m_i w_i},\quad"
         r"\ m_i = [\mathrm{sign}(w_i\hat\delta_i) = \mathrm{sign}(\sum_j w_j\hat\delta_j)]",
         reference="Yadav et al. 2023, TIES-Merging, https://arxiv.org/abs/2306.01708",
-        parameters=(WEIGHT, DENSITY, NORMALIZE, LAMBDA),
+        parameters=(WEIGHT, DENSITY, NORMALIZE, LAMBDA, CONSENSUS),
         base="required",
         inputs=(2, None),
         look=_look,

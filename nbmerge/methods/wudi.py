@@ -14,7 +14,7 @@ from nbmerge.methods.task_arithmetic import LAMBDA
 
 _RIDGE = Parameter(
     "ridge", "Pull towards the plain sum, relative to the mean strength of an input direction.",
-    default=0.01, low=1e-6, slider=(1e-6, 1.0),
+    default=0.1, low=1e-6, slider=(1e-6, 1.0),
 )  # fmt: skip
 
 

@@ -5,8 +5,11 @@ import math
 import pytest
 import torch
 
+from nbmerge.engine.planner import examine, plan
 from nbmerge.methods import Combination, methods
-from tests.methods.apply import DTYPES, SHAPES, family, merged, ulps, values_of
+from nbmerge.recipe import Recipe
+from tests.methods.apply import DTYPES, SHAPES, merged, ulps, values_of
+from tests.methods.apply import family as relatives
 
 
 def arc(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
@@ -41,7 +44,7 @@ def formula(tensors, t: float, based: bool, along: int | None) -> torch.Tensor:
 @pytest.mark.parametrize("based", [True, False])
 @pytest.mark.parametrize("along", [None, 0, 1])
 def test_formula(shape, dtype, based, along):
-    tensors = family(shape, 2, dtype)[0 if based else 1 :]
+    tensors = relatives(shape, 2, dtype)[0 if based else 1 :]
     ways = {None: {}, 1: {"nuslerp_flatten": False}, 0: {"nuslerp_flatten": False, "nuslerp_row_wise": True}}
     result = merged("nuslerp", tensors, {"weight": [3.0, 1.0], **ways[along]}, based=based)
     assert ulps(result, formula(tensors, 0.25, based, along), tensors) <= 2
@@ -50,7 +53,7 @@ def test_formula(shape, dtype, based, along):
 @pytest.mark.parametrize("way", [{}, {"nuslerp_flatten": False}, {"nuslerp_flatten": False, "nuslerp_row_wise": True}])
 @pytest.mark.parametrize("based", [True, False])
 def test_one_models_weight_alone_gives_its_bytes(way, based):
-    tensors = family((6, 5), 2)[0 if based else 1 :]
+    tensors = relatives((6, 5), 2)[0 if based else 1 :]
     for weight, own in (([1, 0], tensors[-2]), ([0, 2], tensors[-1])):
         assert torch.equal(merged("nuslerp", tensors, {"weight": weight, **way}, based=based), own)
 
@@ -73,7 +76,7 @@ def test_opposite_parallel_and_zero_changes_are_numbers(way):
 
 def test_weights_that_cancel_are_refused():
     with pytest.raises(ValueError, match="sum to 0"):
-        merged("nuslerp", family((3,), 2), {"weight": [1.0, -1.0]})
+        merged("nuslerp", relatives((3,), 2), {"weight": [1.0, -1.0]})
 
 
 def test_only_the_flat_form_is_a_combination():
@@ -82,3 +85,17 @@ def test_only_the_flat_form_is_a_combination():
     rows = values_of("nuslerp", 3, {"weight": [1.0, 1.0], "nuslerp_flatten": False}, based=True)
     assert isinstance(method.resolve(flat), Combination)
     assert not isinstance(method.resolve(rows), Combination)
+
+
+def test_a_base_is_an_option(family):
+    """With `base_model` the two are compared to it, without they are taken as they are; it is never one of the two."""
+    two = {"merge_method": "nuslerp", "models": [str(family.ft1), str(family.ft2)], "parameters": {"weight": 0.5}}
+    plain, based = plan(Recipe.of(two)), plan(Recipe.of(two | {"base_model": str(family.base)}))
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert (plain[name].models, plain[name].values.each["weight"]) == (("ft1", "ft2"), (0.5, 0.5))
+    assert (based[name].models, based[name].values.each["weight"]) == (("base", "ft1", "ft2"), (None, 0.5, 0.5))
+    listed = two | {"base_model": str(family.base), "models": [str(family.base), *two["models"]]}
+    assert plan(Recipe.of(listed))[name].inputs == based[name].inputs
+    made, problems = examine(Recipe.of(two | {"base_model": str(family.ft1)}))
+    assert made is None
+    assert any("merges 2 models besides a base model; here are 1" in str(p) for p in problems)

@@ -30,7 +30,7 @@ def tsv_m(base, deltas):
     return base + left @ torch.diag(torch.cat([s[:keep] for _, s, _ in parts])) @ right
 
 
-def wudi(base, deltas, ridge=0.01):
+def wudi(base, deltas, ridge=0.1):
     """The normal equations, as they come from setting the gradient to zero."""
     total, columns = sum(deltas), base.shape[1]
     squares = [d.T @ d / d.square().sum() for d in deltas]

@@ -121,3 +121,9 @@ def test_base_alone_is_refused(tmp_path):
     r = recipe_of(tmp_path, "ties", [ONE], each={"weight": [1]})
     with pytest.raises(RecipeError, match="at least 2"):
         plan(r.replace(base_model=r.models[0].model))
+
+
+def test_one_vote_for_each_model(tmp_path):
+    deltas, base = [[4.0, 1.0], [-3.0, -2.0], [-0.5, -0.1]], [0.0, 0.0]
+    assert ties(tmp_path, deltas, base, normalize=False) == pytest.approx([4.0, -2.1])
+    assert ties(tmp_path, deltas, base, normalize=False, consensus="count") == pytest.approx([-3.5, -2.1])

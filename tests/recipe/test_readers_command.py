@@ -82,8 +82,8 @@ def test_mergekit_legacy_has_other_defaults():
 def test_what_has_no_meaning_here_is_listed():
     r = Recipe.load("main.py out --merge a --merge b --base-model c --naive-count --int8-mask --cuda --cache-dir x")
     notes = said(r)
-    assert all(f"--{word}" in notes for word in ("naive-count", "int8-mask", "cuda", "cache-dir"))
-    assert [n.severity for n in r.notes if "naive" in n.what] == ["warning"]
+    assert all(f"--{word}" in notes for word in ("int8-mask", "cuda", "cache-dir"))
+    assert r.parameters["consensus"].plain() == "count"
 
 
 @pytest.mark.parametrize(

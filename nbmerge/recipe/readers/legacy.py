@@ -123,7 +123,8 @@ def _weighted(
     normalize = (
         {"normalize": given.flags.get("normalize", True)} if known is None or known.parameter("normalize") else {}
     )
-    return {"models": sources, "parameters": normalize}
+    counted = {"consensus": "count"} if method == "ties" and program == FIRST and given.flags.get("naive-count") else {}
+    return {"models": sources, "parameters": normalize | counted}
 
 
 def _per_model(name: str, given: Options, models: list[ModelRef], command: Command) -> list[float] | None:
@@ -148,8 +149,7 @@ def _notes(program: str, given: Options, command: Command) -> list[Problem]:
     notes = [note(f"the output folder {out} is no part of a recipe.", line=command.line) for out in given.rest[:1]]
     if len(given.rest) > 1:
         raise refused(f"{program} takes one output folder; here are {', '.join(given.rest)[:200]}.", line=command.line)
-    if given.flags.get("naive-count"):
-        what = "--naive-count (one vote for each model) is not done here: signs are elected by weighted sum"
-        exact = " as mergekit-legacy does in spite of it" if program != FIRST else ""
-        notes.append(note(f"{what}{exact}.", ("--naive-count",), severity="info" if exact else "warning"))
+    if given.flags.get("naive-count") and program != FIRST:
+        what = "--naive-count has no effect: mergekit-legacy, too, elects signs by weighted sum in spite of it."
+        notes.append(note(what, ("--naive-count",)))
     return notes + notes_on(given, ("cache-dir", "merged-cache-dir", "int8-mask", "print-yaml"), command)

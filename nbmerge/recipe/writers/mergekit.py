@@ -38,7 +38,7 @@ CORNERS = {
     "arcee_fusion": "mergekit estimates quantiles of large tensors from a sample; here they are exact.",
 }
 """Where the same method does something else in rare cases."""
-OURS = ("method", "zero_tensors")
+OURS = ("consensus", "method", "zero_tensors")
 """Parameters that mergekit does not have."""
 
 
@@ -88,6 +88,8 @@ class _Writer:
     def _parameters(self, recipe: Recipe) -> Recipe:
         if any("method" in level for level in _levels(recipe)):
             self.lose("error", ("parameters", "method"), "mergekit has one method for all tensors.")
+        if any("count" in level["consensus"].values() for level in _levels(recipe) if "consensus" in level):
+            self.lose("error", ("parameters", "consensus"), "mergekit elects signs by weighted sum only.")
         if recipe.merge_method == "slerp" and recipe.parameters.get("zero_tensors") != Setting.of("formula"):
             what = "where one of two tensors is zero, mergekit follows the formula and does not keep the other."
             self.lose("info", ("parameters", "zero_tensors"), what)
