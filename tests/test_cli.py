@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import nbmerge
@@ -18,7 +19,7 @@ from nbmerge.cli import app
 from nbmerge.cli.executed import execute_notebook
 from nbmerge.engine.planner import plan
 from nbmerge.recipe import Recipe
-from tests.models import read_tensors
+from tests.models import make_model, read_tensors
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_python_dash_m(recipe):
 
 def test_every_command_is_listed_and_explains_itself():
     listed = run("--help").stdout
-    for command in ("demo", "lab", "check", "plan", "merge", "verify", "convert", "measure"):
+    for command in ("demo", "lab", "check", "plan", "merge", "verify", "convert", "measure", "transplant"):
         assert f"\n  {command} " in listed
         assert run(command, "--help").exit_code == 0
 
@@ -177,6 +178,17 @@ def test_merge_of_an_impossible_recipe(recipe, tmp_path):
     assert done.exit_code == 1
     assert "'int3' is not a dtype" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_numbers_that_are_none_stop_a_merge_unless_allowed(recipe, family, tmp_path):
+    broken = make_model(
+        tmp_path / "broken", base=family.ft1, replace={"model.norm.weight": torch.full((16,), torch.nan)}
+    )
+    recipe.write_text(recipe.read_text().replace(str(family.ft1), str(broken)))
+    done = run("merge", recipe, tmp_path / "out")
+    assert done.exit_code == 1
+    assert "--allow-nonfinite" in done.stderr
+    assert run("merge", recipe, tmp_path / "out", "--allow-nonfinite").exit_code == 0
 
 
 def test_a_size_that_is_none(recipe, tmp_path):

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from nbmerge import __version__
-from nbmerge.cli import demo, lab, measure, merge, recipes, verify
+from nbmerge.cli import demo, lab, measure, merge, recipes, transplant, verify
 from nbmerge.errors import MergeStopped, NbmergeError
 
 STOPPED = 130
@@ -43,6 +43,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     demo.demo, lab.lab, recipes.check, recipes.plan, merge.merge, verify.verify, recipes.convert, measure.measure,
+    transplant.transplant,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

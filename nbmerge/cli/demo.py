@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from nbmerge.recipe import Recipe
     from nbmerge.sampling import Loaded
 
-FLAT = tuple(round(0.1 * i, 1) for i in range(1, 11))
-"""The one weight for all layers that is tried."""
+FLAT = tuple(i / 20 for i in range(4, 15))
+"""Weights that are tried for all layers alike; beyond 0.2 and 0.7 both skills are lower."""
 
 
 def demo(
@@ -59,15 +59,17 @@ def skills(parents: Mapping[str, Loaded], gradient: LiveMerge) -> pd.DataFrame:
 
     from nbmerge import demo as bundled
     from nbmerge.engine.live import live
+    from nbmerge.sampling import fitting_threads
 
-    table = {name: bundled.skills(model) for name, model in parents.items()}
     merge, flat = live(bundled.flat(FLAT[0])), {}
-    for weight in FLAT:
-        merge.update(bundled.flat(weight))
-        flat[weight] = bundled.skills(merge)
-    best = max(flat, key=lambda weight: min(flat[weight].values()))
-    table[f"merge, one weight (best of {len(FLAT)}: {best})"] = flat[best]
-    table["merge, a weight for each layer"] = bundled.skills(gradient)
+    with fitting_threads(merge.model):
+        table = {name: bundled.skills(model) for name, model in parents.items()}
+        for weight in FLAT:
+            merge.update(bundled.flat(weight))
+            flat[weight] = bundled.skills(merge)
+        best = max(flat, key=lambda weight: min(flat[weight].values()))
+        table[f"merge, one weight (best from {FLAT[0]} to {FLAT[-1]}: {best})"] = flat[best]
+        table["merge, a weight for each layer"] = bundled.skills(gradient)
     return pd.DataFrame(table).T
 
 

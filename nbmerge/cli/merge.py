@@ -31,6 +31,9 @@ def merge(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a model folder, once the new one is complete.")
     ] = False,
+    allow_nonfinite: Annotated[
+        bool, typer.Option("--allow-nonfinite", help="Merge NaN and infinity as they are, instead of stopping.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and no words on success.")] = False,
 ) -> None:
     """Merge, and write an ordinary model folder. It appears under its name only when it is complete."""
@@ -43,8 +46,9 @@ def merge(
     loaded = recipe_of(recipe)
     loaded = loaded.replace(**changes) if changes else loaded
     options = {} if max_shard_size is None else {"max_shard_size": max_shard_size}
+    options |= {"overwrite": overwrite, "threads": threads, "allow_nonfinite": allow_nonfinite}
     with progress_bar("Merging", quiet) as listener, stop_on_ctrl_c() as cancel:
-        result = merge(loaded, out, overwrite=overwrite, threads=threads, progress=listener, cancel=cancel, **options)
+        result = merge(loaded, out, progress=listener, cancel=cancel, **options)
     if quiet:
         return
     for problem in result.plan.problems:

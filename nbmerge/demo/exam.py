@@ -62,12 +62,14 @@ def skills(model_or_folder: Any, n: int = 300, seed: int = 0, use: str = "measur
     """Measure every skill on `n` random words of that `use`; see `nbmerge.demo.skills`."""
     import torch
 
+    from nbmerge.sampling import fitting_threads
+
     model, tokenizer = _asked(model_or_folder)
     words = random_words(n, seed, use)
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
+        with fitting_threads(model), torch.inference_mode():
             return {skill: score(model, sheet(skill, words, tokenizer)) for skill in SKILLS}
     finally:
         model.train(was_training)

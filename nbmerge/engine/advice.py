@@ -34,7 +34,10 @@ def _rules(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
 
 def _rule_problem(rule: Rule, names: set[str], depth: int) -> tuple[str, str] | None:
     if rule.filter is not None and not any(rule.filter in n for n in names):
-        return f"the filter '{rule.filter}' matches no tensor.", "Filters are texts that tensor names contain; see the plan's table."
+        return (
+            f"the filter '{rule.filter}' matches no tensor.",
+            "Filters are texts that tensor names contain; see the plan's table.",
+        )
     if isinstance(rule.value, tuple) and len(rule.value) > depth > 0:
         how = "Some of them are never reached exactly; use at most one value per layer."
         return f"a gradient of {len(rule.value)} values over {depth} layers.", how
@@ -48,7 +51,9 @@ def _same_weights(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
         files = _files(checkpoint)
         if files and files in seen:
             what = f"{plan.labels[ref]} and {seen[files]} are the same files."
-            yield Problem("warning", _first_place(recipe, plan, ref), what, "Merging a model with itself changes nothing.")
+            yield Problem(
+                "warning", _first_place(recipe, plan, ref), what, "Merging a model with itself changes nothing."
+            )
         seen.setdefault(files, plan.labels[ref])
 
 
@@ -77,7 +82,11 @@ def _tokens(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
             continue
         if moved := other.moved(own):
             what = f"{plan.labels[ref]} numbers {len(moved)} of its tokens differently from {plan.labels[plan.donor]} ({moved[0]!r})"
-            yield Problem("warning", (), f"{what}; their embeddings would be mixed up.", "Merge models that share a tokenizer.")
+            yield Problem(
+                "warning", (), f"{what}; their embeddings would be mixed up.", "Merge models that share a tokenizer."
+            )
         elif lacking := own.lacking(other):
             what = f"{plan.labels[ref]} knows {len(lacking)} tokens that the result's tokenizer lacks ({lacking[0]!r})."
-            yield Problem("warning", ("config_source",), what, "Set config_source to the model whose tokenizer you want.")
+            yield Problem(
+                "warning", ("config_source",), what, "Set config_source to the model whose tokenizer you want."
+            )

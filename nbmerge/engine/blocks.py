@@ -44,7 +44,9 @@ class Files:
             while done < len(buffer):
                 got = read_into(descriptor, buffer[done:], offset + done)
                 if got == 0:
-                    raise MergeError(f"{stored.file} ended before {stored.name}; it was changed or cut while it was read.")
+                    raise MergeError(
+                        f"{stored.file} ended before {stored.name}; it was changed or cut while it was read."
+                    )
                 done += got
         except OSError as error:
             raise MergeError(f"{stored.file} cannot be read ({stored.name}): {error.strerror or error}.") from error

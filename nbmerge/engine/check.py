@@ -14,7 +14,11 @@ from nbmerge.errors import OutputError, RecipeError
 from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe
 
-_COLOURS = {"error": "--jp-error-color1, #c62828", "warning": "--jp-warn-color1, #b26a00", "info": "--jp-info-color1, #0277bd"}
+_COLOURS = {
+    "error": "--jp-error-color1, #c62828",
+    "warning": "--jp-warn-color1, #b26a00",
+    "info": "--jp-info-color1, #0277bd",
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         rows = [
-            f"<li><b style='color:var({_COLOURS[p.severity]})'>{p.severity}</b> {html.escape(str(p))}</li>" for p in self.problems
+            f"<li><b style='color:var({_COLOURS[p.severity]})'>{p.severity}</b> {html.escape(str(p))}</li>"
+            for p in self.problems
         ]
         foot = [html.escape(str(x).strip("<>")) for x in (self.plan, self.forecast) if x is not None]
         return f"<ul style='padding-left:1.2em'>{''.join(rows)}</ul><p>{'<br>'.join(foot)}</p>"

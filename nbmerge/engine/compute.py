@@ -66,7 +66,9 @@ def _(source: TensorPlan, workspace: Workspace, slot: int) -> Read:
         first = start - start % blocks.step
         if start == first and blocks.size(start) == count:
             return block_at(start)
-        pieces = [block_at(s).clone() for s in range(first, start + count, blocks.step)]  # the caller's blocks are of another size
+        pieces = [
+            block_at(s).clone() for s in range(first, start + count, blocks.step)
+        ]  # the caller's blocks are of another size
         return torch.cat(pieces)[start - first : start - first + count]
 
     return read
@@ -128,7 +130,7 @@ def _summed(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
 
 
 def _lerp(blocks: Blocks, used: list[int], weight: float, start: int, dtype: torch.dtype) -> torch.Tensor:
-    """a + w(b − a). torch computes it in float32 inside and rounds once, so equal dtypes can be mixed as they are stored."""
+    """A + w(b − a). torch computes it in float32 inside and rounds once, so equal dtypes can be mixed as they are stored."""
     if {getattr(torch, blocks.inputs[i].dtype) for i in used} == {dtype}:
         return torch.lerp(blocks.stored(used[0], start), blocks.stored(used[1], start), weight)
     first, second = blocks.rows(start, used).unbind()

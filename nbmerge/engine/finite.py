@@ -32,7 +32,9 @@ def _diagnosis(tensor: TensorPlan, blocks: Blocks) -> str:
         counts[model] = sum(int((~torch.isfinite(blocks.stored(i, start))).sum()) for start in blocks.starts())
     guilty = ", ".join(f"{model} holds {n:,} of them" for model, n in counts.items() if n)
     if guilty:
-        how = "Leave that model or tensor out, or repair it; allow_nonfinite=True (--allow-nonfinite) merges it as it is."
+        how = (
+            "Leave that model or tensor out, or repair it; allow_nonfinite=True (--allow-nonfinite) merges it as it is."
+        )
         return f"{tensor.name}: NaN or infinite values: {guilty}. {how}"
     return (
         f"{tensor.name}: values of the merge are too large for {tensor.dtype}. Choose a wider dtype or smaller weights; "

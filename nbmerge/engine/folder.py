@@ -47,7 +47,9 @@ def absolute(out: str | Path) -> Path:
         path = Path(out).expanduser().absolute()
         path.with_name(f".{path.name}.nbmerge-replaced").exists()
     except (RuntimeError, OSError, ValueError) as error:
-        raise OutputError(f"'{out!s:.200}' cannot be written here: {getattr(error, 'strerror', None) or error}.") from error
+        raise OutputError(
+            f"'{out!s:.200}' cannot be written here: {getattr(error, 'strerror', None) or error}."
+        ) from error
     if "\0" in str(path):
         raise OutputError(f"{str(path)!r:.200} holds a NUL character. Choose another name.")
     if len(os.fsencode(path.name)) > LONGEST_NAME:
@@ -64,13 +66,17 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
         Before anything is created.
     """
     place = out.resolve()
-    for path in {leaf.file.parent for t in plan.tensors for leaf in t.leaves()} | {c.path for c in plan.checkpoints.values()}:
+    for path in {leaf.file.parent for t in plan.tensors for leaf in t.leaves()} | {
+        c.path for c in plan.checkpoints.values()
+    }:
         if place == path or place in path.parents or path in place.parents:
             raise OutputError(f"{out} is, holds or lies in the input {path}. Choose another folder.")
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise OutputError(f"{out} exists and is not a folder. Choose another name.")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise OutputError(f"{out} exists and is not empty. Choose another name, or pass overwrite=True (--overwrite) to replace it.")
+        raise OutputError(
+            f"{out} exists and is not empty. Choose another name, or pass overwrite=True (--overwrite) to replace it."
+        )
     if out.is_dir() and any(out.iterdir()) and not (out / "config.json").is_file():
         raise OutputError(f"{out} is not a model folder, so it is not replaced. Choose another name.")
     parent = next(p for p in place.parents if p.exists())

@@ -73,7 +73,9 @@ def identity(tensors: Iterable[TensorPlan], max_shard: int, metadata: Mapping[st
         try:
             state = file.stat()
         except OSError as error:
-            raise MergeError(f"the input {file} is gone: {error.strerror or error}. Put it back and run the merge again.") from error
+            raise MergeError(
+                f"the input {file} is gone: {error.strerror or error}. Put it back and run the merge again."
+            ) from error
         digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 

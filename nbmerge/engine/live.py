@@ -52,7 +52,11 @@ class Update:
 
 
 def live(
-    recipe: Recipe | str, *, progress: Listener | None = None, cancel: threading.Event | None = None, threads: int | None = None
+    recipe: Recipe | str,
+    *,
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+    threads: int | None = None,
 ) -> LiveMerge:
     """Merge into memory.
 
@@ -118,7 +122,9 @@ class LiveMerge:
         began = time.perf_counter()
         plan = make_plan(recipe)
         with self._lock:
-            if plan.config != self.plan.config or [_shape(t) for t in plan.tensors] != [_shape(t) for t in self.plan.tensors]:
+            if plan.config != self.plan.config or [_shape(t) for t in plan.tensors] != [
+                _shape(t) for t in self.plan.tensors
+            ]:
                 self._start_over(plan, progress, cancel, threads)
                 return Update(tuple(t.name for t in plan.tensors), time.perf_counter() - began)
             changed = [t for t in plan.tensors if t.name in self._stale or t != self.plan[t.name]]
@@ -191,7 +197,9 @@ def _model(plan: Plan, weights: dict[str, torch.Tensor]) -> PreTrainedModel:
         what = f"transformers cannot make a model of this merge: {type(error).__name__}: {error}"
         raise SampleError(f"{what} Merge it to disk and load it as its architecture needs.") from error
     if lacking := sorted(info["missing_keys"]):
-        raise SampleError(f"The merge lacks {lacking[0]!r} ({len(lacking)} tensors) of {type(model).__name__}; it would be random.")
+        raise SampleError(
+            f"The merge lacks {lacking[0]!r} ({len(lacking)} tensors) of {type(model).__name__}; it would be random."
+        )
     return model.eval().requires_grad_(False)
 
 

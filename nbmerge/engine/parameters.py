@@ -21,7 +21,9 @@ Level = tuple[Where, Mapping[str, Setting]]
 CHOICE = Parameter("method", "Merge method of these tensors, instead of the recipe's own.", default=None)
 """Not a method's parameter but the choice of one, with filters and over layers like any other."""
 
-EMBED_SLERP = Parameter("embed_slerp", "With tokenizer_source, slerp of two: rows that both own go along the arc, too.", False, kind="flag")
+EMBED_SLERP = Parameter(
+    "embed_slerp", "With tokenizer_source, slerp of two: rows that both own go along the arc, too.", False, kind="flag"
+)
 """Not a method's parameter but a choice for the rows of tokens."""
 
 
@@ -69,7 +71,9 @@ def _stranger(name: str, here: Where, methods: Sequence[Method], recipe: Recipe)
     if name in IGNORED:
         return Problem("info", here, f"'{name}' is ignored: {IGNORED[name]}.", line=line)
     if name in parameter_names():
-        return Problem("warning", here, f"'{name}' has no effect on {used}.", "Remove it, or choose another method.", line)
+        return Problem(
+            "warning", here, f"'{name}' has no effect on {used}.", "Remove it, or choose another method.", line
+        )
     known = [p.name for m in methods for p in m.parameters]
     return Problem("error", here, f"{used} has no parameter '{name}'.", nearest(name, known), line)
 

@@ -90,7 +90,9 @@ class _Planner:
     def make(self) -> Plan | None:
         for key, purpose in NOT_YET.items():
             if getattr(self.recipe, key) is not None:
-                self.findings.error((key,), f"'{key}' ({purpose}) is not carried out by this version.", "Remove it to go on.")
+                self.findings.error(
+                    (key,), f"'{key}' ({purpose}) is not carried out by this version.", "Remove it to go on."
+                )
         self.methods = self._methods()
         if self.methods:
             for problem in check_names(self.recipe, self.methods):
@@ -111,7 +113,15 @@ class _Planner:
         config = self._config(tensors)
         depths = tuple(p.depth for p in self.pieces)
         made = Plan(
-            self.recipe, self.methods[0], self.checkpoints, self.labels, tensors, self.donor, config, depths, tokenizer=self.written
+            self.recipe,
+            self.methods[0],
+            self.checkpoints,
+            self.labels,
+            tensors,
+            self.donor,
+            config,
+            depths,
+            tokenizer=self.written,
         )
         for problem in advise(self.recipe, made):
             self.findings.add(problem)
@@ -136,7 +146,9 @@ class _Planner:
             self.findings.error(where, f"there is no merge method '{name}'.", nearest(name, known))
         elif method.base == "required" and any(self._base(p) is None for p in self.recipe.pieces):
             what = f"{method.name} works on differences from a base model, and none is named."
-            self.findings.error(("base_model",), what, "Set base_model to the model that the others were fine-tuned from.")
+            self.findings.error(
+                ("base_model",), what, "Set base_model to the model that the others were fine-tuned from."
+            )
         return method
 
     def _open(self) -> dict[ModelRef, Checkpoint]:
@@ -167,7 +179,9 @@ class _Planner:
         for k, piece in enumerate(self.recipe.pieces):
             for i, source in enumerate(piece.sources):
                 if source.model == ref:
-                    return ("models", i, "model") if self.recipe.slices is None else ("slices", k, "sources", i, "model")
+                    return (
+                        ("models", i, "model") if self.recipe.slices is None else ("slices", k, "sources", i, "model")
+                    )
             if piece.base_model == ref:
                 return ("slices", k, "base_model")
         names = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source")
@@ -201,7 +215,9 @@ class _Planner:
             checkpoint = self.checkpoints[source.model]
             first, end = source.layer_range or (0, checkpoint.depth)
             if end > checkpoint.depth:
-                what = f"{self.labels[source.model]} has {checkpoint.depth} layers, so [{first}, {end}) goes past its end."
+                what = (
+                    f"{self.labels[source.model]} has {checkpoint.depth} layers, so [{first}, {end}) goes past its end."
+                )
                 self.findings.error((*here, "layer_range"), what, f"Use a range within [0, {checkpoint.depth}).")
             level: Level = ((*here, "parameters"), source.parameters)
             inputs.append((_Input(source.model, checkpoint, first, (level,)), end - first))
@@ -239,7 +255,9 @@ class _Planner:
             return inputs
         listed = [pair for pair in inputs if pair[0].ref == base]
         if len(listed) > 1:
-            self.findings.error(where or ("models",), f"the base model {self.labels[base]} is listed {len(listed)} times here.")
+            self.findings.error(
+                where or ("models",), f"the base model {self.labels[base]} is listed {len(listed)} times here."
+            )
         if listed:
             return [listed[0], *(pair for pair in inputs if pair[0].ref != base)]
         ranges = {(i.first, depth) for i, depth in inputs}
@@ -260,7 +278,9 @@ class _Planner:
         text = ", ".join(f"{label} is {kind}" for kind, label in by_type.items())
         stacks = {self.checkpoints[r].layout.stack for r in self.recipe.references}
         if len(stacks) > 1:
-            self.findings.error(("models",), f"different architectures: {text}.", "Only models of one architecture can be merged.")
+            self.findings.error(
+                ("models",), f"different architectures: {text}.", "Only models of one architecture can be merged."
+            )
         else:
             self.findings.warning(("models",), f"different architectures: {text}. Their tensors have the same names.")
 
@@ -326,12 +346,14 @@ class _Planner:
     def _stored(self, checkpoint: Checkpoint, name: str, role: str) -> StoredTensor | None:
         """A tensor of a checkpoint; a tied model's head is its token embedding."""
         if role == "head" and name not in checkpoint.tensors and checkpoint.tied and name.endswith("weight"):
-            self.findings.info((), f"{checkpoint.name} shares its head with its embedding; the result gets a head of its own.")
+            self.findings.info(
+                (), f"{checkpoint.name} shares its head with its embedding; the result gets a head of its own."
+            )
             return checkpoint.tensors.get(checkpoint.token_embedding)
         return checkpoint.tensors.get(name)
 
     def _dtype(self, name: str, inputs: Iterable[StoredTensor]) -> str:
-        """dtype that an output tensor is written in."""
+        """Dtype that an output tensor is written in."""
         override = next((rule.dtype for rule in self.recipe.dtype_overrides if rule.filter in name), None)
         return override or self.recipe.out_dtype or self.recipe.dtype or promoted(s.dtype for s in inputs)
 
@@ -386,7 +408,9 @@ class _Planner:
             if values is not None:
                 values = replace(values, shared={**values.shared, EMBED_SLERP.name: True})
                 rows = self.vocabulary.arc(refs, name, inputs)
-                yield TensorPlan(name, rows[0].shape, dtype, None, kind, "slerp", rows, (*labels, labels[0]), values, decided)
+                yield TensorPlan(
+                    name, rows[0].shape, dtype, None, kind, "slerp", rows, (*labels, labels[0]), values, decided
+                )
             return
         weights, decided = self._owner_weights(piece, name, names, t)
         if weights is None:
@@ -414,7 +438,9 @@ class _Planner:
             )
             return weights, {}
         if lacking:
-            what = f"tokenizer_source makes rows of tokens by weight, and {' and '.join(lacking)} has none (for {name})."
+            what = (
+                f"tokenizer_source makes rows of tokens by weight, and {' and '.join(lacking)} has none (for {name})."
+            )
             source = self.recipe.tokenizer_source.removeprefix("model:")
             how = f"Give it a weight, or write 'tokenizer: {{source: {source}}}', which fills missing rows and applies {piece.method.name}."
             self.findings.error(("tokenizer_source",), what, how)
@@ -443,7 +469,9 @@ class _Planner:
                     row.append(None)
                     continue
                 value, where = find(parameter, (*source.levels, *piece.levels), names[i], t)
-                self._note(piece.method, parameter, value, where, source, name, f"{parameter.name}[{labels[i]}]", decided)
+                self._note(
+                    piece.method, parameter, value, where, source, name, f"{parameter.name}[{labels[i]}]", decided
+                )
                 row.append(value)
             each[parameter.name] = tuple(row)
         if self.findings.fatal:
@@ -483,7 +511,9 @@ class _Planner:
         vocabulary = next((t.shape[0] for t in tensors if t.name == donor.token_embedding), None)
         if vocabulary and donor.vocabulary and vocabulary != donor.vocabulary and self.written is None:
             what = f"the result has {vocabulary} embedding rows, but config and tokenizer come from {self.labels[self.donor]}"
-            self.findings.warning(("config_source",), f"{what}, which has {donor.vocabulary}.", "Set config_source to a model that fits.")
+            self.findings.warning(
+                ("config_source",), f"{what}, which has {donor.vocabulary}.", "Set config_source to a model that fits."
+            )
         heads = any(t.kind == "head" for t in tensors)
         config = fitted(donor, layers, max(sizes, key=sizes.get), vocabulary, heads)
         return self.written.renumbered(config) if self.written is not None else config

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import torch
 
+from nbmerge.engine import gather  # noqa: F401  (registers how rows are read)
 from nbmerge.engine.blocks import Blocks, Files, Workspace
 from nbmerge.engine.compute import Emit, compute
 from nbmerge.engine.finite import guarded

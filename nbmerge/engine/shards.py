@@ -51,7 +51,9 @@ class ShardWriter:
         XXH3 (64 bits, hexadecimal) of every tensor written so far.
     """
 
-    def __init__(self, folder: Path, tensors: Sequence[TensorPlan], metadata: Mapping[str, str], max_shard: int = MAX_SHARD):
+    def __init__(
+        self, folder: Path, tensors: Sequence[TensorPlan], metadata: Mapping[str, str], max_shard: int = MAX_SHARD
+    ):
         self.folder = folder
         self.checksums: dict[str, str] = {}
         shards = _divide(tensors, max_shard)
@@ -164,5 +166,9 @@ def _disk_errors(path: Path):
     try:
         yield
     except OSError as error:
-        how = "Free some space or choose another disk." if error.errno in (28, 122) else "Check the disk and its permissions."
+        how = (
+            "Free some space or choose another disk."
+            if error.errno in (28, 122)
+            else "Check the disk and its permissions."
+        )
         raise MergeError(f"writing to {path} failed: {error.strerror or error}. {how}") from error

@@ -63,7 +63,9 @@ def _rate(tensor: TensorPlan, folder: Path, threads: int) -> float:
     from nbmerge.engine.shards import ShardWriter
 
     shape = _cut(tensor.shape)
-    inputs = tuple(_random(folder / f"input-{i}", source.dtype, shape, seed=i) for i, source in enumerate(tensor.inputs))
+    inputs = tuple(
+        _random(folder / f"input-{i}", source.dtype, shape, seed=i) for i, source in enumerate(tensor.inputs)
+    )
     sample = [replace(tensor, name=f"sample.{k}", shape=shape, inputs=inputs) for k in range(threads)]
     out = Path(tempfile.mkdtemp(dir=folder))
     with closing(ShardWriter(out, sample, {})) as writer:
@@ -90,7 +92,9 @@ def _random(path: Path, dtype: str, shape: tuple[int, ...], seed: int) -> Stored
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(shape, generator=generator)
     values += 0.05 * torch.randn(shape, generator=generator.manual_seed(seed + 1))
-    path.write_bytes(values.to(kind).contiguous().view(torch.uint8).numpy().tobytes() if shape else bytes(ITEM_BYTES[CODES[dtype]]))
+    path.write_bytes(
+        values.to(kind).contiguous().view(torch.uint8).numpy().tobytes() if shape else bytes(ITEM_BYTES[CODES[dtype]])
+    )
     return StoredTensor("sample", dtype, shape, path, 0)
 
 

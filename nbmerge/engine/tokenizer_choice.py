@@ -85,7 +85,9 @@ class _Maker:
         lacking = [self.labels.get(r, r.name) for r in self.recipe.references if r not in documents]
         if lacking:
             how = "Save its tokenizer once with transformers (AutoTokenizer.from_pretrained, save_pretrained)."
-            self.findings.error((key,), f"{', '.join(lacking)} has no tokenizer.json, so its tokens are not known.", how)
+            self.findings.error(
+                (key,), f"{', '.join(lacking)} has no tokenizer.json, so its tokens are not known.", how
+            )
             return None
         rows = {r: checkpoints[r].vocabulary or 0 for r in documents}
         found = self._source(wish, key, _represented(documents, rows, self.findings))
@@ -97,7 +99,11 @@ class _Maker:
         template = self.template(folder, self._template_of_another(folder))
         changed = None if document is read_document(folder) else document
         written = Written(folder, self.checkpoints[self.donor].path, changed, template)
-        donor = None if any(self.folder(r) == folder for r in documents if r in self.checkpoints) else Checkpoint.open(folder)
+        donor = (
+            None
+            if any(self.folder(r) == folder for r in documents if r in self.checkpoints)
+            else Checkpoint.open(folder)
+        )
         made = ByToken(self.recipe, checkpoints, documents=documents, document=document, written=written, donor=donor)
         self._check_rules(made)
         for fact in Comparison.of({self.labels[r]: self.folder(r) for r in in_order(self.recipe)}).facts():
@@ -121,14 +127,20 @@ class _Maker:
         if wish == "union":
             kinds = {documents[r].kind for r in order}
             if len(kinds) > 1:
-                what = f"the tokenizers are of different kinds ({', '.join(sorted(kinds))}), so hardly a token is shared."
+                what = (
+                    f"the tokenizers are of different kinds ({', '.join(sorted(kinds))}), so hardly a token is shared."
+                )
                 how = "Choose one model's tokenizer as the source; tokens that others lack are then approximated."
                 self.findings.warning((key,), what, how)
             return self.folder(order[0]), union(tuple(documents[r] for r in order))
         if wish == "base":
             base = self.recipe.base_model
             if base is None:
-                self.findings.error((key,), "'base' is the base model's tokenizer, and none is named.", "Set base_model, or name a model.")
+                self.findings.error(
+                    (key,),
+                    "'base' is the base model's tokenizer, and none is named.",
+                    "Set base_model, or name a model.",
+                )
                 return None
             return self.folder(base), documents[base]
         path = wish.removeprefix("model:")
@@ -143,7 +155,9 @@ class _Maker:
             return None
         document = read_document(folder)
         if document is None:
-            self.findings.error((key,), f"{folder} has no tokenizer.json.", "Save its tokenizer once with transformers.")
+            self.findings.error(
+                (key,), f"{folder} has no tokenizer.json.", "Save its tokenizer once with transformers."
+            )
             return None
         return folder, document
 
@@ -153,7 +167,9 @@ class _Maker:
             return None
         for ref in in_order(self.recipe):
             if ref in self.checkpoints and (found := chat_template(self.folder(ref))):
-                self.findings.info((), f"the chat template is that of {self.labels[ref]}, since the tokenizer's source has none.")
+                self.findings.info(
+                    (), f"the chat template is that of {self.labels[ref]}, since the tokenizer's source has none."
+                )
                 return found
         return None
 
@@ -170,7 +186,9 @@ class _Maker:
             text = token if isinstance(source, ModelRef) else source.token
             row = made.documents[ref].ids.get(text) if text is not None else source.token_id
             if row is None or row >= made.rows_of(ref):
-                self.findings.error(where, f"{ref.name} has no token {text if text is not None else source.token_id!r}.")
+                self.findings.error(
+                    where, f"{ref.name} has no token {text if text is not None else source.token_id!r}."
+                )
 
     # --- by size ---
 
@@ -206,12 +224,15 @@ class _Maker:
             exact = [r for r, d in documents.items() if d.size == total]
             ref = next(iter(exact), next((r for r, n in rows.items() if n == total), self.donor))
             if ref != self.donor:
-                self.findings.info(("vocabulary",), f"the tokenizer is that of {self.labels[ref]}, which fits {total} rows.")
+                self.findings.info(
+                    ("vocabulary",), f"the tokenizer is that of {self.labels[ref]}, which fits {total} rows."
+                )
         document, changed = self.document(ref), self.tokenizers[ref].document if ref in self.tokenizers else None
         if document is not None and document.size > total:
             changed = document.without({t for t, i in document.ids.items() if i >= total})
             self.findings.warning(
-                ("vocabulary",), f"{document.size - total} tokens of {self.labels[ref]} have no row and are left out of the tokenizer."
+                ("vocabulary",),
+                f"{document.size - total} tokens of {self.labels[ref]} have no row and are left out of the tokenizer.",
             )
         folder = self.folder(ref)
         return Written(folder, self.checkpoints[self.donor].path, changed, self.template(folder))
@@ -222,7 +243,9 @@ class _Maker:
         if self.recipe.chat_template is None:
             return made
         folder = self.folder(self.donor)
-        return Written(folder, self.checkpoints[self.donor].path, made.document if made else None, self.template(folder))
+        return Written(
+            folder, self.checkpoints[self.donor].path, made.document if made else None, self.template(folder)
+        )
 
 
 def _represented(

@@ -41,7 +41,9 @@ class Transplant:
             f"{f.tensor}: {f.own:,} exact, {f.others + f.mixed:,} approximated, {f.mean:,} the mean of all, {f.zero:,} zero"
             for f in self.rows
         ]
-        return "\n".join([f"{self.path}: {len(self.result.plan.tensors)} tensors in {self.result.seconds:.1f} s", *lines])
+        return "\n".join(
+            [f"{self.path}: {len(self.result.plan.tensors)} tensors in {self.result.seconds:.1f} s", *lines]
+        )
 
     __repr__ = __str__
 
@@ -51,10 +53,14 @@ def transplant_recipe(model: str | Path, donor: str | Path, way: str = "pieces",
     if way not in WAYS:
         raise ValueError(f"way is one of {', '.join(WAYS)}, not {way!r}.")
     tokenizer = {"source": str(donor), "approximate": way}
-    return Recipe.of({"merge_method": "passthrough", "models": [{"model": str(model)}], "tokenizer": tokenizer, **fields})
+    return Recipe.of(
+        {"merge_method": "passthrough", "models": [{"model": str(model)}], "tokenizer": tokenizer, **fields}
+    )
 
 
-def transplant(model: str | Path, donor: str | Path, out: str | Path, *, way: str = "pieces", **options: Any) -> Transplant:
+def transplant(
+    model: str | Path, donor: str | Path, out: str | Path, *, way: str = "pieces", **options: Any
+) -> Transplant:
     """Write a model with the tokenizer of another.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Is a merged folder still what was written, and is it what its recipe says?"""
+"""Whether a merged folder is still what was written, and what its recipe says."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ def _recorded(folder: Path) -> dict[str, str]:
         tensors = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["tensors"]
         return {str(k): str(v) for k, v in tensors.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{folder} has no readable {MANIFEST}; only folders that nbmerge wrote can be verified.") from error
+        raise CheckpointError(
+            f"{folder} has no readable {MANIFEST}; only folders that nbmerge wrote can be verified."
+        ) from error
 
 
 def _checksum(stored) -> str:

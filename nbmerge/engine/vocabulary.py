@@ -117,7 +117,9 @@ class ByToken(_Vocabulary):
             return ()
         if kind == "mean":
             owners = np.flatnonzero(self.place[:, self.document.ids[token]] >= 0).tolist()
-            return [(m, int(self.place[m, self.document.ids[token]]), 1 / len(owners)) for m in owners] or [(0, MEAN, 1.0)]
+            return [(m, int(self.place[m, self.document.ids[token]]), 1 / len(owners)) for m in owners] or [
+                (0, MEAN, 1.0)
+            ]
         ref = source if isinstance(source, ModelRef) else source.model
         text = token if isinstance(source, ModelRef) else source.token
         row = self.documents[ref].ids.get(text, -1) if text is not None else source.token_id
@@ -132,7 +134,8 @@ class ByToken(_Vocabulary):
         if not wanted:
             return {r: {} for r in self.refs}
         return {
-            r: subtoken_entries(self.document, wanted, self.documents[r], m, self.rows_of(r)) for m, r in enumerate(self.refs)
+            r: subtoken_entries(self.document, wanted, self.documents[r], m, self.rows_of(r))
+            for m, r in enumerate(self.refs)
         }
 
     def _sources(self, refs: Sequence[ModelRef], name: str, found: Sequence) -> tuple[list, np.ndarray]:
@@ -141,7 +144,12 @@ class ByToken(_Vocabulary):
         sources = []
         for m, ref in enumerate(self.refs):
             own = given.get(ref) or stored(self.checkpoints[ref], name)
-            fits = own is not None and own.is_float and own.shape[1:] == found[0].shape[1:] and own.shape[0] == self.rows_of(ref)
+            fits = (
+                own is not None
+                and own.is_float
+                and own.shape[1:] == found[0].shape[1:]
+                and own.shape[0] == self.rows_of(ref)
+            )
             if not fits:
                 place = np.where(np.arange(len(place))[:, None] == m, -1, place)
             sources.append(own if fits else found[0])
@@ -158,7 +166,9 @@ class ByToken(_Vocabulary):
             table = filled(place, self.refs.index(ref), weights, others, forced)
             as_it_is = table.identity and len(table) == own.shape[0]
             rows = own if as_it_is else Rows.of(own, sources, table)
-            aligned.append(self._pursued(rows, sources, table, self.refs.index(ref), name, place) if self._pursues else rows)
+            aligned.append(
+                self._pursued(rows, sources, table, self.refs.index(ref), name, place) if self._pursues else rows
+            )
         return tuple(aligned)
 
     @property
@@ -167,7 +177,9 @@ class ByToken(_Vocabulary):
 
     def _pursued(self, rows, sources: Sequence, table, m: int, name: str, place: np.ndarray):
         """The same rows, with tokens that nobody owns approximated in the donor's space."""
-        matrix = stored(self.donor, name if name in self.donor.tensors else _like(self.donor, self.checkpoints[self.refs[m]], name))
+        matrix = stored(
+            self.donor, name if name in self.donor.tensors else _like(self.donor, self.checkpoints[self.refs[m]], name)
+        )
         if matrix is None or matrix.shape[0] != self.donor.vocabulary:
             return rows
         theirs = places(self.document, self.rows, self.document, matrix.shape[0])
@@ -192,7 +204,8 @@ class ByToken(_Vocabulary):
         shares = weighted_owners(place, votes)
         tables = [filled(place, self.refs.index(r), shares, self.approximate[r]) for r in refs]
         return tuple(
-            own if t.identity and len(t) == own.shape[0] else Rows.of(own, sources, t) for own, t in zip(found, tables, strict=True)
+            own if t.identity and len(t) == own.shape[0] else Rows.of(own, sources, t)
+            for own, t in zip(found, tables, strict=True)
         )
 
     def arc(self, refs: Sequence[ModelRef], name: str, found: Sequence) -> tuple:
@@ -215,7 +228,9 @@ def _like(donor: Checkpoint, own: Checkpoint, name: str) -> str:
     """The donor's name of what a model calls `name`: its token embedding, or its head."""
     if name == own.token_embedding:
         return donor.token_embedding
-    return next(iter(n for n in donor.layout.outside("head") if n.endswith(name.rsplit(".", 1)[-1])), donor.token_embedding)
+    return next(
+        iter(n for n in donor.layout.outside("head") if n.endswith(name.rsplit(".", 1)[-1])), donor.token_embedding
+    )
 
 
 class BySize(_Vocabulary):

@@ -4,5 +4,6 @@ from nbmerge.sampling.comparison import Comparison, compare
 from nbmerge.sampling.generate import sample
 from nbmerge.sampling.loading import Loaded, load
 from nbmerge.sampling.result import Sample
+from nbmerge.sampling.threads import fitting_threads
 
-__all__ = ["Comparison", "Loaded", "Sample", "compare", "load", "sample"]
+__all__ = ["Comparison", "Loaded", "Sample", "compare", "fitting_threads", "load", "sample"]

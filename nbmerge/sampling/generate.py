@@ -14,6 +14,7 @@ from nbmerge.errors import SampleError
 from nbmerge.sampling.loading import Loaded, asked
 from nbmerge.sampling.result import Sample
 from nbmerge.sampling.terms import borrowed, terms
+from nbmerge.sampling.threads import fitting_threads
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +69,7 @@ def sample(
     loaded = asked(model, tokenizer)
     inputs = [_tokens(loaded, prompt, max_new_tokens) for prompt in prompts]
     config = terms(loaded, max_new_tokens, temperature)
-    with _one_at_a_time, borrowed(loaded, config):
+    with _one_at_a_time, fitting_threads(loaded.model), borrowed(loaded, config):
         return [_continue(loaded, config, *pair, seed, stop) for pair in zip(prompts, inputs, strict=True)]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import repeat
 
 import numpy as np
 
+from nbmerge.tokenizers.document import Document
 from nbmerge.tokenizers.table import MEAN, Entries, Table
 
 
@@ -18,23 +21,32 @@ def listed(ids: Mapping[str, int], rows: int) -> list[str | None]:
     return tokens
 
 
-def places(tokens: Sequence[str | None], ids: Mapping[str, int], rows: int, same: bool = False) -> np.ndarray:
+@lru_cache(maxsize=32)
+def places(vocabulary: Document, size: int, own: Document, rows: int) -> np.ndarray:
     """The row that a model has for each token of a vocabulary, -1 where it has none.
 
     Parameters
     ----------
-    tokens : sequence of str or None
-        The vocabulary, see `listed`.
-    ids : mapping of str to int
-        The model's own numbers.
+    vocabulary : Document
+    size : int
+        Rows of the result.
+    own : Document
+        The model's own tokenizer.
     rows : int
         Rows of its embedding; tokens beyond them have none.
-    same : bool
-        Whether the vocabulary's numbers are this model's, so that numbers without a token keep their rows, too.
+
+    Returns
+    -------
+    array of int64, shape (size,)
+        Where the vocabulary's numbers are the model's own, numbers without a token keep its rows, too.
     """
-    lookup = ids.get
-    found = np.fromiter((lookup(t, -1) if t is not None else i if same else -1 for i, t in enumerate(tokens)), np.int64, len(tokens))
+    tokens = listed(vocabulary.ids, size)
+    found = np.fromiter(map(own.ids.get, tokens, repeat(-1)), np.int64, size)
+    if own is vocabulary or own.ids.items() <= vocabulary.ids.items():
+        gaps = np.array([i for i, t in enumerate(tokens) if t is None], np.int64)
+        found[gaps] = np.where(gaps < own.size, gaps, -1)
     found[found >= rows] = -1
+    found.flags.writeable = False
     return found
 
 

@@ -76,6 +76,16 @@ class Document:
         return self.model_ids | {token: entry["id"] for token, entry in self.added.items()}
 
     @cached_property
+    def texts(self) -> dict[int, str]:
+        """Every token by number."""
+        return {i: token for token, i in self.ids.items()}
+
+    @property
+    def unknown(self) -> int | None:
+        """Number of the token that stands for what the model cannot say."""
+        return self.model.get("unk_id", self.ids.get(str(self.model.get("unk_token"))))
+
+    @cached_property
     def size(self) -> int:
         """One more than the highest number."""
         return 1 + max(self.ids.values(), default=-1)
@@ -95,10 +105,11 @@ class Document:
         parts = ("normalizer", "pre_tokenizer")
         if self.kind != other.kind or any(self.data.get(p) != other.data.get(p) for p in parts):
             return False
-        if any(self.model_ids.get(token) != i for token, i in other.model_ids.items()):
+        if not other.model_ids.items() <= self.model_ids.items():
             return False
-        n = len(other.scores)
-        return self.merges[: len(other.merges)] == other.merges and self.scores[:n] == other.scores
+        mine, theirs, n = self.model.get("merges") or [], other.model.get("merges") or [], len(other.scores)
+        same = mine[: len(theirs)] == theirs or self.merges[: len(theirs)] == other.merges
+        return same and self.scores[:n] == other.scores
 
     def extended(self, tokens: Sequence[Token], merges: Sequence[tuple[str, str]] = ()) -> Document:
         """With tokens added behind the last, in this order, and merges behind the last."""
@@ -108,10 +119,12 @@ class Document:
         for i, token in numbered:
             if token.flags is not None:
                 added.append({**token.flags, "id": i, "content": token.text})
-        if isinstance(model["vocab"], list):
+        if isinstance(model["vocab"], list) and own:
             model["vocab"] = self._list_up_to(own, added)
-        else:
-            model["vocab"] = {**model["vocab"], **{token.text: i for i, token in own}}
+        elif own:
+            # The library numbers added tokens anew behind the model's own, unless the model lists them as well.
+            listed = {entry["content"]: entry["id"] for entry in added}
+            model["vocab"] = {**model["vocab"], **listed, **{token.text: i for i, token in own}}
         if merges:
             joined = not any(isinstance(m, list) for m in model["merges"]) and not any(" " in p for m in merges for p in m)
             model["merges"] = [*model["merges"], *(" ".join(m) if joined else list(m) for m in merges)]
@@ -169,9 +182,10 @@ def _read(file: Path, size: int, changed: int) -> Document:
     """Read a file in one state of it, and look at everything that will be needed of it."""
     try:
         document = Document(json.loads(file.read_bytes()))
-        _ = document.kind, document.ids, document.merges, document.scores
-        sound = all(isinstance(t, str) and type(i) is int and i >= 0 for t, i in document.ids.items())
-        if not sound or not all(len(m) == 2 for m in document.merges):
+        ids, merges, _ = document.ids, document.model.get("merges") or [], document.scores
+        numbers = set(map(type, ids.values())) <= {int} and min(ids.values(), default=0) >= 0
+        pairs = not merges or len(Document({"model": {"vocab": {}, "merges": merges[:1]}}).merges[0]) == 2
+        if document.kind not in KINDS or set(map(type, ids)) - {str} or not numbers or not pairs:
             raise ValueError("its tokens are not texts with numbers")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise CheckpointError(f"{file} is not a readable tokenizer: {error}.") from error

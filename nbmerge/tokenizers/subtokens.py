@@ -34,9 +34,8 @@ def subtoken_entries(document: Document, tokens: Sequence[tuple[int, str]], own:
     spoken, cutter = backend(document), backend(own)
     texts = [_text(document, spoken, token) for _, token in tokens]
     found: dict[int, Entries] = {}
-    unknown = own.ids.get(str(own.model.get("unk_token")))
     for (i, _), encoding in zip(tokens, cutter.encode_batch(texts, add_special_tokens=False), strict=True):
-        ids = [n for n in encoding.ids if n < rows and n != unknown]
+        ids = [n for n in encoding.ids if n < rows and n != own.unknown]
         if ids:
             found[i] = [(source, n, 1.0 / len(ids)) for n in ids]
     return found

@@ -118,6 +118,23 @@ class Table:
         new[list(order)] = np.arange(len(order))
         return Table(self.starts, new[self.source], self.row, self.weight)
 
+    def replaced(self, others: Mapping[int, Entries]) -> Table:
+        """The same table with other entries in some rows."""
+        counts = self.counts.copy()
+        counts[list(others)] = [len(e) for e in others.values()]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        made = Table(starts, *(np.empty(starts[-1], kind) for kind in (np.int32, np.int64, np.float64)))
+        stays = np.ones(len(self), bool)
+        stays[list(others)] = False
+        old, new = np.repeat(stays, self.counts), np.repeat(stays, counts)
+        for part, whole in ((made.source, self.source), (made.row, self.row), (made.weight, self.weight)):
+            part[new] = whole[old]
+        for i, entries in others.items():
+            span = slice(starts[i], starts[i + 1])
+            if entries:
+                made.source[span], made.row[span], made.weight[span] = zip(*entries, strict=True)
+        return made
+
     def entries(self, i: int) -> Entries:
         """What row i is made of."""
         span = slice(self.starts[i], self.starts[i + 1])

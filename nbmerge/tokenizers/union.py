@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 from nbmerge.tokenizers.document import Document, Token
@@ -31,20 +30,29 @@ def union(documents: tuple[Document, ...]) -> Document:
 
 
 def _joined(made: Document, other: Document, first: Document) -> Document:
-    known, related = made.ids, other.extends(first)
+    new = sorted(other.ids.keys() - made.ids.keys(), key=other.ids.__getitem__)
+    if not new:
+        return made
+    related = other.extends(first)
     low = min(first.scores, default=0.0) - 10.0  # what a Unigram model takes for a character that it does not know
     tokens = []
-    for text, i in sorted(other.ids.items(), key=lambda item: item[1]):
-        if text in known:
-            continue
+    for text in new:
+        i = other.ids[text]
         score = other.scores[i] if related and i < len(other.scores) else (low * len(text) - 1.0)
         tokens.append(Token(text, other.added.get(text), score))
     own = {t.text for t in tokens if t.flags is None}
     merges = [m for m in other.merges[len(first.merges) :] if m[0] + m[1] in own] if related else []
-    return made.extended(tokens, merges) if tokens else made
+    return made.extended(tokens, merges)
 
 
-def named(document: Document, texts: Sequence[str]) -> Document:
+@lru_cache(maxsize=8)
+def without(document: Document, tokens: frozenset[str]) -> Document:
+    """A document without some tokens; the same one again for the same question."""
+    return document.without(tokens)
+
+
+@lru_cache(maxsize=8)
+def named(document: Document, texts: tuple[str, ...]) -> Document:
     """With tokens that a recipe names and nobody has, as added tokens that are never cut."""
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
     new = [Token(text, flags) for text in dict.fromkeys(texts) if text not in document.ids]

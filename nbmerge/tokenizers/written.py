@@ -72,12 +72,11 @@ class Written:
         before = read_document(self.donor)
         if before is None or not self.ids:
             return dict(config)
-        texts = {i: token for token, i in before.ids.items()}
         changed = copy.deepcopy(dict(config))
         for part in (changed, changed.get("text_config")):
             for key in part if isinstance(part, dict) else ():
                 if key.endswith(("_token_id", "_token_ids", "_token_index")):
-                    part[key] = self._renumbered(part[key], texts, key.split("_token_")[0] + "_token")
+                    part[key] = self._renumbered(part[key], before.texts, key.split("_token_")[0] + "_token")
         return changed
 
     def _renumbered(self, value: Any, texts: Mapping[int, str], name: str) -> Any:

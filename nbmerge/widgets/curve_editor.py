@@ -51,7 +51,7 @@ class CurveEditor(anywidget.AnyWidget):
         self._on_edit = on_edit
         self._content: tuple | None = None
         self._drawn: tuple | None = None
-        self._answered = 0
+        self._answered, self._answering = 0, False
         self._latest = Latest(on_error)
         self.observe(self._edited, "edit")
         self.observe(self._resized, ["width", "scale"])
@@ -74,17 +74,18 @@ class CurveEditor(anywidget.AnyWidget):
         content = (tuple(lines), tuple(slots), span, ends, tuple(labels), step)
         if content != self._content:
             first, self._content = self._content is None, content
-            self._draw() if first else self._latest.submit(self._draw)
+            if first:
+                self._draw()
+            elif not self._answering:
+                self._latest.submit(self._draw)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the newest picture is drawn."""
         return self._latest.wait(timeout)
 
     def _draw(self) -> None:
-        answered, size = (
-            self._answered,
-            (self.width, self.scale),
-        )  # before the content, which may be newer but never older
+        # Read before the content: that may be newer than what it answers, but never older.
+        answered, size = self._answered, (self.width, self.scale)
         content = self._content
         if (content, size, answered) == self._drawn:
             return
@@ -111,8 +112,12 @@ class CurveEditor(anywidget.AnyWidget):
     def _edited(self, change: dict) -> None:
         edit = change["new"]
         slot, value = edit.get("slot"), edit.get("value")
-        if isinstance(slot, int) and isinstance(value, int | float):
-            self._on_edit(slot, float(value))
+        self._answering = True
+        try:
+            if isinstance(slot, int) and isinstance(value, int | float):
+                self._on_edit(slot, float(value))
+        finally:
+            self._answering = False
         self._answered = edit.get("count", 0)
         if self._content is not None:  # also where nothing changed: the point must go back to where it belongs
             self._latest.submit(self._draw)

@@ -158,22 +158,24 @@ def test_skills_leaves_the_model_as_it_was(models):
 # --- the recipes
 
 
-def test_shipped_recipe_has_a_smooth_weight_for_each_layer():
+def test_shipped_recipe_has_weights_for_each_layer():
     data = yaml.safe_load((bundle.HERE / "recipe.yaml").read_text())
     assert [entry["model"] for entry in data["models"]] == list(bundle.EXPERTS)
     for entry in data["models"]:
-        *ends, layers = entry["parameters"]["weight"]
+        *ends, attention, rest = entry["parameters"]["weight"]
         assert [rule["filter"] for rule in ends] == ["model.embed_tokens", "model.norm", "lm_head"]
-        assert len(layers["value"]) == 8
-        assert all(0 <= value <= search.HIGH for value in [*layers["value"], *(rule["value"] for rule in ends)])
+        assert attention["filter"] == "self_attn"
+        assert len(attention["value"]) == len(rest["value"]) == 8
+        values = [*attention["value"], *rest["value"], *(rule["value"] for rule in ends)]
+        assert all(0 <= value <= search.HIGH for value in values)
 
 
 def test_merge_is_what_was_searched(models, gradient):
     data = yaml.safe_load((bundle.HERE / "recipe.yaml").read_text())
     curves = []
     for entry in data["models"]:
-        embedding, norm, head, layers = (rule["value"] for rule in entry["parameters"]["weight"])
-        curves.append([embedding, *layers, norm, head])
+        embedding, norm, head, attention, rest = (rule["value"] for rule in entry["parameters"]["weight"])
+        curves.append([embedding, *attention, *rest, norm, head])
     base, *experts = models.values()
     wanted = search.Blend(base, experts).at(torch.tensor(curves))
     merged = dict(gradient.model.named_parameters())
@@ -183,10 +185,11 @@ def test_merge_is_what_was_searched(models, gradient):
 
 
 def test_recipe_of_the_search_is_read_back():
-    weights = torch.arange(22.0).reshape(2, 11) / 100
+    weights = torch.arange(38.0).reshape(2, 19) / 100
     data = yaml.safe_load(search.as_yaml(weights, bundle.EXPERTS))
     rules = data["models"][1]["parameters"]["weight"]
-    assert [rule["value"] for rule in rules] == [0.11, 0.20, 0.21, [0.12, 0.13, 0.14, 0.15, 0.16, 0.17, 0.18, 0.19]]
+    attention, rest = ([i / 100 for i in range(first, first + 8)] for first in (20, 28))
+    assert [rule["value"] for rule in rules] == [0.19, 0.36, 0.37, attention, rest]
 
 
 def test_shipped_gradient_beats_every_flat_weight(gradient):

@@ -45,7 +45,16 @@ def weighted(trio, weights, method="linear", base="base", **fields):
 def slerp(trio, a, b, t=0.5, **fields):
     parameters = {"t": t, **fields.pop("parameters", {})}
     models = [trio[a], trio[b]]
-    return Recipe.of({"merge_method": "slerp", "base_model": trio[a], "models": models, "parameters": parameters, "dtype": "float32", **fields})
+    return Recipe.of(
+        {
+            "merge_method": "slerp",
+            "base_model": trio[a],
+            "models": models,
+            "parameters": parameters,
+            "dtype": "float32",
+            **fields,
+        }
+    )
 
 
 def made(recipe, folder) -> Path:
@@ -68,10 +77,18 @@ class TestRecorded:
     RECIPES = {
         "owners": lambda trio: weighted(trio, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer_source="union"),
         "owners-of-ties": lambda trio: weighted(
-            trio, {"base": 0.2, "ftx131": 0.5, "fty130": 0.3}, "ties", tokenizer_source="union", parameters={"density": 0.5}
+            trio,
+            {"base": 0.2, "ftx131": 0.5, "fty130": 0.3},
+            "ties",
+            tokenizer_source="union",
+            parameters={"density": 0.5},
         ),
-        "slerp": lambda trio: slerp(trio, "base", "ftx131", 0.4, tokenizer_source="union", parameters={"embed_slerp": True}),
-        "filled": lambda trio: weighted(trio, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer={"source": "union"}),
+        "slerp": lambda trio: slerp(
+            trio, "base", "ftx131", 0.4, tokenizer_source="union", parameters={"embed_slerp": True}
+        ),
+        "filled": lambda trio: weighted(
+            trio, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer={"source": "union"}
+        ),
         "filled-slerp": lambda trio: slerp(trio, "base", "ftx131", 0.4, tokenizer={"source": "union"}),
         "zeros": lambda trio: slerp(trio, "base", "ftx131", vocabulary="zeros"),
     }
@@ -87,18 +104,24 @@ class TestRecorded:
 
 class TestOrderOfTokens:
     def test_the_base_first_then_the_others_in_the_order_named(self, trio, tmp_path):
-        recipe = weighted(trio, {"fty130": 0.5, "ftx131": 0.5}, base="base", tokenizer={"source": "union"}, method="task_arithmetic")
+        recipe = weighted(
+            trio, {"fty130": 0.5, "ftx131": 0.5}, base="base", tokenizer={"source": "union"}, method="task_arithmetic"
+        )
         named = [t for t, i in sorted(tokens(made(recipe, tmp_path)).items(), key=lambda x: x[1]) if i >= 128]
         assert named == ["<|shared|>", "<|y0|>", "<|x0|>", "<|x1|>"]
 
-    @pytest.mark.parametrize(("source", "count"), [("base", 128), ("model:{ftx131}", 131), ("{fty130}", 130), ("union", 132)])
+    @pytest.mark.parametrize(
+        ("source", "count"), [("base", 128), ("model:{ftx131}", 131), ("{fty130}", 130), ("union", 132)]
+    )
     def test_sources(self, trio, tmp_path, source, count):
         recipe = weighted(trio, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer_source=source.format(**trio))
         out = made(recipe, tmp_path)
         assert len(rows(out)) == len(rows(out, HEAD)) == config(out)["vocab_size"] == len(tokens(out)) == count
 
     def test_a_tokenizer_from_a_model_that_is_not_merged(self, trio, tmp_path):
-        recipe = weighted({**trio, "base": trio["ftx131"]}, {"base": 0.5, "ftx131": 0.5}, tokenizer={"source": trio["fty130"]})
+        recipe = weighted(
+            {**trio, "base": trio["ftx131"]}, {"base": 0.5, "ftx131": 0.5}, tokenizer={"source": trio["fty130"]}
+        )
         recipe = recipe.replace(models=[trio["ftx131"], trio["ftx131"]], parameters={"weight": 1.0})
         out = rows(made(recipe, tmp_path))
         theirs = rows(Path(trio["ftx131"]))
@@ -181,7 +204,10 @@ class TestBySize:
     @pytest.mark.parametrize("pair", [("plain", "padded"), ("padded", "plain")])
     def test_rows_beyond_the_tokens_are_padding(self, tmp_path, pair):
         tokenizer = letters(("<|x|>",))
-        models = {"plain": str(model(tmp_path / "plain", tokenizer)), "padded": str(model(tmp_path / "padded", tokenizer, padding=7, seed=1))}
+        models = {
+            "plain": str(model(tmp_path / "plain", tokenizer)),
+            "padded": str(model(tmp_path / "padded", tokenizer, padding=7, seed=1)),
+        }
         recipe = slerp(models, *pair)
         assert check(recipe).ok
         out = made(recipe, tmp_path)
@@ -196,7 +222,9 @@ class TestBySize:
 
     def test_equal_edges_stay_as_they_are(self, trio, tmp_path):
         row = rows(Path(trio["base"]))[127]
-        other = make_model(tmp_path / "m", layers=1, hidden=32, vocab=133, replace={EMBED: row.expand(133, -1)}, tokenizer=False)
+        other = make_model(
+            tmp_path / "m", layers=1, hidden=32, vocab=133, replace={EMBED: row.expand(133, -1)}, tokenizer=False
+        )
         recipe = slerp({**trio, "m": str(other)}, "base", "m", t=0, vocabulary="edge-gradient")
         got = rows(made(recipe, tmp_path))
         assert torch.equal(got[128:], row.expand(5, -1))
@@ -210,9 +238,14 @@ class TestShapesOfModels:
         assert config(out)["tie_word_embeddings"] is True
 
     def test_one_tied_one_not(self, tmp_path):
-        models = {n: str(model(tmp_path / n, letters(ADDED[n]), tied=n == "base", seed=i)) for i, n in enumerate(("base", "ftx131"))}
+        models = {
+            n: str(model(tmp_path / n, letters(ADDED[n]), tied=n == "base", seed=i))
+            for i, n in enumerate(("base", "ftx131"))
+        }
         out = made(weighted(models, {"base": 0.5, "ftx131": 0.5}, tokenizer={"source": "union"}), tmp_path)
-        torch.testing.assert_close(rows(out, HEAD)[:128], (rows(Path(models["base"])) + rows(Path(models["ftx131"]), HEAD)[:128]) / 2)
+        torch.testing.assert_close(
+            rows(out, HEAD)[:128], (rows(Path(models["base"])) + rows(Path(models["ftx131"]), HEAD)[:128]) / 2
+        )
         assert torch.equal(rows(out, HEAD)[128:], rows(Path(models["ftx131"]), HEAD)[128:])
 
     def test_a_bias_of_the_head(self, tmp_path):
@@ -234,7 +267,9 @@ class TestShapesOfModels:
         assert torch.equal(rows(out)[128:], rows(Path(trio["ftx131"]))[128:])
 
     def test_donors_are_aligned_as_well(self, trio, tmp_path):
-        recipe = weighted(trio, {"base": 0.5, "ftx131": 0.5}, tokenizer={"source": "union"}, embedding_source=trio["ftx131"])
+        recipe = weighted(
+            trio, {"base": 0.5, "ftx131": 0.5}, tokenizer={"source": "union"}, embedding_source=trio["ftx131"]
+        )
         assert torch.equal(rows(made(recipe, tmp_path)), rows(Path(trio["ftx131"])))
 
     def test_merges_that_feed_merges(self, trio, tmp_path):
@@ -248,8 +283,12 @@ class TestShapesOfModels:
         assert torch.equal(rows(out)[131], rows(Path(trio["fty130"]))[129])
 
     def test_float16_rows_of_one_owner_keep_their_bits(self, tmp_path):
-        models = {n: str(model(tmp_path / n, letters(a), dtype="bfloat16", seed=i)) for i, (n, a) in enumerate(ADDED.items())}
-        recipe = weighted(models, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer_source="union").replace(dtype=None)
+        models = {
+            n: str(model(tmp_path / n, letters(a), dtype="bfloat16", seed=i)) for i, (n, a) in enumerate(ADDED.items())
+        }
+        recipe = weighted(models, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer_source="union").replace(
+            dtype=None
+        )
         out = rows(made(recipe, tmp_path))
         assert out.dtype == torch.bfloat16
         assert torch.equal(out[[128, 130]], rows(Path(models["ftx131"]))[[128, 130]])
@@ -263,7 +302,9 @@ class TestWhatFollowsTheVocabulary:
         size = other.get_vocab_size(with_added_tokens=True)
         ids = {"eos_token_id": [2, size - 1], "bos_token_id": 1}
         settings = {"eos_token": "<|end|>", "chat_template": "{{ messages }}"}
-        model(folder / "chat", other, config=ids, settings=settings, generation={**ids, "pad_token_id": size - 1}, seed=1)
+        model(
+            folder / "chat", other, config=ids, settings=settings, generation={**ids, "pad_token_id": size - 1}, seed=1
+        )
         return {"base": str(base), "chat": str(folder / "chat")}
 
     def test_ids_in_config_and_generation_config(self, tmp_path):
@@ -285,20 +326,26 @@ class TestWhatFollowsTheVocabulary:
         assert (out / "chat_template.jinja").read_text() == "{{ messages }}"
         assert "chat template is that of chat" in str(plan(recipe).problems)
 
-    @pytest.mark.parametrize(("wish", "text"), [("auto", "{{ messages }}"), ("chatml", "<|im_start|>"), ("{{ 1 }}", "{{ 1 }}")])
+    @pytest.mark.parametrize(
+        ("wish", "text"), [("auto", "{{ messages }}"), ("chatml", "<|im_start|>"), ("{{ 1 }}", "{{ 1 }}")]
+    )
     def test_a_template_that_is_asked_for(self, tmp_path, wish, text):
         models = self.models(tmp_path)
         recipe = weighted(models, {"base": 0.5, "chat": 0.5}, vocabulary="truncate", chat_template=wish)
         assert text in (made(recipe, tmp_path) / "chat_template.jinja").read_text()
 
     def test_a_template_that_nobody_knows(self, trio):
-        assert "there is no chat template 'nope'" in str(check(slerp(trio, "base", "ftx131", vocabulary="zeros", chat_template="nope")))
+        assert "there is no chat template 'nope'" in str(
+            check(slerp(trio, "base", "ftx131", vocabulary="zeros", chat_template="nope"))
+        )
 
     def test_tokens_without_a_row_are_left_out(self, tmp_path):
         tokenizer = with_added(train("Unigram"), ["<|a|>"])
         cut = make_model(tmp_path / "cut", layers=1, vocab=tokenizer.get_vocab_size() - 1, tokenizer=False)
         save(cut, tokenizer)
-        recipe = Recipe.of({"merge_method": "linear", "models": [str(cut)], "parameters": {"weight": 1}, "tokenizer_source": "union"})
+        recipe = Recipe.of(
+            {"merge_method": "linear", "models": [str(cut)], "parameters": {"weight": 1}, "tokenizer_source": "union"}
+        )
         out = made(recipe, tmp_path)
         assert "<|a|>" not in tokens(out)
         assert len(tokens(out)) == len(rows(out))
@@ -313,9 +360,12 @@ class TestAgain:
     def test_the_result_of_a_repair_merges_again(self, trio, tmp_path):
         """The failure that made this necessary: padding that explodes later."""
         first = made(slerp(trio, "base", "ftx131", vocabulary="edge-gradient"), tmp_path)
-        second = merge(slerp({**trio, "first": str(first)}, "first", "fty130", vocabulary="edge-gradient"), tmp_path / "second").path
+        second = merge(
+            slerp({**trio, "first": str(first)}, "first", "fty130", vocabulary="edge-gradient"), tmp_path / "second"
+        ).path
         union = merge(
-            weighted({**trio, "s": str(second)}, {"s": 0.5, "fty130": 0.5}, base="s", tokenizer_source="union"), tmp_path / "third"
+            weighted({**trio, "s": str(second)}, {"s": 0.5, "fty130": 0.5}, base="s", tokenizer_source="union"),
+            tmp_path / "third",
         ).path
         for tensor in load_file(union / "model.safetensors").values():
             assert tensor.isfinite().all()
@@ -328,7 +378,9 @@ class TestAgain:
         recipe = weighted(trio, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer_source="union")
         merged = live(recipe)
         assert len(merged.tokenizer) == merged.model.config.vocab_size == 132
-        touched = merged.update(weighted(trio, {"base": 0.4, "ftx131": 0.4, "fty130": 0.2}, tokenizer_source="union")).touched
+        touched = merged.update(
+            weighted(trio, {"base": 0.4, "ftx131": 0.4, "fty130": 0.2}, tokenizer_source="union")
+        ).touched
         assert {EMBED, HEAD} < set(touched)
         again = merged.update(weighted(trio, {"base": 0.4, "ftx131": 0.4, "fty130": 0.2}, tokenizer_source="union"))
         assert again.touched == ()

@@ -1,6 +1,5 @@
 """Every notebook runs from top to bottom, offline, and is committed clean."""
 
-import time
 from pathlib import Path
 
 import nbformat
@@ -8,8 +7,8 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted(Path(__file__).parents[2].joinpath("notebooks").glob("*.ipynb"))
-LIMIT = 60
-"""Seconds that a notebook may take."""
+PATIENCE = 300
+"""Seconds for one cell, on a machine with other work. Alone, the first notebook takes 10 to 20 as a whole."""
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -33,13 +32,13 @@ def test_it_is_committed_clean(notebook):
 
 @pytest.mark.notebook
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets of a kernel that has ended
-def test_it_runs_offline_in_a_minute(notebook, tmp_path, monkeypatch):
+def test_it_runs_offline(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    began = time.perf_counter()
-    NotebookClient(notebook, timeout=LIMIT, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
-    assert time.perf_counter() - began < LIMIT
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as for all tests: other workers want the other processors
+    where = {"metadata": {"path": tmp_path}}
+    NotebookClient(notebook, timeout=PATIENCE, kernel_name="python3", resources=where).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert outputs
     assert [o for o in outputs if o.get("name") == "stderr"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -22,8 +23,9 @@ KINDS = ("BPE", "byte-level BPE", "Unigram", "WordPiece")
 MARKS = {"BPE": "▁", "byte-level BPE": "Ġ", "Unigram": "▁", "WordPiece": "##"}
 
 
-def train(kind: str, corpus: Sequence[str] = CORPUS, size: int = 60) -> Tokenizer:
-    """A tokenizer of some kind with about `size` tokens."""
+@cache
+def train(kind: str, corpus: tuple[str, ...] = CORPUS, size: int = 60) -> Tokenizer:
+    """A tokenizer of some kind with about `size` tokens; the same one each time, since training is not repeatable."""
     special = list(SPECIAL)
     if kind == "Unigram":
         made, trainer = Tokenizer(models.Unigram()), trainers.UnigramTrainer(vocab_size=size, unk_token="<unk>", special_tokens=special)

@@ -3,15 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nbmerge.tokenizers.alignment import default, extended, filled, listed, only, places, weighted_owners
+from nbmerge.tokenizers.alignment import default, extended, filled, only, places, weighted_owners
+from nbmerge.tokenizers.document import Document
 from nbmerge.tokenizers.table import MEAN
 
-A, B = {"x": 0, "y": 1, "z": 5}, {"y": 0, "w": 1}
-TOKENS = ["x", "y", "w", None, "z"]
+
+def vocabulary(ids: dict[str, int]) -> Document:
+    return Document({"model": {"type": "WordLevel", "vocab": ids}})
+
+
+A, B = vocabulary({"x": 0, "y": 1, "z": 5}), vocabulary({"y": 0, "w": 1})
+RESULT = vocabulary({"x": 0, "y": 1, "w": 2, "z": 4})
 
 
 def place():
-    return np.stack([places(TOKENS, A, 4), places(TOKENS, B, 2)])
+    return np.stack([places(RESULT, 5, A, 4), places(RESULT, 5, B, 2)])
 
 
 def test_places_are_rows_of_tokens_and_tokens_beyond_the_rows_have_none():
@@ -19,7 +25,8 @@ def test_places_are_rows_of_tokens_and_tokens_beyond_the_rows_have_none():
 
 
 def test_numbers_without_a_token_keep_their_row_in_the_model_that_numbers_alike():
-    assert places(listed({"x": 0, "y": 2}, 3), {"x": 0, "y": 2}, 3, same=True).tolist() == [0, 1, 2]
+    gap = vocabulary({"x": 0, "y": 2})
+    assert places(gap, 5, gap, 9).tolist() == [0, 1, 2, -1, -1]
 
 
 @pytest.mark.parametrize(("base", "wanted"), [(None, [[1, 0.5, 0, 0, 0], [0, 0.5, 1, 0, 0]]), (1, [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0]])])

@@ -1,0 +1,100 @@
+"""How the tokenizers of several models differ: tokens, numbers, special tokens, chat templates, and how they cut a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbmerge.tokenizers.document import Document, read_document
+from nbmerge.tokenizers.subtokens import backend
+from nbmerge.tokenizers.written import CONFIG, chat_template, read_json
+
+SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The tokenizers of several models beside each other; models without a tokenizer.json are left out.
+
+    Parameters
+    ----------
+    documents : mapping of str to Document
+        By model, in order; the first is what the others are compared to.
+    specials : mapping of str to mapping
+        By model, text of each special token that it has.
+    templates : mapping of str to str or None
+        By model, its chat template.
+    """
+
+    documents: Mapping[str, Document]
+    specials: Mapping[str, Mapping[str, str]]
+    templates: Mapping[str, str | None]
+
+    @classmethod
+    def of(cls, folders: Mapping[str, Path]) -> Comparison:
+        """Compare the tokenizers of model folders.
+
+        Raises
+        ------
+        CheckpointError
+            When a file of theirs is damaged.
+        """
+        documents = {m: d for m, folder in folders.items() if (d := read_document(folder)) is not None}
+        settings = {m: read_json(folders[m] / CONFIG) for m in documents}
+        specials = {m: {k: _text(s[k]) for k in SPECIAL if s.get(k)} for m, s in settings.items()}
+        return cls(documents, specials, {m: chat_template(folders[m]) for m in documents})
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that are compared."""
+        return tuple(self.documents)
+
+    def own(self, model: str) -> list[str]:
+        """Tokens that only this model has, in the order of their numbers."""
+        others = set().union(*(d.ids.keys() for m, d in self.documents.items() if m != model))
+        ids = self.documents[model].ids
+        return sorted(ids.keys() - others, key=ids.__getitem__)
+
+    def lacking(self, model: str) -> list[str]:
+        """Tokens that another model has and this one lacks, in alphabetical order."""
+        others = set().union(*(d.ids.keys() for m, d in self.documents.items() if m != model))
+        return sorted(others - self.documents[model].ids.keys())
+
+    def moved(self, model: str) -> list[str]:
+        """Tokens that this model numbers differently from the first."""
+        first, ids = self.documents[self.models[0]].ids, self.documents[model].ids
+        if first is ids:
+            return []
+        return sorted((t for t, i in ids.items() if first.get(t, i) != i), key=ids.__getitem__)
+
+    def cut(self, text: str) -> dict[str, list[tuple[str, int]]]:
+        """By model, the tokens of a text with their numbers, without those that frame it."""
+        cuts = {m: backend(d).encode(text, add_special_tokens=False) for m, d in self.documents.items()}
+        return {m: list(zip(c.tokens, c.ids, strict=True)) for m, c in cuts.items()}
+
+    def facts(self) -> Iterator[str]:
+        """The differences in words; none where there are none."""
+        if len({id(d) for d in self.documents.values()}) > 1:
+            for model in self.models:
+                if own := self.own(model):
+                    yield f"{model} has {_some(own)} that no other model has."
+                if moved := self.moved(model):
+                    yield f"{model} numbers {_some(moved)} differently from {self.models[0]}."
+        for name in SPECIAL:
+            texts = {m: s.get(name, "none") for m, s in self.specials.items()}
+            if len(set(texts.values())) > 1:
+                yield f"{name} differs: {', '.join(f'{m} {t}' for m, t in texts.items())}."
+        if len(set(self.templates.values())) > 1:
+            kinds = list(dict.fromkeys(self.templates.values()))
+            groups = [", ".join(m for m, t in self.templates.items() if t == k) + (" (none)" if k is None else "") for k in kinds]
+            yield f"chat templates differ: {' | '.join(groups)}."
+
+
+def _text(token) -> str:
+    return str(token.get("content", "")) if isinstance(token, Mapping) else str(token)
+
+
+def _some(tokens: Sequence[str], most: int = 4) -> str:
+    shown = ", ".join(repr(t) for t in tokens[:most])
+    return f"{len(tokens)} token{'s' if len(tokens) > 1 else ''} ({shown}{', ...' if len(tokens) > most else ''})"
