@@ -119,7 +119,9 @@ class Checkpoint:
     @cached_property
     def token_embedding(self) -> str | None:
         """Name of the tensor with a row for each token; positions and the like have rows, too, but not of tokens."""
-        tables = [n for n in self.layout.outside("embedding") if len(self.tensors[n].shape) == 2 and not _POSITIONS.search(n)]
+        tables = [
+            n for n in self.layout.outside("embedding") if len(self.tensors[n].shape) == 2 and not _POSITIONS.search(n)
+        ]
         said = self.config.get("vocab_size")
         return max(tables, key=lambda n: (self.tensors[n].shape[0] == said, self.tensors[n].shape[0]), default=None)
 
@@ -191,14 +193,20 @@ def _sharded(path: Path, weight_map: Any) -> dict[str, StoredTensor]:
     shards: dict[str, dict[str, StoredTensor]] = {}
     for name in dict.fromkeys(weight_map.values()):
         if Path(name).name != name or len(name.encode()) > LONGEST_NAME:
-            raise CheckpointError(f"{INDEX} in {path} names a shard that cannot lie in the folder: {name!r:.80}. Do not use this model.")
+            raise CheckpointError(
+                f"{INDEX} in {path} names a shard that cannot lie in the folder: {name!r:.80}. Do not use this model."
+            )
         if not (path / name).is_file():
             missing = sorted({n for n in weight_map.values() if not (path / n).is_file()})
-            raise CheckpointError(f"{path} lacks {len(missing)} of its shards: {', '.join(missing[:4])}. Download them again.")
+            raise CheckpointError(
+                f"{path} lacks {len(missing)} of its shards: {', '.join(missing[:4])}. Download them again."
+            )
         shards[name] = read_header(path / name)[0]
     lost = [t for t, shard in weight_map.items() if t not in shards[shard]]
     if lost:
-        raise CheckpointError(f"{path}: {lost[0]!r} is not in {weight_map[lost[0]]}, where {INDEX} has it ({len(lost)} such).")
+        raise CheckpointError(
+            f"{path}: {lost[0]!r} is not in {weight_map[lost[0]]}, where {INDEX} has it ({len(lost)} such)."
+        )
     return {t: shards[shard][t] for t, shard in weight_map.items()}
 
 

@@ -125,7 +125,9 @@ def _tensor(file: Path, name: str, entry: Any, data_start: int) -> StoredTensor:
     if not all(type(x) is int and 0 <= x < 2**62 for x in numbers) or math.prod(shape) >= 2**62:
         raise _damaged(file, f"the shape or offsets of {name!r:.80} are not whole numbers of a possible size")
     if not isinstance(code, str) or code not in NAMES:
-        raise CheckpointError(f"{file.name}: tensor {name!r:.80} has the dtype {code!r:.20}, which cannot be merged ({file}).")
+        raise CheckpointError(
+            f"{file.name}: tensor {name!r:.80} has the dtype {code!r:.20}, which cannot be merged ({file})."
+        )
     tensor = StoredTensor(name, NAMES[code], tuple(shape), file, data_start + begin)
     if end - begin != tensor.nbytes:
         raise _damaged(file, f"{name!r:.80} needs {tensor.nbytes:,} bytes and is given {end - begin:,}")

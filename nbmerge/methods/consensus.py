@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def elect(
-    weighted: list[torch.Tensor], weights: list[float], normalize: bool, consensus: str = "sum"
-) -> torch.Tensor:
+def elect(weighted: list[torch.Tensor], weights: list[float], normalize: bool, consensus: str = "sum") -> torch.Tensor:
     """Merge weighted task vectors by the sign of their sum.
 
     Parameters

@@ -15,7 +15,7 @@ register(
         name="passthrough",
         title="Passthrough (layer stacking)",
         words="Takes each layer from one model, unchanged or scaled. With slices of several models it builds deeper or "
-        "mixed stacks (\"frankenmerges\").",
+        'mixed stacks ("frankenmerges").',
         formula=r"W = s \, W_1",
         reference="Community practice (Goliath-120B and others, 2023)",
         parameters=(Parameter("scale", "Factor on the tensor.", default=1.0, scope="input", slider=(0.0, 2.0)),),

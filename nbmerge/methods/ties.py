@@ -16,7 +16,9 @@ CONSENSUS = Parameter(
     "consensus", "Vote on the direction with the size of the changes (sum), or with one vote for each model (count).",
     default="sum", kind=("sum", "count"),
 )  # fmt: skip
-NORMALIZE = Parameter("normalize", "Divide each element by the weights of the models that agree there.", default=True, kind="flag")
+NORMALIZE = Parameter(
+    "normalize", "Divide each element by the weights of the models that agree there.", default=True, kind="flag"
+)
 
 
 def kept(density: float, count: int) -> int:

@@ -80,7 +80,9 @@ def weighted_owners(place: np.ndarray, weights: Sequence[float | None]) -> np.nd
     return shares / np.where(total == 0, 1.0, total)
 
 
-def filled(place: np.ndarray, model: int, weights: np.ndarray, others: Mapping[int, Entries], forced: Sequence[int] = ()) -> Table:
+def filled(
+    place: np.ndarray, model: int, weights: np.ndarray, others: Mapping[int, Entries], forced: Sequence[int] = ()
+) -> Table:
     """One model's rows for a vocabulary: its own, and for what it lacks a sum of the models' rows.
 
     Parameters

@@ -87,7 +87,10 @@ class Comparison:
                 yield f"{name} differs: {', '.join(f'{m} {t}' for m, t in texts.items())}."
         if len(set(self.templates.values())) > 1:
             kinds = list(dict.fromkeys(self.templates.values()))
-            groups = [", ".join(m for m, t in self.templates.items() if t == k) + (" (none)" if k is None else "") for k in kinds]
+            groups = [
+                ", ".join(m for m, t in self.templates.items() if t == k) + (" (none)" if k is None else "")
+                for k in kinds
+            ]
             yield f"chat templates differ: {' | '.join(groups)}."
 
 

@@ -56,8 +56,16 @@ class Document:
         if isinstance(self.model["vocab"], list):
             return "Unigram"
         if kind is None:
-            kind = "BPE" if "merges" in self.model else "WordPiece" if "continuing_subword_prefix" in self.model else "WordLevel"
-        return "byte-level BPE" if kind == "BPE" and '"ByteLevel"' in json.dumps(self.data.get("pre_tokenizer")) else kind
+            kind = (
+                "BPE"
+                if "merges" in self.model
+                else "WordPiece"
+                if "continuing_subword_prefix" in self.model
+                else "WordLevel"
+            )
+        return (
+            "byte-level BPE" if kind == "BPE" and '"ByteLevel"' in json.dumps(self.data.get("pre_tokenizer")) else kind
+        )
 
     @cached_property
     def model_ids(self) -> dict[str, int]:
@@ -126,7 +134,9 @@ class Document:
             listed = {entry["content"]: entry["id"] for entry in added}
             model["vocab"] = {**model["vocab"], **listed, **{token.text: i for i, token in own}}
         if merges:
-            joined = not any(isinstance(m, list) for m in model["merges"]) and not any(" " in p for m in merges for p in m)
+            joined = not any(isinstance(m, list) for m in model["merges"]) and not any(
+                " " in p for m in merges for p in m
+            )
             model["merges"] = [*model["merges"], *(" ".join(m) if joined else list(m) for m in merges)]
             if not joined:
                 model["merges"] = [m if isinstance(m, list) else m.split(" ", 1) for m in model["merges"]]

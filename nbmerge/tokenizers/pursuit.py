@@ -45,7 +45,9 @@ def pursue(atoms: np.ndarray, targets: np.ndarray, sparsity: int = SPARSITY) -> 
     return found
 
 
-def _chunk(atoms: np.ndarray, directions: np.ndarray, targets: np.ndarray, sparsity: int) -> list[list[tuple[int, float]]]:
+def _chunk(
+    atoms: np.ndarray, directions: np.ndarray, targets: np.ndarray, sparsity: int
+) -> list[list[tuple[int, float]]]:
     residuals, sizes = targets.copy(), np.linalg.norm(targets, axis=1)
     chosen: list[list[int]] = [[] for _ in targets]
     coefficients: list[np.ndarray] = [np.zeros(0)] * len(targets)
@@ -61,4 +63,6 @@ def _chunk(atoms: np.ndarray, directions: np.ndarray, targets: np.ndarray, spars
             coefficients[i] = np.linalg.lstsq(basis.T, targets[i].astype(np.float64), rcond=None)[0]
             residuals[i] = targets[i] - coefficients[i] @ basis
         active = active[np.linalg.norm(residuals[active], axis=1) > SMALL * sizes[active]]
-    return [[(a, float(c)) for a, c in zip(*pair, strict=True) if c != 0] for pair in zip(chosen, coefficients, strict=True)]
+    return [
+        [(a, float(c)) for a, c in zip(*pair, strict=True) if c != 0] for pair in zip(chosen, coefficients, strict=True)
+    ]

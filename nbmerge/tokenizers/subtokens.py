@@ -10,7 +10,9 @@ from nbmerge.tokenizers.document import Document
 from nbmerge.tokenizers.table import Entries
 
 
-def subtoken_entries(document: Document, tokens: Sequence[tuple[int, str]], own: Document, source: int, rows: int) -> dict[int, Entries]:
+def subtoken_entries(
+    document: Document, tokens: Sequence[tuple[int, str]], own: Document, source: int, rows: int
+) -> dict[int, Entries]:
     """For tokens of one vocabulary, the mean of the rows that another cuts their text into.
 
     Parameters

@@ -43,7 +43,9 @@ class TokensPanel(Panel):
         self._shown: tuple | None = None
         self.source.observe(guard(lambda change: self._choose()), "value")
         self.sample.observe(guard(lambda change: self._cut()), "value")
-        self.body = ipywidgets.VBox([self.summary, self.facts, self.rows_, self.specials, self.lists, self.sample, self.cuts])
+        self.body = ipywidgets.VBox(
+            [self.summary, self.facts, self.rows_, self.specials, self.lists, self.sample, self.cuts]
+        )
         return [row(self.source), self.body]
 
     # --- state to screen ---
@@ -77,7 +79,9 @@ class TokensPanel(Panel):
             missing = [m for m in folders if m not in self.compared.models]
             self.summary.value, self.specials.value = _summary(self.compared), _specials(self.compared)
             facts = [*self.compared.facts(), *(f"{m} has no tokenizer.json." for m in missing)]
-            self.facts.value = "<br>".join(map(html.escape, facts)) or "All models have the same tokens under the same numbers."
+            self.facts.value = (
+                "<br>".join(map(html.escape, facts)) or "All models have the same tokens under the same numbers."
+            )
             self.lists.value = _lists(self.compared)
             self._cut()
 
@@ -170,7 +174,9 @@ def _fates(plan: Plan) -> str:
         [html.escape(f.tensor), html.escape(f.model), *(f"{n:,}" for n in (f.own, f.others, f.mixed, f.mean, f.zero))]
         for f in fates(plan)
     ]
-    return table(["rows of the result", "model", "own", "of others", "mixed", "mean of all", "zero"], rows) if rows else ""
+    return (
+        table(["rows of the result", "model", "own", "of others", "mixed", "mean of all", "zero"], rows) if rows else ""
+    )
 
 
 def _cuts(compared: Comparison, sample: str) -> str:

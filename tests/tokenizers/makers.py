@@ -18,7 +18,10 @@ CORPUS = (
     "a merge of models is a mean of weights, weighed by hand",
     "row by row the tokens find their place in the table",
 )
-OTHER_CORPUS = ("numbers such as 12 and 345 and words like zebra quiz jumping foxes", "quick brown foxes jump over lazy dogs")
+OTHER_CORPUS = (
+    "numbers such as 12 and 345 and words like zebra quiz jumping foxes",
+    "quick brown foxes jump over lazy dogs",
+)
 KINDS = ("BPE", "byte-level BPE", "Unigram", "WordPiece")
 MARKS = {"BPE": "▁", "byte-level BPE": "Ġ", "Unigram": "▁", "WordPiece": "##"}
 
@@ -28,7 +31,10 @@ def train(kind: str, corpus: tuple[str, ...] = CORPUS, size: int = 60) -> Tokeni
     """A tokenizer of some kind with about `size` tokens; the same one each time, since training is not repeatable."""
     special = list(SPECIAL)
     if kind == "Unigram":
-        made, trainer = Tokenizer(models.Unigram()), trainers.UnigramTrainer(vocab_size=size, unk_token="<unk>", special_tokens=special)
+        made, trainer = (
+            Tokenizer(models.Unigram()),
+            trainers.UnigramTrainer(vocab_size=size, unk_token="<unk>", special_tokens=special),
+        )
     elif kind == "WordPiece":
         made = Tokenizer(models.WordPiece(unk_token="<unk>"))
         trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=special)
@@ -59,18 +65,33 @@ def with_added(tokenizer: Tokenizer, added: Sequence[str], special: Sequence[str
     return made
 
 
-def save(folder: Path, tokenizer: Tokenizer, settings: Mapping | None = None, generation: Mapping | None = None) -> Path:
+def save(
+    folder: Path, tokenizer: Tokenizer, settings: Mapping | None = None, generation: Mapping | None = None
+) -> Path:
     """Write tokenizer files as transformers does."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False, **special, **(settings or {})}
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        **special,
+        **(settings or {}),
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     (folder / "generation_config.json").write_text(json.dumps(generation or {"bos_token_id": 1, "eos_token_id": 2}))
     return folder
 
 
-def model(folder: Path, tokenizer: Tokenizer, *, padding: int = 0, settings: Mapping | None = None, generation: Mapping | None = None, **sizes) -> Path:
+def model(
+    folder: Path,
+    tokenizer: Tokenizer,
+    *,
+    padding: int = 0,
+    settings: Mapping | None = None,
+    generation: Mapping | None = None,
+    **sizes,
+) -> Path:
     """A model of one layer with a row for each token, and `padding` more."""
     rows = tokenizer.get_vocab_size(with_added_tokens=True) + padding
     make_model(folder, vocab=rows, tokenizer=False, **{"layers": 1, **sizes})

@@ -29,14 +29,22 @@ def test_numbers_without_a_token_keep_their_row_in_the_model_that_numbers_alike(
     assert places(gap, 5, gap, 9).tolist() == [0, 1, 2, -1, -1]
 
 
-@pytest.mark.parametrize(("base", "wanted"), [(None, [[1, 0.5, 0, 0, 0], [0, 0.5, 1, 0, 0]]), (1, [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0]])])
+@pytest.mark.parametrize(
+    ("base", "wanted"), [(None, [[1, 0.5, 0, 0, 0], [0, 0.5, 1, 0, 0]]), (1, [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0]])]
+)
 def test_what_stands_in_is_the_owner_the_base_or_the_mean(base, wanted):
     assert default(place(), base).tolist() == wanted
 
 
 def test_own_rows_stay_and_lacking_ones_are_filled():
     table = filled(place(), 1, default(place(), None), {})
-    assert [table.entries(i) for i in range(5)] == [[(0, 0, 1.0)], [(1, 0, 1.0)], [(1, 1, 1.0)], [(1, MEAN, 1.0)], [(1, MEAN, 1.0)]]
+    assert [table.entries(i) for i in range(5)] == [
+        [(0, 0, 1.0)],
+        [(1, 0, 1.0)],
+        [(1, 1, 1.0)],
+        [(1, MEAN, 1.0)],
+        [(1, MEAN, 1.0)],
+    ]
 
 
 def test_a_rule_stands_in_where_a_model_lacks_a_token_and_everywhere_when_forced():

@@ -106,7 +106,10 @@ def test_tokens_that_a_recipe_names_are_added():
     assert rebuilt(made).encode("the<|new|>").tokens[-1] == "<|new|>"
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"model": {}}', '{"model": {"type": "BPE", "vocab": {"a": "b"}}}', '{"model": {"vocab": {"a": -1}}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"model": {}}', '{"model": {"type": "BPE", "vocab": {"a": "b"}}}', '{"model": {"vocab": {"a": -1}}}'],
+)
 def test_damaged_files_are_named(tmp_path, text):
     (tmp_path / "tokenizer.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"tokenizer\.json is not a readable tokenizer"):

@@ -10,12 +10,23 @@ from tests.tokenizers.makers import letters, model
 def pair(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
     model(folder / "base", letters(("<|a|>",)))
-    model(folder / "tuned", letters(("<|b|>", "<|a|>")), seed=1, settings={"eos_token": "<|b|>", "chat_template": "<b>{{ x }}</b>"})
+    model(
+        folder / "tuned",
+        letters(("<|b|>", "<|a|>")),
+        seed=1,
+        settings={"eos_token": "<|b|>", "chat_template": "<b>{{ x }}</b>"},
+    )
     return {"base": str(folder / "base"), "tuned": str(folder / "tuned")}
 
 
 def recipe(pair, **fields):
-    return {"merge_method": "slerp", "base_model": pair["base"], "models": list(pair.values()), "parameters": {"t": 0.5}, **fields}
+    return {
+        "merge_method": "slerp",
+        "base_model": pair["base"],
+        "models": list(pair.values()),
+        "parameters": {"t": 0.5},
+        **fields,
+    }
 
 
 def test_what_the_models_do_not_share(pair):
