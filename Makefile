@@ -43,7 +43,7 @@ unit: $(VENV)/.tested
 browser: $(VENV)/.tested
 	@{ $(CHROMIUM); } || { echo "Installing Chromium ..."; $(APT_INSTALL) chromium; } || true
 	@if $(CHROMIUM); then \
-		echo $(BIN)/python -m pytest -m browser; $(BIN)/python -m pytest -m browser; \
+		echo $(BIN)/python -m pytest -m browser tests/browser; $(BIN)/python -m pytest -m browser tests/browser; \
 	elif [ -n "$${NBMERGE_REQUIRE_BROWSER:-}" ]; then \
 		echo "No Chromium here and none could be installed, and NBMERGE_REQUIRE_BROWSER is set." >&2; exit 1; \
 	else \

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from nbmerge.checkpoints.header import read_header
-from nbmerge.engine import blocks
+from nbmerge.engine import (
+    blocks,
+    gather,  # noqa: F401  (registers how rows are read)
+)
 from nbmerge.engine.blocks import Files, Workspace, reader
-from nbmerge.engine import gather  # noqa: F401  (registers how rows are read)
 from nbmerge.engine.rows import Rows
 from nbmerge.tokenizers.alignment import extended
 from nbmerge.tokenizers.table import MEAN, Table
