@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
 from nbmerge.checkpoints.layout import is_derived
 from nbmerge.engine.advice import advise
 from nbmerge.engine.config import fitted
-from nbmerge.engine.findings import Findings
-from nbmerge.engine.parameters import CHOICE, EMBED_SLERP, Level, check_names, find, is_missing, levels_of
+from nbmerge.engine.parameters import CHOICE, EMBED_SLERP, check_names, find, is_missing
 from nbmerge.engine.plan import Plan, TensorPlan, told_apart
+from nbmerge.engine.slices import Piece, Sliced, as_chosen
 from nbmerge.engine.tokenizer_choice import vocabulary_of
 from nbmerge.engine.vocabulary import BySize, ByToken
-from nbmerge.errors import CheckpointError, RecipeError
-from nbmerge.methods import Method, Values, methods
+from nbmerge.errors import RecipeError
+from nbmerge.methods import Values, methods
 from nbmerge.methods.linear import WEIGHT
-from nbmerge.problems import Problem, Where, nearest, worst_first
-from nbmerge.recipe import ModelRef, Recipe, Slice
+from nbmerge.problems import Problem, Where, worst_first
+from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.setting import position
 from nbmerge.tokenizers import Written
 
@@ -54,38 +54,13 @@ def plan(recipe: Recipe | str) -> Plan:
 
 def examine(recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
     """The plan, or None where errors forbid one, and every problem found, the worst first."""
-    planner = _Planner(recipe)
+    planner = _Planner(recipe, examine)
     made = planner.make()
     return made, worst_first([*recipe.notes, *planner.findings.problems()])
 
 
-@dataclass(frozen=True)
-class _Input:
-    """One source of a slice, opened."""
-
-    ref: ModelRef
-    checkpoint: Checkpoint
-    first: int
-    levels: tuple[Level, ...]
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """A slice, its sources in the method's order; `others` is the same slice for the other methods of the recipe."""
-
-    method: Method
-    inputs: tuple[_Input, ...]
-    depth: int
-    where: Where
-    levels: tuple[Level, ...]
-    others: Mapping[str, _Piece]
-    has_base: bool
-
-
-class _Planner:
-    def __init__(self, recipe: Recipe):
-        self.recipe = recipe
-        self.findings = Findings(recipe)
+class _Planner(Sliced):
+    """The last step: every output tensor with its inputs and numbers, and the result as a whole."""
 
     def make(self) -> Plan | None:
         for key, purpose in NOT_YET.items():
@@ -127,163 +102,6 @@ class _Planner:
             self.findings.add(problem)
         return replace(made, problems=tuple(worst_first(self.findings.problems())))
 
-    # --- what the recipe names ---
-
-    def _methods(self) -> list[Method]:
-        """The recipe's methods: its own first, then those that it chooses for some tensors."""
-        named = {self.recipe.merge_method: ("merge_method",)}
-        for where, settings, _ in levels_of(self.recipe):
-            if CHOICE.name in settings:
-                for value in settings[CHOICE.name].values():
-                    named.setdefault(str(value), (*where, CHOICE.name))
-        found = [self._method(name, where) for name, where in named.items()]
-        return found if all(found) else []
-
-    def _method(self, name: str, where: Where) -> Method | None:
-        known = methods()
-        method = known.get(name)
-        if method is None:
-            self.findings.error(where, f"there is no merge method '{name}'.", nearest(name, known))
-        elif method.base == "required" and any(self._base(p) is None for p in self.recipe.pieces):
-            what = f"{method.name} works on differences from a base model, and none is named."
-            self.findings.error(
-                ("base_model",), what, "Set base_model to the model that the others were fine-tuned from."
-            )
-        return method
-
-    def _open(self) -> dict[ModelRef, Checkpoint]:
-        opened = {}
-        self.tokenizers: dict[ModelRef, Written] = {}
-        for ref in self.recipe.references:
-            merge = self.recipe.merge_named(ref)
-            if merge is not None:
-                if (made := self._nested(merge)) is not None:
-                    opened[ref] = made.as_checkpoint(merge.name)
-                    if made.tokenizer is not None:
-                        self.tokenizers[ref] = made.tokenizer
-                continue
-            try:
-                opened[ref] = Checkpoint.open(ref)
-            except CheckpointError as error:
-                self.findings.error(self._where(ref), str(error))
-        return opened
-
-    def _nested(self, merge: Recipe) -> Plan | None:
-        made, problems = examine(merge)
-        for p in problems:
-            self.findings.add(Problem(p.severity, ("merges", merge.name, *p.where), p.what, p.how, p.line))
-        return made
-
-    def _where(self, ref: ModelRef) -> Where:
-        """The first place that names a model."""
-        for k, piece in enumerate(self.recipe.pieces):
-            for i, source in enumerate(piece.sources):
-                if source.model == ref:
-                    return (
-                        ("models", i, "model") if self.recipe.slices is None else ("slices", k, "sources", i, "model")
-                    )
-            if piece.base_model == ref:
-                return ("slices", k, "base_model")
-        names = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source")
-        return (next(n for n in names if getattr(self.recipe, n) == ref),)
-
-    @cached_property
-    def labels(self) -> dict[ModelRef, str]:
-        refs = self.recipe.references
-        names = [r.name for r in refs]
-        return {r: r.name if names.count(r.name) == 1 else str(r) for r in refs}
-
-    @property
-    def donor(self) -> ModelRef:
-        return self.recipe.config_source or self.recipe.base_model or self.recipe.references[0]
-
-    # --- slices ---
-
-    def _slice(self, k: int, piece) -> _Piece | None:
-        first, *others = self.methods
-        made = self._piece(k, piece, first)
-        if made is None or self.findings.fatal:
-            return made
-        return replace(made, others={m.name: p for m in others if (p := self._piece(k, piece, m))})
-
-    def _piece(self, k: int, piece, method: Method) -> _Piece | None:
-        whole = self.recipe.slices is None
-        where: Where = () if whole else ("slices", k)
-        inputs = []
-        for i, source in enumerate(piece.sources):
-            here = ("models", i) if whole else (*where, "sources", i)
-            checkpoint = self.checkpoints[source.model]
-            first, end = source.layer_range or (0, checkpoint.depth)
-            if end > checkpoint.depth:
-                what = (
-                    f"{self.labels[source.model]} has {checkpoint.depth} layers, so [{first}, {end}) goes past its end."
-                )
-                self.findings.error((*here, "layer_range"), what, f"Use a range within [0, {checkpoint.depth}).")
-            level: Level = ((*here, "parameters"), source.parameters)
-            inputs.append((_Input(source.model, checkpoint, first, (level,)), end - first))
-        base = self._base(piece)
-        has_base = method.base == "required" or (method.base == "optional" and base is not None)
-        inputs = self._with_base(inputs, where, method, base)
-        depths = {depth for _, depth in inputs}
-        if len(depths) > 1:
-            text = ", ".join(f"{self.labels[i.ref]}: {depth}" for i, depth in inputs)
-            how = "Give each source of a slice a layer_range of the same length." if not whole else (
-                "Models merged as a whole need the same depth; use slices to choose layers."
-            )  # fmt: skip
-            self.findings.error(where or ("models",), f"different numbers of layers ({text}).", how)
-            return None
-        least, most = method.inputs
-        given = len(inputs) - (method.base == "optional" and has_base)
-        if not least <= given <= (most or given):
-            wanted = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-            more = {"required": ", the base model included", "optional": " besides a base model"}.get(method.base, "")
-            what = f"{method.name} merges {wanted} {'model' if wanted == '1' else 'models'}{more}; here are {given}."
-            self.findings.error(where or ("models",), what, "Add or remove models, or choose another method.")
-        levels = (((*where, "parameters"), piece.parameters),) if not whole else ()
-        levels = (*levels, (("parameters",), self.recipe.parameters))
-        return _Piece(method, tuple(i for i, _ in inputs), depths.pop(), where, levels, {}, has_base)
-
-    def _base(self, piece: Slice) -> ModelRef | None:
-        """The base model of a slice: its own, else the recipe's."""
-        return piece.base_model or self.recipe.base_model
-
-    def _with_base(
-        self, inputs: list[tuple[_Input, int]], where: Where, method: Method, base: ModelRef | None
-    ) -> list[tuple[_Input, int]]:
-        """Put the base model first where the method has one, adding it where it is not listed."""
-        if method.base == "none" or base is None:
-            return inputs
-        listed = [pair for pair in inputs if pair[0].ref == base]
-        if len(listed) > 1:
-            self.findings.error(
-                where or ("models",), f"the base model {self.labels[base]} is listed {len(listed)} times here."
-            )
-        if listed:
-            return [listed[0], *(pair for pair in inputs if pair[0].ref != base)]
-        ranges = {(i.first, depth) for i, depth in inputs}
-        first, depth = ranges.pop()
-        if ranges:
-            what = f"the base model {self.labels[base]} is not among the sources, whose layer ranges differ."
-            self.findings.error(where, what, "List it with the layers that the others are compared to.")
-        if self.recipe.slices is None:
-            first, depth = 0, self.checkpoints[base].depth
-        return [(_Input(base, self.checkpoints[base], first, ()), depth), *inputs]
-
-    def _check_architectures(self) -> None:
-        by_type: dict[str, str] = {}
-        for ref in self.recipe.references:
-            by_type.setdefault(self.checkpoints[ref].architecture, self.labels[ref])
-        if len(by_type) < 2:
-            return
-        text = ", ".join(f"{label} is {kind}" for kind, label in by_type.items())
-        stacks = {self.checkpoints[r].layout.stack for r in self.recipe.references}
-        if len(stacks) > 1:
-            self.findings.error(
-                ("models",), f"different architectures: {text}.", "Only models of one architecture can be merged."
-            )
-        else:
-            self.findings.warning(("models",), f"different architectures: {text}. Their tensors have the same names.")
-
     def _vocabulary(self) -> tuple[ByToken | BySize | None, Written | None]:
         """How embeddings and heads are aligned, and the tokenizer of the result where it is not simply the donor's."""
         first, last = ([i.ref for i in self.pieces[k].inputs] for k in (0, -1))
@@ -305,18 +123,18 @@ class _Planner:
             start += piece.depth
         yield from self._outside(self.pieces[-1], BACK, 1.0)
 
-    def _layer(self, piece: _Piece, j: int, out: int) -> Iterator[TensorPlan]:
+    def _layer(self, piece: Piece, j: int, out: int) -> Iterator[TensorPlan]:
         layout = self.checkpoints[self.donor].layout
         parts = dict.fromkeys(p for i in piece.inputs for p in i.checkpoint.layout.parts(i.first + j))
         t = position(j, piece.depth)
         for part in parts:
             name = layout.name(out, part)
-            chosen = _chosen(piece, name, t)
+            chosen = as_chosen(piece, name, t)
             names = [i.checkpoint.layout.name(i.first + j, part) for i in chosen.inputs]
             found = [i.checkpoint.tensors.get(n) for i, n in zip(chosen.inputs, names, strict=True)]
             yield from self._tensor(chosen, name, out, layout.place(name).kind, found, names, t)
 
-    def _outside(self, piece: _Piece, roles: tuple[str, ...], t: float) -> Iterator[TensorPlan]:
+    def _outside(self, piece: Piece, roles: tuple[str, ...], t: float) -> Iterator[TensorPlan]:
         for role in roles:
             donor = {"embedding": self.recipe.embedding_source, "final norm": self.recipe.final_norm_source,
                      "head": self.recipe.lm_head_source}.get(role)  # fmt: skip
@@ -324,7 +142,7 @@ class _Planner:
                 yield from self._donated(donor, role)
                 continue
             for name in dict.fromkeys(n for i in piece.inputs for n in i.checkpoint.layout.outside(role)):
-                chosen = _chosen(piece, name, t)
+                chosen = as_chosen(piece, name, t)
                 found = [self._stored(i.checkpoint, name, role) for i in chosen.inputs]
                 yield from self._tensor(chosen, name, None, role, found, [name] * len(found), t)
 
@@ -365,7 +183,7 @@ class _Planner:
         return TensorPlan(name, stored.shape, dtype, layer, kind, "passthrough", (stored,), (self.labels[ref],), values)
 
     def _tensor(
-        self, piece: _Piece, name: str, layer: int | None, kind: str,
+        self, piece: Piece, name: str, layer: int | None, kind: str,
         found: list[StoredTensor | None], names: list[str], t: float,
     ) -> Iterator[TensorPlan]:  # fmt: skip
         held = [(i, s) for i, s in zip(piece.inputs, found, strict=True) if s is not None]
@@ -398,7 +216,7 @@ class _Planner:
         yield TensorPlan(name, inputs[0].shape, dtype, layer, kind, piece.method.name, inputs, labels, values, decided)
 
     def _by_owner(
-        self, piece: _Piece, name: str, kind: str, inputs: tuple, names: list[str], t: float, dtype: str
+        self, piece: Piece, name: str, kind: str, inputs: tuple, names: list[str], t: float, dtype: str
     ) -> Iterator[TensorPlan]:
         """Rows for tokens as `tokenizer_source` has them: of the models that own a token, not by the recipe's method."""
         refs = [i.ref for i in piece.inputs]
@@ -422,7 +240,7 @@ class _Planner:
         yield TensorPlan(name, rows[0].shape, dtype, None, kind, method.name, rows, labels, values, decided)
 
     def _owner_weights(
-        self, piece: _Piece, name: str, names: list[str], t: float
+        self, piece: Piece, name: str, names: list[str], t: float
     ) -> tuple[tuple[float, ...] | None, dict[str, Where]]:
         """Each input's weight in the rows of its tokens: as the recipe says, else what its method amounts to."""
         found = [find(WEIGHT, (*i.levels, *piece.levels), n, t) for i, n in zip(piece.inputs, names, strict=True)]
@@ -452,7 +270,7 @@ class _Planner:
         return tuple(w for w, _ in found), decided
 
     def _values(
-        self, piece: _Piece, name: str, names: list[str], t: float, matrix: bool
+        self, piece: Piece, name: str, names: list[str], t: float, matrix: bool
     ) -> tuple[Values | None, dict[str, Where]]:
         _, where = find(CHOICE, piece.levels, name, t)
         shared, each, decided = {}, {}, {"method": where} if where else {}
@@ -518,15 +336,10 @@ class _Planner:
         config = fitted(donor, layers, max(sizes, key=sizes.get), vocabulary, heads)
         return self.written.renumbered(config) if self.written is not None else config
 
-    def _donor_layers(self, piece: _Piece) -> Iterable[int]:
+    def _donor_layers(self, piece: Piece) -> Iterable[int]:
         """For each layer of a slice, the layer of the config donor that it is or corresponds to."""
         own = next((i for i in piece.inputs if i.ref == self.donor), piece.inputs[0])
         return range(own.first, own.first + piece.depth)
-
-
-def _chosen(piece: _Piece, tensor: str, t: float) -> _Piece:
-    """The slice as the method sees it that the recipe chooses for one tensor."""
-    return piece.others.get(find(CHOICE, piece.levels, tensor, t)[0], piece)
 
 
 def promoted(dtypes: Iterable[str]) -> str:
