@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from nbmerge import __version__
 from nbmerge.cli import demo, lab, measure, merge, recipes, transplant, verify
+from nbmerge.cli.mergekit_flags import translated
 from nbmerge.errors import MergeStopped, NbmergeError
 
 STOPPED = 130
@@ -66,4 +67,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; the entry point of ``nbmerge`` and ``python -m nbmerge``."""
-    app(prog_name="nbmerge")
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["merge"]:
+        arguments[1:] = translated(arguments[1:], lambda line: print(f"warning: {line}", file=sys.stderr))
+    app(arguments, prog_name="nbmerge")

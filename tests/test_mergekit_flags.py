@@ -1,0 +1,33 @@
+"""Old scripts call `nbmerge merge` with mergekit-yaml's options."""
+
+import pytest
+
+from nbmerge.cli.mergekit_flags import translated
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("r.yml out --random-seed 7", "r.yml out --seed 7"),
+        ("r.yml out --random-seed=7", "r.yml out --seed 7"),
+        ("r.yml out -j 2 --out-shard-size 5B", "r.yml out --threads 2 --max-shard-size 5GB"),
+        ("r.yml out --out-shard-size 500M", "r.yml out --max-shard-size 500MB"),
+        ("r.yml out --out-shard-size 123", "r.yml out --max-shard-size 123"),
+        ("r.yml out -v --dtype float16", "r.yml out --dtype float16"),
+        ("r.yml out --overwrite --misspelt", "r.yml out --overwrite --misspelt"),
+    ],
+)
+def test_what_has_another_name_here(given, wanted):
+    said = []
+    assert translated(given.split(), said.append) == wanted.split()
+    assert not said
+
+
+def test_what_means_nothing_here_is_said():
+    said = []
+    line = "r.yml out --cuda --lazy-unpickle --no-copy-tokenizer --allow-crimes --transformers-cache /x --device=cuda"
+    assert translated(line.split(), said.append) == ["r.yml", "out"]
+    assert [words.split()[0] for words in said] == [
+        "--cuda", "--lazy-unpickle", "--no-copy-tokenizer", "--allow-crimes", "--transformers-cache", "--device",
+    ]  # fmt: skip
+    assert all("means nothing here" in words for words in said)
