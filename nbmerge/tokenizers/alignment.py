@@ -40,11 +40,14 @@ def places(vocabulary: Document, size: int, own: Document, rows: int) -> np.ndar
     array of int64, shape (size,)
         Where the vocabulary's numbers are the model's own, numbers without a token keep its rows, too.
     """
-    tokens = listed(vocabulary.ids, size)
-    found = np.fromiter(map(own.ids.get, tokens, repeat(-1)), np.int64, size)
     if own is vocabulary or own.ids.items() <= vocabulary.ids.items():
-        gaps = np.array([i for i, t in enumerate(tokens) if t is None], np.int64)
-        found[gaps] = np.where(gaps < own.size, gaps, -1)
+        taken, mine = (np.fromiter(d.ids.values(), np.int64, len(d.ids)) for d in (vocabulary, own))
+        found = np.full(size, -1, np.int64)
+        found[: min(size, own.size)] = np.arange(min(size, own.size))
+        found[taken] = -1
+        found[mine] = mine
+    else:
+        found = np.fromiter(map(own.ids.get, listed(vocabulary.ids, size), repeat(-1)), np.int64, size)
     found[found >= rows] = -1
     found.flags.writeable = False
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, reduce
 from pathlib import Path
 
 from nbmerge.tokenizers.document import Document, read_document
@@ -52,21 +53,18 @@ class Comparison:
 
     def own(self, model: str) -> list[str]:
         """Tokens that only this model has, in the order of their numbers."""
-        others = set().union(*(d.ids.keys() for m, d in self.documents.items() if m != model))
-        ids = self.documents[model].ids
-        return sorted(ids.keys() - others, key=ids.__getitem__)
+        return list(_own(self.documents[model], self._others(model)))
 
     def lacking(self, model: str) -> list[str]:
         """Tokens that another model has and this one lacks, in alphabetical order."""
-        others = set().union(*(d.ids.keys() for m, d in self.documents.items() if m != model))
-        return sorted(others - self.documents[model].ids.keys())
+        return list(_lacking(self.documents[model], self._others(model)))
 
     def moved(self, model: str) -> list[str]:
         """Tokens that this model numbers differently from the first."""
-        first, ids = self.documents[self.models[0]].ids, self.documents[model].ids
-        if first is ids:
-            return []
-        return sorted((t for t, i in ids.items() if first.get(t, i) != i), key=ids.__getitem__)
+        return list(_moved(self.documents[self.models[0]], self.documents[model]))
+
+    def _others(self, model: str) -> tuple[Document, ...]:
+        return tuple(d for m, d in self.documents.items() if m != model)
 
     def cut(self, text: str) -> dict[str, list[tuple[str, int]]]:
         """By model, the tokens of a text with their numbers, without those that frame it."""
@@ -92,6 +90,26 @@ class Comparison:
                 for k in kinds
             ]
             yield f"chat templates differ: {' | '.join(groups)}."
+
+
+@lru_cache(maxsize=32)
+def _own(document: Document, others: tuple[Document, ...]) -> tuple[str, ...]:
+    """Remembered like all that follows: plans are made at every move of a slider."""
+    left = reduce(lambda tokens, other: tokens - other.ids.keys(), others, document.ids.keys())
+    return tuple(sorted(left, key=document.ids.__getitem__))
+
+
+@lru_cache(maxsize=32)
+def _lacking(document: Document, others: tuple[Document, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set().union(*(d.ids for d in others)) - document.ids.keys()))
+
+
+@lru_cache(maxsize=32)
+def _moved(first: Document, document: Document) -> tuple[str, ...]:
+    ids, before = document.ids, first.ids
+    if ids is before:
+        return ()
+    return tuple(sorted((t for t, i in ids.items() if before.get(t, i) != i), key=ids.__getitem__))
 
 
 def _text(token) -> str:

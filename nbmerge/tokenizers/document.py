@@ -71,7 +71,7 @@ class Document:
     def model_ids(self) -> dict[str, int]:
         """Numbers of the model's own tokens."""
         listed = self.model["vocab"]
-        return {token: i for i, (token, *_) in enumerate(listed)} if isinstance(listed, list) else dict(listed)
+        return {token: i for i, (token, *_) in enumerate(listed)} if isinstance(listed, list) else listed
 
     @cached_property
     def added(self) -> dict[str, Mapping[str, Any]]:

@@ -12,8 +12,8 @@ import numpy as np
 
 SPARSITY = 64
 """Most shared tokens that a row is a sum of."""
-CHUNK = 256
-"""Rows that are approximated at a time."""
+CHUNK = 1 << 23
+"""Most numbers in the bases of the rows that are approximated at a time: 64 MiB."""
 SMALL = 1e-6
 """Share of a row's norm below which what is left of it does not count."""
 
@@ -40,29 +40,45 @@ def pursue(atoms: np.ndarray, targets: np.ndarray, sparsity: int = SPARSITY) -> 
     directions = atoms / np.where(norms > 0, norms, 1.0)[:, None]
     sparsity = min(sparsity, len(atoms), atoms.shape[1])
     found: list[list[tuple[int, float]]] = []
-    for first in range(0, len(targets), CHUNK):
-        found += _chunk(atoms, directions, np.asarray(targets[first : first + CHUNK], np.float32), sparsity)
+    step = max(1, CHUNK // max(1, sparsity * atoms.shape[1]))
+    for first in range(0, len(targets), step):
+        found += _chunk(atoms, directions, np.asarray(targets[first : first + step], np.float32), sparsity)
     return found
 
 
 def _chunk(
     atoms: np.ndarray, directions: np.ndarray, targets: np.ndarray, sparsity: int
 ) -> list[list[tuple[int, float]]]:
-    residuals, sizes = targets.copy(), np.linalg.norm(targets, axis=1)
-    chosen: list[list[int]] = [[] for _ in targets]
-    coefficients: list[np.ndarray] = [np.zeros(0)] * len(targets)
-    active = np.flatnonzero(sizes > 0)
-    for _ in range(sparsity):
-        if not len(active):
+    """The pursuit of some targets at once, each with its own basis: atoms made orthonormal one after another (QR)."""
+    n, width = targets.shape
+    goal, every = targets.astype(np.float64), np.arange(n)
+    residuals, sizes = goal.copy(), np.linalg.norm(goal, axis=1)
+    basis = np.zeros((n, sparsity, width))
+    triangle = np.tile(np.eye(sparsity), (n, 1, 1))
+    along, chosen = np.zeros((n, sparsity)), np.zeros((n, sparsity), np.int64)
+    active = sizes > 0
+    for j in range(sparsity):
+        if not active.any():
             break
-        fit = np.abs(residuals[active] @ directions.T)
-        for row, i in zip(fit, active, strict=True):
-            row[chosen[i]] = -1.0
-            chosen[i].append(int(row.argmax()))
-            basis = atoms[chosen[i]].astype(np.float64)
-            coefficients[i] = np.linalg.lstsq(basis.T, targets[i].astype(np.float64), rcond=None)[0]
-            residuals[i] = targets[i] - coefficients[i] @ basis
-        active = active[np.linalg.norm(residuals[active], axis=1) > SMALL * sizes[active]]
+        fit = np.abs(residuals.astype(np.float32) @ directions.T)
+        fit[every[:, None], chosen[:, :j]] = -1.0
+        chosen[:, j] = fit.argmax(axis=1)
+        atom = atoms[chosen[:, j]].astype(np.float64)
+        own, before = np.linalg.norm(atom, axis=1), np.zeros((n, j))
+        for _ in range(2):  # the second time takes away what rounding left
+            share = np.einsum("nkw,nw->nk", basis[:, :j], atom)
+            atom -= np.einsum("nk,nkw->nw", share, basis[:, :j])
+            before += share
+        length = np.linalg.norm(atom, axis=1)
+        active &= length > SMALL * own  # nothing new: the atoms chosen span this one
+        unit = np.where(active, 1.0 / np.where(length > 0, length, 1.0), 0.0)[:, None] * atom
+        basis[:, j] = unit
+        triangle[active, :j, j], triangle[active, j, j] = before[active], length[active]
+        along[:, j] = np.einsum("nw,nw->n", unit, residuals)
+        residuals -= along[:, j, None] * unit
+        active &= np.linalg.norm(residuals, axis=1) > SMALL * sizes
+    coefficients = np.linalg.solve(triangle, along[..., None])[..., 0]
     return [
-        [(a, float(c)) for a, c in zip(*pair, strict=True) if c != 0] for pair in zip(chosen, coefficients, strict=True)
+        [(int(a), float(c)) for a, c in zip(*pair, strict=True) if c != 0]
+        for pair in zip(chosen, coefficients, strict=True)
     ]

@@ -33,15 +33,15 @@ def _joined(made: Document, other: Document, first: Document) -> Document:
     new = sorted(other.ids.keys() - made.ids.keys(), key=other.ids.__getitem__)
     if not new:
         return made
-    related = other.extends(first)
+    ordinary = {text for text in new if text not in other.added}
+    related = bool(ordinary) and other.extends(first)
     low = min(first.scores, default=0.0) - 10.0  # what a Unigram model takes for a character that it does not know
     tokens = []
     for text in new:
         i = other.ids[text]
         score = other.scores[i] if related and i < len(other.scores) else (low * len(text) - 1.0)
         tokens.append(Token(text, other.added.get(text), score))
-    own = {t.text for t in tokens if t.flags is None}
-    merges = [m for m in other.merges[len(first.merges) :] if m[0] + m[1] in own] if related else []
+    merges = [m for m in other.merges[len(first.merges) :] if m[0] + m[1] in ordinary] if related else []
     return made.extended(tokens, merges)
 
 

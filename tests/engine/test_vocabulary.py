@@ -384,3 +384,37 @@ class TestAgain:
         assert {EMBED, HEAD} < set(touched)
         again = merged.update(weighted(trio, {"base": 0.4, "ftx131": 0.4, "fty130": 0.2}, tokenizer_source="union"))
         assert again.touched == ()
+
+
+SHORT, LONG = [[1.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [0.0, 1.0], [5.0, 5.0], [6.0, -6.0], [3.0, 8.0]]
+EDGES = {
+    "three rows": (
+        SHORT, LONG, 0.5,
+        [[1.171038, 0.585519], [0, 1.756556], [3.366733, 4.976910], [4.391391, -0.585519], [3.073974, 8.490022]],
+    ),
+    "the middle": (SHORT, [*LONG[:2], [4.0, 0.0]], 0.25, [[1.040914, 0.267153], [0, 1.814675], [2.616134, 0.773761]]),
+    "the first is longer": (
+        [*LONG[:3], [3.0, 8.0]], SHORT, 0.25, [[1.013914, 0.758104], [0, 1.269724], [4.04633, 4.81376], [2.785932, 7.599692]],
+    ),
+    "equal edges": (
+        [[1.0, 0.0], [3.0, 8.0]], [*LONG[:3], [3.0, 8.0]], 0.5,
+        [[1.047463, 0.523732], [1.571195, 4.713585], [4.189853, 6.808511], [3.14239, 8.379706]],
+    ),
+    "a bias": ([0.5, 1.0], [0.1, 0.2, 0.3, 4.0], 0.5, [0.312152, 0.624304, 1.196582, 3.641772]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_slerp_over_an_edge_gradient(name, tmp_path):
+    """Numbers worked out in float64, independently of this code."""
+    first, second, t, wanted = EDGES[name]
+    models = {}
+    for model_, values in (("first", first), ("second", second)):
+        tensor = torch.tensor(values)
+        replace = {EMBED: torch.ones(len(values), 2), HEAD: torch.ones(len(values), 2)}
+        replace["lm_head.bias" if tensor.ndim == 1 else EMBED] = tensor
+        sizes = {"hidden": 2, "heads": 1, "kv_heads": 1, "layers": 1, "vocab": len(values), "tokenizer": False}
+        models[model_] = str(make_model(tmp_path / model_, **sizes, replace=replace))
+    out = made(slerp(models, "first", "second", t, vocabulary="edge-gradient"), tmp_path)
+    tensor = "lm_head.bias" if name == "a bias" else EMBED
+    torch.testing.assert_close(rows(out, tensor), torch.tensor(wanted), rtol=0, atol=2e-6)
