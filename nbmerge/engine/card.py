@@ -32,7 +32,7 @@ Made with [nbmerge](https://github.com/nbmerge/nbmerge) by **{method.title}** ({
 
 {models}
 
-Config and tokenizer are those of {_code(plan.labels[plan.donor])}.
+{_tokenizer(plan)}
 The result has {plan.depth} layers and {plan.parameters:,} parameters.
 
 ## Recipe
@@ -45,6 +45,14 @@ The result has {plan.depth} layers and {plan.parameters:,} parameters.
 
 Recipe fingerprint: `{plan.recipe.fingerprint}`
 """
+
+
+def _tokenizer(plan: Plan) -> str:
+    """Where config and tokenizer come from."""
+    donor = _code(plan.labels[plan.donor])
+    if plan.tokenizer is None:
+        return f"Config and tokenizer are those of {donor}."
+    return f"The config is that of {donor}; the tokenizer was made as the recipe says."
 
 
 def _code(text: str) -> str:

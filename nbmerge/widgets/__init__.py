@@ -10,8 +10,9 @@ from nbmerge.widgets.samples import SamplesPanel
 from nbmerge.widgets.state import StudioState
 from nbmerge.widgets.statistics import StatisticsPanel
 from nbmerge.widgets.studio import Studio
+from nbmerge.widgets.tokens import TokensPanel
 
 __all__ = [
     "GradientsPanel", "Job", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel", "SamplesPanel",
-    "StatisticsPanel", "Studio", "StudioState",
+    "StatisticsPanel", "Studio", "StudioState", "TokensPanel",
 ]  # fmt: skip

@@ -20,8 +20,9 @@ from nbmerge.widgets.recipe import RecipePanel
 from nbmerge.widgets.samples import SamplesPanel
 from nbmerge.widgets.state import StudioState
 from nbmerge.widgets.statistics import StatisticsPanel
+from nbmerge.widgets.tokens import TokensPanel
 
-LEFT = (ModelsPanel, MethodPanel, GradientsPanel)
+LEFT = (ModelsPanel, TokensPanel, MethodPanel, GradientsPanel)
 RIGHT = (RecipePanel, StatisticsPanel, SamplesPanel, MergePanel)
 
 
@@ -40,7 +41,7 @@ class Studio(ipywidgets.VBox):
     recipe : Recipe
         What is on screen; set it to change everything.
     state : StudioState
-    models, method, gradients, recipe_panel, statistics, samples, merge : Panel
+    models, tokens, method, gradients, recipe_panel, statistics, samples, merge : Panel
 
     Examples
     --------
@@ -53,13 +54,16 @@ class Studio(ipywidgets.VBox):
     def __init__(self, recipe: Any = None, *, state: StudioState | None = None):
         self.state = state if state is not None else StudioState(recipe if recipe is not None else _first_recipe())
         panels = {kind: kind(state=self.state) for kind in (*LEFT, *RIGHT)}
-        self.models, self.method, self.gradients = (panels[k] for k in LEFT)
+        self.models, self.tokens, self.method, self.gradients = (panels[k] for k in LEFT)
         self.recipe_panel, self.statistics, self.samples, self.merge = (panels[k] for k in RIGHT)
         self.status = text(kind="status")
         self.errors = Guard()
         super().__init__(layout=Layout(width="auto"))
         self.add_class("nbm-studio")
-        left, right = _tabs([panels[k] for k in LEFT], chosen=2), _tabs([panels[k] for k in RIGHT], chosen=0)
+        left, right = (
+            _tabs([panels[k] for k in LEFT], chosen=LEFT.index(GradientsPanel)),
+            _tabs([panels[k] for k in RIGHT], chosen=0),
+        )
         columns = ipywidgets.HBox([left, right])
         columns.add_class("nbm-columns")
         self.status.add_class("nbm-grow")

@@ -37,7 +37,7 @@ class TokensPanel(Panel):
         self.specials = text(kind="table")
         self.lists = text()
         self.rows_ = text(kind="table")
-        self.sample = field(ipywidgets.Text, "Text", width="100%", value=SAMPLE, continuous_update=False)
+        self.sample = field(ipywidgets.Text, "Text", width="98%", value=SAMPLE, continuous_update=False)
         self.cuts = text(kind="table")
         self.compared: Comparison | None = None
         self._shown: tuple | None = None
