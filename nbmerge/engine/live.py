@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from nbmerge.engine.merge import MergeResult, write_model
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.engine.progress import Listener
+from nbmerge.engine.quiet import without_bars
 from nbmerge.engine.run import run
 from nbmerge.engine.shards import MAX_SHARD, ShardWriter
 from nbmerge.errors import NbmergeError, SampleError
@@ -189,7 +189,7 @@ def _model(plan: Plan, weights: dict[str, torch.Tensor]) -> PreTrainedModel:
     try:
         config = AutoConfig.for_model(**plan.config)
         cls = getattr(transformers, (plan.config.get("architectures") or [""])[0], transformers.AutoModelForCausalLM)
-        with _without_bars():
+        with without_bars():
             model, info = cls.from_pretrained(
                 None, config=config, state_dict=dict(weights), dtype=config.dtype, output_loading_info=True
             )
@@ -222,17 +222,3 @@ def _loaded_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever a tokenizer's files may trip over
         raise SampleError(f"The tokenizer in {folder} cannot be loaded: {error}") from error
-
-
-@contextmanager
-def _without_bars():
-    """No progress bars of transformers: ours tells more, and theirs would land in a log from a thread."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

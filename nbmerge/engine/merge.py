@@ -96,7 +96,10 @@ def merge(
         by_name = {t.name: t for t in plan.tensors}
         journal.begin({n: c for n, c in journal.finished.items() if writer.holds(by_name[n], c)})
         left = [t for t in plan.tensors if t.name not in journal.finished]
-        sink = lambda tensor, blocks: writer.emit(tensor, journal.note)  # noqa: E731
+
+        def sink(tensor, blocks):
+            return writer.emit(tensor, journal.note)
+
         return run(left, sink, progress=progress, cancel=cancel, threads=threads, allow_nonfinite=allow_nonfinite)
 
     return write_model(plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite)

@@ -5,13 +5,12 @@ Weights come from safetensors alone, code from nowhere: no unpickling, no remote
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbmerge.checkpoints import Checkpoint
+from nbmerge.engine.quiet import without_bars
 from nbmerge.errors import CheckpointError, SampleError
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _model(path: Path) -> PreTrainedModel:
 
     dtype = "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype"
     try:
-        with _without_bars():
+        with without_bars():
             model, info = transformers.AutoModelForCausalLM.from_pretrained(
                 path, use_safetensors=True, output_loading_info=True, **{dtype: "auto"}, **_SAFE
             )
@@ -91,17 +90,3 @@ def _tokenizer(path: Path) -> PreTrainedTokenizerBase:
     except Exception as error:  # the files of a tokenizer can be wrong in every way
         what = f"The tokenizer of {path} is missing or damaged: {type(error).__name__}: {error}"
         raise SampleError(f"{what} Copy tokenizer.json and tokenizer_config.json from its parent.") from error
-
-
-@contextmanager
-def _without_bars() -> Iterator[None]:
-    """Keep transformers from drawing progress bars; a log or a widget is no place for them."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
