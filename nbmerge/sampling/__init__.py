@@ -4,6 +4,7 @@ from nbmerge.sampling.comparison import Comparison, compare
 from nbmerge.sampling.generate import sample
 from nbmerge.sampling.loading import Loaded, load
 from nbmerge.sampling.result import Sample
+from nbmerge.sampling.stream import Turn
 from nbmerge.sampling.threads import fitting_threads
 
-__all__ = ["Comparison", "Loaded", "Sample", "compare", "fitting_threads", "load", "sample"]
+__all__ = ["Comparison", "Loaded", "Sample", "Turn", "compare", "fitting_threads", "load", "sample"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.sampling.generate import sample
@@ -61,7 +62,13 @@ _CELL = "text-align:left;vertical-align:top;padding:4px 12px;border-bottom:1px s
 _TEXT = "font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap;overflow-wrap:anywhere;"
 
 
-def compare(models: Mapping[str, Any], prompts: str | Sequence[str], **settings: Any) -> Comparison:
+def compare(
+    models: Mapping[str, Any],
+    prompts: str | Sequence[str],
+    *,
+    on_token: Callable[[str, int, str, tuple[int, ...]], None] | None = None,
+    **settings: Any,
+) -> Comparison:
     """Ask several models with the same prompts, seed and settings.
 
     Parameters
@@ -69,11 +76,18 @@ def compare(models: Mapping[str, Any], prompts: str | Sequence[str], **settings:
     models : mapping of str to model
         Name to anything that `sample` takes. Folders are loaded one after the other, never together.
     prompts : str or sequence of str
+    on_token : callable, optional
+        ``(name, prompt, text, tokens)``: as in `sample`, with the name of the model that speaks before it.
     **settings
         As in `sample`.
     """
     prompts = (prompts,) if isinstance(prompts, str) else tuple(prompts)
-    return Comparison(prompts, {str(name): tuple(sample(model, prompts, **settings)) for name, model in models.items()})
+
+    def asked(name: str, model: Any) -> tuple[Sample, ...]:
+        tell = None if on_token is None else partial(on_token, name)
+        return tuple(sample(model, prompts, on_token=tell, **settings))
+
+    return Comparison(prompts, {str(name): asked(str(name), model) for name, model in models.items()})
 
 
 def _visible(text: str) -> str:

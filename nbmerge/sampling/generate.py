@@ -8,11 +8,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.errors import SampleError
-from nbmerge.sampling.loading import Loaded, asked
+from nbmerge.sampling.loading import Loaded, asked, held
 from nbmerge.sampling.result import Sample
+from nbmerge.sampling.stream import OnToken, listening, text_behind, unheard
 from nbmerge.sampling.terms import borrowed, terms
 from nbmerge.sampling.threads import fitting_threads
 
@@ -33,6 +35,7 @@ def sample(
     temperature: float = 0.0,
     seed: int = 0,
     stop: threading.Event | None = None,
+    on_token: OnToken | None = None,
 ) -> list[Sample]:
     """Let a model continue prompts.
 
@@ -51,6 +54,9 @@ def sample(
         The same seed gives the same text. The caller's random state is not touched.
     stop : threading.Event, optional
         Set it from anywhere; generation ends after the current token.
+    on_token : callable, optional
+        ``(prompt, text, tokens)``: index of the prompt, its continuation so far and that as token ids; called after each
+        token, in this thread. It changes nothing of the result. What it raises ends the sampling and is raised.
 
     Returns
     -------
@@ -69,8 +75,12 @@ def sample(
     loaded = asked(model, tokenizer)
     inputs = [_tokens(loaded, prompt, max_new_tokens) for prompt in prompts]
     config = terms(loaded, max_new_tokens, temperature)
-    with _one_at_a_time, fitting_threads(loaded.model), borrowed(loaded, config):
-        return [_continue(loaded, config, *pair, seed, stop) for pair in zip(prompts, inputs, strict=True)]
+    tell = on_token or unheard
+    with _one_at_a_time, held(model), fitting_threads(loaded.model), borrowed(loaded, config):
+        return [
+            _continue(loaded, config, prompt, ids, seed, stop, partial(tell, i))
+            for i, (prompt, ids) in enumerate(zip(prompts, inputs, strict=True))
+        ]
 
 
 def _checked(prompts: str | Sequence[str], max_new_tokens: int, temperature: float, seed: int) -> list[str]:
@@ -108,7 +118,13 @@ def _tokens(loaded: Loaded, prompt: str, max_new_tokens: int) -> torch.Tensor:
 
 
 def _continue(
-    loaded: Loaded, config: GenerationConfig, prompt: str, ids: torch.Tensor, seed: int, stop: threading.Event
+    loaded: Loaded,
+    config: GenerationConfig,
+    prompt: str,
+    ids: torch.Tensor,
+    seed: int,
+    stop: threading.Event,
+    tell: Callable[[str, tuple[int, ...]], None],
 ) -> Sample:
     import torch
     from transformers import LogitsProcessorList, StoppingCriteriaList
@@ -123,23 +139,13 @@ def _continue(
         attention_mask=torch.ones_like(ids),
         generation_config=config,
         logits_processor=LogitsProcessorList([_numbers_only]),
-        stopping_criteria=StoppingCriteriaList([_unless(stop)]),
+        stopping_criteria=StoppingCriteriaList([listening(loaded, config, ids.shape[1], stop, tell)]),
     )[0].tolist()
     start = ids.shape[1]
     new = tuple(tokens[start:])
     complete = len(new) == config.max_new_tokens or new[-1] in (config.eos_token_id or ())
-    text = _text_behind(loaded.tokenizer, tokens, start)
+    text = text_behind(loaded.tokenizer, tokens, start)
     return Sample(prompt, text, new, time.perf_counter() - began, stopped=stop.is_set() and not complete)
-
-
-def _unless(stop: threading.Event) -> Callable:
-    """A stopping criterion of transformers, asked after every token; shape (batch,)."""
-    import torch
-
-    def criterion(ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        return torch.full((ids.shape[0],), stop.is_set(), dtype=torch.bool, device=ids.device)
-
-    return criterion
 
 
 def _numbers_only(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -148,13 +154,3 @@ def _numbers_only(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         what = "the model's scores are not numbers (NaN): its weights are broken, or too large for their dtype."
         raise SampleError(f"{what} Look at the merge's weights and at the statistics, or merge in float32.")
     return scores
-
-
-def _text_behind(tokenizer: Any, tokens: list[int], start: int) -> str:
-    """Decode what follows the prompt; some tokenizers lose a leading space when they see the continuation alone."""
-
-    def decode(part: list[int]) -> str:
-        return tokenizer.decode(part, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-
-    before, whole = decode(tokens[:start]), decode(tokens)
-    return whole[len(before) :] if whole.startswith(before) else decode(tokens[start:])

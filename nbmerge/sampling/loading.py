@@ -5,6 +5,7 @@ Weights come from safetensors alone, code from nowhere: no unpickling, no remote
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -62,6 +63,11 @@ def asked(model: Any, tokenizer: Any = None) -> Loaded:
     if tokenizer is None:
         raise SampleError(f"{type(model).__name__} comes without a tokenizer. Pass one: tokenizer=...")
     return Loaded(model, tokenizer)
+
+
+def held(model: Any) -> AbstractContextManager:
+    """Keep a model that can change under way (a live merge) as it is, while it is asked."""
+    return model.held() if hasattr(model, "held") else nullcontext()
 
 
 def _model(path: Path) -> PreTrainedModel:
