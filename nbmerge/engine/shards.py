@@ -19,7 +19,8 @@ from nbmerge.checkpoints.checkpoint import INDEX, SINGLE
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
 from nbmerge.engine.compute import Emit
 from nbmerge.engine.plan import TensorPlan
-from nbmerge.engine.positioned import BINARY, read_into, reserve, write_all
+from nbmerge.engine.direct import OutputFile
+from nbmerge.engine.positioned import read_into, reserve, write_all
 from nbmerge.errors import MergeError
 
 MAX_SHARD = 5_000_000_000
@@ -27,9 +28,22 @@ MAX_SHARD = 5_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Spot:
-    file: int
+class Place:
+    """Where a tensor of the result lies.
+
+    Parameters
+    ----------
+    file : str
+        Name in the folder.
+    offset : int
+        Of its first byte.
+    end : int
+        Of the byte behind its last.
+    """
+
+    file: str
     offset: int
+    end: int
 
 
 class ShardWriter:
@@ -60,18 +74,18 @@ class ShardWriter:
         names = [SINGLE] if len(shards) == 1 else [
             f"model-{i:05d}-of-{len(shards):05d}.safetensors" for i in range(1, len(shards) + 1)
         ]  # fmt: skip
-        self._spots: dict[str, _Spot] = {}
-        self._files: list[int] = []
+        self._places: dict[str, Place] = {}
+        self._files: dict[str, OutputFile] = {}
         try:
-            for i, (name, shard) in enumerate(zip(names, shards, strict=True)):
-                self._open(i, folder / name, shard, metadata)
+            for name, shard in zip(names, shards, strict=True):
+                self._open(folder / name, shard, metadata)
             if len(shards) > 1:
                 self._write_index(names, shards)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, i: int, path: Path, shard: list[TensorPlan], metadata: Mapping[str, str]) -> None:
+    def _open(self, path: Path, shard: list[TensorPlan], metadata: Mapping[str, str]) -> None:
         """Write the header and reserve the whole file, so that a full disk shows now and not at the end."""
         entries, end = {"__metadata__": {"format": "pt", **metadata}}, 0
         for tensor in shard:
@@ -82,12 +96,12 @@ class ShardWriter:
         header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
         header += b" " * (-len(header) % 8)
         with _disk_errors(path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o644)
-            self._files.append(descriptor)
-            write_all(descriptor, len(header).to_bytes(8, "little") + header, 0)
-            reserve(descriptor, 8 + len(header) + end)
+            file = self._files[path.name] = OutputFile(path, create=True)
+            write_all(file.descriptor, len(header).to_bytes(8, "little") + header, 0)
+            reserve(file.descriptor, 8 + len(header) + end)
         for tensor in shard:
-            self._spots[tensor.name] = _Spot(i, 8 + len(header) + entries[tensor.name]["data_offsets"][0])
+            first, behind = (8 + len(header) + offset for offset in entries[tensor.name]["data_offsets"])
+            self._places[tensor.name] = Place(path.name, first, behind)
 
     def _write_index(self, names: list[str], shards: list[list[TensorPlan]]) -> None:
         index = {
@@ -99,25 +113,32 @@ class ShardWriter:
 
     def emit(self, tensor: TensorPlan, done: Callable[[str, str], None] | None = None) -> Emit:
         """What takes the blocks of one tensor, in order; `done` is told its name and checksum when it is complete."""
-        spot, digest = self._spots[tensor.name], xxhash.xxh3_64()
-        descriptor, size, end = self._files[spot.file], ITEM_BYTES[CODES[tensor.dtype]], tensor.count
+        place, digest = self._places[tensor.name], xxhash.xxh3_64()
+        with _disk_errors(self.folder):
+            stream = self._files[place.file].stream(place.offset)
 
         def write(start: int, block: torch.Tensor) -> None:
             data = memoryview(block.contiguous().view(torch.uint8).numpy())
             digest.update(data)  # while it is still in the processor's cache
             with _disk_errors(self.folder):
-                write_all(descriptor, data, spot.offset + start * size)
-            if start + block.numel() == end:
+                stream.write(data)
+            if start + block.numel() == tensor.count:
+                with _disk_errors(self.folder):
+                    stream.close()
                 self.checksums[tensor.name] = digest.hexdigest()
                 if done is not None:
                     done(tensor.name, digest.hexdigest())
 
         return write
 
+    def places(self, tensors: Sequence[TensorPlan]) -> dict[str, Place]:
+        """Where tensors lie, for a `ShardPart` in another process."""
+        return {t.name: self._places[t.name] for t in tensors}
+
     def holds(self, tensor: TensorPlan, checksum: str) -> bool:
         """Whether a tensor lies here already, complete and unharmed; it then counts as written."""
-        spot = self._spots[tensor.name]
-        sound = checksum_at(self._files[spot.file], spot.offset, tensor.nbytes) == checksum
+        place = self._places[tensor.name]
+        sound = checksum_at(self._files[place.file].descriptor, place.offset, tensor.nbytes) == checksum
         if sound:
             self.checksums[tensor.name] = checksum
         return sound
@@ -125,14 +146,14 @@ class ShardWriter:
     def finish(self) -> None:
         """Bring everything to the disk and close."""
         with _disk_errors(self.folder):
-            for descriptor in self._files:
-                os.fsync(descriptor)
+            for file in self._files.values():
+                file.sync()
         self.close()
 
     def close(self) -> None:
         """Close the files, finished or not."""
         while self._files:
-            os.close(self._files.pop())
+            self._files.popitem()[1].close()
 
 
 def _divide(tensors: Sequence[TensorPlan], max_shard: int) -> list[list[TensorPlan]]:
