@@ -6,7 +6,6 @@ No shard is ever held in memory, and blocks may arrive in any order from any wor
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ import torch
 import xxhash
 
 from nbmerge.checkpoints.checkpoint import INDEX, SINGLE
-from nbmerge.checkpoints.header import CODES, ITEM_BYTES
+from nbmerge.checkpoints.header import CODES
 from nbmerge.engine.compute import Emit
-from nbmerge.engine.plan import TensorPlan
 from nbmerge.engine.direct import OutputFile
+from nbmerge.engine.plan import TensorPlan
 from nbmerge.engine.positioned import read_into, reserve, write_all
 from nbmerge.errors import MergeError
 

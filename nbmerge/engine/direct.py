@@ -1,0 +1,128 @@
+"""Writing past the system's page cache.
+
+A result of gigabytes would go there only to push the inputs out, and every page of it has to be found, cleared and
+written back later. Blocks that fill whole pages go to the disk at once instead; what is left at a tensor's two ends is
+written in the ordinary way. Where the system or the disk cannot do that, everything is.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from nbmerge.engine.positioned import BINARY, write_all
+
+PAGE = 4096
+"""Bytes that direct writes are aligned to, in memory and on disk."""
+HELD = 1 << 22
+"""Bytes gathered for one direct write (4 MiB): fewer and the disk waits for us, more and we wait for it."""
+WORTHWHILE = 1 << 27
+"""Files smaller than this (128 MiB) go to the page cache, where whoever loads them next finds them at once."""
+
+_buffers = threading.local()
+
+
+class OutputFile:
+    """A file of the result, laid out before its tensors come.
+
+    Parameters
+    ----------
+    path : Path
+    create : bool
+        Make it where it is not there.
+    """
+
+    def __init__(self, path: Path, create: bool = False):
+        self._path = path
+        self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0) | BINARY, 0o644)
+        self._direct: int | None = None
+
+    def stream(self, offset: int) -> Stream:
+        """What takes the bytes of one tensor that begins at `offset`."""
+        if self._direct is None and hasattr(os, "O_DIRECT") and os.fstat(self.descriptor).st_size >= WORTHWHILE:
+            with suppress(OSError):  # not every file system can; the ordinary way is always there
+                self._direct = os.open(self._path, os.O_WRONLY | os.O_DIRECT | BINARY)
+        return Stream(self.descriptor, self._direct, offset)
+
+    def sync(self) -> None:
+        """Bring it to the disk."""
+        os.fsync(self.descriptor)
+
+    def close(self) -> None:
+        """Close it, complete or not."""
+        for descriptor in (self.descriptor, self._direct):
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+class Stream:
+    """The bytes of one tensor on their way to their place in a file, in order, from one thread.
+
+    Parameters
+    ----------
+    descriptor : int
+    direct : int or None
+        The same file, open for writes past the page cache.
+    offset : int
+        Place of the first byte in the file.
+    """
+
+    def __init__(self, descriptor: int, direct: int | None, offset: int):
+        self._descriptor, self._direct = descriptor, direct
+        self._place = offset
+        self._held = 0
+
+    def write(self, data: memoryview) -> None:
+        """Take the next bytes."""
+        if self._direct is None:
+            self._ordinary(data)
+            return
+        if not self._held and self._place % PAGE:
+            head = min(len(data), -self._place % PAGE)
+            self._ordinary(data[:head])
+            data = data[head:]
+        buffer = _buffer()
+        while len(data):
+            taken = min(len(data), HELD - self._held)
+            buffer[self._held : self._held + taken] = data[:taken]
+            self._held += taken
+            data = data[taken:]
+            if self._held == HELD:
+                self._flush(buffer, HELD)
+
+    def close(self) -> None:
+        """Write what is still held; the tensor is complete."""
+        if self._held:
+            buffer, whole = _buffer(), self._held - self._held % PAGE
+            rest = bytes(buffer[whole : self._held])
+            self._flush(buffer, whole)
+            self._ordinary(memoryview(rest))
+
+    def _flush(self, buffer: memoryview, count: int) -> None:
+        done = 0
+        try:
+            while done < count:
+                done += os.pwrite(self._direct, buffer[done:count], self._place + done)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that opens files so and then will not write
+                raise
+            self._direct = None
+        if done < count:
+            write_all(self._descriptor, buffer[done:count], self._place + done)
+        self._place += count
+        self._held = 0
+
+    def _ordinary(self, data: memoryview) -> None:
+        write_all(self._descriptor, data, self._place)
+        self._place += len(data)
+
+
+def _buffer() -> memoryview:
+    """The buffer of this thread, at the start of a page of memory."""
+    if not hasattr(_buffers, "view"):
+        _buffers.view = memoryview(mmap.mmap(-1, HELD))
+    return _buffers.view
