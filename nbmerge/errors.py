@@ -7,6 +7,8 @@ NbmergeError
 │   └── MergeStopped              somebody pressed stop
 ├── OutputError (OSError)         the place to write to cannot be used
 ├── SampleError (RuntimeError)    a model cannot be loaded or asked
+├── TooLargeError (MemoryError)   a model does not fit into memory
+├── VirtualError (ValueError)     a merge cannot be evaluated without being formed
 └── PredictionError (ValueError)  statistics do not say what was asked
 
 Each message says what happened, where, and what to do. Each class is also the builtin that a caller would guess.
@@ -14,6 +16,7 @@ Each message says what happened, where, and what to do. Each class is also the b
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -45,6 +48,14 @@ class SampleError(NbmergeError, RuntimeError):
     """A model could not be loaded or asked for text."""
 
 
+class TooLargeError(NbmergeError, MemoryError):
+    """A model does not fit into memory; nothing was taken. The message says what would fit."""
+
+
+class VirtualError(NbmergeError, ValueError):
+    """A merge cannot be evaluated from its parents' layers; make it in memory or on disk instead."""
+
+
 class PredictionError(NbmergeError, ValueError):
     """A merge's distances do not follow from the statistics at hand; measure the merge itself."""
 
@@ -61,3 +72,19 @@ class RecipeError(NbmergeError, ValueError):
     def __init__(self, problems: Sequence[Problem]):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(p) for p in self.problems))
+
+
+_ADVICE = {
+    (errno.ENOSPC, getattr(errno, "EDQUOT", -1)): "Free some space or choose another disk",
+    (errno.EROFS, errno.EACCES, errno.EPERM): "Check the permissions, or choose another place",
+    (errno.ENOENT, errno.ESTALE if hasattr(errno, "ESTALE") else -1): "Something removed it meanwhile; leave it alone",
+    (errno.EMFILE, errno.ENFILE): "Too many files are open; close some programs or raise the limit (ulimit -n)",
+}  # fmt: skip
+
+
+def advice(error: OSError) -> str:
+    """What the operating system refused, where, and what can be done."""
+    what = error.strerror or str(error)
+    where = f" ({error.filename})" if error.filename and not isinstance(error.filename, int) else ""
+    how = next((words for numbers, words in _ADVICE.items() if error.errno in numbers), "Check the disk")
+    return f"{what}{where}. {how}, then run it again: it goes on from what is finished."

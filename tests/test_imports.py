@@ -29,7 +29,7 @@ HEAVY = (
 )
 
 LEVELS = (
-    {"errors", "problems", "sizes"},
+    {"bounded", "errors", "problems", "sizes"},
     {"checkpoints", "methods", "recipe", "tokenizers"},
     {"engine"},
     {"plots", "sampling", "statistics"},

@@ -6,13 +6,14 @@ data. See https://github.com/huggingface/safetensors#format.
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nbmerge.bounded import opened, parsed, read_all
 from nbmerge.errors import CheckpointError
 
 MAX_HEADER = 100_000_000
@@ -44,6 +45,8 @@ class StoredTensor:
     file : Path
     start : int
         Offset of its first byte in the file.
+    state : tuple of int, optional
+        Size and time of change (ns) of the file when its header was read: the bytes lie there as long as these hold.
     """
 
     name: str
@@ -51,6 +54,7 @@ class StoredTensor:
     shape: tuple[int, ...]
     file: Path
     start: int
+    state: tuple[int, int] | None = field(default=None, repr=False, compare=False)
 
     @property
     def count(self) -> int:
@@ -67,6 +71,15 @@ class StoredTensor:
         """Whether it can be merged by arithmetic."""
         return self.dtype in ("float64", "float32", "float16", "bfloat16")
 
+    @property
+    def output_dtype(self) -> str:
+        """dtype that a result takes over from it where the recipe says none."""
+        return self.dtype
+
+    def leaves(self) -> Iterator[StoredTensor]:
+        """The stored tensors it is made from: itself."""
+        yield self
+
 
 def read_header(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     """Read and check one safetensors file's header.
@@ -82,41 +95,48 @@ def read_header(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     CheckpointError
         When the file is no safetensors file, or any part of its header cannot be true.
     """
+    with opened(file) as descriptor:
+        try:
+            found = os.fstat(descriptor)
+            length = data_start(file, read_all(descriptor, 8), found.st_size) - 8
+            raw = read_all(descriptor, length)
+        except OSError as error:
+            raise CheckpointError(f"{file} cannot be read: {error.strerror or error}.") from error
+    return parse_header(file, raw, found.st_size, (found.st_size, found.st_mtime_ns))
+
+
+def data_start(file: Path, first: bytes, size: int) -> int:
+    """Offset of a file's data, by the file's first 8 bytes and its size.
+
+    Raises
+    ------
+    CheckpointError
+        When the header could not be so long.
+    """
+    length = int.from_bytes(first, "little") if len(first) == 8 else -1
+    if not 2 <= length <= min(size - 8, MAX_HEADER):
+        raise _damaged(file, f"its header would be {length:,} bytes long in a file of {size:,}")
+    return 8 + length
+
+
+def parse_header(
+    file: Path, raw: bytes, size: int, state: tuple[int, int] | None = None
+) -> tuple[dict[str, StoredTensor], dict[str, str]]:
+    """Check a header that was read, the bytes behind the first 8, as `read_header` does; `size` is the whole file's."""
     try:
-        with open(file, "rb") as f:
-            size = os.fstat(f.fileno()).st_size
-            length = int.from_bytes(f.read(8), "little") if size >= 8 else -1
-            if not 2 <= length <= min(size - 8, MAX_HEADER):
-                raise _damaged(file, f"its header would be {length:,} bytes long in a file of {size:,}")
-            raw = f.read(length)
-    except OSError as error:
-        raise CheckpointError(f"{file} cannot be read: {error.strerror or error}.") from error
-    header = _json_object(file, raw)
+        header = parsed(raw)
+    except ValueError as error:
+        raise _damaged(file, f"its header is not valid JSON ({error})") from error
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict):
         raise _damaged(file, "its __metadata__ is not a mapping")
-    tensors = {name: _tensor(file, name, entry, 8 + length) for name, entry in header.items()}
-    _check_places(file, tensors, 8 + length, size)
+    start = 8 + len(raw)
+    tensors = {name: _tensor(file, name, entry, start, state) for name, entry in header.items()}
+    _check_places(file, tensors, start, size)
     return tensors, {str(k): str(v) for k, v in metadata.items()}
 
 
-def _json_object(file: Path, raw: bytes) -> dict[str, Any]:
-    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a name occurs twice")
-        return found
-
-    try:
-        header = json.loads(raw.decode("utf-8"), object_pairs_hook=no_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(file, f"its header is not valid JSON ({error})") from error
-    if not isinstance(header, dict):
-        raise _damaged(file, "its header is not a JSON object")
-    return header
-
-
-def _tensor(file: Path, name: str, entry: Any, data_start: int) -> StoredTensor:
+def _tensor(file: Path, name: str, entry: Any, data_start: int, state: tuple[int, int] | None) -> StoredTensor:
     try:
         code, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError) as error:
@@ -128,7 +148,7 @@ def _tensor(file: Path, name: str, entry: Any, data_start: int) -> StoredTensor:
         raise CheckpointError(
             f"{file.name}: tensor {name!r:.80} has the dtype {code!r:.20}, which cannot be merged ({file})."
         )
-    tensor = StoredTensor(name, NAMES[code], tuple(shape), file, data_start + begin)
+    tensor = StoredTensor(name, NAMES[code], tuple(shape), file, data_start + begin, state)
     if end - begin != tensor.nbytes:
         raise _damaged(file, f"{name!r:.80} needs {tensor.nbytes:,} bytes and is given {end - begin:,}")
     return tensor

@@ -6,69 +6,27 @@ and not a setting: a tensor's bytes never depend on threads, order or memory.
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import singledispatch
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
-from nbmerge.engine.positioned import BINARY, read_into
-from nbmerge.errors import MergeError, MergeStopped
+from nbmerge.engine.files import Files
+from nbmerge.errors import MergeStopped
 
 if TYPE_CHECKING:
     from nbmerge.engine.plan import TensorPlan
+    from nbmerge.methods import Elementwise, Values
 
 BLOCK = 1 << 18
 """Elements in a block: 1 MiB in float32."""
-
-
-class Files:
-    """Open input files, shared by all workers; reads are positioned and need no lock."""
-
-    def __init__(self):
-        self._descriptors: dict[Path, int] = {}
-        self._lock = threading.Lock()
-
-    def read(self, stored: StoredTensor, start: int, buffer: memoryview) -> None:
-        """Fill the buffer with a tensor's bytes from its element `start` on."""
-        offset = stored.start + start * ITEM_BYTES[CODES[stored.dtype]]
-        done = 0
-        try:
-            descriptor = self._open(stored.file)
-            while done < len(buffer):
-                got = read_into(descriptor, buffer[done:], offset + done)
-                if got == 0:
-                    raise MergeError(
-                        f"{stored.file} ended before {stored.name}; it was changed or cut while it was read."
-                    )
-                done += got
-        except OSError as error:
-            raise MergeError(f"{stored.file} cannot be read ({stored.name}): {error.strerror or error}.") from error
-
-    def _open(self, file: Path) -> int:
-        with self._lock:
-            if file not in self._descriptors:
-                self._descriptors[file] = os.open(file, os.O_RDONLY | BINARY)
-            return self._descriptors[file]
-
-    def close(self) -> None:
-        """Close all files."""
-        with self._lock:
-            for descriptor in self._descriptors.values():
-                os.close(descriptor)
-            self._descriptors.clear()
-
-    def __enter__(self) -> Files:
-        return self
-
-    def __exit__(self, *exc) -> None:
-        self.close()
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, modulo 1, are spread evenly however many there are."""
 
 
 class Workspace:
@@ -89,13 +47,17 @@ class Workspace:
         if self._cancel is not None and self._cancel.is_set():
             raise MergeStopped("The merge was stopped. Run it again to go on from here.")
         while len(self._raw) <= slot:
-            self._raw.append(bytearray(BLOCK * 8))
+            self._raw.append(bytearray(BLOCK * 2))
         nbytes = count * ITEM_BYTES[CODES[stored.dtype]]
         if nbytes > len(self._raw[slot]):  # a row or matrix that must stay whole
             self._raw[slot] = bytearray(nbytes)
         view = memoryview(self._raw[slot])[:nbytes]
         self.files.read(stored, start, view)
         return torch.frombuffer(self._raw[slot], dtype=getattr(torch, stored.dtype), count=count)
+
+    def recall(self, what: Hashable, inputs: tuple, values: Any, find: Callable[[Any], Any]) -> Any:
+        """What `find(values)` says about inputs; a workspace that lasts may remember it."""
+        return find(values)
 
     def working(self, dtype: torch.dtype, rows: int, count: int) -> torch.Tensor:
         """Scratch of shape (rows, count); valid until the next call."""
@@ -137,6 +99,8 @@ class Blocks:
         self.inputs = tensor.inputs
         self.count = tensor.count
         self.workspace = workspace
+        self.target: torch.Tensor | None = None
+        """The whole result's place in memory, flat, where it has one: blocks may then be computed into it."""
         self.dtype = torch.float64 if any(i.dtype == "float64" for i in self.inputs) else torch.float32
         """dtype of the arithmetic."""
         self.columns = max(1, tensor.shape[-1]) if tensor.shape else 1
@@ -163,9 +127,12 @@ class Blocks:
 
     def stored(self, i: int, start: int) -> torch.Tensor:
         """One input's block in its stored dtype."""
+        return self._read(i)(start, self.size(start))
+
+    def _read(self, i: int) -> Read:
         if i not in self._readers:
             self._readers[i] = reader(self.inputs[i], self.workspace, i)
-        return self._readers[i](start, self.size(start))
+        return self._readers[i]
 
     def rows(self, start: int, which: list[int] | None = None, dtype: torch.dtype | None = None) -> torch.Tensor:
         """Blocks of several inputs (default all) in the working dtype, shape (inputs, elements)."""
@@ -196,12 +163,37 @@ class Blocks:
         for start, delta in self.deltas(i):
             yield start, delta.abs_().numpy()
 
+    def glimpse(self, i: int, wanted: int = 1 << 16) -> np.ndarray:
+        """About as many |Wᵢ − W₀| as wanted: a piece of each block, its place in the block always another."""
+        starts = self.starts()
+        each = -(-wanted // max(1, len(starts)))
+        pieces = []
+        for j, start in enumerate(starts):
+            count = min(each, self.size(start))
+            first = start + int(j * GOLDEN % 1 * (self.size(start) - count))
+            base, own = (self._read(k)(first, count).to(self.dtype) for k in (0, i))
+            pieces.append((own - base).abs_().numpy())
+        return np.concatenate(pieces)
+
+    def place(self, start: int) -> torch.Tensor | None:
+        """The block's place in `target`."""
+        return None if self.target is None else self.target[start : start + self.size(start)]
+
+    def looked(self, method: Elementwise, values: Values) -> Any:
+        """What a method's look finds."""
+        if method.look is None:
+            return None
+        return self.workspace.recall((method.look, self.step), self.inputs, values, lambda v: method.look(self, v))
+
     def gram(self) -> np.ndarray:
         """Gram matrix over [W₀, W₁−W₀, …], float64, shape (inputs, inputs).
 
         Products of stored float32 are summed in float64; of shorter floats in float32 within a block, whose error of
         about 1e-7 is far below their own rounding.
         """
+        return self.workspace.recall(("gram", self.step), self.inputs, None, lambda _: self._gram())
+
+    def _gram(self) -> np.ndarray:
         exact = any(i.dtype in ("float32", "float64") for i in self.inputs)
         total = np.zeros((len(self.inputs),) * 2)
         for start in self.starts():

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from nbmerge.engine import journal
+from nbmerge.engine import lease
 from nbmerge.engine.card import card
+from nbmerge.engine.placing import beside, put_in_place, reserved
 from nbmerge.engine.plan import Plan
-from nbmerge.engine.positioned import sync
-from nbmerge.errors import MergeError, NbmergeError, OutputError
+from nbmerge.errors import MergeError, NbmergeError, OutputError, advice
 from nbmerge.recipe import RECIPE_FILE
 
 TOKENIZER_FILES = (
@@ -71,58 +67,72 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
     }:
         if place == path or place in path.parents or path in place.parents:
             raise OutputError(f"{out} is, holds or lies in the input {path}. Choose another folder.")
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise OutputError(f"{out} exists and is not a folder. Choose another name.")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise OutputError(
-            f"{out} exists and is not empty. Choose another name, or pass overwrite=True (--overwrite) to replace it."
-        )
-    if out.is_dir() and any(out.iterdir()) and not (out / "config.json").is_file():
-        raise OutputError(f"{out} is not a model folder, so it is not replaced. Choose another name.")
-    parent = next(p for p in place.parents if p.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{out} cannot be created: {parent} is not a folder that you may write to.")
-    free, needed = shutil.disk_usage(parent).free, plan.bytes_written + RESERVE
-    if free < needed:
-        raise OutputError(
-            f"the disk of {out} has {free / 1e9:,.2f} GB free and the result needs {needed / 1e9:,.2f} GB. "
-            "Free some space, choose another disk, or a shorter dtype."
-        )
-
-
-@contextmanager
-def building(out: Path) -> Iterator[Path]:
-    """A folder to build in that takes the name `out` at the end.
-
-    The name never stands for something incomplete, and a second merge into the same place is refused. What an unfinished
-    merge has built stays beside it, for the next run to go on from.
-    """
-    partial = out.with_name(f".{out.name}.nbmerge-partial")
     try:
-        with _lock(out).acquire(timeout=0):
-            out.parent.mkdir(parents=True, exist_ok=True)
-            partial.mkdir(exist_ok=True)
-            yield partial
-            _put_in_place(partial, out)
-    except Timeout as error:
-        raise OutputError(f"another merge is writing {out}. Wait for it, or choose another name.") from error
+        _may_take(out, overwrite)
+        parent = next(p for p in place.parents if p.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise OutputError(f"{out} cannot be created: {parent} is not a folder that you may write to.")
+        free, needed = shutil.disk_usage(parent).free, plan.bytes_written + RESERVE
+        if free < needed and free + _taken(beside(out, "partial")) < needed:
+            raise OutputError(
+                f"the disk of {out} has {free / 1e9:,.2f} GB free and the result needs {needed / 1e9:,.2f} GB. "
+                "Free some space, choose another disk, or a shorter dtype."
+            )
     except OSError as error:
         if isinstance(error, NbmergeError):
             raise
-        raise MergeError(f"{out} could not be written: {error.strerror or error}.") from error
+        raise OutputError(f"{out} cannot be written: {advice(error)}") from error
 
 
-def clear(folder: Path) -> None:
-    """Empty a folder."""
+def _may_take(out: Path, overwrite: bool) -> None:
+    """Whether the name is free, or what is there may be replaced."""
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise OutputError(f"{out} exists and is not a folder. Choose another name.")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not overwrite:
+        raise OutputError(
+            f"{out} exists and is not empty. Choose another name, or pass overwrite=True (--overwrite) to replace it."
+        )
+    if not (out / "config.json").is_file():
+        raise OutputError(f"{out} is not a model folder, so it is not replaced. Choose another name.")
+
+
+def _taken(partial: Path) -> int:
+    """Bytes on disk of what an unfinished merge has left, which the next run goes on with or removes."""
+    if not partial.is_dir():
+        return 0
+    return sum(getattr(f.stat(), "st_blocks", 0) * 512 for f in partial.iterdir() if f.is_file())
+
+
+@contextmanager
+def building(out: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A folder to build in that takes the name `out` at the end.
+
+    The name never stands for something incomplete, and a second merge into the same place is refused. What an unfinished
+    merge has built stays beside it, for the next run to go on from. What appears under the name meanwhile is not replaced,
+    unless `overwrite` says so.
+    """
+    try:
+        with reserved(out) as partial:
+            _may_take(out, overwrite)
+            yield partial
+            (partial / lease.FILE).unlink(missing_ok=True)  # a lead that was killed leaves its lease
+            _may_take(out, overwrite)
+            put_in_place(partial, out)
+    except OSError as error:
+        if isinstance(error, NbmergeError):
+            raise
+        raise MergeError(f"{out} could not be written: {advice(error)}") from error
+
+
+def clear(folder: Path, keep: Collection[str] = ()) -> None:
+    """Remove everything from a folder but the files of these names."""
     for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
-def _lock(out: Path) -> FileLock:
-    """A lock for one output on this machine. Its file is never removed: removing it could free what another holds."""
-    folder = Path(tempfile.gettempdir()) / f"nbmerge-locks-{getattr(os, 'getuid', lambda: 0)()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return FileLock(folder / f"{hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:32]}.lock")
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name not in keep or not path.is_file() or path.is_symlink():
+            path.unlink()
 
 
 def write_companions(plan: Plan, folder: Path, checksums: Mapping[str, str]) -> None:
@@ -144,22 +154,3 @@ def write_tokenizer(plan: Plan, folder: Path) -> None:
     for name in TOKENIZER_FILES:
         if (donor / name).is_file():
             shutil.copyfile(donor / name, folder / name)
-
-
-def _put_in_place(partial: Path, out: Path) -> None:
-    (partial / journal.FILE).unlink(missing_ok=True)
-    for path in partial.iterdir():
-        sync(path)
-    sync(partial)
-    old = out.with_name(f".{out.name}.nbmerge-replaced")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    try:
-        partial.rename(out)
-    except OSError:
-        if old.exists():
-            old.rename(out)
-        raise
-    sync(out.parent)
-    shutil.rmtree(old, ignore_errors=True)

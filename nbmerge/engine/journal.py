@@ -1,7 +1,8 @@
 """What an unfinished merge has finished: one line per tensor with its checksum, so that the next run can go on.
 
 The first line says what the merge is: its plan, down to the files it reads. A changed recipe, a changed input or another
-layout of shards is another merge, and its journal starts afresh.
+layout of shards is another merge, and its journal starts afresh. A line is only a claim: after a power cut it may be there
+and the tensor's bytes not, so whoever goes on compares the checksum first, and a line that was torn does no harm.
 """
 
 from __future__ import annotations
@@ -9,30 +10,33 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import torch
+
+import nbmerge
 from nbmerge.engine.plan import TensorPlan
 from nbmerge.errors import MergeError
 
-FILE = "nbmerge_journal.jsonl"
-FORMAT = 1
+FORMAT = 2
 
 
 class Journal:
-    """The finished tensors of a merge in a folder.
+    """The finished tensors of a merge.
 
     Parameters
     ----------
-    folder : Path
-        Where the merge is being built.
+    path : Path
+        Beside the folder being built, not in it: that folder holds what the result will hold, and can be renamed as it is.
     identity : str
         See `identity`.
     """
 
-    def __init__(self, folder: Path, identity: str):
-        self.path = folder / FILE
+    def __init__(self, path: Path, identity: str):
+        self.path = path
         self.head = {"format": FORMAT, "merge": identity}
         self.continues = False
         """Whether a run of the same merge was here before."""
@@ -40,43 +44,69 @@ class Journal:
         self._lock = threading.Lock()
 
     def _read(self) -> dict[str, str]:
-        """Checksums by tensor, of the same merge; a last line that was cut short does not count."""
+        """Checksums by tensor, of the same merge; lines that were cut short or overwritten do not count."""
         try:
-            lines = self.path.read_bytes().split(b"\n")[:-1]
-            entries = [json.loads(line) for line in lines]
-        except (OSError, ValueError):
+            head, *lines = self.path.read_bytes().split(b"\n")
+        except OSError:
             return {}
-        self.continues = bool(entries) and entries[0] == self.head
-        return dict(entries[1:]) if self.continues else {}
+        self.continues = _parsed(head) == self.head
+        return dict(_entries(lines)) if self.continues else {}
 
     def begin(self, kept: Mapping[str, str]) -> None:
-        """Write the journal anew, with the tensors that were found sound."""
-        lines = [self.head, *([name, checksum] for name, checksum in kept.items())]
-        self.path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        """Write the journal anew, with the tensors that were found sound; the old one holds until the new one is there."""
+        fresh = self.path.with_name(self.path.name + "-new")
+        fresh.write_bytes(json.dumps(self.head).encode() + b"".join(_line(n, c) for n, c in kept.items()))
+        fresh.replace(self.path)
         self.finished = dict(kept)
 
     def note(self, name: str, checksum: str) -> None:
         """Record a tensor that is completely written."""
-        with self._lock, open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps([name, checksum]) + "\n")
+        with self._lock:
+            with open(self.path, "ab", buffering=0) as file:
+                file.write(_line(name, checksum))
             self.finished[name] = checksum
+
+    def remove(self) -> None:
+        """The merge is complete."""
+        self.path.unlink(missing_ok=True)
+
+
+def _line(name: str, checksum: str) -> bytes:
+    """A line's end comes before it, so that a line which a full disk cut short spoils no other."""
+    return b"\n" + json.dumps([name, checksum]).encode()
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _entries(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    for entry in map(_parsed, lines):
+        if isinstance(entry, list) and list(map(type, entry)) == [str, str]:
+            yield entry[0], entry[1]
 
 
 def identity(tensors: Iterable[TensorPlan], max_shard: int, metadata: Mapping[str, str]) -> str:
-    """SHA-256 over everything that decides the bytes of the shards: plan, layout, and the state of the input files."""
-    digest = hashlib.sha256(json.dumps([FORMAT, max_shard, dict(metadata)]).encode())
-    files: set[Path] = set()
+    """SHA-256 over all that decides the bytes of the shards: plan, layout, the state of the input files, and versions."""
+    made_by = [FORMAT, nbmerge.__version__, torch.__version__]  # another version may round otherwise
+    digest = hashlib.sha256(json.dumps([made_by, max_shard, dict(metadata)]).encode())
+    files: dict[Path, tuple[int, int] | None] = {}
     for tensor in tensors:
         digest.update(json.dumps(_described(tensor), sort_keys=True).encode())
-        files.update(leaf.file for leaf in tensor.leaves())
-    for file in sorted(files):
+        files.update((leaf.file, leaf.state) for leaf in tensor.leaves())
+    for file, planned in sorted(files.items()):
         try:
-            state = file.stat()
+            found = file.stat()
         except OSError as error:
             raise MergeError(
                 f"the input {file} is gone: {error.strerror or error}. Put it back and run the merge again."
             ) from error
-        digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        if planned not in (None, (found.st_size, found.st_mtime_ns)):
+            raise MergeError(f"the input {file} was changed after the merge was planned. Plan and merge again.")
+        digest.update(f"{file}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 

@@ -9,14 +9,17 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from nbmerge.engine.fetch import fetch
 from nbmerge.engine.folder import absolute, building, check_output, clear, write_companions
 from nbmerge.engine.journal import Journal, identity
+from nbmerge.engine.placing import beside
 from nbmerge.engine.plan import Plan
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.engine.progress import Listener
 from nbmerge.engine.run import run
-from nbmerge.engine.shards import MAX_SHARD, ShardWriter
+from nbmerge.engine.shards import MAX_SHARD, ShardWriter, shard_names
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.text import dump
 
@@ -56,6 +59,7 @@ def merge(
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     allow_nonfinite: bool = False,
+    executor: Any = None,
 ) -> MergeResult:
     """Carry out a recipe and write an ordinary model folder.
 
@@ -79,6 +83,9 @@ def merge(
         Set it from anywhere to stop.
     allow_nonfinite : bool
         Write NaN and infinity where inputs hold them or the dtype is too narrow, instead of stopping.
+    executor : dask.distributed.Client or concurrent.futures.Executor, optional
+        Whose workers do the work, with the same result; they must see inputs and output under the same paths as this
+        process. `threads` is then for each task (default 1).
 
     Raises
     ------
@@ -93,15 +100,23 @@ def merge(
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
 
     def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
+        more = {"progress": progress, "cancel": cancel, "threads": threads, "allow_nonfinite": allow_nonfinite}
+        if executor is not None:
+            from nbmerge.engine.cluster import run_on
+
+            journal.begin(dict(journal.finished))  # workers look whether it is sound
+            return run_on(executor, plan.tensors, writer, journal.note, known=journal.finished, **more)
         by_name = {t.name: t for t in plan.tensors}
-        journal.begin({n: c for n, c in journal.finished.items() if writer.holds(by_name[n], c)})
+        journal.begin({n: c for n, c in journal.finished.items() if n in by_name and writer.holds(by_name[n], c)})
         left = [t for t in plan.tensors if t.name not in journal.finished]
 
         def sink(tensor, blocks):
             return writer.emit(tensor, journal.note)
 
-        return run(left, sink, progress=progress, cancel=cancel, threads=threads, allow_nonfinite=allow_nonfinite)
+        return run(left, sink, **more)
 
+    check_output(plan, absolute(out), overwrite)
+    fetch(plan.tensors, progress, cancel)
     return write_model(plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite)
 
 
@@ -124,12 +139,13 @@ def write_model(
         raise ValueError(f"max_shard_size is a number of bytes, not {max_shard_size!r}.")
     check_output(plan, out, overwrite)
     began = time.perf_counter()
-    with building(out) as folder:
-        journal = Journal(folder, identity(plan.tensors, max_shard_size, metadata_of(plan)))
-        if not journal.continues:
-            clear(folder)  # what another merge left here must not get into this one
+    with building(out, overwrite) as folder:
+        journal = Journal(beside(out, "journal"), identity(plan.tensors, max_shard_size, metadata_of(plan)))
+        # what another merge left here must not get into this one
+        clear(folder, keep=shard_names(plan.tensors, max_shard_size) if journal.continues else ())
         with closing(ShardWriter(folder, plan.tensors, metadata_of(plan), max_shard_size)) as writer:
             notes = fill(writer, journal)
             writer.finish()
         write_companions(plan, folder, {t.name: writer.checksums[t.name] for t in plan.tensors})
+    journal.remove()
     return MergeResult(out, plan, time.perf_counter() - began, notes)

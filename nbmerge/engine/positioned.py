@@ -5,7 +5,11 @@ Unix has calls for it. Elsewhere a lock keeps moving to the place and reading th
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
+import stat
+import sys
 import threading
 
 BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -39,15 +43,24 @@ def write_all(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     view = memoryview(data).cast("B")
     done = 0
     while done < len(view):
-        done += write_at(descriptor, view[done:], offset + done)
+        taken = write_at(descriptor, view[done:], offset + done)
+        if taken == 0:  # it would never end
+            raise OSError(errno.EIO, "the system takes no more bytes")
+        done += taken
 
 
 def reserve(descriptor: int, size: int) -> None:
     """Give a file its size, its space taken where the system can promise that."""
-    if size and hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-    else:
+    if os.fstat(descriptor).st_size > size:
         os.ftruncate(descriptor, size)
+    if size and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # what file systems without it say
+                raise
+    os.ftruncate(descriptor, size)
 
 
 def sync(path: os.PathLike) -> None:
@@ -57,5 +70,21 @@ def sync(path: os.PathLike) -> None:
     descriptor = os.open(path, (os.O_RDWR if os.name == "nt" else os.O_RDONLY) | BINARY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        if not (folder and error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF)):  # network file systems
+            raise
     finally:
         os.close(descriptor)
+
+
+def exchange(first: os.PathLike, second: os.PathLike) -> bool:
+    """Let two names change places in one step; False where the system cannot, and then nothing was done."""
+    names = os.fsencode(first), os.fsencode(second)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            return library.renamex_np(*names, 2) == 0  # RENAME_SWAP
+        return library.renameat2(-100, names[0], -100, names[1], 2) == 0  # AT_FDCWD twice, RENAME_EXCHANGE
+    except (OSError, TypeError, AttributeError):  # no such library, or no such function in it
+        return False

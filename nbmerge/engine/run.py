@@ -10,14 +10,15 @@ from contextlib import contextmanager
 
 import torch
 
-from nbmerge.engine import gather  # noqa: F401  (registers how rows are read)
+from nbmerge.engine import adapted, gather  # noqa: F401  (register how these inputs are read)
 from nbmerge.engine.blocks import Blocks, Files, Workspace
 from nbmerge.engine.compute import Emit, compute
+from nbmerge.engine.fetch import fetch
 from nbmerge.engine.finite import guarded
 from nbmerge.engine.forecast import default_threads
 from nbmerge.engine.plan import TensorPlan
 from nbmerge.engine.progress import Listener, Reporter
-from nbmerge.errors import MergeStopped
+from nbmerge.errors import MergeError, MergeStopped
 
 Sink = Callable[[TensorPlan, Blocks], Emit]
 """Called once per tensor, from a worker; what it returns receives the blocks."""
@@ -61,6 +62,7 @@ def run(
         When an input cannot be read, or the result is not finite.
     """
     threads = max(1, min(threads or default_threads(), len(tensors) or 1))
+    fetch(tensors, progress, cancel)
     report = Reporter(progress, len(tensors), sum(t.nbytes for t in tensors))
     report.tell("planned")
     stop = _Stop(cancel)
@@ -98,7 +100,13 @@ def run(
             stop.set()
             for worker in workers:
                 worker.join()
+            report.tell("stopped", error="interrupted")
             raise
+        if not errors:
+            try:
+                files.unchanged()
+            except MergeError as error:
+                errors.append(error)
     if errors:
         stopped = isinstance(errors[0], MergeStopped)
         report.tell("stopped" if stopped else "failed", error=str(errors[0]))

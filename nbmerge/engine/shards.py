@@ -6,6 +6,7 @@ No shard is ever held in memory, and blocks may arrive in any order from any wor
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ import xxhash
 from nbmerge.checkpoints.checkpoint import INDEX, SINGLE
 from nbmerge.checkpoints.header import CODES
 from nbmerge.engine.compute import Emit
-from nbmerge.engine.direct import OutputFile
+from nbmerge.engine.direct import PAGE, OutputFile
 from nbmerge.engine.plan import TensorPlan
 from nbmerge.engine.positioned import read_into, reserve, write_all
-from nbmerge.errors import MergeError
+from nbmerge.errors import MergeError, advice
 
 MAX_SHARD = 5_000_000_000
 """Default size of a shard in bytes, as transformers has it."""
@@ -70,9 +71,7 @@ class ShardWriter:
         self.folder = folder
         self.checksums: dict[str, str] = {}
         shards = _divide(tensors, max_shard)
-        names = [SINGLE] if len(shards) == 1 else [
-            f"model-{i:05d}-of-{len(shards):05d}.safetensors" for i in range(1, len(shards) + 1)
-        ]  # fmt: skip
+        names = _names(shards)
         self._places: dict[str, Place] = {}
         self._files: dict[str, OutputFile] = {}
         try:
@@ -93,7 +92,7 @@ class ShardWriter:
             }  # fmt: skip
             end += tensor.nbytes
         header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
-        header += b" " * (-len(header) % 8)
+        header += b" " * (-(8 + len(header)) % PAGE)  # tensors of whole pages then begin with a page
         with _disk_errors(path):
             file = self._files[path.name] = OutputFile(path, create=True)
             write_all(file.descriptor, len(header).to_bytes(8, "little") + header, 0)
@@ -137,16 +136,27 @@ class ShardWriter:
     def holds(self, tensor: TensorPlan, checksum: str) -> bool:
         """Whether a tensor lies here already, complete and unharmed; it then counts as written."""
         place = self._places[tensor.name]
-        sound = checksum_at(self._files[place.file].descriptor, place.offset, tensor.nbytes) == checksum
+        try:
+            sound = checksum_at(self._files[place.file].descriptor, place.offset, tensor.nbytes) == checksum
+        except OSError:  # what cannot be read is made again
+            return False
         if sound:
             self.checksums[tensor.name] = checksum
         return sound
 
-    def finish(self) -> None:
-        """Bring everything to the disk and close."""
+    def sync(self) -> None:
+        """Bring everything to the disk."""
         with _disk_errors(self.folder):
             for file in self._files.values():
                 file.sync()
+
+    def finish(self) -> None:
+        """Bring everything to the disk and close."""
+        with _disk_errors(self.folder):
+            for name, file in self._files.items():
+                file.sync()
+                if not os.path.samestat(os.fstat(file.descriptor), os.stat(self.folder / name)):
+                    raise MergeError(f"{self.folder / name} was replaced while it was written. Run the merge again.")
         self.close()
 
     def close(self) -> None:
@@ -165,6 +175,17 @@ def _divide(tensors: Sequence[TensorPlan], max_shard: int) -> list[list[TensorPl
         shards[-1].append(tensor)
         size += tensor.nbytes
     return shards
+
+
+def _names(shards: list[list[TensorPlan]]) -> list[str]:
+    if len(shards) == 1:
+        return [SINGLE]
+    return [f"model-{i:05d}-of-{len(shards):05d}.safetensors" for i in range(1, len(shards) + 1)]
+
+
+def shard_names(tensors: Sequence[TensorPlan], max_shard: int) -> list[str]:
+    """Names of the files that a `ShardWriter` writes."""
+    return _names(_divide(tensors, max_shard))
 
 
 def checksum_at(descriptor: int, offset: int, nbytes: int) -> str:
@@ -186,9 +207,4 @@ def _disk_errors(path: Path):
     try:
         yield
     except OSError as error:
-        how = (
-            "Free some space or choose another disk."
-            if error.errno in (28, 122)
-            else "Check the disk and its permissions."
-        )
-        raise MergeError(f"writing to {path} failed: {error.strerror or error}. {how}") from error
+        raise MergeError(f"writing to {path} failed: {advice(error)}") from error

@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from nbmerge.bounded import TOKENIZER_MEMORY, read_object
 from nbmerge.errors import CheckpointError
 
 FILE = "tokenizer.json"
@@ -191,7 +192,7 @@ def read_document(folder: Path) -> Document | None:
 def _read(file: Path, size: int, changed: int) -> Document:
     """Read a file in one state of it, and look at everything that will be needed of it."""
     try:
-        document = Document(json.loads(file.read_bytes()))
+        document = Document(read_object(file, TOKENIZER_MEMORY))
         ids, merges, _ = document.ids, document.model.get("merges") or [], document.scores
         numbers = set(map(type, ids.values())) <= {int} and min(ids.values(), default=0) >= 0
         pairs = not merges or len(Document({"model": {"vocab": {}, "merges": merges[:1]}}).merges[0]) == 2

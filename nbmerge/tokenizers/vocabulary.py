@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from nbmerge.bounded import TOKENIZER_MEMORY, parsed, read_bytes
 from nbmerge.errors import CheckpointError
 
 
@@ -54,14 +54,14 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
 def _read(file: Path, size: int, changed: int) -> Vocabulary:
     """Read a file in one state of it; models of a family have the same file, and share what was read."""
     try:
-        return _parsed(file.read_bytes())
+        return _parsed(bytes(read_bytes(file, TOKENIZER_MEMORY // 2)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file} is not a readable tokenizer: {error}.") from error
 
 
 @lru_cache(maxsize=8)
 def _parsed(raw: bytes) -> Vocabulary:
-    data = json.loads(raw)
+    data = parsed(raw, TOKENIZER_MEMORY)
     listed = data["model"]["vocab"]
     ids = {token: i for i, (token, *_) in enumerate(listed)} if isinstance(listed, list) else dict(listed)
     return Vocabulary(ids | {added["content"]: added["id"] for added in data.get("added_tokens") or ()})

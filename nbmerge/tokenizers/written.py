@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nbmerge.bounded import read_bytes, read_object
 from nbmerge.errors import CheckpointError
 from nbmerge.tokenizers.document import FILE, Document, read_document
 
@@ -120,8 +122,8 @@ class Written:
 def chat_template(folder: Path) -> str | None:
     """A model's chat template, None where it has none."""
     try:
-        return (folder / TEMPLATE).read_text(encoding="utf-8")
-    except (OSError, ValueError):
+        return read_bytes(folder / TEMPLATE).decode("utf-8")
+    except (CheckpointError, ValueError):
         pass
     for name in ("chat_template.json", CONFIG):
         found = read_json(folder / name).get("chat_template")
@@ -141,15 +143,7 @@ def read_json(file: Path) -> dict[str, Any]:
     CheckpointError
         When it is there and not a JSON object.
     """
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file} cannot be read as JSON: {error}.") from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{file} is not a JSON object.")
-    return data
+    return read_object(file) if os.path.lexists(file) else {}
 
 
 def _write_json(file: Path, data: Mapping[str, Any]) -> None:
