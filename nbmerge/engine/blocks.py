@@ -42,6 +42,10 @@ class Workspace:
         """Buffers for a merge inside a merge."""
         return Workspace(self.files, self._cancel)
 
+    def blocks(self, tensor: TensorPlan) -> Blocks:
+        """The inputs of a tensor, in these buffers."""
+        return Blocks(tensor, self)
+
     def stored(self, slot: int, stored: StoredTensor, start: int, count: int) -> torch.Tensor:
         """Elements ``start … start + count`` in the dtype they are stored in; valid until the slot's next use."""
         if self._cancel is not None and self._cancel.is_set():
@@ -174,6 +178,17 @@ class Blocks:
             base, own = (self._read(k)(first, count).to(self.dtype) for k in (0, i))
             pieces.append((own - base).abs_().numpy())
         return np.concatenate(pieces)
+
+    def restricted(self, tensor: TensorPlan) -> Blocks:
+        """The same for the same tensor from fewer inputs."""
+        fewer = Blocks(tensor, self.workspace)
+        fewer.target = self.target
+        return fewer
+
+    def pass_on(self, block_at: Callable[[int], torch.Tensor], emit: Callable[[int, torch.Tensor], None]) -> None:
+        """Hand all blocks of a result on, in order."""
+        for start in self.starts():
+            emit(start, block_at(start))
 
     def place(self, start: int) -> torch.Tensor | None:
         """The block's place in `target`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbmerge.methods.method import Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
-from nbmerge.methods.selection import Cut, largest
+from nbmerge.methods.selection import Cut, cut
 from nbmerge.methods.sparse import added, voted
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT
 from nbmerge.methods.ties import kept
@@ -30,10 +30,8 @@ def _cuts(tensors, values: Values, i: int) -> tuple[Cut | None, Cut | None]:
     keep = min(count, kept(values.each["density"][i], count))
     outliers = min(int(values.each["gamma"][i] * count), count - keep)
 
-    def cut(k: int) -> Cut:
-        return largest(lambda: tensors.magnitudes(i), count, k)
-
-    return cut(outliers) if outliers else None, cut(keep + outliers) if keep + outliers < count else None
+    top = cut(tensors, i, outliers) if outliers else None
+    return top, cut(tensors, i, keep + outliers) if keep + outliers < count else None
 
 
 def _thin(cuts: list[tuple[Cut | None, Cut | None]]):

@@ -32,20 +32,30 @@ def elect(weighted: list[torch.Tensor], weights: list[float], normalize: bool, c
     """
     import torch
 
-    total = weighted[0].sign() if consensus == "count" else weighted[0].clone()
-    for delta in weighted[1:]:
-        total.add_(delta.sign() if consensus == "count" else delta)
+    votes = [delta.sign() for delta in weighted] if consensus == "count" else weighted
+    total = votes[0] + votes[1] if len(votes) > 1 else votes[0].clone()
+    for vote in votes[2:]:
+        total.add_(vote)
     # Comparisons write floats at once: going through a tensor of booleans costs ten times as much.
-    sign = torch.ge(total, 0, out=torch.empty_like(total)).mul_(2).sub_(1)
-    merged, agrees = total.zero_(), torch.empty_like(total)
-    share = torch.zeros_like(total) if normalize else None
-    for delta, weight in zip(weighted, weights, strict=True):
+    sign = torch.ge(total, 0, out=total).mul_(2).sub_(1)
+    for delta in weighted:
         delta.mul_(sign).relu_()
+    share = _share(weighted, weights) if normalize else None
+    merged, *others = weighted
+    for delta in others:
         merged.add_(delta)
-        if normalize:
-            share.add_(torch.gt(delta, 0, out=agrees), alpha=weight)
     merged.mul_(sign)
-    if not normalize:
-        return merged
-    # Where nobody agrees, or negative weights cancel, there is nothing to divide by.
-    return merged.div_(share.add_(torch.lt(share.abs(), 1e-8, out=agrees)))
+    return merged if share is None else merged.div_(share)
+
+
+def _share(agreeing: list[torch.Tensor], weights: list[float]) -> torch.Tensor:
+    """Σ mᵢwᵢ, 1 where there is nothing to divide by: nobody agrees, or negative weights cancel."""
+    import torch
+
+    share = torch.gt(agreeing[0], 0, out=torch.empty_like(agreeing[0])).mul_(weights[0])
+    agrees = torch.empty_like(share)
+    for delta, weight in zip(agreeing[1:], weights[1:], strict=True):
+        share.add_(torch.gt(delta, 0, out=agrees), alpha=weight)
+    if min(weights) > 1e-8:
+        return share.clamp_min_(min(weights))  # the numerator is 0 there
+    return share.add_(torch.lt(share.abs(), 1e-8, out=agrees))

@@ -10,7 +10,7 @@ from nbmerge.methods.dare import RESCALE
 from nbmerge.methods.method import Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
 from nbmerge.methods.sparse import added, l1_factor, voted
-from nbmerge.methods.stream import PER_COUNT, uniform
+from nbmerge.methods.stream import uniform
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT
 
 _DENSITY = Parameter(
@@ -36,8 +36,7 @@ def _drop_(delta, values: Values, i: int, start: int):
     if density <= 0:
         return delta.zero_()
     keep = _probabilities(delta, density, epsilon)
-    lead = start % PER_COUNT  # rows begin anywhere, streams at multiples of a few numbers
-    drawn = uniform(values.streams[i], start - lead, lead + delta.numel())[lead:]
+    drawn = uniform(values.streams[i], start, delta.numel())
     delta.mul_(delta.new_tensor(drawn).view(delta.shape) < keep)
     return delta.div_(keep.masked_fill_(keep == 0, 1.0)) if values["rescale"] is True else delta
 

@@ -210,11 +210,14 @@ class Elementwise(Method):
     whole : "element", "row" or "matrix"
         What a block never cuts. With "row" (of the last dimension; a vector is one row) and "matrix" (of the last two),
         `inputs` have the shape (rows, columns). A worker's memory holds one block of all inputs, at least a whole.
+    anywhere : bool
+        Whether `mix` takes tensors of any device and stays there: plain torch, nothing by way of NumPy.
     """
 
     mix: Callable[[list[torch.Tensor], int, Any, Values], torch.Tensor]
     look: Callable[[Any, Values], Any] | None = None
     whole: Literal["element", "row", "matrix"] = "element"
+    anywhere: bool = False
 
     @property
     def passes(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nbmerge.methods.selection import MARGIN, MOST_HELD, SAMPLE, SMALL, Blocks, _by_bits
+from nbmerge.methods.selection import MARGIN, MOST_HELD, SMALL, Blocks, _by_bits, _spread
 
 
 def quantiles(blocks: Blocks, count: int, shares: Sequence[float]) -> list[float]:
@@ -31,8 +31,7 @@ def _ranked(blocks: Blocks, count: int, ranks: list[int]) -> list[float]:
     if count <= SMALL:
         values = np.concatenate([v.copy() for _, v in blocks()])
         return [float(x) for x in np.partition(values, ranks)[ranks]]
-    stride = max(1, count // SAMPLE) | 1
-    sample = np.sort(np.concatenate([v[-start % stride :: stride] for start, v in blocks()]))
+    sample = np.sort(_spread(blocks, count))
     brackets = [_Bracket(sample, rank, count) for rank in ranks]
     for _, values in blocks():
         for bracket in brackets:

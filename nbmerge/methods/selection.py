@@ -1,7 +1,9 @@
 """The k largest magnitudes of a tensor that is read block by block, exactly and without sorting it.
 
-A sample brackets the k-th largest value; one pass counts what lies above and collects the few inside the bracket.
-Where the bracket catches too much (many equal values) or misses, bits are fixed from the top in passes of a histogram.
+A sample brackets the k-th largest value. Where many elements share a value, as differences of bfloat16 numbers do, it is
+likely to be one of the frequent ones, and one pass counts for each of them. Otherwise one pass counts what lies above the
+bracket and collects the few inside.
+Where the bracket catches too much or misses, bits are fixed from the top in passes of a histogram.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ SMALL = 1 << 17
 SAMPLE = 1 << 16
 MARGIN = 0.012
 """Half the bracket, as a share of the elements: six standard deviations of a rank in the sample."""
+SHARED = 1 / 512
+"""Share of the sample from which on a value is worth to be tried: a standard deviation of a rank."""
 MOST_HELD = 1 << 21
 """Candidates that are collected at most (8 MiB of float32)."""
 
@@ -45,6 +49,11 @@ class Cut:
     ties: int
     ties_up_to: dict[int, tuple[int, int]] | None
 
+    def holds(self) -> bool:
+        """Whether the threshold really is the k-th largest value."""
+        equal = self.ties if self.ties_up_to is None else max(behind for _, behind in self.ties_up_to.values())
+        return 1 <= self.ties <= equal
+
     def apply(self, delta: torch.Tensor, start: int) -> torch.Tensor:
         """A copy with what is cut set to zero. `start` is the block's first element."""
         if self.threshold == np.inf:
@@ -59,7 +68,7 @@ class Cut:
         return kept
 
 
-def largest(blocks: Blocks, count: int, k: int) -> Cut:
+def largest(blocks: Blocks, count: int, k: int, sample: Callable[[], np.ndarray] | None = None) -> Cut:
     """Where to cut so that exactly the k largest of `count` magnitudes remain.
 
     Equal magnitudes are kept in the order of their flat index, so that the result is one and the same everywhere.
@@ -70,11 +79,43 @@ def largest(blocks: Blocks, count: int, k: int) -> Cut:
         See `Blocks`.
     count, k : int
         0 <= k < count.
+    sample : callable, optional
+        Gives some of the magnitudes, from all over the tensor, faster than a pass does.
     """
     if k <= 0:
         return Cut(np.inf, 0, {start: (0, 0) for start, _ in blocks()})
-    low, high = (-np.inf, np.inf) if count <= SMALL else _bracket(blocks, count, k)
-    return _within(blocks, low, high, k) or _at(blocks, _by_bits(blocks, k), k)
+    if count <= SMALL:
+        return _within(blocks, -np.inf, np.inf, k) or _at(blocks, _by_bits(blocks, k), k)
+    for some in (sample, lambda: _spread(blocks, count)):
+        if some is not None and (cut := _guessed(blocks, np.sort(some()), 1 - k / count, k)):
+            return cut
+    return _at(blocks, _by_bits(blocks, k), k)
+
+
+def cut(tensors, i: int, k: int) -> Cut:
+    """Where to cut so that the k largest elements of input i's task vector remain.
+
+    Parameters
+    ----------
+    tensors : nbmerge.engine.blocks.Blocks
+    i, k : int
+    """
+    return largest(lambda: tensors.magnitudes(i), tensors.count, k, lambda: tensors.glimpse(i))
+
+
+def _guessed(blocks: Blocks, sample: np.ndarray, rank: float, k: int) -> Cut | None:
+    """The cut, if a sorted sample tells well enough where it is: `rank` is the place in [0, 1] of the k-th largest."""
+    middle, margin, last = sample.size * rank, sample.size * MARGIN, sample.size - 1
+    low, high = (int(np.clip(x, 0, last)) for x in (middle - margin, middle + margin))
+    values, counts = np.unique(sample[low : high + 1], return_counts=True)
+    if many := [float(v) for v in values[counts >= SHARED * sample.size]]:
+        tried = [_Counted(v) for v in many]
+        for start, magnitudes in blocks():
+            for one in tried:
+                one.take(start, magnitudes)
+        if found := [cut for one in tried if (cut := one.cut(k)).holds()]:
+            return found[0]
+    return _within(blocks, float(sample[low]), float(sample[high]), k)
 
 
 def _within(blocks: Blocks, low: float, high: float, k: int) -> Cut | None:
@@ -95,25 +136,35 @@ def _within(blocks: Blocks, low: float, high: float, k: int) -> Cut | None:
 
 
 def _at(blocks: Blocks, threshold: float, k: int) -> Cut:
-    """The cut at a known k-th largest value: counts what equals it."""
-    above = equal = 0
-    ties_up_to = {}
+    """The cut at the k-th largest value."""
+    counted = _Counted(threshold)
     for start, values in blocks():
-        above += int(np.count_nonzero(values > threshold))
-        before, equal = equal, equal + int(np.count_nonzero(values == threshold))
-        ties_up_to[start] = (before, equal)
-    ties = k - above
-    return Cut(threshold, ties, None if ties == equal else ties_up_to)
+        counted.take(start, values)
+    return counted.cut(k)
 
 
-def _bracket(blocks: Blocks, count: int, k: int) -> tuple[float, float]:
-    """Values that the k-th largest lies between, most likely, from a sample spread over the tensor."""
+class _Counted:
+    """Counts what is larger than a value, and what equals it."""
+
+    def __init__(self, value: float):
+        self.value = value
+        self.above = self.equal = 0
+        self.ties_up_to: dict[int, tuple[int, int]] = {}
+
+    def take(self, start: int, values: np.ndarray) -> None:
+        self.above += int(np.count_nonzero(values > self.value))
+        before, self.equal = self.equal, self.equal + int(np.count_nonzero(values == self.value))
+        self.ties_up_to[start] = (before, self.equal)
+
+    def cut(self, k: int) -> Cut:
+        ties = k - self.above
+        return Cut(self.value, ties, None if ties == self.equal else self.ties_up_to)
+
+
+def _spread(blocks: Blocks, count: int) -> np.ndarray:
+    """A sample spread over the tensor."""
     stride = max(1, count // SAMPLE) | 1
-    sample = np.concatenate([v[-start % stride :: stride] for start, v in blocks()])
-    rank, margin = sample.size * (1 - k / count), sample.size * MARGIN
-    ends = np.clip([rank - margin, rank + margin], 0, sample.size - 1).astype(int)
-    sample.partition(ends)
-    return float(sample[ends[0]]), float(sample[ends[1]])
+    return np.concatenate([v[-start % stride :: stride] for start, v in blocks()])
 
 
 def _just_below(value: float, itemsize: int) -> float:

@@ -10,8 +10,10 @@ import hashlib
 
 import numpy as np
 
-PER_COUNT = 8
-"""32-bit numbers in one step of the generator's counter; positions start at multiples of it."""
+UNIFORMS = 8
+"""Uniform numbers in one step of the generator's counter, which gives 32 bytes."""
+DRAWS = 16
+"""16-bit draws in a step."""
 
 
 def uniform(key: str, start: int, count: int) -> np.ndarray:
@@ -22,7 +24,7 @@ def uniform(key: str, start: int, count: int) -> np.ndarray:
     key : str
         Names seed, model and tensor.
     start : int
-        First element, a multiple of `PER_COUNT`.
+        First element.
     count : int
 
     Returns
@@ -30,8 +32,49 @@ def uniform(key: str, start: int, count: int) -> np.ndarray:
     ndarray of float32, shape (count,)
         In [0, 1), multiples of 2⁻²⁴.
     """
-    if start % PER_COUNT:
-        raise ValueError(f"a stream starts at multiples of {PER_COUNT}, not at {start}")
+    step, lead = divmod(start, UNIFORMS)
+    return np.random.Generator(_bits(key, step)).random(lead + count, dtype=np.float32)[lead:]
+
+
+def kept(key: str, start: int, count: int, probability: float) -> np.ndarray:
+    """Decide for each of the elements ``start … start + count`` of a tensor whether it is kept.
+
+    Sixteen bits decide nearly always. An element for which they fall on the boundary, one in 65,536, is decided by
+    more bits of its own, so that the probability is met to 2⁻⁶⁴ however small it is.
+
+    Parameters
+    ----------
+    key : str
+        Names seed, model and tensor.
+    start : int
+        First element.
+    count : int
+    probability : float
+        In [0, 1].
+
+    Returns
+    -------
+    ndarray of bool, shape (count,)
+        What is kept with one probability is kept with every larger one.
+    """
+    step, lead = divmod(start, DRAWS)
+    words = _bits(key, step).random_raw(-(-(lead + count) // 4))
+    drawn = words.astype("<u8", copy=False).view("<u2")[lead : lead + count]
+    whole, rest = divmod(probability * 65536, 1)
+    if whole > 65535:
+        return np.ones(count, dtype=bool)
+    decided = drawn < np.uint16(whole)
+    for i in np.flatnonzero(drawn == np.uint16(whole)):
+        decided[i] = _finer(key, start + int(i)) < rest
+    return decided
+
+
+def _bits(key: str, counter: int) -> np.random.Philox:
     words = np.frombuffer(hashlib.blake2b(key.encode(), digest_size=16).digest(), dtype=np.uint64)
-    bits = np.random.Philox(key=words, counter=start // PER_COUNT)
-    return np.random.Generator(bits).random(count, dtype=np.float32)
+    return np.random.Philox(key=words, counter=counter)
+
+
+def _finer(key: str, element: int) -> float:
+    """A uniform number in [0, 1) that belongs to one element."""
+    digest = hashlib.blake2b(f"{key}/{element}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") / 2**64

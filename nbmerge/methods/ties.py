@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbmerge.methods.consensus import elect
 from nbmerge.methods.method import Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
-from nbmerge.methods.selection import Cut, largest
+from nbmerge.methods.selection import Cut, cut
 from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
 
 DENSITY = Parameter(
@@ -32,7 +32,7 @@ def _look(tensors, values: Values) -> list[Cut | None]:
     for i, density in enumerate(values.each["density"][1:], start=1):
         keep = kept(density, tensors.count)
         whole = keep >= tensors.count
-        cuts.append(None if whole else largest(lambda i=i: tensors.magnitudes(i), tensors.count, keep))
+        cuts.append(None if whole else cut(tensors, i, keep))
     return cuts
 
 
@@ -40,9 +40,9 @@ def _mix(inputs, start: int, cuts: list[Cut | None], values: Values):
     base, *tuned = inputs
     weights = list(values.each["weight"][1:])
     weighted = []
-    for own, cut, weight in zip(tuned, cuts[1:], weights, strict=True):
+    for own, where, weight in zip(tuned, cuts[1:], weights, strict=True):
         delta = own.sub_(base)
-        weighted.append((delta if cut is None else cut.apply(delta, start)).mul_(weight))
+        weighted.append((delta if where is None else where.apply(delta, start)).mul_(weight))
     return base.add_(elect(weighted, weights, values["normalize"], values["consensus"]), alpha=values["lambda"])
 
 

@@ -60,12 +60,11 @@ def use_recorded_masks(case: dict, recipe: Recipe, monkeypatch) -> None:
     packed = load_file(CASES / case["masks"])
     models = [s.model.name for s in recipe.models]
 
-    def uniform(key: str, start: int, count: int) -> np.ndarray:
+    def kept(key: str, start: int, count: int, density: float) -> np.ndarray:
         _, order, tensor = key.split("/", 2)
-        kept = np.unpackbits(packed[f"{models[int(order)]}|{tensor}"].numpy())[start : start + count]
-        return 1 - kept.astype(np.float32)
+        return np.unpackbits(packed[f"{models[int(order)]}|{tensor}"].numpy())[start : start + count].astype(bool)
 
-    monkeypatch.setattr(dare, "uniform", uniform)
+    monkeypatch.setattr(dare, "kept", kept)
 
 
 @pytest.mark.parametrize("name", REPRODUCED)

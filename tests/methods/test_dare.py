@@ -1,5 +1,6 @@
 """Drop at random, rescale, merge: the arithmetic given the mask, and a mask that depends on the recipe alone."""
 
+import itertools
 import math
 
 import numpy as np
@@ -21,11 +22,10 @@ def masks(monkeypatch):
     """Set what is kept: a 0/1 list for each input, by its order."""
 
     def set_masks(*rows):
-        def uniform(key: str, start: int, count: int) -> np.ndarray:
-            row = np.asarray(rows[int(key.split("/")[1])], dtype=np.float32)
-            return 1 - row[start : start + count]  # below any density where it is kept
+        def kept(key: str, start: int, count: int, density: float) -> np.ndarray:
+            return np.asarray(rows[int(key.split("/")[1])], dtype=bool)[start : start + count]
 
-        monkeypatch.setattr(dare, "uniform", uniform)
+        monkeypatch.setattr(dare, "kept", kept)
 
     return set_masks
 
@@ -219,11 +219,35 @@ def test_the_stream_is_the_same_for_ever():
     later = [0.33881211280822754, 0.30682599544525146, 0.881163477897644, 0.3557150959968567]
     assert stream.uniform("0/0/model.norm.weight", 0, 4).tolist() == first
     assert stream.uniform("0/0/model.norm.weight", 262144, 4).tolist() == later
+    assert "".join(map(str, stream.kept("0/0/model.norm.weight", 262144, 24, 0.4).astype(int))) == "000110101100011010101010"
 
 
-def test_a_stream_starts_at_whole_steps():
-    with pytest.raises(ValueError, match="multiples"):
-        stream.uniform("x", 3, 10)
+@pytest.mark.parametrize("start", [0, 1, 15, 16, 504])
+def test_decisions_do_not_depend_on_where_one_begins(start):
+    whole = stream.kept("0/0/x", 0, 1000, 0.37)
+    assert np.array_equal(stream.kept("0/0/x", start, 333, 0.37), whole[start : start + 333])
+
+
+@pytest.mark.parametrize("probability", [0.0, 1e-6, 1e-4, 0.37, 0.5, 0.999, 1 - 1e-7, 1.0])
+def test_the_probability_is_met_however_small(probability):
+    count = 1 << 22
+    share = stream.kept("0/0/x", 0, count, probability).mean()
+    assert abs(share - probability) <= 5 * (probability * (1 - probability) / count) ** 0.5
+
+
+def test_on_the_boundary_more_bits_decide(monkeypatch):
+    # 0.3 lies between 19660 and 19661 of 65536: of the elements drawn as 19660, eight in ten are kept.
+    monkeypatch.setattr(
+        stream,
+        "_bits",
+        lambda key, step: type("Same", (), {"random_raw": lambda s, n: np.full(n, 0x4CCC4CCC4CCC4CCC, "u8")})(),
+    )
+    assert 0.75 < stream.kept("0/0/x", 0, 4000, 0.3).mean() < 0.85
+
+
+def test_what_is_kept_stays_where_the_density_grows():
+    kept = [stream.kept("0/0/x", 0, 100_000, p) for p in (0.1, 0.3, 0.30001, 0.9)]
+    assert all((few <= more).all() for few, more in itertools.pairwise(kept))
 
 
 @pytest.mark.parametrize("density", [-0.1, 1.1])

@@ -73,10 +73,8 @@ def dropped(x, densities):
 
 @pytest.fixture
 def known_masks(monkeypatch):
-    flat = [1 - m.flatten().numpy().astype(np.float32) for m in masks(2)]
-    monkeypatch.setattr(
-        dare, "uniform", lambda key, start, count: flat[int(key.split("/")[1])][start : start + count].copy()
-    )
+    flat = [m.flatten().numpy().astype(bool) for m in masks(2)]
+    monkeypatch.setattr(dare, "kept", lambda key, start, count, _: flat[int(key.split("/")[1])][start : start + count])
 
 
 def error_in_ulp(out: torch.Tensor, exact: torch.Tensor, largest: torch.Tensor) -> float:
