@@ -6,11 +6,13 @@ import json
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from nbmerge.checkpoints.adapter import Adapter, read_adapter
+from nbmerge.checkpoints.adapting import with_adapter
 from nbmerge.checkpoints.cache import cached_snapshot
 from nbmerge.checkpoints.header import StoredTensor, read_header
 from nbmerge.checkpoints.layout import Layout
@@ -50,7 +52,7 @@ class Checkpoint:
 
     @classmethod
     def open(cls, model: str | Path | ModelRef) -> Checkpoint:
-        """Open a local folder, or a Hub id that lies in the local Hugging Face cache.
+        """Open a local folder, or a Hub id that lies in the local Hugging Face cache, with the adapters named with it.
 
         Raises
         ------
@@ -58,14 +60,20 @@ class Checkpoint:
             When it is no model folder, its files are incomplete or damaged, or it is of a kind that cannot be merged.
         """
         ref = ModelRef.of(model)
-        if ref.lora:
-            raise CheckpointError(
-                f"{ref}: adapters are not applied by this version. Merge the adapter into its model first "
-                "(peft: PeftModel.merge_and_unload) and name the result."
-            )
         path = _folder(ref)
         config, tensors = _contents(path, _state(path))
-        return cls(path, config, tensors, ref.name)
+        plain = cls(path, config, tensors, ref.name)
+        return plain._adapted(ref.lora) if ref.lora else plain
+
+    def _adapted(self, adapters: tuple[str, ...]) -> Checkpoint:
+        """The same model with adapters on it, one after another."""
+        made = self
+        for text in adapters:
+            folder = _folder(ModelRef.of(text))
+            adapter = _adapter(folder, _state(folder))
+            shared = made.token_embedding if made.tied else None
+            made = replace(made, tensors=with_adapter(made.tensors, adapter, shared))
+        return made
 
     @cached_property
     def layout(self) -> Layout:
@@ -97,7 +105,7 @@ class Checkpoint:
         """The dtype most elements are stored in."""
         sizes: Counter[str] = Counter()
         for tensor in self.tensors.values():
-            sizes[tensor.dtype] += tensor.count
+            sizes[tensor.output_dtype] += tensor.count
         return sizes.most_common(1)[0][0]
 
     @property
@@ -141,6 +149,12 @@ def _contents(path: Path, state: tuple) -> tuple[dict[str, Any], dict[str, Store
     if not tensors:
         raise CheckpointError(f"{path} holds no tensors. Download or save the model again.")
     return config, tensors
+
+
+@lru_cache(maxsize=64)
+def _adapter(folder: Path, state: tuple) -> Adapter:
+    """An adapter in one state of its files, read once."""
+    return read_adapter(folder)
 
 
 def _state(path: Path) -> tuple:

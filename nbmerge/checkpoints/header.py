@@ -73,7 +73,7 @@ class StoredTensor:
 
     @property
     def output_dtype(self) -> str:
-        """dtype that a result takes over from it where the recipe says none."""
+        """What dtype a result takes over from it where the recipe says none."""
         return self.dtype
 
     def leaves(self) -> Iterator[StoredTensor]:

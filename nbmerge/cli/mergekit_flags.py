@@ -35,7 +35,7 @@ SWITCHES = {
 VALUES = {
     "--transformers-cache": "models are taken from folders and the Hugging Face cache",
     "--lora-merge-cache": "nothing is cached",
-    "--lora-merge-dtype": "adapters are not applied by this version",
+    "--lora-merge-dtype": "adapters are applied in float32",
     "--device": "merging runs on the processor",
     "--write-threads": "workers write what they merge",
 }

@@ -61,7 +61,7 @@ def _files(checkpoint: Checkpoint) -> frozenset:
     """The weights files of a checkpoint, empty for a merge that is not made yet."""
     if any(isinstance(t, TensorPlan) for t in checkpoint.tensors.values()):
         return frozenset()
-    return frozenset(file.resolve() for file in {t.file for t in checkpoint.tensors.values()})
+    return frozenset(file.resolve() for file in {leaf.file for t in checkpoint.tensors.values() for leaf in t.leaves()})
 
 
 def _first_place(recipe: Recipe, plan: Plan, ref) -> Where:

@@ -79,6 +79,11 @@ class TensorPlan:
         """Whether another merge can take it as an input of its arithmetic."""
         return self.dtype in DTYPES
 
+    @property
+    def output_dtype(self) -> str:
+        """What dtype a merge which takes it as an input takes over where its recipe says none."""
+        return self.dtype
+
     def leaves(self) -> Iterator[StoredTensor]:
         """The stored tensors it is made from, those of merges that feed it included."""
         for source in self.inputs:

@@ -173,10 +173,10 @@ class _Planner(Sliced):
     def _dtype(self, name: str, inputs: Iterable[StoredTensor]) -> str:
         """Dtype that an output tensor is written in."""
         override = next((rule.dtype for rule in self.recipe.dtype_overrides if rule.filter in name), None)
-        return override or self.recipe.out_dtype or self.recipe.dtype or promoted(s.dtype for s in inputs)
+        return override or self.recipe.out_dtype or self.recipe.dtype or promoted(s.output_dtype for s in inputs)
 
     def _copied(self, name: str, layer: int | None, kind: str, stored: StoredTensor, ref: ModelRef) -> TensorPlan:
-        dtype = self._dtype(name, [stored]) if stored.is_float else stored.dtype
+        dtype = self._dtype(name, [stored]) if stored.is_float else stored.output_dtype
         if self.vocabulary is not None:
             (stored,) = self.vocabulary.inputs([ref], name, kind, [stored])
         values = Values({}, {"scale": (1.0,)})

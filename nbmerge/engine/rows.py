@@ -69,6 +69,11 @@ class Rows:
         return all(s.is_float for s in self.sources)
 
     @property
+    def output_dtype(self) -> str:
+        """What dtype a result takes over from it where the recipe says none."""
+        return self.dtype
+
+    @property
     def width(self) -> int:
         """Elements of a row."""
         return math.prod(self.shape[1:])

@@ -1,0 +1,255 @@
+"""An adapter folder, as peft writes it: what it changes in which module, read from its config and its file's header."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nbmerge.bounded import read_object
+from nbmerge.checkpoints.adapted import LowRank, NewRows
+from nbmerge.checkpoints.header import StoredTensor, read_header
+from nbmerge.errors import CheckpointError
+
+CONFIG = "adapter_config.json"
+WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+
+_PART = re.compile(
+    r"^(?P<module>.+)\.(?P<part>lora_A|lora_B|lora_embedding_A|lora_embedding_B|lora_magnitude_vector)"
+    r"(?:\.(?!weight$|bias$)[^.]+)?(?:\.(?P<leaf>weight|bias))?$"
+)
+_TOKENS = ".token_adapter.trainable_tokens_delta"
+_PATTERN = re.compile(r"[\w.^$|\\\[\]()*+?-]{1,200}")
+_OTHER_BASE = ("pissa", "olora", "corda", "lora_ga")
+_ELSEWHERE = {
+    "use_qalora": "QALoRA pools its inputs",
+    "use_bdlora": "BD-LoRA has blocks of its own",
+    "alora_invocation_tokens": "an activated LoRA acts on some tokens only",
+    "arrow_config": "Arrow routes between adapters",
+    "kasa_config": "KaSA changes the base's singular values",
+    "monteclora_config": "MonteCLoRA samples its weights",
+    "layer_replication": "it repeats layers",
+    "megatron_config": "it is made for Megatron's layers",
+    "target_parameters": "it adapts parameters that are no layers (fused experts)",
+}  # fmt: skip
+"""Settings of peft that change what an adapter computes, with what each does."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What an adapter folder holds.
+
+    Parameters
+    ----------
+    folder : Path
+    changes : dict of str to LowRank
+        By name of the module, as the adapter has it (without peft's ``base_model.model.``).
+    embeddings : frozenset of str
+        Modules of `changes` that are embeddings, whose matrix is stored as (inputs, outputs).
+    biases : dict of str to (StoredTensor, float)
+        What is added to a module's bias, with its scale.
+    replaced : dict of str to StoredTensor
+        Tensors that stand in place of the base's, by name (``modules_to_save``, trained biases).
+    rows : dict of str to NewRows
+        Rows that stand in place of an embedding's, by name of the module (``trainable_token_indices``).
+    targets : tuple of str
+        Names of modules that must all be there, where the config lists plain names.
+    fan_in_fan_out : bool
+        Whether the config says that layers are stored as (inputs, outputs).
+    """
+
+    folder: Path
+    changes: dict[str, LowRank]
+    embeddings: frozenset[str]
+    biases: dict[str, tuple[StoredTensor, float]]
+    replaced: dict[str, StoredTensor]
+    rows: dict[str, NewRows]
+    targets: tuple[str, ...] = ()
+    fan_in_fan_out: bool = False
+
+
+def read_adapter(folder: Path) -> Adapter:
+    """Read an adapter's config and header.
+
+    Raises
+    ------
+    CheckpointError
+        When it is none, of another type than LoRA, incomplete, or of a variant whose result is no sum of weights.
+    """
+    config = _config(folder)
+    _refuse_other_kinds(folder, config)
+    parts: dict[str, dict[str, StoredTensor]] = {}
+    replaced: dict[str, StoredTensor] = {}
+    rows: dict[str, NewRows] = {}
+    for key, tensor in _tensors(folder).items():
+        if not tensor.is_float:
+            raise CheckpointError(f"{folder}: {key!r:.120} is stored as {tensor.dtype}. Save the adapter in float32.")
+        own = key.removeprefix("base_model.model.")
+        if match := _PART.match(own):
+            bias = ".bias" if match["leaf"] == "bias" else ""
+            parts.setdefault(_plain(match["module"]), {})[match["part"] + bias] = tensor
+        elif own.endswith(_TOKENS):
+            module = own.removesuffix(_TOKENS)
+            rows[module] = NewRows(tensor, _rows(folder, config, module, tensor))
+        elif "lora_" in own:
+            raise CheckpointError(
+                f"{folder}: {key!r:.120} belongs to no kind of LoRA that is known here. Merge it with peft "
+                "(merge_and_unload), save the model, and name that."
+            )
+        elif ".original_module." not in own:
+            replaced[_plain(own)] = tensor
+    rules = _Scales(folder, config)
+    changes = {module: _change(folder, module, found, rules) for module, found in parts.items()}
+    return Adapter(
+        folder,
+        changes,
+        frozenset(m for m, found in parts.items() if "lora_embedding_A" in found),
+        {m: (f["lora_B.bias"], changes[m].scale) for m, f in parts.items() if "lora_B.bias" in f},
+        replaced,
+        rows,
+        _targets(config),
+        bool(config.get("fan_in_fan_out")),
+    )
+
+
+def _plain(name: str) -> str:
+    """The name without the wrappers that training put around a module."""
+    return re.sub(r"\.(base_layer|modules_to_save(\.default)?)(?=\.|$)", "", name)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    file = folder / CONFIG
+    if not os.path.lexists(file):
+        raise CheckpointError(f"{folder} is not an adapter: it has no {CONFIG}.")
+    return read_object(file)
+
+
+def _refuse_other_kinds(folder: Path, config: Mapping[str, Any]) -> None:
+    kind = str(config.get("peft_type", "not named"))
+    if kind.upper() != "LORA":
+        raise CheckpointError(
+            f"{folder} is an adapter of the type {kind:.40}; only LoRA (with rsLoRA, DoRA) is applied here. Merge it with "
+            "peft where that type can be merged (merge_and_unload), save the model, and name that."
+        )
+    for key, why in _ELSEWHERE.items():
+        if config.get(key):
+            raise CheckpointError(
+                f"{folder} cannot be applied: {why} ({key} in {CONFIG}). Merge it with peft if it can "
+                "(merge_and_unload), save the model, and name that."
+            )
+    start = str(config.get("init_lora_weights", True)).lower()
+    if start.startswith(_OTHER_BASE):
+        raise CheckpointError(
+            f"{folder} was trained beside a base that '{start:.40}' had changed, so it does not fit the base as it is. "
+            "Convert it to a plain LoRA first (peft: save_pretrained with path_initial_model_for_weight_conversion)."
+        )
+
+
+def _tensors(folder: Path) -> dict[str, StoredTensor]:
+    safe, pickled = (folder / name for name in WEIGHTS)
+    if safe.is_file():
+        found = read_header(safe)[0]
+    else:
+        raise CheckpointError(f"{folder} is not a whole adapter: it lacks {safe.name}. Download it again.")
+    if not found:
+        raise CheckpointError(f"{safe if safe.is_file() else pickled} holds no tensors. Save the adapter again.")
+    return found
+
+
+def _rows(folder: Path, config: Mapping[str, Any], module: str, values: StoredTensor) -> tuple[int, ...]:
+    """Which rows of an embedding an adapter trained."""
+    said = config.get("trainable_token_indices")
+    if isinstance(said, dict):
+        said = next((v for k, v in said.items() if f".{module}".endswith(f".{k}")), None)
+    whole = isinstance(said, list) and all(type(i) is int and i >= 0 for i in said)
+    if not whole or len(values.shape) != 2 or len(set(said)) != len(said) or len(said) != values.shape[0]:
+        raise CheckpointError(
+            f"{folder / CONFIG}: trainable_token_indices does not say which rows of {module:.200} the {values.shape[0]} "
+            "trained ones are. Download or save the adapter again."
+        )
+    return tuple(said)
+
+
+def _change(folder: Path, module: str, found: Mapping[str, StoredTensor], rules: _Scales) -> LowRank:
+    names = ("lora_embedding_A", "lora_embedding_B") if "lora_embedding_A" in found else ("lora_A", "lora_B")
+    if lacking := [n for n in names if n not in found]:
+        raise CheckpointError(f"{folder} lacks {lacking[0]} of {module:.200}. Download or save the adapter again.")
+    down, up = (found[n] for n in names)
+    if len(down.shape) != 2 or len(up.shape) != 2:
+        raise CheckpointError(
+            f"{folder}: {module:.200} is adapted with factors of shape {down.shape} and {up.shape}; only matrices can be "
+            "adapted here, no convolutions. Merge it with peft (merge_and_unload), save the model, and name that."
+        )
+    rank = down.shape[0]
+    if up.shape[1] != rank or rank < 1:
+        raise CheckpointError(f"{folder}: the factors of {module:.200} do not fit: {up.shape} times {down.shape}.")
+    magnitude = found.get("lora_magnitude_vector")
+    if magnitude is None and rules.dora:
+        raise CheckpointError(f"{folder} says use_dora, but has no lora_magnitude_vector of {module:.200}.")
+    if magnitude is not None and magnitude.count != up.shape[0]:
+        raise CheckpointError(f"{folder}: the magnitudes of {module:.200} are {magnitude.count}, not {up.shape[0]}.")
+    return LowRank(down, up, rules.scale(module, rank), names[0] == "lora_embedding_A", magnitude)
+
+
+@dataclass
+class _Scales:
+    """α/r of every module: the config's, or that of the first pattern which matches the module's name."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    dora: bool = field(init=False)
+
+    def __post_init__(self):
+        self.dora = bool(self.config.get("use_dora"))
+        self.root = bool(self.config.get("use_rslora"))
+        self.ranks, self.alphas = (self._patterns(k) for k in ("rank_pattern", "alpha_pattern"))
+
+    def scale(self, module: str, rank: int) -> float:
+        said = self._number(self._of(self.ranks, module, self.config.get("r")), "r")
+        if said != rank:
+            raise CheckpointError(
+                f"{self.folder}: the factors of {module:.200} have the rank {rank} where {CONFIG} says {said:g}. "
+                "Config and weights are not of one adapter; download both again."
+            )
+        alpha = self._number(self._of(self.alphas, module, self.config.get("lora_alpha")), "lora_alpha")
+        return alpha / (math.sqrt(rank) if self.root else rank)
+
+    def _patterns(self, key: str) -> list[tuple[re.Pattern, Any]]:
+        table = self.config.get(key) or {}
+        if not isinstance(table, dict):
+            raise CheckpointError(f"{self.folder / CONFIG}: {key} is not a mapping.")
+        return [(self._compiled(pattern, key), value) for pattern, value in table.items()]
+
+    def _compiled(self, pattern: str, key: str) -> re.Pattern:
+        """These are regular expressions to peft; such as can take forever are not carried out."""
+        slow = re.search(r"\)[*+{?]", pattern) or len(re.findall(r"[*+]", pattern)) > 3
+        try:
+            if slow or not _PATTERN.fullmatch(pattern):
+                raise ValueError("it is too involved to be carried out")
+            return re.compile(rf"(?:.*\.)?(?:{pattern})")
+        except (re.error, ValueError) as error:
+            raise CheckpointError(
+                f"{self.folder / CONFIG}: {pattern!r:.120} in {key} cannot be used: {error}."
+            ) from error
+
+    @staticmethod
+    def _of(patterns: list[tuple[re.Pattern, Any]], module: str, default: Any) -> Any:
+        return next((value for pattern, value in patterns if pattern.fullmatch(module)), default)
+
+    def _number(self, value: Any, key: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise CheckpointError(f"{self.folder / CONFIG} has no usable {key}: {value!r:.40}.")
+        return float(value)
+
+
+def _targets(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Plain names of modules that the adapter must hold, empty where the config chooses them in another way."""
+    named = config.get("target_modules")
+    chosen = any(config.get(k) for k in ("layers_to_transform", "exclude_modules", "layers_pattern"))
+    if chosen or not isinstance(named, list):
+        return ()
+    return tuple(n for n in named if isinstance(n, str))
