@@ -16,7 +16,10 @@ _HOMES = {
     "plan": "nbmerge.engine.planner",
     "merge": "nbmerge.engine.merge",
     "live": "nbmerge.engine.live",
+    "virtual": "nbmerge.engine.virtual",
+    "choose": "nbmerge.engine.choice",
     "verify": "nbmerge.engine.verify",
+    "publish": "nbmerge.engine.publish",
     "measure": "nbmerge.statistics",
     "changes": "nbmerge.statistics",
     "sample": "nbmerge.sampling",
@@ -25,7 +28,7 @@ _HOMES = {
 }
 _ROOMS = ("checkpoints", "demo", "engine", "errors", "methods", "plots", "recipe", "sampling", "statistics", "widgets")
 
-__all__ = ["Recipe", "Studio", "changes", "check", "compare", "live", "measure", "merge", "plan", "sample", "verify"]
+__all__ = ["Recipe", "Studio", "changes", "check", "choose", "compare", "live", "measure", "merge", "plan", "publish", "sample", "verify", "virtual"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -33,3 +33,11 @@ def parse_size(text: str | int) -> int:
             f"{text!r} is not a size. Write a number of bytes, or a number with one of {units}: 5GB, 2000MiB."
         )
     return size
+
+
+def human(size: float) -> str:
+    """A size in bytes with the unit that leaves one to three digits before the point: ``2.2 GB``."""
+    for unit in ("B", "KB", "MB"):
+        if size < 999.5 * UNITS[unit]:
+            return f"{size / UNITS[unit]:.3g} {unit}"
+    return f"{size / UNITS['GB']:,.1f} GB"

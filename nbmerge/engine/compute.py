@@ -27,8 +27,7 @@ def compute(tensor: TensorPlan, blocks: Blocks, emit: Emit) -> str | None:
         The special case that it was, in words, where the method knows any.
     """
     block_at, note = prepare(tensor, blocks)
-    for start in blocks.starts():
-        emit(start, block_at(start))
+    blocks.pass_on(block_at, emit)
     return note
 
 
@@ -42,16 +41,15 @@ def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
             return _weighted_sum(blocks, _without_angles(tensor, method), dtype), None
         note = method.note(tensor.values, gram) if method.note else None
         return _weighted_sum(blocks, method.coefficients(tensor.values, gram), dtype), note
-    used = _contributing(tensor)
-    if used == [0]:
+    less = restricted(tensor)
+    if less is not tensor and len(less.inputs) == 1:
         return lambda start: blocks.stored(0, start).to(dtype), None
-    if len(used) < len(tensor.inputs):
-        tensor = tensor.restricted(used)
-        blocks = Blocks(tensor, blocks.workspace)
-    state = method.look(blocks, tensor.values) if method.look else None
+    if less is not tensor:
+        tensor, blocks = less, blocks.restricted(less)
+    state = blocks.looked(method, tensor.values)
 
     def mixed(start: int) -> torch.Tensor:
-        return method.mix(blocks.at(start), start, state, tensor.values).reshape(-1).to(dtype)
+        return _rounded(method.mix(blocks.at(start), start, state, tensor.values).reshape(-1), dtype, blocks, start)
 
     return mixed, None
 
@@ -85,12 +83,12 @@ def _without_angles(tensor: TensorPlan, method: Combination) -> list[float]:
     return list(ordinary) if sum(used) == 1 else [math.nan if u else 0.0 for u in used]
 
 
-def _contributing(tensor: TensorPlan) -> list[int]:
-    """The base and the inputs whose weight is not 0: of the others nothing is read, so nothing (a NaN, say) can leak."""
+def restricted(tensor: TensorPlan) -> TensorPlan:
+    """The tensor from its base and the inputs whose weight is not 0: of the others nothing is read, so nothing can leak."""
     weights = tensor.values.each.get("weight")
-    if weights is None or weights[0] is not None:  # without a base, a weight of 0 may still have a meaning
-        return list(range(len(tensor.inputs)))
-    return [i for i, w in enumerate(weights) if w != 0]
+    if weights is None or weights[0] is not None or 0 not in weights:  # without a base, a weight of 0 may have a meaning
+        return tensor
+    return tensor.restricted([i for i, w in enumerate(weights) if w != 0])
 
 
 def _weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dtype) -> BlockAt:
@@ -110,7 +108,13 @@ def _weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dt
     if affine and len(used) == 2:
         return lambda start: _lerp(blocks, used, weights[1], start, dtype).to(dtype)
     mix = _anchored if affine else _summed
-    return lambda start: mix(blocks.rows(start, used), weights).to(dtype)
+    return lambda start: _rounded(mix(blocks.rows(start, used), weights), dtype, blocks, start)
+
+
+def _rounded(block: torch.Tensor, dtype: torch.dtype, blocks: Blocks, start: int) -> torch.Tensor:
+    """A block in the output's dtype, in its place where it has one."""
+    place = blocks.place(start)
+    return block.to(dtype) if place is None else place.copy_(block)
 
 
 def _anchored(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
@@ -132,6 +136,7 @@ def _summed(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
 def _lerp(blocks: Blocks, used: list[int], weight: float, start: int, dtype: torch.dtype) -> torch.Tensor:
     """A + w(b − a). torch computes it in float32 inside and rounds once, so equal dtypes can be mixed as they are stored."""
     if {getattr(torch, blocks.inputs[i].dtype) for i in used} == {dtype}:
-        return torch.lerp(blocks.stored(used[0], start), blocks.stored(used[1], start), weight)
+        pair = blocks.stored(used[0], start), blocks.stored(used[1], start)
+        return torch.lerp(*pair, weight, out=blocks.place(start))
     first, second = blocks.rows(start, used).unbind()
     return first.lerp_(second, weight)

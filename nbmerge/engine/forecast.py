@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from nbmerge.engine.fetch import Download, downloads
 from nbmerge.engine.plan import Plan
 
 PROCESS = 230_000_000
@@ -31,6 +32,8 @@ class Forecast:
         Weights; inputs count twice where a method looks before it mixes.
     memory_bytes : int
         Peak of the process's memory, the interpreter and torch included.
+    downloads : tuple of Download
+        What is not here yet, by model.
     """
 
     bytes_read: int
@@ -39,6 +42,12 @@ class Forecast:
     _plan: Plan = field(repr=False, compare=False)
     _threads: int = field(repr=False, compare=False)
     _near: Path | None = field(repr=False, compare=False)
+    downloads: tuple[Download, ...] = ()
+
+    @property
+    def bytes_downloaded(self) -> int:
+        """Bytes that are fetched from the Hub before the merge begins; the time is without them."""
+        return sum(d.bytes for d in self.downloads)
 
     @cached_property
     def seconds(self) -> float:
@@ -50,7 +59,8 @@ class Forecast:
     def __str__(self) -> str:
         read, written, memory = (x / 1e6 for x in (self.bytes_read, self.bytes_written, self.memory_bytes))
         known = f", takes about {self.seconds:.1f} s" if "seconds" in self.__dict__ else ""
-        return f"reads {read:,.1f} MB, writes {written:,.1f} MB, needs about {memory:,.0f} MB of memory{known}"
+        first = f"downloads {', '.join(map(str, self.downloads))}, " if self.downloads else ""
+        return f"{first}reads {read:,.1f} MB, writes {written:,.1f} MB, needs about {memory:,.0f} MB of memory{known}"
 
 
 def forecast(plan: Plan, threads: int | None = None, out: Path | None = None) -> Forecast:
@@ -66,11 +76,11 @@ def forecast(plan: Plan, threads: int | None = None, out: Path | None = None) ->
     """
     threads = threads or default_threads()
     near = next((p for p in out.parents if p.is_dir()), None) if out is not None else None
-    memory = PROCESS + threads * max(map(_worker_bytes, plan.tensors), default=0)
-    return Forecast(plan.bytes_read, plan.bytes_written, memory, plan, threads, near)
+    memory = PROCESS + threads * max(map(worker_bytes, plan.tensors), default=0)
+    return Forecast(plan.bytes_read, plan.bytes_written, memory, plan, threads, near, downloads(plan.tensors))
 
 
-def _worker_bytes(tensor) -> int:
+def worker_bytes(tensor) -> int:
     """Buffers of one worker: stored and working numbers of each input, and the method's own."""
     whole = getattr(tensor.how, "whole", "element")
     columns = tensor.shape[-1] if tensor.shape else 1

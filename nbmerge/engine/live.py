@@ -6,27 +6,30 @@ A change of the recipe recomputes only what the plan says has changed, always fr
 
 from __future__ import annotations
 
-import json
-import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from nbmerge.engine.folder import TOKENIZER_FILES, absolute, write_tokenizer
+from nbmerge.engine.assembled import assembled, empty_weights, tokenizer_of
+from nbmerge.engine.crew import Crew
+from nbmerge.engine.folder import absolute
 from nbmerge.engine.journal import Journal
+from nbmerge.engine.memory import check_fits
 from nbmerge.engine.merge import MergeResult, write_model
+from nbmerge.engine.pins import Pin
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.engine.progress import Listener
-from nbmerge.engine.quiet import without_bars
-from nbmerge.engine.run import run
 from nbmerge.engine.shards import MAX_SHARD, ShardWriter
-from nbmerge.errors import NbmergeError, SampleError
+from nbmerge.errors import NbmergeError
 from nbmerge.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -52,29 +55,38 @@ class Update:
 
 
 def live(
-    recipe: Recipe | str,
+    recipe: Recipe | str | Plan,
     *,
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     threads: int | None = None,
+    max_memory: int | None = None,
 ) -> LiveMerge:
     """Merge into memory.
 
     Parameters
     ----------
-    recipe : Recipe, or anything that `Recipe.load` reads
-    progress, cancel, threads
+    recipe : Recipe, Plan, or anything that `Recipe.load` reads
+    progress, cancel
         As in `merge`.
+    threads : int, optional
+        Number of workers, also of later updates; results do not depend on it.
+    max_memory : int, optional
+        Bytes that it may take; default what the machine has free.
 
     Raises
     ------
     RecipeError
         With all problems, before a weight is read.
+    TooLargeError
+        When it does not fit, before memory is taken; the message says what would.
     SampleError
         When transformers cannot make a model of the result.
     """
-    merged = LiveMerge(make_plan(recipe))
-    merged._compute(merged.plan.tensors, progress, cancel, threads)
+    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
+    check_fits(plan, available=max_memory, threads=threads)
+    merged = LiveMerge(plan, Crew(threads))
+    merged._compute(plan.tensors, progress, cancel, threads)
     merged._build()
     return merged
 
@@ -90,17 +102,22 @@ class LiveMerge:
         That of the config donor; None where it has none.
     plan : Plan
         What the model holds now.
+    pins : dict of str to Pin
+        Earlier merges that are kept, see `pin`.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase | None
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, crew: Crew):
         self.plan = plan
-        self._weights = {t.name: torch.empty(t.shape, dtype=getattr(torch, t.dtype)) for t in plan.tensors}
+        self.crew = crew
+        self.pins: dict[str, Pin] = {}
+        self._weights = empty_weights(plan)
         self._stale: set[str] = set()
+        self._altered: set[Path] = set()
         self._copied: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def recipe(self) -> Recipe:
@@ -109,7 +126,7 @@ class LiveMerge:
 
     def update(
         self,
-        recipe: Recipe | str,
+        recipe: Recipe | str | Plan,
         *,
         progress: Listener | None = None,
         cancel: threading.Event | None = None,
@@ -117,31 +134,38 @@ class LiveMerge:
     ) -> Update:
         """Change the model to another recipe, computing only the tensors whose inputs or numbers changed.
 
-        A stopped update leaves the model between the two recipes; the next one mends it.
+        It waits for whoever asks the model at that moment. A stopped update leaves the model between the two recipes;
+        the next one mends it. `threads` may be fewer than `live` was given.
+
+        Raises
+        ------
+        RecipeError, TooLargeError
+            The model is as it was.
+        MergeStopped, MergeError
+            The model is between the two recipes.
         """
         began = time.perf_counter()
-        plan = make_plan(recipe)
+        plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
         with self._lock:
-            if plan.config != self.plan.config or [_shape(t) for t in plan.tensors] != [
-                _shape(t) for t in self.plan.tensors
-            ]:
+            if plan.config != self.plan.config or list(map(_shape, plan.tensors)) != list(
+                map(_shape, self.plan.tensors)
+            ):
                 self._start_over(plan, progress, cancel, threads)
                 return Update(tuple(t.name for t in plan.tensors), time.perf_counter() - began)
-            changed = [t for t in plan.tensors if t.name in self._stale or t != self.plan[t.name]]
+            changed = self.pending(plan)
+            self._own(changed)
             self._stale = {t.name for t in changed}
             if plan.tokenizer != self.plan.tokenizer:
-                self.tokenizer = _tokenizer(plan)
+                self.tokenizer = tokenizer_of(plan)
             self.plan = plan
             self._compute(changed, progress, cancel, threads)
             if self._copied & self._stale:  # an architecture that fuses or reshapes on loading
                 self._build()
-            self._stale = set()
+            self._stale, self._altered = set(), set()
         return Update(tuple(t.name for t in changed), time.perf_counter() - began)
 
     def save(self, out: str | Path, *, max_shard_size: int = MAX_SHARD, overwrite: bool = False) -> MergeResult:
         """Write the model folder with exactly the tensors that the model holds; the same bytes as `merge` writes."""
-        if self._stale:
-            raise NbmergeError("The last update was stopped half-way. Call update with the wanted recipe, then save.")
 
         def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
             for tensor in self.plan.tensors:
@@ -149,29 +173,87 @@ class LiveMerge:
             return Counter()
 
         with self._lock:
+            self._refuse_half()
             return write_model(self.plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite)
 
+    def pin(self, name: str | None = None) -> Pin:
+        """Keep what the model holds now, to be asked side by side with what comes.
+
+        It takes no memory by itself; an update leaves the tensors that it changes to the pins and takes new ones.
+
+        Parameters
+        ----------
+        name : str, optional
+            Default "A", "B", … ; a pin of the same name is let go.
+        """
+        with self._lock:
+            self._refuse_half()
+            name = name or next(n for n in _names() if n not in self.pins)
+            self.pins[name] = Pin(name, self.plan, dict(self._weights), self.tokenizer)
+            return self.pins[name]
+
+    def unpin(self, name: str) -> None:
+        """Let a pin go, and with it the memory that nobody else needs."""
+        with self._lock:
+            del self.pins[name]
+
+    @property
+    def pinned_bytes(self) -> int:
+        """Memory that pins take beside the model's own."""
+        kept = {w.data_ptr(): w.nbytes for p in self.pins.values() for w in p.weights.values()}
+        own = {w.data_ptr() for w in self._weights.values()}
+        return sum(size for place, size in kept.items() if place not in own)
+
+    def pending(self, plan: Plan) -> list[TensorPlan]:
+        """Tensors that an update to a plan would compute."""
+        self._altered |= self.crew.mapped.refresh()  # files of parents that were saved anew under the same names
+        files, now = self._altered, {t.name: t for t in self.plan.tensors if t.name not in self._stale}
+        return [t for t in plan.tensors if t != now.get(t.name) or (files and any(i.file in files for i in t.leaves()))]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the model as it is: updates wait. Whoever samples or scores it does so by itself."""
+        with self._lock:
+            yield
+
+    def _own(self, changed: Sequence[TensorPlan]) -> None:
+        """Leave the tensors that will be written to those pins that hold them, and take new ones."""
+        kept = {w.data_ptr() for p in self.pins.values() for w in p.weights.values()}
+        for name in (t.name for t in changed):
+            weight = self._weights[name]
+            if weight.data_ptr() not in kept:
+                continue
+            self._weights[name] = fresh = torch.empty_like(weight)
+            for held in self._held_by_model.get(name, ()):
+                held.data = fresh
+
     def _start_over(self, plan: Plan, progress, cancel, threads) -> None:
-        fresh = LiveMerge(plan)
+        check_fits(plan)
+        fresh = LiveMerge(plan, self.crew)
         fresh._compute(plan.tensors, progress, cancel, threads)
         fresh._build()
         self.plan, self.model, self.tokenizer = plan, fresh.model, fresh.tokenizer
-        self._weights, self._copied, self._stale = fresh._weights, fresh._copied, set()
+        self._weights, self._copied = fresh._weights, fresh._copied
+        self._stale, self._altered = set(), set()
+        self._held_by_model = fresh._held_by_model
 
     def _compute(self, tensors, progress, cancel, threads) -> None:
-        def sink(tensor: TensorPlan, blocks):
-            flat = self._weights[tensor.name].view(-1)
-            return lambda start, block: flat[start : start + block.numel()].copy_(block)
-
-        with torch.no_grad():
-            run(tensors, sink, progress=progress, cancel=cancel, threads=threads, allow_nonfinite=True)
+        place = {t.name: self._weights[t.name].view(-1) for t in tensors}
+        self.crew.run(tensors, lambda t: place[t.name], progress=progress, cancel=cancel, threads=threads)
 
     def _build(self) -> None:
         """Let transformers make the model around our buffers, by its own loading code."""
-        self.model = _model(self.plan, self._weights)
-        self.tokenizer = _tokenizer(self.plan)
-        held = {t.data_ptr() for t in self.model.state_dict().values()}
-        self._copied = {n for n, w in self._weights.items() if w.data_ptr() not in held}
+        self.model = assembled(self.plan, self._weights)
+        self.tokenizer = tokenizer_of(self.plan)
+        held: dict[int, list[torch.Tensor]] = {}
+        for tensor in [*self.model.parameters(), *self.model.buffers()]:
+            held.setdefault(tensor.data_ptr(), []).append(tensor)
+        self._held_by_model = {n: held[w.data_ptr()] for n, w in self._weights.items() if w.data_ptr() in held}
+        self._copied = set(self._weights) - set(self._held_by_model)
+
+    def _refuse_half(self) -> None:
+        if self._stale:
+            raise NbmergeError("The last update was stopped half-way. Call update with the wanted recipe first.")
 
     def __repr__(self) -> str:
         return f"<LiveMerge {self.recipe!r}: {self.plan.parameters:,} parameters in memory>"
@@ -181,44 +263,6 @@ def _shape(tensor: TensorPlan) -> tuple:
     return tensor.name, tensor.shape, tensor.dtype
 
 
-def _model(plan: Plan, weights: dict[str, torch.Tensor]) -> PreTrainedModel:
-    """A transformers model whose parameters are our buffers, made by its own loading code."""
-    import transformers
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.for_model(**plan.config)
-        cls = getattr(transformers, (plan.config.get("architectures") or [""])[0], transformers.AutoModelForCausalLM)
-        with without_bars():
-            model, info = cls.from_pretrained(
-                None, config=config, state_dict=dict(weights), dtype=config.dtype, output_loading_info=True
-            )
-    except Exception as error:  # transformers raises anything from KeyError to ImportError here
-        what = f"transformers cannot make a model of this merge: {type(error).__name__}: {error}"
-        raise SampleError(f"{what} Merge it to disk and load it as its architecture needs.") from error
-    if lacking := sorted(info["missing_keys"]):
-        raise SampleError(
-            f"The merge lacks {lacking[0]!r} ({len(lacking)} tensors) of {type(model).__name__}; it would be random."
-        )
-    return model.eval().requires_grad_(False)
-
-
-def _tokenizer(plan: Plan) -> PreTrainedTokenizerBase | None:
-    if plan.tokenizer is None:
-        return _loaded_tokenizer(plan.checkpoints[plan.donor].path)
-    with tempfile.TemporaryDirectory(prefix="nbmerge-tokenizer-") as name:
-        folder = Path(name)
-        write_tokenizer(plan, folder)
-        (folder / "config.json").write_text(json.dumps(plan.config), encoding="utf-8")
-        return _loaded_tokenizer(folder)
-
-
-def _loaded_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        return None
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # whatever a tokenizer's files may trip over
-        raise SampleError(f"The tokenizer in {folder} cannot be loaded: {error}") from error
+def _names() -> Iterator[str]:
+    """A to Z, then 27, 28 and so on."""
+    return (chr(ord("A") + i) if i < 26 else str(i + 1) for i in count())

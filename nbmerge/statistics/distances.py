@@ -7,6 +7,7 @@ are those of its tensors strung together into one vector, so layers, kinds and w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -28,7 +29,7 @@ class Changes:
     Parameters
     ----------
     frame : DataFrame
-        One row for each tensor and each parent that it is made from: tensor, layer (missing outside the layers), kind,
+        One row for each tensor and parent: tensor, layer (missing outside the layers), kind,
         parent, mm, mp, pp, dd.
     parents : sequence of str
         Labels of all parents, in the order they are shown.
@@ -43,9 +44,32 @@ class Changes:
     """
 
     def __init__(self, frame: pd.DataFrame, parents: Sequence[str], depth: int):
-        self.frame = frame
+        self._frame = frame
+        self._sums = frame[SUMS].to_numpy()
         self.parents = tuple(parents)
         self.depth = depth
+
+    def renewed(self, rows: np.ndarray, sums: np.ndarray) -> Changes:
+        """The same tensors and parents with other sums in some rows of `frame`, without any work of pandas.
+
+        Parameters
+        ----------
+        rows : ndarray of bool, shape (rows,)
+        sums : ndarray of float64, shape (rows that are true, 4)
+        """
+        made = copy(self)
+        for known in ("table", "frame", "_cube"):
+            made.__dict__.pop(known, None)
+        made._sums = self._sums.copy()
+        made._sums[rows] = sums
+        return made
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row for each tensor and each parent that it is made from."""
+        frame = self._frame.copy(deep=False)
+        frame[SUMS] = self._sums
+        return frame
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -111,16 +135,25 @@ class Changes:
     @cached_property
     def _cube(self) -> tuple[np.ndarray, np.ndarray]:
         """Sums and numbers of tensors by parent, layer (the last is outside), kind."""
-        layer = self.frame["layer"].to_numpy(dtype=float, na_value=self.depth).astype(int)
-        kind = pd.Index(KINDS).get_indexer(self.frame["kind"])
-        return self._added((layer, self.depth + 1), (kind, len(KINDS)))
+        return self._added(*self._places)
+
+    @cached_property
+    def _places(self) -> tuple[tuple[np.ndarray, int], tuple[np.ndarray, int]]:
+        """Layer and kind of each row as numbers."""
+        layer = self._frame["layer"].to_numpy(dtype=float, na_value=self.depth).astype(int)
+        return (layer, self.depth + 1), (pd.Index(KINDS).get_indexer(self._frame["kind"]), len(KINDS))
+
+    @cached_property
+    def _parents(self) -> np.ndarray:
+        """Parent of each row as a number."""
+        return pd.Index(self.parents).get_indexer(self._frame["parent"])
 
     def _added(self, *by: tuple[np.ndarray, int]) -> tuple[np.ndarray, np.ndarray]:
         """Sums, and how many rows went in, by parent and further (code of each row, number of codes)."""
-        codes = (pd.Index(self.parents).get_indexer(self.frame["parent"]), *(code for code, _ in by))
+        codes = (self._parents, *(code for code, _ in by))
         shape = (len(self.parents), *(n for _, n in by))
         sums, counts = np.zeros((*shape, len(SUMS))), np.zeros(shape, dtype=int)
-        np.add.at(sums, codes, self.frame[SUMS].to_numpy())
+        np.add.at(sums, codes, self._sums)
         np.add.at(counts, codes, 1)
         return sums, counts
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nbmerge.checkpoints import StoredTensor
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.errors import PredictionError
 from nbmerge.methods import Combination, Method, methods
@@ -84,6 +85,18 @@ def _row(statistics: Statistics, tensor: TensorPlan) -> int | None:
 
 def predict(statistics: Statistics, plan: Plan) -> Changes:
     """See `Statistics.predict`."""
+    found, sums = predicted_sums(statistics, plan)
+    return Changes(frame(found.tensors, sums), plan.parents, plan.depth)
+
+
+def predicted_sums(statistics: Statistics, plan: Plan) -> tuple[Trace, np.ndarray]:
+    """A plan's tensors, and the sums of `Changes` for each of their inputs, shape (inputs of all tensors, 4).
+
+    Raises
+    ------
+    PredictionError
+        See `Statistics.predict`.
+    """
     found = trace(statistics, plan)
     if found.obstacles:
         reasons = "; ".join(f"{why} ({names[0]}{_more(names)})" for why, names in found.obstacles.items())
@@ -93,7 +106,21 @@ def predict(statistics: Statistics, plan: Plan) -> Changes:
     gram = statistics.tally.gram[found.rows]
     inputs, real = _inputs(found.models, gram.shape[-1])
     merged = _merged(found, inputs, gram)
-    return Changes(frame(found.tensors, _sums(merged, inputs, gram)[real]), plan.parents, plan.depth)
+    return found, _sums(merged, inputs, gram)[real]
+
+
+def gram_of(statistics: Statistics, tensor: TensorPlan) -> np.ndarray | None:
+    """See `Statistics.gram`."""
+    places = {path: i for i, path in reversed(list(enumerate(statistics.paths)))}
+    models = [places.get(i.file.parent) if isinstance(i, StoredTensor) else None for i in tensor.inputs]
+    row = _row(statistics, tensor)
+    if row is None or None in models:
+        return None
+    gram = statistics.tally.gram[row]
+    inputs, _ = _inputs([models], gram.shape[-1])
+    steps = inputs[0]
+    steps[1:] -= steps[:1].copy()
+    return steps @ gram @ steps.T
 
 
 def _more(names: list[str]) -> str:

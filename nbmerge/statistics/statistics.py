@@ -14,7 +14,7 @@ from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.recipe import Recipe
 from nbmerge.statistics.distances import Changes
-from nbmerge.statistics.predicted import predict, trace
+from nbmerge.statistics.predicted import gram_of, predict, trace
 from nbmerge.statistics.tally import Tally
 
 
@@ -89,6 +89,13 @@ class Statistics:
     def can_predict(self, recipe: Recipe | str | Path | Plan) -> bool:
         """Whether `predict` has an answer."""
         return not trace(self, recipe if isinstance(recipe, Plan) else make_plan(recipe)).obstacles
+
+    def gram(self, tensor: TensorPlan) -> np.ndarray | None:
+        """The Gram matrix over [W₀, W₁−W₀, …] of a tensor's inputs, None where they were not measured.
+
+        For `nbmerge.virtual`, whose angles then need no look at the weights. float64, shape (inputs, inputs).
+        """
+        return gram_of(self, tensor)
 
     def __repr__(self) -> str:
         return f"<Statistics: {', '.join(self.models[1:])} against {self.models[0]}, {len(self.names)} tensors>"

@@ -1,0 +1,64 @@
+"""How much memory this process may still take: of the machine's, and of a container's limit where it runs in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+UNLIMITED = 1 << 60
+"""A limit above this is none: version 1 of control groups writes the largest number it knows."""
+
+
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Bytes that can be taken without swapping, None where the system does not say.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and ``sys`` are.
+    """
+    limits = [_left(*group) for group in _groups(root)]
+    known = [x for x in (_machine(root / "proc/meminfo"), *limits) if x is not None]
+    return min(known, default=None)
+
+
+def _machine(meminfo: Path) -> int | None:
+    try:
+        lines = meminfo.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return _by_psutil()
+
+
+def _by_psutil() -> int | None:
+    try:
+        import psutil  # not ours, but every Jupyter kernel brings it
+    except ImportError:
+        return None
+    return int(psutil.virtual_memory().available)
+
+
+def _groups(root: Path) -> Iterator[tuple[Path, Path, Path, str]]:
+    """Files of the control groups that bind this process, in both versions: limit, use, statistics, and a key of these."""
+    try:
+        lines = [line.split(":", 2) for line in (root / "proc/self/cgroup").read_text().splitlines()]
+    except OSError:
+        lines = []
+    own = {kinds: path.strip("/") for _, kinds, path in (line for line in lines if len(line) == 3)}
+    for path in dict.fromkeys((own.get("", ""), "")):  # in a container the group is often mounted as the root
+        group = root / "sys/fs/cgroup" / path
+        yield group / "memory.max", group / "memory.current", group / "memory.stat", "inactive_file"
+    for path in dict.fromkeys((own.get("memory", ""), "")):
+        group = root / "sys/fs/cgroup/memory" / path
+        files = group / "memory.limit_in_bytes", group / "memory.usage_in_bytes", group / "memory.stat"
+        yield *files, "total_inactive_file"
+
+
+def _left(limit: Path, used: Path, stat: Path, reclaimable: str) -> int | None:
+    """A group's limit less what is in use, of which file cache can be had back; None without a limit."""
+    try:
+        most, taken = int(limit.read_text()), int(used.read_text())  # "max" is no number
+        cache = next((int(v) for k, v in map(str.split, stat.read_text().splitlines()) if k == reclaimable), 0)
+    except (OSError, ValueError):
+        return None
+    return max(0, most - taken + cache) if most < UNLIMITED else None

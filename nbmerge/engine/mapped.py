@@ -1,0 +1,96 @@
+"""Parents mapped into memory: for a merge that is changed again and again, reading costs a look at the page cache.
+
+A mapping is good for one state of a file. A file that was replaced or written to is mapped anew; `stamp` tells states
+apart. (A file that is cut short while it is mapped ends the process on most systems: do not shorten a model in use.)
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+from pathlib import Path
+
+import torch
+
+from nbmerge.checkpoints import StoredTensor
+from nbmerge.checkpoints.header import CODES, ITEM_BYTES
+from nbmerge.errors import MergeError
+
+Stamp = tuple[int, int, int, int]
+"""Device, number, size and time of change of a file."""
+
+
+class Mapped:
+    """Stored tensors as torch tensors that lie in their files."""
+
+    def __init__(self):
+        self._maps: dict[Path, tuple[Stamp, mmap.mmap]] = {}
+        self._flat: dict[StoredTensor, torch.Tensor] = {}
+        self._lock = threading.Lock()
+
+    def flat(self, stored: StoredTensor) -> torch.Tensor:
+        """All elements of a tensor, 1-D, in the dtype they are stored in. Not to be written to."""
+        found = self._flat.get(stored)
+        if found is None:
+            with self._lock:
+                found = self._flat[stored] = self._seen(stored)
+        return found
+
+    def tensor(self, stored: StoredTensor) -> torch.Tensor:
+        """A tensor in its own shape."""
+        return self.flat(stored).view(stored.shape)
+
+    def stamp(self, file: Path) -> Stamp:
+        """The state of a file that is mapped."""
+        with self._lock:
+            return self._map(file)[0]
+
+    def refresh(self) -> set[Path]:
+        """Let go of files that are not as they were when they were mapped, and name them."""
+        with self._lock:
+            changed = {file for file, (stamp, _) in self._maps.items() if _stamp(file) != stamp}
+            for file in changed:
+                del self._maps[file]
+            self._flat = {s: t for s, t in self._flat.items() if s.file not in changed} if changed else self._flat
+            return changed
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all files that are mapped."""
+        return sum(stamp[2] for stamp, _ in self._maps.values())
+
+    def _seen(self, stored: StoredTensor) -> torch.Tensor:
+        _, held = self._map(stored.file)
+        dtype, item = getattr(torch, stored.dtype), ITEM_BYTES[CODES[stored.dtype]]
+        if stored.start + stored.nbytes > len(held):
+            raise MergeError(f"{stored.file} ended before {stored.name}; it was changed or cut since it was opened.")
+        if not stored.count:
+            return torch.empty(0, dtype=dtype)
+        if stored.start % item:  # the format allows it, processors do not like it
+            data = bytearray(held[stored.start : stored.start + stored.nbytes])
+            return torch.frombuffer(data, dtype=dtype)
+        return torch.frombuffer(held, dtype=dtype, count=stored.count, offset=stored.start)
+
+    def _map(self, file: Path) -> tuple[Stamp, mmap.mmap]:
+        if file not in self._maps:
+            try:
+                with open(file, "rb") as f:
+                    stat = os.fstat(f.fileno())
+                    # Private, not read-only: torch has no tensors that cannot be written to, and the file stays as it is.
+                    held = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY)
+            except (OSError, ValueError) as error:
+                raise MergeError(f"{file} cannot be mapped into memory: {error}.") from error
+            self._maps[file] = (_of(stat), held)
+        return self._maps[file]
+
+
+def _stamp(file: Path) -> Stamp | None:
+    try:
+        return _of(os.stat(file))
+    except OSError:
+        return None
+
+
+def _of(stat: os.stat_result) -> Stamp:
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
