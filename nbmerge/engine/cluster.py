@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from nbmerge.engine.fetch import fetch
 from nbmerge.engine.group import Group, Made, groups, make
 from nbmerge.engine.lease import Lease
 from nbmerge.engine.plan import TensorPlan
@@ -47,6 +48,7 @@ def run_on(
     cancel: threading.Event | None = None,
     threads: int | None = None,
     allow_nonfinite: bool = False,
+    device: str | None = None,
 ) -> Counter[str]:
     """Compute tensors on an executor's workers, into files that a writer has laid out.
 
@@ -64,6 +66,9 @@ def run_on(
     threads : int, optional
         Threads of each task; default 1, because a worker may run several tasks at a time.
 
+    device : str, optional
+        Of each worker, where blocks are mixed.
+
     Raises
     ------
     MergeStopped
@@ -72,8 +77,9 @@ def run_on(
         As in `run`; or when a worker has other inputs or programs, or workers die again and again.
     """
     submit, give_up, workers = _seam(executor)
+    fetch(tensors, progress, cancel)
     most = min(GROUP, max(1, sum(t.nbytes for t in tensors) // (GROUPS_EACH * workers)))
-    how = {"threads": threads or 1, "allow_nonfinite": allow_nonfinite}
+    how = {"threads": threads or 1, "allow_nonfinite": allow_nonfinite, "device": device}
     sizes, notes = {t.name: t.nbytes for t in tensors}, Counter()
     writer.sync()  # nothing of ours may reach the files after what the workers write
     with _reported(progress, tensors) as report, Lease.granted(writer.folder) as lease:

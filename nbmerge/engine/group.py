@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from nbmerge import __version__
+from nbmerge.engine.device import found
 from nbmerge.engine.direct import PAGE
 from nbmerge.engine.lease import Lease
 from nbmerge.engine.plan import TensorPlan
@@ -40,6 +41,7 @@ class Group:
     lease : Lease
     threads : int
     allow_nonfinite : bool
+    device : str, optional
     versions : mapping of str to str
         What computes the same bytes everywhere only where it is the same.
     """
@@ -51,6 +53,7 @@ class Group:
     lease: Lease
     threads: int
     allow_nonfinite: bool
+    device: str | None
     versions: Mapping[str, str]
 
     @property
@@ -110,12 +113,14 @@ def make(group: Group) -> Made:
     made = Made()
     try:
         _check(group)
+        device = found(group.device)
         with closing(ShardPart(group.lease.folder, group.places)) as part:
             left = [t for t in group.tensors if not (t.name in group.known and part.holds(t, group.known[t.name]))]
             try:
                 made.notes = run(
                     left, lambda tensor, _: part.emit(tensor),
                     cancel=group.lease, threads=group.threads, allow_nonfinite=group.allow_nonfinite,
+                    device=device,
                 )  # fmt: skip
             finally:
                 part.finish()  # what is reported is on the disk, whatever becomes of this machine

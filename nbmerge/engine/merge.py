@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbmerge.engine.device import found as found_device
 from nbmerge.engine.fetch import fetch
 from nbmerge.engine.folder import absolute, building, check_output, clear, write_companions
 from nbmerge.engine.journal import Journal, identity
@@ -60,6 +61,7 @@ def merge(
     cancel: threading.Event | None = None,
     allow_nonfinite: bool = False,
     executor: Any = None,
+    device: str | None = None,
 ) -> MergeResult:
     """Carry out a recipe and write an ordinary model folder.
 
@@ -86,6 +88,9 @@ def merge(
     executor : dask.distributed.Client or concurrent.futures.Executor, optional
         Whose workers do the work, with the same result; they must see inputs and output under the same paths as this
         process. `threads` is then for each task (default 1).
+    device : str, optional
+        "cuda", "cuda:1", "mps": where blocks are mixed; on the workers, if there is an executor. Results agree with those of
+        the processor to one unit in the last place, see `nbmerge.engine.device`.
 
     Raises
     ------
@@ -97,10 +102,12 @@ def merge(
         Nothing lies under the output's name, and inputs are never touched. What is finished is kept beside it
         (``.OUT.nbmerge-partial``): the same merge goes on from there, with the same result.
     """
+    accelerator = device if executor is not None else found_device(device)
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
 
     def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
         more = {"progress": progress, "cancel": cancel, "threads": threads, "allow_nonfinite": allow_nonfinite}
+        more["device"] = accelerator
         if executor is not None:
             from nbmerge.engine.cluster import run_on
 

@@ -13,6 +13,7 @@ import torch
 from nbmerge.engine import adapted, gather  # noqa: F401  (register how these inputs are read)
 from nbmerge.engine.blocks import Blocks, Files, Workspace
 from nbmerge.engine.compute import Emit, compute
+from nbmerge.engine.device import DeviceWorkspace, why_not
 from nbmerge.engine.fetch import fetch
 from nbmerge.engine.finite import guarded
 from nbmerge.engine.forecast import default_threads
@@ -32,6 +33,7 @@ def run(
     cancel: threading.Event | None = None,
     threads: int | None = None,
     allow_nonfinite: bool = False,
+    device: torch.device | None = None,
 ) -> Counter[str]:
     """Compute tensors and hand their blocks to the sink.
 
@@ -48,6 +50,8 @@ def run(
         Number of workers; results do not depend on it.
     allow_nonfinite : bool
         Let NaN and infinity pass instead of stopping.
+    device : torch.device, optional
+        Where blocks are mixed, see `nbmerge.engine.device`; default the processor, without a detour.
 
     Returns
     -------
@@ -74,13 +78,15 @@ def run(
 
     def work() -> None:
         torch.set_num_threads(1)
-        workspace = Workspace(files, stop)
+        workspace = Workspace(files, stop) if device is None else DeviceWorkspace(files, stop, device)
         try:
             while not errors:
                 tensor = todo.get_nowait()
-                blocks = Blocks(tensor, workspace)
+                blocks = workspace.blocks(tensor)
                 emit = sink(tensor, blocks)
                 if note := compute(tensor, blocks, emit if allow_nonfinite else guarded(emit, tensor, blocks)):
+                    notes.append(note)
+                if device is not None and tensor.is_float and (note := why_not(tensor, device)):
                     notes.append(note)
                 report.tell("tensor", tensor.name, tensor.nbytes)
         except queue.Empty:

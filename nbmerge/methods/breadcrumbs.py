@@ -63,6 +63,7 @@ register(
         words=_WORDS.format("added up, as in task arithmetic"),
         formula=r"W = B + \lambda \sum_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
         mix=lambda inputs, start, cuts, values: added(inputs, start, values, _thin(cuts)),
+        anywhere=True,
         **_COMMON,
     )
 )
@@ -73,6 +74,7 @@ register(
         words=_WORDS.format("put to a vote on the direction of every weight, as in TIES"),
         formula=r"W = B + \lambda \sum_i m_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
         mix=lambda inputs, start, cuts, values: voted(inputs, start, values, _thin(cuts)),
+        anywhere=True,
         **_COMMON,
     )
 )

@@ -32,7 +32,7 @@ def _drop_(delta, density: float, key: str, start: int):
     import torch
 
     keep = torch.from_numpy(kept(key, start, delta.numel(), density))
-    return delta.mul_(keep.view(torch.uint8))  # a product with booleans takes four times as long
+    return delta.mul_(keep.view(torch.uint8).to(delta.device))  # a product with booleans takes four times as long
 
 
 def _look(tensors, values: Values) -> list[float]:
@@ -98,6 +98,7 @@ register(
         words=_WORDS + "What is left is added up, as in task arithmetic.",
         formula=r"W = B + \lambda \sum_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
         mix=_mix_linear,
+        anywhere=True,
         **_COMMON,
     )
 )
@@ -108,6 +109,7 @@ register(
         words=_WORDS + "What is left votes on the direction of every weight, as in TIES.",
         formula=r"W = B + \lambda \sum_i m_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
         mix=_mix_ties,
+        anywhere=True,
         **_COMMON,
     )
 )

@@ -27,5 +27,6 @@ register(
         base="required",
         inputs=(2, 2),
         mix=_mix,
+        anywhere=True,
     )
 )

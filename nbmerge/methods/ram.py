@@ -55,6 +55,7 @@ _COMMON = {
     "base": "required",
     "inputs": (2, None),
     "mix": _mix,
+    "anywhere": True,
 }
 
 register(

@@ -97,5 +97,6 @@ register(
         inputs=(2, None),
         look=_look,
         mix=_mix,
+        anywhere=True,
     )
 )

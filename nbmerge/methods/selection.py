@@ -63,8 +63,7 @@ class Cut:
             return delta.hardshrink(self.threshold)
         kept = delta.hardshrink(_just_below(self.threshold, delta.element_size()))
         if behind > self.ties and behind > before:
-            equal = delta.abs().eq(self.threshold).numpy()
-            kept[np.flatnonzero(equal)[self.ties - before :]] = 0
+            kept[delta.abs().eq(self.threshold).nonzero()[self.ties - before :, 0]] = 0
         return kept
 
 

@@ -43,5 +43,6 @@ register(
         base="required",
         inputs=(3, None),
         mix=_mix,
+        anywhere=True,
     )
 )

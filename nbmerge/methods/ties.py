@@ -60,5 +60,6 @@ register(
         inputs=(2, None),
         look=_look,
         mix=_mix,
+        anywhere=True,
     )
 )
