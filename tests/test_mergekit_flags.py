@@ -13,6 +13,11 @@ from nbmerge.cli.mergekit_flags import translated
         ("r.yml out -j 2 --out-shard-size 5B", "r.yml out --threads 2 --max-shard-size 5GB"),
         ("r.yml out --out-shard-size 500M", "r.yml out --max-shard-size 500MB"),
         ("r.yml out --out-shard-size 123", "r.yml out --max-shard-size 123"),
+        ("r.yml out --cuda", "r.yml out --device cuda"),
+        ("r.yml out --gpu-rich", "r.yml out --device cuda"),
+        ("r.yml out --no-cuda", "r.yml out"),
+        ("r.yml out --device cuda:1", "r.yml out --device cuda:1"),
+        ("r.yml out --device=cpu", "r.yml out --device=cpu"),
         ("r.yml out -v --dtype float16", "r.yml out --dtype float16"),
         ("r.yml out --overwrite --misspelt", "r.yml out --overwrite --misspelt"),
     ],
@@ -25,9 +30,9 @@ def test_what_has_another_name_here(given, wanted):
 
 def test_what_means_nothing_here_is_said():
     said = []
-    line = "r.yml out --cuda --lazy-unpickle --no-copy-tokenizer --allow-crimes --transformers-cache /x --device=cuda"
+    line = "r.yml out --lazy-unpickle --no-copy-tokenizer --allow-crimes --transformers-cache /x --multi-gpu"
     assert translated(line.split(), said.append) == ["r.yml", "out"]
     assert [words.split()[0] for words in said] == [
-        "--cuda", "--lazy-unpickle", "--no-copy-tokenizer", "--allow-crimes", "--transformers-cache", "--device",
+        "--lazy-unpickle", "--no-copy-tokenizer", "--allow-crimes", "--transformers-cache", "--multi-gpu",
     ]  # fmt: skip
     assert all("means nothing here" in words for words in said)

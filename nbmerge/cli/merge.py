@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,15 @@ def _size(text: str) -> int:
         return parse_size(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def _workers(address: str | None) -> AbstractContextManager[Any]:
+    """The workers to send the work to; None for this process."""
+    if address is None:
+        return nullcontext()
+    from nbmerge.engine.cluster import connected
+
+    return connected(address)
 
 
 def merge(
@@ -34,6 +44,13 @@ def merge(
     allow_nonfinite: Annotated[
         bool, typer.Option("--allow-nonfinite", help="Merge NaN and infinity as they are, instead of stopping.")
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="DEVICE", help="Mix on an accelerator: cuda, cuda:1, mps, or auto; default cpu."),
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers do the work (tcp://host:8786).")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and no words on success.")] = False,
 ) -> None:
     """Merge, and write an ordinary model folder. It appears under its name only when it is complete."""
@@ -46,9 +63,9 @@ def merge(
     loaded = recipe_of(recipe)
     loaded = loaded.replace(**changes) if changes else loaded
     options = {} if max_shard_size is None else {"max_shard_size": max_shard_size}
-    options |= {"overwrite": overwrite, "threads": threads, "allow_nonfinite": allow_nonfinite}
-    with progress_bar("Merging", quiet) as listener, stop_on_ctrl_c() as cancel:
-        result = merge(loaded, out, progress=listener, cancel=cancel, **options)
+    options |= {"overwrite": overwrite, "threads": threads, "allow_nonfinite": allow_nonfinite, "device": device}
+    with progress_bar("Merging", quiet) as listener, stop_on_ctrl_c() as cancel, _workers(dask) as executor:
+        result = merge(loaded, out, progress=listener, cancel=cancel, executor=executor, **options)
     if quiet:
         return
     for problem in result.plan.problems:

@@ -13,12 +13,13 @@ SAME = {
 }
 """Options with a value that have another name here."""
 
+MEANT = {"--cuda": ["--device", "cuda"], "--gpu-rich": ["--device", "cuda"]}
+"""Switches that are said in other words here; their opposite is what is done anyway."""
+
 SWITCHES = {
-    "--cuda": "merging runs on the processor",
     "--low-cpu-memory": "memory is a few blocks anyway",
-    "--read-to-gpu": "merging runs on the processor",
-    "--multi-gpu": "merging runs on the processor",
-    "--gpu-rich": "merging runs on the processor",
+    "--read-to-gpu": "blocks go by way of the processor",
+    "--multi-gpu": "one device mixes; several take a cluster's workers with one each",
     "--lazy-unpickle": "weights are streamed, and nothing is unpickled",
     "--clone-tensors": "a layer that is used twice is written twice anyway",
     "--safe-serialization": "only safetensors are written",
@@ -36,7 +37,6 @@ VALUES = {
     "--transformers-cache": "models are taken from folders and the Hugging Face cache",
     "--lora-merge-cache": "nothing is cached",
     "--lora-merge-dtype": "adapters are applied in float32",
-    "--device": "merging runs on the processor",
     "--write-threads": "workers write what they merge",
 }
 """Options with a value, and why they mean nothing here."""
@@ -67,6 +67,8 @@ def translated(arguments: Sequence[str], say: Callable[[str], None]) -> list[str
                 done += [SAME[name], _size(value) if name == "--out-shard-size" else value]
             else:
                 say(f"{name} means nothing here: {VALUES[name]}.")
+        elif positive in MEANT:
+            done += MEANT[name] if name == positive else []
         elif positive in SWITCHES:
             if SWITCHES[positive]:
                 say(f"{name} means nothing here: {SWITCHES[positive]}.")

@@ -26,7 +26,7 @@ AHEAD = 2
 
 
 def found(name: str | None) -> torch.device | None:
-    """The accelerator of that name; None for the processor.
+    """The accelerator of that name, any with "auto"; None for the processor.
 
     Raises
     ------
@@ -36,6 +36,8 @@ def found(name: str | None) -> torch.device | None:
     if name is None:
         return None
     have = available()
+    if name == "auto":
+        return torch.device(have[1]) if len(have) > 1 else None
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError):

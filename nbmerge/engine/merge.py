@@ -89,7 +89,7 @@ def merge(
         Whose workers do the work, with the same result; they must see inputs and output under the same paths as this
         process. `threads` is then for each task (default 1).
     device : str, optional
-        "cuda", "cuda:1", "mps": where blocks are mixed; on the workers, if there is an executor. Results agree with those of
+        "cuda", "cuda:1", "mps", "auto": where blocks are mixed; on the workers, if there is an executor. Results agree with those of
         the processor to one unit in the last place, see `nbmerge.engine.device`.
 
     Raises

@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from nbmerge.cli import app
 from nbmerge.engine import cluster, group, lease
 from nbmerge.engine.cluster import connected
 from nbmerge.engine.group import Group, Made, groups, make
@@ -88,6 +90,15 @@ def test_a_dask_cluster_writes_the_bytes_of_a_local_run(models, tmp_path, client
     assert told[-1].bytes_done == told[-1].bytes == out.plan.bytes_written
 
 
+def test_the_command_line_takes_a_schedulers_address(models, tmp_path, client):
+    wanted = recipe(models, "linear")
+    (tmp_path / "recipe.yml").write_text(wanted.to_yaml())
+    words = ["merge", tmp_path / "recipe.yml", tmp_path / "out", "--max-shard-size", SHARD]
+    done = CliRunner().invoke(app, [*map(str, words), "--dask", client.scheduler.address])
+    assert done.exit_code == 0, done.output
+    assert same_as_local(tmp_path / "out", Recipe.load(tmp_path / "recipe.yml"), tmp_path)
+
+
 def test_any_executor_will_do(models, tmp_path, pool):
     out = merge(recipe(models, "ties"), tmp_path / "out", max_shard_size=SHARD, executor=pool).path
     assert same_as_local(out, recipe(models, "ties"), tmp_path)
@@ -115,7 +126,7 @@ def test_models_of_two_vocabularies_and_merges_within_merges_are_sent_too(models
 
 def sent(r: Recipe, folder: Path, **how) -> list[Group]:
     planned = plan(r)
-    how = {"threads": 1, "allow_nonfinite": False} | how
+    how = {"threads": 1, "allow_nonfinite": False, "device": None} | how
     with Lease.granted(folder) as held:
         writer = ShardWriter(folder, planned.tensors, {}, SHARD)
         made = list(groups(planned.tensors, writer, 1, held, {}, **how))
@@ -142,7 +153,7 @@ def test_two_groups_never_share_a_page_of_a_file(tmp_path):
     (tmp_path / "out").mkdir()
     with Lease.granted(tmp_path / "out") as held:
         writer = ShardWriter(tmp_path / "out", planned.tensors, {}, 100_000)
-        made = list(groups(planned.tensors, writer, 1, held, {}, threads=1, allow_nonfinite=False))
+        made = list(groups(planned.tensors, writer, 1, held, {}, threads=1, allow_nonfinite=False, device=None))
         writer.close()
     pages = {}
     for i, piece in enumerate(made):
@@ -320,6 +331,7 @@ def test_a_worker_that_does_not_see_the_output_says_so(models, tmp_path):
         (lambda g: {"inputs": {f: (s[0] + 1, s[1]) for f, s in g.inputs.items()}}, "sees another .*model.safetensors"),
         (lambda g: {"inputs": {f: (s[0], s[1] + 1) for f, s in g.inputs.items()}}, "sees another .*model.safetensors"),
         (lambda g: {"inputs": {Path("/nowhere/model.safetensors"): (1, 1)}}, "sees no /nowhere/model.safetensors"),
+        (lambda g: {"device": "cuda:99"}, "device 'cuda:99' is not available on "),
         (lambda g: {"versions": {"nbmerge": "0.0.1", "torch": "1.0"}}, "has nbmerge .*leads this merge nbmerge 0.0.1"),
         (
             lambda g: {"tensors": tuple(replace(t, method="homegrown") for t in g.tensors)},

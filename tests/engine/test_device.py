@@ -165,9 +165,10 @@ def test_where_a_tensor_is_mixed(family):
 def test_the_processor_is_no_detour():
     assert found(None) is None
     assert found("cpu") is None
+    assert (found("auto") is None) == (not REAL)
 
 
-@pytest.mark.parametrize("name", ["cuda:99", "tpu", "nonsense!", "xpu", "meta", *({"cuda", "mps"} - set(REAL))])
+@pytest.mark.parametrize("name", ["cuda:99", "tpu", "nonsense!", "xpu", "meta", *sorted({"cuda", "mps"} - set(REAL))])
 def test_a_device_that_is_not_there_is_refused_before_anything_is_written(family, tmp_path, name):
     with pytest.raises(MergeError, match=r"not available on .*there is cpu"):
         merge(recipe(family, "linear"), tmp_path / "out", device=name)
