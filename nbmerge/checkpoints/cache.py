@@ -10,11 +10,14 @@ def cached_snapshot(repo_id: str, revision: str | None = None) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
-    try:
-        found = try_to_load_from_cache(repo_id, "config.json", revision=revision)
-    except HFValidationError:
-        return None
-    return Path(found).parent if isinstance(found, str) else None
+    for name in ("config.json", "adapter_config.json"):
+        try:
+            found = try_to_load_from_cache(repo_id, name, revision=revision)
+        except HFValidationError:
+            return None
+        if isinstance(found, str):
+            return Path(found).parent
+    return None
 
 
 def cached_models() -> list[str]:

@@ -11,10 +11,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.adapter import Adapter, read_adapter
 from nbmerge.checkpoints.adapting import with_adapter
-from nbmerge.checkpoints.cache import cached_snapshot
-from nbmerge.checkpoints.header import StoredTensor, read_header
+from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe.reference import ModelRef
@@ -51,7 +51,7 @@ class Checkpoint:
     name: str
 
     @classmethod
-    def open(cls, model: str | Path | ModelRef) -> Checkpoint:
+    def open(cls, model: str | Path | ModelRef, ask: bool = True) -> Checkpoint:
         """Open a local folder, or a Hub id that lies in the local Hugging Face cache, with the adapters named with it.
 
         Raises
@@ -60,16 +60,16 @@ class Checkpoint:
             When it is no model folder, its files are incomplete or damaged, or it is of a kind that cannot be merged.
         """
         ref = ModelRef.of(model)
-        path = _folder(ref)
+        path = _folder(ref, ask)
         config, tensors = _contents(path, _state(path))
         plain = cls(path, config, tensors, ref.name)
-        return plain._adapted(ref.lora) if ref.lora else plain
+        return plain._adapted(ref.lora, ask) if ref.lora else plain
 
-    def _adapted(self, adapters: tuple[str, ...]) -> Checkpoint:
+    def _adapted(self, adapters: tuple[str, ...], ask: bool) -> Checkpoint:
         """The same model with adapters on it, one after another."""
         made = self
         for text in adapters:
-            folder = _folder(ModelRef.of(text))
+            folder = _folder(ModelRef.of(text), ask)
             adapter = _adapter(folder, _state(folder))
             shared = made.token_embedding if made.tied else None
             made = replace(made, tensors=with_adapter(made.tensors, adapter, shared))
@@ -166,7 +166,7 @@ def _state(path: Path) -> tuple:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _folder(ref: ModelRef) -> Path:
+def _folder(ref: ModelRef, ask: bool = True) -> Path:
     try:
         path = Path(ref.path).expanduser()
         if path.is_dir():
@@ -177,21 +177,15 @@ def _folder(ref: ModelRef) -> Path:
         raise CheckpointError(f"'{ref.path:.200}' is not a path on this machine: {why}.") from error
     if there:
         raise CheckpointError(f"{path} is a file. Name the model's folder, the one that holds config.json.")
-    snapshot = cached_snapshot(ref.path, ref.revision)
-    if snapshot is None:
-        raise CheckpointError(
-            f"'{ref}' is neither a folder here nor a model in the local Hugging Face cache. "
-            f"Check the path, or fetch it first: hf download {ref.path}"
-        )
-    return snapshot
+    return hub.find(ref, ask)
 
 
 def _stored_tensors(path: Path) -> dict[str, StoredTensor]:
     index, single = path / INDEX, path / SINGLE
     if index.is_file():
         return _sharded(path, _read_json(index).get("weight_map"))
-    if single.is_file():
-        return read_header(single)[0]
+    if hub.held(single):
+        return hub.read_header(single)[0]
     others = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".gguf", ".safetensors"))
     if not others:
         raise CheckpointError(f"{path} holds no weights: neither {SINGLE} nor {INDEX} is there.")
@@ -210,12 +204,12 @@ def _sharded(path: Path, weight_map: Any) -> dict[str, StoredTensor]:
             raise CheckpointError(
                 f"{INDEX} in {path} names a shard that cannot lie in the folder: {name!r:.80}. Do not use this model."
             )
-        if not (path / name).is_file():
-            missing = sorted({n for n in weight_map.values() if not (path / n).is_file()})
+        if not hub.held(path / name):
+            missing = sorted({n for n in weight_map.values() if not hub.held(path / n)})
             raise CheckpointError(
                 f"{path} lacks {len(missing)} of its shards: {', '.join(missing[:4])}. Download them again."
             )
-        shards[name] = read_header(path / name)[0]
+        shards[name] = hub.read_header(path / name)[0]
     lost = [t for t, shard in weight_map.items() if t not in shards[shard]]
     if lost:
         raise CheckpointError(

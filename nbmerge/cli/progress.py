@@ -15,8 +15,20 @@ def progress_bar(words: str, quiet: bool = False) -> Iterator[Listener]:
     """Give a listener that draws a bar of bytes and remaining time, where there is a terminal to draw on."""
     bar = tqdm(desc=words, unit="B", unit_scale=True, disable=True if quiet else None, leave=False, mininterval=0.05)
 
+    fetching = False
+
     def listen(event: Event) -> None:
-        if event.kind == "planned":
+        nonlocal fetching
+        if event.kind == "fetching":
+            if not fetching:
+                bar.set_description("Downloading", refresh=False)
+                bar.reset(event.bytes)
+            fetching = True
+            bar.set_postfix_str(event.tensor, refresh=False)
+            bar.update(event.bytes_done - bar.n)
+        elif event.kind == "planned":
+            fetching = False
+            bar.set_description(words, refresh=False)
             bar.reset(event.bytes)
         elif event.kind == "tensor":
             bar.set_postfix_str(event.tensor, refresh=False)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbmerge.checkpoints.hub import check_disk
+from nbmerge.engine.fetch import to_fetch
 from nbmerge.engine.folder import absolute, check_output
 from nbmerge.engine.forecast import Forecast, forecast
 from nbmerge.engine.plan import Plan
@@ -91,4 +94,20 @@ def check(recipe: Recipe | str | Path, out: str | Path | None = None) -> Report:
             check_output(plan, place, overwrite=False)
         except OutputError as error:
             problems = worst_first([*problems, Problem("error", (), str(error))])
+    if plan is not None and (problem := _room_to_download(plan, place)):
+        problems = worst_first([*problems, problem])
     return Report(tuple(problems), plan, None if plan is None else forecast(plan, out=place))
+
+
+def _room_to_download(plan: Plan, out: Path | None) -> Problem | None:
+    """What forbids the download that the merge begins with: a disk that is too small for it, or for it and the result."""
+    if not (absent := to_fetch(plan.tensors)):
+        return None
+    cache = absent[0].snapshot.folder
+    parent = next((p for p in out.parents if p.exists()), None) if out is not None else None
+    result = plan.bytes_written if parent is not None and os.stat(parent).st_dev == os.stat(cache).st_dev else 0
+    try:
+        check_disk(absent, result)
+    except OutputError as error:
+        return Problem("error", (), str(error))
+    return None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 
 from nbmerge.checkpoints import Checkpoint
+from nbmerge.checkpoints.hub import snapshot_of
 from nbmerge.engine.findings import Findings
 from nbmerge.engine.parameters import CHOICE, levels_of
 from nbmerge.engine.plan import Plan
@@ -70,6 +71,9 @@ class Named:
                 opened[ref] = Checkpoint.open(ref)
             except CheckpointError as error:
                 self.findings.error(self._where(ref), str(error))
+                continue
+            if (snapshot := snapshot_of(opened[ref].path)) and snapshot.note:
+                self.findings.warning(self._where(ref), snapshot.note)
         return opened
 
     def _nested(self, merge: Recipe) -> Plan | None:

@@ -11,6 +11,7 @@ from nbmerge.checkpoints.layout import is_derived
 from nbmerge.engine.advice import advise
 from nbmerge.engine.config import fitted
 from nbmerge.engine.parameters import CHOICE, EMBED_SLERP, check_names, find, is_missing
+from nbmerge.engine.pinned import pinned
 from nbmerge.engine.plan import Plan, TensorPlan, told_apart
 from nbmerge.engine.slices import Piece, Sliced, as_chosen
 from nbmerge.engine.tokenizer_choice import vocabulary_of
@@ -54,7 +55,7 @@ def plan(recipe: Recipe | str) -> Plan:
 
 def examine(recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
     """The plan, or None where errors forbid one, and every problem found, the worst first."""
-    planner = _Planner(recipe, examine)
+    planner = _Planner(pinned(recipe), examine)
     made = planner.make()
     return made, worst_first([*recipe.notes, *planner.findings.problems()])
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["planned", "tensor", "finished", "stopped", "failed"]
+Kind = Literal["fetching", "planned", "tensor", "finished", "stopped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,14 @@ class Event:
     Parameters
     ----------
     kind : str
-        "planned" comes first, then one "tensor" for each, then one of "finished", "stopped", "failed".
+        "planned" comes first, then one "tensor" for each, then one of "finished", "stopped", "failed". Before all of
+        them, where something must be downloaded, come several of "fetching".
     tensor : str
-        Name of the tensor just done.
+        Name of the tensor just done; in "fetching" of the file that is coming.
     tensors_done, tensors : int
+        In "fetching" files.
     bytes_done, bytes : int
-        Bytes of the result.
+        Bytes of the result; in "fetching" of the download.
     seconds : float
         Since the start.
     error : str
@@ -51,7 +53,8 @@ class Event:
 
     def __str__(self) -> str:
         size = f"{self.bytes_done / 1e6:,.1f} of {self.bytes / 1e6:,.1f} MB"
-        return f"{self.kind}: {self.tensors_done} of {self.tensors} tensors, {size}, {self.seconds:.1f} s"
+        what = "files" if self.kind == "fetching" else "tensors"
+        return f"{self.kind}: {self.tensors_done} of {self.tensors} {what}, {size}, {self.seconds:.1f} s"
 
 
 Listener = Callable[[Event], None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.errors import RecipeError
@@ -67,6 +67,26 @@ class Changes:
         data = plain(self, write, lambda ref: new.get(ref, ref).plain())
         return type(self).of(data).read_as(like=self)
 
+    def with_references(self, change: Callable[[ModelRef], ModelRef]) -> Recipe:
+        """A copy with every model that is named anywhere as ``change(model)`` has it; itself where that changes nothing.
+
+        Names of merges that feed this one are handed to `change` as well.
+        """
+        changed: dict[ModelRef, ModelRef] = {}
+
+        def write(ref: ModelRef) -> Any:
+            changed[ref] = change(ref)
+            return changed[ref].plain()
+
+        data = plain(self, model=write)
+        for part, names in _tokenizers(self, data):
+            for key in ("tokenizer_source", "source"):
+                if key in part and (text := _of_tokenizer(part[key], names, change)) != part[key]:
+                    part[key], changed[ModelRef(part[key])] = text, ModelRef(text)
+        if all(old == new for old, new in changed.items()):
+            return self
+        return type(self).of(data).read_as(like=self)
+
     def find(self, model: str | ModelRef) -> ModelRef:
         """The model of this recipe with that reference, path or short name.
 
@@ -110,6 +130,26 @@ def _changed(parameters: Mapping[str, Setting], name: str, value: Any) -> dict[s
     return {k: changed[k] for k in order}
 
 
+def _tokenizers(recipe: Recipe, data: dict[str, Any]) -> Iterator[tuple[dict[str, Any], list[ModelRef]]]:
+    """Where plain data name the source of a tokenizer, with the models that may be meant."""
+    if "tokenizer_source" in data:
+        yield data, recipe.references
+    if isinstance(data.get("tokenizer"), dict):
+        yield data["tokenizer"], recipe.references
+    for merge, inner in zip(recipe.merges, data.get("merges", ()), strict=False):
+        yield from _tokenizers(merge, inner)
+
+
+def _of_tokenizer(text: str, names: list[ModelRef], change: Callable[[ModelRef], ModelRef]) -> str:
+    """The source of a tokenizer after a change of models; words and short names stay as they are."""
+    path = text.removeprefix("model:")
+    if path in ("union", "base") or (path in (r.name for r in names) and path not in (r.path for r in names)):
+        return text
+    meant = next((r for r in names if path in (str(r), r.path)), None) or ModelRef.of(path)
+    new = change(meant)
+    return text if new == meant else text[: len(text) - len(path)] + str(new)
+
+
 def _layers_filter(models) -> str:
     """`LAYERS`, or what takes its place in the first of these models that is at hand."""
     from nbmerge.checkpoints import Checkpoint
@@ -117,7 +157,7 @@ def _layers_filter(models) -> str:
 
     for ref in models:
         try:
-            stack = Checkpoint.open(ref).layout.stack
+            stack = Checkpoint.open(ref, ask=False).layout.stack
         except CheckpointError:
             continue
         return f"{stack.rsplit('.', 1)[-1]}." if stack else LAYERS

@@ -102,7 +102,7 @@ def ends_of(recipe: Recipe) -> Ends:
     roles = [role for role, donor in donors.items() if donor is None]
     for ref in recipe.references:
         try:
-            layout = Checkpoint.open(ref).layout
+            layout = Checkpoint.open(ref, ask=False).layout
         except CheckpointError:
             continue
         names = layout.outside(*roles) if roles else []

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nbmerge.checkpoints import Checkpoint
+from nbmerge.checkpoints import Checkpoint, hub
 from nbmerge.engine.quiet import without_bars
 from nbmerge.errors import CheckpointError, SampleError
 
@@ -29,7 +29,7 @@ _SAFE = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load(folder: str | PathLike) -> Loaded:
-    """Load a model folder, or a Hub id from the local cache, in the dtype it is stored in.
+    """Load a model folder or a Hub id, which is downloaded as far as it is not here, in the dtype it is stored in.
 
     Raises
     ------
@@ -37,10 +37,11 @@ def load(folder: str | PathLike) -> Loaded:
         When it holds no model or no tokenizer, or a file is damaged or does not fit the config.
     """
     try:
-        path = Checkpoint.open(folder if isinstance(folder, str) else Path(folder)).path
+        checkpoint = Checkpoint.open(folder if isinstance(folder, str) else Path(folder))
+        hub.fetch(leaf.file for t in checkpoint.tensors.values() for leaf in t.leaves())
     except (CheckpointError, ValueError) as error:  # ValueError: a name that no model can have
         raise SampleError(str(error)) from error
-    return Loaded(_model(path), _tokenizer(path))
+    return Loaded(_model(checkpoint.path), _tokenizer(checkpoint.path))
 
 
 def asked(model: Any, tokenizer: Any = None) -> Loaded:

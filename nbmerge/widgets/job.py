@@ -140,6 +140,10 @@ class Job(HasTraits):
 
     def _progress(self, event: Event) -> None:
         now = time.monotonic()
-        if event.kind != "tensor" or event.tensors_done == event.tensors or now - self._told >= TELL_EVERY:
+        if (
+            event.kind not in ("tensor", "fetching")
+            or event.tensors_done == event.tensors
+            or now - self._told >= TELL_EVERY
+        ):
             self._told = now
             self.event = event

@@ -103,6 +103,7 @@ def in_words(event: Event) -> str:
     """Progress as people read it: how much of how much, and how long still."""
     if event.bytes:
         amount = f"{event.bytes_done / 1e6:,.1f} of {event.bytes / 1e6:,.1f} MB"
+        amount = f"downloading {amount}" if event.kind == "fetching" else amount
     else:
         amount = f"{event.tensors_done} of {event.tensors}"
     left = event.seconds_left

@@ -41,7 +41,7 @@ def filters(recipe: Recipe, role: str) -> tuple[str, ...]:
 
     for ref in recipe.references:
         try:
-            layout = Checkpoint.open(ref).layout
+            layout = Checkpoint.open(ref, ask=False).layout
         except CheckpointError:
             continue
         return layout.filters(role)

@@ -221,7 +221,7 @@ def _stored(recipe: Recipe) -> str | None:
     from nbmerge.errors import CheckpointError
 
     try:
-        dtypes = {t.output_dtype for r in recipe.references for t in Checkpoint.open(r).tensors.values() if t.is_float}
+        dtypes = {t.output_dtype for r in recipe.references for t in Checkpoint.open(r, ask=False).tensors.values() if t.is_float}
     except CheckpointError:
         return None
     return dtypes.pop() if len(dtypes) == 1 else None

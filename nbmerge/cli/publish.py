@@ -1,0 +1,26 @@
+"""``nbmerge publish``: a merged folder onto the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def publish(
+    folder: Annotated[Path, typer.Argument(help="A folder that nbmerge merge wrote.")],
+    repo_id: Annotated[str, typer.Argument(metavar="ID", help="you/name; it is created unless it is there.")],
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see a new model; else only you do.")] = False,
+    message: Annotated[str | None, typer.Option("--message", "-m", help="Of the commit.")] = None,
+    branch: Annotated[str | None, typer.Option(help="Default main; another must exist.")] = None,
+) -> None:
+    """Upload a merged folder with its card. The login is that of: hf auth login (or HF_TOKEN)."""
+    from nbmerge.engine.publish import local_models, publish
+    from nbmerge.recipe import RECIPE_FILE, Recipe
+
+    done = publish(folder, repo_id, private=not public, message=message, branch=branch)
+    if here := local_models(Recipe.load(folder / RECIPE_FILE)):
+        print(f"note: the card names folders of this machine: {', '.join(map(str, here))}", file=sys.stderr)
+    print(f"{done.url}: {'private' if done.private else 'public'}, {done.repo_id}@{done.commit}")
