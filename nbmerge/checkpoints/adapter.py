@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.bounded import read_object
+from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.adapted import LowRank, NewRows
-from nbmerge.checkpoints.header import StoredTensor, read_header
+from nbmerge.checkpoints.header import StoredTensor
+from nbmerge.checkpoints.pickled import read_pickled
 from nbmerge.errors import CheckpointError
 
 CONFIG = "adapter_config.json"
@@ -151,12 +153,14 @@ def _refuse_other_kinds(folder: Path, config: Mapping[str, Any]) -> None:
 
 def _tensors(folder: Path) -> dict[str, StoredTensor]:
     safe, pickled = (folder / name for name in WEIGHTS)
-    if safe.is_file():
-        found = read_header(safe)[0]
+    if hub.held(safe):
+        found = hub.read_header(safe)[0]
+    elif hub.held(pickled):
+        found = read_pickled(pickled)
     else:
         raise CheckpointError(f"{folder} is not a whole adapter: it lacks {safe.name}. Download it again.")
     if not found:
-        raise CheckpointError(f"{safe if safe.is_file() else pickled} holds no tensors. Save the adapter again.")
+        raise CheckpointError(f"{folder} holds no tensors. Save the adapter again.")
     return found
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from nbmerge.checkpoints import hub
+from nbmerge.bounded import is_name, read_object
+from nbmerge.checkpoints import hub, pickled
 from nbmerge.checkpoints.adapter import Adapter, read_adapter
 from nbmerge.checkpoints.adapting import with_adapter
 from nbmerge.checkpoints.header import StoredTensor
@@ -21,7 +22,6 @@ from nbmerge.recipe.reference import ModelRef
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-LONGEST_NAME = 255
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 _POSITIONS = re.compile(r"wpe|pos(ition)?(al)?_?(emb|enc)|embed_positions|token_type")
 QUANTISED = {
@@ -52,7 +52,13 @@ class Checkpoint:
 
     @classmethod
     def open(cls, model: str | Path | ModelRef, ask: bool = True) -> Checkpoint:
-        """Open a local folder, or a Hub id that lies in the local Hugging Face cache, with the adapters named with it.
+        """Open a local folder or a Hub id, with the adapters that are named with it; the weights need not be here.
+
+        Parameters
+        ----------
+        model : str, Path or ModelRef
+        ask : bool
+            Whether the Hub may be asked about an id; if not, the local cache has to know it.
 
         Raises
         ------
@@ -61,8 +67,7 @@ class Checkpoint:
         """
         ref = ModelRef.of(model)
         path = _folder(ref, ask)
-        config, tensors = _contents(path, _state(path))
-        plain = cls(path, config, tensors, ref.name)
+        plain = _plain(path, _state(path), ref.name)
         return plain._adapted(ref.lora, ask) if ref.lora else plain
 
     def _adapted(self, adapters: tuple[str, ...], ask: bool) -> Checkpoint:
@@ -75,6 +80,14 @@ class Checkpoint:
             made = replace(made, tensors=with_adapter(made.tensors, adapter, shared))
         return made
 
+    def _without_copies(self) -> Checkpoint:
+        """The same model without a head that is its embedding under another name, as pickled files may hold it."""
+        heads = self.layout.outside("head")
+        said = self.config.get("tie_word_embeddings", True)
+        if not heads or not said or self.tensors[heads[0]].file.suffix == ".safetensors":
+            return self
+        return replace(self, tensors=pickled.without_copies(self.tensors, heads, self.layout.outside("embedding")))
+
     @cached_property
     def layout(self) -> Layout:
         """Layers and roles of its tensors."""
@@ -83,7 +96,14 @@ class Checkpoint:
     @property
     def config_depth(self) -> int | None:
         """Number of layers by the config, None where it does not say."""
-        return next((self.config[k] for k in DEPTH_KEYS if isinstance(self.config.get(k), int)), None)
+        said = (part.get(k) for part in (self.config, self.text_config) for k in DEPTH_KEYS)
+        return next((n for n in said if type(n) is int and n >= 0), None)
+
+    @property
+    def text_config(self) -> dict[str, Any]:
+        """The part of the config that speaks of the language model, which is often all of it."""
+        inner = self.config.get("text_config")
+        return inner if isinstance(inner, dict) else self.config
 
     @property
     def depth(self) -> int:
@@ -130,7 +150,7 @@ class Checkpoint:
         tables = [
             n for n in self.layout.outside("embedding") if len(self.tensors[n].shape) == 2 and not _POSITIONS.search(n)
         ]
-        said = self.config.get("vocab_size")
+        said = self.config.get("vocab_size", self.text_config.get("vocab_size"))
         return max(tables, key=lambda n: (self.tensors[n].shape[0] == said, self.tensors[n].shape[0]), default=None)
 
     def __repr__(self) -> str:
@@ -138,6 +158,13 @@ class Checkpoint:
             f"<Checkpoint {self.name}: {self.architecture}, {self.parameters:,} parameters, {self.depth} layers, "
             f"{self.dtype}, vocabulary {self.vocabulary}>"
         )
+
+
+@lru_cache(maxsize=64)
+def _plain(path: Path, state: tuple, name: str) -> Checkpoint:
+    """A model without adapters in one state of its files, with all that follows from its names worked out once."""
+    config, tensors = _contents(path, state)
+    return Checkpoint(path, config, tensors, name)._without_copies()
 
 
 @lru_cache(maxsize=64)
@@ -161,9 +188,17 @@ def _state(path: Path) -> tuple:
     """Name, size and time of change of every file: what was read holds as long as this is the same."""
     try:
         with os.scandir(path) as entries:
-            return tuple(sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries))
+            return tuple(sorted(_entry(e) for e in entries))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _entry(entry: os.DirEntry) -> tuple[str, int, int]:
+    try:
+        found = entry.stat()
+    except FileNotFoundError:  # a link to nowhere, of which nothing may be needed
+        found = entry.stat(follow_symlinks=False)
+    return entry.name, found.st_size, found.st_mtime_ns
 
 
 def _folder(ref: ModelRef, ask: bool = True) -> Path:
@@ -182,52 +217,51 @@ def _folder(ref: ModelRef, ask: bool = True) -> Path:
 
 def _stored_tensors(path: Path) -> dict[str, StoredTensor]:
     index, single = path / INDEX, path / SINGLE
-    if index.is_file():
-        return _sharded(path, _read_json(index).get("weight_map"))
+    if os.path.lexists(index):
+        return _sharded(index, lambda file: hub.read_header(file)[0])
     if hub.held(single):
         return hub.read_header(single)[0]
+    if os.path.lexists(path / pickled.INDEX):
+        return _sharded(path / pickled.INDEX, pickled.read_pickled)
+    if found := next((path / name for name in pickled.SINGLES if hub.held(path / name)), None):
+        return pickled.read_pickled(found)
     others = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".gguf", ".safetensors"))
     if not others:
         raise CheckpointError(f"{path} holds no weights: neither {SINGLE} nor {INDEX} is there.")
     raise CheckpointError(
-        f"{path} holds no {SINGLE} but {', '.join(others[:4])}. Only safetensors are read; "
-        "load it with transformers once and save it again with save_pretrained."
+        f"{path} holds no {SINGLE} or {pickled.SINGLES[0]} but {', '.join(others[:4])}. Only these are read, in one file "
+        "or in shards with an index; load it with transformers once and save it again with save_pretrained."
     )
 
 
-def _sharded(path: Path, weight_map: Any) -> dict[str, StoredTensor]:
+def _sharded(index: Path, read: Callable[[Path], dict[str, StoredTensor]]) -> dict[str, StoredTensor]:
+    path, weight_map = index.parent, _read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(v, str) for v in weight_map.values()):
-        raise CheckpointError(f"{INDEX} in {path} has no usable weight_map. Download it again.")
+        raise CheckpointError(f"{index.name} in {path} has no usable weight_map. Download it again.")
     shards: dict[str, dict[str, StoredTensor]] = {}
     for name in dict.fromkeys(weight_map.values()):
-        if Path(name).name != name or len(name.encode()) > LONGEST_NAME:
+        if not is_name(name):
             raise CheckpointError(
-                f"{INDEX} in {path} names a shard that cannot lie in the folder: {name!r:.80}. Do not use this model."
+                f"{index.name} in {path} names a shard that cannot lie in the folder: {name!r:.80}. Do not use this model."
             )
         if not hub.held(path / name):
             missing = sorted({n for n in weight_map.values() if not hub.held(path / n)})
             raise CheckpointError(
                 f"{path} lacks {len(missing)} of its shards: {', '.join(missing[:4])}. Download them again."
             )
-        shards[name] = hub.read_header(path / name)[0]
+        shards[name] = read(path / name)
     lost = [t for t, shard in weight_map.items() if t not in shards[shard]]
     if lost:
         raise CheckpointError(
-            f"{path}: {lost[0]!r} is not in {weight_map[lost[0]]}, where {INDEX} has it ({len(lost)} such)."
+            f"{path}: {lost[0]!r:.80} is not in {weight_map[lost[0]]}, where {index.name} has it ({len(lost)} such)."
         )
     return {t: shards[shard][t] for t, shard in weight_map.items()}
 
 
 def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{file.parent} is not a model folder: it has no {file.name}.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file} cannot be read as JSON: {error}.") from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{file} is not a JSON object.")
-    return data
+    if not os.path.lexists(file):
+        raise CheckpointError(f"{file.parent} is not a model folder: it has no {file.name}.")
+    return read_object(file)
 
 
 def _refuse_quantised(path: Path, config: dict[str, Any]) -> None:
