@@ -44,7 +44,7 @@ def absolute(out: str | Path) -> Path:
         path.with_name(f".{path.name}.nbmerge-replaced").exists()
     except (RuntimeError, OSError, ValueError) as error:
         raise OutputError(
-            f"'{out!s:.200}' cannot be written here: {getattr(error, 'strerror', None) or error}."
+            f"'{out!s:.200}' cannot be written here: {getattr(error, 'strerror', None) or error}. Choose another place."
         ) from error
     if "\0" in str(path):
         raise OutputError(f"{str(path)!r:.200} holds a NUL character. Choose another name.")

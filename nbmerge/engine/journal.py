@@ -11,6 +11,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,9 @@ class Journal:
             self.finished[name] = checksum
 
     def remove(self) -> None:
-        """The merge is complete."""
-        self.path.unlink(missing_ok=True)
+        """The merge is complete; a journal that stays does no harm, as nothing lies where it says."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
 
 def _line(name: str, checksum: str) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nbmerge.engine.positioned import BINARY, exchange, sync
-from nbmerge.errors import OutputError
+from nbmerge.errors import MergeError, OutputError
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -96,7 +96,13 @@ def put_in_place(partial: Path, out: Path) -> None:
         old = partial
     else:
         old = _in_two_steps(partial, out)
-    sync(out.parent)
+    try:
+        sync(out.parent)
+    except OSError as error:
+        raise MergeError(
+            f"{out} is complete, but the disk did not confirm that it holds its name: {error.strerror or error}. "
+            f"Check the disk; 'nbmerge verify {out}' tells whether the model is sound."
+        ) from error
     if old is not None:
         shutil.rmtree(old, ignore_errors=True)
 
