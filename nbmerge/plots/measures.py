@@ -62,9 +62,12 @@ class Measure:
             return f"{number:g}"
         if math.isinf(number):
             return "∞"
+        return f"{number * self.factor:.{self.decimals(limits)}f}"
+
+    def decimals(self, limits: tuple[float, float]) -> int:
+        """Decimals that tell two digits of the scale's range."""
         span = abs(limits[1] - limits[0]) * self.factor
-        decimals = min(max(1 - math.floor(math.log10(span) + 1e-9), 0), 7) if span > 0 else 2
-        return f"{number * self.factor:.{decimals}f}"
+        return min(max(1 - math.floor(math.log10(span) + 1e-9), 0), 7) if span > 0 else 2
 
 
 MEASURES = {

@@ -17,6 +17,7 @@ from nbmerge.plots.theme import DASHES
 from nbmerge.problems import Problem
 from nbmerge.widgets.colours import model_colours
 from nbmerge.widgets.curve_editor import CurveEditor
+from nbmerge.widgets.foreseen import foreseen
 from nbmerge.widgets.numbers import step_of, tidy, widened
 from nbmerge.widgets.panel import Panel, button, field, row, show, text
 from nbmerge.widgets.presets import PRESETS, preset, spread_out
@@ -47,7 +48,7 @@ class GradientsPanel(Panel):
         self.group = ipywidgets.ToggleButtons(options=[], style={"button_width": "auto"})
         self.meaning = text(kind="quiet")
         self.legend = text(kind="legend")
-        self.editor = CurveEditor(guard(self._moved), guard.show)
+        self.editor = CurveEditor(guard(self._moved))
         self.sliders = SliderRow(guard(self._moved))
         canvas = ipywidgets.VBox([self.editor, self.sliders])
         canvas.add_class("nbm-canvas")
@@ -182,7 +183,10 @@ class GradientsPanel(Panel):
 
         def change(recipe: Any) -> Any:
             plan = self.state.plan
-            return write(recipe, plan, track, make(curve(plan, track)))
+            before = curve(plan, track)
+            after = make(before)
+            self.state.foresee(foreseen(plan, track, before, after))
+            return write(recipe, plan, track, after)
 
         self.state.edit(change, None if tag is None else (track.key, self._group, tag))
 

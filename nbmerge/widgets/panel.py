@@ -9,6 +9,7 @@ from typing import Any
 
 import ipywidgets
 from ipywidgets import Layout
+from traitlets import Bool
 
 from nbmerge.problems import Problem
 from nbmerge.recipe import Recipe
@@ -29,10 +30,12 @@ class Panel(ipywidgets.VBox):
         Shared with other panels.
 
     A panel holds no truth: `_build` makes its widgets once, `_refresh` makes them show the state, and what a person
-    does goes to the state. Every callback is wrapped by `self.errors`.
+    does goes to the state. Every callback is wrapped by `self.errors`. A panel that stands behind another one in tabs is
+    out of `sight`: it shows the state when it comes to the front again, so that nobody waits for what nobody sees.
     """
 
     title = ""
+    sight = Bool(True)
 
     def __init__(self, recipe: Any = None, state: StudioState | None = None):
         self.errors = Guard()
@@ -42,8 +45,10 @@ class Panel(ipywidgets.VBox):
         self.add_class("nbm-panel")
         self.add_class(f"nbm-{self.title.lower()}")
         self.children = [styles(), *self._build(), self.errors]
-        self.state.observe(self.errors(lambda change: self._refresh()), "revision")
-        self.errors(self._refresh)()
+        self._seen = -1
+        self.state.observe(self.errors(lambda change: self._follow()), "revision")
+        self.observe(self.errors(lambda change: self._follow()), "sight")
+        self.errors(self._follow)()
 
     @property
     def recipe(self) -> Recipe | None:
@@ -60,6 +65,12 @@ class Panel(ipywidgets.VBox):
 
     def _refresh(self) -> None:
         """Show the state."""
+
+    def _follow(self) -> None:
+        """Show the state if somebody sees it and it is not shown yet."""
+        if self.sight and self._seen != self.state.revision:
+            self._seen = self.state.revision
+            self._refresh()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.state!r}>"

@@ -15,6 +15,7 @@ from typing import Any
 from traitlets import Any as AnyTrait
 from traitlets import Bool, HasTraits, Instance, Int, Tuple, Unicode
 
+from nbmerge.engine.plan import Plan
 from nbmerge.engine.planner import examine
 from nbmerge.errors import RecipeError
 from nbmerge.methods import methods
@@ -48,6 +49,10 @@ class StudioState(HasTraits):
         The recipe as it was written, or as YAML.
     plan : Plan or None
         None where `problems` has errors.
+    foreseen : Plan or None
+        While a curve is being moved, what `plan` will say in a moment, for pictures that cannot wait.
+    foresights : int
+        Counts what was foreseen; set after `foreseen`.
     problems : tuple of Problem
         Of the recipe, worst first, with lines of `text`.
     refused : tuple of Problem
@@ -64,6 +69,7 @@ class StudioState(HasTraits):
     recipe = AnyTrait(None, allow_none=True)
     text = Unicode()
     plan = AnyTrait(None, allow_none=True)
+    foresights = Int(0)
     problems = Tuple()
     refused = Tuple()
     base = Unicode()
@@ -75,6 +81,7 @@ class StudioState(HasTraits):
 
     def __init__(self, recipe: Any = None):
         super().__init__(job=Job())
+        self.foreseen: Plan | None = None
         self._lock = threading.RLock()
         self._history: list[Step] = []
         self._at = -1
@@ -113,6 +120,12 @@ class StudioState(HasTraits):
             if self.recipe is None:
                 raise RecipeError([Problem("error", (), "there is no recipe yet.", "Choose models first.")])
             self.set_recipe(change(self.recipe), tag=tag)
+
+    def foresee(self, plan: Plan) -> None:
+        """Say what the plan will be, before an `edit` makes it so."""
+        with self._lock:
+            self.foreseen = plan
+            self.foresights += 1
 
     def apply_text(self, text: str) -> bool:
         """Read the recipe from a text in any format known, or from the path that it is.

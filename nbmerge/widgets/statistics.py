@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import html
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.errors import NbmergeError
 from nbmerge.methods import Combination
+from nbmerge.widgets.changes_view import ChangesView
 from nbmerge.widgets.colours import model_colours
+from nbmerge.widgets.following import Following
 from nbmerge.widgets.jobrow import JobRow
-from nbmerge.widgets.latest import Latest
 from nbmerge.widgets.panel import Panel, field, row, show, table, text
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 WHAT = [("distance", "distance"), ("cosine", "cosine")]
-SHARP = 2.0
-"""Dots per CSS pixel of the pictures."""
 
 
 class StatisticsPanel(Panel):
@@ -32,31 +35,36 @@ class StatisticsPanel(Panel):
         self.parent = field(ipywidgets.Dropdown, "Heat map against")
         self.job = JobRow(self.state.job, "measuring", "Measure", "", self._work, self._measured, guard)
         self.note = text(kind="quiet")
-        self.curves = ipywidgets.Image(format="png")
-        self.heat = ipywidgets.Image(format="png")
+        self.view = ChangesView()
         self.outside = text(kind="table")
-        self.pictures = ipywidgets.VBox([row(self.what, self.parent), self.curves, self.heat, self.outside])
-        for picture in (self.curves, self.heat):
-            picture.add_class("nbm-picture")
+        self.drawn = ipywidgets.VBox([self.view, self.outside])
+        self.pictures = ipywidgets.VBox([row(self.what, self.parent), self.drawn])
         for widget in (self.what, self.parent):
             widget.observe(guard(lambda change: self._redraw()), "value")
+        self.state.observe(guard(lambda change: self._foresee(self.state.foreseen)), "foresights")
         self._statistics: Any = None
+        self._following: Following | None = None
         self._changes: Any = None
         self._of = ""
-        self._latest = Latest(guard.show)
+        self._judged: tuple = (None, None, False)
+        self._drawing = threading.RLock()  # a measurement ends in its own thread, while a slider may be moving
         return [self.job, self.note, self.pictures]
 
     @property
     def predicted(self) -> bool:
         """Whether the pictures can follow the sliders without reading weights."""
         plan, known = self.state.plan, self._statistics
-        return plan is not None and known is not None and can_follow(plan) and known.can_predict(plan)
+        if self._judged[0] is not plan or self._judged[1] is not known:
+            follows = plan is not None and known is not None and can_follow(plan) and known.can_predict(plan)
+            self._judged = plan, known, follows
+        return self._judged[2]
 
     # --- state to screen ---
 
     def _refresh(self) -> None:
+        self._predict()  # first, what the eye waits for
         plan = self.state.plan
-        follows = plan is not None and can_follow(plan)
+        follows = plan is not None and (self.predicted or can_follow(plan))
         self.job.start.description = "Measure the models" if follows else "Measure this merge"
         self.job.start.tooltip = (
             "One pass over the models' weights; after that the pictures follow the sliders" if follows
@@ -64,14 +72,21 @@ class StatisticsPanel(Panel):
         )  # fmt: skip
         self.job.allow(plan is not None and not self.predicted)
         show(self.job.start, not self.predicted)
-        if self.predicted:
-            self._latest.submit(lambda: self._predict(plan))
-        else:
+        if not self.predicted:
             self._mark()
 
-    def _predict(self, plan: Plan) -> None:
-        if self.state.plan is plan:  # otherwise a newer one is on its way
-            self._show(self._statistics.predict(plan), plan)
+    def _predict(self) -> None:
+        """Show what follows for the present plan."""
+        with self._drawing:
+            plan = self.state.plan
+            if self.predicted:
+                self._show(self._following.predict(plan), plan)
+
+    def _foresee(self, plan: Plan) -> None:
+        """Show what follows for the plan that the hand is making, if its kind is known already."""
+        with self._drawing:
+            if self.sight and self._following is not None and self._judged[2] and self._judged[0] is self.state.plan:
+                self._show(self._following.predict(plan), plan)
 
     def _show(self, changes: Any, plan: Plan) -> None:
         self._changes, self._of, self._plan = changes, plan.recipe.fingerprint, plan
@@ -84,23 +99,27 @@ class StatisticsPanel(Panel):
         self._draw()
 
     def _draw(self) -> None:
-        from nbmerge.plots import heatmap, layer_curves, to_png
-        from nbmerge.plots.theme import DPI
-
-        changes, what, parent = self._changes, self.what.value, self.parent.value
-        colours = model_colours(self._plan)
-        self.curves.value = to_png(layer_curves(changes.by_layer(what), what=what, colour=colours), DPI * SHARP)
-        self.heat.value = to_png(heatmap(changes.grid(parent, what), what=what, parent=parent), DPI * SHARP)
-        self.outside.value = _outside(changes, what)
+        what = self.what.value
+        self.view.show(self._changes, what, self.parent.value, model_colours(self._plan))
+        self.outside.value = _outside(self._changes, what)
         self._mark()
+
+    def figures(self) -> list[Axes]:
+        """The same pictures by matplotlib, to be saved or printed: ``figures()[0].figure.savefig("layers.pdf")``."""
+        from nbmerge.plots import heatmap, layer_curves
+
+        if self._changes is None:
+            raise NbmergeError("There is nothing to draw yet. Press Measure first.")
+        changes, what, parent = self._changes, self.what.value, self.parent.value
+        curves = layer_curves(changes.by_layer(what), what=what, colour=model_colours(self._plan))
+        return [curves, heatmap(changes.grid(parent, what), what=what, parent=parent)]
 
     def _mark(self) -> None:
         """Say whether the pictures belong to the recipe."""
         plan, drawn = self.state.plan, self._changes is not None
         show(self.pictures, drawn)
         current = drawn and plan is not None and self._of == plan.recipe.fingerprint
-        for picture in (self.curves, self.heat, self.outside):
-            (picture.remove_class if current else picture.add_class)("nbm-stale")
+        (self.drawn.remove_class if current else self.drawn.add_class)("nbm-stale")
         if not drawn:
             self.note.value = (
                 "How far is the merge from each model, and in which layers? Measuring reads the weights once."
@@ -114,7 +133,8 @@ class StatisticsPanel(Panel):
 
     def _redraw(self) -> None:
         if not self._busy and self._changes is not None:
-            self._latest.submit(self._draw)
+            with self._drawing:
+                self._draw()
 
     # --- work ---
 
@@ -141,9 +161,11 @@ class StatisticsPanel(Panel):
 
     def _measured(self, result: tuple) -> None:
         statistics, changes, plan = result
-        self._statistics = statistics or self._statistics
-        self._show(changes, plan)
-        self._refresh()
+        with self._drawing:
+            if statistics is not None:
+                self._statistics, self._following = statistics, Following(statistics)
+            self._show(changes, plan)
+            self._refresh()
 
 
 def can_follow(plan: Plan) -> bool:

@@ -53,7 +53,8 @@ class Studio(ipywidgets.VBox):
 
     def __init__(self, recipe: Any = None, *, state: StudioState | None = None):
         self.state = state if state is not None else StudioState(recipe if recipe is not None else _first_recipe())
-        panels = {kind: kind(state=self.state) for kind in (*LEFT, *RIGHT)}
+        order = dict.fromkeys([StatisticsPanel, *LEFT, *RIGHT])  # the pictures are told first of what changed
+        panels = {kind: kind(state=self.state) for kind in order}
         self.models, self.tokens, self.method, self.gradients = (panels[k] for k in LEFT)
         self.recipe_panel, self.statistics, self.samples, self.merge = (panels[k] for k in RIGHT)
         self.status = text(kind="status")
@@ -121,6 +122,13 @@ def _tabs(panels: list[Panel], chosen: int) -> ipywidgets.Tab:
         tabs.set_title(i, panel.title)
     tabs.selected_index = chosen
     tabs.add_class("nbm-tabs")
+
+    def turn(change: Any = None) -> None:
+        for i, panel in enumerate(panels):
+            panel.sight = i == tabs.selected_index
+
+    tabs.observe(turn, "selected_index")
+    turn()
     return tabs
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.browser.conftest import write_notebook
-from tests.browser.labdrive import browser, lab, open_notebook, run_all, theme, until
+from tests.browser.labdrive import browser, lab, open_notebook, run_all, theme
 
 CELL = "import nbmerge as nbm\nstudio = nbm.Studio()\nstudio"
 SIZE = {"width": 1480, "height": 1100}
@@ -35,8 +35,7 @@ def main(out: Path) -> None:
             expect(studio.locator(".nbm-dot").first).to_be_visible()
             studio.get_by_role("tab", name="Statistics", exact=True).click()
             studio.get_by_role("button", name="Measure the models").click()
-            expect(studio.locator(".nbm-statistics img").first).to_be_visible()
-            until(page, "studio.gradients.editor.wait(10) and studio.statistics._latest.wait(10)")
+            expect(studio.locator(".nbm-changes svg.nbm-overlay")).to_be_visible()
             page.mouse.move(0, 0)
             out.parent.mkdir(parents=True, exist_ok=True)
             studio.screenshot(path=out)

@@ -163,17 +163,35 @@ def test_a_merge_is_stopped(page: Page, server):
 def test_statistics_follow_the_hand(page: Page):
     tab(page, "Statistics")
     press(page, "statistics", "Measure the models")
-    picture = page.locator(".nbm-statistics img").first
+    picture = page.locator(".nbm-changes svg.nbm-overlay")
     expect(picture).to_be_visible()
     expect(page.locator(".nbm-statistics")).to_contain_text("follows the sliders")
-    before = picture.get_attribute("src")
+    expect(picture).to_have_attribute("aria-label", re.compile("from base between .* in layer"))
+    curve = page.locator(".nbm-changes .nbm-curve-line").first
+    before = curve.get_attribute("d")
     drag(page, point(page, 2), 60)
-    expect(picture).not_to_have_attribute("src", before)
+    expect(curve).not_to_have_attribute("d", before)
     tab(page, "Method")
     page.locator(".nbm-method").get_by_label("Method").select_option("TIES")
     expect(page.locator(".nbm-statistics")).to_contain_text("Out of date")
     press(page, "statistics", "Measure this merge")
     expect(page.locator(".nbm-statistics")).to_contain_text("Measured on the present recipe")
+
+
+def test_the_statistics_picture_is_read_with_the_keyboard(page: Page):
+    tab(page, "Statistics")
+    press(page, "statistics", "Measure the models")
+    picture, told = page.locator(".nbm-changes svg.nbm-overlay"), page.locator(".nbm-readout")
+    expect(picture).to_be_visible()
+    picture.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(told).to_contain_text("Layer 1: base ")
+    page.keyboard.press("End")
+    expect(told).to_contain_text("Layer 5: base ")
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(1)
+    page.locator(".nbm-statistics").get_by_label("Show").select_option("cosine")
+    expect(page.locator(".nbm-changes .nbm-title").first).to_have_text("cosine, by layer")
 
 
 def test_samples_stand_side_by_side(page: Page):

@@ -1,71 +1,111 @@
-// The curve editor's view: the kernel's picture, and points over it that can be moved.
-// While a point is held, it and a thin line follow the hand at once; the picture follows when the kernel has drawn it.
+// The curve editor's view: the kernel says what the curves are, this draws them and lets points be moved.
+// A point that is held and its curve follow the hand at once; what the kernel sends before it knows of that move is not
+// allowed to pull them back.
 
-const SVG = "http://www.w3.org/2000/svg";
-
-function svg(name, attributes) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  return node;
-}
+const LEFT = 44, RIGHT = 14, TOP = 28, BOTTOM = 26, HEIGHT = 240; // as the row of sliders below expects
+const PAD = 0.05; // share of the range left free above and below, so that a point at 0 or 1 is a whole point
 
 function render({ model, el }) {
   const stage = document.createElement("div");
   stage.className = "nbm-stage";
-  const image = document.createElement("img");
-  image.alt = "";
-  image.draggable = false;
-  const overlay = svg("svg", { class: "nbm-overlay", role: "group", "aria-label": "points of the curve" });
-  const echo = svg("polyline", { class: "nbm-echo" });
-  overlay.append(echo);
-  stage.append(image, overlay);
+  const grid = svg("g", { class: "nbm-grid", "aria-hidden": "true" });
+  const spread = svg("path", { class: "nbm-spread" });
+  const others = svg("g", { class: "nbm-others" });
+  const line = svg("path", { class: "nbm-line" });
+  const points = svg("g", { class: "nbm-points" });
+  const picture = svg("svg", { class: "nbm-overlay", role: "group", "aria-label": "points of the curve" });
+  picture.append(grid, spread, others, line, points);
+  stage.append(picture);
   el.append(stage);
 
   let dots = [];
   let held = null; // slot under the hand
+  let width = 0;
   let count = model.get("edit").count ?? 0;
-  const pending = new Map(); // slot to the number of its last edit: older pictures do not know of it
-  let url = null;
+  const pending = new Map(); // slot to the number of its last edit: older answers do not know of it
 
   const view = () => model.get("view");
   const clamp = (v) => Math.min(Math.max(v, view().low), view().high);
   const snap = (v) => clamp(Number((Math.round(v / view().step) * view().step).toPrecision(6)));
 
-  function toValue(y) {
-    const { top, bottom, low, high } = view();
-    return low + ((bottom - y) / (bottom - top)) * (high - low);
+  function scale() {
+    const { low, high, points: all } = view();
+    const air = PAD * (high - low), bottom = HEIGHT - BOTTOM;
+    const unit = (bottom - TOP) / (high - low + 2 * air), column = (width - LEFT - RIGHT) / Math.max(all.length, 1);
+    return {
+      x: (slot) => LEFT + (slot + 0.5) * column,
+      y: (value) => bottom - (value - low + air) * unit,
+      value: (y) => low - air + (bottom - y) / unit,
+    };
   }
 
-  function toY(value) {
-    const { top, bottom, low, high } = view();
-    return bottom - ((value - low) / (high - low)) * (bottom - top);
-  }
-
-  function place(slot, value, point) {
+  function place(slot, value) {
+    const { x, y } = scale();
     const dot = dots[slot];
     dot.value = value;
-    const x = point.x, y = toY(clamp(value));
-    dot.node.setAttribute("transform", `translate(${x} ${y})`);
-    dot.node.setAttribute("aria-valuenow", value);
-    dot.node.setAttribute("aria-valuetext", Number(value.toPrecision(4)));
+    set(dot.node, {
+      transform: `translate(${x(slot).toFixed(1)} ${y(clamp(value)).toFixed(2)})`,
+      "aria-valuenow": value,
+      "aria-valuetext": Number(value.toPrecision(4)),
+    });
   }
 
   function move(slot, value) {
     const next = snap(value);
     if (next === dots[slot].value) return;
-    place(slot, next, view().points[slot]);
-    drawEcho();
+    place(slot, next);
+    drawLine();
     count += 1;
     pending.set(slot, count);
     model.set("edit", { slot, value: next, count });
     model.save_changes();
   }
 
-  function drawEcho() {
-    const inside = view().points.map((p, i) => [p, i]).filter(([p, i]) => p.inside && dots[i]);
-    echo.setAttribute("points", inside.map(([p, i]) => `${p.x},${toY(clamp(dots[i].value))}`).join(" "));
-    echo.setAttribute("stroke", view().colour);
+  function drawLine() {
+    const { x, y } = scale();
+    const inside = view().points.flatMap((p, i) => (p.inside && p.value !== null ? [[x(i), y(clamp(dots[i].value))]] : []));
+    const chosen = view().lines.find((l) => l.selected);
+    set(line, { d: path(inside), stroke: chosen.colour, "stroke-dasharray": chosen.dash.map((n) => n * 2.2).join(" ") });
   }
+
+  function drawOthers() {
+    const { x, y } = scale();
+    const all = view().points;
+    const weak = view().lines.filter((l) => !l.selected);
+    match(others, weak, () => svg("g", {}, svg("path", { class: "nbm-weak-line" }), svg("path", { class: "nbm-weak-points" })), (node, l) => {
+      const at = l.values.map((v, i) => [x(i), v === null ? NaN : y(clamp(v))]);
+      const [inner, outer] = [at.filter((_, i) => all[i].inside), at.filter((_, i) => !all[i].inside)];
+      set(node.children[0], { d: path(inner), stroke: l.colour, "stroke-dasharray": l.dash.map((n) => n * 1.3).join(" ") });
+      const circle = ([a, b]) => `M${a - 1.6} ${b}a1.6 1.6 0 1 0 3.2 0a1.6 1.6 0 1 0 -3.2 0`;
+      const diamond = ([a, b]) => `M${a} ${b - 2.4}l2.4 2.4l-2.4 2.4l-2.4 -2.4z`;
+      const seen = (mark) => (p) => (Number.isFinite(p[1]) ? mark(p) : "");
+      set(node.children[1], { d: inner.map(seen(circle)).join("") + outer.map(seen(diamond)).join(""), fill: l.colour });
+    });
+    const chosen = view().lines.find((l) => l.selected);
+    const wide = (chosen.spread ?? []).flatMap((s, i) => (s ? [[x(i), s]] : []));
+    const varies = wide.some(([, [low, high]]) => low !== high);
+    const edge = (side) => wide.map(([a, s]) => `${a.toFixed(1)} ${y(clamp(s[side])).toFixed(2)}`);
+    set(spread, { d: varies ? `M${[...edge(0), ...edge(1).reverse()].join("L")}Z` : "", fill: chosen.colour });
+  }
+
+  function drawGrid() {
+    const { low, high, ends, points: all } = view();
+    const { x, y } = scale();
+    const right = width - RIGHT, half = (x(1) - x(0)) / 2;
+    const levels = ticks(low, high, 5).map((t) => ({ ...t, y: y(t.value), kind: t.value === 0 || t.value === 1 ? "nbm-level nbm-mark" : "nbm-level" }));
+    const borders = all.slice(1).flatMap((p, i) => (p.inside !== all[i].inside ? [x(i) + half] : []));
+    const room = Math.floor((right - LEFT + 24) / 7);
+    const words = [[ends[1], TOP - 10], [ends[0], HEIGHT - BOTTOM + 18]].map(([text, at]) => ({ text: short(text, room), at }));
+    const items = [
+      ...levels.map((l) => ["line", { x1: LEFT, x2: right, y1: l.y, y2: l.y, class: l.kind }]),
+      ...levels.map((l) => ["text", { x: LEFT - 8, y: l.y, class: "nbm-number" }, l.text]),
+      ...borders.map((at) => ["line", { x1: at, x2: at, y1: TOP, y2: HEIGHT - BOTTOM, class: "nbm-border" }]),
+      ...words.map(({ text, at }) => ["text", { x: LEFT - 24, y: at, class: "nbm-words" }, text]),
+    ];
+    grid.replaceChildren(...items.map(([name, attributes, text]) => svg(name, attributes, ...(text === undefined ? [] : [text]))));
+  }
+
+  const short = (text, room) => (text.length <= room ? text : `${text.slice(0, Math.ceil(room * 0.6))}…${text.slice(text.length - Math.floor(room * 0.3))}`);
 
   function onKey(event, slot) {
     const { step, low, high } = view();
@@ -95,81 +135,56 @@ function render({ model, el }) {
       held = slot;
       node.setPointerCapture(event.pointerId);
       node.focus({ preventScroll: true });
-      stage.classList.add("nbm-held");
       event.preventDefault();
     });
     node.addEventListener("pointermove", (event) => {
       if (held !== slot) return;
-      const box = overlay.getBoundingClientRect();
-      move(slot, toValue(((event.clientY - box.top) / box.height) * view().height));
+      move(slot, scale().value(event.clientY - picture.getBoundingClientRect().top));
     });
     const release = () => {
       if (held !== slot) return;
       held = null;
-      stage.classList.remove("nbm-held");
       update();
     };
     node.addEventListener("pointerup", release);
     node.addEventListener("pointercancel", release);
-    overlay.append(node);
+    points.append(node);
     return { node, value: 0 };
   }
 
   function update() {
-    const { points, width, height, least, low, high, colour, answers } = view();
-    if (!points) return;
+    const { points: all, least, low, high, answers } = view();
+    if (!all) return;
     stage.style.minWidth = `${least}px`;
-    stage.style.height = `${height}px`;
-    overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    overlay.setAttribute("preserveAspectRatio", "none");
-    while (dots.length > points.length) dots.pop().node.remove();
-    while (dots.length < points.length) dots.push(makeDot(dots.length));
-    points.forEach((point, slot) => {
+    width = stage.clientWidth;
+    if (width < 50) return; // not on screen; the observer calls again
+    set(picture, { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}` });
+    while (dots.length > all.length) dots.pop().node.remove();
+    while (dots.length < all.length) dots.push(makeDot(dots.length));
+    const { colour } = view().lines.find((l) => l.selected);
+    all.forEach((point, slot) => {
       const { node } = dots[slot];
       node.style.display = point.value === null ? "none" : "";
       node.style.color = colour;
       node.classList.toggle("nbm-outside", !point.inside);
-      node.setAttribute("aria-label", point.label);
-      node.setAttribute("aria-valuemin", low);
-      node.setAttribute("aria-valuemax", high);
+      set(node, { "aria-label": point.label, "aria-valuemin": low, "aria-valuemax": high });
       if ((pending.get(slot) ?? 0) <= answers) pending.delete(slot);
       const own = slot === held || pending.has(slot);
-      if (point.value !== null) place(slot, own ? dots[slot].value : point.value, point);
-      node.lastChild.textContent = `${point.label}: ${Number((point.value ?? 0).toFixed(4))}`;
+      if (point.value !== null) place(slot, own ? dots[slot].value : point.value);
+      write(node.lastChild, `${point.label}: ${Number((point.value ?? 0).toFixed(4))}`);
     });
-    if (held === null) drawEcho();
+    drawGrid();
+    drawOthers();
+    drawLine();
   }
 
-  function repaint() {
-    const bytes = view().picture;
-    if (!bytes || !bytes.byteLength) return;
-    const old = url;
-    url = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
-    image.src = url;
-    if (old) setTimeout(() => URL.revokeObjectURL(old), 1000);
-  }
-
-  function measure() {
-    const width = Math.round(stage.clientWidth / 10) * 10;
-    const scale = window.devicePixelRatio || 1;
-    if (width < 50 || (width === model.get("width") && scale === model.get("scale"))) return;
-    model.set("width", width);
-    model.set("scale", scale);
-    model.save_changes();
-  }
-
-  const observer = new ResizeObserver(measure);
+  const observer = new ResizeObserver(() => stage.clientWidth !== width && update());
   observer.observe(stage);
-  const refresh = () => {
-    update();
-    repaint();
-  };
-  model.on("change:view", refresh);
-  refresh();
+  model.on("change:view", update);
+  update();
   return () => {
     observer.disconnect();
-    model.off("change:view", refresh);
-    if (url) URL.revokeObjectURL(url);
+    model.off("change:view", update);
   };
 }
 
