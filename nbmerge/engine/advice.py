@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nbmerge.checkpoints import Checkpoint
-from nbmerge.engine.parameters import levels_of
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.errors import CheckpointError
 from nbmerge.problems import Problem, Where
 from nbmerge.recipe import Recipe, Rule
-from nbmerge.tokenizers import read_vocabulary
+from nbmerge.recipe.sections import levels
+from nbmerge.tokenizers import read_vocabulary, same_tokenizer
 
 
 def advise(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
@@ -23,8 +23,8 @@ def advise(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
 def _rules(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
     """Filters that match no tensor, and gradients with more values than layers."""
     names = {n for t in plan.tensors for n in (t.name, *(i.name for i in t.inputs))}
-    for where, settings, _ in levels_of(recipe):
-        depth = plan.piece_depths[where[1]] if where[0] == "slices" else max(plan.piece_depths, default=0)
+    for where, settings, _, number in levels(recipe):
+        depth = max(plan.piece_depths, default=0) if number is None else plan.piece_depths[number]
         for name, setting in settings.items():
             for i, rule in enumerate(setting.rules):
                 here = (*where, name, i) if len(setting.rules) > 1 else (*where, name)
@@ -65,20 +65,26 @@ def _files(checkpoint: Checkpoint) -> frozenset:
 
 
 def _first_place(recipe: Recipe, plan: Plan, ref) -> Where:
-    return next((("models", i) for i, s in enumerate(recipe.models or ()) if s.model == ref), ())
+    named = (
+        ((*s.where, "models", i), x) for s in recipe.sections if s.whole for i, x in enumerate(s.slices[0].sources)
+    )
+    return next((where for where, source in named if source.model == ref), ())
 
 
 def _tokens(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
     """Models of equal vocabulary size whose tokens have other numbers than the tokenizer that the result gets."""
     if recipe.tokenizer_source or recipe.tokenizer or plan.tokenizer is not None:
         return  # rows follow their tokens, or the plan has said what becomes of them
+    donor = plan.checkpoints[plan.donor].path
     for ref, checkpoint in plan.checkpoints.items():
+        if same_tokenizer(donor, checkpoint.path):
+            continue
         try:
-            own, other = read_vocabulary(plan.checkpoints[plan.donor].path), read_vocabulary(checkpoint.path)
+            own, other = read_vocabulary(donor), read_vocabulary(checkpoint.path)
         except CheckpointError as error:
             yield Problem("warning", (), str(error))
             continue
-        if own is None or other is None or own is other:
+        if own is None or other is None:
             continue
         if moved := other.moved(own):
             what = f"{plan.labels[ref]} numbers {len(moved)} of its tokens differently from {plan.labels[plan.donor]} ({moved[0]!r})"

@@ -2,7 +2,7 @@
 
 from nbmerge.tokenizers.document import Document, read_document
 from nbmerge.tokenizers.table import Table
-from nbmerge.tokenizers.vocabulary import Vocabulary, read_vocabulary
+from nbmerge.tokenizers.vocabulary import Vocabulary, read_vocabulary, same_tokenizer
 from nbmerge.tokenizers.written import Written
 
-__all__ = ["Document", "Table", "Vocabulary", "Written", "read_document", "read_vocabulary"]
+__all__ = ["Document", "Table", "Vocabulary", "Written", "read_document", "read_vocabulary", "same_tokenizer"]

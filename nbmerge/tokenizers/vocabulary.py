@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -48,6 +49,14 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
     except OSError:
         return None
     return _read(file, state.st_size, state.st_mtime_ns)
+
+
+def same_tokenizer(folder: Path, other: Path) -> bool:
+    """Whether two model folders have the very same tokenizer.json: models of a family do, and nothing need be parsed."""
+    try:
+        return folder == other or filecmp.cmp(folder / "tokenizer.json", other / "tokenizer.json", shallow=False)
+    except OSError:
+        return False
 
 
 @lru_cache(maxsize=32)
