@@ -25,8 +25,10 @@ def check(
     from nbmerge.engine.check import check
 
     report = check(text_of(recipe), out)
-    cost = ("bytes_read", "bytes_written", "memory_bytes", *(("seconds",) if time else ()))
+    cost = ("bytes_downloaded", "bytes_read", "bytes_written", "memory_bytes", *(("seconds",) if time else ()))
     forecast = {name: getattr(report.forecast, name) for name in cost} if report.forecast else None
+    if forecast:
+        forecast["downloads"] = [dataclasses.asdict(d) for d in report.forecast.downloads]
     if as_json:
         problems = [dataclasses.asdict(p) | {"place": p.place} for p in report.problems]
         print(json.dumps({"ok": report.ok, "problems": problems, "forecast": forecast}, indent=2))

@@ -120,7 +120,9 @@ def _complete(folder: Path) -> Recipe:
     return Recipe.load(folder / RECIPE_FILE)
 
 
-def _refused(error: Exception, repo_id: str, endpoint: str) -> OutputError:
+def _refused(error: BaseException, repo_id: str, endpoint: str) -> OutputError:
+    while getattr(error, "response", None) is None and error.__cause__ is not None:
+        error = error.__cause__  # an upload that fails says so of the file, and why below
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status == 401 or type(error).__name__ == "LocalTokenNotFoundError":
         what = f"{endpoint} does not know you: {LOG_IN} with a token that may write."

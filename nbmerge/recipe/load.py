@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nbmerge.checkpoints.cache import cached_snapshot
-from nbmerge.errors import RecipeError
+from nbmerge.checkpoints import hub
+from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.recipe import dialects, readers
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.readers import mergekit, metadata
 from nbmerge.recipe.readers.text import refused
+from nbmerge.recipe.reference import ModelRef
 from nbmerge.recipe.text import MAX_CHARACTERS
 
 RECIPE_FILE = "nbmerge_recipe.yml"
@@ -64,9 +65,14 @@ def _from_path(source: str | Path) -> Recipe:
         raise
     except (OSError, RuntimeError, ValueError) as error:
         why = f" ({getattr(error, 'strerror', None) or error})"
-    if isinstance(source, str) and (snapshot := cached_snapshot(source, None)) is not None:
-        return _load_folder(snapshot, source)
     recipe = readers.read_line(str(source))  # a command, or block weights
+    if recipe is None and isinstance(source, str):
+        try:
+            folder = hub.find(ModelRef.of(source), ask="/" in source)
+        except (CheckpointError, ValueError) as error:
+            why = why or (f" ({error})" if "/" in source else "")
+        else:
+            return _load_folder(folder, source)
     if recipe is None:
         what = "it is neither a file, a merged model's folder nor the text of one"
         raise refused(f"'{source!s:.200}' holds no recipe: {what}{why}.")

@@ -255,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(401, "Unauthorized")
         repo_id = f"{wish.get('organization') or 'me'}/{wish['name']}"
         if repo_id in self.hub.repos:
-            return self._answer(409, {"error": "You already created this model repo"})
+            return self._answer(409, {"error": "You have this model", "url": f"{self.hub.endpoint}/{repo_id}"})
         private = bool(wish.get("private")) or wish.get("visibility") == "private"
         repo = self.hub.repos[repo_id] = Repo(private=private)
         repo.commit({".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"})
