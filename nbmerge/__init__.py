@@ -24,11 +24,30 @@ _HOMES = {
     "changes": "nbmerge.statistics",
     "sample": "nbmerge.sampling",
     "compare": "nbmerge.sampling",
+    "perplexity": "nbmerge.sampling",
+    "gauge": "nbmerge.sampling",
     "Studio": "nbmerge.widgets",
 }
 _ROOMS = ("checkpoints", "demo", "engine", "errors", "methods", "plots", "recipe", "sampling", "statistics", "widgets")
 
-__all__ = ["Recipe", "Studio", "changes", "check", "choose", "compare", "live", "measure", "merge", "plan", "publish", "sample", "verify", "virtual"]  # fmt: skip
+__all__ = [
+    "Recipe",
+    "Studio",
+    "changes",
+    "check",
+    "choose",
+    "compare",
+    "gauge",
+    "live",
+    "measure",
+    "merge",
+    "perplexity",
+    "plan",
+    "publish",
+    "sample",
+    "verify",
+    "virtual",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ and takes away is a number that anyone can have again. `MEASURED.md` has ours.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.demo.bundle import Family, family
@@ -14,7 +15,7 @@ from nbmerge.demo.bundle import Family, family
 if TYPE_CHECKING:
     from nbmerge.recipe import Recipe
 
-__all__ = ["PROMPTS", "Family", "family", "flat", "recipe", "skills"]
+__all__ = ["PROMPTS", "Family", "Skill", "family", "flat", "recipe", "skills"]
 
 PROMPTS = ("reverse lion >", "upper lion >", "the fox ")
 """What to ask: one question for each skill, on a word that no training saw, and the start of a story."""
@@ -61,3 +62,25 @@ def skills(model_or_folder: Any, n: int = 300, seed: int = 0) -> dict[str, float
     from nbmerge.demo import exam
 
     return exam.skills(model_or_folder, n, seed)
+
+
+@dataclass(frozen=True)
+class Skill:
+    """One skill as a score, for `nbmerge.sampling.Gauges`: the share of words that are answered exactly.
+
+    Parameters
+    ----------
+    name : "reverse" or "upper"
+    n, seed : int
+        As in `skills`.
+    """
+
+    name: str
+    n: int = 100
+    seed: int = 0
+
+    def __call__(self, model: Any) -> float:
+        """Measure a live merge, or whatever `skills` takes."""
+        from nbmerge.demo import exam
+
+        return exam.skills(model, self.n, self.seed, only=self.name)[self.name]

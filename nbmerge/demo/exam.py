@@ -58,19 +58,23 @@ def score(model: PreTrainedModel, questions: Sheet) -> float:
     return int(right.all(1).sum()) / len(right)
 
 
-def skills(model_or_folder: Any, n: int = 300, seed: int = 0, use: str = "measure") -> dict[str, float]:
-    """Measure every skill on `n` random words of that `use`; see `nbmerge.demo.skills`."""
+def skills(
+    model_or_folder: Any, n: int = 300, seed: int = 0, use: str = "measure", only: str | None = None
+) -> dict[str, float]:
+    """Measure every skill, or one, on `n` random words of that `use`; see `nbmerge.demo.skills`."""
     import torch
 
     from nbmerge.sampling import fitting_threads
+    from nbmerge.sampling.loading import held
 
     model, tokenizer = _asked(model_or_folder)
     words = random_words(n, seed, use)
+    asked = SKILLS if only is None else (only,)
     was_training = model.training
     model.eval()
     try:
-        with fitting_threads(model), torch.inference_mode():
-            return {skill: score(model, sheet(skill, words, tokenizer)) for skill in SKILLS}
+        with held(model_or_folder), fitting_threads(model), torch.inference_mode():
+            return {skill: score(model, sheet(skill, words, tokenizer)) for skill in asked}
     finally:
         model.train(was_training)
 

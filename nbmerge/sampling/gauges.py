@@ -1,0 +1,144 @@
+"""Scores with their history: what each recipe was worth, and which was the best so far."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nbmerge.errors import NbmergeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nbmerge.recipe import Recipe
+
+Score = Callable[[Any], float]
+"""Takes what `sample` takes (a live merge, say) and gives a number; a true attribute `lower` says that less is better."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the gauges said of one recipe.
+
+    Parameters
+    ----------
+    fingerprint : str
+        The recipe's; empty where there is none.
+    recipe : Recipe or None
+    values : dict of str to float
+        Score by name.
+    failed : dict of str to str
+        Name of a score that raised an error, and what it said.
+    """
+
+    fingerprint: str
+    recipe: Recipe | None
+    values: dict[str, float]
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+class Gauges:
+    """Named scores, read again after every change.
+
+    Parameters
+    ----------
+    scores : mapping of str to callable
+        Name to score; see `Score`.
+
+    Attributes
+    ----------
+    readings : list of Reading
+        One for each recipe, the one that was read last at the end.
+    """
+
+    def __init__(self, scores: Mapping[str, Score] | None = None):
+        self.scores: dict[str, Score] = {}
+        self.readings: list[Reading] = []
+        self._lower: dict[str, bool] = {}
+        for name, score in (scores or {}).items():
+            self.add(name, score)
+
+    def add(self, name: str, score: Score, lower: bool | None = None) -> None:
+        """Add a score, or put another in place of one; `lower` says that less is better, if the score does not itself."""
+        if not callable(score):
+            raise TypeError(
+                f"the score {name!r} is a function of a model that gives a number, not {type(score).__name__}."
+            )
+        if name in self.scores and self.scores[name] != score:
+            self._forget(name)
+        self.scores[name] = score
+        self._lower[name] = bool(getattr(score, "lower", False) if lower is None else lower)
+
+    def remove(self, name: str) -> None:
+        """Take a score away, with its history."""
+        del self.scores[name], self._lower[name]
+        self._forget(name)
+
+    def read(self, model: Any, recipe: Recipe | None = None, stop: threading.Event | None = None) -> Reading:
+        """Ask every score about a model.
+
+        Parameters
+        ----------
+        model : whatever the scores take
+        recipe : Recipe, optional
+            What the model is; default its own ``recipe``.
+        stop : threading.Event, optional
+            Set it from anywhere: no further score is asked, and those that were not are absent.
+
+        Returns
+        -------
+        Reading
+            A score that raises is noted in `failed`, and the others are read.
+        """
+        recipe = recipe if recipe is not None else getattr(model, "recipe", None)
+        values, failed = {}, {}
+        for name, score in list(self.scores.items()):
+            if stop is not None and stop.is_set():
+                break
+            try:
+                values[name] = float(score(model))
+            except Exception as error:  # a user's function may raise anything
+                failed[name] = str(error) if isinstance(error, NbmergeError) else f"{type(error).__name__}: {error}"
+        reading = Reading(recipe.fingerprint if recipe is not None else "", recipe, values, failed)
+        self.readings = [r for r in self.readings if not r.fingerprint or r.fingerprint != reading.fingerprint]
+        self.readings.append(reading)
+        return reading
+
+    @property
+    def latest(self) -> Reading | None:
+        """What was read last."""
+        return self.readings[-1] if self.readings else None
+
+    def history(self, name: str) -> list[float]:
+        """A score's values, the latest last."""
+        return [r.values[name] for r in self.readings if name in r.values]
+
+    def best(self, name: str) -> Reading | None:
+        """The reading with the best value of a score, the earliest of equals."""
+        known = [r for r in self.readings if not math.isnan(r.values.get(name, math.nan))]
+        sign = -1.0 if self._lower[name] else 1.0
+        return max(known, key=lambda r: sign * r.values[name], default=None)
+
+    def is_better(self, name: str, value: float, than: float) -> bool:
+        """Whether one value of a score is better than another."""
+        return value < than if self._lower[name] else value > than
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each recipe, in the order they were read, one column for each score."""
+        import pandas as pd
+
+        index = pd.Index([r.fingerprint for r in self.readings], name="recipe")
+        return pd.DataFrame([r.values for r in self.readings], index=index, columns=list(self.scores), dtype=float)
+
+    def _forget(self, name: str) -> None:
+        for reading in self.readings:
+            reading.values.pop(name, None)
+            reading.failed.pop(name, None)
+
+    def __repr__(self) -> str:
+        latest = self.latest.values if self.latest else {}
+        return f"<Gauges: {', '.join(f'{n} {latest[n]:.3g}' if n in latest else n for n in self.scores) or 'none'}>"
