@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.bounded import is_name, read_object
-from nbmerge.checkpoints import hub, pickled
-from nbmerge.checkpoints.adapter import Adapter, read_adapter
+from nbmerge.checkpoints import adapter, float8, hub, pickled
 from nbmerge.checkpoints.adapting import with_adapter
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
+from nbmerge.checkpoints.quantised import refuse_config, refuse_files, refuse_tensors
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe.reference import ModelRef
 
@@ -24,10 +24,6 @@ SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 _POSITIONS = re.compile(r"wpe|pos(ition)?(al)?_?(emb|enc)|embed_positions|token_type")
-QUANTISED = {
-    "gptq", "awq", "bitsandbytes", "hqq", "compressed-tensors", "aqlm", "quanto", "eetq", "fp8", "fbgemm_fp8", "mxfp4", "torchao",
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -75,16 +71,16 @@ class Checkpoint:
         made = self
         for text in adapters:
             folder = _folder(ModelRef.of(text), ask)
-            adapter = _adapter(folder, _state(folder))
+            found = _adapter(folder, _state(folder))
             shared = made.token_embedding if made.tied else None
-            made = replace(made, tensors=with_adapter(made.tensors, adapter, shared))
+            made = replace(made, tensors=with_adapter(made.tensors, found, shared))
         return made
 
     def _without_copies(self) -> Checkpoint:
         """The same model without a head that is its embedding under another name, as pickled files may hold it."""
         heads = self.layout.outside("head")
         said = self.config.get("tie_word_embeddings", True)
-        if not heads or not said or self.tensors[heads[0]].file.suffix == ".safetensors":
+        if not heads or not said or next(self.tensors[heads[0]].leaves()).file.suffix == ".safetensors":
             return self
         return replace(self, tensors=pickled.without_copies(self.tensors, heads, self.layout.outside("embedding")))
 
@@ -168,20 +164,26 @@ def _plain(path: Path, state: tuple, name: str) -> Checkpoint:
 
 
 @lru_cache(maxsize=64)
-def _contents(path: Path, state: tuple) -> tuple[dict[str, Any], dict[str, StoredTensor]]:
-    """Config and headers of a folder in one state of its files, read once."""
+def _contents(path: Path, state: tuple) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Config and headers of a folder in one state of its files, read once; float8 as the weights it stands for."""
+    if not os.path.lexists(path / "config.json") and os.path.lexists(path / adapter.CONFIG):
+        raise CheckpointError(
+            f"{path} is an adapter, not a model. Name it behind the model it was made for: MODEL+{path.name}, or as a "
+            "mapping {path: MODEL, lora: ADAPTER}."
+        )
     config = _read_json(path / "config.json")
-    _refuse_quantised(path, config)
+    refuse_config(path, config)
     tensors = _stored_tensors(path)
     if not tensors:
         raise CheckpointError(f"{path} holds no tensors. Download or save the model again.")
-    return config, tensors
+    refuse_tensors(path, config, tensors)
+    return float8.weights_of(path, config, tensors)
 
 
 @lru_cache(maxsize=64)
-def _adapter(folder: Path, state: tuple) -> Adapter:
+def _adapter(folder: Path, state: tuple) -> adapter.Adapter:
     """An adapter in one state of its files, read once."""
-    return read_adapter(folder)
+    return adapter.read_adapter(folder)
 
 
 def _state(path: Path) -> tuple:
@@ -226,6 +228,7 @@ def _stored_tensors(path: Path) -> dict[str, StoredTensor]:
     if found := next((path / name for name in pickled.SINGLES if hub.held(path / name)), None):
         return pickled.read_pickled(found)
     others = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".gguf", ".safetensors"))
+    refuse_files(path, (p.name for p in path.iterdir()))
     if not others:
         raise CheckpointError(f"{path} holds no weights: neither {SINGLE} nor {INDEX} is there.")
     raise CheckpointError(
@@ -263,12 +266,3 @@ def _read_json(file: Path) -> dict[str, Any]:
         raise CheckpointError(f"{file.parent} is not a model folder: it has no {file.name}.")
     return read_object(file)
 
-
-def _refuse_quantised(path: Path, config: dict[str, Any]) -> None:
-    quantisation = config.get("quantization_config")
-    method = str(quantisation.get("quant_method", "")) if isinstance(quantisation, dict) else ""
-    if method.lower() in QUANTISED:
-        raise CheckpointError(
-            f"{path} is quantised ({method}); its numbers cannot be averaged. Use the model it was made from, "
-            "merge, and quantise the result."
-        )

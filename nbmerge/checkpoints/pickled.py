@@ -134,16 +134,18 @@ def _start(file: Path, name: str, value: torch.Tensor, members: Mapping[int, int
     return offset + before
 
 
-def without_copies(
-    tensors: dict[str, StoredTensor], heads: list[str], embeddings: list[str]
-) -> dict[str, StoredTensor]:
+def without_copies(tensors: dict[str, Any], heads: list[str], embeddings: list[str]) -> dict[str, Any]:
     """The tensors without heads that are an embedding under another name, as safetensors files leave them out.
 
     Pickled files of models with tied weights hold both names and one storage.
     """
-    places = {(tensors[n].file, tensors[n].start, tensors[n].shape) for n in embeddings}
-    copies = {n for n in heads if (tensors[n].file, tensors[n].start, tensors[n].shape) in places}
+    places = {_lies(tensors[n]) for n in embeddings}
+    copies = {n for n in heads if _lies(tensors[n]) in places}
     return {n: t for n, t in tensors.items() if n not in copies}
+
+
+def _lies(tensor: Any) -> tuple:
+    return tensor.shape, *((leaf.file, leaf.start) for leaf in tensor.leaves())
 
 
 def _damaged(file: Path, why: str) -> CheckpointError:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import torch
 
-from nbmerge.engine import adapted, gather  # noqa: F401  (register how these inputs are read)
+from nbmerge.engine import adapted, gather, scaled  # noqa: F401  (register how these inputs are read)
 from nbmerge.engine.blocks import Blocks, Files, Workspace
 from nbmerge.engine.compute import Emit, compute
 from nbmerge.engine.device import DeviceWorkspace, why_not

@@ -1,0 +1,71 @@
+"""A float8 tensor with its scales: a description only; `nbmerge.engine.scaled` computes its elements.
+
+W = scale · q, with one scale for the tensor, for each row, or for each block of rows and columns. What checkpoints call
+``weight_scale_inv`` is multiplied as well: it is the inverse of the scale that quantising multiplied by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nbmerge.checkpoints.header import CODES, ITEM_BYTES, StoredTensor
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A tensor of float8 numbers as the weights that they stand for, in float32.
+
+    Parameters
+    ----------
+    stored : StoredTensor
+        The float8 numbers, of shape (..., rows, columns).
+    scale : StoredTensor, optional
+        Of shape (..., scales of rows, scales of columns); None where the numbers are the weights.
+    block : (int, int)
+        Rows and columns that share a scale.
+    output_dtype : str
+        What dtype a result takes over from it where the recipe says none.
+    """
+
+    stored: StoredTensor
+    scale: StoredTensor | None
+    block: tuple[int, int]
+    output_dtype: str
+
+    dtype = "float32"
+    is_float = True
+
+    @property
+    def name(self) -> str:
+        """Name of the tensor."""
+        return self.stored.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor."""
+        return self.stored.shape
+
+    @property
+    def count(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes in the dtype that a result takes over."""
+        return self.count * ITEM_BYTES[CODES[self.output_dtype]]
+
+    @property
+    def sources(self) -> tuple[StoredTensor, ...]:
+        """What it is made from."""
+        return (self.stored,) if self.scale is None else (self.stored, self.scale)
+
+    def leaves(self) -> Iterator[StoredTensor]:
+        """The stored tensors it is made from."""
+        yield from self.sources
+
+    def described(self) -> list:
+        """What decides its bytes beside those of its sources, as plain data."""
+        return ["scaled", list(self.shape), list(self.block)]
