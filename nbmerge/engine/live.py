@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -20,6 +20,7 @@ import torch
 
 from nbmerge.engine.assembled import assembled, empty_weights, tokenizer_of
 from nbmerge.engine.crew import Crew
+from nbmerge.engine.device import found as found_device
 from nbmerge.engine.folder import absolute
 from nbmerge.engine.journal import Journal
 from nbmerge.engine.memory import check_fits
@@ -61,6 +62,7 @@ def live(
     cancel: threading.Event | None = None,
     threads: int | None = None,
     max_memory: int | None = None,
+    device: str | None = None,
 ) -> LiveMerge:
     """Merge into memory.
 
@@ -73,6 +75,9 @@ def live(
         Number of workers, also of later updates; results do not depend on it.
     max_memory : int, optional
         Bytes that it may take; default what the machine has free.
+    device : str, optional
+        "cuda", "cuda:1", "mps", "auto": where the model is asked. Weights are computed on the processor, so what is saved is
+        what `merge` writes; what changed is copied over.
 
     Raises
     ------
@@ -83,9 +88,10 @@ def live(
     SampleError
         When transformers cannot make a model of the result.
     """
+    accelerator = found_device(device)
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
     check_fits(plan, available=max_memory, threads=threads)
-    merged = LiveMerge(plan, Crew(threads))
+    merged = LiveMerge(plan, Crew(threads), accelerator)
     merged._compute(plan.tensors, progress, cancel, threads)
     merged._build()
     return merged
@@ -109,8 +115,9 @@ class LiveMerge:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase | None
 
-    def __init__(self, plan: Plan, crew: Crew):
+    def __init__(self, plan: Plan, crew: Crew, device: torch.device | None = None):
         self.plan = plan
+        self.device = device
         self.crew = crew
         self.pins: dict[str, Pin] = {}
         self._weights = empty_weights(plan)
@@ -161,6 +168,8 @@ class LiveMerge:
             self._compute(changed, progress, cancel, threads)
             if self._copied & self._stale:  # an architecture that fuses or reshapes on loading
                 self._build()
+            elif self.device is not None:
+                self._bring_over(self._stale)
             self._stale, self._altered = set(), set()
         return Update(tuple(t.name for t in changed), time.perf_counter() - began)
 
@@ -224,12 +233,12 @@ class LiveMerge:
             if weight.data_ptr() not in kept:
                 continue
             self._weights[name] = fresh = torch.empty_like(weight)
-            for held in self._held_by_model.get(name, ()):
+            for held in self._held_by_model.get(name, ()) if self.device is None else ():
                 held.data = fresh
 
     def _start_over(self, plan: Plan, progress, cancel, threads) -> None:
         check_fits(plan)
-        fresh = LiveMerge(plan, self.crew)
+        fresh = LiveMerge(plan, self.crew, self.device)
         fresh._compute(plan.tensors, progress, cancel, threads)
         fresh._build()
         self.plan, self.model, self.tokenizer = plan, fresh.model, fresh.tokenizer
@@ -250,6 +259,14 @@ class LiveMerge:
             held.setdefault(tensor.data_ptr(), []).append(tensor)
         self._held_by_model = {n: held[w.data_ptr()] for n, w in self._weights.items() if w.data_ptr() in held}
         self._copied = set(self._weights) - set(self._held_by_model)
+        for tensor in [*self.model.parameters(), *self.model.buffers()] if self.device is not None else ():
+            tensor.data = tensor.data.to(self.device, copy=True)
+
+    def _bring_over(self, names: Iterable[str]) -> None:
+        """Copy tensors to the device that the model is on."""
+        for name in names:
+            for held in self._held_by_model.get(name, ()):
+                held.data.copy_(self._weights[name])
 
     def _refuse_half(self) -> None:
         if self._stale:

@@ -9,6 +9,7 @@ from nbmerge.engine import device as device_module
 from nbmerge.engine.blocks import Blocks
 from nbmerge.engine.device import DeviceBlocks, DeviceWorkspace, available, found, why_not
 from nbmerge.engine.files import Files
+from nbmerge.engine.live import live
 from nbmerge.engine.merge import merge
 from nbmerge.engine.planner import plan
 from nbmerge.engine.run import run
@@ -183,6 +184,36 @@ def test_a_merge_says_where_it_ran(family, tmp_path, monkeypatch):
     out = merge(recipe(family, "ties"), tmp_path / "out", device="cuda", progress=told.append).path
     assert {f.name: f.read_bytes() for f in out.iterdir()} == {f.name: f.read_bytes() for f in whole.iterdir()}
     assert told[-1].kind == "finished"
+
+
+# --- live models ---
+
+
+def parameters(merged) -> dict[str, torch.Tensor]:
+    return {n: p.detach().cpu() for n, p in merged.model.named_parameters()}
+
+
+@pytest.mark.parametrize("device", ["stand-in", *REAL])
+def test_a_live_model_is_asked_on_the_device_and_saved_from_the_processor(family, tmp_path, monkeypatch, device):
+    if device == "stand-in":
+        monkeypatch.setattr("nbmerge.engine.live.found_device", lambda name: CPU)
+    first, then = recipe(family, "task_arithmetic"), recipe(family, "ties")
+    merged = live(first, device=device)
+    own = {w.data_ptr() for w in merged._weights.values()}
+    assert not own & {p.data_ptr() for p in merged.model.parameters()}
+    for wanted in (first, then, then.with_parameter("weight", 0.1, model="ft1"), first):
+        merged.pin()
+        merged.update(wanted)
+        plain = live(wanted)
+        assert merged.model.device.type == ("cpu" if device == "stand-in" else device)
+        assert all(torch.equal(a, parameters(plain)[n]) for n, a in parameters(merged).items())
+    saved, made = merged.save(tmp_path / "saved").path, merge(first, tmp_path / "made").path
+    assert (saved / "model.safetensors").read_bytes() == (made / "model.safetensors").read_bytes()
+
+
+def test_a_live_model_on_no_device(family):
+    with pytest.raises(MergeError, match=r"not available on"):
+        live(recipe(family, "linear"), device="cuda:99")
 
 
 # --- on a real one ---
