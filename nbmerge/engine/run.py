@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 
 from nbmerge.engine import adapted, gather, scaled  # noqa: F401  (register how these inputs are read)
+from nbmerge.engine.allocation import keep_buffers
 from nbmerge.engine.blocks import Blocks, Files, Workspace
 from nbmerge.engine.compute import Emit, compute
 from nbmerge.engine.device import DeviceWorkspace, why_not
@@ -70,6 +71,7 @@ def run(
     report = Reporter(progress, len(tensors), sum(t.nbytes for t in tensors))
     report.tell("planned")
     stop = _Stop(cancel)
+    keep_buffers()
     todo: queue.SimpleQueue[TensorPlan] = queue.SimpleQueue()
     for tensor in sorted(tensors, key=lambda t: -t.count):
         todo.put(tensor)
