@@ -16,6 +16,7 @@ from nbmerge.checkpoints import adapter, float8, hub, pickled
 from nbmerge.checkpoints.adapting import with_adapter
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
+from nbmerge.checkpoints.stacks import depths
 from nbmerge.checkpoints.quantised import refuse_config, refuse_files, refuse_tensors
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe.reference import ModelRef
@@ -87,7 +88,7 @@ class Checkpoint:
     @cached_property
     def layout(self) -> Layout:
         """Layers and roles of its tensors."""
-        return Layout(self.tensors, self.config_depth)
+        return Layout(self.tensors, self.config_depth, {d.value for d in depths(self.config)})
 
     @property
     def config_depth(self) -> int | None:

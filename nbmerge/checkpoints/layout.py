@@ -7,15 +7,16 @@ that nothing is ever left out because a list did not know it.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-_NUMBERED = re.compile(r"^(?P<stack>(?:.*?\.)?[A-Za-z_]\w*)\.(?P<index>\d+)\.(?P<rest>.+)$")
+from nbmerge.checkpoints.stacks import NUMBERED, Stack, stacks
+
 _HEAD = re.compile(r"(^|\.)(lm_head|embed_out|score|classifier|output|output_layer|qa_outputs)\.(weight|bias)$")
-_EMBEDDING = re.compile(r"embed|(^|\.)(wte|wpe|tok_embeddings|project_in)\.")
+_EMBEDDING = re.compile(r"embed|(^|\.)(wte|wpe|tok_embeddings|project_in|shared)\.")
 _NORM = re.compile(r"norm|(^|\.)ln_?\w*\.")
+_BEFORE = re.compile(r"(^|\.)(ln_pre|layernorm_pre|pre_layr?norm)\.")
 _DERIVED = re.compile(r"(^|\.)(rotary_emb\.inv_freq|(attn|attention)\.(bias|masked_bias)|position_ids)$")
 
 ROLES = ("embedding", "final norm", "head", "other")
@@ -39,12 +40,15 @@ class Place:
         The name without stack and number inside a layer, the full name outside.
     kind : str
         A group of `GROUPS` inside a layer, a role of `ROLES` outside.
+    stack : str, optional
+        Name of the stack that the layer is one of; None outside the layers.
     """
 
     name: str
     layer: int | None
     part: str
     kind: str
+    stack: str | None = None
 
 
 class Layout:
@@ -57,20 +61,19 @@ class Layout:
     depth : int, optional
         The number of layers that the config speaks of: where several stacks of numbered modules exist, the one of this
         depth is meant.
+    lengths : iterable of int
+        Every number of layers that the config speaks of: lists of these lengths are stacks, too.
     """
 
-    def __init__(self, names: Iterable[str], depth: int | None = None):
+    def __init__(self, names: Iterable[str], depth: int | None = None, lengths: Iterable[int] = ()):
         self.names = tuple(names)
-        stacks: dict[str, set[int]] = {}
-        sizes: Counter[str] = Counter()
-        for match in filter(None, map(_NUMBERED.match, self.names)):
-            stacks.setdefault(match["stack"], set()).add(int(match["index"]))
-            sizes[match["stack"]] += 1
-        best = max(stacks, key=lambda s: (len(stacks[s]) == depth, sizes[s]), default=None)
-        self.stack = best
-        """Name of the module list that holds the layers, such as ``model.layers``; None where there is none."""
-        self.depth = 1 + max(stacks[best]) if best else 0
-        """Number of layers that have tensors."""
+        found, main = stacks(self.names, {*lengths, *([] if depth is None else [depth])}, depth)
+        self.stacks: dict[str, Stack] = {s.name: s for s in found}
+        """Every stack of layers, by name."""
+        self.stack = main.name if main else None
+        """Name of the stack that the model is named for, such as ``model.layers``; None where there is none."""
+        self.depth = main.depth if main else 0
+        """Number of its layers that have tensors."""
 
     @cached_property
     def places(self) -> dict[str, Place]:
@@ -79,18 +82,38 @@ class Layout:
 
     def place(self, name: str) -> Place:
         """The place of one tensor, also of one that only an output has."""
-        match = _NUMBERED.match(name)
-        if match and match["stack"] == self.stack:
-            return Place(name, int(match["index"]), match["rest"], _group(match["rest"]))
+        match = NUMBERED.match(name)
+        if match and match["stack"] in self.stacks:
+            return Place(name, int(match["index"]), match["rest"], _group(match["rest"]), match["stack"])
         return Place(name, None, name, _role(name))
 
-    def name(self, layer: int, part: str) -> str:
-        """Full name of a layer's tensor."""
-        return f"{self.stack}.{layer}.{part}"
+    def name(self, layer: int, part: str, stack: str | None = None) -> str:
+        """Full name of a layer's tensor; of the main stack where none is named."""
+        return f"{stack or self.stack}.{layer}.{part}"
 
-    def parts(self, layer: int) -> list[str]:
-        """What one layer consists of, in the checkpoint's order."""
-        return [p.part for p in self.places.values() if p.layer == layer]
+    def parts(self, layer: int, stack: str | None = None) -> list[str]:
+        """What one layer consists of, in the checkpoint's order; of the main stack where none is named."""
+        return list(self._parts.get((stack or self.stack, layer), ()))
+
+    def first_only(self, stack: str | None) -> frozenset[str]:
+        """Parts that a stack has in its first layer for all of them, such as T5's relative positions."""
+        if stack not in self._first_only:
+            first, *others = (set(self.parts(i, stack)) for i in range(self.stacks[stack].depth if stack else 1))
+            alone = first - set().union(*others) if others and all(p and p < first for p in others) else ()
+            self._first_only[stack] = frozenset(alone)
+        return self._first_only[stack]
+
+    @cached_property
+    def _first_only(self) -> dict[str | None, frozenset[str]]:
+        return {}
+
+    @cached_property
+    def _parts(self) -> dict[tuple[str | None, int], list[str]]:
+        found: dict[tuple[str | None, int], list[str]] = {}
+        for place in self.places.values():
+            if place.layer is not None:
+                found.setdefault((place.stack, place.layer), []).append(place.part)
+        return found
 
     def outside(self, *roles: str) -> list[str]:
         """Names outside the layers with one of these roles (default: all)."""
@@ -116,13 +139,20 @@ def is_derived(name: str) -> bool:
     return bool(_DERIVED.search(name))
 
 
+def _module(part: str) -> str:
+    """The module of a layer that a part is in; some layers number theirs (``layer.0.SelfAttention``)."""
+    modules = part.split(".")[:-1] or [part]
+    return next((m for m in modules if m not in ("layer", "layers") and not m.isdigit()), modules[0])
+
+
+@lru_cache(maxsize=4096)  # a part is in every layer of every model, and a plan is made for each move of a slider
 def _group(part: str) -> str:
-    module = part.split(".")[0]
+    module = _module(part)
     if "LayerNorm" in part or _NORM.search(module + "."):
         return "rest"
-    if "attn" in module or "attention" in module:
+    if "attn" in module or "attention" in module.lower():
         return "attention"
-    if re.search(r"mlp|feed_forward|ffn|moe|expert|^(fc\d?|intermediate|output)$|^dense", module):
+    if re.search(r"mlp|feed_forward|ffn|moe|expert|^(fc\d?|intermediate|output)$|^dense", module.lower()):
         return "mlp"
     return "rest"
 
@@ -132,4 +162,4 @@ def _role(name: str) -> str:
         return "head"
     if _EMBEDDING.search(name):
         return "embedding"
-    return "final norm" if _NORM.search(name) else "other"
+    return "final norm" if _NORM.search(name) and not _BEFORE.search(name) else "other"

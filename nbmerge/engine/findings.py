@@ -25,7 +25,8 @@ class Findings:
     def add(self, problem: Problem) -> None:
         """Note a finished problem."""
         self.fatal |= problem.severity == "error"
-        self._singles.append(problem)
+        if problem not in self._singles:
+            self._singles.append(problem)
 
     def error(self, where: Where, what: str, how: str = "") -> None:
         """Note what forbids a merge."""

@@ -8,12 +8,13 @@ from functools import cached_property
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.checkpoints.hub import snapshot_of
 from nbmerge.engine.findings import Findings
-from nbmerge.engine.parameters import CHOICE, levels_of
+from nbmerge.engine.parameters import CHOICE
 from nbmerge.engine.plan import Plan
 from nbmerge.errors import CheckpointError
 from nbmerge.methods import Method, methods
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe import ModelRef, Recipe, Slice
+from nbmerge.recipe.sections import levels
 from nbmerge.tokenizers import Written
 
 Examine = Callable[[Recipe], tuple[Plan | None, list[Problem]]]
@@ -38,7 +39,7 @@ class Named:
     def _methods(self) -> list[Method]:
         """The recipe's methods: its own first, then those that it chooses for some tensors."""
         named = {self.recipe.merge_method: ("merge_method",)}
-        for where, settings, _ in levels_of(self.recipe):
+        for where, settings, _, _ in levels(self.recipe):
             if CHOICE.name in settings:
                 for value in settings[CHOICE.name].values():
                     named.setdefault(str(value), (*where, CHOICE.name))
@@ -84,14 +85,13 @@ class Named:
 
     def _where(self, ref: ModelRef) -> Where:
         """The first place that names a model."""
-        for k, piece in enumerate(self.recipe.pieces):
-            for i, source in enumerate(piece.sources):
-                if source.model == ref:
-                    return (
-                        ("models", i, "model") if self.recipe.slices is None else ("slices", k, "sources", i, "model")
-                    )
-            if piece.base_model == ref:
-                return ("slices", k, "base_model")
+        for section in self.recipe.sections:
+            for k, piece in enumerate(section.slices):
+                for i, source in enumerate(piece.sources):
+                    if source.model == ref:
+                        return (*section.source_place(k, i), "model")
+                if piece.base_model == ref:
+                    return (*section.slice_place(k), "base_model")
         names = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source")
         return (next(n for n in names if getattr(self.recipe, n) == ref),)
 

@@ -6,17 +6,15 @@ A per-input parameter sees the name of the input tensor, a parameter of the whol
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 from nbmerge.methods import IGNORED, REQUIRED, Method, Parameter, parameter_names
 from nbmerge.methods.linear import WEIGHT
 from nbmerge.problems import Problem, Where, nearest
-from nbmerge.recipe import Recipe, Setting
-
-Level = tuple[Where, Mapping[str, Setting]]
-"""A place in the recipe and the parameters given there."""
+from nbmerge.recipe import Recipe
+from nbmerge.recipe.sections import Level, levels
 
 CHOICE = Parameter("method", "Merge method of these tensors, instead of the recipe's own.", default=None)
 """Not a method's parameter but the choice of one, with filters and over layers like any other."""
@@ -27,9 +25,9 @@ EMBED_SLERP = Parameter(
 """Not a method's parameter but a choice for the rows of tokens."""
 
 
-def find(parameter: Parameter, levels: Sequence[Level], tensor: str, t: float) -> tuple[Any, Where | None]:
+def find(parameter: Parameter, nearest_first: Sequence[Level], tensor: str, t: float) -> tuple[Any, Where | None]:
     """The parameter's value for one tensor, and the place that decided it (None for the default)."""
-    for where, settings in levels:
+    for where, settings in nearest_first:
         setting = settings.get(parameter.name)
         if setting is None:
             continue
@@ -40,21 +38,10 @@ def find(parameter: Parameter, levels: Sequence[Level], tensor: str, t: float) -
     return parameter.default, None
 
 
-def levels_of(recipe: Recipe) -> Iterator[tuple[Where, Mapping[str, Setting], bool]]:
-    """Every place with parameters, and whether it speaks for one model only."""
-    yield ("parameters",), recipe.parameters, False
-    for k, piece in enumerate(recipe.pieces):
-        if recipe.slices is not None:
-            yield ("slices", k, "parameters"), piece.parameters, False
-        for i, source in enumerate(piece.sources):
-            where = ("models", i) if recipe.slices is None else ("slices", k, "sources", i)
-            yield (*where, "parameters"), source.parameters, True
-
-
 def check_names(recipe: Recipe, methods: Sequence[Method]) -> Iterator[Problem]:
     """Parameters that none of the recipe's methods has, or that stand where they have no effect."""
     extra = (CHOICE, EMBED_SLERP, WEIGHT) if recipe.tokenizer_source else (CHOICE,)
-    for where, settings, one_model in levels_of(recipe):
+    for where, settings, one_model, _ in levels(recipe):
         for name in settings:
             known = chain(extra, *(m.parameters for m in methods))
             parameter = next((p for p in known if p.name == name), None)

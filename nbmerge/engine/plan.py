@@ -46,6 +46,8 @@ class TensorPlan:
         Every parameter's value.
     decided : mapping of str to tuple
         Place in the recipe that decided each value; parameters left at their default are absent.
+    stack : str, optional
+        Name of the stack that the layer is one of, in models of several stacks; their layers are counted apart.
     """
 
     name: str
@@ -58,6 +60,7 @@ class TensorPlan:
     models: tuple[str, ...]
     values: Values
     decided: Mapping[str, Where] = field(default_factory=dict, compare=False)
+    stack: str | None = None
 
     @property
     def count(self) -> int:
@@ -103,6 +106,8 @@ class TensorPlan:
     def row(self) -> dict[str, Any]:
         """One row of `Plan.values`."""
         row: dict[str, Any] = {"tensor": self.name, "layer": self.layer, "kind": self.kind, "method": self.method}
+        if self.stack is not None:
+            row["stack"] = self.stack
         row["inputs"] = " + ".join(self.models)
         row |= self.values.shared
         labels = told_apart(self.models)
@@ -136,7 +141,7 @@ class Plan:
     config : dict
         The result's ``config.json``.
     piece_depths : tuple of int
-        Number of layers of each slice.
+        Number of layers of each slice, in the order of `Recipe.pieces`; over several stacks at once, of the deepest.
     problems : tuple of Problem
         Warnings and infos; a plan with errors is never made.
     tokenizer : Written, optional
@@ -156,8 +161,22 @@ class Plan:
 
     @cached_property
     def depth(self) -> int:
-        """Number of layers of the result."""
-        return 1 + max((t.layer for t in self.tensors if t.layer is not None), default=-1)
+        """Number of layers of the result, of its deepest stack where it has several."""
+        return max(self.depths.values(), default=0)
+
+    @cached_property
+    def depths(self) -> dict[str | None, int]:
+        """Number of layers of each stack of the result, by name; of one without a name where it has only one."""
+        found: dict[str | None, int] = {}
+        for tensor in self.tensors:
+            if tensor.layer is not None:
+                found[tensor.stack] = max(found.get(tensor.stack, 0), tensor.layer + 1)
+        return found
+
+    @cached_property
+    def stack(self) -> str | None:
+        """The deepest stack, None where the result has only one."""
+        return max(self.depths, key=self.depths.get, default=None)
 
     @cached_property
     def parents(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, nearest
 from nbmerge.recipe.parts import Source, plain
 from nbmerge.recipe.reference import ModelRef
+from nbmerge.recipe.sections import rewritten
 from nbmerge.recipe.setting import Rule, Setting
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ class Changes:
             parameters = _changed(source.parameters, name, value) if source.model == ref else source.parameters
             return plain(source) | {"parameters": plain(parameters)}
 
-        if self.models is not None:
-            return self.replace(models=[change(s) for s in self.models])
-        return self.replace(slices=[plain(p) | {"sources": [change(s) for s in p.sources]} for p in self.pieces])
+        return self.replace(**rewritten(self, change))
 
     def with_models(self, models: Mapping[str, Any]) -> Recipe:
         """A copy with other models in the place of these, such as real ones for placeholders.
@@ -113,11 +112,7 @@ class Changes:
         def part(value) -> dict:
             return plain(value) | {"parameters": level(value.parameters)}
 
-        changes: dict[str, Any] = {"parameters": level(self.parameters)}
-        if self.models is not None:
-            changes["models"] = [part(s) for s in self.models]
-        if self.slices is not None:
-            changes["slices"] = [part(p) | {"sources": [part(s) for s in p.sources]} for p in self.slices]
+        changes = {"parameters": level(self.parameters), **rewritten(self, part, part, part)}
         return self.replace(**changes).read_as(like=self)
 
 

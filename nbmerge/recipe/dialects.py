@@ -13,8 +13,8 @@ from __future__ import annotations
 from nbmerge.problems import Problem, nearest
 from nbmerge.recipe.ends import ends_of, spelled_out
 from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.parts import plain
 from nbmerge.recipe.readers.text import note, refused
+from nbmerge.recipe.sections import levels
 from nbmerge.recipe.setting import Rule, Setting
 
 DIALECTS = ("nbmerge", "mergekit-0.0", "mergekit-0.1")
@@ -47,21 +47,24 @@ def in_dialect(recipe: Recipe, dialect: str | None) -> Recipe:
 def _short_ends(recipe: Recipe, notes: list[Problem]) -> Recipe:
     """Final norm and head are made from no more of the last slice's models than the first slice has."""
     method = _method(recipe)
-    if recipe.slices is None or method is None or method.parameter("weight") is None:
+    if method is None or method.parameter("weight") is None:
         return recipe
-    *rest, last = recipe.slices
-    count = len(recipe.slices[0].sources)
-    if len(last.sources) <= count:
-        return recipe
-    sources = [plain(s) for s in last.sources]
-    for source in sources[count:]:
-        said = source.get("parameters", {})
-        weight = Setting.of(said["weight"]) if "weight" in said else Setting(())
-        for filter in ends_of(recipe):
-            weight = weight.with_first(filter, 0.0)
-        source["parameters"] = said | {"weight": weight.plain()}
-    notes.append(note(f"final norm and head are made from the last slice's first {count} models, as in mergekit 0.1."))
-    return recipe.replace(slices=[*rest, plain(last) | {"sources": sources}]).read_as(like=recipe)
+    data = recipe.plain()
+    for section in recipe.sections:
+        count = len(section.slices[0].sources)
+        if len(section.slices[-1].sources) <= count:
+            continue
+        part = data if section.module is None else data["modules"][section.module]
+        for source in part["slices"][-1]["sources"][count:]:
+            said = source.get("parameters", {})
+            weight = Setting.of(said["weight"]) if "weight" in said else Setting(())
+            for filter in ends_of(recipe):
+                weight = weight.with_first(filter, 0.0)
+            source["parameters"] = said | {"weight": weight.plain()}
+        what = f"final norm and head are made from the last slice's first {count} models, as in mergekit 0.1."
+        notes.append(note(what, section.where))
+        recipe = Recipe.of(data).read_as(like=recipe)
+    return recipe
 
 
 def _method(recipe: Recipe):
@@ -73,13 +76,18 @@ def _method(recipe: Recipe):
 def _listed_base(recipe: Recipe, notes: list[Problem]) -> Recipe:
     """A method without a base takes an unlisted base model as one more input; so does mergekit, of any age."""
     method = _method(recipe)
-    if method is None or method.base != "none" or method.inputs[1] == 1 or recipe.models is None:
+    base = recipe.base_model
+    if method is None or method.base != "none" or method.inputs[1] == 1 or base is None:
         return recipe
-    if recipe.base_model is None or recipe.base_model in [s.model for s in recipe.models]:
+    lacking = [s for s in recipe.sections if s.whole and base not in [x.model for x in s.slices[0].sources]]
+    if not lacking:
         return recipe
     notes.append(note(f"the base model is one more input of {method.name}, as in mergekit.", ("base_model",)))
     data = recipe.plain()
-    return recipe.replace(models=[*data["models"], {"model": data["base_model"]}]).read_as(like=recipe)
+    for section in lacking:
+        part = data if section.module is None else data["modules"][section.module]
+        part["models"] = [*part["models"], {"model": base.plain()}]
+    return Recipe.of(data).read_as(like=recipe)
 
 
 def _zero_tensors(recipe: Recipe, notes: list[Problem]) -> Recipe:
@@ -119,4 +127,4 @@ def _filled(recipe: Recipe, notes: list[Problem]) -> Recipe:
 
 
 def _says(recipe: Recipe, name: str) -> bool:
-    return name in recipe.parameters or any(name in p.parameters for p in recipe.pieces)
+    return any(name in settings for _, settings, one_model, _ in levels(recipe) if not one_model)

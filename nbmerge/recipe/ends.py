@@ -7,15 +7,22 @@ and a recipe that was written for mergekit 0.1 is read by writing its first valu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.parts import plain
+from nbmerge.recipe.sections import levels, rewritten
 from nbmerge.recipe.setting import Rule, Setting
 
 END_FILTERS = ("model.norm", "lm_head")
 """What their names contain in nearly all current architectures, used where no checkpoint can be asked."""
-ALL_END_FILTERS = (*END_FILTERS, "transformer.ln_f", "gpt_neox.final_layer_norm", "embed_out", "model.final_layernorm")
+ALL_END_FILTERS = (
+    *END_FILTERS, "transformer.ln_f", "gpt_neox.final_layer_norm", "embed_out", "model.final_layernorm",
+    "encoder.final_layer_norm", "decoder.final_layer_norm", "encoder.layer_norm", "decoder.layer_norm",
+    "model.encoder.layer_norm", "model.decoder.layer_norm", "language_model.norm", "language_model.model.norm",
+    "vision_tower.post_layernorm", "vision_model.post_layernorm", "vision_tower.vision_model.post_layernorm",
+    "model.language_model.norm", "model.vision_tower.vision_model.post_layernorm", "language_model.lm_head",
+)  # fmt: skip
 """The same for older architectures as well: texts that only tensors behind the layers contain."""
 SUFFIXES = (".weight", ".bias")
 """How their full names go on."""
@@ -36,16 +43,17 @@ def spelled_out(recipe: Recipe, t: float = 1.0, ends: Ends | None = None) -> Rec
         Filters for these tensors, with the names they match; default those of the first model that is at hand, else
         `END_FILTERS`.
     """
-    if not any(isinstance(rule.value, tuple) for s in _settings(recipe) for rule in s.rules):
+    if not any(
+        isinstance(rule.value, tuple) for _, level, _, _ in levels(recipe) for s in level.values() for rule in s.rules
+    ):
         return recipe
     ends = ends_of(recipe) if ends is None else ends
-    changes = {"parameters": _spell(recipe.parameters, ends, t)}
-    if recipe.models is not None:
-        changes["models"] = [_spell_part(s, ends, t) for s in recipe.models]
-    elif recipe.slices is not None:  # only the last slice speaks for the tensors behind the layers
-        *rest, last = recipe.slices
-        sources = [_spell_part(s, ends, t) for s in last.sources]
-        changes["slices"] = [*rest, _spell_part(last, ends, t) | {"sources": sources}]
+
+    def part(value) -> dict:
+        return plain(value) | {"parameters": _spell(value.parameters, ends, t)}
+
+    # Of several slices, only the last speaks for the tensors behind the layers.
+    changes = {"parameters": _spell(recipe.parameters, ends, t), **rewritten(recipe, part, part, part, last=True)}
     return recipe.replace(**changes).read_as(like=recipe)
 
 
@@ -65,19 +73,6 @@ def folded(setting: Setting) -> Setting:
 
 def _decider(rules: tuple[Rule, ...], tensor: str) -> Rule | None:
     return next((r for r in rules if r.matches(tensor)), None)
-
-
-def _settings(recipe: Recipe) -> Iterable[Setting]:
-    levels = [
-        recipe.parameters,
-        *(p.parameters for p in recipe.pieces),
-        *(s.parameters for p in recipe.pieces for s in p.sources),
-    ]
-    return (setting for level in levels for setting in level.values())
-
-
-def _spell_part(part, ends: Ends, t: float) -> dict:
-    return plain(part) | {"parameters": _spell(part.parameters, ends, t)}
 
 
 def _spell(parameters: Mapping[str, Setting], ends: Ends, t: float) -> dict:

@@ -20,6 +20,7 @@ from nbmerge.recipe.explain import explained
 from nbmerge.recipe.makers import Makers
 from nbmerge.recipe.parts import Dtype, DtypeRule, Model, Models, Module, Parameters, Part, Slice, Tokenizer, plain
 from nbmerge.recipe.reference import ModelRef
+from nbmerge.recipe.sections import Section, sections
 from nbmerge.recipe.text import line_of
 
 if TYPE_CHECKING:
@@ -185,10 +186,13 @@ class Recipe(Makers, Changes, Part):
 
     @property
     def pieces(self) -> tuple[Slice, ...]:
-        """The recipe as slices; the `models` form is one slice over all layers."""
-        return (
-            self.slices if self.slices is not None else (Slice(sources=self.models),) if self.models is not None else ()
-        )
+        """All slices of all sections; the `models` form is one slice over all layers."""
+        return tuple(piece for section in self.sections for piece in section.slices)
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The recipe as one section for the whole model, or one for each of its modules."""
+        return sections(self)
 
     @property
     def references(self) -> list[ModelRef]:

@@ -103,11 +103,27 @@ class Slice(Part):
 
 
 class Module(Part):
-    """A part of a model that has layers of its own, such as a vision tower."""
+    """A part of a model, such as a decoder or a vision tower.
+
+    Parameters
+    ----------
+    models : tuple of Source
+        Models merged over the whole depth of this part. Either this or `slices`.
+    slices : tuple of Slice
+        The layers of this part, piece by piece.
+    parameters : dict of str to Setting
+        What holds for this part.
+    """
 
     models: Models | None = None
     slices: tuple[Slice, ...] | None = None
     parameters: Parameters = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Module:
+        if not (self.models or self.slices) or (self.models is not None and self.slices is not None):
+            raise ValueError("a module has either 'models' or 'slices', with at least one model.")
+        return self
 
 
 class DtypeRule(Part):

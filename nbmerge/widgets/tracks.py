@@ -115,6 +115,8 @@ def curve(plan: Plan, track: Track) -> Curve:
     layers: dict[str, dict[int, list[float]]] = {g: {} for g in GROUPS}
     ends: dict[str, float] = {}
     for tensor, value in _values(plan, track.parameter, track.model):
+        if tensor.layer is not None and tensor.stack != plan.stack:
+            continue  # of several stacks, the deepest is drawn; a gradient spreads over each in the same way
         if tensor.layer is not None:
             layers[tensor.kind].setdefault(tensor.layer, []).append(value)
         elif tensor.kind in ENDS:

@@ -8,7 +8,8 @@ from typing import Any
 from nbmerge.checkpoints import Layout
 from nbmerge.engine.plan import Plan
 from nbmerge.recipe import ModelRef, Recipe, Slice, Source
-from nbmerge.recipe.parts import plain
+from nbmerge.recipe.parts import Module, plain
+from nbmerge.recipe.sections import rewritten
 from nbmerge.recipe.setting import interpolate, position
 from nbmerge.widgets.numbers import tidy
 from nbmerge.widgets.tracks import Curve, Track
@@ -25,6 +26,7 @@ def write(recipe: Recipe, plan: Plan, track: Track, drawn: Curve) -> Recipe:
     """
     name, layout = track.parameter.name, plan.checkpoints[track.model or plan.donor].layout
     if recipe.slices is None:
+        recipe = _unsaid(recipe, name) if track.model is None else recipe
         return recipe.with_parameter(name, _setting(drawn, layout, 0, plan.depth), track.model)
     slices, start = [], 0
     for piece, depth in zip(recipe.slices, plan.piece_depths, strict=True):
@@ -64,10 +66,19 @@ def shortest(values: Sequence[float]) -> float | list[float]:
 
 def settle(recipe: Recipe, name: str, value: Any, model: ModelRef | None = None) -> Recipe:
     """The recipe with a parameter at one value everywhere, also where a slice had its own."""
-    if recipe.slices is not None and model is None:
-        slices = [_without(piece, name) for piece in recipe.slices]
-        recipe = recipe.replace(slices=slices)
+    recipe = _unsaid(recipe, name) if model is None else recipe
     return recipe.with_parameter(name, value, model)
+
+
+def _unsaid(recipe: Recipe, name: str) -> Recipe:
+    """The recipe without a parameter in slices and modules, where it would outdo that of the whole merge."""
+    if recipe.slices is None and recipe.modules is None:
+        return recipe
+
+    def without(part: Slice | Module) -> dict:
+        return _without(part, name)
+
+    return recipe.replace(**rewritten(recipe, piece=without, module=without))
 
 
 def _with(part: Slice | Source, name: str, setting: Any) -> dict:
@@ -80,6 +91,6 @@ def _with_model(piece: Slice, name: str, setting: Any, model: ModelRef) -> dict:
     return plain(piece) | {"sources": sources}
 
 
-def _without(piece: Slice, name: str) -> dict:
+def _without(piece: Slice | Module, name: str) -> dict:
     data = plain(piece)
     return data | {"parameters": {k: v for k, v in data.get("parameters", {}).items() if k != name}}

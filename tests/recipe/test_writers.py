@@ -293,10 +293,11 @@ def test_all_formulas_are_mathtext(family):
         MathTextParser("path").parse(f"${made.latex}$".replace(r"\text", r"\mathrm"))
 
 
-def test_models_of_several_stacks_are_handed_on():
+def test_modules_are_exported_with_what_mergekit_cannot_do_in_them():
     modules = {"text": {"models": [{"model": "a", "parameters": {"weight": 1}}]}}
     r = Recipe.of({"merge_method": "linear", "modules": modules, "embedding_source": "b"})
-    assert exported(r) == {"merge_method": "linear", "modules": modules}
+    assert exported(r) == {"merge_method": "linear", "base_model": "a", "modules": modules}
+    assert ("embedding_source",) in {p.where for p in r.to_mergekit().lost if p.severity == "error"}
     assert r.in_words().startswith("Linear (weighted mean): a.")
     assert Recipe.load(r.to_python()) == r
 

@@ -49,6 +49,8 @@ def filters(recipe: Recipe, role: str) -> tuple[str, ...]:
 
 
 def _written(recipe: Recipe, donor: ModelRef, filters: tuple[str, ...], at: int) -> Recipe | None:
+    if recipe.modules is not None:
+        return None
     pieces = list(recipe.pieces)
     piece = pieces[at]
     models = [s.model for s in piece.sources]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from nbmerge.problems import Problem, Where, worst_first
@@ -11,6 +10,7 @@ from nbmerge.recipe.ends import spelled_out
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.parts import plain
 from nbmerge.recipe.reference import ModelRef
+from nbmerge.recipe.sections import levels
 from nbmerge.recipe.setting import Rule, Setting
 from nbmerge.recipe.text import dump
 from nbmerge.recipe.writers.donors import as_rules
@@ -22,10 +22,6 @@ METHODS = (
     "passthrough", "ram", "ramplus_tl",
 )  # fmt: skip
 """Methods of mergekit 0.1.5."""
-MERGEKIT_KEYS = (
-    "merge_method", "base_model", "modules", "parameters", "dtype", "out_dtype", "tokenizer_source", "tokenizer",
-    "chat_template",
-)  # fmt: skip
 RANDOM = ("dare_linear", "dare_ties", "della", "della_linear")
 """Those that draw masks."""
 CORNERS = {
@@ -68,8 +64,10 @@ class _Writer:
         recipe = self.recipe
         if recipe.merge_method not in METHODS:
             self.lose("error", ("merge_method",), f"mergekit has no method '{recipe.merge_method}'.")
-        if recipe.modules is not None:  # not carried out here, so handed on as it is
-            return {k: v for k, v in plain(recipe, model=_model).items() if k in MERGEKIT_KEYS}
+        if recipe.modules is not None:
+            what = "mergekit has its own names for the modules of each architecture, and leaves out what none names."
+            how = "'shared' (T5) or 'default' (architectures that it does not know) name what lies beside the others."
+            self.lose("warning", ("modules",), what, how)
         recipe = self._parameters(recipe)
         recipe = self._base(recipe)
         recipe, lost = as_rules(recipe)
@@ -86,9 +84,10 @@ class _Writer:
     # --- parameters ---
 
     def _parameters(self, recipe: Recipe) -> Recipe:
-        if any("method" in level for level in _levels(recipe)):
+        given = [settings for _, settings, _, _ in levels(recipe)]
+        if any("method" in level for level in given):
             self.lose("error", ("parameters", "method"), "mergekit has one method for all tensors.")
-        if any("count" in level["consensus"].values() for level in _levels(recipe) if "consensus" in level):
+        if any("count" in level["consensus"].values() for level in given if "consensus" in level):
             self.lose("error", ("parameters", "consensus"), "mergekit elects signs by weighted sum only.")
         if recipe.merge_method == "slerp" and recipe.parameters.get("zero_tensors") != Setting.of("formula"):
             what = "where one of two tensors is zero, mergekit follows the formula and does not keep the other."
@@ -111,11 +110,12 @@ class _Writer:
         return Recipe.of(data).read_as(like=recipe)
 
     def _masks(self, recipe: Recipe) -> None:
-        densities = [v for level in _levels(recipe) if "density" in level for v in level["density"].values()]
+        given = [settings for _, settings, _, _ in levels(recipe)]
+        densities = [v for level in given if "density" in level for v in level["density"].values()]
         if any(d != 1.0 for d in densities):
             what = "mergekit draws other random masks, so the weights differ element by element."
             self.lose("error", ("random_seed",), what)
-            rescale = [v for level in _levels(recipe) if "rescale" in level for v in level["rescale"].values()]
+            rescale = [v for level in given if "rescale" in level for v in level["rescale"].values()]
             if not rescale or any(v in (True, 1.0) for v in rescale):
                 what = "mergekit rescales what a mask leaves to the same sum of absolute values, not by 1/density."
                 self.lose("warning", ("parameters", "rescale"), what)
@@ -142,30 +142,35 @@ class _Writer:
             what = f"mergekit takes config and tokenizer from the base model, not from {recipe.config_source}."
             self.lose("warning", ("config_source",), what)
         recipe = recipe.replace(config_source=None)
-        if recipe.slices is None or (kind == "optional" and recipe.base_model is None):
+        if kind == "optional" and recipe.base_model is None:
             return recipe
-        return recipe.replace(slices=[self._with_base(p, recipe.base_model) for p in recipe.slices])
+        data, numbers = recipe.plain(), ((s, k) for s in recipe.sections if not s.whole for k in range(len(s.slices)))
+        for section, k in numbers:
+            part = data if section.module is None else data["modules"][section.module]
+            self._list_base(section.slices[k], part["slices"][k]["sources"], recipe.base_model)
+        return Recipe.of(data).read_as(like=recipe)
 
     @staticmethod
-    def _with_base(piece: Any, base: ModelRef | None) -> Any:
-        base, data = piece.base_model or base, plain(piece)
+    def _list_base(piece: Any, sources: list[dict], base: ModelRef | None) -> None:
+        base = piece.base_model or base
         if base is not None and base not in [s.model for s in piece.sources]:
-            layers = data["sources"][0].get("layer_range")
-            data["sources"].append({"model": base.plain(), **({"layer_range": layers} if layers else {})})
-        return data
+            layers = sources[0].get("layer_range")
+            sources.append({"model": base.plain(), **({"layer_range": layers} if layers else {})})
 
     def _slices(self, recipe: Recipe) -> None:
-        for k, piece in enumerate(recipe.pieces):
-            where: Where = ("models",) if recipe.slices is None else ("slices", k)
-            models = [s.model for s in piece.sources]
-            if len(set(models)) < len(models):
-                self.lose("error", where, "mergekit refuses the same model twice in one slice.")
-            if recipe.slices is not None and any(s.layer_range is None for s in piece.sources):
-                self.lose("error", where, "mergekit needs a layer_range for every source of a slice.")
-        first, last = recipe.pieces[0].sources, recipe.pieces[-1].sources
-        if len(last) > len(first) and not (self.recipe.final_norm_source and self.recipe.lm_head_source):
-            what = f"mergekit 0.1.5 merges final norm and head of the last slice's first {len(first)} models only."
-            self.lose("error", ("slices", len(recipe.pieces) - 1), what, "Let the first slice have as many sources.")
+        for section in recipe.sections:
+            for k, piece in enumerate(section.slices):
+                where: Where = section.slice_place(k) or ("models",)
+                models = [s.model for s in piece.sources]
+                if len(set(models)) < len(models):
+                    self.lose("error", where, "mergekit refuses the same model twice in one slice.")
+                if not section.whole and any(s.layer_range is None for s in piece.sources):
+                    self.lose("error", where, "mergekit needs a layer_range for every source of a slice.")
+            first, last = section.slices[0].sources, section.slices[-1].sources
+            if len(last) > len(first) and not (self.recipe.final_norm_source and self.recipe.lm_head_source):
+                what = f"mergekit 0.1.5 merges final norm and head of the last slice's first {len(first)} models only."
+                how = "Let the first slice have as many sources."
+                self.lose("error", section.slice_place(len(section.slices) - 1), what, how)
         if any("@" in r.path or "+" in r.path for r in recipe.references):
             self.lose("info", (), "mergekit before 0.1 cannot read model names with '@' or '+' in them.")
 
@@ -205,14 +210,11 @@ def _model(ref: ModelRef) -> Any:
     return {"model": model, **({"lora": {"path": ref.lora[0]}} if ref.lora else {})}
 
 
-def _levels(recipe: Recipe) -> list[Mapping[str, Setting]]:
-    pieces = recipe.pieces
-    return [recipe.parameters, *(p.parameters for p in pieces), *(s.parameters for p in pieces for s in p.sources)]
-
-
 def _plain_levels(data: dict) -> list[dict]:
+    """Every mapping of a plain recipe that can hold parameters."""
     pieces = data.get("slices", [])
-    return [data, *data.get("models", []), *pieces, *(s for p in pieces for s in p["sources"])]
+    inner = [level for module in data.get("modules", {}).values() for level in _plain_levels(module)]
+    return [data, *data.get("models", []), *pieces, *(s for p in pieces for s in p["sources"]), *inner]
 
 
 def _stored(recipe: Recipe) -> str | None:
@@ -221,7 +223,12 @@ def _stored(recipe: Recipe) -> str | None:
     from nbmerge.errors import CheckpointError
 
     try:
-        dtypes = {t.output_dtype for r in recipe.references for t in Checkpoint.open(r, ask=False).tensors.values() if t.is_float}
+        dtypes = {
+            t.output_dtype
+            for r in recipe.references
+            for t in Checkpoint.open(r, ask=False).tensors.values()
+            if t.is_float
+        }
     except CheckpointError:
         return None
     return dtypes.pop() if len(dtypes) == 1 else None

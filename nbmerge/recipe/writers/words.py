@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.parts import Slice
-from nbmerge.recipe.setting import position
+from nbmerge.recipe.sections import Section
+from nbmerge.recipe.setting import Rule, Setting, position
 from nbmerge.recipe.writers.amounts import Amounts, amounts, course
 
 KINDS = {
@@ -16,6 +17,8 @@ KINDS = {
     "head": "head", "other": "other tensors",
 }  # fmt: skip
 """Names of groups and roles in sentences."""
+Levels = Sequence[Mapping[str, Setting]]
+"""Parameters of a slice, of its module and of the recipe, the nearer first."""
 GROUPS = ("attention", "mlp", "rest")
 """Groups inside layers."""
 FILTERS = {
@@ -30,8 +33,8 @@ FILTERS = {
 def in_words(recipe: Recipe, plan: Any = None) -> str:
     """See `Recipe.in_words`."""
     lines = [_head(recipe)]
-    if recipe.slices is not None:
-        lines += _stack(recipe)
+    for section in recipe.sections:
+        lines += [] if section.whole else _stack(section)
     lines += _planned(plan) if plan is not None else _said(recipe)
     return "\n".join([*lines, *_foot(recipe)])
 
@@ -41,10 +44,7 @@ def _head(recipe: Recipe) -> str:
 
     method = methods().get(recipe.merge_method)
     title = method.title if method else recipe.merge_method
-    pieces = list(recipe.pieces)
-    for module in (recipe.modules or {}).values():
-        pieces += module.slices or ((Slice(sources=module.models),) if module.models else ())
-    names = list(dict.fromkeys(s.model.name for p in pieces for s in p.sources))
+    names = list(dict.fromkeys(s.model.name for p in recipe.pieces for s in p.sources))
     base = recipe.base_model.name if recipe.base_model else None
     if method and method.base == "first" and len(names) == 2:
         first = base or names[0]
@@ -54,9 +54,9 @@ def _head(recipe: Recipe) -> str:
     return f"{title}: {_listed(names)}."
 
 
-def _stack(recipe: Recipe) -> Iterator[str]:
-    start = 0
-    for piece in recipe.slices:
+def _stack(section: Section) -> Iterator[str]:
+    start, name = 0, f"{section.module}, " if section.module else ""
+    for piece in section.slices:
         ranges = [s.layer_range for s in piece.sources]
         parts = _listed(
             [
@@ -65,10 +65,10 @@ def _stack(recipe: Recipe) -> Iterator[str]:
             ]
         )
         if ranges[0] is None:
-            yield f"Then layers from {parts}."
+            yield _sentence(f"{name}then layers from {parts}.")
             continue
         depth = ranges[0][1] - ranges[0][0]
-        yield f"{_layers(start, start + depth).capitalize()}: made from {parts}."
+        yield _sentence(f"{name}{_layers(start, start + depth)}: made from {parts}.")
         start += depth
 
 
@@ -84,15 +84,22 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _said(recipe: Recipe) -> Iterator[str]:
-    start = 0
-    for k, piece in enumerate(recipe.pieces):
+    for section in recipe.sections:
+        yield from _said_of(recipe, section)
+
+
+def _said_of(recipe: Recipe, section: Section) -> Iterator[str]:
+    start, module = 0, f"{section.module}, " if section.module else ""
+    for k, piece in enumerate(section.slices):
         ranges = [s.layer_range for s in piece.sources if s.layer_range]
         depth = ranges[0][1] - ranges[0][0] if ranges else None
-        where = "" if recipe.slices is None else f"{_layers(start, start + depth)}, " if depth else f"slice {k + 1}, "
+        where = "" if section.whole else f"{_layers(start, start + depth)}, " if depth else f"slice {k + 1}, "
+        where = module + where
         start += depth or 0
-        filters = _filters(recipe, piece)
+        levels = [settings for _, settings in section.levels(k)] + [recipe.parameters]
+        filters = _filters(piece, levels)
         for filter in [*filters, None]:
-            text = course(_series(recipe, piece, filter, depth))
+            text = course(_series(recipe, piece, levels, filter, depth))
             if text:
                 name = (
                     "all tensors"
@@ -104,25 +111,28 @@ def _said(recipe: Recipe) -> Iterator[str]:
                 yield _sentence(f"{where}{name}: {text}.")
 
 
-def _filters(recipe: Recipe, piece: Slice) -> list[str]:
-    levels = [*(s.parameters for s in piece.sources), piece.parameters, recipe.parameters]
-    return list(
-        dict.fromkeys(r.filter for level in levels for s in level.values() for r in s.rules if r.filter is not None)
-    )
+def _rules(piece: Slice, levels: Levels) -> Iterator[Rule]:
+    """Every rule that speaks of a slice's tensors."""
+    for level in (*(s.parameters for s in piece.sources), *levels):
+        for setting in level.values():
+            yield from setting.rules
 
 
-def _series(recipe: Recipe, piece: Slice, filter: str | None, depth: int | None) -> list[Amounts]:
+def _filters(piece: Slice, levels: Levels) -> list[str]:
+    return list(dict.fromkeys(r.filter for r in _rules(piece, levels) if r.filter is not None))
+
+
+def _series(recipe: Recipe, piece: Slice, levels: Levels, filter: str | None, depth: int | None) -> list[Amounts]:
     """Amounts of the tensors of a filter at each anchor of its gradients."""
-    levels = [*(s.parameters for s in piece.sources), piece.parameters, recipe.parameters]
-    rules = [r for level in levels for s in level.values() for r in s.rules if isinstance(r.value, tuple)]
+    rules = [r for r in _rules(piece, levels) if isinstance(r.value, tuple)]
     count = max((len(r.value) for r in rules), default=1)
     steps = [0.0] if count == 1 else [position(i, count) for i in range(count)]
     if depth == 1:
         steps = [1.0]
-    return [_amounts(recipe, piece, filter or "\0", t) for t in steps]
+    return [_amounts(recipe, piece, levels, filter or "\0", t) for t in steps]
 
 
-def _amounts(recipe: Recipe, piece: Slice, name: str, t: float) -> Amounts:
+def _amounts(recipe: Recipe, piece: Slice, levels: Levels, name: str, t: float) -> Amounts:
     from nbmerge.methods import methods
 
     method = methods().get(recipe.merge_method)
@@ -133,15 +143,14 @@ def _amounts(recipe: Recipe, piece: Slice, name: str, t: float) -> Amounts:
     first = base or (sources[0].model if method.base == "first" else None)
     inputs = sorted(sources, key=lambda s: s.model != first) if method.base != "none" else sources
 
-    def value(parameter, levels) -> Any:
-        found = (level[parameter.name].at(name, t) for level in levels if parameter.name in level)
+    def value(parameter, nearest_first) -> Any:
+        found = (level[parameter.name].at(name, t) for level in nearest_first if parameter.name in level)
         return next((v for v in found if v is not None), parameter.default)
 
-    shared = {p.name: value(p, (piece.parameters, recipe.parameters)) for p in method.parameters if p.scope == "global"}
+    shared = {p.name: value(p, levels) for p in method.parameters if p.scope == "global"}
     each = {}
     for parameter in (p for p in method.parameters if p.scope == "input"):
-        levels = ((s.parameters, piece.parameters, recipe.parameters) for s in inputs)
-        values = [value(parameter, level) for level in levels]
+        values = [value(parameter, (s.parameters, *levels)) for s in inputs]
         bare = method.base in ("required", "optional")
         each[parameter.name] = [
             None if (bare and s.model == base) or v is _required() else v for s, v in zip(inputs, values, strict=True)
@@ -159,27 +168,33 @@ def _required() -> Any:
 
 
 def _planned(plan: Any) -> Iterator[str]:
-    parts: dict[tuple[str, str], dict[int, Amounts]] = {}
+    layout = plan.checkpoints[plan.donor].layout
+    alone = {stack: layout.first_only(stack) for stack in plan.depths if stack in layout.stacks}
+    parts: dict[tuple[str, str, str | None], dict[int, Amounts]] = {}
     for tensor in plan.tensors:
         found = amounts(tensor.method, tensor.models, tensor.values.shared, tensor.values.each)
         part = tensor.name if tensor.layer is None else tensor.name.split(f".{tensor.layer}.", 1)[-1]
-        parts.setdefault((tensor.kind, part), {})[-1 if tensor.layer is None else tensor.layer] = found
-    groups: dict[tuple[str, str], list[str]] = {}
-    for (kind, part), series in parts.items():
-        groups.setdefault((kind, repr(series)), []).append(part)
-    said: dict[tuple[str, str], list[str]] = {}
-    for (kind, _), names in groups.items():
-        whole = sum(k == kind for k, _ in parts) == len(names)
+        if part in alone.get(tensor.stack, ()):
+            continue
+        key = (tensor.kind, part, tensor.stack)
+        parts.setdefault(key, {})[-1 if tensor.layer is None else tensor.layer] = found
+    groups: dict[tuple[str, str, str | None], list[str]] = {}
+    for (kind, part, stack), series in parts.items():
+        groups.setdefault((kind, repr(series), stack), []).append(part)
+    said: dict[tuple[str, str, str | None], list[str]] = {}
+    for (kind, _, stack), names in groups.items():
+        whole = sum((k, s) == (kind, stack) for k, _, s in parts) == len(names)
         label = KINDS[kind] if whole else _listed([n.removesuffix(".weight") for n in names])
-        series = parts[kind, names[0]]
+        series = parts[kind, names[0], stack]
         if -1 in series:
-            said.setdefault(("", course([series[-1]])), []).append(label)
+            said.setdefault(("", course([series[-1]]), None), []).append(label)
         for first, end in _runs(series):
             text = course([series[i] for i in range(first, end)])
-            said.setdefault((f"{_layers(first, end)}, ", text), []).append(label)
-    for (where, text), labels in said.items():
+            where = f"{f'{stack}, ' if stack else ''}{_layers(first, end)}, "
+            said.setdefault((where, text, stack), []).append(label)
+    for (where, text, stack), labels in said.items():
         if text:
-            every = where and set(labels) == {KINDS[k] for k, _ in parts if k in GROUPS}
+            every = where and set(labels) == {KINDS[k] for k, _, s in parts if k in GROUPS and s == stack}
             yield _sentence(f"{where.removesuffix(', ') if every else where + _listed(labels)}: {text}.")
 
 
