@@ -7,14 +7,16 @@ from pathlib import Path
 
 import ipywidgets
 
-from nbmerge.checkpoints import Checkpoint, cached_models
+from nbmerge.checkpoints import Checkpoint, cached_models, hub
 from nbmerge.errors import CheckpointError, NbmergeError
 from nbmerge.methods import methods
 from nbmerge.widgets.compose import unused
 from nbmerge.widgets.fits import fits
+from nbmerge.widgets.latest import Latest
 from nbmerge.widgets.panel import Panel, button, field, row, show, table, text
 
 FAMILY, FOLDER, CACHE = "the bundled family", "a folder", "the Hugging Face cache"
+HUB = "the Hugging Face Hub"
 EMPTY = {
     FAMILY: "The bundled family is not installed.",
     CACHE: "The local Hugging Face cache holds no model. Fetch one with: hf download ID",
@@ -36,18 +38,21 @@ class ModelsPanel(Panel):
             "Use as base", guard(lambda _: self._make_base()), hint="The model that the others were fine-tuned from"
         )
         self.remove = button("Remove", guard(lambda _: self._remove()), hint="Take it out of the merge")
-        places = [FAMILY, FOLDER, CACHE]
+        places = [FAMILY, FOLDER, CACHE, HUB]
         self.from_ = field(ipywidgets.Dropdown, "Add from", options=places, value=FAMILY if bundled() else FOLDER)
         self.family = field(ipywidgets.Dropdown)
         self.folder = ipywidgets.Text(placeholder="/path/to/model: the folder that holds config.json")
         self.folder.add_class("nbm-grow")
         self.cache = field(ipywidgets.Dropdown)
+        self.id = ipywidgets.Text(placeholder="name/model, or name/model@revision")
+        self.id.add_class("nbm-grow")
+        self.looking = Latest(self._not_found)
         self.add = button("Add", guard(lambda _: self._add()), style="primary", hint="Merge this model too")
         self.hint = text(kind="quiet")
         self.from_.observe(guard(lambda change: self._offer()), "value")
         self._offer()
         change = row(self.chosen, self.make_base, self.remove)
-        return [self.table, change, row(self.from_, self.family, self.folder, self.cache, self.add), self.hint]
+        return [self.table, change, row(self.from_, self.family, self.folder, self.cache, self.id, self.add), self.hint]
 
     # --- state to screen ---
 
@@ -91,6 +96,7 @@ class ModelsPanel(Panel):
         show(self.family, place == FAMILY)
         show(self.folder, place == FOLDER)
         show(self.cache, place == CACHE)
+        show(self.id, place == HUB)
         if place == FAMILY and not self.family.options:
             self.family.options = bundled()
             self.family.index = 0 if self.family.options else None
@@ -105,12 +111,35 @@ class ModelsPanel(Panel):
     # --- screen to state ---
 
     def _add(self) -> None:
-        path = {FAMILY: self.family, FOLDER: self.folder, CACHE: self.cache}[self.from_.value].value
+        path = {FAMILY: self.family, FOLDER: self.folder, CACHE: self.cache, HUB: self.id}[self.from_.value].value
+        if self.from_.value == HUB:
+            self._look_up(str(path).strip())
+            return
         if not path or not str(path).strip():
             raise NbmergeError("Type a model's folder first: the one that holds config.json and the safetensors files.")
         path = str(path).strip()
         if self.from_.value == FOLDER:
             path = str(Path(path).expanduser())
+        self._choose(path)
+
+    def _look_up(self, name: str) -> None:
+        """Add a model of the Hub once its headers are read; nobody waits for the network."""
+        if not name:
+            raise NbmergeError("Type the id of a model on the Hub first, such as HuggingFaceTB/SmolLM2-135M.")
+        self.add.disabled, self.hint.value = True, f"Looking at {html.escape(name)} on the Hub …"
+
+        def look() -> None:
+            self._choose(name)
+            self.add.disabled, self.id.value = False, ""
+            self.errors.clear()
+
+        self.looking.submit(look)
+
+    def _not_found(self, error: BaseException) -> None:
+        self.add.disabled, self.hint.value = False, ""
+        self.errors.show(error)
+
+    def _choose(self, path: str) -> None:
         Checkpoint.open(path)  # what is no model is refused here, with the reason
         if not self.state.base:
             self.state.choose(path, self.state.models)
@@ -168,6 +197,10 @@ def _facts(checkpoint: Checkpoint, reference: Checkpoint) -> list[str]:
     reason = fits(reference, checkpoint) if checkpoint is not reference else None
     fit = f"<td class='nbm-bad'>no: it {html.escape(reason)}" if reason else "<td class='nbm-good'>yes"
     size = f"{checkpoint.nbytes / 1e6:,.1f} MB"
+    if absent := sum(
+        m.left for m in hub.missing(leaf.file for t in checkpoint.tensors.values() for leaf in t.leaves())
+    ):
+        size += f", {absent / 1e6:,.1f} to download"
     facts = (checkpoint.depth, checkpoint.vocabulary, checkpoint.dtype, size, checkpoint.architecture)
     return [fit, _count(checkpoint.parameters), *(html.escape(str(f)) for f in facts)]
 

@@ -17,6 +17,7 @@ from nbmerge.checkpoints import Checkpoint
 from nbmerge.checkpoints import hub as room
 from nbmerge.checkpoints.hub import download
 from nbmerge.errors import CheckpointError, MergeStopped, OutputError
+from tests.adapters import Q, V, make_adapter, modules, passed_through
 from tests.models import read_tensors
 
 COPY = {"merge_method": "passthrough", "models": ["org/base"]}
@@ -242,3 +243,28 @@ def test_live_measure_and_sample_download_too(online, family, cache):
     assert nbm.sample("org/ft2", ["a"], max_new_tokens=1)
     live = nbm.live({"merge_method": "linear", "models": ["org/base", "org/ft1"], "parameters": {"weight": 1}})
     assert live.recipe.references[0].revision == commit
+
+
+def test_adapters_of_the_hub(online, family, tmp_path):
+    adapter = make_adapter(tmp_path / "adapter", family.base, modules(Q, V))
+    online.add("org/base", family.base)
+    commit = online.add("org/lora", adapter)
+    data = {"merge_method": "passthrough", "models": ["org/base+org/lora"]}
+    report = nbm.check(data)
+    assert report.ok, report
+    assert {d.model for d in report.forecast.downloads} == {"org/base", "org/lora"}
+    made = nbm.merge(data, tmp_path / "out")
+    assert f"+org/lora@{commit}" in (made.path / "nbmerge_recipe.yml").read_text()
+    assert same(made.path, nbm.merge(passed_through(family.base, adapter), tmp_path / "local").path)
+
+
+def test_a_bar_for_the_download_and_one_for_the_merge(online, base, tmp_path, monkeypatch, capsys):
+    from nbmerge.cli import progress
+
+    words = []
+    monkeypatch.setattr(progress.tqdm, "set_description", lambda self, desc, refresh: words.append((desc, self.total)))
+    monkeypatch.setattr(progress.tqdm, "reset", lambda self, total: words.append(total))
+    with progress.progress_bar("Merging") as listener:
+        nbm.merge(COPY, tmp_path / "out", progress=listener)
+    labels = [w[0] for w in words if isinstance(w, tuple)]
+    assert labels == ["Downloading", "Merging"]

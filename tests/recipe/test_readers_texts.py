@@ -411,9 +411,7 @@ def test_a_last_slice_with_more_models_than_the_first():
 
 def test_a_model_in_the_cache_by_its_hub_id(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text(f"# A merge\n\n```yaml\n{LINEAR}```\n")
-    monkeypatch.setattr(
-        "nbmerge.recipe.load.cached_snapshot", lambda name, revision: tmp_path if name == "org/m" else None
-    )
+    monkeypatch.setattr("nbmerge.recipe.load.hub.find", lambda ref, ask: tmp_path)
     r = Recipe.load("org/m")
     assert r == Recipe.load(LINEAR)
     assert r.found == "the recipe of the merged model org/m"
