@@ -109,7 +109,7 @@ def _answers(work: Iterable[Group], submit, give_up, cancel: threading.Event | N
         tries[str(group)] += 1
         future = submit(make, group)
         waiting[future] = group
-        future.add_done_callback(ended.put)
+        future.add_done_callback(lambda f: ended.put((f, *_outcome(f))))
 
     try:
         for group in work:
@@ -118,25 +118,33 @@ def _answers(work: Iterable[Group], submit, give_up, cancel: threading.Event | N
             if cancel is not None and cancel.is_set():
                 raise MergeStopped("The merge was stopped. Run it again to go on from here.")
             try:
-                future = ended.get(timeout=POLL)
+                future, made, error = ended.get(timeout=POLL)
             except queue.Empty:
                 continue
             group = waiting.pop(future)
-            try:
-                yield future.result()
-            except NbmergeError:
-                if tries[str(group)] == TRIES:
-                    raise
-                send(group)
-            except (Cancelled, CancelledError) as error:
-                raise MergeError("the cluster dropped the merge's tasks; is its scheduler still there?") from error
-            except Exception as error:  # whatever a scheduler or a worker's process can die of
+            if error is None:
+                yield made
+            elif not isinstance(error, NbmergeError):
                 raise MergeError(_died(group, error)) from error
+            elif tries[str(group)] == TRIES:
+                raise error
+            else:
+                send(group)
     finally:
         give_up(list(waiting))
 
 
-def _died(group: Group, error: Exception) -> str:
+def _outcome(future: Any) -> tuple[Made | None, BaseException | None]:
+    """A finished task's answer. Fetching it can take long, when its worker has died meanwhile, so that nobody waits here."""
+    try:
+        return future.result(), None
+    except BaseException as error:
+        return None, error
+
+
+def _died(group: Group, error: BaseException) -> str:
+    if isinstance(error, Cancelled | CancelledError):
+        return "the cluster dropped the merge's tasks; is its scheduler still there? What is finished is kept."
     how = "Look at the workers' logs and memory; what is finished is kept, and the next run goes on from it."
     if isinstance(error, ImportError | AttributeError):
         how = "Every worker needs the same nbmerge as here, with the packages that bring its merge methods."

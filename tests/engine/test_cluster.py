@@ -5,7 +5,7 @@ import pickle
 import signal
 import threading
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -208,6 +208,31 @@ def test_what_was_harmed_meanwhile_is_made_again(models, tmp_path):
     assert same_as_local(merge(r, tmp_path / "out", max_shard_size=SHARD, executor=Here()).path, r, tmp_path)
 
 
+def test_a_stop_does_not_wait_for_an_answer_that_died_with_its_worker(models, tmp_path):
+    class Lost(Future):
+        """Said to be finished; its answer never comes."""
+
+        def add_done_callback(self, call):
+            threading.Thread(target=call, args=(self,), daemon=True).start()
+
+        def result(self, timeout=None):
+            asked.set()
+            given_up.wait(10)
+            raise CancelledError
+
+        def cancel(self):
+            given_up.set()
+
+    class Losing(Executor):
+        def submit(self, make, group):
+            return Lost()
+
+    asked, given_up = threading.Event(), threading.Event()
+    with pytest.raises(MergeStopped):
+        merge(recipe(models, "linear"), tmp_path / "out", executor=Losing(), cancel=asked)
+    assert given_up.is_set()
+
+
 def test_ctrl_c_is_a_stop(models, tmp_path):
     def press(event):
         if event.tensors_done == 20:
@@ -348,6 +373,7 @@ def test_a_worker_that_sees_something_else_says_what(models, tmp_path, change, w
     ("error", "words"),
     [
         (RuntimeError("worker died three times"), "no worker could make .*died three times.*memory"),
+        (CancelledError(), "is its scheduler still there"),
         (ModuleNotFoundError("No module named 'nbmerge'"), "the same nbmerge"),
     ],
 )
