@@ -122,6 +122,37 @@ def test_plan_for_programs_and_spreadsheets(recipe, tmp_path):
 # --- convert
 
 
+def test_convert_for_programs(recipe, tmp_path):
+    said = json.loads(run("convert", recipe, "--json", "--out", tmp_path / "r.yml").stdout)
+    wanted = Recipe.load(recipe)
+    assert set(said) == {
+        "ok", "problems", "found", "fingerprint", "recipe", "yaml", "mergekit", "python", "words",
+    }  # fmt: skip
+    assert said["fingerprint"] == wanted.fingerprint
+    assert Recipe.of(said["recipe"]) == Recipe.load(said["yaml"]) == Recipe.load(tmp_path / "r.yml") == wanted
+    assert said["mergekit"]["same"]
+    assert {p["severity"] for p in said["mergekit"]["lost"]} <= {"info"}
+
+
+@pytest.mark.parametrize("command", ["check", "convert", "plan"])
+def test_what_forbids_a_recipe_is_said_to_programs(command, tmp_path):
+    file = tmp_path / "r.yml"
+    file.write_text("merge_method: slerp\nmodel: [a, b]\n")
+    done = run(command, file, "--json")
+    assert done.exit_code == 1
+    said = json.loads(done.stdout)
+    assert said["ok"] is False
+    first = said["problems"][0]
+    assert set(first) == {"severity", "where", "place", "what", "how", "line"}
+    assert (first["where"], first["line"]) == (["model"], 2)
+
+
+def test_notes_on_a_source_are_said_to_programs():
+    said = json.loads(run("convert", "-", "--json", input="0,1,0.5" + ",0" * 17).stdout)
+    assert said["found"].startswith("supermerger") or "block weights" in said["found"]
+    assert {p["severity"] for p in said["problems"]} <= {"info", "warning"}
+
+
 def test_convert_spells_out_what_versions_read_differently(recipe, tmp_path):
     out = tmp_path / "new.yml"
     assert run("convert", recipe, "-o", out).exit_code == 0

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nbmerge.cli import programs
 from nbmerge.cli.arguments import Overwrite, RecipeSource, new_file, recipe_of, text_of
+
+if TYPE_CHECKING:
+    from nbmerge.recipe import Recipe
 
 
 def check(
@@ -30,8 +33,7 @@ def check(
     if forecast:
         forecast["downloads"] = [dataclasses.asdict(d) for d in report.forecast.downloads]
     if as_json:
-        problems = [dataclasses.asdict(p) | {"place": p.place} for p in report.problems]
-        print(json.dumps({"ok": report.ok, "problems": problems, "forecast": forecast}, indent=2))
+        programs.say({"ok": report.ok, "problems": programs.problems(report.problems), "forecast": forecast})
     else:
         print(report)
     raise typer.Exit(0 if report.ok else 1)
@@ -47,7 +49,8 @@ def plan(
 
     if as_json and as_csv:
         raise typer.BadParameter("--json or --csv, not both.")
-    table = plan(recipe_of(recipe)).values()
+    with programs.refusals(as_json):
+        table = plan(recipe_of(recipe)).values()
     if as_json:
         print(table.to_json(orient="records", indent=2, force_ascii=False))
     elif as_csv:
@@ -61,13 +64,36 @@ def convert(
     source: Annotated[str, typer.Argument(help="Anything that holds a recipe: a file, a merged model's folder, or -.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; default: standard output.")] = None,
     dialect: Annotated[str | None, typer.Option(help="Whose meaning it has, such as mergekit-0.1.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: all that can be said of it.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a recipe as YAML that mergekit reads too, and that means the same to every version of it."""
-    recipe = recipe_of(source, dialect)
+    with programs.refusals(as_json):
+        recipe = recipe_of(source, dialect)
+    if as_json:
+        programs.say(_described(recipe))
+        if out is not None:
+            new_file(out, overwrite).write_text(recipe.to_yaml(), encoding="utf-8")
+        return
     for words in (f"Found {recipe.found}.", *(f"{note.severity}: {note}" for note in recipe.notes)):
         print(words, file=sys.stderr)
     if out is None:
         print(recipe.to_yaml(), end="")
     else:
         new_file(out, overwrite).write_text(recipe.to_yaml(), encoding="utf-8")
+
+
+def _described(recipe: Recipe) -> dict[str, Any]:
+    """A recipe in every form that it can be written in."""
+    export = recipe.to_mergekit()
+    return {
+        "ok": True,
+        "problems": programs.problems(recipe.notes),
+        "found": recipe.found,
+        "fingerprint": recipe.fingerprint,
+        "recipe": recipe.plain(),
+        "yaml": recipe.to_yaml(),
+        "mergekit": {"yaml": export.text, "same": export.same, "lost": programs.problems(export.lost)},
+        "python": recipe.to_python(),
+        "words": recipe.in_words(),
+    }
