@@ -8,6 +8,7 @@ from pathlib import Path
 # Read by huggingface_hub when it is imported, so before anything else; an empty cache makes every machine equal.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-hub-cache-here")
+os.environ["NBMERGE_CACHE"] = ""  # statistics are measured, not remembered from another run
 
 import pytest
 import torch

@@ -65,7 +65,7 @@ class Trace:
 def trace(statistics: Statistics, plan: Plan) -> Trace:
     """Find a plan's inputs among what was measured, by folder and by name within it."""
     places = {path: i for i, path in reversed(list(enumerate(statistics.paths)))}
-    stored = {ref: c.path for ref, c in plan.checkpoints.items() if plan.recipe.merge_named(ref) is None}
+    stored = {ref: c.folders for ref, c in plan.checkpoints.items() if plan.recipe.merge_named(ref) is None}
     models = {label: places.get(stored.get(ref)) for ref, label in plan.labels.items()}
     found, known = Trace(), methods()
     for tensor in compared(plan):
@@ -112,7 +112,7 @@ def predicted_sums(statistics: Statistics, plan: Plan) -> tuple[Trace, np.ndarra
 def gram_of(statistics: Statistics, tensor: TensorPlan) -> np.ndarray | None:
     """See `Statistics.gram`."""
     places = {path: i for i, path in reversed(list(enumerate(statistics.paths)))}
-    models = [places.get(i.file.parent) if isinstance(i, StoredTensor) else None for i in tensor.inputs]
+    models = [places.get((i.file.parent,)) if isinstance(i, StoredTensor) else None for i in tensor.inputs]
     row = _row(statistics, tensor)
     if row is None or None in models:
         return None

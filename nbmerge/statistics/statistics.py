@@ -14,6 +14,7 @@ from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.recipe import Recipe
 from nbmerge.statistics.distances import Changes
+from nbmerge.statistics.kept import kept_mass
 from nbmerge.statistics.predicted import gram_of, predict, trace
 from nbmerge.statistics.tally import Tally
 
@@ -25,20 +26,23 @@ class Statistics:
     ----------
     models : tuple of str
         Labels, the base first.
-    paths : tuple of Path
-        Their folders.
+    paths : tuple of tuple of Path
+        Their folders, each followed by those of its adapters.
     names : tuple of str
         The tensors, as all models have them.
     counts : ndarray of int, shape (tensors,)
         Their numbers of elements.
     tally : Tally
         The sums themselves.
+    from_cache : bool
+        Whether they were measured before, and no weight was read now.
     """
 
-    def __init__(self, plan: Plan, tensors: Sequence[TensorPlan], tally: Tally):
+    def __init__(self, plan: Plan, tensors: Sequence[TensorPlan], tally: Tally, from_cache: bool = False):
+        self.from_cache = from_cache
         self.models = plan.parents
-        folders = {plan.labels[ref]: checkpoint.path for ref, checkpoint in plan.checkpoints.items()}
-        self.paths: tuple[Path, ...] = tuple(folders[m] for m in self.models)
+        folders = {plan.labels[ref]: checkpoint.folders for ref, checkpoint in plan.checkpoints.items()}
+        self.paths: tuple[tuple[Path, ...], ...] = tuple(folders[m] for m in self.models)
         self.names = tuple(t.name for t in tensors)
         self.counts = np.array([t.count for t in tensors], dtype=np.int64)
         self.tally = tally
@@ -89,6 +93,25 @@ class Statistics:
     def can_predict(self, recipe: Recipe | str | Path | Plan) -> bool:
         """Whether `predict` has an answer."""
         return not trace(self, recipe if isinstance(recipe, Plan) else make_plan(recipe)).obstacles
+
+    def kept_mass(self, model: str, density: float) -> pd.DataFrame:
+        """Share of a model's changes, by Σ|δ|, that is kept when the largest are kept and the rest is trimmed.
+
+        Parameters
+        ----------
+        model : str
+            One of `models`, not the base.
+        density : float
+            Share of the elements of each tensor that is kept.
+
+        Returns
+        -------
+        DataFrame
+            One row per tensor: tensor, and `low` and `high` that the share is sure to lie between. They are equal where the
+            cut falls between two bins of the histogram, and seldom more than a few percent apart elsewhere. Missing
+            where nothing changed. ``.attrs["total"]`` has both for the whole model.
+        """
+        return kept_mass(self, model, density)
 
     def gram(self, tensor: TensorPlan) -> np.ndarray | None:
         """The Gram matrix over [W₀, W₁−W₀, …] of a tensor's inputs, None where they were not measured.

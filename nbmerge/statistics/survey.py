@@ -20,6 +20,7 @@ from nbmerge.methods import Values
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.statistics.measured import compared
 from nbmerge.statistics.statistics import Statistics
+from nbmerge.statistics.store import Store, default_folder, key_of
 from nbmerge.statistics.tally import Tally
 
 Model = str | Path | ModelRef
@@ -31,6 +32,7 @@ def measure(
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     threads: int | None = None,
+    cache: bool | str | Path = True,
 ) -> Statistics:
     """Read a base and models fine-tuned from it once, and keep the sums that say how they differ.
 
@@ -42,6 +44,9 @@ def measure(
     base, *models : path, Hub id in the local cache, or ModelRef
     progress, cancel, threads
         As in `nbmerge.merge`; the numbers do not depend on `threads`.
+    cache : bool or path
+        Whether to keep the result on disk, and to take it from there if these files were measured before (see
+        `nbmerge.statistics.store` for what counts as the same); or the folder to keep it in.
 
     Raises
     ------
@@ -52,6 +57,10 @@ def measure(
     """
     plan = _fitting([ModelRef.of(m) for m in (base, *models)])
     tensors = [t for t in compared(plan) if len(t.inputs) == len(plan.parents)]
+    store = _store(cache)
+    key = key_of(tensors) if store is not None else None
+    if key is not None and (known := store.load(key, len(tensors), len(plan.parents) - 1)) is not None:
+        return Statistics(plan, tensors, known, from_cache=True)
     tally = Tally(len(tensors), len(plan.parents) - 1)
     index = {t.name: i for i, t in enumerate(tensors)}
 
@@ -61,7 +70,16 @@ def measure(
 
     run([_unmerged(t) for t in tensors], sink, progress=progress, cancel=cancel, threads=threads)
     _refuse_not_finite(tensors, tally)
+    if key is not None and key == key_of(tensors):  # no file was changed while it was read
+        store.save(key, tally)
     return Statistics(plan, tensors, tally)
+
+
+def _store(cache: bool | str | Path) -> Store | None:
+    if cache is False:
+        return None
+    folder = default_folder() if cache is True else Path(cache)
+    return None if folder is None else Store(folder)
 
 
 def _fitting(refs: Iterable[ModelRef]) -> Plan:

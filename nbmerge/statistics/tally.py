@@ -12,6 +12,10 @@ EDGES = (np.arange(_FIRST + 1, _FIRST + BINS, dtype=np.int32) << 22).view(np.flo
 """Inner edges of the histogram's bins, two in each octave: 1.5·2⁻⁴⁰, 2⁻³⁹, 1.5·2⁻³⁹, …, 128, 192."""
 
 
+FIELDS = ("gram", "total", "largest", "same", "opposite", "histogram", "mass")
+"""The arrays of a tally."""
+
+
 class Tally:
     """Sums over the elements of tensors, for a base and n models; δᵢ is a model's difference from the base.
 
@@ -31,6 +35,8 @@ class Tally:
         number of elements that model i changed.
     histogram : ndarray of int64, shape (tensors, n, BINS)
         |δ| by size. The first bin is everything below `EDGES[0]`, zeros included; the last is all from `EDGES[-1]` on.
+    mass : ndarray of float64, shape (tensors, n, BINS)
+        Σ|δ| of the elements in each bin.
     """
 
     def __init__(self, tensors: int, models: int):
@@ -38,6 +44,7 @@ class Tally:
         self.total, self.largest = np.zeros((tensors, models)), np.zeros((tensors, models))
         self.same, self.opposite = np.zeros((tensors, models, models)), np.zeros((tensors, models, models))
         self.histogram = np.zeros((tensors, models, BINS), dtype=np.int64)
+        self.mass = np.zeros((tensors, models, BINS))
 
     def add(self, t: int, rows: torch.Tensor) -> None:
         """Count one block of tensor t.
@@ -59,11 +66,12 @@ class Tally:
         sizes = deltas.abs_()
         self.total[t] += sizes.sum(1).double().numpy()
         self.largest[t] = np.maximum(self.largest[t], sizes.amax(1).double().numpy())
-        for histogram, size in zip(self.histogram[t], sizes, strict=True):
-            histogram += _histogram(size)
+        for histogram, mass, size in zip(self.histogram[t], self.mass[t], sizes, strict=True):
+            bins = _bins(size)
+            histogram += torch.bincount(bins, minlength=BINS).numpy()
+            mass += torch.bincount(bins, size, minlength=BINS).numpy()
 
 
-def _histogram(sizes: torch.Tensor) -> np.ndarray:
-    """Counts by exponent and first bit of the mantissa, read off the bits of float32."""
-    bins = (sizes.float().view(torch.int32) >> 22).sub_(_FIRST).clamp_(0, BINS - 1)
-    return torch.bincount(bins, minlength=BINS).numpy()
+def _bins(sizes: torch.Tensor) -> torch.Tensor:
+    """Bins by exponent and first bit of the mantissa, read off the bits of float32."""
+    return (sizes.float().view(torch.int32) >> 22).sub_(_FIRST).clamp_(0, BINS - 1)

@@ -1,0 +1,128 @@
+"""Statistics kept on disk, so that models that were measured once are never read again.
+
+They are found by what they were made from: the shapes and places of all tensors, and the state of every file, which is its
+real path, size, time of change (also that of the inode, which no program can set back), and the bytes at its beginning and
+at 64 places spread over it. Hashing all of it would take as long as measuring. A file of the Hugging Face cache lies under
+the hash of its content anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import xxhash
+
+from nbmerge.engine.plan import TensorPlan
+from nbmerge.statistics.tally import BINS, FIELDS, Tally
+
+FORMAT = 1
+"""Part of every key: raise it whenever anything in a tally is counted otherwise."""
+MOST = 64_000_000
+"""Bytes that are kept, the least recently used leaving first; 1 MB is about 400 tensors of three models."""
+HEAD, PIECE, PIECES = 1 << 16, 1 << 12, 64
+VARIABLE = "NBMERGE_CACHE"
+"""Environment variable with another folder; empty for no cache."""
+
+
+def default_folder() -> Path | None:
+    """Where a user's caches lie, None where the environment asks for no cache."""
+    if (chosen := os.environ.get(VARIABLE)) is not None:
+        return Path(chosen) / "statistics" if chosen else None
+    if sys.platform == "win32":
+        home = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
+    elif sys.platform == "darwin":
+        home = Path.home() / "Library/Caches"
+    else:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "nbmerge" / "statistics"
+
+
+class Store:
+    """Tallies in a folder, one file each.
+
+    Nothing that goes wrong with it is an error: without it, models are measured again.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def load(self, key: str, tensors: int, models: int) -> Tally | None:
+        """A tally, None where there is none or it is damaged."""
+        file = self.folder / f"{key}.npz"
+        try:
+            made = Tally(tensors, models)
+            with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as found:
+                for field in FIELDS:
+                    own = getattr(made, field)
+                    if found[field].shape != own.shape or found[field].dtype != own.dtype:
+                        return None
+                    setattr(made, field, found[field])
+            os.utime(file)  # used just now
+        except Exception:  # zipfile, zlib, struct and numpy each have their own errors for damaged files
+            return None
+        return made
+
+    def save(self, key: str, tally: Tally) -> None:
+        """Keep a tally, whole or not at all."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    np.savez(file, **{field: getattr(tally, field) for field in FIELDS})
+                os.replace(name, self.folder / f"{key}.npz")
+            except BaseException:
+                os.unlink(name)
+                raise
+            self._prune()
+
+    def _prune(self) -> None:
+        """Let those go that were not used for longest, and what a killed process left."""
+        held = [
+            (f.stat().st_mtime, f.stat().st_size, f) for f in self.folder.iterdir() if f.suffix in (".npz", ".part")
+        ]
+        total = 0
+        for _, size, file in sorted(held, reverse=True):
+            total += size
+            if total > MOST:
+                file.unlink(missing_ok=True)
+
+
+def key_of(tensors: Iterable[TensorPlan]) -> str | None:
+    """What a tally of these tensors is found by, None where a file cannot be read."""
+    digest = xxhash.xxh3_128(f"{FORMAT} {BINS}".encode())
+    files: dict[Path, None] = {}
+    for tensor in tensors:
+        digest.update(f"{tensor.name}\0{tensor.shape}\0".encode())
+        for source in tensor.inputs:
+            digest.update(_described(source).encode())
+            files |= dict.fromkeys(leaf.file for leaf in (source.leaves() if hasattr(source, "leaves") else (source,)))
+    try:
+        for file in files:
+            _add_state(digest, file)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def _described(source) -> str:
+    """An input, down to the stored tensors."""
+    own = source.described() if hasattr(source, "described") else [source.name, str(source.file), source.start]
+    below = "".join(map(_described, source.sources)) if hasattr(source, "sources") else ""
+    return f"{own}{source.dtype}{source.shape}({below})"
+
+
+def _add_state(digest: xxhash.xxh3_128, file: Path) -> None:
+    with open(file, "rb") as f:
+        stat = os.fstat(f.fileno())
+        digest.update(f"{file.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0".encode())
+        digest.update(f.read(HEAD))
+        for i in range(1, PIECES + 1):
+            f.seek(max(0, (stat.st_size - PIECE) * i // PIECES))
+            digest.update(f.read(PIECE))
