@@ -34,16 +34,19 @@ class OutputFile:
     path : Path
     create : bool
         Make it where it is not there.
+    direct_from : int
+        Size in bytes from which on it is written past the page cache.
     """
 
-    def __init__(self, path: Path, create: bool = False):
+    def __init__(self, path: Path, create: bool = False, direct_from: int | None = None):
         self._path = path
+        self._direct_from = WORTHWHILE if direct_from is None else direct_from
         self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0) | BINARY, 0o644)
         self._direct: int | None = None
 
     def stream(self, offset: int) -> Stream:
         """What takes the bytes of one tensor that begins at `offset`."""
-        if self._direct is None and hasattr(os, "O_DIRECT") and os.fstat(self.descriptor).st_size >= WORTHWHILE:
+        if self._direct is None and hasattr(os, "O_DIRECT") and os.fstat(self.descriptor).st_size >= self._direct_from:
             with suppress(OSError):  # not every file system can; the ordinary way is always there
                 self._direct = os.open(self._path, os.O_WRONLY | os.O_DIRECT | BINARY)
         return Stream(self.descriptor, self._direct, offset)

@@ -58,6 +58,8 @@ class ShardWriter:
         For each file's header.
     max_shard : int
         Most bytes of tensors in a file; a larger tensor has a file of its own.
+    direct_from : int, optional
+        See `OutputFile`.
 
     Attributes
     ----------
@@ -66,9 +68,15 @@ class ShardWriter:
     """
 
     def __init__(
-        self, folder: Path, tensors: Sequence[TensorPlan], metadata: Mapping[str, str], max_shard: int = MAX_SHARD
+        self,
+        folder: Path,
+        tensors: Sequence[TensorPlan],
+        metadata: Mapping[str, str],
+        max_shard: int = MAX_SHARD,
+        direct_from: int | None = None,
     ):
         self.folder = folder
+        self._direct_from = direct_from
         self.checksums: dict[str, str] = {}
         shards = _divide(tensors, max_shard)
         names = _names(shards)
@@ -94,7 +102,7 @@ class ShardWriter:
         header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
         header += b" " * (-(8 + len(header)) % PAGE)  # tensors of whole pages then begin with a page
         with _disk_errors(path):
-            file = self._files[path.name] = OutputFile(path, create=True)
+            file = self._files[path.name] = OutputFile(path, create=True, direct_from=self._direct_from)
             write_all(file.descriptor, len(header).to_bytes(8, "little") + header, 0)
             reserve(file.descriptor, 8 + len(header) + end)
         for tensor in shard:

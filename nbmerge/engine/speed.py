@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
+from nbmerge.engine.direct import WORTHWHILE
 from nbmerge.engine.plan import Plan, TensorPlan
 
 SAMPLE = 1 << 22
@@ -35,11 +36,12 @@ def seconds(plan: Plan, threads: int, near: Path | None = None) -> float:
     near : Path, optional
         Existing folder on the disk that is written to; default the temporary folder.
     """
+    direct = plan.bytes_written >= WORTHWHILE  # its bytes reach the disk as they are made
     with tempfile.TemporaryDirectory(prefix="nbmerge-speed-", dir=near) as folder:
-        rates = {key: _rate(tensor, Path(folder), threads) for key, tensor in _kinds(plan.tensors).items()}
-        disk = _disk_rate(Path(folder))
+        rates = {key: _rate(tensor, Path(folder), threads, direct) for key, tensor in _kinds(plan.tensors).items()}
+        disk = 0.0 if direct else plan.bytes_written / _disk_rate(Path(folder))
     work = sum(t.count / rates[_kind(t)] for t in plan.tensors)
-    return work + plan.bytes_written / disk + len(plan.tensors) * 1e-4
+    return work + disk + len(plan.tensors) * 1e-4
 
 
 def _kind(tensor: TensorPlan) -> tuple:
@@ -57,8 +59,8 @@ def _kinds(tensors: Iterable[TensorPlan]) -> dict[tuple, TensorPlan]:
     return largest
 
 
-def _rate(tensor: TensorPlan, folder: Path, threads: int) -> float:
-    """Elements of one kind of tensor that all workers together make in a second, written but not synced."""
+def _rate(tensor: TensorPlan, folder: Path, threads: int, direct: bool) -> float:
+    """Elements of one kind of tensor that all workers together make and write in a second."""
     from nbmerge.engine.run import run
     from nbmerge.engine.shards import ShardWriter
 
@@ -68,7 +70,7 @@ def _rate(tensor: TensorPlan, folder: Path, threads: int) -> float:
     )
     sample = [replace(tensor, name=f"sample.{k}", shape=shape, inputs=inputs) for k in range(threads)]
     out = Path(tempfile.mkdtemp(dir=folder))
-    with closing(ShardWriter(out, sample, {})) as writer:
+    with closing(ShardWriter(out, sample, {}, direct_from=0 if direct else None)) as writer:
         began = time.perf_counter()
         run(sample, lambda tensor, blocks: writer.emit(tensor), threads=threads)
         return sum(t.count for t in sample) / (time.perf_counter() - began)
