@@ -59,7 +59,10 @@ def make_adapter(
             tensors[f"{name}.lora_magnitude_vector"] = 0.5 + torch.rand(outputs, generator=generator)
     tensors = {n: t for n, t in (tensors | dict(extra or {})).items() if t is not None}
     save_file(
-        {f"base_model.model.{n}": t.to(dtype).contiguous() for n, t in tensors.items()},
+        {
+            f"base_model.model.{n}": (t.to(dtype) if t.is_floating_point() else t).contiguous()
+            for n, t in tensors.items()
+        },
         folder / "adapter_model.safetensors",
     )
     targets = sorted({n.rsplit(".", 1)[-1] for n in (*names, *embeddings)})

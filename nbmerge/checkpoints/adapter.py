@@ -213,13 +213,15 @@ class _Scales:
         self.ranks, self.alphas = (self._patterns(k) for k in ("rank_pattern", "alpha_pattern"))
 
     def scale(self, module: str, rank: int) -> float:
-        said = self._number(self._of(self.ranks, module, self.config.get("r")), "r")
+        said = self._number(self._of(self.ranks, module, self.config.get("r")), "r (or rank_pattern)")
         if said != rank:
             raise CheckpointError(
                 f"{self.folder}: the factors of {module:.200} have the rank {rank} where {CONFIG} says {said:g}. "
                 "Config and weights are not of one adapter; download both again."
             )
-        alpha = self._number(self._of(self.alphas, module, self.config.get("lora_alpha")), "lora_alpha")
+        alpha = self._number(
+            self._of(self.alphas, module, self.config.get("lora_alpha")), "lora_alpha (or alpha_pattern)"
+        )
         return alpha / (math.sqrt(rank) if self.root else rank)
 
     def _patterns(self, key: str) -> list[tuple[re.Pattern, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,15 +16,20 @@ from nbmerge.checkpoints import adapter, float8, hub, pickled
 from nbmerge.checkpoints.adapting import with_adapter
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
-from nbmerge.checkpoints.stacks import depths
 from nbmerge.checkpoints.quantised import refuse_config, refuse_files, refuse_tensors
+from nbmerge.checkpoints.stacks import depths
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe.reference import ModelRef
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+MOST_LAYERS = 100_000
+MOST_NAMED = 1000
+"""Files that an error looks for."""
+_FAR = re.compile(r"(^|\.)\d{6,}(\.|$)")
 _POSITIONS = re.compile(r"wpe|pos(ition)?(al)?_?(emb|enc)|embed_positions|token_type")
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -40,12 +45,15 @@ class Checkpoint:
         Every tensor, by name.
     name : str
         Short name for labels.
+    adapters : tuple of Path
+        Folders of the adapters that are on it, in order.
     """
 
     path: Path
     config: dict[str, Any]
     tensors: dict[str, StoredTensor]
     name: str
+    adapters: tuple[Path, ...] = ()
 
     @classmethod
     def open(cls, model: str | Path | ModelRef, ask: bool = True) -> Checkpoint:
@@ -74,7 +82,8 @@ class Checkpoint:
             folder = _folder(ModelRef.of(text), ask)
             found = _adapter(folder, _state(folder))
             shared = made.token_embedding if made.tied else None
-            made = replace(made, tensors=with_adapter(made.tensors, found, shared))
+            tensors = with_adapter(made.tensors, found, shared)
+            made = replace(made, tensors=tensors, adapters=(*made.adapters, folder))
         return made
 
     def _without_copies(self) -> Checkpoint:
@@ -84,6 +93,11 @@ class Checkpoint:
         if not heads or not said or next(self.tensors[heads[0]].leaves()).file.suffix == ".safetensors":
             return self
         return replace(self, tensors=pickled.without_copies(self.tensors, heads, self.layout.outside("embedding")))
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What tells models apart: their folder and those of their adapters."""
+        return (self.path, *self.adapters)
 
     @cached_property
     def layout(self) -> Layout:
@@ -177,6 +191,7 @@ def _contents(path: Path, state: tuple) -> tuple[dict[str, Any], dict[str, Any]]
     tensors = _stored_tensors(path)
     if not tensors:
         raise CheckpointError(f"{path} holds no tensors. Download or save the model again.")
+    _refuse_depth(path, config, tensors)
     refuse_tensors(path, config, tensors)
     return float8.weights_of(path, config, tensors)
 
@@ -185,6 +200,18 @@ def _contents(path: Path, state: tuple) -> tuple[dict[str, Any], dict[str, Any]]
 def _adapter(folder: Path, state: tuple) -> adapter.Adapter:
     """An adapter in one state of its files, read once."""
     return adapter.read_adapter(folder)
+
+
+def _refuse_depth(path: Path, config: dict[str, Any], tensors: Iterable[str]) -> None:
+    """Refuse numbers of layers that no model has, before anything counts up to them."""
+    if name := next(filter(_FAR.search, tensors), None):
+        raise CheckpointError(
+            f"{path} has a tensor in a layer of impossible number: {name!r:.120}. Do not use this model."
+        )
+    if said := next((d for d in depths(config) if d.value > MOST_LAYERS), None):
+        raise CheckpointError(
+            f"config.json in {path} speaks of {said.value:.3g} layers ({'.'.join(said.path)}). Mend it."
+        )
 
 
 def _state(path: Path) -> tuple:
@@ -243,13 +270,14 @@ def _sharded(index: Path, read: Callable[[Path], dict[str, StoredTensor]]) -> di
     if not isinstance(weight_map, dict) or not all(isinstance(v, str) for v in weight_map.values()):
         raise CheckpointError(f"{index.name} in {path} has no usable weight_map. Download it again.")
     shards: dict[str, dict[str, StoredTensor]] = {}
-    for name in dict.fromkeys(weight_map.values()):
+    names = list(dict.fromkeys(weight_map.values()))
+    for name in names:
         if not is_name(name):
             raise CheckpointError(
                 f"{index.name} in {path} names a shard that cannot lie in the folder: {name!r:.80}. Do not use this model."
             )
         if not hub.held(path / name):
-            missing = sorted({n for n in weight_map.values() if not hub.held(path / n)})
+            missing = sorted(n for n in names[:MOST_NAMED] if is_name(n) and not hub.held(path / n))
             raise CheckpointError(
                 f"{path} lacks {len(missing)} of its shards: {', '.join(missing[:4])}. Download them again."
             )
@@ -266,4 +294,3 @@ def _read_json(file: Path) -> dict[str, Any]:
     if not os.path.lexists(file):
         raise CheckpointError(f"{file.parent} is not a model folder: it has no {file.name}.")
     return read_object(file)
-

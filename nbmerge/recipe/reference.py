@@ -78,13 +78,14 @@ class ModelRef:
 
     @property
     def name(self) -> str:
-        """Short name for labels: the folder's own name, or the part of a Hub id behind the slash."""
-        return Path(self.path.rstrip("/")).name or self.path
+        """Short name for labels: the folder's own name, or the part of a Hub id behind the slash; of adapters as well."""
+        return "+".join(Path(p.rstrip("/")).name or p for p in (self.path, *self.lora))
 
     def plain(self) -> Any:
         """The reference as YAML writes it: a text, or a mapping where a text would be misread."""
         text = str(self)
-        if not any(c in self.path for c in "@+") or (_is_folder(self.path) and text == self.path):
+        odd = any(c in self.path for c in "@+") or any("+" in x for x in self.lora)
+        if not odd or (_is_folder(self.path) and text == self.path):
             return text
         mapping = {"path": self.path, "revision": self.revision, "lora": list(self.lora)}
         return {k: v for k, v in mapping.items() if v}

@@ -10,9 +10,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nbmerge.checkpoints import Checkpoint, hub
+from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
 from nbmerge.engine.quiet import without_bars
-from nbmerge.errors import CheckpointError, SampleError
+from nbmerge.errors import CheckpointError, NbmergeError, SampleError
+from nbmerge.recipe import ModelRef
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -28,8 +29,10 @@ class Loaded(NamedTuple):
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
 
 
-def load(folder: str | PathLike) -> Loaded:
+def load(folder: str | PathLike | ModelRef) -> Loaded:
     """Load a model folder or a Hub id, which is downloaded as far as it is not here, in the dtype it is stored in.
+
+    A model with adapters, of pickled shards or of float8 with scales is put together in memory, as a merge of one model.
 
     Raises
     ------
@@ -37,10 +40,13 @@ def load(folder: str | PathLike) -> Loaded:
         When it holds no model or no tokenizer, or a file is damaged or does not fit the config.
     """
     try:
-        checkpoint = Checkpoint.open(folder if isinstance(folder, str) else Path(folder))
+        ref = ModelRef.of(folder if isinstance(folder, str | ModelRef) else Path(folder))
+        checkpoint = Checkpoint.open(ref)
         hub.fetch(leaf.file for t in checkpoint.tensors.values() for leaf in t.leaves())
     except (CheckpointError, ValueError) as error:  # ValueError: a name that no model can have
         raise SampleError(str(error)) from error
+    if not all(isinstance(t, StoredTensor) and t.file.suffix == ".safetensors" for t in checkpoint.tensors.values()):
+        return _put_together(ref, checkpoint)
     return Loaded(_model(checkpoint.path), _tokenizer(checkpoint.path))
 
 
@@ -69,6 +75,16 @@ def asked(model: Any, tokenizer: Any = None) -> Loaded:
 def held(model: Any) -> AbstractContextManager:
     """Keep a model that can change under way (a live merge) as it is, while it is asked."""
     return model.held() if hasattr(model, "held") else nullcontext()
+
+
+def _put_together(ref: ModelRef, checkpoint: Checkpoint) -> Loaded:
+    from nbmerge.engine.live import live
+
+    try:
+        made = live({"merge_method": "passthrough", "models": [{"model": ref.plain()}]})
+    except NbmergeError as error:
+        raise error if isinstance(error, SampleError) else SampleError(str(error)) from error
+    return Loaded(made.model, _tokenizer(checkpoint.path))
 
 
 def _model(path: Path) -> PreTrainedModel:

@@ -146,13 +146,12 @@ class StatisticsPanel(Panel):
             raise NbmergeError("The recipe has errors; mend them first.")
         if not can_follow(plan):
             return lambda progress, cancel: (None, changes(plan, progress=progress, cancel=cancel), plan)
-        paths = [c.path for c in plan.checkpoints.values()]
-        base = plan.checkpoints.get(plan.recipe.base_model) if plan.recipe.base_model else None
-        if base is not None:
-            paths = [base.path, *(p for p in paths if p != base.path)]
+        base = plan.recipe.base_model
+        first = [base] if base in plan.checkpoints else []
+        models = {plan.checkpoints[ref].folders: ref for ref in (*first, *plan.checkpoints)}
 
         def work(progress: Any, cancel: Any) -> tuple:
-            statistics = measure(*dict.fromkeys(paths), progress=progress, cancel=cancel)
+            statistics = measure(*models.values(), progress=progress, cancel=cancel)
             if statistics.can_predict(plan):
                 return statistics, statistics.predict(plan), plan
             return statistics, changes(plan, progress=progress, cancel=cancel), plan

@@ -206,8 +206,16 @@ def test_every_room_takes_it(family, tmp_path):
     assert verify(tmp_path / "out", derive=True).ok
     live = nbm.live(recipe)
     assert all(torch.equal(t, live.model.state_dict()[n]) for n, t in one.items())
-    statistics = nbm.measure(family.base, f"{family.base}+{adapter}", family.ft1)
-    assert len(statistics.predict(recipe.replace(merge_method="linear", base_model=None)).table)
+
+
+def test_statistics_tell_a_model_from_the_same_with_an_adapter(family, tmp_path):
+    adapter = make_adapter(tmp_path / "a", family.base, modules(Q, DOWN))
+    models = [str(family.base), f"{family.base}+{adapter}", str(family.ft1)]
+    recipe = {"merge_method": "linear", "models": models, "parameters": {"weight": 0.4}}
+    predicted, measured = nbm.measure(*models).predict(nbm.Recipe.load(recipe)).table, nbm.changes(recipe).table
+    for column in (f"{what}[{parent}]" for what in ("distance", "cosine") for parent in ("base", "base+a", "ft1")):
+        own, other = (torch.tensor(t[column].to_numpy()) for t in (predicted, measured))
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
 
 
 def test_a_changed_adapter_is_another_merge(base, tmp_path):

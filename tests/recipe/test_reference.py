@@ -51,6 +51,7 @@ def test_an_existing_folder_is_that_folder_whatever_its_name(tmp_path, name):
         ModelRef("/no/such+folder"),
         ModelRef("/no/such@folder", "r"),
         ModelRef("/no/such+folder", None, ("x",)),
+        ModelRef("org/model", None, ("/some/plus+sign", "a@revision")),
     ],
 )
 def test_plain_and_back_is_the_same(ref):

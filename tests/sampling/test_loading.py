@@ -1,9 +1,11 @@
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from nbmerge.errors import SampleError
 from nbmerge.sampling import load, sample
-from tests.models import make_model
+from tests.adapters import Q, make_adapter, modules
+from tests.models import make_model, read_tensors
 
 
 def test_load_keeps_the_stored_dtype_and_is_ready_to_be_asked(tmp_path):
@@ -18,6 +20,25 @@ def test_load_keeps_the_stored_dtype_and_is_ready_to_be_asked(tmp_path):
 def test_load_takes_what_transformers_takes(tmp_path, architecture, shards):
     folder = make_model(tmp_path / "m", architecture=architecture, shards=shards)
     assert len(sample(folder, "abc", max_new_tokens=3)[0].tokens) <= 3
+
+
+def test_load_puts_adapters_on(tmp_path):
+    base = make_model(tmp_path / "m")
+    adapter = make_adapter(tmp_path / "a", base, modules(Q), seed=1)
+    name, extra = f"{modules(Q)[0]}.weight", load_file(adapter / "adapter_model.safetensors")
+    down, up = (extra[f"base_model.model.{modules(Q)[0]}.lora_{x}.weight"] for x in "AB")
+    got = load(f"{base}+{adapter}").model.state_dict()[name]
+    torch.testing.assert_close(got, read_tensors(base)[name] + 2 * up @ down)
+    sample(f"{base}+{adapter}", "abc", max_new_tokens=2)
+
+
+def test_load_of_pickled_shards(tmp_path):
+    folder = make_model(tmp_path / "m")
+    tensors = read_tensors(folder)
+    torch.save(tensors, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    got = load(folder).model.state_dict()
+    assert all(torch.equal(t, got[n]) for n, t in tensors.items())
 
 
 def test_load_of_a_folder_without_a_model(tmp_path):

@@ -1,0 +1,190 @@
+"""Adapters that do not fit or are of another kind are refused before anything is read, with what to do."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import nbmerge as nbm
+from nbmerge.checkpoints import Checkpoint
+from nbmerge.errors import CheckpointError
+from tests.adapters import DOWN, Q, V, make_adapter, modules
+from tests.models import make_model
+
+FIRST = "model.layers.0.self_attn.q_proj"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    return make_model(tmp_path_factory.mktemp("adapter") / "base")
+
+
+def refused(base, adapter) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        Checkpoint.open({"path": str(base), "lora": str(adapter)})
+    assert len(str(caught.value)) < 1500
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["IA3", "LOHA", "LOKR", "PREFIX_TUNING", "PROMPT_TUNING", "ADALORA", "OFT", None, 3])
+def test_other_types(base, tmp_path, kind):
+    said = refused(base, make_adapter(tmp_path / "a", base, modules(Q), peft_type=kind))
+    assert str(kind) in said
+    assert "merge_and_unload" in said
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"use_qalora": True}, {"alora_invocation_tokens": [1, 2]}, {"layer_replication": [[0, 2], [1, 3]]},
+        {"megatron_config": {"a": 1}}, {"target_parameters": ["experts.gate_up_proj"]}, {"kasa_config": {"beta": 1}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_variants_that_are_no_sum_of_weights(base, tmp_path, setting):
+    said = refused(base, make_adapter(tmp_path / "a", base, modules(Q), **setting))
+    assert next(iter(setting)) in said
+
+
+@pytest.mark.parametrize("start", ["pissa", "pissa_niter_16", "olora", "corda", "lora_ga"])
+def test_adapters_beside_a_changed_base(base, tmp_path, start):
+    assert "Convert it" in refused(base, make_adapter(tmp_path / "a", base, modules(Q), init_lora_weights=start))
+
+
+@pytest.mark.parametrize("start", [True, False, "gaussian", "eva", "orthogonal", "loftq"])
+def test_other_beginnings_do_not_matter(base, tmp_path, start):
+    adapter = make_adapter(tmp_path / "a", base, modules(Q), init_lora_weights=start)
+    assert Checkpoint.open(f"{base}+{adapter}").adapters == (adapter,)
+
+
+def test_a_base_of_other_sizes(base, tmp_path):
+    adapter = make_adapter(tmp_path / "a", base, modules(Q))
+    said = refused(make_model(tmp_path / "wide", hidden=32), adapter)
+    assert "another model" in said
+    assert "16×16" in said
+    assert "32×32" in said
+
+
+def test_a_base_with_fewer_layers(base, tmp_path):
+    adapter = make_adapter(tmp_path / "a", base, modules(Q))
+    assert "model.layers.2" in refused(make_model(tmp_path / "low", layers=2), adapter)
+
+
+def test_a_base_with_more_layers(base, tmp_path):
+    adapter = make_adapter(tmp_path / "a", base, modules(Q))
+    assert "model.layers.3" in refused(make_model(tmp_path / "deep", layers=4), adapter)
+
+
+def test_some_layers_only_where_the_config_says_so(base, tmp_path):
+    adapter = make_adapter(tmp_path / "a", base, [FIRST], layers_to_transform=[0])
+    assert [n for n, t in Checkpoint.open(f"{base}+{adapter}").tensors.items() if hasattr(t, "steps")] == [
+        f"{FIRST}.weight"
+    ]
+
+
+def test_another_architecture(base, tmp_path):
+    adapter = make_adapter(tmp_path / "a", base, modules(Q))
+    assert "which the model has not" in refused(make_model(tmp_path / "g", architecture="gpt2"), adapter)
+
+
+@pytest.mark.parametrize("begin", ["", "transformer."])
+def test_names_that_begin_otherwise_than_in_the_files(tmp_path, begin):
+    """GPT-2's first files have no 'transformer.' before their names, which the model in memory has."""
+    gpt2 = make_model(tmp_path / "g", architecture="gpt2")
+    names = modules("attn.c_attn", stack="transformer.h")
+    adapter = make_adapter(tmp_path / "a", gpt2, names, transposed=True)
+    if not begin:
+        from safetensors.torch import load_file, save_file
+
+        tensors = load_file(gpt2 / "model.safetensors")
+        save_file({n.removeprefix("transformer."): t for n, t in tensors.items()}, gpt2 / "model.safetensors")
+    found = Checkpoint.open(f"{gpt2}+{adapter}").tensors
+    assert hasattr(found[f"{begin}h.0.attn.c_attn.weight"], "steps")
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({f"{FIRST}.lora_B.weight": None}, "lacks lora_B"),
+        ({f"{FIRST}.lora_A.weight": None, f"{FIRST}.lora_B.weight": None}, f"nothing for {FIRST}"),
+        ({f"{FIRST}.lora_A.weight": torch.ones(3, 16)}, "do not fit"),
+        ({f"{FIRST}.lora_A.weight": torch.ones(3, 16), f"{FIRST}.lora_B.weight": torch.ones(16, 3)}, "the rank 3"),
+        ({f"{FIRST}.lora_A.weight": torch.ones(4, 16, 1, 1)}, "no convolutions"),
+        ({f"{FIRST}.lora_A.weight": torch.ones(4, 16, dtype=torch.int8)}, "int8"),
+        ({f"{FIRST}.lora_E": torch.ones(4, 1)}, "no kind of LoRA"),
+        ({f"{FIRST}.lora_magnitude_vector": torch.ones(3)}, "magnitudes"),
+        ({"score.weight": torch.ones(2, 16)}, "another task"),
+        ({f"{FIRST}.lora_B.bias": torch.ones(16)}, "has none in the model"),
+        ({"model.embed_tokens.token_adapter.trainable_tokens_delta": torch.ones(2, 16)}, "trainable_token_indices"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_parts_that_lack_or_do_not_fit(base, tmp_path, extra, words):
+    assert words in refused(base, make_adapter(tmp_path / "a", base, modules(Q, V), extra=extra))
+
+
+def test_dora_without_magnitudes(base, tmp_path):
+    assert "use_dora" in refused(base, make_adapter(tmp_path / "a", base, modules(Q), use_dora=True))
+
+
+def test_trained_rows_behind_the_end(base, tmp_path):
+    extra = {"model.embed_tokens.token_adapter.trainable_tokens_delta": torch.ones(2, 16)}
+    adapter = make_adapter(
+        tmp_path / "a", base, modules(Q), extra=extra, trainable_token_indices={"embed_tokens": [3, 32]}
+    )
+    assert "up to 32" in refused(base, adapter)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"lora_alpha": None}, {"lora_alpha": "8"}, {"lora_alpha": float("inf")}, {"lora_alpha": True}, {"r": 0}, {"r": None},
+        {"rank_pattern": ["a"]}, {"alpha_pattern": {"q_proj": "high"}}, {"alpha_pattern": {"(": 1}},
+        {"alpha_pattern": {"((a+)+)+b": 1}}, {"alpha_pattern": {"a" * 300: 1}}, {"alpha_pattern": {".*.*.*.*.*x": 1}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_settings_that_mean_nothing(base, tmp_path, setting):
+    began = time.perf_counter()
+    assert next(iter(setting)) in refused(base, make_adapter(tmp_path / "a", base, modules(Q), **setting))
+    assert time.perf_counter() - began < 2
+
+
+def test_folders_that_are_no_adapters(base, tmp_path):
+    assert "not an adapter" in refused(base, base)
+    adapter = make_adapter(tmp_path / "a", base, modules(Q))
+    (adapter / "adapter_model.safetensors").write_bytes(b"12")
+    assert "adapter_model.safetensors" in refused(base, adapter)
+    (adapter / "adapter_model.safetensors").unlink()
+    assert "not a whole adapter" in refused(base, adapter)
+    (adapter / "adapter_config.json").write_text("[1]")
+    assert "adapter_config.json" in refused(base, adapter)
+
+
+def test_check_says_it_all_at_once(base, tmp_path):
+    other = make_adapter(tmp_path / "a", base, modules(DOWN), peft_type="IA3")
+    report = nbm.check(
+        {
+            "merge_method": "linear",
+            "models": [f"{base}+{other}", f"{base}+{tmp_path / 'no'}"],
+            "parameters": {"weight": 1},
+        }
+    )
+    assert len([p for p in report.problems if p.severity == "error"]) == 2
+
+
+def test_labels_name_the_adapter(base, tmp_path):
+    adapter = make_adapter(tmp_path / "pirate", base, modules(Q))
+    recipe = {"merge_method": "linear", "models": [str(base), f"{base}+{adapter}"], "parameters": {"weight": 1}}
+    assert nbm.plan(recipe).parents == ("base", "base+pirate")
+    assert not nbm.check(recipe).problems
+
+
+def test_a_changed_adapter_is_read_again(base, tmp_path):
+    adapter = make_adapter(tmp_path / "a", base, modules(Q))
+    scale = Checkpoint.open(f"{base}+{adapter}").tensors[f"{FIRST}.weight"].steps[0].scale
+    settings = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps(settings | {"lora_alpha": 80}))
+    assert Checkpoint.open(f"{base}+{adapter}").tensors[f"{FIRST}.weight"].steps[0].scale == 10 * scale
