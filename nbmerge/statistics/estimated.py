@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nbmerge.engine.blocks import Blocks
+from nbmerge.engine.blocks import Blocks, Read, Workspace, reader
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.engine.rows import Rows
@@ -61,14 +61,14 @@ def estimate(
             f"{whole.method} mixes whole matrices ({whole.name}), of which rows say nothing. Use nbmerge.changes(recipe)."
         )
     samples = [_sample(t) for t in tensors]
-    products = {s.name: torch.zeros(len(s.inputs), 4, _rows(s), dtype=torch.float64) for s in samples}
+    products = {s.name: np.zeros((len(s.inputs), 4, _rows(s))) for s in samples}
 
     def sink(tensor: TensorPlan, blocks: Blocks):
         own, width = products[tensor.name], max(1, tensor.count // _rows(tensor))
         return lambda start, block: _add(own, width, block, blocks, start)
 
     run(samples, sink, cancel=cancel, threads=threads)
-    scaled = [_scaled(products[t.name].numpy(), t.shape[0] if len(t.shape) > 1 else 1) for t in tensors]
+    scaled = [_scaled(products[t.name], t.shape[0] if len(t.shape) > 1 else 1) for t in tensors]
     sums, covariances = (np.concatenate([np.empty((0, *x[0].shape[1:])), *x]) for x in zip(*scaled, strict=True))
     share = sum(s.count for s in samples) / max(1, sum(t.count for t in tensors))
     return Estimate(Changes(frame(tensors, sums), plan.parents, plan.depth), covariances, share)
@@ -111,6 +111,22 @@ class Estimate:
         return f"<Estimate from {self.share:.0%} of the weights: distance from {', '.join(far)}>"
 
 
+class Sampled(Rows):
+    """Rows that are read once and held: methods go through them several times."""
+
+
+@reader.register
+def _(source: Sampled, workspace: Workspace, slot: int) -> Read:
+    read, held = reader.dispatch(Rows)(source, workspace, slot), []
+
+    def again(start: int, count: int) -> torch.Tensor:
+        if not held:
+            held.append(read(0, source.count).clone())
+        return held[0][start : start + count]
+
+    return again
+
+
 def _sample(tensor: TensorPlan) -> TensorPlan:
     """The same merge of some rows, evenly spread; of all of them where they are few, or where there is but one."""
     count = tensor.shape[0] if len(tensor.shape) > 1 else 1
@@ -121,7 +137,7 @@ def _sample(tensor: TensorPlan) -> TensorPlan:
     within = np.arange(1, some + 1) * GOLDEN % 1.0  # at no fixed distance, which heads of attention might share
     rows = ((np.arange(some) + within) * count / some).astype(np.int64)
     table = Table(np.arange(some + 1), np.zeros(some, np.int32), rows, np.ones(some))
-    inputs = tuple(Rows.of(i, [i], table) for i in tensor.inputs)
+    inputs = tuple(Sampled.of(i, [i], table) for i in tensor.inputs)
     return replace(tensor, shape=(some, *tensor.shape[1:]), inputs=inputs)
 
 
@@ -129,14 +145,15 @@ def _rows(tensor: TensorPlan) -> int:
     return tensor.shape[0] if len(tensor.shape) > 1 else 1
 
 
-def _add(own: torch.Tensor, width: int, block: torch.Tensor, blocks: Blocks, start: int) -> None:
+def _add(own: np.ndarray, width: int, block: torch.Tensor, blocks: Blocks, start: int) -> None:
     """Add one block's products to the sums of its rows, shape (inputs, 4, rows), in place."""
     merged = block.to(torch.float64, copy=True)  # reading an input may overwrite the block
-    row = torch.arange(start, start + len(merged)) // width
+    rows = slice(start // width, (start + len(merged) - 1) // width + 1)
+    begins = np.maximum(np.arange(rows.start, rows.stop) * width - start, 0)
     for i, sums in enumerate(own):
         parent = blocks.stored(i, start).double()
-        for k, product in enumerate((merged * merged, merged * parent, parent * parent, (merged - parent) ** 2)):
-            sums[k].index_add_(0, row, product)
+        for k, product in enumerate((merged * merged, merged * parent, parent * parent, (merged - parent).square_())):
+            sums[k, rows] += np.add.reduceat(product.numpy(), begins)
 
 
 def _scaled(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
