@@ -7,6 +7,7 @@ from nbmerge.widgets.method import MethodPanel
 from nbmerge.widgets.models import ModelsPanel
 from nbmerge.widgets.recipe import RecipePanel
 from nbmerge.widgets.samples import SamplesPanel
+from nbmerge.widgets.scores import ScoresPanel
 from nbmerge.widgets.state import StudioState
 from nbmerge.widgets.statistics import StatisticsPanel
 from nbmerge.widgets.studio import Studio
@@ -14,5 +15,5 @@ from nbmerge.widgets.tokens import TokensPanel
 
 __all__ = [
     "GradientsPanel", "Job", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel", "SamplesPanel",
-    "StatisticsPanel", "Studio", "StudioState", "TokensPanel",
+    "ScoresPanel", "StatisticsPanel", "Studio", "StudioState", "TokensPanel",
 ]  # fmt: skip

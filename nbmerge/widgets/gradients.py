@@ -52,6 +52,7 @@ class GradientsPanel(Panel):
         self.sliders = SliderRow(guard(self._moved))
         canvas = ipywidgets.VBox([self.editor, self.sliders])
         canvas.add_class("nbm-canvas")
+        self.beside = ipywidgets.VBox()  # for others: what should be seen while a curve is moved
         self.ends = text(kind="quiet")
         self.follow = button("Let them follow", guard(lambda _: self._let_follow()), hint=FOLLOW_HINT)
         self.body = ipywidgets.VBox(
@@ -61,6 +62,7 @@ class GradientsPanel(Panel):
                 self.meaning,
                 self.legend,
                 canvas,
+                self.beside,
                 row(self.ends, self.follow),
                 self._shapes(),
                 self._fields(),

@@ -1,36 +1,45 @@
-"""The Samples panel: the same prompts put to each parent and to the merge, which lives in memory only."""
+"""The Samples panel: the same prompts put to the merge, to pinned merges and to the parents, while the sliders move."""
 
 from __future__ import annotations
 
 import html
+import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import ipywidgets
 from ipywidgets import Layout
 
 from nbmerge.engine.plan import Plan
-from nbmerge.engine.progress import Event
-from nbmerge.errors import MergeStopped, NbmergeError
+from nbmerge.errors import NbmergeError
+from nbmerge.widgets.cards import card, colour_of
 from nbmerge.widgets.colours import model_colours
-from nbmerge.widgets.jobrow import JobRow
+from nbmerge.widgets.conversation import MERGE, Asked, Conversation, Voice
+from nbmerge.widgets.follow import Follow
+from nbmerge.widgets.gradients import choose
 from nbmerge.widgets.models import bundled
-from nbmerge.widgets.panel import Panel, field, hint, row, show, text
+from nbmerge.widgets.panel import Panel, button, field, hint, row, show, text
+from nbmerge.widgets.stage import AUTOMATIC, LIVE, VIRTUAL
 
-MERGE = "the merge"
 PROMPTS = ("Once upon a time", "The best way to learn is")
 """Where nothing is known about the models."""
+THROUGH = [("automatically chosen", AUTOMATIC), ("the live model", LIVE), ("a virtual merge", VIRTUAL)]
+BEFORE, NOTHING = "what it said before", "nothing"
+PACE = 0.04
+"""Seconds between two pictures of a text that is being written; its first token is shown at once."""
 
 
 class SamplesPanel(Panel):
-    """Read what the parents and the merge say."""
+    """Hear what the merge says, beside its parents and beside earlier merges."""
 
     title = "Samples"
 
     def _build(self) -> list[ipywidgets.Widget]:
+        guard = self.errors
+        self.follow = Follow(guard.show)
+        self.conversation = Conversation(self.state.stage, self._told)
         self.prompts = ipywidgets.Textarea(
-            layout=Layout(width="auto", height="84px"), placeholder="one prompt per line"
+            layout=Layout(width="auto", height="72px"), placeholder="one prompt per line"
         )
         self.prompts.add_class("nbm-code")
         self.length = field(ipywidgets.BoundedIntText, "Tokens", "120px", value=24, min=1, max=4096)
@@ -39,89 +48,187 @@ class SamplesPanel(Panel):
         )  # fmt: skip
         hint(self.temperature, "0 always takes the likeliest token")
         self.seed = field(ipywidgets.BoundedIntText, "Seed", "120px", value=0, min=0, max=2**31 - 1)
-        self.job = JobRow(
-            self.state.job, "sampling", "Generate", "Ask each parent and the merge; nothing is saved",
-            self._work, self._told, self.errors,
+        self.through = field(ipywidgets.Dropdown, "The merge through", options=THROUGH)
+        hint(self.through, "A live model has weights of its own; a virtual merge is evaluated from its parents' files")
+        self.parents = ipywidgets.Checkbox(value=True, description="ask the parents too", indent=False)
+        self.parents.layout.width = "auto"
+        self.automatic = ipywidgets.Checkbox(
+            description="Follow the sliders", indent=False, layout=Layout(width="auto")
+        )
+        self.generate = button(
+            "Generate", guard(lambda _: self.follow.now(self._work())), style="primary",
+            hint="Ask the merge, then pinned merges and parents; nothing is saved",
         )  # fmt: skip
-        self.note = text(kind="quiet")
-        self.answers = text(kind="answers")
-        self._parents: dict[str, Any] = {}
-        self._live: Any = None
-        self._texts: dict[str, list] = {}
-        self._of = ""
-        settings = row(self.length, self.temperature, self.seed)
-        label = text("Prompts, one per line", "quiet")
-        return [label, self.prompts, settings, self.job, self.note, self.answers]
+        self.stop = button("Stop", guard(lambda _: self.follow.stop()), hint="Ends within one tensor or token")
+        self.pin = button("Pin", guard(lambda _: self._pin()), hint="Keep this merge, to hear it beside later ones")
+        self.compare = field(ipywidgets.Dropdown, "Mark what differs from", options=[BEFORE, NOTHING])
+        self.pinned = row()
+        self.memory, self.note = text(kind="quiet"), text(kind="quiet")
+        self.cards = ipywidgets.Box()
+        self.cards.add_class("nbm-cards")
+        self._drawn: dict[str, ipywidgets.HTML] = {}
+        self._told_at: dict[str, float] = {}
+        self.follow.observe(guard(lambda change: self._status()), "busy")
+        self.automatic.observe(guard(lambda change: self._hear()), "value")
+        self.compare.observe(guard(lambda change: self._draw_merge()), "value")
+        self.parents.observe(guard(lambda change: self._forecast()), "value")
+        return [
+            text("Prompts, one per line", "quiet"), self.prompts, row(self.length, self.temperature, self.seed, self.through),
+            row(self.generate, self.stop, self.pin, self.automatic, self.parents), self.memory, self.note,
+            row(self.compare, self.pinned), self.cards,
+        ]  # fmt: skip
+
+    # --- state to screen ---
 
     def _refresh(self) -> None:
         plan = self.state.plan
         if not self.prompts.value and plan is not None:
             self.prompts.value = "\n".join(suggested(plan))
-        self.job.allow(plan is not None)
-        self._mark()
+        self._status()
+        self._forecast()
+        self._draw_merge()
+        self._hear()
 
-    def _mark(self) -> None:
-        plan = self.state.plan
-        stale = bool(self._texts) and (plan is None or plan.recipe.fingerprint != self._of)
-        self.note.value = (
-            "<b>Out of date:</b> the merge's texts are of an earlier recipe. Generate again." if stale else ""
-        )
+    def _status(self) -> None:
+        busy, ready = self.follow.busy, self.state.plan is not None
+        self.generate.disabled = self.pin.disabled = not ready
+        self.stop.disabled = not busy
+        if not busy:
+            self._draw_merge()
+        stale = self._stale
+        self.note.value = "<b>Out of date:</b> the merge spoke with an earlier recipe. Generate again." if stale else ""
         show(self.note, stale)
-        (self.answers.add_class if stale else self.answers.remove_class)("nbm-stale")
 
-    def _work(self) -> Callable[..., None]:
+    @property
+    def _stale(self) -> bool:
+        """Whether the merge's text is of another recipe than the present one, and nobody is about to mend that."""
+        voice, plan = self.conversation.voices.get(MERGE), self.state.plan
+        spoken = voice is not None and bool(voice.of)
+        return spoken and not self.follow.busy and (plan is None or plan.recipe.fingerprint != voice.of)
+
+    def _forecast(self) -> None:
+        """Say what asking takes of memory before it is taken, or why it cannot be."""
         plan = self.state.plan
-        prompts = [p for p in self.prompts.value.split("\n") if p.strip()]
         if plan is None:
-            raise NbmergeError("The recipe has errors; mend them first.")
+            self.memory.value = ""
+            return
+        forecast = self.state.stage.forecast(plan, self.parents.value)
+        if forecast.fits:
+            self.memory.value = "" if not forecast.needed else f"Asking {html.escape(str(forecast))}."
+            return
+        ways = "".join(f"<li>{html.escape(way)}</li>" for way in forecast.alternatives)
+        words = f"Asking {html.escape(str(forecast))}. It does not fit. Instead:<ul>{ways}</ul>"
+        self.memory.value = f"<div class='nbm-error' role='alert'>{words}</div>"
+
+    # --- asking ---
+
+    def _hear(self) -> None:
+        """Ask again where the panel follows the sliders."""
+        if self.automatic.value and self.sight and self.state.plan is not None:
+            self.follow.rested(self._work())
+
+    def _asked(self) -> Asked:
+        prompts = tuple(p for p in self.prompts.value.split("\n") if p.strip())
         if not prompts:
             raise NbmergeError("Type a prompt: what the models shall continue.")
         settings = {"max_new_tokens": self.length.value, "temperature": self.temperature.value, "seed": self.seed.value}
-        return lambda progress, cancel: self._ask(plan, prompts, settings, progress, cancel)
+        return Asked(prompts, tuple(settings.items()), self.through.value, self.parents.value)
 
-    def _ask(self, plan: Plan, prompts: list[str], settings: dict, progress: Any, cancel: Any) -> None:
-        """In the worker thread: one model after the other, each text on screen as soon as it is there."""
-        from nbmerge.sampling import sample
+    def _work(self) -> Callable[[threading.Event], None]:
+        plan, asked = self.state.plan, self._asked()
+        if plan is None:
+            raise NbmergeError("The recipe has errors; mend them first.")
+        if self.through.value != VIRTUAL:
+            forecast = self.state.stage.forecast(plan, self.parents.value)
+            if self.through.value == LIVE or forecast.parents:
+                forecast.check()
 
-        names = [*plan.parents, MERGE]
-        self._texts, self._of = {name: [] for name in names}, plan.recipe.fingerprint
-        colours, began, total = model_colours(plan), time.perf_counter(), len(names) * len(prompts)
-        for name in names:
-            model = self._merged(plan, cancel) if name == MERGE else self._parent(plan, name)
-            for prompt in prompts:
-                if cancel.is_set():
-                    raise MergeStopped("Stopped.")
-                self._texts[name] += sample(model, [prompt], stop=cancel, **settings)
-                self.answers.value = _cards(self._texts, prompts, colours)
-                done = sum(map(len, self._texts.values()))
-                progress(Event("tensor", total, 0, tensors_done=done, seconds=time.perf_counter() - began))
-        if cancel.is_set():
-            raise MergeStopped("Stopped.")
+        def work(cancel: threading.Event) -> None:
+            self._deal(plan, asked)
+            self.conversation.ask(plan, asked, cancel)
+            self.errors.clear()
 
-    def _parent(self, plan: Plan, label: str) -> Any:
-        """A parent's model, loaded once; a parent that is a merge itself is made in memory."""
-        from nbmerge.engine.live import live
-        from nbmerge.sampling import load
+        return work
 
-        ref = next(r for r in plan.checkpoints if plan.labels[r] == label)
-        merge = plan.recipe.merge_named(ref)
-        key = merge.fingerprint if merge else str(plan.checkpoints[ref].path)
-        if key not in self._parents:
-            self._parents[key] = live(merge) if merge else load(key)
-        return self._parents[key]
+    def _pin(self) -> None:
+        plan, ask = self.state.plan, self._work()
 
-    def _merged(self, plan: Plan, cancel: Any) -> Any:
-        """The merge in memory: computed anew where nothing is there yet, else only what changed."""
-        from nbmerge.engine.live import live
+        def work(cancel: threading.Event) -> None:
+            self.state.stage.pin(plan, cancel)
+            self._show_pins()
+            ask(cancel)
 
-        if self._live is None:
-            self._live = live(plan.recipe, cancel=cancel)
-        else:
-            self._live.update(plan.recipe, cancel=cancel)
-        return self._live
+        self.follow.now(work)
 
-    def _told(self, result: None) -> None:
-        self._mark()
+    def _unpin(self, name: str) -> None:
+        self.state.stage.unpin(name)
+        self.conversation.voices.pop(name, None)
+        self._show_pins()
+        if self.state.plan is not None and self.conversation.voices:
+            self._deal(self.state.plan, self._asked())
+
+    # --- cards ---
+
+    def _deal(self, plan: Plan, asked: Asked) -> None:
+        """A card for everybody who will speak; those that are there stay as they are."""
+        self._colours = model_colours(plan)
+        voices = self.conversation.cast(plan, asked)
+        drawn = {}
+        for voice in voices:
+            drawn[voice.name] = self._drawn.get(voice.name) or _blank(voice)
+        self._drawn = drawn
+        if list(self.cards.children) != list(drawn.values()):
+            self.cards.children = list(drawn.values())
+        others = [v.name for v in voices if v.kind == "pin"] + [v.name for v in voices if v.kind == "parent"]
+        choose(self.compare, [(BEFORE, BEFORE), *((_called(n, self), n) for n in others), (NOTHING, NOTHING)])
+
+    def _told(self, voice: Voice) -> None:
+        """In the asking thread: show what was said, at a pace that can be read."""
+        speaking = any(t.status == "speaking" and len(t.pieces) > 1 for t in voice.texts)
+        now = time.monotonic()
+        if speaking and now - self._told_at.get(voice.name, 0.0) < PACE:
+            return
+        self._told_at[voice.name] = now
+        self._draw(voice)
+        if voice.name == self.compare.value and not speaking:
+            self._draw_merge()
+
+    def _draw_merge(self) -> None:
+        if MERGE in self.conversation.voices:
+            self._draw(self.conversation.voices[MERGE])
+
+    def _draw(self, voice: Voice) -> None:
+        widget = self._drawn.get(voice.name)
+        if widget is None:
+            return
+        merge, stale, reference = voice.name == MERGE, False, ()
+        if merge:
+            stale, other = self._stale, self.conversation.voices.get(self.compare.value)
+            reference = voice.before if self.compare.value == BEFORE else other.texts if other else ()
+            (widget.add_class if stale else widget.remove_class)("nbm-stale")
+        widget.value = card(voice, colour_of(voice, self._colours), reference, stale)
+
+    def _show_pins(self) -> None:
+        buttons = []
+        for name, pin in self.state.stage.pins.items():
+            back = button(
+                f"Back to {name}", self.errors(lambda _, pin=pin: self.state.set_recipe(pin.recipe)),
+                hint=f"Make the recipe that was pinned as {name} the recipe again",
+            )  # fmt: skip
+            away = button("", self.errors(lambda _, name=name: self._unpin(name)), hint=f"Let {name} go", icon="times")
+            buttons += [back, away]
+        self.pinned.children = buttons
+
+
+def _blank(voice: Voice) -> ipywidgets.HTML:
+    widget = ipywidgets.HTML()
+    widget.add_class("nbm-card")
+    widget.add_class({"merge": "nbm-merged", "pin": "nbm-pinned"}.get(voice.kind, "nbm-parent"))
+    return widget
+
+
+def _called(name: str, panel: SamplesPanel) -> str:
+    return f"pinned {name}" if name in panel.state.stage.pins else name
 
 
 def suggested(plan: Plan) -> tuple[str, ...]:
@@ -132,22 +239,3 @@ def suggested(plan: Plan) -> tuple[str, ...]:
 
         return tuple(own)
     return PROMPTS
-
-
-def _cards(texts: dict[str, list], prompts: list[str], colours: dict[str, str]) -> str:
-    """One column per model."""
-    columns = []
-    for name, samples in texts.items():
-        kind = "nbm-card nbm-merged" if name == MERGE else "nbm-card"
-        colour = colours.get(name, "var(--jp-brand-color1, #2196f3)")
-        waiting = "<p class='nbm-waiting'>…</p>" if len(samples) < len(prompts) else ""
-        body = "".join(map(_answer, samples)) + waiting
-        columns.append(
-            f"<section class='{kind}' style='border-top-color:{colour}'><h4>{html.escape(name)}</h4>{body}</section>"
-        )
-    return f"<div class='nbm-cards'>{''.join(columns)}</div>"
-
-
-def _answer(sample: Any) -> str:
-    stopped = "<i> (stopped)</i>" if sample.stopped else ""
-    return f"<p><span>{html.escape(sample.prompt)}</span><b>{html.escape(sample.text)}</b>{stopped}</p>"

@@ -23,6 +23,7 @@ from nbmerge.problems import Problem
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.compose import compose
 from nbmerge.widgets.job import Job
+from nbmerge.widgets.stage import Stage
 
 PAUSE = 1.0
 """Seconds of rest after which moving the same slider is a new step of the history."""
@@ -64,6 +65,8 @@ class StudioState(HasTraits):
         Counts changes; set last, when everything else fits together. Observe this one.
     job : Job
         The one place for long work.
+    stage : Stage
+        Models in memory, for whoever asks them.
     """
 
     recipe = AnyTrait(None, allow_none=True)
@@ -82,6 +85,7 @@ class StudioState(HasTraits):
     def __init__(self, recipe: Any = None):
         super().__init__(job=Job())
         self.foreseen: Plan | None = None
+        self.stage = Stage()
         self._lock = threading.RLock()
         self._history: list[Step] = []
         self._at = -1

@@ -18,12 +18,13 @@ from nbmerge.widgets.models import ModelsPanel
 from nbmerge.widgets.panel import Panel, button, row, styles, text
 from nbmerge.widgets.recipe import RecipePanel
 from nbmerge.widgets.samples import SamplesPanel
+from nbmerge.widgets.scores import ScoresPanel
 from nbmerge.widgets.state import StudioState
 from nbmerge.widgets.statistics import StatisticsPanel
 from nbmerge.widgets.tokens import TokensPanel
 
 LEFT = (ModelsPanel, TokensPanel, MethodPanel, GradientsPanel)
-RIGHT = (RecipePanel, StatisticsPanel, SamplesPanel, MergePanel)
+RIGHT = (RecipePanel, StatisticsPanel, SamplesPanel, ScoresPanel, MergePanel)
 
 
 class Studio(ipywidgets.VBox):
@@ -41,7 +42,7 @@ class Studio(ipywidgets.VBox):
     recipe : Recipe
         What is on screen; set it to change everything.
     state : StudioState
-    models, tokens, method, gradients, recipe_panel, statistics, samples, merge : Panel
+    models, tokens, method, gradients, recipe_panel, statistics, samples, scores, merge : Panel
 
     Examples
     --------
@@ -56,7 +57,8 @@ class Studio(ipywidgets.VBox):
         order = dict.fromkeys([StatisticsPanel, *LEFT, *RIGHT])  # the pictures are told first of what changed
         panels = {kind: kind(state=self.state) for kind in order}
         self.models, self.tokens, self.method, self.gradients = (panels[k] for k in LEFT)
-        self.recipe_panel, self.statistics, self.samples, self.merge = (panels[k] for k in RIGHT)
+        self.recipe_panel, self.statistics, self.samples, self.scores, self.merge = (panels[k] for k in RIGHT)
+        self.gradients.beside.children = [self.scores.beside]
         self.status = text(kind="status")
         self.errors = Guard()
         super().__init__(layout=Layout(width="auto"))

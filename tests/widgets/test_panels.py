@@ -14,12 +14,13 @@ from nbmerge.widgets import (
     ModelsPanel,
     RecipePanel,
     SamplesPanel,
+    ScoresPanel,
     StatisticsPanel,
 )
 from nbmerge.widgets.tracks import curve, tracks
 from tests.models import make_model
 
-PANELS = (GradientsPanel, MergePanel, MethodPanel, ModelsPanel, RecipePanel, SamplesPanel, StatisticsPanel)
+PANELS = (GradientsPanel, MergePanel, MethodPanel, ModelsPanel, RecipePanel, SamplesPanel, ScoresPanel, StatisticsPanel)
 
 
 def move(widget, **values):
@@ -106,7 +107,9 @@ def test_the_other_model_is_one_click_away(gradients):
 
 
 def test_presets_write_short_settings(gradients):
-    buttons = {b.description: b for b in gradients.body.children[6].children if hasattr(b, "click")}
+    buttons = {
+        b.description: b for row in gradients.body.children for b in getattr(row, "children", ()) if hasattr(b, "click")
+    }
     gradients.which.value = gradients.which.options[1][1]
     buttons["ramp up"].click()
     assert gradients.recipe.models[1].parameters["weight"].plain() == [0, 1]
@@ -359,14 +362,14 @@ def test_what_goes_wrong_in_the_thread_is_on_screen(state, tmp_path):
 def test_one_thing_at_a_time_across_panels(state):
     import threading
 
-    merge, samples = MergePanel(state=state), SamplesPanel(state=state)
+    merge, statistics = MergePanel(state=state), StatisticsPanel(state=state)
     go = threading.Event()
     state.job.start("something", lambda progress, cancel: go.wait(10))
     assert merge.job.start.disabled
-    assert samples.job.start.disabled
+    assert statistics.job.start.disabled
     go.set()
     state.job.wait(10)
-    assert not samples.job.start.disabled
+    assert not statistics.job.start.disabled
 
 
 # --- Statistics ---
@@ -412,37 +415,6 @@ def test_methods_that_cannot_be_predicted_are_measured_and_go_out_of_date(state)
     state.edit(lambda r: r.with_parameter("lambda", 0.5))
     assert "Out of date" in panel.note.value
     assert "nbm-stale" in panel.drawn._dom_classes
-
-
-# --- Samples ---
-
-
-def test_parents_and_merge_are_asked_the_same(state):
-    panel = SamplesPanel(state=state)
-    panel.prompts.value = "once <b>\nthe cat"
-    panel.length.value = 4
-    panel.job.start.click()
-    assert state.job.wait(120)
-    assert panel.errors.value == ""
-    assert "once &lt;b&gt;" in panel.answers.value
-    assert list(panel._texts) == ["base", "ft1", "ft2", "the merge"]
-    assert all(len(samples) == 2 for samples in panel._texts.values())
-    live = panel._live
-    state.edit(lambda r: r.with_parameter("lambda", 0.5))
-    assert "Out of date" in panel.note.value
-    panel.job.start.click()
-    assert state.job.wait(120)
-    assert panel._live is live
-    assert live.recipe == state.recipe
-    assert panel.note.layout.display == "none"
-
-
-def test_without_a_prompt_nothing_starts(state):
-    panel = SamplesPanel(state=state)
-    panel.prompts.value = "\n"
-    panel.job.start.click()
-    assert "Type a prompt" in panel.errors.value
-    assert not state.job.running
 
 
 def test_a_picture_says_which_move_it_answers(gradients):

@@ -15,6 +15,19 @@ def test_panels_share_one_state(recipe):
     assert studio.errors.value == ""
 
 
+def test_what_nobody_sees_is_shown_when_it_comes_to_the_front(recipe):
+    studio = Studio(recipe)
+    left, right = studio.children[2].children
+    assert [p.sight for p in right.children] == [True, False, False, False, False]
+    right.selected_index = 4
+    assert studio.merge.sight
+    studio.gradients.sliders.children[3].set_state({"value": 0.77})
+    assert "0.77" not in studio.recipe_panel.area.value
+    right.selected_index = 0
+    assert "0.77" in studio.recipe_panel.area.value
+    assert left.selected_index == 3
+
+
 def test_its_repr_is_worth_reading(recipe):
     text = repr(Studio(recipe))
     assert text.startswith("<Studio <Recipe task_arithmetic")
@@ -52,9 +65,10 @@ def test_every_method_can_be_chosen_and_drawn(recipe, method):
         studio.recipe_panel,
         studio.statistics,
         studio.samples,
+        studio.scores,
         studio.merge,
     )
-    assert [p.errors.value for p in panels] == [""] * 7
+    assert [p.errors.value for p in panels] == [""] * 8
     assert studio.state.plan is not None, studio.state.problems
     if studio.gradients.track:
         slider = studio.gradients.sliders.children[3]

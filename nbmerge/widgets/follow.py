@@ -1,0 +1,97 @@
+"""Work that follows the hand: it starts when the hand rests, stops when the hand moves on, and the latest wins."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from traitlets import Bool, HasTraits
+
+from nbmerge.errors import MergeStopped
+
+REST = 0.15
+"""Seconds without a move after which a hand rests. The first move after a rest is followed at once."""
+
+Work = Callable[[threading.Event], Any]
+
+
+class Follow(HasTraits):
+    """Runs the newest request in a thread of its own; older ones are stopped or never begun.
+
+    Parameters
+    ----------
+    failed : callable
+        Takes an exception that work raised.
+
+    Attributes
+    ----------
+    busy : bool
+        Whether anything is going on or about to. Observers are called in the worker thread.
+    """
+
+    busy = Bool(False)
+
+    def __init__(self, failed: Callable[[BaseException], Any]):
+        super().__init__()
+        self._failed = failed
+        self._condition = threading.Condition()
+        self._next: tuple[float, Work] | None = None
+        self._cancel = threading.Event()
+        self._moved = float("-inf")
+
+    def now(self, work: Work) -> None:
+        """Run ``work(cancel)`` as soon as what is running has ended, which it is asked to do."""
+        self._submit(work, time.monotonic())
+
+    def rested(self, work: Work) -> None:
+        """The same for a move of the hand: at once when it is the first, else when no other has come for a while."""
+        now = time.monotonic()
+        moving, self._moved = now - self._moved < REST, now
+        self._submit(work, now + REST if moving else now)
+
+    def stop(self) -> None:
+        """End what is going on, and forget what was to come."""
+        with self._condition:
+            self._next = None
+            self._cancel.set()
+            self._condition.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until nothing is left to do."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not self.busy, timeout)
+
+    def _submit(self, work: Work, when: float) -> None:
+        with self._condition:
+            self._next = when, work
+            self._cancel.set()
+            self._condition.notify_all()
+            if not self.busy:
+                self.busy = True
+                threading.Thread(target=self._run, name="nbmerge follow", daemon=True).start()
+
+    def _take(self) -> tuple[Work, threading.Event] | None:
+        """The newest work, when its time has come; None when there is none."""
+        with self._condition:
+            while self._next is not None:
+                when, work = self._next
+                left = when - time.monotonic()
+                if left <= 0:
+                    self._next, self._cancel = None, threading.Event()
+                    return work, self._cancel
+                self._condition.wait(left)
+            self.busy = False
+            self._condition.notify_all()
+            return None
+
+    def _run(self) -> None:
+        while (taken := self._take()) is not None:
+            work, cancel = taken
+            try:
+                work(cancel)
+            except MergeStopped:
+                pass
+            except Exception as error:  # shown on screen by the panel that asked
+                self._failed(error)

@@ -1,0 +1,79 @@
+"""Gauges as HTML: each score with its history, small enough to stand beside the curve that is being moved."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+
+from nbmerge.sampling import Gauges
+
+WIDTH, HEIGHT, EDGE = 132, 30, 4
+"""Of a history in pixels, and the space left around it."""
+SHOWN = 48
+"""Most readings of a history on screen."""
+
+
+def gauges_table(gauges: Gauges, stale: bool = False) -> str:
+    """Every score: its value, what it was before, its best, its history."""
+    rows = "".join(_row(gauges, name) for name in gauges.scores)
+    kind = "nbm-gauges nbm-stale" if stale else "nbm-gauges"
+    return f"<div class='{kind}'>{rows}</div>" if rows else ""
+
+
+def _row(gauges: Gauges, name: str) -> str:
+    title, latest = html.escape(name), gauges.latest
+    fault = latest.failed.get(name) if latest else None
+    if fault:
+        return f"<div class='nbm-gauge'><b>{title}</b><span class='nbm-fault' role='alert'>{html.escape(fault)}</span></div>"
+    history = gauges.history(name)
+    if not history:
+        return f"<div class='nbm-gauge'><b>{title}</b><span class='nbm-quiet'>not read yet</span></div>"
+    best = gauges.best(name)
+    top = best.values[name] if best else math.nan
+    return (
+        f"<div class='nbm-gauge'><b>{title}</b><strong>{number(history[-1])}</strong>"
+        f"<span class='nbm-quiet'>{change(gauges, name, history)}</span>{sparkline(history, top, name)}"
+        f"<span class='nbm-quiet'>best {number(top)}</span></div>"
+    )
+
+
+def number(value: float) -> str:
+    """A score with three digits."""
+    return "not a number" if math.isnan(value) else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def change(gauges: Gauges, name: str, history: Sequence[float]) -> str:
+    """How a score changed with the last reading, in an arrow and a word."""
+    if len(history) < 2 or number(history[-1]) == number(history[-2]):
+        return "as before" if len(history) > 1 else "first reading"
+    now, before = history[-1], history[-2]
+    arrow = "▲" if now > before else "▼"
+    word = "better" if gauges.is_better(name, now, before) else "worse"
+    return f"{arrow} {number(abs(now - before))} {word}"
+
+
+def sparkline(history: Sequence[float], best: float, name: str) -> str:
+    """A history as a line, its end a dot, its best a ring."""
+    values = [v for v in history[-SHOWN:] if math.isfinite(v)]
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    across = (WIDTH - 2 * EDGE) / max(len(values) - 1, 1)
+
+    def place(i: int) -> tuple[float, float]:
+        share = (values[i] - low) / (high - low) if high > low else 0.5
+        return EDGE + (i * across if len(values) > 1 else WIDTH - 2 * EDGE), HEIGHT - EDGE - share * (HEIGHT - 2 * EDGE)
+
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, range(len(values))))
+    end = "<circle class='nbm-now' cx='{:.1f}' cy='{:.1f}' r='3'/>".format(*place(len(values) - 1))
+    ring = (
+        "<circle class='nbm-best' cx='{:.1f}' cy='{:.1f}' r='4'/>".format(*place(values.index(best)))
+        if best in values
+        else ""
+    )
+    label = f"{name}: {len(history)} readings from {number(low)} to {number(high)}, now {number(history[-1])}"
+    return (
+        f"<svg role='img' aria-label='{html.escape(label, quote=True)}' width='{WIDTH}' height='{HEIGHT}' viewBox='0 0 {WIDTH} {HEIGHT}'>"
+        f"<polyline points='{line}'/>{ring}{end}</svg>"
+    )

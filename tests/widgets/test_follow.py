@@ -1,0 +1,59 @@
+import threading
+import time
+
+from nbmerge.widgets import follow as module
+from nbmerge.widgets.follow import Follow
+
+
+def test_the_newest_wins_and_stops_what_is_running():
+    follow, started, done = Follow(print), threading.Event(), []
+
+    def long(cancel):
+        started.set()
+        done.append(("stopped", cancel.wait(10)))
+
+    follow.now(long)
+    assert started.wait(10)
+    for i in range(50):
+        follow.now(lambda cancel, i=i: done.append((i, cancel.is_set())))
+    assert follow.wait(10)
+    assert done[0] == ("stopped", True)
+    assert done[-1] == (49, False)
+    assert len(done) < 51
+
+
+def test_the_first_move_is_followed_at_once_and_the_next_when_the_hand_rests(monkeypatch):
+    monkeypatch.setattr(module, "REST", 0.05)
+    follow, ran = Follow(print), []
+    began = time.monotonic()
+    for i in range(5):
+        follow.rested(lambda cancel, i=i: ran.append((i, time.monotonic() - began)))
+        if i == 0:
+            assert follow.wait(10)
+    assert follow.wait(10)
+    assert [i for i, _ in ran] == [0, 4]
+    assert ran[0][1] < 0.05 <= ran[1][1]
+
+
+def test_stop_ends_what_runs_and_forgets_what_waits():
+    follow, started, done = Follow(print), threading.Event(), []
+    follow.now(lambda cancel: (started.set(), done.append(cancel.wait(10))))
+    assert started.wait(10)
+    follow.rested(lambda cancel: done.append("never"))
+    follow.stop()
+    assert follow.wait(10)
+    assert done == [True]
+    follow.stop()  # of nothing
+
+
+def test_errors_are_handed_on_and_work_goes_on():
+    seen, busy = [], []
+    follow = Follow(seen.append)
+    follow.observe(lambda change: busy.append(change["new"]), "busy")
+    follow.now(lambda cancel: 1 / 0)
+    assert follow.wait(10)
+    follow.now(lambda cancel: seen.append("after"))
+    assert follow.wait(10)
+    assert isinstance(seen[0], ZeroDivisionError)
+    assert seen[1] == "after"
+    assert busy == [True, False, True, False]
