@@ -21,6 +21,8 @@ from nbmerge.engine.plan import TensorPlan
 from nbmerge.errors import MergeError
 from nbmerge.methods import Combination
 
+DEVICE = "nbmerge_device"
+"""Under which a weights file's header says where it was mixed."""
 AHEAD = 2
 """Blocks under way at a time: one is read while the one before it is copied and mixed."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbmerge.engine.device import DEVICE
 from nbmerge.engine.device import found as found_device
 from nbmerge.engine.fetch import fetch
 from nbmerge.engine.folder import absolute, building, check_output, clear, write_companions
@@ -102,7 +103,7 @@ def merge(
         Nothing lies under the output's name, and inputs are never touched. What is finished is kept beside it
         (``.OUT.nbmerge-partial``): the same merge goes on from there, with the same result.
     """
-    accelerator = device if executor is not None else found_device(device)
+    accelerator = found_device(device) if executor is None else None if device == "cpu" else device
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
 
     def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
@@ -124,16 +125,24 @@ def merge(
 
     check_output(plan, absolute(out), overwrite)
     fetch(plan.tensors, progress, cancel)
-    return write_model(plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite)
+    place = accelerator and str(accelerator)
+    return write_model(plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite, device=place)
 
 
-def metadata_of(plan: Plan) -> dict[str, str]:
-    """What the header of each weights file says beside the tensors."""
-    return {"nbmerge_recipe": dump(plan.recipe.plain()), "nbmerge_fingerprint": plan.recipe.fingerprint}
+def metadata_of(plan: Plan, device: str | None = None) -> dict[str, str]:
+    """What the header of each weights file says beside the tensors: also where they were mixed, if not on the processor."""
+    where = {} if device is None else {DEVICE: device}
+    return {"nbmerge_recipe": dump(plan.recipe.plain()), "nbmerge_fingerprint": plan.recipe.fingerprint} | where
 
 
 def write_model(
-    plan: Plan, out: Path, fill: Callable[[ShardWriter, Journal], Counter[str]], *, max_shard_size: int, overwrite: bool
+    plan: Plan,
+    out: Path,
+    fill: Callable[[ShardWriter, Journal], Counter[str]],
+    *,
+    max_shard_size: int,
+    overwrite: bool,
+    device: str | None = None,
 ) -> MergeResult:
     """Write a plan's model folder, its weights from wherever they are.
 
@@ -141,16 +150,19 @@ def write_model(
     ----------
     fill : callable
         ``(writer, journal) -> Counter``: hands every tensor's blocks to ``writer.emit(tensor)``.
+    device : str, optional
+        Where they were mixed, if not on the processor; a merge that was mixed elsewhere is another merge.
     """
     if isinstance(max_shard_size, bool) or not isinstance(max_shard_size, int) or max_shard_size < 1:
         raise ValueError(f"max_shard_size is a number of bytes, not {max_shard_size!r}.")
     check_output(plan, out, overwrite)
     began = time.perf_counter()
     with building(out, overwrite) as folder:
-        journal = Journal(beside(out, "journal"), identity(plan.tensors, max_shard_size, metadata_of(plan)))
+        metadata = metadata_of(plan, device)
+        journal = Journal(beside(out, "journal"), identity(plan.tensors, max_shard_size, metadata))
         # what another merge left here must not get into this one
         clear(folder, keep=shard_names(plan.tensors, max_shard_size) if journal.continues else ())
-        with closing(ShardWriter(folder, plan.tensors, metadata_of(plan), max_shard_size)) as writer:
+        with closing(ShardWriter(folder, plan.tensors, metadata, max_shard_size)) as writer:
             notes = fill(writer, journal)
             writer.finish()
         write_companions(plan, folder, {t.name: writer.checksums[t.name] for t in plan.tensors})

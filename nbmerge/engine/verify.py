@@ -13,13 +13,16 @@ import torch
 import xxhash
 
 from nbmerge.checkpoints import Checkpoint
+from nbmerge.checkpoints.header import read_header
+from nbmerge.engine.device import DEVICE
+from nbmerge.engine.device import found as found_device
 from nbmerge.engine.folder import MANIFEST, absolute
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.engine.positioned import BINARY
 from nbmerge.engine.progress import Listener
 from nbmerge.engine.run import run
 from nbmerge.engine.shards import checksum_at
-from nbmerge.errors import CheckpointError
+from nbmerge.errors import CheckpointError, MergeError
 from nbmerge.recipe import RECIPE_FILE, Recipe
 
 
@@ -38,6 +41,8 @@ class Verification:
         Tensors that were computed again from recipe and parents.
     differing : tuple of str
         Those of them that came out differently: recipe, a parent or the file was changed.
+    device : str, optional
+        Where the folder was mixed, if not on the processor.
     """
 
     path: Path
@@ -45,6 +50,7 @@ class Verification:
     damaged: tuple[str, ...]
     derived: int = 0
     differing: tuple[str, ...] = ()
+    device: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -58,6 +64,8 @@ class Verification:
         lines = [f"{self.path}: {self.checked} tensors checked, {len(self.damaged)} damaged."]
         if self.derived:
             lines.append(f"{self.derived} derived again from recipe and parents, {len(self.differing)} differ.")
+        if self.differing and self.device:
+            lines.append(f"It was mixed on {self.device}: on other hardware numbers differ in their last place.")
         return "\n".join([*lines, *(f"damaged: {n}" for n in self.damaged), *(f"differs: {n}" for n in self.differing)])
 
     __repr__ = __str__
@@ -107,9 +115,18 @@ def verify(
 
         return take
 
-    run(wanted, sink, progress=progress, cancel=cancel, allow_nonfinite=True)
+    device = next((read_header(s.file)[1].get(DEVICE) for s in stored.values()), None)
+    run(wanted, sink, progress=progress, cancel=cancel, allow_nonfinite=True, device=_device(device))
     differing = tuple(n for n, c in found.items() if checksums.get(n) != c)
-    return Verification(folder, len(checksums), damaged, len(found), differing)
+    return Verification(folder, len(checksums), damaged, len(found), differing, device)
+
+
+def _device(name: str | None) -> torch.device | None:
+    """Where to derive what was mixed there: the same device, else the processor."""
+    try:
+        return found_device(name)
+    except MergeError:
+        return None
 
 
 def _recorded(folder: Path) -> dict[str, str]:

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from nbmerge.checkpoints.header import read_header
 from nbmerge.engine import blocks as blocks_module
 from nbmerge.engine import device as device_module
 from nbmerge.engine.blocks import Blocks
-from nbmerge.engine.device import DeviceBlocks, DeviceWorkspace, available, found, why_not
+from nbmerge.engine.device import DEVICE, DeviceBlocks, DeviceWorkspace, available, found, why_not
 from nbmerge.engine.files import Files
 from nbmerge.engine.live import live
 from nbmerge.engine.merge import merge
 from nbmerge.engine.planner import plan
 from nbmerge.engine.run import run
+from nbmerge.engine.verify import verify
 from nbmerge.errors import MergeError, MergeStopped
 from nbmerge.methods import Elementwise, methods
 from nbmerge.recipe import Recipe
@@ -182,8 +184,36 @@ def test_a_merge_says_where_it_ran(family, tmp_path, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.merge.found_device", lambda name: CPU)
     told = []
     out = merge(recipe(family, "ties"), tmp_path / "out", device="cuda", progress=told.append).path
-    assert {f.name: f.read_bytes() for f in out.iterdir()} == {f.name: f.read_bytes() for f in whole.iterdir()}
+    here, there = read_header(whole / "model.safetensors")[1], read_header(out / "model.safetensors")[1]
+    assert there == here | {DEVICE: "cpu"}  # the stand-in's name
+    wanted = read_tensors(whole)
+    assert all(torch.equal(t, wanted[n]) for n, t in read_tensors(out).items())
     assert told[-1].kind == "finished"
+
+
+def test_what_was_mixed_elsewhere_is_derived_again_where_it_can_be(family, tmp_path, monkeypatch):
+    monkeypatch.setattr("nbmerge.engine.merge.found_device", lambda name: torch.device("cuda:99"))
+    monkeypatch.setattr("nbmerge.engine.merge.run", lambda *a, device, **more: run(*a, **more))
+    out = merge(recipe(family, "linear"), tmp_path / "out", device="cuda:99").path
+    answer = verify(out, derive=True)
+    assert answer.ok
+    assert answer.device == "cuda:99"
+    assert "cuda:99" not in str(answer)
+    file = out / "nbmerge_checksums.json"
+    file.write_text(file.read_text().replace('": "', '": "0', 40))
+    assert "mixed on cuda:99: on other hardware" in str(verify(out, derive=True))
+
+
+def test_a_merge_is_not_gone_on_with_on_another_device(family, tmp_path, monkeypatch):
+    import threading
+
+    cancel = threading.Event()
+    with pytest.raises(MergeStopped):
+        merge(recipe(family, "linear"), tmp_path / "out", threads=1, cancel=cancel, progress=lambda e: cancel.set())
+    monkeypatch.setattr("nbmerge.engine.merge.found_device", lambda name: CPU)
+    told = []
+    merge(recipe(family, "linear"), tmp_path / "out", device="cuda", progress=told.append)
+    assert told[0].tensors == len(plan(recipe(family, "linear")).tensors)
 
 
 # --- live models ---
