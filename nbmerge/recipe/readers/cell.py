@@ -1,26 +1,31 @@
-"""A Python cell that holds a recipe as a text, as LazyMergekit's does. It is parsed, never run."""
+"""A Python cell that holds a recipe as a text or as data, as LazyMergekit's does. It is parsed, never run."""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
+from collections.abc import Iterator
 
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
 from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.text import Text, note
+from nbmerge.recipe.readers.constants import Constants, NotConstant
+from nbmerge.recipe.readers.text import Text, note, refused
 
-_TEXT = re.compile(r"=\s*(?:[rRuUbB]?)(?:\"\"\"|''')|(?:Recipe\.(?:of|load))\s*\(")
+_CODE = re.compile(r"^[ \t]*\w+[ \t]*(?::[^=\n]*)?\+?=(?!=)|Recipe\.(?:of|load)\s*\(", re.MULTILINE)
+"""An assignment, or a recipe of ours."""
+MAKING = ("format", "dedent", "strip", "lstrip", "rstrip", "join")
+"""Calls that make a text of texts."""
 SETTINGS = ("MODEL_NAME", "username", "license", "token_name", "branch", "runtime", "trust_remote_code", "hub_license")
 """What LazyMergekit's cell also says."""
 
 
 def read(text: Text) -> Recipe | None:
-    """Read the first text, or literal data given to ``Recipe.of``, that is a recipe."""
+    """Read the first text, or plain data, of a cell that is a recipe."""
     if text.raw.lstrip().startswith("{") and '"cells"' in text.raw:
         return _notebook(text)
-    if not _TEXT.search(text.raw):
+    if not _CODE.search(text.raw):
         return None
     tree = _parsed(text.raw)
     return None if tree is None else _recipe(tree, text)
@@ -38,37 +43,44 @@ def _parsed(source: str) -> ast.Module | None:
 def _recipe(tree: ast.Module, text: Text) -> Recipe | None:
     from nbmerge.recipe.readers import read as read_any
 
-    failed: RecipeError | None = None
-    for node in ast.walk(tree):
+    constants, failed = Constants(tree), None
+    for node in (*_expressions(tree), *constants.grown()):
         try:
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" in node.value:
-                if not _may_be_recipe(node.value):
-                    continue
-                recipe = read_any(node.value, text.above + node.lineno - 1, "cell")
+            value = constants.value(node)
+            if isinstance(value, str) and "\n" in value and _may_be_recipe(value):
+                recipe = read_any(value, text.above + node.lineno - 1, "cell")
                 return recipe.read_as(f"{recipe.found} in a Python cell", _notes(tree, text.above))
-            if _is_recipe_of(node):
-                return Recipe.of(ast.literal_eval(node.args[0])).read_as("the data of a Python cell")
+            if isinstance(value, dict) and "merge_method" in value:
+                return Recipe.of(value).read_as("the data of a Python cell")
         except RecipeError as error:
             failed = failed or error
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        except NotConstant as error:
+            if _may_be_recipe(ast.unparse(node)):
+                line = None if error.line is None else text.above + error.line
+                how = "Write its value there, or give the YAML that the cell makes."
+                failed = failed or refused(f"the recipe of this cell cannot be read: {error}.", how, line=line)
+        except (ValueError, TypeError, RecursionError, MemoryError):
             continue
     if failed:
         raise failed
     return None
 
 
+def _expressions(tree: ast.AST) -> Iterator[ast.expr]:
+    """What may be a text or data in a cell, in its order; the parts of such an expression are not asked by themselves."""
+    for node in ast.iter_child_nodes(tree):
+        whole = isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Dict)
+        made = isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", None)) in MAKING
+        if whole or made:
+            yield node
+        else:
+            yield from _expressions(node)
+
+
 def _may_be_recipe(text: str) -> bool:
     return any(
         key in text for key in ("merge_method", "layer_slices", "genome:", "operations:", "--merge", "--model_path1")
     )
-
-
-def _is_recipe_of(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "of"
-        and getattr(node.func.value, "attr", getattr(node.func.value, "id", None)) == "Recipe"
-        and len(node.args) == 1 and isinstance(node.args[0], ast.Dict)
-    )  # fmt: skip
 
 
 def _notes(tree: ast.Module, above: int) -> list[Problem]:
