@@ -18,6 +18,7 @@ import torch
 from nbmerge.engine import gather  # noqa: F401  (registers how rows are read)
 from nbmerge.engine.blocks import BLOCK, Blocks, Files, Workspace
 from nbmerge.engine.compute import prepare, restricted
+from nbmerge.engine.fetch import fetch
 from nbmerge.engine.forecast import default_threads
 from nbmerge.engine.mapped import Mapped
 from nbmerge.engine.plan import TensorPlan
@@ -67,6 +68,7 @@ class Crew:
         MergeStopped, MergeError
             As `run` does; NaN and infinity pass, so that they can be seen in the model.
         """
+        fetch(tensors, progress, cancel)
         report = Reporter(progress, len(tensors), sum(t.nbytes for t in tensors))
         report.tell("planned")
         self.mapped.refresh()

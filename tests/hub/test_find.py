@@ -123,11 +123,14 @@ def test_without_a_network_the_cache_has_to_do(online, family):
     recipe = linear("org/base", family.ft1)
     plan = nbm.plan(recipe)
     room.fetch(t.file for t in plan.checkpoints[plan.recipe.references[0]].tensors.values())
+    online.add("org/looked-at", family.ft2)
+    Checkpoint.open("org/looked-at")  # its config is in the cache, its weights are not
     online.close()
     room.forget()
     said = refused("org/other")
     assert "cannot be reached" in said
     assert "holds org/base" in said
+    assert "cannot be reached" in refused("org/looked-at")
     report = nbm.check(recipe)
     assert report.ok
     (warning,) = [p for p in report.problems if p.severity == "warning"]

@@ -9,7 +9,7 @@ when an id must be looked up and not before.
 
 from nbmerge.checkpoints.hub.download import Missing, check_disk, fetch, missing
 from nbmerge.checkpoints.hub.find import find, forget
-from nbmerge.checkpoints.hub.snapshot import Snapshot, held, read_header, snapshot_of
+from nbmerge.checkpoints.hub.snapshot import Snapshot, held, in_use, read_header, snapshot_of
 
 __all__ = [
     "Missing",
@@ -19,6 +19,7 @@ __all__ = [
     "find",
     "forget",
     "held",
+    "in_use",
     "missing",
     "read_header",
     "snapshot_of",

@@ -23,7 +23,7 @@ AT_ONCE = (".json", ".jinja", ".model", ".txt", ".md", ".tiktoken", ".yml", ".ya
 AT_MOST = 64_000_000
 """Bytes of such a file; a larger one is data."""
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
-AGAIN = 30.0
+AGAIN = 10.0
 """Seconds for which a refusal stands: planning asks at every move of a slider."""
 
 _ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -91,7 +91,7 @@ def _looked_up(ref: ModelRef, cached: Path | None) -> Snapshot:
         return _asked(ref)
     except Exception as error:  # of huggingface_hub, of the library below it, of the file system
         refusal = error if isinstance(error, CheckpointError) else refused(error, ref.path, ref.revision)
-        if cached is None:
+        if cached is None or not _complete(cached):
             raise refusal from error
         note = f"{refusal} Its copy in the local cache is taken: commit {cached.name}."
         return _known(ref, cached, note)

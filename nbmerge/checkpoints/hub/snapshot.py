@@ -105,6 +105,11 @@ def snapshot_of(folder: Path) -> Snapshot | None:
     return _snapshots.get(folder)
 
 
+def in_use() -> bool:
+    """Whether any model of this session is known from the Hub: if not, nothing can be missing."""
+    return any(snapshot.files for snapshot in _snapshots.values())
+
+
 def remote(file: Path) -> RemoteFile | None:
     """What the Hub says of a file in a snapshot's folder, whether it was downloaded or not."""
     snapshot = snapshot_of(file.parent)
