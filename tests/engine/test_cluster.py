@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from nbmerge.cli import app
@@ -23,7 +24,10 @@ from nbmerge.engine.planner import plan
 from nbmerge.engine.shards import ShardWriter
 from nbmerge.errors import MergeError, MergeStopped
 from nbmerge.recipe import Recipe
+from tests.adapters import Q, V, make_adapter, modules
+from tests.engine.test_nested import chained, inner
 from tests.engine.test_run import recipe
+from tests.engine.test_scaled import quantised
 from tests.models import make_family, make_model, read_tensors
 
 SHARD = 20_000
@@ -39,7 +43,7 @@ def client():
     """Two processes of one thread each."""
     distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'nbmerge[dask]'")
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client
@@ -111,12 +115,33 @@ def test_special_cases_are_counted_as_in_a_local_run(models, tmp_path, pool):
     assert local
 
 
-def test_models_of_two_vocabularies_and_merges_within_merges_are_sent_too(models, tmp_path, client):
-    longer = make_model(tmp_path / "longer", layers=6, vocab=40)
-    r = Recipe.of({
+def two_vocabularies(models, folder: Path) -> Recipe:
+    longer = make_model(folder / "longer", layers=6, vocab=40)
+    return Recipe.of({
         "merge_method": "linear", "models": [str(models.base), str(longer)],
         "parameters": {"weight": 0.5}, "tokenizer_source": "union",
     })  # fmt: skip
+
+
+def merge_in_a_merge(models, folder: Path) -> Recipe:
+    return chained(models, inner(models, "ties"), "slerp")
+
+
+def adapter(models, folder: Path) -> Recipe:
+    lora = make_adapter(folder / "lora", models.base, modules(Q, V, layers=6))
+    both = [f"{models.base}+{lora}", str(models.ft1)]
+    return Recipe.of({"merge_method": "linear", "models": both, "parameters": {"weight": 0.5}})
+
+
+def float8(models, folder: Path) -> Recipe:
+    quantised(folder / "short", torch.tensor(0.5), "_scale", {"quant_method": "fp8"})
+    both = [str(folder / "short"), str(make_model(folder / "long"))]
+    return Recipe.of({"merge_method": "linear", "models": both, "parameters": {"weight": 0.5}})
+
+
+@pytest.mark.parametrize("made", [two_vocabularies, merge_in_a_merge, adapter, float8])
+def test_every_kind_of_input_is_sent(models, tmp_path, client, made):
+    r = made(models, tmp_path)
     out = merge(r, tmp_path / "out", max_shard_size=SHARD, executor=client).path
     assert same_as_local(out, r, tmp_path)
 
@@ -326,8 +351,6 @@ def test_a_worker_that_cannot_write_reports_it_as_its_own_kind_of_error(models, 
 
 
 def test_nan_is_reported_as_in_a_local_run(tmp_path, client):
-    import torch
-
     base = make_model(tmp_path / "base")
     bad = make_model(tmp_path / "bad", replace={"model.norm.weight": torch.full((16,), float("nan"))})
     r = Recipe.of({"merge_method": "linear", "models": [str(base), str(bad)], "parameters": {"weight": 0.5}})
