@@ -19,6 +19,9 @@ _NORM = re.compile(r"norm|(^|\.)ln_?\w*\.")
 _BEFORE = re.compile(r"(^|\.)(ln_pre|layernorm_pre|pre_layr?norm)\.")
 _DERIVED = re.compile(r"(^|\.)(rotary_emb\.inv_freq|(attn|attention)\.(bias|masked_bias)|position_ids)$")
 
+_CONV1D = {"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp_decoder"}
+"""Model types whose layers are transformers' Conv1D."""
+
 ROLES = ("embedding", "final norm", "head", "other")
 """Roles of tensors outside the layers."""
 
@@ -132,6 +135,11 @@ class Layout:
             candidates = [(p.name.rsplit(".", 1)[0], p.name) for p in wanted]
         chosen = [next((f for f in pair if not any(f in o for o in others)), None) for pair in candidates]
         return () if None in chosen else tuple(dict.fromkeys(chosen))
+
+
+def has_inputs_first(model_type: str, name: str) -> bool:
+    """Whether a weight matrix has a row for each input of its layer: GPT-2 stores its own so (``Conv1D``)."""
+    return model_type in _CONV1D and bool(re.search(r"(^|\.)(c_attn|c_proj|c_fc|q_attn)\.weight$", name))
 
 
 def is_derived(name: str) -> bool:

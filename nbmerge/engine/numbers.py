@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from nbmerge.checkpoints.layout import has_inputs_first
 from nbmerge.engine.parameters import CHOICE, find, is_missing
 from nbmerge.engine.plan import told_apart
 from nbmerge.engine.slices import Piece, Sliced
@@ -43,7 +44,8 @@ class Numbered(Sliced):
             return None, decided
         seed = self.recipe.random_seed
         streams = tuple(f"{seed}/{self._order[i.ref]}/{name}" for i in piece.inputs)
-        values = Values(shared, each, streams, t, matrix)
+        first = matrix and has_inputs_first(str(self.checkpoints[self.donor].config.get("model_type")), name)
+        values = Values(shared, each, streams, t, matrix, first)
         fault = piece.method.fault(values)
         if fault:
             self.findings.faulty(("parameters",) if not piece.where else piece.where, fault, name)

@@ -99,6 +99,8 @@ class Values:
         Where the tensor stands: 0 at the first layer of its slice and before it, 1 at the last and behind it.
     matrix : bool
         Whether the tensor is a weight matrix (or a stack of them) inside a layer, and not a vector, embedding or head.
+    inputs_first : bool
+        Whether its rows stand for the layer's inputs, as in GPT-2, and not its columns, as nearly everywhere.
     """
 
     shared: Mapping[str, Any]
@@ -106,6 +108,7 @@ class Values:
     streams: tuple[str, ...] = ()
     position: float = 0.0
     matrix: bool = False
+    inputs_first: bool = False
 
     def __getitem__(self, name: str) -> Any:
         return self.shared[name]

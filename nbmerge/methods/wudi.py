@@ -19,12 +19,19 @@ _RIDGE = Parameter(
 
 
 def _mix(inputs, start: int, state, values: Values):
-    import torch
-
     base, deltas = inputs[0], task_matrices(inputs, values)
     deltas = [d for d in deltas if d.any()]
     if not deltas:
         return base
+    if values.inputs_first:
+        return _corrected(base.T, [d.T for d in deltas], values).T
+    return _corrected(base, deltas, values)
+
+
+def _corrected(base, deltas, values: Values):
+    """The base plus the corrected sum of task matrices whose columns stand for the layer's inputs."""
+    import torch
+
     total = torch.stack(deltas).sum(0)
     columns = base.shape[1]
     matrix, pull = base.new_zeros(columns, columns), torch.zeros_like(base)

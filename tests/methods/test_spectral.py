@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nbmerge.engine.merge import merge
 from nbmerge.methods import Combination, methods
+from nbmerge.recipe import Recipe
 from tests.methods.apply import family, merged, ulps, values_of, wide
+from tests.models import make_family, read_tensors
 
 MATRICES = ((1, 7), (7, 1), (13, 37), (40, 12))
 NAMES = ("iso_c", "tsv_m", "wudi")
@@ -89,3 +92,14 @@ def test_iso_c_levels_only_directions_that_were_changed():
     base = torch.randn(6, 9)
     thin = torch.outer(torch.randn(6), torch.randn(9))
     torch.testing.assert_close(merged("iso_c", [base, base + thin]), base + thin)
+
+
+def test_gpt2_stores_its_matrices_with_a_row_for_each_input(tmp_path):
+    models = make_family(tmp_path, architecture="gpt2", layers=1)
+    data = {"merge_method": "wudi", "base_model": str(models.base), "models": [str(models.ft1), str(models.ft2)]}
+    merge(Recipe.of(data), tmp_path / "out")
+    base, ft1, ft2, out = (read_tensors(f) for f in (models.base, models.ft1, models.ft2, tmp_path / "out"))
+    for part in ("attn.c_attn", "attn.c_proj", "mlp.c_fc"):
+        name = f"transformer.h.0.{part}.weight"
+        wide_base, deltas = wide([base[name].T, ft1[name].T, ft2[name].T])
+        torch.testing.assert_close(out[name].double().T, wudi(wide_base, deltas), rtol=1e-5, atol=1e-5)
