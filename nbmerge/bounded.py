@@ -23,7 +23,7 @@ LONGEST_NAME = 255
 """Bytes of a file's name."""
 MEMORY = 150_000_000
 """Most bytes that reading and parsing a JSON text may take, as estimated before it is done."""
-TOKENIZER_MEMORY = 1_000_000_000
+TOKENIZER_MEMORY = 500_000_000
 """The same for a tokenizer: the largest real ones have 260,000 tokens and half a million merges."""
 PER_VALUE = 110
 """Bytes that a parsed value takes at most, for each comma, colon and bracket (a mapping of one entry, CPython 3.10)."""

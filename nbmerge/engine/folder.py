@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from nbmerge.bounded import opened
 from nbmerge.engine import lease
 from nbmerge.engine.card import card
 from nbmerge.engine.placing import beside, put_in_place, reserved
 from nbmerge.engine.plan import Plan
-from nbmerge.errors import MergeError, NbmergeError, OutputError, advice
+from nbmerge.errors import CheckpointError, MergeError, NbmergeError, OutputError, advice
 from nbmerge.recipe import RECIPE_FILE
 
 TOKENIZER_FILES = (
@@ -25,6 +26,8 @@ TOKENIZER_FILES = (
 
 LONGEST_NAME = 220
 """Bytes of a folder's name: 255 less what the names of unfinished folders add."""
+LARGEST_COPY = 200_000_000
+"""Most bytes of a file that is taken from the donor as it is."""
 MANIFEST = "nbmerge_checksums.json"
 """A checksum for every tensor, for `nbmerge verify`."""
 RESERVE = 1_000_000
@@ -58,7 +61,7 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
 
     Raises
     ------
-    OutputError
+    OutputError, CheckpointError
         Before anything is created.
     """
     place = out.resolve()
@@ -67,6 +70,7 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
     }:
         if place == path or place in path.parents or path in place.parents:
             raise OutputError(f"{out} is, holds or lies in the input {path}. Choose another folder.")
+    _donated(plan)
     try:
         _may_take(out, overwrite)
         parent = next(p for p in place.parents if p.exists())
@@ -150,7 +154,26 @@ def write_tokenizer(plan: Plan, folder: Path) -> None:
     if plan.tokenizer is not None:
         plan.tokenizer.write(folder)
         return
+    for file in _donated(plan):
+        with (
+            opened(file) as descriptor,
+            open(descriptor, "rb", closefd=False) as source,
+            open(folder / file.name, "wb") as copy,
+        ):
+            shutil.copyfileobj(source, copy)
+
+
+def _donated(plan: Plan) -> list[Path]:
+    """The donor's files that the result gets as they are; of what is no file, or leads elsewhere, a CheckpointError."""
+    if plan.tokenizer is not None:
+        return []
     donor = plan.checkpoints[plan.donor].path
-    for name in TOKENIZER_FILES:
-        if (donor / name).is_file():
-            shutil.copyfile(donor / name, folder / name)
+    files = [donor / name for name in TOKENIZER_FILES if os.path.lexists(donor / name)]
+    for file in files:
+        with opened(file) as descriptor:
+            size = os.fstat(descriptor).st_size
+        if size > LARGEST_COPY:
+            raise CheckpointError(
+                f"{file} is {size:,} bytes long, which it never is in a real model. Download it again."
+            )
+    return files

@@ -64,7 +64,7 @@ def _read(file: Path, size: int, changed: int) -> Vocabulary:
     """Read a file in one state of it; models of a family have the same file, and share what was read."""
     try:
         return _parsed(bytes(read_bytes(file, TOKENIZER_MEMORY // 2)))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file} is not a readable tokenizer: {error}.") from error
 
 

@@ -232,9 +232,9 @@ def test_a_disk_that_fills_up_at_the_very_end(tmp_path, half, monkeypatch, name)
     def write_text(self, *args, **kwargs):
         return full_disk() if self.name == name else real(self, *args, **kwargs)
 
-    real, copy = pathlib.Path.write_text, shutil.copyfile
+    real, copy = pathlib.Path.write_text, shutil.copyfileobj
     monkeypatch.setattr(pathlib.Path, "write_text", write_text)
-    monkeypatch.setattr(shutil, "copyfile", lambda a, b: full_disk() if str(b).endswith(name) else copy(a, b))
+    monkeypatch.setattr(shutil, "copyfileobj", lambda a, b: full_disk() if str(b.name).endswith(name) else copy(a, b))
     with pytest.raises(MergeError, match="No space left"):
         merge(half, tmp_path / "out")
     assert visible(tmp_path) == []
