@@ -13,8 +13,10 @@ from nbmerge.errors import OutputError
 
 
 def measure(
-    base: Annotated[str, typer.Argument(help="The base model's folder.")],
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Folders of the models to compare with it.")],
+    base: Annotated[str, typer.Argument(help="The base model's folder, or its id on the Hub.")],
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Folders or Hub ids of the models to compare.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Table to write, .csv or .parquet; default: CSV here.")
     ] = None,
@@ -23,9 +25,12 @@ def measure(
     """Write norms, distances and cosines of every tensor as a table, in one pass over the weights."""
     if out is not None:
         _writable(new_file(out, overwrite))
+    from nbmerge.cli.progress import progress_bar
+    from nbmerge.cli.signals import stop_on_ctrl_c
     from nbmerge.statistics import measure
 
-    table = measure(base, *models).table
+    with progress_bar("Measuring") as listener, stop_on_ctrl_c() as cancel:
+        table = measure(base, *models, progress=listener, cancel=cancel).table
     if out is None:
         table.to_csv(sys.stdout, index=False)
     elif out.suffix == ".csv":
