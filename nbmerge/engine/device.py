@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -103,16 +103,18 @@ class DeviceWorkspace(Workspace):
         if key not in self._pairs or self._pairs[key][0].numel() < count:
             self.wait()
             here = torch.empty(count, dtype=block.dtype, pin_memory=self._cuda)
-            self._pairs[key] = here, torch.empty(count, dtype=block.dtype, device=self.device)
+            with self._copying():  # memory belongs to the stream that it is taken in, and this one writes to it first
+                self._pairs[key] = here, torch.empty(count, dtype=block.dtype, device=self.device)
         here, there = (buffer[:count] for buffer in self._pairs[key])
         here.copy_(block)
+        with self._copying():
+            there.copy_(here, non_blocking=self._cuda)
         if self._cuda:
-            with torch.cuda.stream(self._up):
-                there.copy_(here, non_blocking=True)
             self._work.wait_stream(self._up)
-        else:
-            there.copy_(here)
         return there
+
+    def _copying(self) -> AbstractContextManager:
+        return torch.cuda.stream(self._up) if self._cuda else nullcontext()
 
     def down(self, block: torch.Tensor) -> Callable[[], torch.Tensor]:
         """Start a block on its way back; calling the answer waits for it. Valid as long as the slot is."""

@@ -67,6 +67,8 @@ def run(
         When an input cannot be read, or the result is not finite.
     """
     threads = max(1, min(threads or default_threads(), len(tensors) or 1))
+    if device is not None and device.type == "mps":
+        threads = 1  # all threads would share its one queue of commands
     fetch(tensors, progress, cancel)
     report = Reporter(progress, len(tensors), sum(t.nbytes for t in tensors))
     report.tell("planned")
@@ -86,11 +88,12 @@ def run(
                 tensor = todo.get_nowait()
                 blocks = workspace.blocks(tensor)
                 emit = sink(tensor, blocks)
+                emit = emit if progress is None else _counted(emit, report)
                 if note := compute(tensor, blocks, emit if allow_nonfinite else guarded(emit, tensor, blocks)):
                     notes.append(note)
                 if device is not None and tensor.is_float and (note := why_not(tensor, device)):
                     notes.append(note)
-                report.tell("tensor", tensor.name, tensor.nbytes)
+                report.tell("tensor", tensor.name)
         except queue.Empty:
             pass
         except BaseException as error:
@@ -121,6 +124,16 @@ def run(
         raise errors[0]
     report.tell("finished")
     return Counter(notes)
+
+
+def _counted(emit: Emit, report: Reporter) -> Emit:
+    """The same receiver, with its bytes reported."""
+
+    def counted(start: int, block: torch.Tensor) -> None:
+        emit(start, block)
+        report.add(block.numel() * block.element_size())
+
+    return counted
 
 
 class _Stop:
