@@ -45,7 +45,14 @@ def _rule_problem(rule: Rule, names: set[str], depth: int) -> tuple[str, str] | 
 
 
 def _same_weights(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
-    """Models that are one and the same."""
+    """Models that are one and the same, under two names or one."""
+    for section in (s for s in recipe.sections if s.whole):
+        models = [source.model for source in section.slices[0].sources]
+        for i, ref in enumerate(models):
+            if ref in models[:i]:
+                where = (*section.source_place(0, i), "model")
+                what, how = f"{plan.labels[ref]} is named twice.", "Name it once, with all of its weight."
+                yield Problem("warning", where, what, how, recipe.line(where))
     seen: dict[frozenset, str] = {}
     for ref, checkpoint in plan.checkpoints.items():
         files = _files(checkpoint)

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe.parts import Module, Slice, Source, Tokenizer, TokenRule
 from nbmerge.recipe.text import line_of
+
+_WORDS = {
+    "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping", "tuple_type": "a list",
+    "list_type": "a list", "string_type": "a text", "int_type": "a whole number", "bool_type": "true or false",
+}  # fmt: skip
+"""Kinds of pydantic's findings, and what belongs there."""
+
+
+def told(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The findings that say something: a list is not also too short because its entry was refused."""
+    errors = list(errors)
+    places = [tuple(e["loc"]) for e in errors]
+
+    def follows(error: Mapping[str, Any]) -> bool:
+        own = tuple(error["loc"])
+        return error["type"] == "too_short" and any(len(p) > len(own) and p[: len(own)] == own for p in places)
+
+    return [e for e in errors if not follows(e)]
 
 
 def explained(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[str]) -> Problem:
@@ -30,6 +48,8 @@ def explained(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[s
         what, how = f"unknown key '{where[-1]}'.", nearest(str(where[-1]), _fields(where, keys))
     elif kind == "missing":
         what, how = f"'{where[-1]}' is missing.", "Every recipe needs it." if len(where) == 1 else "Add it here."
+    elif kind in _WORDS:
+        what = f"this is {_WORDS[kind]}, not {error.get('input')!r:.80}."
     else:
         message = re.sub(r"^(Value error|Assertion failed), ", "", error["msg"])
         what = message if message.endswith((".", "?")) else f"{message} (found {error.get('input')!r:.80})."

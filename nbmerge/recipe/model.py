@@ -16,7 +16,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, Where
 from nbmerge.recipe.changes import Changes
-from nbmerge.recipe.explain import explained
+from nbmerge.recipe.explain import explained, told
 from nbmerge.recipe.makers import Makers
 from nbmerge.recipe.parts import Dtype, DtypeRule, Model, Models, Module, Parameters, Part, Slice, Tokenizer, plain
 from nbmerge.recipe.reference import ModelRef
@@ -129,7 +129,9 @@ class Recipe(Makers, Changes, Part):
         try:
             recipe = cls.model_validate(dict(data))
         except ValidationError as error:
-            raise RecipeError([explained(e, lines or {}, list(cls.model_fields)) for e in error.errors()]) from None
+            raise RecipeError(
+                [explained(e, lines or {}, list(cls.model_fields)) for e in told(error.errors())]
+            ) from None
         recipe._lines = lines or {}
         return recipe
 

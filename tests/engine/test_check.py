@@ -123,3 +123,11 @@ def test_tokens_with_other_numbers_are_warned_of(family, tmp_path):
     recipe = {"merge_method": "linear", "models": [str(family.base), str(other)], "parameters": {"weight": 1}}
     report = check(Recipe.of(recipe))
     assert any(p.severity == "warning" and "other" in str(p) and "'a'" in str(p) for p in report.problems)
+
+
+def test_a_model_named_twice_is_pointed_at(family):
+    models = [{"model": str(m), "parameters": {"weight": 1}} for m in (family.base, family.ft1, family.base)]
+    report = check(Recipe.of({"merge_method": "linear", "models": models}))
+    assert [(p.severity, p.place, p.what) for p in report.problems] == [
+        ("warning", "models[2].model", "base is named twice.")
+    ]

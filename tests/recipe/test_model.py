@@ -115,7 +115,7 @@ def test_references_come_once_inputs_then_base_then_donors():
         ({"random_seed": 1.5}, "random_seed", "integer"),
         ({"random_seed": "soon"}, "random_seed", "soon"),
         ({"merge_method": None}, "merge_method", "missing"),
-        ({"merge_method": ["ties"]}, "merge_method", "string"),
+        ({"merge_method": ["ties"]}, "merge_method", "a text"),
         ({"base_model": 5}, "base_model", "5"),
     ],
 )
@@ -237,3 +237,24 @@ def test_it_shows_short_in_text_and_escaped_in_html():
     assert repr(r)[-10:-2] == r.fingerprint[:8]
     assert "<script>" not in r._repr_html_()
     assert "&lt;script&gt;" in r._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ({"modules": [{"models": ["a"]}]}, "modules: this is a mapping, not [{'models': ['a']}]."),
+        ({"modules": {"default": None}}, "modules.default: this is a mapping, not None."),
+        ({"slices": {"sources": []}}, "slices: this is a list, not {'sources': []}."),
+    ],
+)
+def test_what_belongs_in_a_place_is_said_in_words(more, what):
+    with pytest.raises(RecipeError) as error:
+        Recipe.of({"merge_method": "linear", **more})
+    assert what in str(error.value)
+
+
+def test_a_list_is_not_also_too_short_because_an_entry_is_refused():
+    slices = [{"sources": [{"model": "a", "layer_range": [2, 2]}]}]
+    with pytest.raises(RecipeError) as error:
+        Recipe.of({"merge_method": "passthrough", "slices": slices})
+    assert [p.place for p in error.value.problems] == ["slices[0].sources[0].layer_range"]
