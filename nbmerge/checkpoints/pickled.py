@@ -10,14 +10,17 @@ checked against the archive's directory, so that from here on it is read like an
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.bounded import opened
+from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.header import CODES, StoredTensor
 from nbmerge.errors import CheckpointError
 
@@ -41,21 +44,27 @@ def read_pickled(file: Path) -> dict[str, StoredTensor]:
         When it holds anything but tensors by name, is damaged, compressed, of the format before torch 1.6, or of another
         machine's byte order.
     """
-    members = _members(file)
-    state = _unpickled(file)
-    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-        raise CheckpointError(f"{file} holds a {type(state).__name__}, not tensors by name. {_ANOTHER_WAY}")
-    return {name: _place(file, name, value, members) for name, value in state.items()}
+    if not file.is_file() and hub.held(file):
+        raise CheckpointError(
+            f"{file.name} of {file.parent} is not here, and where its tensors lie cannot be read from afar. Download it: "
+            "hf download, with the model's id. A model that has safetensors as well needs no such step."
+        )
+    state, members = _members(file)
+    held = _unpickled(file)
+    if not isinstance(held, dict) or not all(isinstance(name, str) for name in held):
+        raise CheckpointError(f"{file} holds a {type(held).__name__}, not tensors by name. {_ANOTHER_WAY}")
+    return {name: replace(_place(file, name, value, members), state=state) for name, value in held.items()}
 
 
 _ANOTHER_WAY = "Load it once where you trust it, and save the model with save_pretrained, which writes safetensors."
 
 
-def _members(file: Path) -> dict[int, int]:
-    """First byte and size of every storage in the archive."""
+def _members(file: Path) -> tuple[tuple[int, int], dict[int, int]]:
+    """The file's size and time of change, and first byte and size of every storage in the archive."""
     found = {}
     try:
         with opened(file) as descriptor, open(descriptor, "rb", closefd=False) as raw:
+            status = os.fstat(descriptor)
             if not zipfile.is_zipfile(raw):
                 what = "is no archive of torch: it was written before torch 1.6, is cut short, or is something else"
                 raise CheckpointError(f"{file} {what}. {_ANOTHER_WAY} Or download it again.")
@@ -79,7 +88,7 @@ def _members(file: Path) -> dict[int, int]:
         if isinstance(error, CheckpointError):
             raise
         raise _damaged(file, f"{error!s:.200}") from error
-    return found
+    return (status.st_size, status.st_mtime_ns), found
 
 
 def _beginning(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -62,6 +62,11 @@ class Scaled:
         """What it is made from."""
         return (self.stored,) if self.scale is None else (self.stored, self.scale)
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory that reading it takes beside blocks: its scales."""
+        return 0 if self.scale is None else 8 * self.scale.count
+
     def leaves(self) -> Iterator[StoredTensor]:
         """The stored tensors it is made from."""
         yield from self.sources

@@ -85,4 +85,5 @@ def worker_bytes(tensor) -> int:
     whole = getattr(tensor.how, "whole", "element")
     columns = tensor.shape[-1] if tensor.shape else 1
     block = {"element": BLOCK, "row": max(BLOCK, columns), "matrix": max(BLOCK, tensor.count)}[whole]
-    return block * (12 * len(tensor.inputs) + 24)
+    made = [i.held_bytes + 32 * block for i in tensor.inputs if hasattr(i, "held_bytes")]  # adapters, float8
+    return block * (12 * len(tensor.inputs) + 24) + sum(made)

@@ -247,3 +247,19 @@ def test_a_numbers_bytes_do_not_depend_on_the_block_that_asks(base, tmp_path, mo
         read = reader(tensor, Workspace(files), 0)
         for start, count in [(200, 56), (0, 7), (7, 41), (48, 48), (47, 50), (0, 256), (255, 1), (5, 0)]:
             assert torch.equal(read(start, count), whole[start : start + count])
+
+
+def test_it_travels_to_other_processes(base, tmp_path):
+    import pickle
+
+    adapter = make_adapter(tmp_path / "a", base, modules(Q), dora=True)
+    tensors = nbm.plan(passed_through(base, adapter)).tensors
+    assert pickle.loads(pickle.dumps(tensors)) == tensors
+
+
+def test_the_forecast_knows_what_it_holds(base, tmp_path):
+    adapter = make_adapter(tmp_path / "a", base, modules(Q))
+    plain, more = (nbm.check(passed_through(base, *a)).forecast for a in ((), (adapter,)))
+    assert more.memory_bytes > plain.memory_bytes
+    assert more.bytes_read - plain.bytes_read == 3 * 4 * 4 * (16 + 16)
+    assert more.bytes_written == plain.bytes_written
