@@ -58,14 +58,13 @@ def run_on(
     tensors : sequence of TensorPlan
     writer : ShardWriter
     done : callable
-        Told the name and checksum of each tensor that is completely written.
+        Told the name and checksum of each tensor that lies in its place, synced.
     known : mapping of str to str, optional
         Checksums of tensors that may be there already; the workers look.
     progress, cancel, allow_nonfinite
         As in `run`.
     threads : int, optional
         Threads of each task; default 1, because a worker may run several tasks at a time.
-
     device : str, optional
         Of each worker, where blocks are mixed.
 
