@@ -22,7 +22,6 @@ from nbmerge.engine.assembled import assembled, empty_weights, tokenizer_of
 from nbmerge.engine.blended import Blend, BlendedEmbedding, BlendedLinear
 from nbmerge.engine.crew import Crew
 from nbmerge.engine.fetch import fetch
-from nbmerge.engine.fetch import fetch
 from nbmerge.engine.live import Update
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
@@ -137,7 +136,6 @@ class VirtualMerge:
     def _make(self, plan: Plan) -> None:
         fetch(plan.tensors)
         fetch(plan.tensors)
-        places = empty_weights(plan)  # never touched where a blend takes their place, so never in memory
         model = assembled(plan, places)
         self._blends: dict[str, Blend] = {}
         self._formed: dict[str, torch.Tensor] = {}

@@ -70,8 +70,8 @@ def measure(
 
     run([_unmerged(t) for t in tensors], sink, progress=progress, cancel=cancel, threads=threads)
     _refuse_not_finite(tensors, tally)
-    if key is not None and key == key_of(tensors):  # no file was changed while it was read
-        store.save(key, tally)
+    if store is not None and (now := key_of(tensors)) is not None and key in (now, None):
+        store.save(now, tally)  # no file was changed while it was read; what was downloaded just now had no key before
     return Statistics(plan, tensors, tally)
 
 
