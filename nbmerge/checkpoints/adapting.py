@@ -12,6 +12,7 @@ from typing import Any
 
 from nbmerge.checkpoints.adapted import Adapted, LowRank, NewRows, Shift
 from nbmerge.checkpoints.adapter import Adapter
+from nbmerge.checkpoints.layout import Layout
 from nbmerge.errors import CheckpointError
 
 HEAD = "lm_head.weight"
@@ -56,7 +57,10 @@ def with_adapter(tensors: Mapping[str, Any], adapter: Adapter, shared: str | Non
                 f"{adapter.folder} brings {name!r:.120}, which the model has not. It was made for another model, or for "
                 "another task; merge it with peft (merge_and_unload), save the model, and name that."
             )
+        if not _fits_in_place(own, stored, result[own]):
+            raise _other_shape(adapter, own, stored, result[own])
         result[own] = replace(stored, name=own)
+    _refuse_unequal_vocabularies(adapter, result)
     fitted = {m: _matrix(result, adapter, m) for m in adapter.changes}
     _refuse_incomplete(adapter, tensors, fitted.values())
     conv = _stored_as_inputs_outputs(adapter, fitted, result)
@@ -117,12 +121,41 @@ def _stored_as_inputs_outputs(adapter: Adapter, fitted: Mapping[str, str], tenso
     return adapter.fan_in_fan_out
 
 
+def _fits_in_place(name: str, stored: Any, own: Any) -> bool:
+    """Whether a tensor can stand in place of another: embeddings and heads may have more rows, or fewer."""
+    return stored.shape == own.shape or (_of_tokens(name) and stored.shape[1:] == own.shape[1:] and stored.shape != ())
+
+
+def _of_tokens(name: str) -> bool:
+    return Layout((name,)).place(name).kind in ("embedding", "head")
+
+
+def _refuse_unequal_vocabularies(adapter: Adapter, tensors: Mapping[str, Any]) -> None:
+    """A head has a row for every row of the embedding, also where an adapter brings only one of them anew."""
+    rows = {n: tensors[n].shape[0] for n in adapter.replaced if n in tensors and _of_tokens(n)}
+    if not rows:
+        return
+    layout = Layout(tensors)
+    heads = {n: tensors[n].shape[0] for n in layout.outside("head") if n.endswith("weight")}
+    for name, count in rows.items():
+        others = heads if layout.place(name).kind == "embedding" else {n: c for n, c in rows.items() if n not in heads}
+        if odd := next((n for n, c in others.items() if c != count), None):
+            raise CheckpointError(
+                f"{adapter.folder} brings {name:.200} with {count} rows, and {odd:.200} has {others[odd]}. It lacks a part; "
+                "save it again with save_embedding_layers=True."
+            )
+
+
 def _refuse_other_shape(adapter: Adapter, name: str, step: LowRank | Shift, own: Any) -> None:
     if step.shape != own.shape:
-        given, wanted = ("×".join(map(str, s)) for s in (step.shape, own.shape))
-        raise CheckpointError(
-            f"{adapter.folder} was made for another model: it changes {name:.200} as {given}, and here it is {wanted}."
-        )
+        raise _other_shape(adapter, name, step, own)
+
+
+def _other_shape(adapter: Adapter, name: str, step: Any, own: Any) -> CheckpointError:
+    given, wanted = ("×".join(map(str, s)) for s in (step.shape, own.shape))
+    return CheckpointError(
+        f"{adapter.folder} was made for another model: it changes {name:.200} as {given}, and here it is {wanted}."
+    )
 
 
 def _refuse_incomplete(adapter: Adapter, tensors: Mapping[str, Any], adapted: Iterable[str]) -> None:

@@ -24,6 +24,7 @@ from nbmerge.recipe.reference import ModelRef
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 MOST_LAYERS = 100_000
 MOST_NAMED = 1000
 """Files that an error looks for."""
@@ -46,7 +47,8 @@ class Checkpoint:
     name : str
         Short name for labels.
     adapters : tuple of Path
-        Folders of the adapters that are on it, in order.
+        Folders of the adapters that are on it, in order. Where one brings a vocabulary of its own, `path` is that
+        adapter's folder, whose tokenizer the model has, and the base's is the first here.
     """
 
     path: Path
@@ -82,8 +84,10 @@ class Checkpoint:
             folder = _folder(ModelRef.of(text), ask)
             found = _adapter(folder, _state(folder))
             shared = made.token_embedding if made.tied else None
-            tensors = with_adapter(made.tensors, found, shared)
-            made = replace(made, tensors=tensors, adapters=(*made.adapters, folder))
+            before = made
+            made = replace(made, tensors=with_adapter(made.tensors, found, shared), adapters=(*made.adapters, folder))
+            if made.vocabulary != before.vocabulary and any((folder / name).is_file() for name in _TOKENIZERS):
+                made = replace(made, path=folder, adapters=(before.path, *made.adapters))
         return made
 
     def _without_copies(self) -> Checkpoint:

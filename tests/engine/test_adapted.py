@@ -123,6 +123,21 @@ def test_modules_to_save_stand_in_place_of_the_base(base, tmp_path):
     assert all(torch.equal(got[n], t) for n, t in whole.items())
 
 
+def test_an_adapter_with_more_tokens_brings_its_tokenizer(base, tmp_path):
+    whole = {"lm_head.weight": torch.randn(34, 16), "model.embed_tokens.weight": torch.randn(34, 16)}
+    adapter = make_adapter(tmp_path / "a", base, modules(Q), extra=whole, modules_to_save=["lm_head", "embed_tokens"])
+    for had in (False, True):
+        if had:
+            (adapter / "tokenizer.json").write_text((base / "tokenizer.json").read_text() + " ")
+        checkpoint = Checkpoint.open(f"{base}+{adapter}")
+        assert (checkpoint.vocabulary, checkpoint.path) == (34, adapter if had else base)
+        assert set(checkpoint.folders) == {base, adapter}
+    got = merged(passed_through(base, adapter), tmp_path / "out")
+    assert got["lm_head.weight"].shape == (34, 16)
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["vocab_size"] == 34
+    assert (tmp_path / "out" / "tokenizer.json").read_text().endswith(" ")
+
+
 def test_biases(tmp_path):
     qwen = make_model(tmp_path / "qwen", architecture="qwen2")
     bias, added = "model.layers.0.self_attn.q_proj.bias", torch.randn(16)
