@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nbmerge.sampling import Gauges
 
-WIDTH, HEIGHT, EDGE = 132, 30, 4
+WIDTH, HEIGHT, EDGE = 132, 32, 6
 """Of a history in pixels, and the space left around it."""
 SHOWN = 48
 """Most readings of a history on screen."""
@@ -39,8 +39,10 @@ def _row(gauges: Gauges, name: str) -> str:
 
 
 def number(value: float) -> str:
-    """A score with three digits."""
-    return "not a number" if math.isnan(value) else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    """A score with about three digits."""
+    if math.isnan(value):
+        return "not a number"
+    return f"{value:.3g}" if 0 < abs(value) < 0.1 else f"{value:.2f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
 def change(gauges: Gauges, name: str, history: Sequence[float]) -> str:

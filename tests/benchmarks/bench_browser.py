@@ -2,9 +2,11 @@
 
     python -m tests.benchmarks.bench_browser [--moves 120]
 
-Slider to statistics picture: 32 layers × 3 models, from the key's press to the second animation frame after the picture was
-drawn, when its pixels are on screen. The kernel's part is taken there: what the callback takes, the plan, and the
-statistics. Edit to first token: the bundled models, from the key's press to the first token of the changed merge on screen.
+Slider to statistics picture: 32 layers × 3 models, from the key's press to the second animation frame after the picture
+was drawn, when its pixels are on screen; moves at a pace that can be watched, then each as soon as the last was seen. What
+the kernel takes is noted there: until the picture's numbers are sent, and for all that follows.
+
+Edit to first token: the bundled models, from the key's press to the first token of the changed merge on screen.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from tests.browser.conftest import write_notebook
 from tests.browser.labdrive import browser, execute, lab, open_notebook, run_all, until, value
 from tests.models import make_family
 
+PAUSE, REST = 150, 700
+"""Milliseconds between two moves: of a hand that looks what it does, and of one that listens to the end."""
 RECIPE = """
 merge_method: task_arithmetic
 base_model: family/base
@@ -31,15 +35,20 @@ models:
   - model: family/ft2
     parameters: {weight: 0.3}
 """
-WATCH = """(selector) => {
-    const waiting = [];
+WATCH = """([selector, kind]) => {
+    let began = null;
+    const node = document.querySelector(selector);
+    const token = () => +node.querySelector('section').dataset.tokens && node.querySelector('section').dataset.of;
+    const picture = () => (node.dataset.drawn ? node : node.querySelector('[data-drawn]')).dataset.drawn;
+    const isReady = { token, picture }[kind];
     window.bench = { times: [] };
-    addEventListener('keydown', () => { waiting.length = 0; waiting.push(performance.now()); }, true);
+    addEventListener('keydown', () => { window.bench.before = isReady(); began = performance.now(); }, true);
     new MutationObserver(() => {
-        if (!waiting.length) return;
-        const began = waiting.shift();
-        requestAnimationFrame(() => requestAnimationFrame(() => window.bench.times.push(performance.now() - began)));
-    }).observe(document.querySelector(selector), { attributes: true, childList: true, subtree: true, characterData: true });
+        if (began === null || !isReady() || isReady() === window.bench.before) return;
+        const since = began;
+        began = null;
+        requestAnimationFrame(() => requestAnimationFrame(() => window.bench.times.push(performance.now() - since)));
+    }).observe(node, { attributes: true, childList: true, subtree: true });
 }"""
 KERNEL = """
 import time
@@ -88,13 +97,14 @@ def tab(page: Page, name: str) -> None:
     page.locator(".nbm-tabs").get_by_role("tab", name=name, exact=True).click()
 
 
-def pressed(page: Page, moves: int, slots: int) -> list[float]:
-    """Press an arrow key on one slider after another; what each took."""
+def pressed(page: Page, moves: int, slots: int, pause: int) -> list[float]:
+    """Press an arrow key on one slider after another, always upwards; what each took."""
+    first = page.evaluate("() => window.bench.times.length")
     for move in range(moves):
-        handle = page.locator(".nbm-sliders .noUi-handle").nth(1 + move % slots)
-        handle.focus()
-        page.keyboard.press("ArrowDown" if move // slots % 2 else "ArrowUp")
-        page.wait_for_function("(n) => window.bench.times.length >= n", arg=move + 1)
+        page.locator(".nbm-sliders .noUi-handle").nth(1 + move % slots).focus()
+        page.keyboard.press("ArrowUp")
+        page.wait_for_function("(n) => window.bench.times.length >= n", arg=first + move + 1)
+        page.wait_for_timeout(pause)
     return page.evaluate("() => window.bench.times")
 
 
@@ -107,10 +117,13 @@ def pictures(moves: int) -> dict[str, list[float]]:
             page.get_by_role("button", name="Measure the models").click()
             expect(page.locator(".nbm-changes svg.nbm-overlay")).to_be_visible()
             execute(page, KERNEL)
-            page.evaluate(WATCH, ".nbm-changes")
-            times = pressed(page, moves, 32)
+            page.mouse.move(0, 0)
+            page.evaluate(WATCH, [".nbm-changes", "picture"])
+            times = pressed(page, moves, 32, PAUSE)
             kernel = json.loads(execute(page, "import json; print(json.dumps(kernel))"))
-    return {"slider to picture": times, **{f"kernel: {name}": t for name, t in kernel.items()}}
+            hurried = pressed(page, moves, 32, 0)[moves:]
+    told = {"slider to picture": times, **{f"kernel: {name}": t for name, t in kernel.items()}}
+    return told | {"slider to picture, hurried": hurried}
 
 
 def tokens(moves: int) -> dict[str, list[float]]:
@@ -119,8 +132,8 @@ def tokens(moves: int) -> dict[str, list[float]]:
         tab(page, "Samples")
         page.locator(".nbm-samples").get_by_label("Follow the sliders").check()
         until(page, "studio.samples.follow.wait(30)", seconds=60)
-        page.evaluate(WATCH, ".nbm-merged .nbm-texts")
-        times = pressed(page, moves, value(page, "studio.state.plan.depth"))
+        page.evaluate(WATCH, [".nbm-merged", "token"])
+        times = pressed(page, moves, value(page, "studio.state.plan.depth"), REST)
     return {"edit to first token": times}
 
 

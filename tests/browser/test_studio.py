@@ -11,6 +11,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.hands import point, press, slider, tab
 from tests.browser.labdrive import drag, execute, theme, until, value
 
 pytestmark = pytest.mark.browser
@@ -24,22 +25,6 @@ def slow(*args, progress, **rest):
     return merge(*args, progress=lambda event: (progress(event), time.sleep(0.05)), threads=1, **rest)
 panel.merge = slow
 """
-
-
-def tab(page: Page, name: str) -> None:
-    page.locator(".nbm-tabs").get_by_role("tab", name=name, exact=True).click()
-
-
-def press(page: Page, panel: str, name: str) -> None:
-    page.locator(f".nbm-{panel} button").filter(has_text=re.compile(rf"^\s*{name}$")).click()
-
-
-def slider(page: Page, slot: int) -> Locator:
-    return page.locator(".nbm-sliders .noUi-handle").nth(slot)
-
-
-def point(page: Page, slot: int) -> Locator:
-    return page.locator(".nbm-dot").nth(slot)
 
 
 def text(page: Page) -> Locator:
@@ -192,20 +177,6 @@ def test_the_statistics_picture_is_read_with_the_keyboard(page: Page):
     expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(1)
     page.locator(".nbm-statistics").get_by_label("Show").select_option("cosine")
     expect(page.locator(".nbm-changes .nbm-title").first).to_have_text("cosine, by layer")
-
-
-def test_samples_stand_side_by_side(page: Page):
-    tab(page, "Samples")
-    page.locator(".nbm-samples textarea").fill("the cat\nonce upon")
-    page.locator(".nbm-samples").get_by_label("Tokens").fill("5")
-    press(page, "samples", "Generate")
-    cards = page.locator(".nbm-card")
-    expect(cards).to_have_count(4, timeout=60_000)
-    expect(cards.last).to_contain_text("the merge")
-    until(page, "studio.state.job.status == 'done'", seconds=60)
-    expect(page.locator(".nbm-waiting")).to_have_count(0)
-    drag(page, point(page, 2), 60)
-    expect(page.locator(".nbm-samples")).to_contain_text("Out of date")
 
 
 def test_every_formula_is_typeset_offline(page: Page):

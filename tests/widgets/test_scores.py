@@ -98,7 +98,7 @@ def test_a_history_is_a_line_with_its_end_and_its_best():
     for _ in range(4):
         gauges.read(None)
     drawn = sparkline(gauges.history("a")[:3], 0.9, "a")
-    assert "4.0,26.0 66.0,4.0 128.0,15.0" in drawn
-    assert "now 0.5" in drawn
+    assert "6.0,26.0 66.0,6.0 126.0,16.0" in drawn
+    assert "now 0.50" in drawn
     assert "not a number" in gauges_table(gauges)
     assert sparkline([math.nan], math.nan, "a") == ""

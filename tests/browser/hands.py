@@ -1,0 +1,23 @@
+"""What tests do by hand in a Studio: go to a tab, press a button, take a slider or a point."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page
+
+
+def tab(page: Page, name: str) -> None:
+    page.locator(".nbm-tabs").get_by_role("tab", name=name, exact=True).click()
+
+
+def press(page: Page, panel: str, name: str) -> None:
+    page.locator(f".nbm-{panel} button").filter(has_text=re.compile(rf"^\s*{name}$")).click()
+
+
+def slider(page: Page, slot: int) -> Locator:
+    return page.locator(".nbm-sliders .noUi-handle").nth(slot)
+
+
+def point(page: Page, slot: int) -> Locator:
+    return page.locator(".nbm-dot").nth(slot)
