@@ -135,7 +135,7 @@ class VirtualMerge:
 
     def _make(self, plan: Plan) -> None:
         fetch(plan.tensors)
-        fetch(plan.tensors)
+        places = empty_weights(plan)  # never touched where a blend takes their place, so never in memory
         model = assembled(plan, places)
         self._blends: dict[str, Blend] = {}
         self._formed: dict[str, torch.Tensor] = {}
