@@ -89,7 +89,7 @@ def test_a_dask_cluster_writes_the_bytes_of_a_local_run(models, tmp_path, client
     assert same_as_local(out.path, recipe(models, method), tmp_path)
     assert sorted(f.name for f in tmp_path.iterdir()) == ["local", "out"]
     names = [t.name for t in out.plan.tensors]
-    assert [e.kind for e in told] == ["planned", *["tensor"] * len(names), "finished"]
+    assert [e.kind for e in told] == ["planned", *["tensor"] * len(names), "saving", "finished"]
     assert sorted(e.tensor for e in told if e.tensor) == sorted(names)
     assert told[-1].bytes_done == told[-1].bytes == out.plan.bytes_written
 
