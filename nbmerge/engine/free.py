@@ -39,7 +39,7 @@ def _by_psutil() -> int | None:
 
 
 def _groups(root: Path) -> Iterator[tuple[Path, Path, Path, str]]:
-    """Files of the control groups that bind this process, in both versions: limit, use, statistics, and a key of these."""
+    """Files of the control groups that bind this process, in both versions: limit, use, statistics, and how their keys begin."""
     try:
         lines = [line.split(":", 2) for line in (root / "proc/self/cgroup").read_text().splitlines()]
     except OSError:
@@ -47,18 +47,19 @@ def _groups(root: Path) -> Iterator[tuple[Path, Path, Path, str]]:
     own = {kinds: path.strip("/") for _, kinds, path in (line for line in lines if len(line) == 3)}
     for path in dict.fromkeys((own.get("", ""), "")):  # in a container the group is often mounted as the root
         group = root / "sys/fs/cgroup" / path
-        yield group / "memory.max", group / "memory.current", group / "memory.stat", "inactive_file"
+        yield group / "memory.max", group / "memory.current", group / "memory.stat", ""
     for path in dict.fromkeys((own.get("memory", ""), "")):
         group = root / "sys/fs/cgroup/memory" / path
         files = group / "memory.limit_in_bytes", group / "memory.usage_in_bytes", group / "memory.stat"
-        yield *files, "total_inactive_file"
+        yield *files, "total_"
 
 
-def _left(limit: Path, used: Path, stat: Path, reclaimable: str) -> int | None:
+def _left(limit: Path, used: Path, stat: Path, prefix: str) -> int | None:
     """A group's limit less what is in use, of which file cache can be had back; None without a limit."""
     try:
         most, taken = int(limit.read_text()), int(used.read_text())  # "max" is no number
-        cache = next((int(v) for k, v in map(str.split, stat.read_text().splitlines()) if k == reclaimable), 0)
+        counts = dict(map(str.split, stat.read_text().splitlines()))
+        cache = sum(int(counts.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
     except (OSError, ValueError):
         return None
     return max(0, most - taken + cache) if most < UNLIMITED else None

@@ -37,12 +37,13 @@ def logits(model) -> torch.Tensor:
 @pytest.mark.parametrize("method", ["linear", "slerp", "nuslerp", "task_arithmetic", "model_stock"])
 def test_the_same_tokens_as_the_saved_model(family, tmp_path, method):
     virt = virtual(recipe(family, method))
-    for amount in (0.6, 0.1, 1.0):
+    for amount in (0.1, 1.0):
         r = recipe(family, method, amount)
         virt.update(r)
         saved = merge(r, tmp_path / f"{amount}").path
         for prompt in ("abc", "the fox "):
-            assert sample(virt, prompt)[0].tokens == sample(saved, prompt)[0].tokens
+            texts = [sample(m, prompt, max_new_tokens=12)[0].tokens for m in (virt, saved)]
+            assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize(
