@@ -28,11 +28,14 @@ def progress_bar(words: str, quiet: bool = False) -> Iterator[Listener]:
             bar.update(event.bytes_done - bar.n)
         elif event.kind == "planned":
             fetching = False
-            bar.set_description(words, refresh=False)
+            kept = f" (going on, {event.kept} tensors were finished)" if event.kept else ""
+            bar.set_description(words + kept, refresh=False)
             bar.reset(event.bytes)
-        elif event.kind == "tensor":
-            bar.set_postfix_str(event.tensor, refresh=False)
+        elif event.kind in ("bytes", "tensor"):
+            bar.set_postfix_str(event.tensor or bar.postfix or "", refresh=False)
             bar.update(event.bytes_done - bar.n)
+        elif event.kind == "saving":
+            bar.set_postfix_str("bringing it to the disk", refresh=True)
 
     with bar:
         yield listen

@@ -17,7 +17,7 @@ def verify(
     from nbmerge.cli.signals import stop_on_ctrl_c
     from nbmerge.engine.verify import verify
 
-    with progress_bar("Deriving", quiet=not derive) as listener, stop_on_ctrl_c() as cancel:
+    with progress_bar("Checking") as listener, stop_on_ctrl_c() as cancel:
         found = verify(folder, derive, progress=listener, cancel=cancel)
     print(found)
     raise typer.Exit(0 if found.ok else 1)

@@ -19,7 +19,7 @@ from nbmerge.engine.journal import Journal, identity
 from nbmerge.engine.placing import beside
 from nbmerge.engine.plan import Plan
 from nbmerge.engine.planner import plan as make_plan
-from nbmerge.engine.progress import Listener
+from nbmerge.engine.progress import Listener, Whole
 from nbmerge.engine.run import run
 from nbmerge.engine.shards import MAX_SHARD, ShardWriter, shard_names
 from nbmerge.recipe import Recipe
@@ -106,27 +106,31 @@ def merge(
     accelerator = found_device(device) if executor is None else None if device == "cpu" else device
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
 
+    whole = Whole(progress)
+
     def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
-        more = {"progress": progress, "cancel": cancel, "threads": threads, "allow_nonfinite": allow_nonfinite}
+        more = {"progress": progress and whole, "cancel": cancel, "threads": threads, "allow_nonfinite": allow_nonfinite}
         more["device"] = accelerator
         if executor is not None:
             from nbmerge.engine.cluster import run_on
 
             journal.begin(dict(journal.finished))  # workers look whether it is sound
             return run_on(executor, plan.tensors, writer, journal.note, known=journal.finished, **more)
-        by_name = {t.name: t for t in plan.tensors}
-        journal.begin({n: c for n, c in journal.finished.items() if n in by_name and writer.holds(by_name[n], c)})
+        known = ((t, journal.finished.get(t.name)) for t in plan.tensors)
+        journal.begin({t.name: c for t, c in known if c is not None and writer.holds(t, c, cancel)})
         left = [t for t in plan.tensors if t.name not in journal.finished]
+        whole.kept = len(plan.tensors) - len(left)
 
         def sink(tensor, blocks):
             return writer.emit(tensor, journal.note)
 
         return run(left, sink, **more)
 
-    check_output(plan, absolute(out), overwrite)
-    fetch(plan.tensors, progress, cancel)
-    place = accelerator and str(accelerator)
-    return write_model(plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite, device=place)
+    with whole:
+        check_output(plan, absolute(out), overwrite)
+        fetch(plan.tensors, progress and whole, cancel)
+        place = accelerator and str(accelerator)
+        return write_model(plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite, device=place)
 
 
 def metadata_of(plan: Plan, device: str | None = None) -> dict[str, str]:

@@ -8,10 +8,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Literal
 
-Kind = Literal["fetching", "planned", "tensor", "finished", "stopped", "failed"]
+from nbmerge.errors import MergeStopped
+
+Kind = Literal["fetching", "planned", "bytes", "tensor", "saving", "finished", "stopped", "failed"]
+
+FREQUENT = ("fetching", "bytes", "tensor")
+"""Kinds that come so often that a consumer may leave some out."""
+ENDS = ("finished", "stopped", "failed")
+"""Kinds that come last, one of them once."""
+EVERY = 0.1
+"""Seconds between two events of the kind "bytes"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +31,10 @@ class Event:
     Parameters
     ----------
     kind : str
-        "planned" comes first, then one "tensor" for each, then one of "finished", "stopped", "failed". Before all of
-        them, where something must be downloaded, come several of "fetching".
+        "planned" comes first, then one "tensor" for each, then one of "finished", "stopped", "failed". Between them comes
+        "bytes" while a large tensor is being written, and "saving" once all tensors are, while they are brought to
+        the disk. Before all of them, where something must be downloaded, come several of "fetching". What cannot be begun
+        only has "failed".
     tensor : str
         Name of the tensor just done; in "fetching" of the file that is coming.
     tensors_done, tensors : int
@@ -33,6 +45,8 @@ class Event:
         Since the start.
     error : str
         What went wrong, in "failed".
+    kept : int
+        Tensors that an earlier run had finished; they are not among `tensors`.
     """
 
     kind: Kind
@@ -43,6 +57,7 @@ class Event:
     bytes_done: int = 0
     seconds: float = 0.0
     error: str = ""
+    kept: int = 0
 
     @property
     def seconds_left(self) -> float | None:
@@ -52,9 +67,10 @@ class Event:
         return self.seconds * (self.bytes - self.bytes_done) / self.bytes_done
 
     def __str__(self) -> str:
+        kept = f", {self.kept} kept" if self.kept else ""
         size = f"{self.bytes_done / 1e6:,.1f} of {self.bytes / 1e6:,.1f} MB"
         what = "files" if self.kind == "fetching" else "tensors"
-        return f"{self.kind}: {self.tensors_done} of {self.tensors} {what}, {size}, {self.seconds:.1f} s"
+        return f"{self.kind}: {self.tensors_done} of {self.tensors} {what}{kept}, {size}, {self.seconds:.1f} s"
 
 
 Listener = Callable[[Event], None]
@@ -68,7 +84,7 @@ class Reporter:
         self._lock = threading.Lock()
         self._tensors, self._bytes = tensors, nbytes
         self._tensors_done = self._bytes_done = 0
-        self._start = time.perf_counter()
+        self._start = self._told = time.perf_counter()
 
     def tell(self, kind: Kind, tensor: str = "", nbytes: int = 0, error: str = "") -> None:
         """Report a step; `nbytes` is the size of the tensor just done."""
@@ -77,7 +93,57 @@ class Reporter:
             self._bytes_done += nbytes
             if self._listener is None:
                 return
-            seconds = time.perf_counter() - self._start
+            self._told = time.perf_counter()
+            seconds = self._told - self._start
             self._listener(
                 Event(kind, self._tensors, self._bytes, tensor, self._tensors_done, self._bytes_done, seconds, error)
             )  # fmt: skip
+
+    def add(self, nbytes: int) -> None:
+        """Count bytes of a tensor that is not done yet; reported now and then."""
+        with self._lock:
+            self._bytes_done += nbytes
+            due = time.perf_counter() - self._told >= EVERY
+        if due:
+            self.tell("bytes")
+
+
+class Whole:
+    """The listener of work in several steps: the end of a step is not the end, which is told once and at the very end.
+
+    Use it as a context, and give it to the steps as their listener.
+
+    Parameters
+    ----------
+    listener : callable, optional
+    """
+
+    def __init__(self, listener: Listener | None):
+        self._listener = listener
+        self._last = Event("planned", 0, 0)
+        self._since = time.perf_counter()
+        self.kept = 0
+        """Tensors that were found finished."""
+
+    def __call__(self, event: Event) -> None:
+        """Hand on an event of a step."""
+        self._last, self._since = replace(event, kept=self.kept), time.perf_counter()
+        if event.kind == "finished":
+            self._tell("saving")
+        elif event.kind not in ENDS and self._listener is not None:
+            self._listener(self._last)
+
+    def __enter__(self) -> Whole:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self._tell("finished")
+            return
+        with suppress(Exception):  # what the work ended with counts, also where the listener was the cause
+            self._tell("stopped" if isinstance(error, (MergeStopped, KeyboardInterrupt)) else "failed", str(error))
+
+    def _tell(self, kind: Kind, error: str = "") -> None:
+        if self._listener is not None:
+            seconds = self._last.seconds + time.perf_counter() - self._since
+            self._listener(replace(self._last, kind=kind, tensor="", seconds=seconds, error=error))

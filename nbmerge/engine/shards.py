@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from nbmerge.engine.compute import Emit
 from nbmerge.engine.direct import PAGE, OutputFile
 from nbmerge.engine.plan import TensorPlan
 from nbmerge.engine.positioned import read_into, reserve, write_all
-from nbmerge.errors import MergeError, advice
+from nbmerge.errors import MergeError, MergeStopped, advice
 
 MAX_SHARD = 5_000_000_000
 """Default size of a shard in bytes, as transformers has it."""
@@ -146,11 +147,11 @@ class ShardWriter:
         """Where tensors lie, for a `ShardPart` in another process."""
         return {t.name: self._places[t.name] for t in tensors}
 
-    def holds(self, tensor: TensorPlan, checksum: str) -> bool:
+    def holds(self, tensor: TensorPlan, checksum: str, cancel: threading.Event | None = None) -> bool:
         """Whether a tensor lies here already, complete and unharmed; it then counts as written."""
         place = self._places[tensor.name]
         try:
-            sound = checksum_at(self._files[place.file].descriptor, place.offset, tensor.nbytes) == checksum
+            sound = checksum_at(self._files[place.file].descriptor, place.offset, tensor.nbytes, cancel) == checksum
         except OSError:  # what cannot be read is made again
             return False
         if sound:
@@ -201,11 +202,13 @@ def shard_names(tensors: Sequence[TensorPlan], max_shard: int) -> list[str]:
     return _names(_divide(tensors, max_shard))
 
 
-def checksum_at(descriptor: int, offset: int, nbytes: int) -> str:
-    """XXH3 (64 bits) of a part of a file, as `ShardWriter` computes it while writing."""
+def checksum_at(descriptor: int, offset: int, nbytes: int, cancel: threading.Event | None = None) -> str:
+    """XXH3 (64 bits) of a part of a file, as `ShardWriter` computes it while writing; MergeStopped if `cancel` is set."""
     digest, buffer = xxhash.xxh3_64(), memoryview(bytearray(min(nbytes, 1 << 22)))
     done = 0
     while done < nbytes:
+        if cancel is not None and cancel.is_set():
+            raise MergeStopped("The merge was stopped. Run it again to go on from here.")
         got = read_into(descriptor, buffer[: nbytes - done], offset + done)
         if got == 0:
             break

@@ -5,24 +5,24 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import xxhash
 
-from nbmerge.checkpoints import Checkpoint
+from nbmerge.checkpoints import Checkpoint, StoredTensor
 from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.device import DEVICE
 from nbmerge.engine.device import found as found_device
 from nbmerge.engine.folder import MANIFEST, absolute
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.engine.positioned import BINARY
-from nbmerge.engine.progress import Listener
+from nbmerge.engine.progress import Listener, Reporter
 from nbmerge.engine.run import run
 from nbmerge.engine.shards import checksum_at
-from nbmerge.errors import CheckpointError, MergeError
+from nbmerge.errors import CheckpointError, MergeError, MergeStopped
 from nbmerge.recipe import RECIPE_FILE, Recipe
 
 
@@ -99,7 +99,7 @@ def verify(
     stored = Checkpoint.open(folder).tensors
     if lost := sorted(set(checksums) - set(stored)):
         raise CheckpointError(f"{folder} lacks {len(lost)} of the tensors that were written: {', '.join(lost[:4])}.")
-    damaged = tuple(n for n, c in checksums.items() if _checksum(stored[n]) != c)
+    damaged = _damaged(checksums, stored, progress, cancel)
     if not derive:
         return Verification(folder, len(checksums), damaged)
     plan = make_plan(Recipe.load(folder / RECIPE_FILE))
@@ -139,9 +139,38 @@ def _recorded(folder: Path) -> dict[str, str]:
         ) from error
 
 
-def _checksum(stored) -> str:
+def _damaged(
+    checksums: Mapping[str, str],
+    stored: Mapping[str, StoredTensor],
+    progress: Listener | None,
+    cancel: threading.Event | None,
+) -> tuple[str, ...]:
+    """Tensors whose bytes have another checksum."""
+    report = Reporter(progress, len(checksums), sum(stored[n].nbytes for n in checksums))
+    report.tell("planned")
+    found = []
+    for name, checksum in checksums.items():
+        try:
+            same = _checksum(stored[name], cancel) == checksum
+        except MergeStopped as error:
+            report.tell("stopped", error=str(error))
+            raise
+        except OSError as error:
+            report.tell("failed", error=str(error))
+            raise CheckpointError(
+                f"{stored[name].file} cannot be read ({name}): {error.strerror or error}. Check the disk, and copy the "
+                "model from elsewhere."
+            ) from error
+        if not same:
+            found.append(name)
+        report.tell("tensor", name, stored[name].nbytes)
+    report.tell("finished")
+    return tuple(found)
+
+
+def _checksum(stored: StoredTensor, cancel: threading.Event | None) -> str:
     descriptor = os.open(stored.file, os.O_RDONLY | BINARY)
     try:
-        return checksum_at(descriptor, stored.start, stored.nbytes)
+        return checksum_at(descriptor, stored.start, stored.nbytes, cancel)
     finally:
         os.close(descriptor)

@@ -15,7 +15,7 @@ from typing import Any
 from traitlets import Any as AnyTrait
 from traitlets import Enum, HasTraits, Unicode
 
-from nbmerge.engine.progress import Event
+from nbmerge.engine.progress import FREQUENT, Event
 from nbmerge.errors import MergeStopped, NbmergeError
 
 IDLE, RUNNING, STOPPING, DONE, FAILED, STOPPED = "idle", "running", "stopping", "done", "failed", "stopped"
@@ -140,10 +140,6 @@ class Job(HasTraits):
 
     def _progress(self, event: Event) -> None:
         now = time.monotonic()
-        if (
-            event.kind not in ("tensor", "fetching")
-            or event.tensors_done == event.tensors
-            or now - self._told >= TELL_EVERY
-        ):
+        if event.kind not in FREQUENT or event.tensors_done == event.tensors or now - self._told >= TELL_EVERY:
             self._told = now
             self.event = event

@@ -106,6 +106,10 @@ def in_words(event: Event) -> str:
         amount = f"downloading {amount}" if event.kind == "fetching" else amount
     else:
         amount = f"{event.tensors_done} of {event.tensors}"
+    if event.kind == "saving":
+        return f"{amount}, bringing it to the disk"
+    if event.kept:
+        amount = f"going on ({event.kept} tensors were finished): {amount}"
     left = event.seconds_left
     return amount if left is None else f"{amount}, about {seconds(left)} left"
 

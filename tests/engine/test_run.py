@@ -105,16 +105,16 @@ def test_a_model_with_no_share_is_not_read(family, monkeypatch):
 def events(family, tmp_path, **more) -> list[Event]:
     told = []
     merge(recipe(family, "linear"), tmp_path / "out", progress=told.append, **more)
-    return told
+    return [event for event in told if event.kind != "bytes"]  # which come as time passes
 
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_progress(family, tmp_path, threads):
     told = events(family, tmp_path, threads=threads)
     names = list(read_tensors(family.base))
-    assert [e.kind for e in told] == ["planned", *["tensor"] * len(names), "finished"]
+    assert [e.kind for e in told] == ["planned", *["tensor"] * len(names), "saving", "finished"]
     assert sorted(e.tensor for e in told if e.kind == "tensor") == sorted(names)
-    assert [e.tensors_done for e in told] == [0, *range(1, len(names) + 1), len(names)]
+    assert [e.tensors_done for e in told] == [0, *range(1, len(names) + 1), len(names), len(names)]
     assert [e.bytes_done for e in told] == sorted(e.bytes_done for e in told)
     assert {e.tensors for e in told} == {len(names)}
     assert told[-1].bytes_done == told[-1].bytes == 4 * sum(t.numel() for t in read_tensors(family.base).values())
