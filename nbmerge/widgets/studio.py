@@ -96,7 +96,7 @@ class Studio(ipywidgets.VBox):
         return f"<Studio {recipe!r}>\n{recipe.to_yaml()}"
 
 
-NEXT = "Drag a point of the curve, look at Statistics, read Samples, then Merge."
+NEXT = "Drag a point of the curve, look at Statistics, listen in Samples, count in Scores, then Merge."
 FIRST = "Choose a base model and one that was fine-tuned from it, in the Models panel."
 
 
@@ -114,7 +114,7 @@ def status(state: StudioState) -> str:
     else:
         kind, plan = "ready", state.plan
         head = f"ready, {warnings} warning{'s' if warnings > 1 else ''}" if warnings else "ready"
-        advice = f"{plan.method.title} of {', '.join(plan.parents)}; {plan.depth} layers. {NEXT}"
+        advice = f"{plan.method.title} of {', '.join(plan.parents)}; {plan.depth} {'layer' if plan.depth == 1 else 'layers'}. {NEXT}"
     return f"<span class='nbm-badge nbm-{kind}'>{html.escape(head)}</span> {html.escape(advice.strip())}"
 
 

@@ -39,6 +39,7 @@ class TokensPanel(Panel):
         self.rows_ = text(kind="table")
         self.sample = field(ipywidgets.Text, "Text", width="98%", value=SAMPLE, continuous_update=False)
         self.cuts = text(kind="table")
+        self.cuts.add_class("nbm-cuts")
         self.compared: Comparison | None = None
         self._shown: tuple | None = None
         self.source.observe(guard(lambda change: self._choose()), "value")

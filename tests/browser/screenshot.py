@@ -2,7 +2,7 @@
 
     python -m tests.browser.screenshot [docs/studio.png]
 
-It opens a notebook with `nbm.Studio()` on the bundled family, measures the models, and takes a picture of the Studio.
+It opens a notebook with `nbm.Studio()` on the bundled family, reads its scores, measures the models, and takes a picture.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.browser.conftest import write_notebook
-from tests.browser.labdrive import browser, lab, open_notebook, run_all, theme
+from tests.browser.labdrive import browser, execute, lab, open_notebook, run_all, theme, until
 
 CELL = "import nbmerge as nbm\nstudio = nbm.Studio()\nstudio"
 SIZE = {"width": 1480, "height": 1100}
@@ -33,6 +33,13 @@ def main(out: Path) -> None:
             run_all(page)
             studio = page.locator(".nbm-studio")
             expect(studio.locator(".nbm-dot").first).to_be_visible()
+            studio.get_by_role("tab", name="Scores", exact=True).click()
+            studio.get_by_role("button", name="Read").click()
+            expect(studio.locator(".nbm-gradients .nbm-gauge")).to_have_count(2, timeout=60_000)
+            for slot, goal in ((4, 0.2), (5, 0.5), (4, 0.8)):  # a history, as a hand makes one
+                execute(page, f"studio.gradients.sliders.children[{slot}].value = {goal}")
+                studio.get_by_role("button", name="Read").click()
+                until(page, "studio.scores.gauges.latest.fingerprint == studio.recipe.fingerprint", seconds=60)
             studio.get_by_role("tab", name="Statistics", exact=True).click()
             studio.get_by_role("button", name="Measure the models").click()
             expect(studio.locator(".nbm-changes svg.nbm-overlay")).to_be_visible()

@@ -1,7 +1,7 @@
 // The statistics view: curves over the layers, one for each parent, and below them, in the same columns, the heat map
 // against one parent. Numbers come from the kernel; a layer's numbers are read with the mouse or with the arrow keys.
 
-const LEFT = 70, RIGHT = 62, CHART = 190, HEAD = 26, BETWEEN = 42, ROW = 36, GAP = 3, FOOT = 40;
+const LEFT = 70, RIGHT = 62, CHART = 190, HEAD = 26, BETWEEN = 42, ROW = 40, GAP = 3, FOOT = 40;
 const LETTER = 6.2; // mean width of a letter of 10 px
 
 const MARKS = {
@@ -100,7 +100,8 @@ function render({ model, el }) {
     const shown = long <= column || upright ? all : [];
     match(texts, shown, () => svg("text"), (node, c) => {
       const [a, b] = [c.middle.toFixed(1), c.y + (ROW - GAP) / 2];
-      set(node, { x: a, y: b, transform: upright ? `rotate(-90 ${a} ${b})` : "", fill: c.colour ? inkOn(c.colour) : "currentColor" });
+      set(node, { x: a, y: b, transform: upright ? `rotate(-90 ${a} ${b})` : "" });
+      node.style.fill = c.colour ? inkOn(c.colour) : "currentColor";
       write(node, c.text);
     });
   }
