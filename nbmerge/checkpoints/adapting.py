@@ -113,7 +113,11 @@ def _concerns(adapter: Adapter, shared: str) -> bool:
 
 
 def _stored_as_inputs_outputs(adapter: Adapter, fitted: Mapping[str, str], tensors: Mapping[str, Any]) -> bool:
-    """Whether the layers are stored as (inputs, outputs), by those that are not square, else by the config."""
+    """Whether the layers are stored as (inputs, outputs): by the length of biases, by adapted layers, by the config."""
+    for name, own in tensors.items():
+        bias = tensors.get(f"{name.removesuffix('weight')}bias") if name.endswith(".weight") else None
+        if bias is not None and len(own.shape) == 2 and len(set(own.shape)) > 1 and "head" not in name:
+            return bias.shape == own.shape[1:]  # a bias has a number for each output
     for module, name in fitted.items():
         step, shape = adapter.changes[module], tensors[name].shape
         if module not in adapter.embeddings and len(set(shape)) > 1 and "head" not in name:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,37 @@ def test_a_changed_adapter_is_read_again(base, tmp_path):
     settings = json.loads((adapter / "adapter_config.json").read_text())
     (adapter / "adapter_config.json").write_text(json.dumps(settings | {"lora_alpha": 80}))
     assert Checkpoint.open(f"{base}+{adapter}").tensors[f"{FIRST}.weight"].steps[0].scale == 10 * scale
+
+
+ODD = [
+    None,
+    True,
+    0,
+    -1,
+    1e308,
+    float("inf"),
+    "x" * 5000,
+    [],
+    [[]],
+    {"a": {}},
+    {"(a*)*": 1},
+    ["q_proj", 3],
+    {"": 1},
+    2**70,
+]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "peft_type", "r", "lora_alpha", "target_modules", "use_dora", "use_rslora", "rank_pattern", "alpha_pattern",
+        "fan_in_fan_out", "init_lora_weights", "exclude_modules", "layers_to_transform", "trainable_token_indices",
+    ],
+)  # fmt: skip
+def test_odd_settings_end_in_an_error_of_ours_or_mean_nothing(base, tmp_path, key):
+    for value in ODD:
+        adapter = make_adapter(tmp_path / "a", base, modules(Q))
+        settings = json.loads((adapter / "adapter_config.json").read_text()) | {key: value}
+        (adapter / "adapter_config.json").write_text(json.dumps(settings))
+        with suppress(CheckpointError):
+            Checkpoint.open(f"{base}+{adapter}")

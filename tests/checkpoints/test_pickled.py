@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,21 @@ def test_shards_that_are_not_there(folder):
     pickle_model(folder, 3)
     (folder / "pytorch_model-00002-of-00003.bin").unlink()
     assert "lacks 1 of its shards" in refused(folder)
+
+
+def test_bytes_changed_at_random(tmp_path):
+    """Every file is read with all tensors inside it, or refused by an error of ours."""
+    import random
+
+    folder = make_model(tmp_path / "x", layers=1)
+    pickle_model(folder)
+    whole, chance = (folder / "pytorch_model.bin").read_bytes(), random.Random(0)
+    for _ in range(200):
+        changed = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            where = chance.choice([range(2500), range(len(whole) - 4000, len(whole))])
+            changed[chance.choice(where)] = chance.randrange(256)
+        (folder / "pytorch_model.bin").write_bytes(changed)
+        with suppress(CheckpointError):
+            found = Checkpoint.open(folder).tensors.values()
+            assert all(0 <= t.start <= t.start + t.nbytes <= len(whole) for t in found)

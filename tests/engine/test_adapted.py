@@ -93,6 +93,18 @@ def test_layers_stored_as_inputs_by_outputs(tmp_path, dora, said):
         torch.testing.assert_close(got[name].double(), by_hand(before[name], adapter, module, 2.0, True), **SAME)
 
 
+def test_square_layers_beside_a_head_follow_the_biases(tmp_path):
+    """Of (inputs, outputs) and (outputs, inputs) neither shape nor config tells; peft writes here what its last layer was."""
+    gpt2 = make_model(tmp_path / "gpt2", architecture="gpt2")
+    names = modules("attn.c_proj", stack="transformer.h")
+    head = {"lm_head.lora_A.weight": torch.randn(4, 16), "lm_head.lora_B.weight": torch.randn(32, 4)}
+    adapter = make_adapter(tmp_path / "a", gpt2, names, transposed=True, extra=head, exclude_modules=["mlp.c_proj"])
+    got, before = merged(passed_through(gpt2, adapter), tmp_path / "out"), read_tensors(gpt2)
+    for module in names:
+        name = f"{module}.weight"
+        torch.testing.assert_close(got[name].double(), by_hand(before[name], adapter, module, 2.0, True), **SAME)
+
+
 def test_several_follow_one_another(base, tmp_path):
     first = make_adapter(tmp_path / "a", base, modules(Q), seed=1)
     second = make_adapter(tmp_path / "b", base, modules(Q, V), seed=2, dora=True, rank=2)
