@@ -21,7 +21,7 @@ def cached_snapshot(repo_id: str, revision: str | None = None) -> Path | None:
 
 
 def cached_models() -> list[str]:
-    """Hub ids of all models in the local cache, by name."""
+    """Hub ids of all models in the local cache, by name; adapters alone are none."""
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
@@ -29,5 +29,5 @@ def cached_models() -> list[str]:
         cache = scan_cache_dir()
     except CacheNotFound:
         return []
-    models = [repo.repo_id for repo in cache.repos if repo.repo_type == "model"]
-    return sorted(m for m in models if cached_snapshot(m) is not None)
+    folders = {repo.repo_id: cached_snapshot(repo.repo_id) for repo in cache.repos if repo.repo_type == "model"}
+    return sorted(m for m, folder in folders.items() if folder is not None and (folder / "config.json").is_file())
