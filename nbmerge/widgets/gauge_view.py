@@ -42,7 +42,7 @@ def number(value: float) -> str:
     """A score with about three digits."""
     if math.isnan(value):
         return "not a number"
-    return f"{value:.3g}" if 0 < abs(value) < 0.1 else f"{value:.2f}" if abs(value) < 10 else f"{value:,.1f}"
+    return f"{value:.3g}" if 0 < abs(value) < 0.0995 else f"{value:.2f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
 def change(gauges: Gauges, name: str, history: Sequence[float]) -> str:
