@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+from ipywidgets import Layout
 
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.errors import NbmergeError
 from nbmerge.methods import Combination
 from nbmerge.widgets.changes_view import ChangesView
 from nbmerge.widgets.colours import model_colours
+from nbmerge.widgets.follow import Follow
 from nbmerge.widgets.following import Following
 from nbmerge.widgets.jobrow import JobRow
 from nbmerge.widgets.panel import Panel, field, row, show, table, text
@@ -34,6 +36,12 @@ class StatisticsPanel(Panel):
         self.what = field(ipywidgets.Dropdown, "Show", options=WHAT)
         self.parent = field(ipywidgets.Dropdown, "Heat map against")
         self.job = JobRow(self.state.job, "measuring", "Measure", "", self._work, self._measured, guard)
+        self.follow = Follow(guard.show)
+        self.guess = ipywidgets.Checkbox(
+            description="Estimate from some rows while the sliders move", indent=False, layout=Layout(width="auto")
+        )
+        self.guess.observe(guard(lambda change: self._guess()), "value")
+        self._estimate: Any = None
         self.note = text(kind="quiet")
         self.view = ChangesView()
         self.outside = text(kind="table")
@@ -48,7 +56,7 @@ class StatisticsPanel(Panel):
         self._of = ""
         self._judged: tuple = (None, None, False)
         self._drawing = threading.RLock()  # a measurement ends in its own thread, while a slider may be moving
-        return [self.job, self.note, self.pictures]
+        return [self.job, self.guess, self.note, self.pictures]
 
     @property
     def predicted(self) -> bool:
@@ -72,8 +80,10 @@ class StatisticsPanel(Panel):
         )  # fmt: skip
         self.job.allow(plan is not None and not self.predicted)
         show(self.job.start, not self.predicted)
+        show(self.guess, plan is not None and not follows)
         if not self.predicted:
             self._mark()
+            self._guess()
 
     def _predict(self) -> None:
         """Show what follows for the present plan."""
@@ -88,8 +98,26 @@ class StatisticsPanel(Panel):
             if self.sight and self._following is not None and self._judged[2] and self._judged[0] is self.state.plan:
                 self._show(self._following.predict(plan), plan)
 
-    def _show(self, changes: Any, plan: Plan) -> None:
-        self._changes, self._of, self._plan = changes, plan.recipe.fingerprint, plan
+    def _guess(self) -> None:
+        """Estimate what does not follow exactly, when the hand rests."""
+        plan = self.state.plan
+        if not self.guess.value or plan is None or can_follow(plan):
+            return
+        if self._changes is not None and self._of == plan.recipe.fingerprint:  # measured, or estimated already
+            return
+
+        def work(cancel: threading.Event) -> None:
+            from nbmerge.statistics import estimate
+
+            found = estimate(plan, cancel=cancel)
+            with self._drawing:
+                if self.state.plan is plan:
+                    self._show(found.changes, plan, found)
+
+        self.follow.rested(work)
+
+    def _show(self, changes: Any, plan: Plan, estimate: Any = None) -> None:
+        self._changes, self._of, self._plan, self._estimate = changes, plan.recipe.fingerprint, plan, estimate
         options = list(changes.parents)
         if list(self.parent.options) != options:
             self._busy = True
@@ -128,6 +156,8 @@ class StatisticsPanel(Panel):
             self.note.value = "<b>Out of date:</b> these pictures are of an earlier recipe."
         elif self.predicted:
             self.note.value = "Exact for the present recipe; follows the sliders without reading weights."
+        elif self._estimate is not None:
+            self.note.value = _estimated(self._estimate)
         else:
             self.note.value = "Measured on the present recipe."
 
@@ -171,6 +201,13 @@ def can_follow(plan: Plan) -> bool:
     """Whether the merge will follow from statistics of its models: sums of stored tensors, nothing else."""
     nested = any(isinstance(source, TensorPlan) for t in plan.tensors for source in t.inputs)
     return not nested and all(isinstance(t.how, Combination) for t in plan.tensors)
+
+
+def _estimated(estimate: Any) -> str:
+    """How sure an estimate is."""
+    error = max((estimate.total(p)[1] for p in estimate.changes.parents), default=0.0)
+    sure = f"whole models to ± {100 * error:.2g} % of norm, single layers less so"
+    return f"<b>Estimated</b> from {estimate.share:.0%} of the weights ({sure}); follows the sliders. Measure for exact numbers."
 
 
 def _outside(changes: Any, what: str) -> str:

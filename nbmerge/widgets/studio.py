@@ -54,7 +54,8 @@ class Studio(ipywidgets.VBox):
 
     def __init__(self, recipe: Any = None, *, state: StudioState | None = None):
         self.state = state if state is not None else StudioState(recipe if recipe is not None else _first_recipe())
-        order = dict.fromkeys([StatisticsPanel, *LEFT, *RIGHT])  # the pictures are told first of what changed
+        # Told first of what changed: what eyes and ears wait for.
+        order = dict.fromkeys([StatisticsPanel, SamplesPanel, *LEFT, *RIGHT])
         panels = {kind: kind(state=self.state) for kind in order}
         self.models, self.tokens, self.method, self.gradients = (panels[k] for k in LEFT)
         self.recipe_panel, self.statistics, self.samples, self.scores, self.merge = (panels[k] for k in RIGHT)

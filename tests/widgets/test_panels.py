@@ -417,6 +417,29 @@ def test_methods_that_cannot_be_predicted_are_measured_and_go_out_of_date(state)
     assert "nbm-stale" in panel.drawn._dom_classes
 
 
+def test_what_cannot_be_predicted_is_estimated_where_that_is_wanted(state):
+    panel = StatisticsPanel(state=state)
+    assert panel.guess.layout.display == "none"
+    state.use_method("ties")
+    assert panel.guess.layout.display == ""
+    panel.guess.value = True
+    assert panel.follow.wait(60)
+    assert "<b>Estimated</b> from" in panel.note.value
+    before = panel.view.view["curves"]
+    state.edit(lambda r: r.with_parameter("lambda", 0.5))
+    assert panel.follow.wait(60)
+    assert panel.errors.value == ""
+    assert panel.view.view["curves"] != before
+    panel.job.start.click()
+    assert state.job.wait(60)
+    assert panel.follow.wait(60)
+    assert panel.note.value == "Measured on the present recipe."
+    drawn = np.frombuffer(panel.view.view["curves"]).reshape(3, 6)
+    assert drawn == pytest.approx(changes(state.recipe).by_layer().to_numpy().T)
+    state.use_method("task_arithmetic")
+    assert panel.guess.layout.display == "none"
+
+
 def test_a_picture_says_which_move_it_answers(gradients):
     move(gradients.editor, edit={"slot": 2, "value": 0.91, "count": 7})
     assert gradients.editor.view["answers"] == 7
