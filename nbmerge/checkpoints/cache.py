@@ -22,11 +22,11 @@ def cached_snapshot(repo_id: str, revision: str | None = None) -> Path | None:
 
 def cached_models() -> list[str]:
     """Hub ids of all models in the local cache, by name; adapters alone are none."""
-    from huggingface_hub import scan_cache_dir
+    from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        cache = scan_cache_dir()
+        cache = scan_cache_dir(constants.HF_HUB_CACHE)
     except CacheNotFound:
         return []
     folders = {repo.repo_id: cached_snapshot(repo.repo_id) for repo in cache.repos if repo.repo_type == "model"}

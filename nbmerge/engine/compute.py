@@ -86,7 +86,9 @@ def _without_angles(tensor: TensorPlan, method: Combination) -> list[float]:
 def restricted(tensor: TensorPlan) -> TensorPlan:
     """The tensor from its base and the inputs whose weight is not 0: of the others nothing is read, so nothing can leak."""
     weights = tensor.values.each.get("weight")
-    if weights is None or weights[0] is not None or 0 not in weights:  # without a base, a weight of 0 may have a meaning
+    if (
+        weights is None or weights[0] is not None or 0 not in weights
+    ):  # without a base, a weight of 0 may have a meaning
         return tensor
     return tensor.restricted([i for i, w in enumerate(weights) if w != 0])
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nbmerge.checkpoints import StoredTensor
 from nbmerge.engine import gather  # noqa: F401  (registers how rows are read)
 from nbmerge.engine.blocks import BLOCK, Blocks, Files, Workspace
 from nbmerge.engine.compute import prepare, restricted
@@ -139,7 +140,7 @@ class Crew:
 
     def _looks(self, tensor: TensorPlan) -> bool:
         """Whether a tensor's inputs must be gone through before its first block."""
-        if any(hasattr(i, "leaves") for i in tensor.inputs):
+        if not all(isinstance(i, StoredTensor) for i in tensor.inputs):
             return True
         method, known = tensor.how, self.remembered.knows
         if isinstance(method, Combination):

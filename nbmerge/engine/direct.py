@@ -108,13 +108,13 @@ class Stream:
     def _flush(self, buffer: memoryview, count: int) -> None:
         done = 0
         try:
-            while done < count:
-                done += os.pwrite(self._direct, buffer[done:count], self._place + done)
+            while done < count and (taken := os.pwrite(self._direct, buffer[done:count], self._place + done)):
+                done += taken
         except OSError as error:
             if error.errno != errno.EINVAL:  # a file system that opens files so and then will not write
                 raise
             self._direct = None
-        if done < count:
+        if done < count:  # the ordinary way knows what to make of a disk that takes nothing
             write_all(self._descriptor, buffer[done:count], self._place + done)
         self._place += count
         self._held = 0

@@ -109,7 +109,12 @@ def merge(
     whole = Whole(progress)
 
     def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
-        more = {"progress": progress and whole, "cancel": cancel, "threads": threads, "allow_nonfinite": allow_nonfinite}
+        more = {
+            "progress": progress and whole,
+            "cancel": cancel,
+            "threads": threads,
+            "allow_nonfinite": allow_nonfinite,
+        }
         more["device"] = accelerator
         if executor is not None:
             from nbmerge.engine.cluster import run_on

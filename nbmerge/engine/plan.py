@@ -90,7 +90,7 @@ class TensorPlan:
     def leaves(self) -> Iterator[StoredTensor]:
         """The stored tensors it is made from, those of merges that feed it included."""
         for source in self.inputs:
-            yield from source.leaves() if hasattr(source, "leaves") else (source,)
+            yield from source.leaves()
 
     def restricted(self, which: Sequence[int]) -> TensorPlan:
         """The same tensor made from some of its inputs only."""

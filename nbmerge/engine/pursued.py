@@ -41,7 +41,7 @@ class Pursued(Rows):
     def leaves(self) -> Iterator[StoredTensor]:
         """The stored tensors it is made from."""
         yield from super().leaves()
-        yield from self.donor.leaves() if hasattr(self.donor, "leaves") else (self.donor,)
+        yield from self.donor.leaves()
 
     def described(self) -> list:
         """What decides its bytes beside those of its sources, as plain data."""

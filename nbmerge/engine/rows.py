@@ -81,7 +81,7 @@ class Rows:
     def leaves(self) -> Iterator[StoredTensor]:
         """The stored tensors it is made from."""
         for source in self.sources:
-            yield from source.leaves() if hasattr(source, "leaves") else (source,)
+            yield from source.leaves()
 
     def described(self) -> list:
         """What decides its bytes beside those of its sources, as plain data."""

@@ -201,7 +201,7 @@ def test_every_formula_is_typeset_offline(page: Page):
 def test_an_error_behind_a_button_is_on_screen(page: Page):
     tab(page, "Models")
     page.locator(".nbm-models").get_by_label("Add from").select_option("a folder")
-    page.locator(".nbm-models input[type=text]").fill("/no/such/model")
+    page.locator(".nbm-models").get_by_placeholder("/path/to/model").fill("/no/such/model")
     press(page, "models", "Add")
     expect(page.locator(".nbm-models [role=alert]")).to_contain_text("neither a folder here nor a model")
 
