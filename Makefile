@@ -1,5 +1,6 @@
 # make demo   the main job on the bundled models, in the terminal; results in demo-output/
 # make test   all tests, in a browser too where a Chromium is there or can be installed
+# make unit   the fast tests alone, while working
 # make lab    JupyterLab on notebooks/01-first-merge.ipynb      (LAB_FLAGS=--allow-root as root)
 # make lint   the style checks
 # make clean  remove what was built; `rm -rf .venv` removes what was installed
@@ -25,7 +26,7 @@ CHROMIUM := for name in "$${NBMERGE_CHROMIUM:-chromium}" chromium-browser google
 APT_INSTALL = apt=; [ "$$(id -u)" = 0 ] || apt="sudo -n"; command -v apt-get >/dev/null && $$apt apt-get update -qq \
 	&& $$apt env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends
 
-.PHONY: demo test unit browser lab lint format wheel pins clean
+.PHONY: demo test unit slow browser lab lint format wheel pins clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -34,10 +35,15 @@ demo: $(VENV)/.installed
 lab: $(VENV)/.installed
 	$(BIN)/nbmerge lab notebooks -- $(LAB_FLAGS)
 
-test: unit browser
+test: unit slow browser
+
+UNIT := not slow and not notebook and not differential
 
 unit: $(VENV)/.tested
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not benchmark"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not benchmark and $(UNIT)"
+
+slow: $(VENV)/.tested
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not benchmark and not ($(UNIT))"
 
 # One at a time: a browser, a server and a kernel are three programs already.
 browser: $(VENV)/.tested

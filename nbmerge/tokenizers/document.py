@@ -194,7 +194,7 @@ def _read(file: Path, size: int, changed: int) -> Document:
     try:
         document = Document(read_object(file, TOKENIZER_MEMORY))
         ids, merges, _ = document.ids, document.model.get("merges") or [], document.scores
-        numbers = set(map(type, ids.values())) <= {int} and 0 <= min(ids.values(), default=0)
+        numbers = set(map(type, ids.values())) <= {int} and min(ids.values(), default=0) >= 0
         numbers = numbers and max(ids.values(), default=0) < 2**31
         pairs = not merges or len(Document({"model": {"vocab": {}, "merges": merges[:1]}}).merges[0]) == 2
         if document.kind not in KINDS or set(map(type, ids)) - {str} or not numbers or not pairs:
