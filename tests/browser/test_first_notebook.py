@@ -11,7 +11,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 
 from playwright.sync_api import expect
 
-from tests.browser.labdrive import browser, drag, open_notebook, run_all, until
+from tests.browser.labdrive import PATIENCE, browser, drag, open_notebook, run_all, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -30,6 +30,7 @@ def test_the_first_notebook_runs_and_its_studio_works(server):
         until(page, "studio.state.can_undo")
         studio.get_by_role("tab", name="Samples", exact=True).click()
         studio.get_by_role("button", name="Generate").click()
-        until(page, "studio.state.job.status == 'done'", seconds=120)
-        expect(studio.locator(".nbm-card").last).to_contain_text("the merge")
+        expect(studio.locator(".nbm-card")).to_have_count(4, timeout=PATIENCE)
+        expect(studio.locator(".nbm-card").first).to_contain_text("the merge")
+        until(page, "not studio.samples.follow.busy", seconds=60)
         assert page.errors == []
