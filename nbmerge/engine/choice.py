@@ -19,6 +19,7 @@ from nbmerge.engine.live import LiveMerge
 from nbmerge.engine.memory import forecast_live
 from nbmerge.engine.plan import Plan
 from nbmerge.engine.planner import plan as make_plan
+from nbmerge.engine.revised import plan_after
 from nbmerge.engine.virtual import obstacle
 from nbmerge.errors import TooLargeError
 from nbmerge.recipe import Recipe
@@ -73,7 +74,9 @@ def choose(
     TooLargeError
         When a live model does not fit into memory and the merge cannot be virtual either.
     """
-    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
+    plan = recipe
+    if not isinstance(plan, Plan):
+        plan = plan_after(live.plan, recipe) if live is not None else make_plan(recipe)
     changed = live.pending(plan) if live is not None else list(plan.tensors)
     update = sum(map(expected_seconds, changed)) * (live.crew.pace if live is not None else 1.0) + (
         BUILD if live is None else 0.0

@@ -29,6 +29,7 @@ from nbmerge.engine.pins import Pin
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.engine.progress import Listener
+from nbmerge.engine.revised import plan_after
 from nbmerge.engine.shards import MAX_SHARD, ShardWriter
 from nbmerge.errors import NbmergeError
 from nbmerge.recipe import Recipe
@@ -152,7 +153,7 @@ class LiveMerge:
             The model is between the two recipes.
         """
         began = time.perf_counter()
-        plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
+        plan = recipe if isinstance(recipe, Plan) else plan_after(self.plan, recipe)
         with self._lock:
             if plan.config != self.plan.config or list(map(_shape, plan.tensors)) != list(
                 map(_shape, self.plan.tensors)

@@ -25,6 +25,7 @@ from nbmerge.engine.fetch import fetch
 from nbmerge.engine.live import Update
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
+from nbmerge.engine.revised import plan_after
 from nbmerge.errors import VirtualError
 from nbmerge.methods import Combination
 from nbmerge.recipe import Recipe
@@ -112,7 +113,7 @@ class VirtualMerge:
             The model is as it was.
         """
         began = time.perf_counter()
-        plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
+        plan = recipe if isinstance(recipe, Plan) else plan_after(self.plan, recipe)
         if (why := obstacle(plan)) is not None:
             raise VirtualError(f"{why} Use nbmerge.live instead, which forms the weights.")
         with self._lock:
