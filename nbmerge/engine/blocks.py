@@ -214,5 +214,17 @@ class Blocks:
         for start in self.starts():
             rows = self.rows(start, dtype=torch.float64 if exact else torch.float32)
             rows[1:].sub_(rows[:1])
-            total += (rows @ rows.T).double().numpy()
+            total += products(rows)
         return total
+
+
+def products(rows: torch.Tensor) -> np.ndarray:
+    """All products of rows with each other, float64, shape (rows, rows)."""
+    count = len(rows)
+    if count > 3:  # where a product of matrices begins to be faster than its entries one by one
+        return (rows @ rows.T).double().numpy()
+    found = np.empty((count, count))
+    for i in range(count):
+        for j in range(i, count):
+            found[i, j] = found[j, i] = torch.dot(rows[i], rows[j]).item()
+    return found

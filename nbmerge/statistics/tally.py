@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from nbmerge.engine.blocks import products
+
 BINS = 96
 _FIRST = 2 * (127 - 40)
 """The float32 bits of 2⁻⁴⁰ without all but the first bit of the mantissa."""
@@ -55,7 +57,7 @@ class Tally:
             The base's elements and the models'; overwritten. Only one thread may add to the same tensor.
         """
         deltas = rows[1:].sub_(rows[:1])
-        self.gram[t] += (rows @ rows.T).double().numpy()
+        self.gram[t] += products(rows)
         if not len(deltas):
             return
         signs = deltas.sign()  # counts stay below 2²⁴ within a block, so their products are exact
