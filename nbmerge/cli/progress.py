@@ -32,7 +32,8 @@ def progress_bar(words: str, quiet: bool = False) -> Iterator[Listener]:
             bar.set_description(words + kept, refresh=False)
             bar.reset(event.bytes)
         elif event.kind in ("bytes", "tensor"):
-            bar.set_postfix_str(event.tensor or bar.postfix or "", refresh=False)
+            if event.tensor:
+                bar.set_postfix_str(event.tensor, refresh=False)
             bar.update(event.bytes_done - bar.n)
         elif event.kind == "saving":
             bar.set_postfix_str("bringing it to the disk", refresh=True)
