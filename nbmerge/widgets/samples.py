@@ -25,8 +25,6 @@ PROMPTS = ("Once upon a time", "The best way to learn is")
 """Where nothing is known about the models."""
 THROUGH = [("automatically chosen", AUTOMATIC), ("the live model", LIVE), ("a virtual merge", VIRTUAL)]
 BEFORE, NOTHING = "what it said before", "nothing"
-YIELD = 0.002
-"""Seconds in which a token's message leaves; generation would hold the interpreter, and the message wait for the next."""
 PACE = 0.04
 """Seconds between two pictures of a text that is being written; its first token is shown at once."""
 
@@ -192,7 +190,6 @@ class SamplesPanel(Panel):
             return
         self._told_at[voice.name] = now
         self._draw(voice)
-        time.sleep(YIELD)
         if voice.name == self.compare.value and not speaking:
             self._draw_merge()
 

@@ -103,7 +103,8 @@ def pressed(page: Page, moves: int, slots: int, pause: int) -> list[float]:
     for move in range(moves):
         page.locator(".nbm-sliders .noUi-handle").nth(1 + move % slots).focus()
         page.keyboard.press("ArrowUp")
-        page.wait_for_function("(n) => window.bench.times.length >= n", arg=first + move + 1)
+        # Seldom: to be asked in every frame would make the browser draw frames all the time.
+        page.wait_for_function("(n) => window.bench.times.length >= n", arg=first + move + 1, polling=40)
         page.wait_for_timeout(pause)
     return page.evaluate("() => window.bench.times")
 
