@@ -22,7 +22,8 @@ from nbmerge.cli.mergekit_flags import translated
         ("r.yml out --overwrite --misspelt", "r.yml out --overwrite --misspelt"),
     ],
 )
-def test_what_has_another_name_here(given, wanted):
+def test_what_has_another_name_here(given, wanted, monkeypatch):
+    monkeypatch.setattr("nbmerge.engine.device.available", lambda: ["cpu", "cuda"])
     said = []
     assert translated(given.split(), said.append) == wanted.split()
     assert not said
@@ -36,3 +37,11 @@ def test_what_means_nothing_here_is_said():
         "--lazy-unpickle", "--no-copy-tokenizer", "--allow-crimes", "--transformers-cache", "--multi-gpu",
     ]  # fmt: skip
     assert all("means nothing here" in words for words in said)
+
+
+@pytest.mark.parametrize("flag", ["--cuda", "--gpu-rich"])
+def test_scripts_for_a_gpu_run_without_one(flag, monkeypatch):
+    monkeypatch.setattr("nbmerge.engine.device.available", lambda: ["cpu"])
+    said = []
+    assert translated(["r.yml", "out", flag], said.append) == ["r.yml", "out"]
+    assert said == [f"{flag} means nothing here: there is no CUDA device, and the processor gives the same result."]

@@ -14,7 +14,7 @@ SAME = {
 """Options with a value that have another name here."""
 
 MEANT = {"--cuda": ["--device", "cuda"], "--gpu-rich": ["--device", "cuda"]}
-"""Switches that are said in other words here; their opposite is what is done anyway."""
+"""Switches that are said in other words here, where there is a GPU; their opposite is what is done anyway."""
 
 SWITCHES = {
     "--low-cpu-memory": "memory is a few blocks anyway",
@@ -68,13 +68,22 @@ def translated(arguments: Sequence[str], say: Callable[[str], None]) -> list[str
             else:
                 say(f"{name} means nothing here: {VALUES[name]}.")
         elif positive in MEANT:
-            done += MEANT[name] if name == positive else []
+            if name == positive and _has_cuda():
+                done += MEANT[name]
+            elif name == positive:
+                say(f"{name} means nothing here: there is no CUDA device, and the processor gives the same result.")
         elif positive in SWITCHES:
             if SWITCHES[positive]:
                 say(f"{name} means nothing here: {SWITCHES[positive]}.")
         else:
             done.append(word)
     return done
+
+
+def _has_cuda() -> bool:
+    from nbmerge.engine.device import available
+
+    return any(name.startswith("cuda") for name in available())
 
 
 def _size(text: str) -> str:
