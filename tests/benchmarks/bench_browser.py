@@ -71,7 +71,7 @@ def timed(name, function):
         finally:
             kernel[name].append(1000 * (time.perf_counter() - began))
     return wrapped
-_state.examine = timed("plan", _state.examine)
+_state.StudioState._examined = timed("plan", _state.StudioState._examined)
 studio.statistics._foresee = timed("statistics", studio.statistics._foresee)
 move, studio.gradients.sliders._on_move = timed("whole callback", studio.gradients.sliders._on_move), moved
 show, studio.statistics.view.show = studio.statistics.view.show, shown
