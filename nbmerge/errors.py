@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbmerge.problems import Problem
@@ -67,10 +67,12 @@ class RecipeError(NbmergeError, ValueError):
     ----------
     problems : sequence of Problem
         Everything that was found, errors first. The message lists all of them.
+    rest : Recipe, optional
+        The recipe without what is wrong, where it is one, so that the rest can be checked as well.
     """
 
-    def __init__(self, problems: Sequence[Problem]):
-        self.problems = tuple(problems)
+    def __init__(self, problems: Sequence[Problem], rest: Any = None):
+        self.problems, self.rest = tuple(problems), rest
         super().__init__("\n".join(str(p) for p in self.problems))
 
 

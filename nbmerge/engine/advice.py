@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.plan import Plan, TensorPlan
@@ -16,6 +16,7 @@ from nbmerge.tokenizers import read_vocabulary, same_tokenizer
 def advise(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
     """Warnings about a plan that could be made."""
     yield from _rules(recipe, plan)
+    yield from _dtypes(recipe, plan)
     yield from _same_weights(recipe, plan)
     yield from _tokens(recipe, plan)
 
@@ -30,18 +31,44 @@ def _rules(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
                 here = (*where, name, i) if len(setting.rules) > 1 else (*where, name)
                 if problem := _rule_problem(rule, names, depth):
                     yield Problem("warning", here, *problem, recipe.line(here))
+    for i, rule in enumerate(recipe.dtype_overrides):
+        if not any(rule.filter in t.name for t in plan.tensors):
+            here = ("dtype_overrides", i)
+            yield Problem("warning", here, *_without_effect(rule.filter), recipe.line(here))
 
 
 def _rule_problem(rule: Rule, names: set[str], depth: int) -> tuple[str, str] | None:
     if rule.filter is not None and not any(rule.filter in n for n in names):
-        return (
-            f"the filter '{rule.filter}' matches no tensor.",
-            "Filters are texts that tensor names contain; see the plan's table.",
-        )
+        return _without_effect(rule.filter)
     if isinstance(rule.value, tuple) and len(rule.value) > depth > 0:
         how = "Some of them are never reached exactly; use at most one value per layer."
         return f"a gradient of {len(rule.value)} values over {depth} layers.", how
     return None
+
+
+def _without_effect(filter: str) -> tuple[str, str]:
+    how = "Filters are texts that tensor names contain; see the plan's table."
+    return f"the filter '{filter}' matches no tensor.", how
+
+
+def _dtypes(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
+    """Models stored in different dtypes, where the recipe does not say which one the result has."""
+    if recipe.dtype or recipe.out_dtype:
+        return
+    kept = {ref: dtype for ref, c in plan.checkpoints.items() if (dtype := _most(c.tensors.values()))}
+    if len(set(kept.values())) > 1:
+        each = ", ".join(f"{plan.labels[ref]} {dtype}" for ref, dtype in kept.items())
+        what = f"the models are stored in different dtypes ({each}); the result is mostly {_most(plan.tensors)}."
+        yield Problem("info", ("dtype",), what, "Set dtype to choose.")
+
+
+def _most(tensors: Iterable) -> str | None:
+    """The dtype of most of the weights."""
+    sizes: dict[str, int] = {}
+    for tensor in tensors:
+        if tensor.is_float:
+            sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.count
+    return max(sizes, key=sizes.get, default=None)
 
 
 def _same_weights(recipe: Recipe, plan: Plan) -> Iterator[Problem]:

@@ -86,7 +86,7 @@ def check(recipe: Recipe | str | Path, out: str | Path | None = None) -> Report:
     try:
         plan, problems = examine(Recipe.load(recipe))
     except RecipeError as error:
-        return Report(error.problems)
+        return Report(tuple(worst_first([*error.problems, *_besides(error)])))
     place = None
     if plan is not None and out is not None:
         try:
@@ -97,6 +97,14 @@ def check(recipe: Recipe | str | Path, out: str | Path | None = None) -> Report:
     if plan is not None and (problem := _room_to_download(plan, place)):
         problems = worst_first([*problems, problem])
     return Report(tuple(problems), plan, None if plan is None else forecast(plan, out=place))
+
+
+def _besides(error: RecipeError) -> list[Problem]:
+    """What else is wrong with a recipe that could not be read whole, but for what follows from that."""
+    if error.rest is None:
+        return []
+    missed = {p.where[-1] for p in error.problems if p.where}
+    return [p for p in examine(error.rest)[1] if p.severity == "error" and not missed & set(p.where)]
 
 
 def _room_to_download(plan: Plan, out: Path | None) -> Problem | None:

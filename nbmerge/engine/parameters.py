@@ -53,6 +53,17 @@ def check_names(recipe: Recipe, methods: Sequence[Method]) -> Iterator[Problem]:
                 yield Problem("error", here, what, "Move it to the recipe's own parameters.", recipe.line(here))
 
 
+def check_values(recipe: Recipe, methods: Sequence[Method]) -> Iterator[Problem]:
+    """Values that no tensor can have, for where the tensors themselves cannot be asked."""
+    known = {p.name: p for m in methods for p in m.parameters}
+    for where, settings, _, _ in levels(recipe):
+        for name, setting in settings.items():
+            faults = (known[name].fault(v) for v in setting.values()) if name in known else ()
+            if fault := next(filter(None, faults), None):
+                here = (*where, name)
+                yield Problem("error", here, fault, line=recipe.line(here))
+
+
 def _stranger(name: str, here: Where, methods: Sequence[Method], recipe: Recipe) -> Problem:
     line, used = recipe.line(here), " or ".join(m.name for m in methods)
     if name in IGNORED:

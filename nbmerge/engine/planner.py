@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from nbmerge.engine.advice import advise
 from nbmerge.engine.config import depth_places, fitted
-from nbmerge.engine.parameters import check_names
+from nbmerge.engine.parameters import check_names, check_values
 from nbmerge.engine.pinned import pinned
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.slices import Input, Stretch
@@ -49,19 +49,30 @@ class _Planner(Tensors):
 
     def make(self) -> Plan | None:
         self.methods = self._methods()
-        if self.methods:
-            for problem in check_names(self.recipe, self.methods):
-                self.findings.add(problem)
+        ready = self._ready()
+        made = self._made() if ready else None
+        # A parameter that is wrong stands in no other finding's way: what else is wrong is said with it.
+        for problem in check_names(self.recipe, self.methods) if self.methods else ():
+            self.findings.add(problem)
+        for problem in () if ready else check_values(self.recipe, self.methods):
+            self.findings.add(problem)
+        if made is None or self.findings.fatal:
+            return None
+        return replace(made, problems=tuple(worst_first(self.findings.problems())))
+
+    def _ready(self) -> bool:
+        """Find and align what the tensors are made from."""
         self.checkpoints = self._open()
         if self.findings.fatal:
-            return None
+            return False
         self._check_architectures()
         self.stretches = self._stretches()
         if self.findings.fatal:
-            return None
+            return False
         self.vocabulary, self.written = self._vocabulary()
-        if self.findings.fatal:
-            return None
+        return not self.findings.fatal
+
+    def _made(self) -> Plan | None:
         tensors = tuple(self._tensors())
         if self.findings.fatal:
             return None
@@ -80,7 +91,7 @@ class _Planner(Tensors):
         )
         for problem in advise(self.recipe, made):
             self.findings.add(problem)
-        return replace(made, problems=tuple(worst_first(self.findings.problems())))
+        return made
 
     def _vocabulary(self) -> tuple[ByToken | BySize | None, Written | None]:
         """How embeddings and heads are aligned, and the tokenizer of the result where it is not simply the donor's."""

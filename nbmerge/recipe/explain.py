@@ -56,6 +56,28 @@ def explained(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[s
     return Problem("error", where, what, how, line_of(where, lines))
 
 
+def without(data: Mapping[str, Any], wrong: Iterable[Where]) -> dict[str, Any] | None:
+    """A copy of plain data without the keys at these places; None where one of them is no key of a mapping."""
+    rest = _copied(data)
+    for *above, key in filter(None, wrong):
+        inner = rest
+        try:
+            for step in above:
+                inner = inner[step]
+            del inner[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+        if not isinstance(inner, dict):  # without an entry of a list, the places of the others would be wrong
+            return None
+    return rest
+
+
+def _copied(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {k: _copied(v) for k, v in data.items()}
+    return [_copied(v) for v in data] if isinstance(data, list | tuple) else data
+
+
 def _fields(where: Where, keys: list[str]) -> list[str]:
     """Names that are known at the place of an unknown one."""
     parents = [p for p in where[:-1] if isinstance(p, str)]

@@ -16,7 +16,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, Where
 from nbmerge.recipe.changes import Changes
-from nbmerge.recipe.explain import explained, told
+from nbmerge.recipe.explain import explained, told, without
 from nbmerge.recipe.makers import Makers
 from nbmerge.recipe.parts import Dtype, DtypeRule, Model, Models, Module, Parameters, Part, Slice, Tokenizer, plain
 from nbmerge.recipe.reference import ModelRef
@@ -129,10 +129,21 @@ class Recipe(Makers, Changes, Part):
         try:
             recipe = cls.model_validate(dict(data))
         except ValidationError as error:
-            raise RecipeError(
-                [explained(e, lines or {}, list(cls.model_fields)) for e in told(error.errors())]
-            ) from None
+            problems = [explained(e, lines or {}, list(cls.model_fields)) for e in told(error.errors())]
+            raise RecipeError(problems, cls._rest(data, [p.where for p in problems], lines or {})) from None
         recipe._lines = lines or {}
+        return recipe
+
+    @classmethod
+    def _rest(cls, data: Mapping[str, Any], wrong: Iterable[Where], lines: dict[Where, int]) -> Recipe | None:
+        """The recipe without its wrong parts; None where it is none without them."""
+        rest = without(data, wrong)
+        try:
+            recipe = None if rest is None else cls.model_validate(rest)
+        except ValidationError:
+            return None
+        if recipe is not None:
+            recipe._lines = lines
         return recipe
 
     @classmethod

@@ -131,3 +131,57 @@ def test_a_model_named_twice_is_pointed_at(family):
     assert [(p.severity, p.place, p.what) for p in report.problems] == [
         ("warning", "models[2].model", "base is named twice.")
     ]
+
+
+def test_everything_is_found_at_once(family, tmp_path):
+    """Unknown keys, dtypes, methods' parameters, ranges and models: one report, and no second round."""
+    text = f"""\
+merge_method: ties
+base_model: {family.base}
+modles: 3
+dtype: float99
+models:
+  - model: {family.ft1}
+    parameters: {{weight: 1, density: 1.5, wieght: 2}}
+  - model: {tmp_path}/nowhere
+    parameters: {{weight: 1}}
+"""
+    report = check(text)
+    assert not report.ok
+    assert {(p.place, p.line) for p in report.problems} == {
+        ("modles", 3), ("dtype", 4), ("models[0].parameters.wieght", 7), ("models[0].parameters.density", 7),
+        ("models[1].model", 8),
+    }  # fmt: skip
+
+
+def test_a_wrong_parameter_hides_no_wrong_value(family):
+    data = {
+        "merge_method": "ties",
+        "base_model": str(family.base),
+        "models": [{"model": str(family.ft1), "parameters": {"weight": 1, "density": 1.5}}],
+        "parameters": {"normalise": True},
+    }
+    assert {p.place for p in check(data).problems} == {"parameters.normalise", "models[0].parameters.density"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"models": 3}, {"models": [{"model": 5}]}, {"name": []}, {"models": None}, {"merges": [{"name": "x"}]}]
+)
+def test_what_is_no_recipe_without_its_faults_is_reported_alone(wrong, family):
+    data = {"merge_method": "linear", "models": [str(family.base)], "parameters": {"weight": 1}} | wrong
+    report = check(data)
+    assert not report.ok
+    assert all(p.where == () or p.where[0] in wrong for p in report.problems)
+
+
+def test_filters_of_dtypes_that_match_nothing(family, half):
+    report = check(half.replace(dtype_overrides=[{"filter": "nowhere", "dtype": "float16"}]))
+    assert any(p.where == ("dtype_overrides", 0) and "'nowhere' matches no tensor" in p.what for p in report.problems)
+
+
+def test_models_of_different_dtypes_are_named(family, tmp_path):
+    other = make_model(tmp_path / "half", base=family.base, dtype="float16")
+    data = {"merge_method": "linear", "models": [str(family.base), str(other)], "parameters": {"weight": 1}}
+    said = next(p for p in check(data).problems if p.where == ("dtype",))
+    assert (said.severity, "half float16" in said.what, "mostly float32" in said.what) == ("info", True, True)
+    assert not [p for p in check({**data, "dtype": "float16"}).problems if p.where == ("dtype",)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, Where
 from nbmerge.recipe.documents import documents
 from nbmerge.recipe.model import Recipe
@@ -37,8 +38,12 @@ def read(text: Text) -> Recipe:
             "Commands, model cards, notebook cells and block weights are read, too; this is none of them.",
         )
     notes: list[Problem] = []
-    recipes = [_of(document, notes) for document in found]
-    recipe = recipes[0] if len(recipes) == 1 else documents(recipes)
+    if len(found) == 1:
+        return _of(found[0], notes).read_as(FOUND, notes)
+    try:
+        recipe = documents(_of(document, notes) for document in found)
+    except RecipeError as error:
+        raise RecipeError(error.problems) from None  # what is left of one document is not the rest of them all
     return recipe.read_as(FOUND, notes)
 
 
