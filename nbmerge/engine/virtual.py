@@ -69,7 +69,7 @@ def obstacle(plan: Plan) -> str | None:
     What its architecture is made of is seen when it is built.
     """
     for tensor in plan.tensors:
-        if len(tensor.shape) < 2 or tensor.count <= FORMED:
+        if len(tensor.shape) < 2:
             continue
         if not isinstance(tensor.how, Combination):
             return f"{tensor.name} is made by {tensor.method}, element by element, and is no weighted sum."

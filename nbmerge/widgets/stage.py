@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from nbmerge.engine.memory import LiveForecast, forecast_live
 from nbmerge.engine.plan import Plan
 from nbmerge.errors import TooLargeError, VirtualError
-from nbmerge.methods import Combination
 from nbmerge.sizes import human
 
 if TYPE_CHECKING:
@@ -100,8 +99,9 @@ class Stage:
 
     def _choice(self, plan: Plan, prompt_tokens: int, new_tokens: int) -> str:
         from nbmerge.engine.choice import choose
+        from nbmerge.engine.virtual import obstacle
 
-        if _obstacle(plan) is not None and (self.live is not None or forecast_live(plan).fits):
+        if obstacle(plan) is not None and (self.live is not None or forecast_live(plan).fits):
             return LIVE
         return choose(plan, self.live, prompt_tokens=prompt_tokens, new_tokens=new_tokens).kind
 
@@ -116,9 +116,9 @@ class Stage:
         return Speaker(self.live, f"live model, {made if done.touched else 'up to date'}")
 
     def _through_virtual(self, plan: Plan) -> Speaker:
-        from nbmerge.engine.virtual import virtual
+        from nbmerge.engine.virtual import obstacle, virtual
 
-        if (why_not := _obstacle(plan)) is not None:
+        if (why_not := obstacle(plan)) is not None:
             raise VirtualError(f"This merge cannot be heard without being made: {why_not}")
         if self.virtual is None or self.virtual.plan.method is not plan.method:
             self.virtual = virtual(plan)
@@ -205,12 +205,3 @@ class Forecast:
         free = "" if self.live.available is None else f"; {human(self.live.available)} are free"
         whose = f" ({', '.join(parts)})" if parts else ""
         return f"needs {human(self.needed)} of memory{whose}{free}"
-
-
-def _obstacle(plan: Plan) -> str | None:
-    """Why a merge cannot be virtual: what the engine knows, and matrices that are mixed element by element."""
-    from nbmerge.engine.virtual import obstacle
-
-    if any(len(t.shape) > 1 and not isinstance(t.how, Combination) for t in plan.tensors):
-        return f"{plan.method.title} mixes weights element by element."
-    return obstacle(plan)
