@@ -6,7 +6,7 @@ weights: the result gets a head of its own, and computes what the adapted model 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +36,7 @@ def with_adapter(tensors: Mapping[str, Any], adapter: Adapter, shared: str | Non
     Raises
     ------
     CheckpointError
-        When the adapter was made for another model, or lacks parts.
+        When the adapter was made for another model, or holds half of a part.
     """
     result = dict(tensors)
     for module, rows in adapter.rows.items():
@@ -62,7 +62,6 @@ def with_adapter(tensors: Mapping[str, Any], adapter: Adapter, shared: str | Non
         result[own] = replace(stored, name=own)
     _refuse_unequal_vocabularies(adapter, result)
     fitted = {m: _matrix(result, adapter, m) for m in adapter.changes}
-    _refuse_incomplete(adapter, tensors, fitted.values())
     conv = _stored_as_inputs_outputs(adapter, fitted, result)
     for module, name in fitted.items():
         step = adapter.changes[module]
@@ -162,14 +161,16 @@ def _other_shape(adapter: Adapter, name: str, step: Any, own: Any) -> Checkpoint
     )
 
 
-def _refuse_incomplete(adapter: Adapter, tensors: Mapping[str, Any], adapted: Iterable[str]) -> None:
-    """Every module that the config names is there: a part of an adapter must not pass for the whole."""
-    adapted, ends = set(adapted), tuple(f".{t}.weight" for t in adapter.targets)
-    lacking = [
-        n for n, t in tensors.items() if ends and len(t.shape) == 2 and f".{n}".endswith(ends) and n not in adapted
-    ]
-    if lacking:
-        raise CheckpointError(
-            f"{adapter.folder} has nothing for {lacking[0]:.200} ({len(lacking)} such), which its config names. "
-            "Download or save the adapter again."
-        )
+def untouched(adapter: Adapter, before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    """What is to be said of modules that the adapter's config names and its files hold nothing for, if there are any.
+
+    PEFT leaves them as they are and warns: an adapter may be meant so, or be a part of one.
+    """
+    ends = tuple(f".{t}.weight" for t in adapter.targets)
+    same = [n for n, t in before.items() if after[n] is t and len(t.shape) == 2 and f".{n}".endswith(ends)]
+    if not ends or not same:
+        return None
+    return (
+        f"{adapter.folder} has nothing for {same[0]:.200} ({len(same)} such), which its config names; they stay the "
+        "model's. If that is not meant, download or save the adapter again."
+    )

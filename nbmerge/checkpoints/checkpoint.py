@@ -13,7 +13,7 @@ from typing import Any
 
 from nbmerge.bounded import is_name, read_object
 from nbmerge.checkpoints import adapter, float8, hub, pickled
-from nbmerge.checkpoints.adapting import with_adapter
+from nbmerge.checkpoints.adapting import untouched, with_adapter
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
 from nbmerge.checkpoints.quantised import refuse_config, refuse_files, refuse_tensors
@@ -49,6 +49,8 @@ class Checkpoint:
     adapters : tuple of Path
         Folders of the adapters that are on it, in order. Where one brings a vocabulary of its own, `path` is that
         adapter's folder, whose tokenizer the model has, and the base's is the first here.
+    notes : tuple of str
+        What deserves a look in how it was put together.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Checkpoint:
     tensors: dict[str, StoredTensor]
     name: str
     adapters: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, model: str | Path | ModelRef, ask: bool = True) -> Checkpoint:
@@ -86,6 +89,8 @@ class Checkpoint:
             shared = made.token_embedding if made.tied else None
             before = made
             made = replace(made, tensors=with_adapter(made.tensors, found, shared), adapters=(*made.adapters, folder))
+            if note := untouched(found, before.tensors, made.tensors):
+                made = replace(made, notes=(*made.notes, note))
             if made.vocabulary != before.vocabulary and any((folder / name).is_file() for name in _TOKENIZERS):
                 made = replace(made, path=folder, adapters=(before.path, *made.adapters))
         return made

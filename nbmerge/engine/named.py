@@ -73,6 +73,8 @@ class Named:
             except CheckpointError as error:
                 self.findings.error(self._where(ref), str(error))
                 continue
+            for note in opened[ref].notes:
+                self.findings.warning(self._where(ref), note)
             if (snapshot := snapshot_of(opened[ref].path)) and snapshot.note:
                 self.findings.warning(self._where(ref), snapshot.note)
         return opened

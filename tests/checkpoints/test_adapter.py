@@ -73,9 +73,17 @@ def test_a_base_with_fewer_layers(base, tmp_path):
     assert "model.layers.2" in refused(make_model(tmp_path / "low", layers=2), adapter)
 
 
-def test_a_base_with_more_layers(base, tmp_path):
+def test_layers_that_an_adapter_says_nothing_of_are_named(base, tmp_path):
+    """As PEFT has it: they stay the model's, and that is said."""
     adapter = make_adapter(tmp_path / "a", base, modules(Q))
-    assert "model.layers.3" in refused(make_model(tmp_path / "deep", layers=4), adapter)
+    deep = make_model(tmp_path / "deep", layers=4)
+    opened = Checkpoint.open(f"{deep}+{adapter}")
+    assert ["model.layers.3" in note and "1 such" in note for note in opened.notes] == [True]
+    assert [hasattr(opened.tensors[f"{n}.weight"], "steps") for n in modules(Q, layers=4)] == [True] * 3 + [False]
+    recipe = {"merge_method": "passthrough", "models": [{"model": f"{deep}+{adapter}"}]}
+    said = next(p for p in nbm.check(recipe).problems if "nothing for" in p.what)
+    assert (said.severity, said.place) == ("warning", "models[0].model")
+    assert not Checkpoint.open(f"{base}+{adapter}").notes
 
 
 def test_some_layers_only_where_the_config_says_so(base, tmp_path):
@@ -109,7 +117,6 @@ def test_names_that_begin_otherwise_than_in_the_files(tmp_path, begin):
     ("extra", "words"),
     [
         ({f"{FIRST}.lora_B.weight": None}, "lacks lora_B"),
-        ({f"{FIRST}.lora_A.weight": None, f"{FIRST}.lora_B.weight": None}, f"nothing for {FIRST}"),
         ({f"{FIRST}.lora_A.weight": torch.ones(3, 16)}, "do not fit"),
         ({f"{FIRST}.lora_A.weight": torch.ones(3, 16), f"{FIRST}.lora_B.weight": torch.ones(16, 3)}, "the rank 3"),
         ({f"{FIRST}.lora_A.weight": torch.ones(4, 16, 1, 1)}, "no convolutions"),
