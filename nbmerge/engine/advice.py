@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.plan import Plan, TensorPlan
@@ -55,20 +56,14 @@ def _dtypes(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
     """Models stored in different dtypes, where the recipe does not say which one the result has."""
     if recipe.dtype or recipe.out_dtype:
         return
-    kept = {ref: dtype for ref, c in plan.checkpoints.items() if (dtype := _most(c.tensors.values()))}
-    if len(set(kept.values())) > 1:
-        each = ", ".join(f"{plan.labels[ref]} {dtype}" for ref, dtype in kept.items())
-        what = f"the models are stored in different dtypes ({each}); the result is mostly {_most(plan.tensors)}."
+    stored = {plan.labels[ref]: checkpoint.dtype for ref, checkpoint in plan.checkpoints.items()}
+    if len(set(stored.values())) > 1:
+        each = ", ".join(f"{label} {dtype}" for label, dtype in stored.items())
+        sizes: Counter[str] = Counter()
+        for tensor in plan.tensors:
+            sizes[tensor.dtype] += tensor.count
+        what = f"the models are stored in different dtypes ({each}); the result is mostly {sizes.most_common(1)[0][0]}."
         yield Problem("info", ("dtype",), what, "Set dtype to choose.")
-
-
-def _most(tensors: Iterable) -> str | None:
-    """The dtype of most of the weights."""
-    sizes: dict[str, int] = {}
-    for tensor in tensors:
-        if tensor.is_float:
-            sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.count
-    return max(sizes, key=sizes.get, default=None)
 
 
 def _same_weights(recipe: Recipe, plan: Plan) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ from nbmerge.engine.run import run
 from nbmerge.engine.shards import MAX_SHARD, ShardWriter, shard_names
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.text import dump
+from nbmerge.sizes import parse_size
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def merge(
     recipe: Recipe | str | Plan,
     out: str | Path,
     *,
-    max_shard_size: int = MAX_SHARD,
+    max_shard_size: int | str = MAX_SHARD,
     overwrite: bool = False,
     threads: int | None = None,
     progress: Listener | None = None,
@@ -74,8 +75,8 @@ def merge(
     recipe : Recipe, Plan, or anything that `Recipe.load` reads
     out : path
         Folder to create. It must not exist, unless `overwrite` is set and it is a model folder.
-    max_shard_size : int
-        Most bytes of weights in one file.
+    max_shard_size : int or str
+        Most bytes of weights in one file, or a size such as ``"2GB"``.
     overwrite : bool
         Replace an existing model folder, once the new one is complete.
     threads : int, optional
@@ -144,12 +145,21 @@ def metadata_of(plan: Plan, device: str | None = None) -> dict[str, str]:
     return {"nbmerge_recipe": dump(plan.recipe.plain()), "nbmerge_fingerprint": plan.recipe.fingerprint} | where
 
 
+def _bytes(size: int | str) -> int:
+    """Most bytes of weights in one file."""
+    if isinstance(size, str):
+        return parse_size(size)
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"max_shard_size is a number of bytes or a size such as '2GB', not {size!r}.")
+    return size
+
+
 def write_model(
     plan: Plan,
     out: Path,
     fill: Callable[[ShardWriter, Journal], Counter[str]],
     *,
-    max_shard_size: int,
+    max_shard_size: int | str,
     overwrite: bool,
     device: str | None = None,
 ) -> MergeResult:
@@ -162,8 +172,7 @@ def write_model(
     device : str, optional
         Where they were mixed, if not on the processor; a merge that was mixed elsewhere is another merge.
     """
-    if isinstance(max_shard_size, bool) or not isinstance(max_shard_size, int) or max_shard_size < 1:
-        raise ValueError(f"max_shard_size is a number of bytes, not {max_shard_size!r}.")
+    max_shard_size = _bytes(max_shard_size)
     check_output(plan, out, overwrite)
     began = time.perf_counter()
     with building(out, overwrite) as folder:

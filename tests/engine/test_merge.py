@@ -117,6 +117,11 @@ def test_one_file_when_it_fits(tmp_path, half):
     assert [f.name for f in (tmp_path / "out").glob("*.safetensors*")] == ["model.safetensors"]
 
 
+def test_a_shard_size_in_words(tmp_path, half):
+    out, other = (merge(half, tmp_path / str(size), max_shard_size=size).path for size in ("3KB", 3000))
+    assert sorted(f.name for f in out.iterdir()) == sorted(f.name for f in other.iterdir())
+
+
 @pytest.mark.parametrize("size", [1, 3000, 8000])
 def test_shards_have_an_index_and_a_size(tmp_path, half, size):
     out = merge(half, tmp_path / "out", max_shard_size=size).path
@@ -135,9 +140,9 @@ def test_shards_have_an_index_and_a_size(tmp_path, half, size):
     assert index["metadata"]["total_size"] == total == 4 * Checkpoint.open(out).parameters
 
 
-@pytest.mark.parametrize("size", [0, -1, 1.5, True, "5GB"])
+@pytest.mark.parametrize("size", [0, -1, 1.5, True, "5 apples", "0GB"])
 def test_an_impossible_shard_size(tmp_path, half, size):
-    with pytest.raises(ValueError, match="max_shard_size"):
+    with pytest.raises(ValueError, match="size"):
         merge(half, tmp_path / "out", max_shard_size=size)
     assert not (tmp_path / "out").exists()
 

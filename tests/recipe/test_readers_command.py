@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from nbmerge.errors import RecipeError
 from nbmerge.recipe import Recipe
@@ -254,6 +255,26 @@ operations:
     assert got["model.layers.0.mlp.up_proj.weight"] == 0
     assert "compound" in said(r)
     assert r.found == "a BlockMerge_Gradient config"
+
+
+@pytest.mark.parametrize(("first", "second", "mode"), [(32, 40, "truncate"), (40, 32, "copy")])
+def test_common_rows_blend_and_the_first_models_others_stay(first, second, mode, tmp_path):
+    """As the program has it, whatever the tokens are."""
+    from nbmerge.engine.merge import merge
+    from tests.models import make_model, read_tensors
+
+    a, b = (make_model(tmp_path / f"{n}", vocab=n, layers=1, tokenizer=False) for n in (first, second))
+    r = Recipe.load(
+        f"python x.py --model_path1 {a} --model_path2 {b} --output_model_path o --gradient_values [0.25,0.75]"
+    )
+    assert r.vocabulary == mode
+    merge(r, tmp_path / "out", threads=1)
+    tensors = [read_tensors(folder) for folder in (a, b, tmp_path / "out")]
+    for name, share in (("model.embed_tokens.weight", 0.25), ("lm_head.weight", 0.75)):
+        one, other, made = (t[name].float() for t in tensors)
+        assert made.shape == one.shape
+        assert torch.allclose(made[:32], (1 - share) * one[:32] + share * other[:32], atol=1e-3)
+        assert torch.equal(made[32:], one[32:].half().float())
 
 
 def test_vocabularies_may_differ_where_they_are_not_merged(deep_family, tmp_path):

@@ -16,6 +16,7 @@ from typing import Any
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.errors import CheckpointError
 from nbmerge.problems import Problem, Where
+from nbmerge.recipe.makers import at_hand
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.readers.text import note, refused
 from nbmerge.recipe.reference import ModelRef
@@ -72,7 +73,7 @@ def recipe(model1: Any, model2: Any, operations: Sequence[Operation]) -> Recipe:
             notes.append(note("this operation matches no tensor.", operation.where, severity="warning"))
         for name, g in zip(taken, spread(operation.values, len(taken)), strict=True):
             shares[name] = 1 - (1 - shares[name]) * (1 - g)
-    return _recipe(first, second, checkpoint, shares).read_as(
+    return _recipe(first, second, checkpoint, shares, _vocabulary(checkpoint, at_hand(second))).read_as(
         "a gradient over tensors", notes + _overlaps(names, operations)
     )
 
@@ -101,7 +102,17 @@ def spread(values: Sequence[float], count: int) -> list[float]:
     return spread + [values[-1]] * (count - len(spread))
 
 
-def _recipe(first: ModelRef, second: ModelRef, checkpoint: Checkpoint, shares: dict[str, float]) -> Recipe:
+def _vocabulary(first: Checkpoint, second: Checkpoint | None) -> str:
+    """What the program does with vocabularies of different size: common rows blend, the first model's others stay."""
+    rows = first.vocabulary, second.vocabulary if second else None
+    if None in rows or rows[0] == rows[1]:
+        return "refuse"
+    return "truncate" if rows[0] < rows[1] else "copy"
+
+
+def _recipe(
+    first: ModelRef, second: ModelRef, checkpoint: Checkpoint, shares: dict[str, float], vocabulary: str
+) -> Recipe:
     layout, layers = checkpoint.layout, [0, checkpoint.depth]
     rules = [
         {"filter": f".{part}", "value": [_rounded(shares[layout.name(i, part)]) for i in range(layout.depth)]}
@@ -128,6 +139,8 @@ def _recipe(first: ModelRef, second: ModelRef, checkpoint: Checkpoint, shares: d
         "base_model": first,
         "slices": [{"sources": [{"model": first, "layer_range": layers}, source]}],
         "dtype": "float16",
+        # donors of embedding and head leave no rows to bring together
+        "vocabulary": vocabulary if len(donors.keys() & {"embedding_source", "lm_head_source"}) < 2 else "refuse",
         **donors,
     })  # fmt: skip
 
