@@ -16,6 +16,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, Where
 from nbmerge.recipe.changes import Changes
+from nbmerge.recipe.defaults import said_anyway
 from nbmerge.recipe.explain import explained, told, without
 from nbmerge.recipe.makers import Makers
 from nbmerge.recipe.parts import Dtype, DtypeRule, Model, Models, Module, Parameters, Part, Slice, Tokenizer, plain
@@ -268,7 +269,14 @@ class Recipe(Makers, Changes, Part):
         """Plain data in which the same meaning is the same text."""
         from nbmerge.recipe.ends import folded
 
-        return plain(self, lambda setting: folded(setting).plain())
+        idle = said_anyway(self)
+        same = {
+            "parameters": {n: s for n, s in self.parameters.items() if n not in idle},
+            "dtype": self.out_dtype or self.dtype,
+            "out_dtype": None,
+            "merges": tuple(m._meaning() for m in self.merges),
+        }
+        return plain(self.model_copy(update=same), lambda setting: folded(setting).plain())
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
