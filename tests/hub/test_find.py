@@ -138,6 +138,20 @@ def test_without_a_network_the_cache_has_to_do(online, family):
     assert f"Its copy in the local cache is taken: commit {commit}" in warning.what
 
 
+def test_a_misspelt_folder_is_told_from_a_missing_network(online, family, monkeypatch):
+    here = family.base.parent.parent
+    monkeypatch.chdir(here)
+    name = f"{family.base.parent.name}/bsae"
+    meant = f"There is a folder '{family.base.relative_to(here)}'."
+    assert refused(name).endswith(meant)  # the Hub answers, and has no such model either
+    online.close()
+    room.forget()
+    said = refused(name)
+    assert said.startswith(f"there is no folder '{name}' in {here}, and {online.endpoint} cannot be reached")
+    assert meant in said
+    assert "There is a folder" not in refused("org/far-away")
+
+
 def test_a_commit_that_is_here_is_not_asked_for(online, family):
     commit = online.add("org/base", family.base)
     room.fetch(t.file for t in Checkpoint.open("org/base").tensors.values())

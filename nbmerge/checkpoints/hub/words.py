@@ -6,6 +6,11 @@ and the status alone.
 
 from __future__ import annotations
 
+import difflib
+import os
+from itertools import islice
+from pathlib import Path
+
 from nbmerge.errors import CheckpointError
 
 LOG_IN = "log in with: hf auth login (or set HF_TOKEN)"
@@ -26,7 +31,7 @@ def refused(
     elif isinstance(error, errors.RepositoryNotFoundError):
         what = (
             f"'{repo_id}' is neither a folder here nor a model that {hub} shows you. "
-            f"Check the name; if it is private, {LOG_IN}."
+            f"Check the name; if it is private, {LOG_IN}.{folder_alike(repo_id)}"
         )
     elif isinstance(error, errors.EntryNotFoundError) and status is not None:
         what = f"'{repo_id}' no longer has {file or 'this file'} at {revision or 'this revision'}; it was removed from the Hub."
@@ -35,7 +40,11 @@ def refused(
     elif status is not None:
         what = f"{hub} answered {here} with status {status}. Try again later; downloads go on where they stopped."
     else:
-        what = f"{hub} cannot be reached for {here} ({type(error).__name__}: {reason(error)}). {more or in_cache()}"
+        # A misspelt or moved folder looks like a Hub id, and is by far the likelier mistake.
+        what = f"{hub} cannot be reached for {here} ({type(error).__name__}: {reason(error)})."
+        if file is None:
+            what = f"there is no folder '{repo_id}' in {os.getcwd()}, and {what}{folder_alike(repo_id)}"
+        what = f"{what} {more or in_cache()}"
     return CheckpointError(what)
 
 
@@ -47,6 +56,17 @@ def offline(repo_id: str, revision: str | None) -> CheckpointError:
         f"cache, and offline mode (HF_HUB_OFFLINE) forbids asking the Hub. {in_cache()} Check the path, or fetch it "
         f"where there is a network: hf download {repo_id}{at}"
     )
+
+
+def folder_alike(name: str) -> str:
+    """A sentence about the folder that may have been meant, or nothing."""
+    there = Path(name).parent
+    try:
+        names = [p.name for p in islice(there.iterdir(), 1000) if p.is_dir() and not p.name.startswith(".")]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(Path(name).name, names, n=1)
+    return f" There is a folder '{there / close[0]}'." if close else ""
 
 
 def reason(error: BaseException) -> str:
