@@ -10,12 +10,11 @@ learned length m: W″ = m·W′/‖W′‖. Several adapters follow one another
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nbmerge.checkpoints.header import CODES, ITEM_BYTES, StoredTensor
+from nbmerge.checkpoints.computed import Computed
+from nbmerge.checkpoints.header import StoredTensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ class NewRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Adapted:
+class Adapted(Computed):
     """A tensor with adapters applied, in order.
 
     It hands on the float32 (float64) that the sum is computed in, so that a merge rounds once, at its end; a result that
@@ -143,16 +142,6 @@ class Adapted:
         return self.base.shape
 
     @property
-    def count(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes in the base's dtype."""
-        return self.count * ITEM_BYTES[CODES[self.output_dtype]]
-
-    @property
     def is_float(self) -> bool:
         """Whether it can be merged by arithmetic."""
         return self.base.is_float
@@ -167,11 +156,6 @@ class Adapted:
         """Memory that reading it takes beside blocks: the factor of each step that all rows need."""
         widths = ((s.shape[1], min(s.up.shape[-1], s.down.shape[0])) for s in self.steps if isinstance(s, LowRank))
         return sum(4 * width * (rank + 2) for width, rank in widths)
-
-    def leaves(self) -> Iterator[StoredTensor]:
-        """The stored tensors it is made from."""
-        for source in self.sources:
-            yield from source.leaves()
 
     def described(self) -> list:
         """What decides its bytes beside those of its sources, as plain data."""

@@ -6,15 +6,14 @@ W = scale · q, with one scale for the tensor, for each row, or for each block o
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nbmerge.checkpoints.header import CODES, ITEM_BYTES, StoredTensor
+from nbmerge.checkpoints.computed import Computed
+from nbmerge.checkpoints.header import StoredTensor
 
 
 @dataclass(frozen=True, slots=True)
-class Scaled:
+class Scaled(Computed):
     """A tensor of float8 numbers as the weights that they stand for, in float32.
 
     Parameters
@@ -48,16 +47,6 @@ class Scaled:
         return self.stored.shape
 
     @property
-    def count(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes in the dtype that a result takes over."""
-        return self.count * ITEM_BYTES[CODES[self.output_dtype]]
-
-    @property
     def sources(self) -> tuple[StoredTensor, ...]:
         """What it is made from."""
         return (self.stored,) if self.scale is None else (self.stored, self.scale)
@@ -66,10 +55,6 @@ class Scaled:
     def held_bytes(self) -> int:
         """Memory that reading it takes beside blocks: its scales."""
         return 0 if self.scale is None else 8 * self.scale.count
-
-    def leaves(self) -> Iterator[StoredTensor]:
-        """The stored tensors it is made from."""
-        yield from self.sources
 
     def described(self) -> list:
         """What decides its bytes beside those of its sources, as plain data."""
