@@ -130,6 +130,8 @@ def _device(name: str | None) -> torch.device | None:
 
 
 def _recorded(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        raise CheckpointError(f"there is no folder {folder}. Check the path.")
     try:
         tensors = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["tensors"]
         return {str(k): str(v) for k, v in tensors.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 
 from nbmerge.checkpoints import hub
@@ -28,6 +29,9 @@ def load(source: str | Path | Mapping | Recipe, dialect: str | None = None) -> R
     dialects.check(dialect)
     if isinstance(source, Recipe):
         return source
+    if not isinstance(source, str | PathLike | Mapping):
+        what = "a recipe is a Recipe, a mapping, a text of YAML or the path of a file or merged folder"
+        raise refused(f"{what}, not {type(source).__name__}.")
     try:
         if isinstance(source, Mapping):
             recipe = mergekit.of(source)

@@ -42,6 +42,11 @@ def test_sound_after_a_move(merged, tmp_path):
     assert verify(tmp_path / "moved")
 
 
+def test_no_folder(tmp_path):
+    with pytest.raises(CheckpointError, match=r"there is no folder .*nowhere"):
+        verify(tmp_path / "nowhere")
+
+
 def test_one_bit(merged):
     flip(merged, UP)
     found = verify(merged)

@@ -17,6 +17,12 @@ def test_a_text():
     assert "text" in r.found
 
 
+@pytest.mark.parametrize("source", [None, 3, 0.5, ["a", "b"]])
+def test_what_is_no_recipe_at_all(source):
+    with pytest.raises(RecipeError, match=f"not {type(source).__name__}"):
+        Recipe.load(source)
+
+
 def test_one_line_of_text():
     assert Recipe.load("{merge_method: linear, models: [org/one, org/two], parameters: {weight: 0.5}}") == SAME
 
