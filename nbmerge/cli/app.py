@@ -43,12 +43,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (
-    demo.demo, lab.lab, recipes.check, recipes.plan, merge.merge, verify.verify, recipes.convert, measure.measure,
-    transplant.transplant, publish.publish,
-)  # fmt: skip
-for command in COMMANDS:
-    app.command()(command)
+COMMANDS = {
+    demo.demo: "Merge the bundled models, and see why layers matter.",
+    lab.lab: "Open JupyterLab on the first notebook.",
+    recipes.check: "Find what stands in a recipe's way, and its cost.",
+    recipes.plan: "Show every parameter's value for every tensor.",
+    merge.merge: "Merge, and write an ordinary model folder.",
+    verify.verify: "Compare a merged folder with what was written.",
+    recipes.convert: "Read any recipe, write it as YAML.",
+    measure.measure: "How far models are from their base, by tensor.",
+    transplant.transplant: "Give a model the tokenizer of another.",
+    publish.publish: "Upload a merged folder with its card.",
+}
+"""In the order of a first use, with what the overview says."""
+for command, words in COMMANDS.items():
+    app.command(short_help=words)(command)
 
 
 def _version(wanted: bool) -> None:

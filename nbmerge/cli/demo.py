@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nbmerge.errors import OutputError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,6 +29,8 @@ def demo(
 ) -> None:
     """Merge two bundled tiny models as a whole and layer by layer, ask them, and write what comes of it."""
     began = time.perf_counter()
+    if (out.expanduser() / "config.json").exists():
+        raise OutputError(f"{out} is a model's folder. Choose another for what the demo writes: --out demo-output")
     from nbmerge import demo as bundled
     from nbmerge.cli.executed import execute_notebook
     from nbmerge.cli.pictures import write_pictures

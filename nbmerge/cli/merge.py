@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from nbmerge.cli.arguments import RecipeSource, recipe_of
-from nbmerge.sizes import parse_size
+from nbmerge.sizes import human, parse_size
 
 
 def _size(text: str) -> int:
@@ -72,5 +72,5 @@ def merge(
         print(f"{problem.severity}: {problem}", file=sys.stderr)
     for words, count in result.notes.items():
         print(f"note: {count} {'tensor' if count == 1 else 'tensors'}: {words}", file=sys.stderr)
-    plan, size = result.plan, f"{result.plan.bytes_written / 1e6:,.1f} MB"
+    plan, size = result.plan, human(result.plan.bytes_written)
     print(f"{result.path}: {len(plan.tensors)} tensors, {size}, in {result.seconds:.1f} s")

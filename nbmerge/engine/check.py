@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +52,18 @@ class Report:
         return self.ok
 
     def __str__(self) -> str:
-        lines = [f"{p.severity}: {p}" for p in self.problems]
-        if self.plan is not None:
-            lines.append(f"{self.plan!r}"[1:-1])
+        return "\n".join([*(f"{p.severity}: {p}" for p in self.problems), *self._result()])
+
+    def _result(self) -> Iterator[str]:
+        """What would be made, and what it costs."""
+        if not self.problems:
+            yield "No problems."
+        if (plan := self.plan) is not None:
+            size = f"{len(plan.tensors)} tensors, {plan.depth} layers, {plan.parameters:,} parameters"
+            yield f"{plan.method.title}: {size}."
         if self.forecast is not None:
-            lines.append(str(self.forecast))
-        return "\n".join(lines)
+            cost = str(self.forecast)
+            yield f"It {cost}."
 
     __repr__ = __str__
 
@@ -65,7 +72,7 @@ class Report:
             f"<li><b style='color:var({_COLOURS[p.severity]})'>{p.severity}</b> {html.escape(str(p))}</li>"
             for p in self.problems
         ]
-        foot = [html.escape(str(x).strip("<>")) for x in (self.plan, self.forecast) if x is not None]
+        foot = map(html.escape, self._result())
         return f"<ul style='padding-left:1.2em'>{''.join(rows)}</ul><p>{'<br>'.join(foot)}</p>"
 
 

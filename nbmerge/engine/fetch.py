@@ -13,6 +13,7 @@ from nbmerge.checkpoints.hub import Missing
 from nbmerge.engine.plan import TensorPlan
 from nbmerge.engine.progress import Event, Listener
 from nbmerge.errors import MergeStopped
+from nbmerge.sizes import human
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Download:
     bytes: int
 
     def __str__(self) -> str:
-        return f"{self.bytes / 1e6:,.1f} MB of {self.model}@{self.commit[:8]}"
+        return f"{human(self.bytes)} of {self.model}@{self.commit[:8]}"
 
 
 def to_fetch(tensors: Iterable[TensorPlan]) -> list[Missing]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nbmerge.engine.fetch import Download, downloads
 from nbmerge.engine.plan import Plan
+from nbmerge.sizes import human
 
 PROCESS = 230_000_000
 """Resident memory of Python with torch imported, in bytes (measured, torch 2.13, Linux)."""
@@ -57,10 +58,10 @@ class Forecast:
         return seconds(self._plan, self._threads, self._near)
 
     def __str__(self) -> str:
-        read, written, memory = (x / 1e6 for x in (self.bytes_read, self.bytes_written, self.memory_bytes))
+        read, written, memory = map(human, (self.bytes_read, self.bytes_written, self.memory_bytes))
         known = f", takes about {self.seconds:.1f} s" if "seconds" in self.__dict__ else ""
         first = f"downloads {', '.join(map(str, self.downloads))}, " if self.downloads else ""
-        return f"{first}reads {read:,.1f} MB, writes {written:,.1f} MB, needs about {memory:,.0f} MB of memory{known}"
+        return f"{first}reads {read}, writes {written}, needs about {memory} of memory{known}"
 
 
 def forecast(plan: Plan, threads: int | None = None, out: Path | None = None) -> Forecast:

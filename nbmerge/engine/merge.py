@@ -24,7 +24,7 @@ from nbmerge.engine.run import run
 from nbmerge.engine.shards import MAX_SHARD, ShardWriter, shard_names
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.text import dump
-from nbmerge.sizes import parse_size
+from nbmerge.sizes import human, parse_size
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class MergeResult:
     notes: Counter[str]
 
     def __repr__(self) -> str:
-        size = f"{self.plan.bytes_written / 1e6:,.1f} MB"
+        size = human(self.plan.bytes_written)
         notes = "".join(f"; {n} {'tensor' if n == 1 else 'tensors'}: {text}" for text, n in self.notes.items())
         return f"<MergeResult {self.path}: {len(self.plan.tensors)} tensors, {size}, {self.seconds:.1f} s{notes}>"
 

@@ -14,6 +14,7 @@ from nbmerge.methods import Method, Values, methods
 from nbmerge.problems import Problem, Where, place
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.parts import DTYPES
+from nbmerge.sizes import human
 from nbmerge.tokenizers import Written
 
 if TYPE_CHECKING:
@@ -226,5 +227,5 @@ class Plan:
     def __repr__(self) -> str:
         return (
             f"<Plan {self.method.name}: {len(self.tensors)} tensors, {self.depth} layers, {self.parameters:,} parameters, "
-            f"reads {self.bytes_read / 1e6:,.1f} MB, writes {self.bytes_written / 1e6:,.1f} MB>"
+            f"reads {human(self.bytes_read)}, writes {human(self.bytes_written)}>"
         )

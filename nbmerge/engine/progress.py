@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from nbmerge.errors import MergeStopped
+from nbmerge.sizes import human
 
 Kind = Literal["fetching", "planned", "bytes", "tensor", "saving", "finished", "stopped", "failed"]
 
@@ -68,7 +69,7 @@ class Event:
 
     def __str__(self) -> str:
         kept = f", {self.kept} kept" if self.kept else ""
-        size = f"{self.bytes_done / 1e6:,.1f} of {self.bytes / 1e6:,.1f} MB"
+        size = f"{human(self.bytes_done)} of {human(self.bytes)}"
         what = "files" if self.kind == "fetching" else "tensors"
         return f"{self.kind}: {self.tensors_done} of {self.tensors} {what}{kept}, {size}, {self.seconds:.1f} s"
 

@@ -199,6 +199,15 @@ def _read(file: Path, size: int, changed: int) -> Document:
         pairs = not merges or len(Document({"model": {"vocab": {}, "merges": merges[:1]}}).merges[0]) == 2
         if document.kind not in KINDS or set(map(type, ids)) - {str} or not numbers or not pairs:
             raise ValueError("its tokens are not texts with numbers")
-    except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+    except (
+        OSError,
+        ValueError,
+        OverflowError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        RecursionError,
+    ) as error:
         raise CheckpointError(f"{file} is not a readable tokenizer: {error}.") from error
     return document

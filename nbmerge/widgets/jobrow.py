@@ -10,6 +10,7 @@ import ipywidgets
 from ipywidgets import Layout
 
 from nbmerge.engine.progress import Event
+from nbmerge.sizes import human
 from nbmerge.widgets.guard import Guard
 from nbmerge.widgets.job import DONE, FAILED, RUNNING, STOPPED, STOPPING, Job
 from nbmerge.widgets.panel import button, row, show, text
@@ -102,7 +103,7 @@ class JobRow(ipywidgets.VBox):
 def in_words(event: Event) -> str:
     """Progress as people read it: how much of how much, and how long still."""
     if event.bytes:
-        amount = f"{event.bytes_done / 1e6:,.1f} of {event.bytes / 1e6:,.1f} MB"
+        amount = f"{human(event.bytes_done)} of {human(event.bytes)}"
         amount = f"downloading {amount}" if event.kind == "fetching" else amount
     else:
         amount = f"{event.tensors_done} of {event.tensors}"

@@ -13,6 +13,7 @@ from nbmerge.engine.forecast import forecast
 from nbmerge.engine.merge import MergeResult, merge
 from nbmerge.errors import NbmergeError, OutputError
 from nbmerge.recipe.parts import DTYPES
+from nbmerge.sizes import human
 from nbmerge.widgets.jobrow import JobRow
 from nbmerge.widgets.panel import Panel, field, problem_list, row, show, text
 
@@ -106,7 +107,7 @@ class MergePanel(Panel):
             return
         plan, recipe = result.plan, self.state.recipe
         same = recipe is not None and recipe.fingerprint == plan.recipe.fingerprint
-        size = f"{len(plan.tensors)} tensors, {plan.bytes_written / 1e6:,.1f} MB, {result.seconds:.1f} s"
+        size = f"{len(plan.tensors)} tensors, {human(plan.bytes_written)}, {result.seconds:.1f} s"
         notes = [f"{n} {'tensor' if n == 1 else 'tensors'}: {html.escape(t)}" for t, n in result.notes.items()]
         path = html.escape(str(result.path))
         load = html.escape(f'AutoModelForCausalLM.from_pretrained("{result.path}")')

@@ -10,6 +10,7 @@ import ipywidgets
 from nbmerge.checkpoints import Checkpoint, cached_models, hub
 from nbmerge.errors import CheckpointError, NbmergeError
 from nbmerge.methods import methods
+from nbmerge.sizes import human
 from nbmerge.widgets.compose import unused
 from nbmerge.widgets.fits import fits
 from nbmerge.widgets.latest import Latest
@@ -196,11 +197,11 @@ def _table(paths: list[str], opened: list, base: str, unused: list[str]) -> str:
 def _facts(checkpoint: Checkpoint, reference: Checkpoint) -> list[str]:
     reason = fits(reference, checkpoint) if checkpoint is not reference else None
     fit = f"<td class='nbm-bad'>no: it {html.escape(reason)}" if reason else "<td class='nbm-good'>yes"
-    size = f"{checkpoint.nbytes / 1e6:,.1f} MB"
+    size = human(checkpoint.nbytes)
     if absent := sum(
         m.left for m in hub.missing(leaf.file for t in checkpoint.tensors.values() for leaf in t.leaves())
     ):
-        size += f", {absent / 1e6:,.1f} to download"
+        size += f", {human(absent)} to download"
     facts = (checkpoint.depth, checkpoint.vocabulary, checkpoint.dtype, size, checkpoint.architecture)
     return [fit, _count(checkpoint.parameters), *(html.escape(str(f)) for f in facts)]
 

@@ -17,7 +17,11 @@ def test_of_the_machine(tmp_path):
 
 def test_of_a_container(tmp_path):
     put(tmp_path, proc__meminfo="MemAvailable: 1000 kB\n", proc__self__cgroup="0::/job/one\n")
-    group = {"memory_DOT_max": "9000", "memory_DOT_current": "5000", "memory_DOT_stat": "anon 1\ninactive_file 700\nactive_file 90\n"}
+    group = {
+        "memory_DOT_max": "9000",
+        "memory_DOT_current": "5000",
+        "memory_DOT_stat": "anon 1\ninactive_file 700\nactive_file 90\n",
+    }
     put(tmp_path, **{f"sys__fs__cgroup__job__one__{k}": v for k, v in group.items()})
     assert available_memory(tmp_path) == 9000 - 5000 + 790
     put(tmp_path, sys__fs__cgroup__job__one__memory_DOT_max="max\n")

@@ -44,4 +44,4 @@ def test_what_the_hub_refuses_is_shown(online):
 
 def test_a_download_in_words():
     event = Event("fetching", 4, 4_000_000, "model.safetensors", 1, 1_000_000, 2.0)
-    assert in_words(event) == "downloading 1.0 of 4.0 MB, about 6 s left"
+    assert in_words(event) == "downloading 1 MB of 4 MB, about 6 s left"

@@ -219,7 +219,10 @@ def test_the_stream_is_the_same_for_ever():
     later = [0.33881211280822754, 0.30682599544525146, 0.881163477897644, 0.3557150959968567]
     assert stream.uniform("0/0/model.norm.weight", 0, 4).tolist() == first
     assert stream.uniform("0/0/model.norm.weight", 262144, 4).tolist() == later
-    assert "".join(map(str, stream.kept("0/0/model.norm.weight", 262144, 24, 0.4).astype(int))) == "000110101100011010101010"
+    assert (
+        "".join(map(str, stream.kept("0/0/model.norm.weight", 262144, 24, 0.4).astype(int)))
+        == "000110101100011010101010"
+    )
 
 
 @pytest.mark.parametrize("start", [0, 1, 15, 16, 504])
