@@ -25,6 +25,8 @@ SMALL = 1 << 17
 SAMPLE = 1 << 16
 MARGIN = 0.012
 """Half the bracket, as a share of the elements: six standard deviations of a rank in the sample."""
+NEAR = 0.006
+"""Half the part of the bracket whose frequent values are tried: three standard deviations."""
 SHARED = 1 / 512
 """Share of the sample from which on a value is worth to be tried: a standard deviation of a rank."""
 MOST_HELD = 1 << 21
@@ -104,10 +106,11 @@ def cut(tensors, i: int, k: int) -> Cut:
 
 def _guessed(blocks: Blocks, sample: np.ndarray, rank: float, k: int) -> Cut | None:
     """The cut, if a sorted sample tells well enough where it is: `rank` is the place in [0, 1] of the k-th largest."""
-    middle, margin, last = sample.size * rank, sample.size * MARGIN, sample.size - 1
-    low, high = (int(np.clip(x, 0, last)) for x in (middle - margin, middle + margin))
-    values, counts = np.unique(sample[low : high + 1], return_counts=True)
-    if many := [float(v) for v in values[counts >= SHARED * sample.size]]:
+    places = [int(np.clip(sample.size * (rank + x), 0, sample.size - 1)) for x in (-MARGIN, -NEAR, NEAR, MARGIN)]
+    low, near, up_to, high = places
+    values = np.unique(sample[near : up_to + 1])
+    counts = np.searchsorted(sample, values, "right") - np.searchsorted(sample, values, "left")
+    if many := values[counts >= SHARED * sample.size].tolist():
         tried = [_Counted(v) for v in many]
         for start, magnitudes in blocks():
             for one in tried:

@@ -12,8 +12,8 @@ import numpy as np
 
 UNIFORMS = 8
 """Uniform numbers in one step of the generator's counter, which gives 32 bytes."""
-DRAWS = 16
-"""16-bit draws in a step."""
+DRAWS = 32
+"""8-bit draws in a step."""
 
 
 def uniform(key: str, start: int, count: int) -> np.ndarray:
@@ -39,8 +39,8 @@ def uniform(key: str, start: int, count: int) -> np.ndarray:
 def kept(key: str, start: int, count: int, probability: float) -> np.ndarray:
     """Decide for each of the elements ``start … start + count`` of a tensor whether it is kept.
 
-    Sixteen bits decide nearly always. An element for which they fall on the boundary, one in 65,536, is decided by
-    more bits of its own, so that the probability is met to 2⁻⁶⁴ however small it is.
+    Eight bits decide nearly always. An element for which they fall on the boundary, one in 256, is decided by more bits of
+    its own, so that the probability is met to 2⁻⁶¹ however small it is.
 
     Parameters
     ----------
@@ -58,14 +58,15 @@ def kept(key: str, start: int, count: int, probability: float) -> np.ndarray:
         What is kept with one probability is kept with every larger one.
     """
     step, lead = divmod(start, DRAWS)
-    words = _bits(key, step).random_raw(-(-(lead + count) // 4))
-    drawn = words.astype("<u8", copy=False).view("<u2")[lead : lead + count]
-    whole, rest = divmod(probability * 65536, 1)
-    if whole > 65535:
+    words = _bits(key, step).random_raw(-(-(lead + count) // 8))
+    drawn = words.astype("<u8", copy=False).view(np.uint8)[lead : lead + count]
+    whole, rest = divmod(probability * 256, 1)
+    if whole > 255:
         return np.ones(count, dtype=bool)
-    decided = drawn < np.uint16(whole)
-    for i in np.flatnonzero(drawn == np.uint16(whole)):
-        decided[i] = _finer(key, start + int(i)) < rest
+    decided = drawn < np.uint8(whole)
+    if rest:
+        boundary = np.flatnonzero(drawn == np.uint8(whole))
+        decided[boundary] = _finer(key, boundary + start) < rest
     return decided
 
 
@@ -74,7 +75,10 @@ def _bits(key: str, counter: int) -> np.random.Philox:
     return np.random.Philox(key=words, counter=counter)
 
 
-def _finer(key: str, element: int) -> float:
-    """A uniform number in [0, 1) that belongs to one element."""
-    digest = hashlib.blake2b(f"{key}/{element}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") / 2**64
+def _finer(key: str, elements: np.ndarray) -> np.ndarray:
+    """A uniform number in [0, 1) for each of these elements, by the finaliser of SplitMix64 (Steele et al. 2014)."""
+    seed = np.frombuffer(hashlib.blake2b(key.encode(), digest_size=8, person=b"finer").digest(), dtype="<u8")
+    x = elements.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + seed
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
+    return ((x ^ (x >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
