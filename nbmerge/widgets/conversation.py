@@ -181,7 +181,8 @@ class Conversation:
         of = key[1] if key[0] == MERGE else ""
         before = voice.before
         if of != voice.of:  # what was said to its end is what the next text is compared with
-            before = tuple(t for t in voice.texts if t.status == "done") or before
+            ended = {t.prompt: t for t in (*before, *voice.texts) if t.status == "done"}
+            before = tuple(ended.values())
         voice = replace(voice, texts=tuple(texts), of=of, before=before, words=voice.words if words is None else words)
         self.voices[name] = voice
         self.told(voice)

@@ -145,7 +145,7 @@ def browser(size: dict[str, int] = SIZE, scale: float = 1.0) -> Iterator[Page]:
         context = chrome.new_context(viewport=size, device_scale_factor=scale, reduced_motion="reduce")
         page = context.new_page()
         page.errors = []
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("pageerror", lambda error: page.errors.append(error.stack or str(error)))
         page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
         try:
             yield page

@@ -72,6 +72,21 @@ def test_what_was_said_before_is_what_is_compared_with(talk, recipe):
     assert talk.voices[MERGE].before == old  # asked again, it is compared with the same
 
 
+def test_a_text_that_was_stopped_leaves_the_one_before_to_compare_with(talk, recipe):
+    ask(talk, make_plan(recipe), parents=False)
+    old = talk.voices[MERGE].texts
+    assert len(old) > 1
+    cancel = threading.Event()
+    talk.told = lambda voice: cancel.set() if voice.texts[0].status == "done" else None
+    with pytest.raises(MergeStopped):
+        talk.ask(make_plan(recipe.with_parameter("weight", 0.77, "ft1")), Asked(PROMPTS, SETTINGS, LIVE, False), cancel)
+    half = talk.voices[MERGE].texts
+    talk.told = lambda voice: None
+    ask(talk, make_plan(recipe.with_parameter("weight", 0.78, "ft1")), parents=False)
+
+    assert talk.voices[MERGE].before == (half[0], *old[1:])
+
+
 def test_a_stop_is_heard_within_a_token_and_leaves_what_was_said(talk, recipe):
     cancel = threading.Event()
     talk.told = lambda voice: cancel.set() if voice.texts[0].pieces else None
