@@ -137,13 +137,13 @@ def _stop(url: str, server: subprocess.Popen) -> None:
         server.wait(10)
 
 
-@contextlib.contextmanager
 def _of_themes(stack: str) -> bool:
     """Whether an error is JupyterLab's own, which takes a stylesheet away twice where themes change quickly."""
     frames = [line for line in stack.splitlines() if line.strip().startswith("at ")]
     return "removeChild" in stack and bool(frames) and all("/static/lab/jlab_core." in line for line in frames)
 
 
+@contextlib.contextmanager
 def browser(size: dict[str, int] = SIZE, scale: float = 1.0) -> Iterator[Page]:
     """A page; `page.errors` collects what a visitor's console would show."""
     with sync_playwright() as playwright:
