@@ -116,9 +116,14 @@ def test_ends_of_steps_are_not_the_end():
     assert [e.kind for e in events] == ["fetching", "planned", "tensor", "saving", "finished"]
 
 
-def test_nobody_need_listen():
+LISTENERS = {"silent": None, "heard": lambda event: None}
+
+
+def test_nobody_need_listen(half, tmp_path):
     with Whole(None) as whole:
-        whole(Event("planned", 1, 1))
+        assert whole(Event("planned", 1, 1)) is None
+    written = [merge(half, tmp_path / name, progress=listener).path for name, listener in LISTENERS.items()]
+    assert len({(path / "model.safetensors").read_bytes() for path in written}) == 1
 
 
 def test_time_left_follows_from_the_speed_so_far():

@@ -1,0 +1,125 @@
+"""What can be said of a recipe from headers alone: check, plan, convert."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from nbmerge.engine.planner import plan
+from nbmerge.recipe import Recipe
+from tests.cli.commands import run
+
+# --- check
+
+
+def test_check_of_a_good_recipe(recipe):
+    done = run("check", recipe)
+    assert done.exit_code == 0
+    assert "of memory" in done.stdout
+
+
+def test_check_finds_all_problems_with_their_lines(recipe):
+    recipe.write_text(recipe.read_text().replace("weight: 0.3", "wieght: 0.3").replace("ft1", "lost"))
+    done = run("check", recipe)
+    assert done.exit_code == 1
+    assert "line 4, models[0].model" in done.stdout
+    assert "Did you mean 'weight'?" in done.stdout
+
+
+def test_check_for_programs(recipe, tmp_path):
+    good = json.loads(run("check", recipe, "--json").stdout)
+    assert good["ok"]
+    assert good["forecast"]["bytes_written"] == plan(Recipe.load(recipe)).bytes_written
+    assert "seconds" not in good["forecast"]
+    assert json.loads(run("check", recipe, "--json", "--time").stdout)["forecast"]["seconds"] > 0
+    recipe.write_text("merge_method: [")
+    done = run("check", recipe, "--json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["problems"][0]["severity"] == "error"
+
+
+def test_check_looks_at_the_output_too(recipe, family):
+    done = run("check", recipe, "--out", family.base)
+    assert done.exit_code == 1
+    assert "is, holds or lies in the input" in done.stdout
+
+
+def test_a_recipe_from_standard_input(recipe):
+    assert run("check", "-", input=recipe.read_text()).exit_code == 0
+
+
+# --- plan
+
+
+def test_plan_as_a_table(recipe):
+    lines = run("plan", recipe).stdout.splitlines()
+    assert lines[0].split()[:2] == ["tensor", "layer"]
+    assert len(lines) == 1 + len(plan(Recipe.load(recipe)).tensors)
+    assert "nan" not in "".join(lines).lower()
+
+
+def test_plan_for_programs_and_spreadsheets(recipe, tmp_path):
+    expected = plan(Recipe.load(recipe)).values()
+    rows = json.loads(run("plan", recipe, "--json").stdout)
+    assert [r["weight[ft1]"] for r in rows] == expected["weight[ft1]"].tolist()
+    file = tmp_path / "plan.csv"
+    file.write_text(run("plan", recipe, "--csv").stdout)
+    assert pd.read_csv(file)["tensor"].tolist() == expected["tensor"].tolist()
+    assert run("plan", recipe, "--csv", "--json").exit_code == 2
+
+
+# --- convert
+
+
+def test_convert_for_programs(recipe, tmp_path):
+    said = json.loads(run("convert", recipe, "--json", "--out", tmp_path / "r.yml").stdout)
+    wanted = Recipe.load(recipe)
+    assert set(said) == {
+        "ok", "problems", "found", "fingerprint", "recipe", "yaml", "mergekit", "python", "words",
+    }  # fmt: skip
+    assert said["fingerprint"] == wanted.fingerprint
+    assert Recipe.of(said["recipe"]) == Recipe.load(said["yaml"]) == Recipe.load(tmp_path / "r.yml") == wanted
+    assert said["mergekit"]["same"]
+    assert {p["severity"] for p in said["mergekit"]["lost"]} <= {"info"}
+
+
+@pytest.mark.parametrize("command", ["check", "convert", "plan"])
+def test_what_forbids_a_recipe_is_said_to_programs(command, tmp_path):
+    file = tmp_path / "r.yml"
+    file.write_text("merge_method: slerp\nmodel: [a, b]\n")
+    done = run(command, file, "--json")
+    assert done.exit_code == 1
+    said = json.loads(done.stdout)
+    assert said["ok"] is False
+    first = said["problems"][0]
+    assert set(first) == {"severity", "where", "place", "what", "how", "line"}
+    assert (first["where"], first["line"]) == (["model"], 2)
+
+
+def test_notes_on_a_source_are_said_to_programs():
+    said = json.loads(run("convert", "-", "--json", input="0,1,0.5" + ",0" * 17).stdout)
+    assert said["found"].startswith("supermerger") or "block weights" in said["found"]
+    assert {p["severity"] for p in said["problems"]} <= {"info", "warning"}
+
+
+def test_convert_spells_out_what_versions_read_differently(recipe, tmp_path):
+    out = tmp_path / "new.yml"
+    assert run("convert", recipe, "-o", out).exit_code == 0
+    assert plan(Recipe.load(out)).tensors == plan(Recipe.load(recipe)).tensors
+    done = run("convert", recipe)
+    assert done.stdout == out.read_text()
+    assert "Found the YAML file recipe.yml." in done.stderr
+
+
+def test_convert_with_a_dialect(recipe):
+    old = Recipe.load(run("convert", recipe, "--dialect", "mergekit-0.1").stdout)
+    assert plan(old)["lm_head.weight"].values.each["weight"][1] == 0
+    assert plan(Recipe.load(recipe))["lm_head.weight"].values.each["weight"][1] == 1
+
+
+def test_convert_replaces_nothing_unasked(recipe):
+    text = recipe.read_text()
+    done = run("convert", recipe, "-o", recipe)
+    assert done.exit_code == 1
+    assert recipe.read_text() == text
+    assert run("convert", recipe, "-o", recipe, "--overwrite").exit_code == 0
