@@ -29,7 +29,7 @@ HEAVY = (
 )
 
 LEVELS = (
-    {"bounded", "errors", "problems", "sizes"},
+    {"bounded", "errors", "guarded_files", "problems", "sizes"},
     {"checkpoints", "methods", "recipe", "tokenizers"},
     {"engine"},
     {"plots", "sampling", "statistics"},

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nbmerge.bounded import read_object
 from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.adapted import LowRank, NewRows
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.pickled import read_pickled
 from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import read_model_json
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -127,7 +127,7 @@ def _config(folder: Path) -> dict[str, Any]:
     file = folder / CONFIG
     if not os.path.lexists(file):
         raise CheckpointError(f"{folder} is not an adapter: it has no {CONFIG}.")
-    return read_object(file)
+    return read_model_json(file)
 
 
 def _refuse_other_kinds(folder: Path, config: Mapping[str, Any]) -> None:

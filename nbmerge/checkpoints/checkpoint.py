@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from nbmerge.bounded import is_name, read_object
+from nbmerge.bounded import is_name
 from nbmerge.checkpoints import adapter, float8, hub, pickled
 from nbmerge.checkpoints.adapting import untouched, with_adapter
 from nbmerge.checkpoints.header import StoredTensor
@@ -19,6 +19,7 @@ from nbmerge.checkpoints.layout import Layout
 from nbmerge.checkpoints.quantised import refuse_config, refuse_files, refuse_tensors
 from nbmerge.checkpoints.stacks import depths
 from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import read_model_json
 from nbmerge.recipe.reference import ModelRef
 
 SINGLE = "model.safetensors"
@@ -302,4 +303,4 @@ def _sharded(index: Path, read: Callable[[Path], dict[str, StoredTensor]]) -> di
 def _read_json(file: Path) -> dict[str, Any]:
     if not os.path.lexists(file):
         raise CheckpointError(f"{file.parent} is not a model folder: it has no {file.name}.")
-    return read_object(file)
+    return read_model_json(file)

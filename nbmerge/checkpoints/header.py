@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nbmerge.bounded import opened, parsed, read_all
+from nbmerge.bounded import parsed
 from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import open_model_file, read_all
 
 MAX_HEADER = 100_000_000
 """The format's own limit, in bytes."""
@@ -95,7 +96,7 @@ def read_header(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     CheckpointError
         When the file is no safetensors file, or any part of its header cannot be true.
     """
-    with opened(file) as descriptor:
+    with open_model_file(file) as descriptor:
         try:
             found = os.fstat(descriptor)
             length = data_start(file, read_all(descriptor, 8), found.st_size) - 8

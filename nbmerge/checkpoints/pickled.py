@@ -19,10 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbmerge.bounded import opened
 from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.header import CODES, StoredTensor
 from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import open_model_file
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,7 @@ def _members(file: Path) -> tuple[tuple[int, int], dict[int, int]]:
     """The file's size and time of change, and first byte and size of every storage in the archive."""
     found = {}
     try:
-        with opened(file) as descriptor, open(descriptor, "rb", closefd=False) as raw:
+        with open_model_file(file) as descriptor, open(descriptor, "rb", closefd=False) as raw:
             status = os.fstat(descriptor)
             if not zipfile.is_zipfile(raw):
                 what = "is no archive of torch: it was written before torch 1.6, is cut short, or is something else"

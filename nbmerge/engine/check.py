@@ -10,11 +10,11 @@ from pathlib import Path
 
 from nbmerge.checkpoints.hub import check_disk
 from nbmerge.engine.fetch import to_fetch
-from nbmerge.engine.folder import absolute, check_output
+from nbmerge.engine.folder import absolute, check_output, unsafe_side_files
 from nbmerge.engine.forecast import Forecast, forecast
 from nbmerge.engine.plan import Plan
 from nbmerge.engine.planner import examine
-from nbmerge.errors import OutputError, RecipeError
+from nbmerge.errors import CheckpointError, OutputError, RecipeError
 from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe
 
@@ -95,11 +95,13 @@ def check(recipe: Recipe | str | Path, out: str | Path | None = None) -> Report:
     except RecipeError as error:
         return Report(tuple(worst_first([*error.problems, *_besides(error)])))
     place = None
+    if plan is not None:
+        problems = worst_first([*problems, *(Problem("error", (), str(e)) for e in unsafe_side_files(plan))])
     if plan is not None and out is not None:
         try:
             place = absolute(out)
             check_output(plan, place, overwrite=False)
-        except OutputError as error:
+        except (OutputError, CheckpointError) as error:
             problems = worst_first([*problems, Problem("error", (), str(error))])
     if plan is not None and (problem := _room_to_download(plan, place)):
         problems = worst_first([*problems, problem])

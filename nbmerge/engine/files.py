@@ -8,11 +8,9 @@ from pathlib import Path
 
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
-from nbmerge.engine.positioned import BINARY, read_into
-from nbmerge.errors import MergeError
-
-NEVER_WAIT = getattr(os, "O_NONBLOCK", 0)
-"""For `os.open`: a pipe that took a file's place is opened, and found to be another file, without waiting for anybody."""
+from nbmerge.engine.positioned import read_into
+from nbmerge.errors import CheckpointError, MergeError
+from nbmerge.guarded_files import open_descriptor
 
 
 class Files:
@@ -45,6 +43,8 @@ class Files:
                         f"{stored.file} ended before {stored.name}; it was changed or cut while it was read."
                     )
                 done += got
+        except CheckpointError as error:  # something else took the place of the file that was planned with
+            raise MergeError(str(error)) from error
         except OSError as error:
             raise MergeError(
                 f"{stored.file} cannot be read ({stored.name}): {error.strerror or error}. See to the file or its disk, "
@@ -66,7 +66,7 @@ class Files:
     def _descriptor(self, stored: StoredTensor) -> int:
         with self._lock:
             if stored.file not in self._open:
-                descriptor = os.open(stored.file, os.O_RDONLY | BINARY | NEVER_WAIT)
+                descriptor = open_descriptor(stored.file)
                 self._open[stored.file] = descriptor, stored.state
                 _compare(stored.file, descriptor, stored.state)
             return self._open[stored.file][0]

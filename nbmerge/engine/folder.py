@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from nbmerge.bounded import opened
 from nbmerge.engine import lease
 from nbmerge.engine.card import card
 from nbmerge.engine.placing import beside, put_in_place, reserved
 from nbmerge.engine.plan import Plan
 from nbmerge.errors import CheckpointError, MergeError, NbmergeError, OutputError, advice
+from nbmerge.guarded_files import LARGEST_COPY, check_model_file, copy_model_file
 from nbmerge.recipe import RECIPE_FILE
 
 TOKENIZER_FILES = (
@@ -26,8 +26,6 @@ TOKENIZER_FILES = (
 
 LONGEST_NAME = 220
 """Bytes of a folder's name: 255 less what the names of unfinished folders add."""
-LARGEST_COPY = 200_000_000
-"""Most bytes of a file that is taken from the donor as it is."""
 MANIFEST = "nbmerge_checksums.json"
 """A checksum for every tensor, for `nbmerge verify`."""
 RESERVE = 1_000_000
@@ -70,7 +68,8 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
     }:
         if place == path or place in path.parents or path in place.parents:
             raise OutputError(f"{out} is, holds or lies in the input {path}. Choose another folder.")
-    _donated(plan)
+    for error in unsafe_side_files(plan):
+        raise error
     try:
         _may_take(out, overwrite)
         parent = next(p for p in place.parents if p.exists())
@@ -154,26 +153,27 @@ def write_tokenizer(plan: Plan, folder: Path) -> None:
     if plan.tokenizer is not None:
         plan.tokenizer.write(folder)
         return
-    for file in _donated(plan):
-        with (
-            opened(file) as descriptor,
-            open(descriptor, "rb", closefd=False) as source,
-            open(folder / file.name, "wb") as copy,
-        ):
-            shutil.copyfileobj(source, copy)
+    for file in side_files(plan):
+        copy_model_file(file, folder / file.name)
 
 
-def _donated(plan: Plan) -> list[Path]:
-    """The donor's files that the result gets as they are; of what is no file, or leads elsewhere, a CheckpointError."""
+def side_files(plan: Plan) -> list[Path]:
+    """Files of model folders that go into the result, unchanged or nearly so: tokenizer, templates, generation config.
+
+    Names of what is not a file, such as a pipe, are listed as well; `unsafe_side_files` says what is wrong with them.
+    """
     if plan.tokenizer is not None:
-        return []
+        return plan.tokenizer.side_files
     donor = plan.checkpoints[plan.donor].path
-    files = [donor / name for name in TOKENIZER_FILES if os.path.lexists(donor / name)]
-    for file in files:
-        with opened(file) as descriptor:
-            size = os.fstat(descriptor).st_size
-        if size > LARGEST_COPY:
-            raise CheckpointError(
-                f"{file} is {size:,} bytes long, which it never is in a real model. Download it again."
-            )
-    return files
+    return [donor / name for name in TOKENIZER_FILES if os.path.lexists(donor / name)]
+
+
+def unsafe_side_files(plan: Plan) -> list[CheckpointError]:
+    """What forbids to take over side files: those that are links out of their folder, not files, or too large."""
+    found = []
+    for file in side_files(plan):
+        try:
+            check_model_file(file, LARGEST_COPY)
+        except CheckpointError as error:
+            found.append(error)
+    return found

@@ -15,7 +15,8 @@ import torch
 
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
-from nbmerge.errors import MergeError
+from nbmerge.errors import CheckpointError, MergeError
+from nbmerge.guarded_files import open_model_file
 
 Stamp = tuple[int, int, int, int]
 """Device, number, size and time of change of a file."""
@@ -75,10 +76,12 @@ class Mapped:
     def _map(self, file: Path) -> tuple[Stamp, mmap.mmap]:
         if file not in self._maps:
             try:
-                with open(file, "rb") as f:
-                    stat = os.fstat(f.fileno())
+                with open_model_file(file) as descriptor:
+                    stat = os.fstat(descriptor)
                     # Private, not read-only: torch has no tensors that cannot be written to, and the file stays as it is.
-                    held = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_COPY)
+                    held = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
+            except CheckpointError as error:
+                raise MergeError(str(error)) from error
             except (OSError, ValueError) as error:
                 raise MergeError(f"{file} cannot be mapped into memory: {error}.") from error
             self._maps[file] = (_of(stat), held)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Iterable, Mapping
@@ -18,11 +17,11 @@ from nbmerge.engine.device import DEVICE
 from nbmerge.engine.device import found as found_device
 from nbmerge.engine.folder import MANIFEST, absolute
 from nbmerge.engine.planner import plan as make_plan
-from nbmerge.engine.positioned import BINARY
 from nbmerge.engine.progress import Listener, Reporter
 from nbmerge.engine.run import run
 from nbmerge.engine.shards import checksum_at
 from nbmerge.errors import CheckpointError, MergeError, MergeStopped
+from nbmerge.guarded_files import open_model_file, read_model_json
 from nbmerge.recipe import RECIPE_FILE, Recipe
 
 
@@ -132,12 +131,16 @@ def _device(name: str | None) -> torch.device | None:
 def _recorded(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         raise CheckpointError(f"there is no folder {folder}. Check the path.")
+    if not os.path.lexists(folder / MANIFEST):
+        raise CheckpointError(f"{folder} has no {MANIFEST}; only folders that nbmerge wrote can be verified.")
     try:
-        tensors = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["tensors"]
+        tensors = read_model_json(folder / MANIFEST)["tensors"]
         return {str(k): str(v) for k, v in tensors.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"{folder} has no readable {MANIFEST}; only folders that nbmerge wrote can be verified."
+            f"{MANIFEST} in {folder} names no tensors; only folders that nbmerge wrote can be verified."
         ) from error
 
 
@@ -171,8 +174,5 @@ def _damaged(
 
 
 def _checksum(stored: StoredTensor, cancel: threading.Event | None) -> str:
-    descriptor = os.open(stored.file, os.O_RDONLY | BINARY)
-    try:
+    with open_model_file(stored.file) as descriptor:
         return checksum_at(descriptor, stored.start, stored.nbytes, cancel)
-    finally:
-        os.close(descriptor)

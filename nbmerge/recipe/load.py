@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
 from nbmerge.checkpoints import hub
 from nbmerge.errors import CheckpointError, RecipeError
+from nbmerge.guarded_files import read_model_text
 from nbmerge.recipe import dialects, readers
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.readers import mergekit, metadata
@@ -102,10 +104,10 @@ def load_file(file: str | Path) -> Recipe:
 
 def _load_folder(path: Path, name: str = "") -> Recipe:
     name = name or path.name
-    files = [path / n for n in IN_FOLDERS if (path / n).is_file()]
+    files = [path / n for n in IN_FOLDERS if os.path.lexists(path / n)]
     for file in files:
         try:
-            recipe = readers.read(_read(file))
+            recipe = readers.read(_read_in_folder(file))
         except RecipeError:
             if file.name != IN_FOLDERS[-1]:
                 raise
@@ -121,6 +123,14 @@ def _load_folder(path: Path, name: str = "") -> Recipe:
     raise refused(
         f"the folder {path} holds no recipe (looked for {', '.join(IN_FOLDERS[:2])}, a model card and safetensors)."
     )
+
+
+def _read_in_folder(file: Path) -> str:
+    """The text of a model folder's file, which may be somebody else's and a link to anywhere."""
+    try:
+        return read_model_text(file, 4 * MAX_CHARACTERS)
+    except CheckpointError as error:
+        raise refused(str(error)) from error
 
 
 def _read(file: Path) -> str:

@@ -19,6 +19,8 @@ import numpy as np
 import xxhash
 
 from nbmerge.engine.plan import TensorPlan
+from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import open_model_file
 from nbmerge.statistics.tally import BINS, FIELDS, Tally
 
 FORMAT = 1
@@ -106,7 +108,7 @@ def key_of(tensors: Iterable[TensorPlan]) -> str | None:
     try:
         for file in files:
             _add_state(digest, file)
-    except OSError:
+    except (OSError, CheckpointError):
         return None
     return digest.hexdigest()
 
@@ -119,7 +121,7 @@ def _described(source) -> str:
 
 
 def _add_state(digest: xxhash.xxh3_128, file: Path) -> None:
-    with open(file, "rb") as f:
+    with open_model_file(file) as descriptor, open(descriptor, "rb", closefd=False) as f:
         stat = os.fstat(f.fileno())
         digest.update(f"{file.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0".encode())
         digest.update(f.read(HEAD))

@@ -9,8 +9,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from nbmerge.bounded import TOKENIZER_MEMORY, read_object
+from nbmerge.bounded import TOKENIZER_MEMORY
 from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import read_model_json
 
 FILE = "tokenizer.json"
 KINDS = ("BPE", "byte-level BPE", "Unigram", "WordPiece", "WordLevel")
@@ -192,7 +193,7 @@ def read_document(folder: Path) -> Document | None:
 def _read(file: Path, size: int, changed: int) -> Document:
     """Read a file in one state of it, and look at everything that will be needed of it."""
     try:
-        document = Document(read_object(file, TOKENIZER_MEMORY))
+        document = Document(read_model_json(file, TOKENIZER_MEMORY))
         ids, merges, _ = document.ids, document.model.get("merges") or [], document.scores
         numbers = set(map(type, ids.values())) <= {int} and min(ids.values(), default=0) >= 0
         numbers = numbers and max(ids.values(), default=0) < 2**31

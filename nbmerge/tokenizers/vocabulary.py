@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from nbmerge.bounded import TOKENIZER_MEMORY, parsed, read_bytes
+from nbmerge.bounded import TOKENIZER_MEMORY, parsed
 from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import LARGEST_TOKENIZER, read_model_bytes
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def same_tokenizer(folder: Path, other: Path) -> bool:
 def _read(file: Path, size: int, changed: int) -> Vocabulary:
     """Read a file in one state of it; models of a family have the same file, and share what was read."""
     try:
-        return _parsed(bytes(read_bytes(file, TOKENIZER_MEMORY // 2)))
+        return _parsed(bytes(read_model_bytes(file, LARGEST_TOKENIZER)))
     except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file} is not a readable tokenizer: {error}.") from error
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nbmerge.bounded import read_bytes, read_object
-from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import copy_model_file, read_model_json, read_model_text
 from nbmerge.tokenizers.document import FILE, Document, read_document
 
 CONFIG = "tokenizer_config.json"
@@ -89,12 +87,21 @@ class Written:
             return value
         return self.ids.get(texts.get(value, ""), self.special(name))
 
+    @property
+    def side_files(self) -> list[Path]:
+        """Files of other model folders that `write` reads, whatever they are: what names a pipe is listed as well."""
+        generation = self.donor / GENERATION
+        return [*self._copied, *([generation] if os.path.lexists(generation) else [])]
+
+    @property
+    def _copied(self) -> list[Path]:
+        names = (*SHARED, *PROCESSORS, *(SAME_TOKENS if self.document is None else ()))
+        return [self.folder / name for name in names if os.path.lexists(self.folder / name)]
+
     def write(self, folder: Path) -> None:
         """Write tokenizer, templates and generation config into a model folder."""
-        names = (*SHARED, *PROCESSORS, *(SAME_TOKENS if self.document is None else ()))
-        for name in names:
-            if (self.folder / name).is_file():
-                shutil.copyfile(self.folder / name, folder / name)
+        for file in self._copied:
+            copy_model_file(file, folder / file.name)
         if self.document is not None:
             (folder / FILE).write_text(self.document.dump(), encoding="utf-8")
         settings = self._settings()
@@ -105,7 +112,7 @@ class Written:
             (folder / TEMPLATE).unlink(missing_ok=True)
             if self.template:
                 (folder / TEMPLATE).write_text(self.template, encoding="utf-8")
-        if (self.donor / GENERATION).is_file():
+        if os.path.lexists(self.donor / GENERATION):
             _write_json(folder / GENERATION, self.renumbered(read_json(self.donor / GENERATION)))
 
     def _settings(self) -> dict[str, Any]:
@@ -121,10 +128,8 @@ class Written:
 
 def chat_template(folder: Path) -> str | None:
     """A model's chat template, None where it has none."""
-    try:
-        return read_bytes(folder / TEMPLATE).decode("utf-8")
-    except (CheckpointError, ValueError):
-        pass
+    if os.path.lexists(folder / TEMPLATE):
+        return read_model_text(folder / TEMPLATE)
     for name in ("chat_template.json", CONFIG):
         found = read_json(folder / name).get("chat_template")
         if isinstance(found, list):  # several named ones; the one called default is what people get
@@ -143,7 +148,7 @@ def read_json(file: Path) -> dict[str, Any]:
     CheckpointError
         When it is there and not a JSON object.
     """
-    return read_object(file) if os.path.lexists(file) else {}
+    return read_model_json(file) if os.path.lexists(file) else {}
 
 
 def _write_json(file: Path, data: Mapping[str, Any]) -> None:

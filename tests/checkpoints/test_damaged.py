@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from nbmerge.bounded import ANYWHERE
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.merge import merge
 from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import FOLLOW_LINKS as ANYWHERE
 from nbmerge.recipe import Recipe
 from tests.checkpoints.damaged import Damage, corpus
 from tests.checkpoints.sound import sound

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from nbmerge.engine import folder as output_folder
 from nbmerge.engine.merge import merge
 from nbmerge.engine.planner import plan
 from nbmerge.errors import MergeError, MergeStopped, NbmergeError, OutputError
@@ -232,9 +233,9 @@ def test_a_disk_that_fills_up_at_the_very_end(tmp_path, half, monkeypatch, name)
     def write_text(self, *args, **kwargs):
         return full_disk() if self.name == name else real(self, *args, **kwargs)
 
-    real, copy = pathlib.Path.write_text, shutil.copyfileobj
+    real, copy = pathlib.Path.write_text, output_folder.copy_model_file
     monkeypatch.setattr(pathlib.Path, "write_text", write_text)
-    monkeypatch.setattr(shutil, "copyfileobj", lambda a, b: full_disk() if str(b.name).endswith(name) else copy(a, b))
+    monkeypatch.setattr(output_folder, "copy_model_file", lambda a, b: full_disk() if b.name == name else copy(a, b))
     with pytest.raises(MergeError, match="No space left"):
         merge(half, tmp_path / "out")
     assert visible(tmp_path) == []

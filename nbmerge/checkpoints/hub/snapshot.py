@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from pathlib import Path
 
 from nbmerge.checkpoints import header
 from nbmerge.checkpoints.header import StoredTensor
+from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import read_model_json
 
 INDEX = "model.safetensors.index.json"
 CONNECTIONS = 8
@@ -71,8 +72,8 @@ class Snapshot:
     def indexed(self) -> list[str]:
         """The files that the index names; empty where there is none, or none that can be read."""
         try:
-            named = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            named = read_model_json(self.folder / INDEX)["weight_map"].values()
+        except (CheckpointError, KeyError, TypeError, AttributeError):
             return []  # what is wrong with an index is said by its reader
         return list(dict.fromkeys(map(str, named)))
 

@@ -1,0 +1,173 @@
+"""Files of strangers: read within bounds and within their folder, whatever stands under their names, at every moment."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from nbmerge import guarded_files
+from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import (
+    check_model_folder,
+    copy_model_file,
+    open_model_file,
+    read_model_bytes,
+    read_model_json,
+    read_model_text,
+)
+
+READERS = {
+    "open": lambda file: open_model_file(file).__enter__(),
+    "bytes": read_model_bytes,
+    "text": read_model_text,
+    "json": read_model_json,
+    "copy": lambda file: copy_model_file(file, file.parent.parent / "copy"),
+    "folder": lambda file: check_model_folder(file.parent),
+}
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    """Where a file of a model would be; nothing is there yet."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "private").write_text('{"token": "hf_secret"}')
+    return tmp_path / "model" / "config.json"
+
+
+def make_socket(file: Path) -> None:
+    here = os.getcwd()
+    os.chdir(file.parent)  # the whole path may be too long for a socket's name
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(file.name)
+    finally:
+        os.chdir(here)
+
+
+UNSAFE = {
+    "a pipe": os.mkfifo,
+    "a socket": make_socket,
+    "a link to a device": lambda file: file.symlink_to("/dev/zero"),
+    "a link out of the folder": lambda file: file.symlink_to("../private"),
+    "a link by the whole path": lambda file: file.symlink_to(file.parent.parent / "private"),
+    "a link to the environment": lambda file: file.symlink_to("/proc/self/environ"),
+    "a link over a linked folder": lambda file: (
+        (file.parent / "sub").symlink_to(".."), file.symlink_to("sub/private")
+    ),
+    "a link to nowhere": lambda file: file.symlink_to("nowhere"),
+    "a link to itself": lambda file: file.symlink_to(file.name),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("kind", UNSAFE)
+def test_what_is_not_the_folders_own_file_is_refused(kind, reader, file):
+    UNSAFE[kind](file)
+    with pytest.raises(CheckpointError, match="model"):
+        READERS[reader](file)
+    assert not (file.parent.parent / "copy").exists()
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_ordinary_files_and_links_inside_are_read(reader, file):
+    (file.parent / "own").write_text("{}")
+    file.symlink_to("own")
+    READERS[reader](file)
+    file.unlink()
+    file.write_text("{}")
+    READERS[reader](file)
+
+
+def test_links_of_the_users_own_are_followed_when_asked_for(file, monkeypatch):
+    file.symlink_to("../private")
+    monkeypatch.setenv(guarded_files.FOLLOW_LINKS, "1")
+    assert read_model_json(file) == {"token": "hf_secret"}
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(CheckpointError, match="a pipe"):
+        read_model_json(file)
+
+
+@pytest.mark.parametrize("proc", [True, False], ids=["by the system", "by name"])
+def test_what_is_judged_is_what_was_opened(file, monkeypatch, proc):
+    """The name is exchanged for a link between the first look and the opening."""
+    file.write_text("{}")
+    real, readlink = os.open, os.readlink
+
+    def exchanged(path, *args, **kwargs):
+        if Path(path) == file:
+            file.unlink()
+            file.symlink_to("../private")
+        return real(path, *args, **kwargs)
+
+    def without_proc(path, *args, **kwargs):
+        if not proc and str(path).startswith("/proc"):
+            raise FileNotFoundError(2, "no /proc here", path)
+        return readlink(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", exchanged)
+    monkeypatch.setattr(os, "readlink", without_proc)
+    with pytest.raises(CheckpointError, match="outside its folder"):
+        read_model_bytes(file)
+
+
+def test_a_pipe_in_the_last_moment_does_not_make_us_wait(file, monkeypatch):
+    file.write_text("{}")
+    real = os.open
+
+    def exchanged(path, *args, **kwargs):
+        if Path(path) == file:
+            file.unlink()
+            os.mkfifo(file)
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", exchanged)
+    with pytest.raises(CheckpointError, match="a pipe"):
+        read_model_bytes(file)
+
+
+def test_descriptors_are_closed(file):
+    def count() -> int:
+        return len(os.listdir("/dev/fd"))
+
+    file.write_text("no JSON")
+    before = count()
+    for _ in range(5):
+        with pytest.raises(CheckpointError):
+            read_model_json(file)
+        with pytest.raises(CheckpointError):
+            read_model_bytes(file, 3)
+    assert count() == before
+
+
+def test_sizes_are_bounded(file):
+    with open(file, "wb") as made:
+        made.truncate(10**12)
+    for reader in ("bytes", "text", "json", "copy", "folder"):
+        with pytest.raises(CheckpointError, match="1,000,000,000,000 bytes long"):
+            READERS[reader](file)
+    with open_model_file(file) as descriptor:  # weights may have any size
+        assert stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def test_a_copy_ends_where_the_file_ended(file, monkeypatch):
+    """A file that grows while it is copied is not followed for ever."""
+    file.write_bytes(b"x" * 10)
+    real = guarded_files.read_all
+
+    def growing(descriptor, count):
+        with open(file, "ab") as more:
+            more.write(b"y" * 10)
+        return real(descriptor, count)
+
+    monkeypatch.setattr(guarded_files, "read_all", growing)
+    copy_model_file(file, file.parent.parent / "copy")
+    assert (file.parent.parent / "copy").read_bytes() == b"x" * 10
+
+
+def test_a_text_that_is_none_is_refused(file):
+    file.write_bytes(b"ab\xff")
+    with pytest.raises(CheckpointError, match="byte 2 is not UTF-8"):
+        read_model_text(file)
