@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nbmerge.errors import OutputError
+from nbmerge.errors import OutputError, advice
 
 if TYPE_CHECKING:
     from nbmerge.recipe import Recipe
@@ -32,9 +35,30 @@ def recipe_of(source: str, dialect: str | None = None) -> Recipe:
 
 
 def new_file(path: Path, overwrite: bool) -> Path:
-    """Refuse to write over a file unasked."""
+    """Refuse to write over a file unasked, and over anything but a file."""
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path} exists and is not a file. Choose another name.")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists. Choose another name, or pass --overwrite to replace it.")
     if not path.absolute().parent.is_dir():
         raise OutputError(f"{path} cannot be written: {path.absolute().parent} is not a folder. Create it first.")
     return path
+
+
+def write_file(path: Path, text: str, overwrite: bool) -> None:
+    """Write a file that `new_file` allows; what was there stays until all of the new text is on the disk."""
+    path = new_file(path, overwrite).resolve()  # of a link, the file that it leads to
+    beside = path.with_name(f".{path.name}.nbmerge-new")
+    try:
+        beside.unlink(missing_ok=True)
+        with open(beside, "x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            beside.chmod(stat.S_IMODE(path.stat().st_mode))
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise OutputError(f"{path} could not be written: {advice(error)}") from error

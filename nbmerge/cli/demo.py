@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 FLAT = tuple(i / 20 for i in range(4, 15))
 """Weights that are tried for all layers alike; beyond 0.2 and 0.7 both skills are lower."""
 
+PICTURES = ("weight-by-layer.png", "distance-by-layer.png", "distance-from-*.png")
+"""Names of the plots."""
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the merged model, the plots and the notebook.")] = Path(
@@ -29,8 +33,7 @@ def demo(
 ) -> None:
     """Merge two bundled tiny models as a whole and layer by layer, ask them, and write what comes of it."""
     began = time.perf_counter()
-    if (out.expanduser() / "config.json").exists():
-        raise OutputError(f"{out} is a model's folder. Choose another for what the demo writes: --out demo-output")
+    refuse_work(out.expanduser())
     from nbmerge import demo as bundled
     from nbmerge.cli.executed import execute_notebook
     from nbmerge.cli.pictures import write_pictures
@@ -55,6 +58,40 @@ def demo(
         print(f"  plot          {picture}")
     print(f"  notebook      {notebook or 'not executed: Jupyter is not installed (pip install jupyterlab)'}")
     print("\nDraw the curves yourself: nbmerge lab")
+
+
+def refuse_work(out: Path) -> None:
+    """Refuse a folder in which the demo would replace anything but what an earlier demo wrote.
+
+    Raises
+    ------
+    OutputError
+    """
+    from nbmerge.cli.shipped import shipped_notebook
+    from nbmerge.engine.folder import MANIFEST
+    from nbmerge.engine.model_folder import refuse_foreign
+
+    elsewhere = "Choose another folder for what the demo writes: --out demo-output"
+    if (out / "config.json").exists():
+        raise OutputError(f"{out} is a model's folder. {elsewhere}")
+    model, shipped = out / "merged", shipped_notebook()
+    if model.is_dir() and any(model.iterdir()):
+        refuse_foreign(model)
+    pictures = [name for pattern in PICTURES for name in out.glob(pattern)]
+    if pictures and not (model / MANIFEST).is_file():
+        raise OutputError(f"{pictures[0]} exists and is not of an earlier demo. {elsewhere}")
+    notebook = out / shipped.name
+    if notebook.exists() and _cells(notebook) != _cells(shipped):
+        raise OutputError(f"{notebook} has been edited and would be replaced. {elsewhere}")
+
+
+def _cells(notebook: Path) -> list[str] | None:
+    """What was typed into a notebook; None where it cannot be read."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        return ["".join(cell["source"]) for cell in cells]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def skills(parents: Mapping[str, Loaded], gradient: LiveMerge) -> pd.DataFrame:

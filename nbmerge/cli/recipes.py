@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nbmerge.cli import programs
-from nbmerge.cli.arguments import Overwrite, RecipeSource, new_file, recipe_of, text_of
+from nbmerge.cli.arguments import Overwrite, RecipeSource, recipe_of, text_of, write_file
 
 if TYPE_CHECKING:
     from nbmerge.recipe import Recipe
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def check(
     recipe: RecipeSource,
-    out: Annotated[Path | None, typer.Option(help="The folder it shall be written to, to be checked as well.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also check this output folder.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Check that the merge may replace what is in the output folder.")
+    ] = False,
     time: Annotated[
         bool, typer.Option("--time", help="Estimate the time as well; tries this machine for a second.")
     ] = False,
@@ -27,7 +30,7 @@ def check(
     """Find everything that stands in a recipe's way, and what the merge will cost. Status 1 if there are errors."""
     from nbmerge.engine.check import check
 
-    report = check(text_of(recipe), out)
+    report = check(text_of(recipe), out, overwrite)
     cost = ("bytes_downloaded", "bytes_read", "bytes_written", "memory_bytes", *(("seconds",) if time else ()))
     forecast = {name: getattr(report.forecast, name) for name in cost} if report.forecast else None
     if forecast:
@@ -73,14 +76,14 @@ def convert(
     if as_json:
         programs.say(_described(recipe))
         if out is not None:
-            new_file(out, overwrite).write_text(recipe.to_yaml(), encoding="utf-8")
+            write_file(out, recipe.to_yaml(), overwrite)
         return
     for words in (f"Found {recipe.found}.", *(f"{note.severity}: {note}" for note in recipe.notes)):
         print(words, file=sys.stderr)
     if out is None:
         print(recipe.to_yaml(), end="")
     else:
-        new_file(out, overwrite).write_text(recipe.to_yaml(), encoding="utf-8")
+        write_file(out, recipe.to_yaml(), overwrite)
 
 
 def _described(recipe: Recipe) -> dict[str, Any]:

@@ -76,14 +76,16 @@ class Report:
         return f"<ul style='padding-left:1.2em'>{''.join(rows)}</ul><p>{'<br>'.join(foot)}</p>"
 
 
-def check(recipe: Recipe | str | Path, out: str | Path | None = None) -> Report:
+def check(recipe: Recipe | str | Path, out: str | Path | None = None, overwrite: bool = False) -> Report:
     """Find everything that stands in a recipe's way, reading headers only.
 
     Parameters
     ----------
     recipe : Recipe, or anything that `Recipe.load` reads
     out : path, optional
-        The folder it shall be written to, to be checked as well.
+        Also check this output folder.
+    overwrite : bool
+        Whether the merge may replace a model in that folder.
 
     Returns
     -------
@@ -100,7 +102,7 @@ def check(recipe: Recipe | str | Path, out: str | Path | None = None) -> Report:
     if plan is not None and out is not None:
         try:
             place = absolute(out)
-            check_output(plan, place, overwrite=False)
+            check_output(plan, place, overwrite)
         except (OutputError, CheckpointError) as error:
             problems = worst_first([*problems, Problem("error", (), str(error))])
     if plan is not None and (problem := _room_to_download(plan, place)):

@@ -11,7 +11,6 @@ import errno
 import mmap
 import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 from nbmerge.engine.positioned import BINARY, write_all
@@ -22,6 +21,9 @@ HELD = 1 << 20
 """Bytes gathered for one direct write (1 MiB): the disk is not faster with more, and every worker holds them."""
 WORTHWHILE = 1 << 27
 """Files smaller than this (128 MiB) go to the page cache, where whoever loads them next finds them at once."""
+
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""For `os.open`: a link that somebody put in the place of a file of ours is an error, and what it leads to is not written."""
 
 _buffers = threading.local()
 
@@ -41,15 +43,27 @@ class OutputFile:
     def __init__(self, path: Path, create: bool = False, direct_from: int | None = None):
         self._path = path
         self._direct_from = WORTHWHILE if direct_from is None else direct_from
-        self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0) | BINARY, 0o644)
+        self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0) | NO_LINK | BINARY, 0o666)
         self._direct: int | None = None
+        self._direct_tried = False
+        self._lock = threading.Lock()
 
     def stream(self, offset: int) -> Stream:
         """What takes the bytes of one tensor that begins at `offset`."""
-        if self._direct is None and hasattr(os, "O_DIRECT") and os.fstat(self.descriptor).st_size >= self._direct_from:
-            with suppress(OSError):  # not every file system can; the ordinary way is always there
-                self._direct = os.open(self._path, os.O_WRONLY | os.O_DIRECT | BINARY)
+        with self._lock:  # several workers may begin their first tensors at once
+            if not self._direct_tried:
+                self._direct_tried = True
+                self._direct = self._open_direct()
         return Stream(self.descriptor, self._direct, offset)
+
+    def _open_direct(self) -> int | None:
+        """The same file, open for writes past the page cache; None where it is small, or the system cannot."""
+        if not hasattr(os, "O_DIRECT") or os.fstat(self.descriptor).st_size < self._direct_from:
+            return None
+        try:
+            return os.open(self._path, os.O_WRONLY | os.O_DIRECT | NO_LINK | BINARY)
+        except OSError:  # not every file system can; the ordinary way is always there
+            return None
 
     def sync(self) -> None:
         """Bring it to the disk."""

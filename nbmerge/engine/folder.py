@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nbmerge.engine import lease
 from nbmerge.engine.card import card
+from nbmerge.engine.model_folder import refuse_foreign, refuse_protected
 from nbmerge.engine.placing import beside, put_in_place, reserved
 from nbmerge.engine.plan import Plan
 from nbmerge.errors import CheckpointError, MergeError, NbmergeError, OutputError, advice
@@ -42,8 +43,14 @@ def absolute(out: str | Path) -> Path:
     """
     try:
         path = Path(out).expanduser().absolute()
+        if ".." in path.parts:  # what is built beside a folder lies beside its real name
+            path = path.resolve() if path.name == ".." else path.parent.resolve() / path.name
+        if not path.name:
+            refuse_protected(path)
         path.with_name(f".{path.name}.nbmerge-replaced").exists()
     except (RuntimeError, OSError, ValueError) as error:
+        if isinstance(error, NbmergeError):
+            raise
         raise OutputError(
             f"'{out!s:.200}' cannot be written here: {getattr(error, 'strerror', None) or error}. Choose another place."
         ) from error
@@ -91,14 +98,14 @@ def _may_take(out: Path, overwrite: bool) -> None:
     """Whether the name is free, or what is there may be replaced."""
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise OutputError(f"{out} exists and is not a folder. Choose another name.")
+    refuse_protected(out)
     if not out.is_dir() or not any(out.iterdir()):
         return
+    refuse_foreign(out)
     if not overwrite:
         raise OutputError(
             f"{out} exists and is not empty. Choose another name, or pass overwrite=True (--overwrite) to replace it."
         )
-    if not (out / "config.json").is_file():
-        raise OutputError(f"{out} is not a model folder, so it is not replaced. Choose another name.")
 
 
 def _taken(partial: Path) -> int:
@@ -122,7 +129,7 @@ def building(out: Path, overwrite: bool = False) -> Iterator[Path]:
             yield partial
             (partial / lease.FILE).unlink(missing_ok=True)  # a lead that was killed leaves its lease
             _may_take(out, overwrite)
-            put_in_place(partial, out)
+            put_in_place(partial, out, refuse_foreign)
     except OSError as error:
         if isinstance(error, NbmergeError):
             raise

@@ -6,8 +6,9 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -84,18 +85,29 @@ def _recover(out: Path) -> None:
         old.rename(out)
 
 
-def put_in_place(partial: Path, out: Path) -> None:
-    """Bring a complete folder to the disk and give it its name."""
+def put_in_place(partial: Path, out: Path, check: Callable[[Path, Path], None]) -> None:
+    """Bring a complete folder to the disk and give it its name, with the mode of the folder that it replaces.
+
+    Parameters
+    ----------
+    partial, out : Path
+    check : callable
+        ``(folder, out)``: raises if what lay under the name `out`, and lies in `folder` now, must not be removed.
+    """
     for path in partial.iterdir():
         sync(path)
     sync(partial)
     old = None
+    if out.exists():
+        with suppress(OSError):
+            partial.chmod(stat.S_IMODE(out.stat().st_mode))
     if not out.exists() or (os.name == "posix" and not any(out.iterdir())):
         partial.rename(out)  # an empty folder gives way in the same step
     elif exchange(partial, out):
         old = partial
+        _check_replaced(old, out, check, lambda: exchange(old, out))
     else:
-        old = _in_two_steps(partial, out)
+        old = _in_two_steps(partial, out, check)
     try:
         sync(out.parent)
     except OSError as error:
@@ -104,18 +116,41 @@ def put_in_place(partial: Path, out: Path) -> None:
             f"Check the disk; 'nbmerge verify {out}' tells whether the model is sound."
         ) from error
     if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+        remove(old)
 
 
-def _in_two_steps(partial: Path, out: Path) -> Path:
-    """Where names cannot change places in one step; a kill between the two is mended by the next run."""
+def remove(folder: Path) -> None:
+    """Remove a folder, as far as the system allows; a link is left alone."""
+    if folder.is_symlink():
+        return
+    with suppress(OSError):
+        folder.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_replaced(old: Path, out: Path, check: Callable[[Path, Path], None], undo: Callable[[], object]) -> None:
+    """Look once more before anything is removed: what came into the folder at the last moment is not lost either."""
+    try:
+        check(old, out)
+    except BaseException:
+        undo()
+        raise
+
+
+def _in_two_steps(partial: Path, out: Path, check: Callable[[Path, Path], None]) -> Path:
+    """Where names cannot change places in one step; what a kill between the two leaves is put right by the next run."""
     old = beside(out, "replaced")
-    shutil.rmtree(old, ignore_errors=True)
+    remove(old)
     out.rename(old)
+
+    def undo() -> None:
+        with suppress(OSError):
+            old.rename(out)
+
+    _check_replaced(old, out, check, undo)
     try:
         partial.rename(out)
     except OSError:
-        with suppress(OSError):
-            old.rename(out)
+        undo()
         raise
     return old

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from nbmerge import demo
+from nbmerge.cli.demo import refuse_work
+from nbmerge.cli.shipped import shipped_notebook
 from tests.cli.commands import run
 
 
@@ -20,3 +22,22 @@ def test_demo_shows_the_main_job_and_where_its_results_are(tmp_path, monkeypatch
     assert all(r.exists() for r in results)
     assert "not executed: Jupyter is not installed" in done.stdout
     assert run("demo", "--out", tmp_path / "out").exit_code == 0  # again, over the first
+
+
+def test_demo_replaces_only_what_a_demo_wrote(tmp_path):
+    work = tmp_path / "work"
+    shipped = shipped_notebook().read_text(encoding="utf-8")
+    for name, text in {
+        "merged/thesis.tex": "years", "weight-by-layer.png": "mine", "distance-from-x.png": "mine",
+        "01-first-merge.ipynb": '{"cells": [{"source": ["mine"]}]}',
+    }.items():  # fmt: skip
+        file = work / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        done = run("demo", "--out", work)
+        assert done.exit_code == 1
+        assert Path(name).name in done.stderr
+        assert file.read_text() == text
+        file.unlink()
+    (work / "01-first-merge.ipynb").write_text(shipped)
+    refuse_work(work)

@@ -1,6 +1,8 @@
 """What can be said of a recipe from headers alone: check, plan, convert."""
 
+import errno
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -123,3 +125,29 @@ def test_convert_replaces_nothing_unasked(recipe):
     assert done.exit_code == 1
     assert recipe.read_text() == text
     assert run("convert", recipe, "-o", recipe, "--overwrite").exit_code == 0
+    assert run("convert", recipe, "-o", recipe.parent, "--overwrite").exit_code == 1
+
+
+def test_what_convert_replaces_stays_when_the_disk_is_full(recipe, tmp_path, monkeypatch):
+    def full_disk(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    old = tmp_path / "old.yml"
+    old.write_text("years")
+    monkeypatch.setattr(os, "fsync", full_disk)
+    done = run("convert", recipe, "-o", old, "--overwrite")
+    assert done.exit_code == 1
+    assert "No space left" in done.stderr
+    assert old.read_text() == "years"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_convert_keeps_links_and_modes(recipe, tmp_path):
+    old, link = tmp_path / "old.yml", tmp_path / "link.yml"
+    old.write_text("old")
+    old.chmod(0o600)
+    link.symlink_to(old)
+    assert run("convert", recipe, "-o", link, "--overwrite").exit_code == 0
+    assert link.is_symlink()
+    assert old.read_text() != "old"
+    assert old.stat().st_mode & 0o777 == 0o600

@@ -1,5 +1,7 @@
 import errno
 import os
+import threading
+import time
 
 import pytest
 
@@ -46,6 +48,48 @@ def test_neighbours_that_share_a_page_do_not_disturb_each_other(large, tmp_path)
     file.close()
 
     assert (tmp_path / "file").read_bytes() == bytes(8) + first + second
+
+
+@pytest.mark.skipif(not DIRECT, reason="this system has no O_DIRECT")
+@pytest.mark.parametrize("refuses", [False, True])
+def test_workers_that_begin_at_once_open_it_once(large, tmp_path, monkeypatch, refuses):
+    real, opened = os.open, []
+
+    def slow(path, flags, *more):
+        if flags & os.O_DIRECT == os.O_DIRECT:
+            time.sleep(0.05)  # the other worker comes meanwhile
+            opened.append(path)
+            if refuses:
+                raise OSError(errno.EINVAL, "Invalid argument")
+        return real(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", slow)
+    file = OutputFile(tmp_path / "file", create=True)
+    workers = [threading.Thread(target=file.stream, args=(0,)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    file.close()
+
+    assert len(opened) == 1
+    assert not [d for d in os.listdir("/proc/self/fd") if _leads_to(d) == str(tmp_path / "file")]
+
+
+def _leads_to(descriptor: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:  # the one that lists them
+        return ""
+
+
+def test_a_link_in_the_place_of_an_output_file_is_not_followed(tmp_path):
+    (tmp_path / "mine").write_text("years")
+    (tmp_path / "file").symlink_to(tmp_path / "mine")
+
+    with pytest.raises(OSError, match="symbolic link"):
+        OutputFile(tmp_path / "file", create=True)
+    assert (tmp_path / "mine").read_text() == "years"
 
 
 @pytest.mark.skipif(not DIRECT, reason="this system has no O_DIRECT")
