@@ -150,7 +150,7 @@ def check_model_folder(folder: Path) -> None:
         raise CheckpointError(f"{folder} cannot be read: {error.strerror or error}.") from error
     for name in names:
         if not (folder / name).is_dir():
-            check_model_file(folder / name, None if name.endswith((".safetensors", ".bin")) else LARGEST_COPY)
+            check_model_file(folder / name, LARGEST_COPY if name.endswith((".json", ".jinja", ".model")) else None)
 
 
 def read_all(descriptor: int, count: int) -> bytearray:

@@ -1,5 +1,6 @@
 """Files of strangers: read within bounds and within their folder, whatever stands under their names, at every moment."""
 
+import ast
 import os
 import socket
 import stat
@@ -171,3 +172,89 @@ def test_a_text_that_is_none_is_refused(file):
     file.write_bytes(b"ab\xff")
     with pytest.raises(CheckpointError, match="byte 2 is not UTF-8"):
         read_model_text(file)
+
+
+# --- no other way ---
+
+PACKAGE = Path(guarded_files.__file__).parent
+WAYS = {
+    "open", "fdopen", "read_text", "read_bytes", "copy", "copy2", "copyfile", "copyfileobj", "copytree", "load", "from_file",
+    "safe_open", "memmap", "fromfile", "ZipFile", "is_zipfile", "cmp", "run", "read_csv",
+}  # fmt: skip
+"""Names of what can read a file by its path, of builtins, os, shutil, pathlib, json, torch, numpy, safetensors, tokenizers."""
+OWNERS = {
+    None, "os", "io", "shutil", "json", "yaml", "pickle", "torch", "np", "numpy", "safetensors", "zipfile", "filecmp", "Path",
+    "Tokenizer", "mmap", "codecs", "subprocess",
+}  # fmt: skip
+"""What these names are asked of; `read_text` and its like are counted whatever they are asked of."""
+EXCEPTIONS = {
+    ("guarded_files.py", "os.open"): "the one place",
+    ("guarded_files.py", "open"): "a descriptor that was guarded, and the new file of a copy",
+    ("checkpoints/pickled.py", "open"): "a guarded descriptor",
+    ("checkpoints/pickled.py", "zipfile.ZipFile"): "over a guarded descriptor",
+    ("checkpoints/pickled.py", "zipfile.is_zipfile"): "over a guarded descriptor",
+    (
+        "checkpoints/pickled.py",
+        "torch.load",
+    ): "over a guarded descriptor, weights only, behind the check of torch's version",
+    ("statistics/store.py", "open"): "a guarded descriptor, and the store's own files in the user's cache",
+    ("statistics/store.py", "np.load"): "the store's own files in the user's cache, allow_pickle=False",
+    ("statistics/store.py", "os.fdopen"): "writes the store's own file",
+    ("checkpoints/hub/download.py", "open"): "the partial file of a download, made here",
+    ("engine/placing.py", "os.open"): "the folder beside the output, to lock it",
+    ("engine/positioned.py", "os.open"): "output files of this process",
+    ("engine/direct.py", "os.open"): "output files of this process",
+    ("engine/journal.py", ".read_bytes"): "the journal beside the output",
+    ("engine/journal.py", "open"): "the journal beside the output",
+    ("engine/lease.py", ".read_text"): "the lease beside the output",
+    ("engine/speed.py", "open"): "a file of its own that measures the disk",
+    ("engine/free.py", ".read_text"): "memory limits in /proc and /sys",
+    ("recipe/load.py", ".read_text"): "a recipe file that the user named, within a size",
+    ("recipe/readers/program.py", ".read_text"): "a recipe file that the user's text names, within a size",
+    ("cli/lab.py", "shutil.copyfile"): "the notebook that nbmerge ships",
+    ("demo/bundle.py", ".read_text"): "the recipe that nbmerge ships",
+    ("demo/train.py", ".read_text"): "a file that it has just written",
+    ("widgets/curve_editor.py", ".read_text"): "scripts that nbmerge ships",
+    ("widgets/panel.py", ".read_text"): "styles that nbmerge ships",
+}
+
+
+def reads(source: str) -> set[str]:
+    """Every call in a source that may read a file by its path."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("safetensors"):
+            found.add(str(node.module))
+        if not isinstance(node, ast.Call):
+            continue
+        owner, name = None, None
+        if isinstance(node.func, ast.Name):
+            name = node.func.id
+        elif isinstance(node.func, ast.Attribute):
+            name = node.func.attr
+            owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+        if name in ("read_text", "read_bytes"):
+            found.add(f".{name}")
+        elif name in WAYS and owner in OWNERS and not (owner is None and name in ("copy", "load", "run", "cmp")):
+            found.add(f"{owner}.{name}" if owner else name)
+    return found
+
+
+def test_nothing_else_opens_files():
+    found = {
+        (file.relative_to(PACKAGE).as_posix(), call)
+        for file in PACKAGE.rglob("*.py")
+        for call in reads(file.read_text(encoding="utf-8"))
+    }
+    assert found - set(EXCEPTIONS) == set(), "use nbmerge.guarded_files for model folders, or give the reason above"
+    assert set(EXCEPTIONS) - found == set(), "exceptions that are none any more"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["open(folder / name)", "(folder / name).read_text()", "shutil.copyfile(a, b)", "json.load(open(f))", "np.load(f)",
+     "Tokenizer.from_file(f)", "torch.load(f)", "safe_open(f, 'pt')", "os.open(f, 0)", "filecmp.cmp(a, b)",
+     "folder.joinpath(n).read_bytes()", "from safetensors.torch import load_file"],
+)  # fmt: skip
+def test_the_scan_sees_every_way(source):
+    assert reads(source)

@@ -31,6 +31,8 @@ INDEX = "pytorch_model.bin.index.json"
 SINGLES = ("pytorch_model.bin", "pytorch_model.pt", "pytorch_model.pth", "model.pt", "model.pth")
 LOCAL_HEADER = 30
 """Bytes of an archive member's own header before its name."""
+SAFE_TORCH = (2, 6)
+"""The first version whose ``weights_only`` keeps its promise; it also notes where storages lie, which is needed here."""
 MAX_PICKLE = 64_000_000
 """Most bytes of the pickle, which holds names and shapes; real ones have some hundred kilobytes."""
 
@@ -100,10 +102,21 @@ def _unpickled(file: Path) -> Any:
     """The state that the pickle describes, its tensors without numbers."""
     import torch
 
+    if torch.__version__ < SAFE_TORCH:
+        raise CheckpointError(
+            f"{file} is not opened with torch {torch.__version__}: before 2.6 such a file can run code on this machine, also "
+            f"with weights_only=True (CVE-2025-32434). Update torch. {_ANOTHER_WAY}"
+        )
     try:
-        with warnings.catch_warnings():
+        with (
+            warnings.catch_warnings(),
+            open_model_file(file) as descriptor,
+            open(descriptor, "rb", closefd=False) as raw,
+        ):
             warnings.simplefilter("ignore")
-            return torch.load(file, map_location="meta", weights_only=True)
+            return torch.load(raw, map_location="meta", weights_only=True)
+    except CheckpointError:
+        raise
     except Exception as error:  # whatever a file that is no model may trip over; nothing in it was run
         text = str(error)
         if match := re.search(r"GLOBAL (\S+)", text):
@@ -136,7 +149,7 @@ def _start(file: Path, name: str, value: torch.Tensor, members: Mapping[int, int
     """Where a tensor's bytes begin in the file, which must be inside a storage."""
     offset = getattr(value.untyped_storage(), "_checkpoint_offset", None)
     if offset is None:
-        raise CheckpointError(f"{file} needs torch 2.6 or later to be read in place. Update torch. {_ANOTHER_WAY}")
+        raise _damaged(file, f"torch does not say where {name!r:.80} lies in it")
     before = value.storage_offset() * value.element_size()
     if offset not in members or before + value.numel() * value.element_size() > members[offset]:
         raise _damaged(file, f"{name!r:.80} does not lie inside its storage")

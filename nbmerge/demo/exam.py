@@ -8,7 +8,6 @@ three hundred words take a fraction of a second: fast enough to follow a slider.
 from __future__ import annotations
 
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbmerge.demo.characters import tokenizer as own_tokenizer
@@ -81,10 +80,12 @@ def skills(
 
 def _asked(source: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Make a model and a tokenizer of anything that `skills` takes."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+    from transformers import PreTrainedModel
+
+    from nbmerge.sampling.loading import load
 
     if isinstance(source, (str, PathLike)):
-        return AutoModelForCausalLM.from_pretrained(Path(source)), AutoTokenizer.from_pretrained(Path(source))
+        return load(source)
     # A transformers model has a `.model` too, its inner one: look at the type first.
     model = source if isinstance(source, PreTrainedModel) else source.model
     return model, getattr(source, "tokenizer", None) or own_tokenizer()

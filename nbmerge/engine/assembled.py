@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import torch
 
 from nbmerge.engine.folder import TOKENIZER_FILES, write_tokenizer
 from nbmerge.engine.plan import Plan
-from nbmerge.engine.quiet import without_bars
+from nbmerge.engine.pretrained import build_model, load_tokenizer
 from nbmerge.errors import SampleError
 
 if TYPE_CHECKING:
@@ -33,22 +34,16 @@ def assembled(plan: Plan, weights: dict[str, torch.Tensor]) -> PreTrainedModel:
     SampleError
         When transformers does not know the architecture, or a tensor lacks.
     """
-    import transformers
-    from transformers import AutoConfig
-
     try:
-        config = AutoConfig.for_model(**plan.config)
-        cls = getattr(transformers, (plan.config.get("architectures") or [""])[0], transformers.AutoModelForCausalLM)
-        with without_bars():
-            model, info = cls.from_pretrained(
-                None, config=config, state_dict=dict(weights), dtype=config.dtype, output_loading_info=True
-            )
+        model, missing = build_model(plan.config, weights)
+    except SampleError:
+        raise
     except Exception as error:  # transformers raises anything from KeyError to ImportError here
         what = f"transformers cannot make a model of this merge: {type(error).__name__}: {error}"
         raise SampleError(f"{what} Merge it to disk and load it as its architecture needs.") from error
-    if lacking := sorted(info["missing_keys"]):
+    if missing:
         raise SampleError(
-            f"The merge lacks {lacking[0]!r} ({len(lacking)} tensors) of {type(model).__name__}; it would be random."
+            f"The merge lacks {missing[0]!r} ({len(missing)} tensors) of {type(model).__name__}; it would be random."
         )
     return model.eval().requires_grad_(False)
 
@@ -65,11 +60,6 @@ def tokenizer_of(plan: Plan) -> PreTrainedTokenizerBase | None:
 
 
 def _loaded_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+    if not any(os.path.lexists(folder / name) for name in TOKENIZER_FILES):
         return None
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # whatever a tokenizer's files may trip over
-        raise SampleError(f"The tokenizer in {folder} cannot be loaded: {error}") from error
+    return load_tokenizer(folder)

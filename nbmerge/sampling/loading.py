@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
-from nbmerge.engine.quiet import without_bars
+from nbmerge.engine.pretrained import load_model, load_tokenizer
 from nbmerge.errors import CheckpointError, NbmergeError, SampleError
 from nbmerge.recipe import ModelRef
 
@@ -24,9 +24,6 @@ class Loaded(NamedTuple):
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-
-
-_SAFE = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load(folder: str | PathLike | ModelRef) -> Loaded:
@@ -47,7 +44,7 @@ def load(folder: str | PathLike | ModelRef) -> Loaded:
         raise SampleError(str(error)) from error
     if not all(isinstance(t, StoredTensor) and t.file.suffix == ".safetensors" for t in checkpoint.tensors.values()):
         return _put_together(ref, checkpoint)
-    return Loaded(_model(checkpoint.path), _tokenizer(checkpoint.path))
+    return Loaded(_model(checkpoint.path), load_tokenizer(checkpoint.path))
 
 
 def asked(model: Any, tokenizer: Any = None) -> Loaded:
@@ -84,32 +81,12 @@ def _put_together(ref: ModelRef, checkpoint: Checkpoint) -> Loaded:
         made = live({"merge_method": "passthrough", "models": [{"model": ref.plain()}]})
     except NbmergeError as error:
         raise error if isinstance(error, SampleError) else SampleError(str(error)) from error
-    return Loaded(made.model, _tokenizer(checkpoint.path))
+    return Loaded(made.model, load_tokenizer(checkpoint.path))
 
 
 def _model(path: Path) -> PreTrainedModel:
-    import transformers
-    from packaging.version import Version
-
-    dtype = "dtype" if Version(transformers.__version__) >= Version("4.56") else "torch_dtype"
-    try:
-        with without_bars():
-            model, info = transformers.AutoModelForCausalLM.from_pretrained(
-                path, use_safetensors=True, output_loading_info=True, **{dtype: "auto"}, **_SAFE
-            )
-    except Exception as error:  # anything from KeyError to ImportError comes out of there
-        raise SampleError(f"transformers cannot load {path}: {type(error).__name__}: {error}") from error
-    if lacking := sorted(info["missing_keys"]):
-        what = f"{path} lacks {lacking[0]!r} ({len(lacking)} tensors) of {type(model).__name__}; they would be random."
+    model, missing = load_model(path)
+    if missing:
+        what = f"{path} lacks {missing[0]!r} ({len(missing)} tensors) of {type(model).__name__}; they would be random."
         raise SampleError(f"{what} Save or download the model again.")
     return model.eval()
-
-
-def _tokenizer(path: Path) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(path, **_SAFE)
-    except Exception as error:  # the files of a tokenizer can be wrong in every way
-        what = f"The tokenizer of {path} is missing or damaged: {type(error).__name__}: {error}"
-        raise SampleError(f"{what} Copy tokenizer.json and tokenizer_config.json from its parent.") from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import filecmp
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from nbmerge.bounded import TOKENIZER_MEMORY, parsed
 from nbmerge.errors import CheckpointError
-from nbmerge.guarded_files import LARGEST_TOKENIZER, read_model_bytes
+from nbmerge.guarded_files import LARGEST_COPY, LARGEST_TOKENIZER, read_model_bytes
 
 
 @dataclass(frozen=True)
@@ -54,10 +53,19 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
 
 def same_tokenizer(folder: Path, other: Path) -> bool:
     """Whether two model folders have the very same tokenizer.json: models of a family do, and nothing need be parsed."""
+    if folder == other:
+        return True
     try:
-        return folder == other or filecmp.cmp(folder / "tokenizer.json", other / "tokenizer.json", shallow=False)
-    except OSError:
+        one, two = (((f / "tokenizer.json"), (f / "tokenizer.json").stat()) for f in (folder, other))
+        return one[1].st_size == two[1].st_size and _same(*((f, s.st_size, s.st_mtime_ns) for f, s in (one, two)))
+    except (OSError, CheckpointError):
         return False
+
+
+@lru_cache(maxsize=64)
+def _same(one: tuple[Path, int, int], other: tuple[Path, int, int]) -> bool:
+    """Whether two files, each in one state of it, hold the same bytes."""
+    return read_model_bytes(one[0], LARGEST_COPY) == read_model_bytes(other[0], LARGEST_COPY)
 
 
 @lru_cache(maxsize=32)

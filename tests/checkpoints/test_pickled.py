@@ -192,3 +192,13 @@ def test_bytes_changed_at_random(tmp_path):
         with suppress(CheckpointError):
             found = Checkpoint.open(folder).tensors.values()
             assert all(0 <= t.start <= t.start + t.nbytes <= len(whole) for t in found)
+
+
+def test_torch_before_2_6_is_not_asked_to_unpickle(folder, monkeypatch):
+    """Its ``weights_only`` could be made to run code: the version is looked at first."""
+    pickle_model(folder)
+    asked = []
+    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: asked.append(args))
+    monkeypatch.setattr(torch, "__version__", type(torch.__version__)("2.5.1+cpu"))
+    assert "torch 2.5.1" in refused(folder)
+    assert asked == []

@@ -58,5 +58,5 @@ def test_what_cannot_be_mapped_says_why(tmp_path):
     (tmp_path / "short").write_bytes(b"123")
     with pytest.raises(MergeError, match="ended before x"):
         Mapped().flat(StoredTensor("x", "float32", (4,), tmp_path / "short", 0))
-    with pytest.raises(MergeError, match="cannot be mapped"):
+    with pytest.raises(MergeError, match="none cannot be read"):
         Mapped().flat(StoredTensor("x", "float32", (4,), tmp_path / "none", 0))
