@@ -1,6 +1,7 @@
 # make demo   the main job on the bundled models, in the terminal; results in demo-output/
 # make test   all tests, in a browser too where a Chromium is there or can be installed
 # make unit   the fast tests alone, while working
+# make coverage  the fast tests again, counting which lines they run
 # make lab    JupyterLab on notebooks/01-first-merge.ipynb      (LAB_FLAGS=--allow-root as root)
 # make lint   the style checks
 # make clean  remove what was built; `rm -rf .venv` removes what was installed
@@ -26,7 +27,7 @@ CHROMIUM := for name in "$${NBMERGE_CHROMIUM:-chromium}" chromium-browser google
 APT_INSTALL = apt=; [ "$$(id -u)" = 0 ] || apt="sudo -n"; command -v apt-get >/dev/null && $$apt apt-get update -qq \
 	&& $$apt env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends
 
-.PHONY: demo test unit slow browser lab lint format wheel pins clean
+.PHONY: demo test unit coverage slow browser lab lint format wheel pins clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -41,6 +42,10 @@ UNIT := not slow and not notebook and not differential
 
 unit: $(VENV)/.tested
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not benchmark and $(UNIT)"
+
+coverage: $(VENV)/.tested
+	$(PIP) install -c $(PINS) --group coverage
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not benchmark and $(UNIT)" --cov --cov-report=term
 
 slow: $(VENV)/.tested
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not benchmark and not ($(UNIT))"

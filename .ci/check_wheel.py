@@ -1,5 +1,6 @@
 """The wheel holds what people need and no more, and imports where nothing else is installed."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,12 +14,17 @@ DEMO_LIMIT = 12_000_000
 wheel = Path(sys.argv[1])
 with ZipFile(wheel) as archive:
     sizes = {info.filename: info.compress_size for info in archive.infolist()}
+    page = next(archive.read(name).decode() for name in sizes if name.endswith(".dist-info/METADATA"))
 demo = sum(size for name, size in sizes.items() if name.startswith("nbmerge/demo/"))
 models = [name for name in sizes if name.startswith("nbmerge/demo/") and name.endswith(".safetensors")]
 assert len(models) == 3, f"the demo's three models are not in the wheel: {models}"
 assert demo <= DEMO_LIMIT, f"the demo's models take {demo:,} bytes in the wheel, more than {DEMO_LIMIT:,}"
 assert "nbmerge/notebooks/01-first-merge.ipynb" in sizes, "the notebooks are not in the wheel"
 assert any(name.endswith("licenses/LICENSE") for name in sizes), "the licence is not in the wheel"
+assert "nbmerge/py.typed" in sizes, "py.typed is not in the wheel"
+relative = re.findall(r"\]\((?!https?://|#)([^)]*)\)", page)
+assert "](https://" in page, "the wheel's page has no links: is the README in it?"
+assert not relative, f"links of the README that do not work on PyPI: {relative}"
 strangers = [name for name in sizes if not name.startswith(("nbmerge/", "nbmerge-"))]
 assert not strangers, f"the wheel installs more than nbmerge: {strangers}"
 

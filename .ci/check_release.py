@@ -1,0 +1,25 @@
+"""A tag is released only where the package and the changelog name the same version."""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def obstacles(tag: str, package: str, changelog: str) -> list[str]:
+    """What keeps a tag from being released; empty if nothing does."""
+    version = tag.removeprefix("v")
+    found = re.search(r'^__version__ = "([^"]+)"$', package, re.MULTILINE)
+    problems = []
+    if not found or found[1] != version:
+        problems.append(f"nbmerge/__init__.py has version {found and found[1]}, the tag is {tag}.")
+    if not re.search(rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE):
+        problems.append(f"CHANGELOG.md has no section '## [{version}] - YYYY-MM-DD'.")
+    return problems
+
+
+if __name__ == "__main__":
+    package = (ROOT / "nbmerge" / "__init__.py").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    sys.exit("\n".join(obstacles(sys.argv[1], package, changelog)) or None)
