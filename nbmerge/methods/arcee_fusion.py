@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,35 +11,41 @@ from nbmerge.methods.method import Elementwise, Values
 from nbmerge.methods.quantiles import quantiles
 from nbmerge.methods.registry import register
 
+if TYPE_CHECKING:
+    import torch
+
+    from nbmerge.methods.input_blocks import InputBlocks
+
+
 OUTLIER = 1.5
 """Interquartile ranges above the median from which a change is important."""
 
 
-def _divergences(inputs) -> np.ndarray:
+def _divergences(inputs: list[torch.Tensor]) -> np.ndarray:
     """KL(softmax of the second model's row ‖ softmax of the base's) for each row of a block, float64."""
     base, other = (x.double().log_softmax(1) for x in inputs)
     return other.exp().mul_(other - base).sum(1).clamp_(min=0.0).numpy()
 
 
-def _importance(tensors, divergences: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def _importance(tensors: InputBlocks, divergences: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     for start, (base, other) in tensors:
         yield start, _weigh(base, other, start, divergences).view(-1).numpy()
 
 
-def _weigh(base, other, start: int, divergences: np.ndarray):
+def _weigh(base: torch.Tensor, other: torch.Tensor, start: int, divergences: np.ndarray) -> torch.Tensor:
     """|W − B| times its row's divergence."""
     rows, columns = base.shape
     first = start // columns
     return (other - base).abs_().mul_(base.new_tensor(divergences[first : first + rows]).unsqueeze(1))
 
 
-def _look(tensors, values: Values) -> tuple[np.ndarray, float]:
+def _look(tensors: InputBlocks, values: Values) -> tuple[np.ndarray, float]:
     divergences = np.concatenate([_divergences(inputs) for _, inputs in tensors])
     low, middle, high = quantiles(lambda: _importance(tensors, divergences), tensors.count, (0.25, 0.5, 0.75))
     return divergences, middle + OUTLIER * (high - low)
 
 
-def _mix(inputs, start: int, state: tuple[np.ndarray, float], values: Values):
+def _mix(inputs: list[torch.Tensor], start: int, state: tuple[np.ndarray, float], values: Values) -> torch.Tensor:
     base, other = inputs
     divergences, threshold = state
     importance = _weigh(base, other, start, divergences)

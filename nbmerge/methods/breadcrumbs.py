@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from nbmerge.methods.method import Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
 from nbmerge.methods.selection import Cut, cut
-from nbmerge.methods.sparse import added, voted
+from nbmerge.methods.sparse import Thin, added, voted
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT
 from nbmerge.methods.ties import kept
+
+if TYPE_CHECKING:
+    import torch
+
+    from nbmerge.methods.input_blocks import InputBlocks
+
 
 _DENSITY = Parameter(
     "density", "Share of this model's changes that is kept, between its outliers and its smallest ones.",
@@ -20,12 +29,12 @@ _GAMMA = Parameter(
 )  # fmt: skip
 
 
-def _look(tensors, values: Values) -> list[tuple[Cut | None, Cut | None]]:
+def _look(tensors: InputBlocks, values: Values) -> list[tuple[Cut | None, Cut | None]]:
     """For each input, where outliers begin and where the small changes do; None where nothing is cut."""
     return [(None, None), *(_cuts(tensors, values, i) for i in range(1, len(tensors.inputs)))]
 
 
-def _cuts(tensors, values: Values, i: int) -> tuple[Cut | None, Cut | None]:
+def _cuts(tensors: InputBlocks, values: Values, i: int) -> tuple[Cut | None, Cut | None]:
     count = tensors.count
     keep = min(count, kept(values.each["density"][i], count))
     outliers = min(int(values.each["gamma"][i] * count), count - keep)
@@ -34,8 +43,8 @@ def _cuts(tensors, values: Values, i: int) -> tuple[Cut | None, Cut | None]:
     return top, cut(tensors, i, keep + outliers) if keep + outliers < count else None
 
 
-def _thin(cuts: list[tuple[Cut | None, Cut | None]]):
-    def thin(delta, i: int, start: int):
+def _thin(cuts: list[tuple[Cut | None, Cut | None]]) -> Thin:
+    def thin(delta: torch.Tensor, i: int, start: int) -> torch.Tensor:
         top, rest = cuts[i]
         middle = delta if rest is None else rest.apply(delta, start)
         return middle if top is None else middle.sub_(top.apply(delta, start))  # an outlier less itself is exactly 0
@@ -48,15 +57,8 @@ _WORDS = (
     "What is left in the middle is {}."
 )
 _KEPT = r"z_i = [\,q_{1-\gamma-p} < |\delta_i| \leq q_{1-\gamma}]"
-_COMMON = {
-    "reference": "Davari and Belilovsky 2023, Model Breadcrumbs, https://arxiv.org/abs/2312.06795",
-    "parameters": (WEIGHT, _DENSITY, _GAMMA, NORMALIZE, LAMBDA),
-    "base": "required",
-    "inputs": (2, None),
-    "look": _look,
-}
 
-register(
+_SUMMED = register(
     Elementwise(
         name="breadcrumbs",
         title="Breadcrumbs",
@@ -64,17 +66,20 @@ register(
         formula=r"W = B + \lambda \sum_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
         mix=lambda inputs, start, cuts, values: added(inputs, start, values, _thin(cuts)),
         anywhere=True,
-        **_COMMON,
+        reference="Davari and Belilovsky 2023, Model Breadcrumbs, https://arxiv.org/abs/2312.06795",
+        parameters=(WEIGHT, _DENSITY, _GAMMA, NORMALIZE, LAMBDA),
+        base="required",
+        inputs=(2, None),
+        look=_look,
     )
 )
 register(
-    Elementwise(
+    replace(
+        _SUMMED,
         name="breadcrumbs_ties",
         title="Breadcrumbs + TIES",
         words=_WORDS.format("put to a vote on the direction of every weight, as in TIES"),
         formula=r"W = B + \lambda \sum_i m_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
         mix=lambda inputs, start, cuts, values: voted(inputs, start, values, _thin(cuts)),
-        anywhere=True,
-        **_COMMON,
     )
 )

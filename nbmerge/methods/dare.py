@@ -6,12 +6,20 @@ Yu et al. 2024, Language models are Super Mario, https://arxiv.org/abs/2311.0309
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nbmerge.methods.consensus import elect
 from nbmerge.methods.method import Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
 from nbmerge.methods.stream import kept
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT, divisor
+
+if TYPE_CHECKING:
+    import torch
+
+    from nbmerge.methods.input_blocks import InputBlocks
+
 
 DENSITY = Parameter(
     "density", "Probability that one of this model's changes is kept.", default=1.0, scope="input", low=0.0, high=1.0
@@ -23,7 +31,7 @@ RESCALE = Parameter(
 )  # fmt: skip
 
 
-def _drop_(delta, density: float, key: str, start: int):
+def _drop_(delta: torch.Tensor, density: float, key: str, start: int) -> torch.Tensor:
     """Set each element to zero with probability 1 − density, in place."""
     if density >= 1:
         return delta
@@ -35,7 +43,7 @@ def _drop_(delta, density: float, key: str, start: int):
     return delta.mul_(keep.view(torch.uint8).to(delta.device))  # a product with booleans takes four times as long
 
 
-def _look(tensors, values: Values) -> list[float]:
+def _look(tensors: InputBlocks, values: Values) -> list[float]:
     """Factor on each input's kept changes."""
     if not values["rescale"]:
         return [1.0] * len(values.streams)
@@ -45,7 +53,7 @@ def _look(tensors, values: Values) -> list[float]:
     return [1.0, *(_l1_factor(tensors, i, d, values.streams[i]) for i, d in enumerate(densities[1:], start=1))]
 
 
-def _l1_factor(tensors, i: int, density: float, key: str) -> float:
+def _l1_factor(tensors: InputBlocks, i: int, density: float, key: str) -> float:
     if density >= 1:
         return 1.0
     before, after = [], []
@@ -56,7 +64,7 @@ def _l1_factor(tensors, i: int, density: float, key: str) -> float:
     return total / left if min(total, left) > 1e-7 else 1.0
 
 
-def _weighted(inputs, start: int, factors: list[float], values: Values) -> list:
+def _weighted(inputs: list[torch.Tensor], start: int, factors: list[float], values: Values) -> list[torch.Tensor]:
     base, *tuned = inputs
     for i, delta in enumerate(tuned, start=1):
         delta.sub_(base)
@@ -65,14 +73,14 @@ def _weighted(inputs, start: int, factors: list[float], values: Values) -> list:
     return tuned
 
 
-def _mix_linear(inputs, start: int, factors: list[float], values: Values):
+def _mix_linear(inputs: list[torch.Tensor], start: int, factors: list[float], values: Values) -> torch.Tensor:
     total, *rest = _weighted(inputs, start, factors, values)
     for delta in rest:
         total.add_(delta)
     return inputs[0].add_(total, alpha=values["lambda"] / divisor(values))
 
 
-def _mix_ties(inputs, start: int, factors: list[float], values: Values):
+def _mix_ties(inputs: list[torch.Tensor], start: int, factors: list[float], values: Values) -> torch.Tensor:
     weighted = _weighted(inputs, start, factors, values)
     merged = elect(weighted, list(values.each["weight"][1:]), values["normalize"])
     return inputs[0].add_(merged, alpha=values["lambda"])
@@ -83,15 +91,8 @@ _WORDS = (
     "and makes the models get in each other's way less. The draw depends on the seed alone: the same recipe gives the "
     "same model. "
 )
-_COMMON = {
-    "reference": "Yu et al. 2024, Language models are Super Mario, https://arxiv.org/abs/2311.03099",
-    "parameters": (WEIGHT, DENSITY, NORMALIZE, LAMBDA, RESCALE),
-    "base": "required",
-    "inputs": (2, None),
-    "look": _look,
-}
 
-register(
+_LINEAR = register(
     Elementwise(
         name="dare_linear",
         title="DARE (linear)",
@@ -99,17 +100,20 @@ register(
         formula=r"W = B + \lambda \sum_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
         mix=_mix_linear,
         anywhere=True,
-        **_COMMON,
+        reference="Yu et al. 2024, Language models are Super Mario, https://arxiv.org/abs/2311.03099",
+        parameters=(WEIGHT, DENSITY, NORMALIZE, LAMBDA, RESCALE),
+        base="required",
+        inputs=(2, None),
+        look=_look,
     )
 )
 register(
-    Elementwise(
+    replace(
+        _LINEAR,
         name="dare_ties",
         title="DARE + TIES",
         words=_WORDS + "What is left votes on the direction of every weight, as in TIES.",
         formula=r"W = B + \lambda \sum_i m_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
         mix=_mix_ties,
-        anywhere=True,
-        **_COMMON,
     )
 )

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, overload
 
-from nbmerge.methods.method import REQUIRED, Combination, Elementwise, Method, Parameter
+from nbmerge.methods.method import REQUIRED, Combination, Elementwise, Parameter
 from nbmerge.methods.registry import register
 
+Formula = Callable[..., Any]
+"""A plain function that holds a method's formula."""
 
-def combination(function: Callable | None = None, /, **fields: Any):
+
+@overload
+def combination(function: Formula, /) -> Combination: ...
+@overload
+def combination(**fields: Any) -> Callable[[Formula], Combination]: ...
+def combination(function: Formula | None = None, /, **fields: Any) -> Combination | Callable[[Formula], Combination]:
     """Register a function that gives one coefficient per input as a merge method of its name.
 
     The function may ask for ``values`` (`Values`) and ``gram`` (the Gram matrix over [W₀, W₁−W₀, …]; without it, the
@@ -30,7 +37,7 @@ def combination(function: Callable | None = None, /, **fields: Any):
     ...     return [1 - t, t]
     """
 
-    def make(function: Callable) -> Method:
+    def make(function: Formula) -> Combination:
         call, parameters = _adapted(function, ("values", "gram"))
         needs_gram = "gram" in inspect.signature(function).parameters
         about = {"needs_gram": needs_gram} | _about(function, parameters, fields)
@@ -39,7 +46,11 @@ def combination(function: Callable | None = None, /, **fields: Any):
     return make if function is None else make(function)
 
 
-def elementwise(function: Callable | None = None, /, **fields: Any):
+@overload
+def elementwise(function: Formula, /) -> Elementwise: ...
+@overload
+def elementwise(**fields: Any) -> Callable[[Formula], Elementwise]: ...
+def elementwise(function: Formula | None = None, /, **fields: Any) -> Elementwise | Callable[[Formula], Elementwise]:
     """Register a function that mixes blocks of the inputs as a merge method of its name.
 
     The function may ask for ``inputs`` (1-D tensors of equal length, which it may overwrite), ``values`` (`Values`),
@@ -60,14 +71,14 @@ def elementwise(function: Callable | None = None, /, **fields: Any):
     ...     return base + (other - base).clamp(-limit, limit)
     """
 
-    def make(function: Callable) -> Method:
+    def make(function: Formula) -> Elementwise:
         call, parameters = _adapted(function, ("inputs", "start", "state", "values"))
         return register(Elementwise(mix=call, **_about(function, parameters, fields)))
 
     return make if function is None else make(function)
 
 
-def _adapted(function: Callable, given: tuple[str, ...]) -> tuple[Callable, tuple[Parameter, ...]]:
+def _adapted(function: Formula, given: tuple[str, ...]) -> tuple[Formula, tuple[Parameter, ...]]:
     """The function called as the engine does, and the parameters among its arguments."""
     arguments = inspect.signature(function).parameters.values()
     asked = [a.name for a in arguments if a.kind is not a.KEYWORD_ONLY]
@@ -86,11 +97,11 @@ def _adapted(function: Callable, given: tuple[str, ...]) -> tuple[Callable, tupl
 
 def _parameter(argument: inspect.Parameter) -> Parameter:
     default = REQUIRED if argument.default is argument.empty else argument.default
-    kind = "flag" if isinstance(default, bool) else "number"
+    kind: Literal["number", "flag"] = "flag" if isinstance(default, bool) else "number"
     return Parameter(argument.name, f"'{argument.name}' of this method.", default=default, kind=kind)
 
 
-def _about(function: Callable, parameters: tuple[Parameter, ...], fields: dict[str, Any]) -> dict[str, Any]:
+def _about(function: Formula, parameters: tuple[Parameter, ...], fields: dict[str, Any]) -> dict[str, Any]:
     name = function.__name__
     about = {
         "name": name,

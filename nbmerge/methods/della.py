@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nbmerge.methods.dare import RESCALE
 from nbmerge.methods.method import Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
-from nbmerge.methods.sparse import added, l1_factor, voted
+from nbmerge.methods.sparse import Thin, added, l1_factor, voted
 from nbmerge.methods.stream import uniform
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT
+
+if TYPE_CHECKING:
+    import torch
+
+    from nbmerge.methods.input_blocks import InputBlocks
+
 
 _DENSITY = Parameter(
     "density", "Mean probability that one of this model's changes is kept.",
@@ -28,7 +35,7 @@ _RESCALE = replace(
 )  # fmt: skip
 
 
-def _drop_(delta, values: Values, i: int, start: int):
+def _drop_(delta: torch.Tensor, values: Values, i: int, start: int) -> torch.Tensor:
     """Drop changes of a block of whole rows in place; with ``rescale: true`` divide the others by their probability."""
     density, epsilon = values.each["density"][i], values.each["epsilon"][i]
     if density >= 1:
@@ -41,12 +48,14 @@ def _drop_(delta, values: Values, i: int, start: int):
     return delta.div_(keep.masked_fill_(keep == 0, 1.0)) if values["rescale"] is True else delta
 
 
-def _probabilities(delta, density: float, epsilon: float):
+def _probabilities(delta: torch.Tensor, density: float, epsilon: float) -> torch.Tensor:
     """By rank of the magnitude in its row, evenly spaced over density ± epsilon; equal magnitudes rank by position."""
+    import torch
+
     columns = delta.shape[1]
     steps = np.linspace(density - epsilon, density + epsilon, columns) if columns > 1 else np.array([density])
     ranked = delta.new_tensor(np.clip(steps, 0.0, 1.0)).expand(delta.shape)
-    order = delta.new_tensor(_order(delta.abs().numpy()), dtype=int)
+    order = delta.new_tensor(_order(delta.abs().numpy()), dtype=torch.int64)
     return delta.new_empty(delta.shape).scatter_(1, order, ranked)
 
 
@@ -61,7 +70,7 @@ def _order(magnitudes: np.ndarray) -> np.ndarray:
     return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
-def _look(tensors, values: Values) -> list[float]:
+def _look(tensors: InputBlocks, values: Values) -> list[float]:
     """Factor on each input's kept changes."""
     if values["rescale"] != "l1":
         return [1.0] * len(tensors.inputs)
@@ -73,7 +82,7 @@ def _look(tensors, values: Values) -> list[float]:
     return [1.0, *(factor(i) for i in range(1, len(tensors.inputs)))]
 
 
-def _thin(values: Values, factors: list[float]):
+def _thin(values: Values, factors: list[float]) -> Thin:
     return lambda delta, i, start: _drop_(delta, values, i, start).mul_(factors[i])
 
 
@@ -85,15 +94,8 @@ _KEPT = (
     r"\hat\delta_i = \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i),"
     r"\quad p_i \in [p-\epsilon, p+\epsilon]"
 )
-_COMMON = {
-    "reference": "Deep et al. 2024, DELLA-Merging, https://arxiv.org/abs/2406.11617",
-    "base": "required",
-    "inputs": (2, None),
-    "look": _look,
-    "whole": "row",
-}
 
-register(
+_VOTED = register(
     Elementwise(
         name="della",
         title="DELLA",
@@ -101,17 +103,21 @@ register(
         formula=r"W = B + \lambda \frac{\sum_i m_i w_i \hat\delta_i}{\sum_i m_i w_i},\quad " + _KEPT,
         parameters=(WEIGHT, _DENSITY, _EPSILON, replace(NORMALIZE, default=True), LAMBDA, _RESCALE),
         mix=lambda inputs, start, factors, values: voted(inputs, start, values, _thin(values, factors)),
-        **_COMMON,
+        reference="Deep et al. 2024, DELLA-Merging, https://arxiv.org/abs/2406.11617",
+        base="required",
+        inputs=(2, None),
+        look=_look,
+        whole="row",
     )
 )
 register(
-    Elementwise(
+    replace(
+        _VOTED,
         name="della_linear",
         title="DELLA (linear)",
         words=_WORDS.format("added up, as in task arithmetic"),
         formula=r"W = B + \lambda \sum_i w_i \hat\delta_i,\quad " + _KEPT,
         parameters=(WEIGHT, _DENSITY, _EPSILON, NORMALIZE, LAMBDA, _RESCALE),
         mix=lambda inputs, start, factors, values: added(inputs, start, values, _thin(values, factors)),
-        **_COMMON,
     )
 )

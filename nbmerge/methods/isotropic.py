@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from nbmerge.methods.method import Elementwise, Values
+from typing import TYPE_CHECKING
+
+from nbmerge.methods.method import Elementwise, MethodFields, Values
 from nbmerge.methods.registry import register
 from nbmerge.methods.spectral import WEIGHT_OF_ONE, decompose, otherwise_mean, task_matrices
 from nbmerge.methods.task_arithmetic import LAMBDA
 
+if TYPE_CHECKING:
+    import torch
 
-def _mix(inputs, start: int, state, values: Values):
+
+def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
     total, *rest = task_matrices(inputs, values)
     for delta in rest:
         total.add_(delta)
@@ -18,7 +23,7 @@ def _mix(inputs, start: int, state, values: Values):
     return inputs[0].addmm_(u, vh, alpha=values["lambda"] * float(s.mean()))
 
 
-_ABOUT = {
+_FIELDS: MethodFields = {
     "name": "iso_c",
     "title": "Iso-C (isotropic)",
     "words": "Adds task vectors and levels the singular values of each matrix's sum to their mean. A few shared "
@@ -30,4 +35,4 @@ _ABOUT = {
     "base": "required",
     "inputs": (2, None),
 }
-register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_ABOUT), **_ABOUT))
+register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_FIELDS), **_FIELDS))

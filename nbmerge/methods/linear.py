@@ -12,7 +12,7 @@ WEIGHT = Parameter(
 NORMALIZE = Parameter("normalize", "Divide by the sum of the weights.", default=True, kind="flag")
 
 
-def _coefficients(values: Values, gram=None) -> list[float]:
+def _coefficients(values: Values, gram: None = None) -> list[float]:
     weights = values.each["weight"]
     total = sum(weights) if values["normalize"] else 1.0
     return [w / total for w in weights]

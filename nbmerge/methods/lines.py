@@ -12,7 +12,7 @@ _ALPHA = Parameter("alpha", "Factor on the merged task vector in the first layer
 _BETA = Parameter("beta", "What the last layer (and the final norm and head) gets on top of alpha.", default=0.8)
 
 
-def _coefficients(values: Values, gram=None) -> list[float]:
+def _coefficients(values: Values, gram: None = None) -> list[float]:
     scale = (values["alpha"] + values["beta"] * values.position) / divisor(values)
     tuned = [w * scale for w in values.each["weight"][1:]]
     return [1.0 - sum(tuned), *tuned]

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+    from nbmerge.methods.input_blocks import InputBlocks
 
 LARGEST = 3e38
 """Largest parameter: what float32 can still hold."""
@@ -52,7 +54,7 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     slider: tuple[float, float] = (0.0, 1.0)
-    kind: Literal["number", "flag"] | tuple[str, ...] = "number"
+    kind: Literal["number", "flag"] | tuple[str | bool, ...] = "number"
 
     def fault(self, value: Any) -> str | None:
         """What is wrong with a value, None when nothing is."""
@@ -114,6 +116,28 @@ class Values:
         return self.shared[name]
 
 
+Base = Literal["required", "optional", "first", "none"]
+Whole = Literal["element", "row", "matrix"]
+Variant = Callable[[Values], "Method | None"]
+Check = Callable[[Values], "str | None"]
+Coefficients = Callable[[Values, Any], Sequence[float]]
+Look = Callable[["InputBlocks", Values], Any]
+Mix = Callable[["list[torch.Tensor]", int, Any, Values], "torch.Tensor"]
+
+
+class MethodFields(TypedDict):
+    """What the shapes of a method that has several have in common; see `Method` for each."""
+
+    name: str
+    title: str
+    words: str
+    formula: str
+    reference: str
+    parameters: tuple[Parameter, ...]
+    base: Base
+    inputs: tuple[int, int | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """A merge method's description; see `Combination` and `Elementwise` for what it does.
@@ -149,10 +173,10 @@ class Method:
     formula: str
     reference: str
     parameters: tuple[Parameter, ...] = ()
-    base: Literal["required", "optional", "first", "none"] = "none"
+    base: Base = "none"
     inputs: tuple[int, int | None] = (1, None)
-    variant: Callable[[Values], Method | None] | None = None
-    check: Callable[[Values], str | None] | None = None
+    variant: Variant | None = None
+    check: Check | None = None
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, None when the method has none."""
@@ -187,7 +211,7 @@ class Combination(Method):
         ``(values, gram) -> str or None``: a special case that this tensor is, to be counted and shown.
     """
 
-    coefficients: Callable[[Values, np.ndarray | None], Sequence[float]]
+    coefficients: Coefficients
     needs_gram: bool = False
     note: Callable[[Values, np.ndarray], str | None] | None = None
 
@@ -208,7 +232,7 @@ class Elementwise(Method):
         dtype (float32, or float64 for float64 models), elements start, start+1, … of the flattened tensors; the base is
         first. They may be overwritten and one of them may be the result.
     look : callable, optional
-        ``(tensors, values) -> state``. `tensors` (`nbmerge.engine.blocks.Blocks`) gives one block of all inputs after
+        ``(tensors, values) -> state``. `tensors` (`InputBlocks`) gives one block of all inputs after
         another, as often as wanted.
     whole : "element", "row" or "matrix"
         What a block never cuts. With "row" (of the last dimension; a vector is one row) and "matrix" (of the last two),
@@ -217,9 +241,9 @@ class Elementwise(Method):
         Whether `mix` takes tensors of any device and stays there: plain torch, nothing by way of NumPy.
     """
 
-    mix: Callable[[list[torch.Tensor], int, Any, Values], torch.Tensor]
-    look: Callable[[Any, Values], Any] | None = None
-    whole: Literal["element", "row", "matrix"] = "element"
+    mix: Mix
+    look: Look | None = None
+    whole: Whole = "element"
     anywhere: bool = False
 
     @property

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from nbmerge.methods.geometry import cosines, placed, row_products
-from nbmerge.methods.method import Combination, Elementwise, Parameter, Values
+from nbmerge.methods.method import Combination, Elementwise, MethodFields, Parameter, Values
 from nbmerge.methods.registry import register
+
+if TYPE_CHECKING:
+    import torch
+
 
 _FILTER_WISE = Parameter(
     "filter_wise", "One angle for each row of a matrix instead of one for the tensor.", default=False, kind="flag"
@@ -39,7 +45,7 @@ def _note(values: Values, gram: np.ndarray) -> str | None:
     return "changes point apart, moved away from their mean" if _mean_cosine(gram[1:, 1:]) < 0 else None
 
 
-def _mix(inputs, start: int, state, values: Values):
+def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
     base, first, *rest = inputs
     t = _share(_mean_cosine(row_products([own - base for own in inputs[1:]])), len(inputs) - 1)
     mean = first.clone()
@@ -49,7 +55,7 @@ def _mix(inputs, start: int, state, values: Values):
     return base.neg_().add_(mean).mul_(base.new_tensor(t - 1.0).unsqueeze(1)).add_(mean)
 
 
-_COMMON = {
+_FIELDS: MethodFields = {
     "name": "model_stock",
     "title": "Model stock",
     "words": "Averages the models and moves from the base towards that mean, the further the more their changes agree "
@@ -60,7 +66,7 @@ _COMMON = {
     "base": "required",
     "inputs": (3, None),
 }
-_BY_ROW = Elementwise(mix=_mix, whole="row", **_COMMON)
+_BY_ROW = Elementwise(mix=_mix, whole="row", **_FIELDS)
 
 register(
     Combination(
@@ -68,6 +74,6 @@ register(
         needs_gram=True,
         note=_note,
         variant=lambda values: _BY_ROW if values["filter_wise"] else None,
-        **_COMMON,
+        **_FIELDS,
     )
 )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nbmerge.methods.method import Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
 
+if TYPE_CHECKING:
+    import torch
 
-def _mix(inputs, start: int, state, values: Values):
+
+def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
     base, other = inputs
     t = values["t"]
     # The formula is a step of at most t: ω(W − B) = clamp(W − B, −t, t).

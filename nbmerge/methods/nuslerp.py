@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from nbmerge.methods.geometry import arc, has_base, placed, products, row_products
-from nbmerge.methods.method import Combination, Elementwise, Parameter, Values
+from nbmerge.methods.method import Combination, Elementwise, MethodFields, Parameter, Values
 from nbmerge.methods.registry import register
+
+if TYPE_CHECKING:
+    import torch
+
+    from nbmerge.methods.input_blocks import InputBlocks
+
 
 _WEIGHT = Parameter("weight", "How much of this model goes in; the two weights are shares of their sum.", scope="input")
 _FLATTEN = Parameter(
@@ -38,12 +46,12 @@ def _coefficients(values: Values, gram: np.ndarray) -> list[float]:
     return placed(np.array(arc(g[0, 0], g[0, 1], g[1, 1], t)), based)
 
 
-def _merged(inputs, values: Values) -> list:
+def _merged(inputs: list[torch.Tensor], values: Values) -> list[torch.Tensor]:
     """The two weights or task vectors."""
     return [own - inputs[0] for own in inputs[1:]] if has_base(values) else list(inputs)
 
 
-def _look_at_columns(tensors, values: Values) -> np.ndarray | None:
+def _look_at_columns(tensors: InputBlocks, values: Values) -> np.ndarray | None:
     """⟨a,a⟩, ⟨a,b⟩ and ⟨b,b⟩ of each column, float64, shape (3, columns); None for a vector, which is one row."""
     if tensors.count == tensors.columns and not values.matrix:
         return None
@@ -54,19 +62,19 @@ def _look_at_columns(tensors, values: Values) -> np.ndarray | None:
     return total
 
 
-def _mix(inputs, start: int, columns: np.ndarray | None, values: Values):
+def _mix(inputs: list[torch.Tensor], start: int, columns: np.ndarray | None, values: Values) -> torch.Tensor:
     pair = _merged(inputs, values)
     if columns is None:
         gram = row_products(pair)[..., None]
-        columns = gram[:, 0, 0], gram[:, 0, 1], gram[:, 1, 1]
-    first, second = arc(*columns, _share(values))
+        columns = np.stack([gram[:, 0, 0], gram[:, 0, 1], gram[:, 1, 1]])
+    first, second = arc(columns[0], columns[1], columns[2], _share(values))
     # W = a + (c₁+c₂−1)(a−B) + c₂(b−a): equal inputs give themselves, bit for bit.
     a, b = inputs[-2:]
     grown = pair[0].mul(a.new_tensor(first + second - 1.0)).add_(a)
     return b.sub_(a).mul_(a.new_tensor(second)).add_(grown)
 
 
-_COMMON = {
+_FIELDS: MethodFields = {
     "name": "nuslerp",
     "title": "NuSLERP",
     "words": "Slerp between two models with a weight for each; with a base model, between what the two have learned. "
@@ -78,8 +86,8 @@ _COMMON = {
     "base": "optional",
     "inputs": (2, 2),
 }
-_BY_ROW = Elementwise(mix=_mix, whole="row", **_COMMON)
-_BY_COLUMN = Elementwise(mix=_mix, look=_look_at_columns, whole="row", **_COMMON)
+_BY_ROW = Elementwise(mix=_mix, whole="row", **_FIELDS)
+_BY_COLUMN = Elementwise(mix=_mix, look=_look_at_columns, whole="row", **_FIELDS)
 
 
 def _variant(values: Values) -> Elementwise | None:
@@ -88,4 +96,4 @@ def _variant(values: Values) -> Elementwise | None:
     return _BY_COLUMN if values["nuslerp_row_wise"] else _BY_ROW
 
 
-register(Combination(coefficients=_coefficients, needs_gram=True, variant=_variant, check=_check, **_COMMON))
+register(Combination(coefficients=_coefficients, needs_gram=True, variant=_variant, check=_check, **_FIELDS))

@@ -6,7 +6,7 @@ from nbmerge.methods.method import Combination, Parameter, Values
 from nbmerge.methods.registry import register
 
 
-def _coefficients(values: Values, gram=None) -> list[float]:
+def _coefficients(values: Values, gram: None = None) -> list[float]:
     return [values.each["scale"][0]]
 
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from nbmerge.methods.method import Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
+
+if TYPE_CHECKING:
+    import torch
+
+    from nbmerge.methods.input_blocks import InputBlocks
+
 
 _EPSILON = Parameter(
     "epsilon", "Change up to which a weight counts as unchanged.", default=1e-5, low=0.0, slider=(0.0, 1e-3)
@@ -12,7 +21,7 @@ _R = Parameter("r", "How strongly a model's own changes grow with its overlap wi
 _ALPHA = Parameter("alpha", "Overlap (shared per own changes) beyond which they grow no further.", default=0.2, low=0.0)
 
 
-def _active(inputs, values: Values):
+def _active(inputs: list[torch.Tensor], values: Values) -> tuple[list[torch.Tensor], torch.Tensor]:
     """Task vectors without what counts as unchanged, and at each element the number of models that changed it."""
     base, *tuned = inputs
     count = base.new_zeros(base.shape)
@@ -23,7 +32,7 @@ def _active(inputs, values: Values):
     return tuned, count
 
 
-def _look(tensors, values: Values) -> list[float]:
+def _look(tensors: InputBlocks, values: Values) -> list[float]:
     """Factor on each model's own changes."""
     own = [0] * (len(tensors.inputs) - 1)
     shared = list(own)
@@ -37,7 +46,7 @@ def _look(tensors, values: Values) -> list[float]:
     return [1.0 + values["r"] * min(ratio, values["alpha"]) for ratio in ratios]
 
 
-def _mix(inputs, start: int, factors: list[float] | None, values: Values):
+def _mix(inputs: list[torch.Tensor], start: int, factors: list[float] | None, values: Values) -> torch.Tensor:
     base = inputs[0]
     tuned, count = _active(inputs, values)
     total = base.new_zeros(base.shape)
@@ -50,26 +59,24 @@ _WORDS = (
     "Where only one model changed a weight, its change is kept whole; where several did, their changes are averaged. "
     "Made for models trained by reinforcement, which change few weights and mostly different ones"
 )
-_COMMON = {
-    "reference": "Yuan et al. 2026, Behavior Knowledge Merge in Reinforced Agentic Models, https://arxiv.org/abs/2601.13572",
-    "base": "required",
-    "inputs": (2, None),
-    "mix": _mix,
-    "anywhere": True,
-}
 
-register(
+_RAM = register(
     Elementwise(
         name="ram",
         title="RAM",
         words=_WORDS + ".",
         formula=r"W = B + \frac{\sum_i a_i\delta_i}{\max(1, \sum_i a_i)},\quad a_i = [\,|\delta_i| > \epsilon\,]",
         parameters=(_EPSILON,),
-        **_COMMON,
+        reference="Yuan et al. 2026, Behavior Knowledge Merge in Reinforced Agentic Models, https://arxiv.org/abs/2601.13572",
+        base="required",
+        inputs=(2, None),
+        mix=_mix,
+        anywhere=True,
     )
 )
 register(
-    Elementwise(
+    replace(
+        _RAM,
         name="ramplus_tl",
         title="RAM+ (per tensor)",
         words=_WORDS + "; a model whose changes overlap more with the others' has its own ones enlarged.",
@@ -77,6 +84,5 @@ register(
         r"\ \mathrm{where\ only}\ i\ \mathrm{changed,\ else}\ 1",
         parameters=(_EPSILON, _R, _ALPHA),
         look=_look,
-        **_COMMON,
     )
 )

@@ -10,8 +10,11 @@ import warnings
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import TypeVar
 
 from nbmerge.methods.method import Method
+
+M = TypeVar("M", bound=Method)
 
 _MODULES = (
     "linear", "slerp", "nuslerp", "multislerp", "karcher", "task_arithmetic", "ties", "dare", "della", "breadcrumbs",
@@ -28,7 +31,7 @@ IGNORED = {
 """Parameters that recipes carry and that have no effect on any method, with the reason."""
 
 
-def register(method: Method) -> Method:
+def register(method: M) -> M:
     """Make a method known under its name, to recipes and to the interface; the same name replaces."""
     _methods[method.name] = method
     return method

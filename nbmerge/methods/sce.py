@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,13 +12,19 @@ from nbmerge.methods.method import Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
 from nbmerge.methods.selection import Cut, largest
 
+if TYPE_CHECKING:
+    import torch
+
+    from nbmerge.methods.input_blocks import InputBlocks
+
+
 _TOP = Parameter(
     "select_topk", "Share of the elements on which the models differ that is merged, those of largest variance first.",
     default=1.0, low=0.0, high=1.0,
 )  # fmt: skip
 
 
-def _variance(inputs):
+def _variance(inputs: list[torch.Tensor]) -> torch.Tensor:
     """Variance over the models at each element, exactly 0 where they agree."""
     first, *rest = inputs[1:]
     apart = [own - first for own in rest]
@@ -31,12 +38,12 @@ def _variance(inputs):
     return total.div_(count)
 
 
-def _variances(tensors) -> Iterator[tuple[int, np.ndarray]]:
+def _variances(tensors: InputBlocks) -> Iterator[tuple[int, np.ndarray]]:
     for start, inputs in tensors:
         yield start, _variance(inputs).numpy()
 
 
-def _cut(tensors, share: float) -> Cut | None:
+def _cut(tensors: InputBlocks, share: float) -> Cut | None:
     """What is selected; None for everything."""
     if share >= 1:
         return None
@@ -44,7 +51,7 @@ def _cut(tensors, share: float) -> Cut | None:
     return largest(lambda: _variances(tensors), tensors.count, int(share * differing))
 
 
-def _selected(inputs, start: int, cut: Cut | None) -> list:
+def _selected(inputs: list[torch.Tensor], start: int, cut: Cut | None) -> list[torch.Tensor]:
     """Task vectors at the elements selected, 0 elsewhere."""
     base, *tuned = inputs
     drop = None if cut is None else cut.apply(_variance(inputs), start).eq(0)
@@ -55,7 +62,7 @@ def _selected(inputs, start: int, cut: Cut | None) -> list:
     return tuned
 
 
-def _look(tensors, values: Values) -> tuple[Cut | None, list[float]]:
+def _look(tensors: InputBlocks, values: Values) -> tuple[Cut | None, list[float]]:
     cut = _cut(tensors, values["select_topk"])
     squares: list[list[float]] = [[] for _ in tensors.inputs[1:]]
     for start, inputs in tensors:
@@ -66,7 +73,7 @@ def _look(tensors, values: Values) -> tuple[Cut | None, list[float]]:
     return cut, [e / total if total > 0 else 1.0 / len(energies) for e in energies]
 
 
-def _mix(inputs, start: int, state: tuple[Cut | None, list[float]], values: Values):
+def _mix(inputs: list[torch.Tensor], start: int, state: tuple[Cut | None, list[float]], values: Values) -> torch.Tensor:
     base = inputs[0]
     cut, shares = state
     tuned = _selected(inputs, start, cut)

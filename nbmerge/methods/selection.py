@@ -17,6 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+    from nbmerge.methods.input_blocks import InputBlocks
+
 Blocks = Callable[[], Iterator[tuple[int, np.ndarray]]]
 """Gives (start, magnitudes) for one block after another, from the beginning at every call."""
 
@@ -93,7 +95,7 @@ def largest(blocks: Blocks, count: int, k: int, sample: Callable[[], np.ndarray]
     return _at(blocks, _by_bits(blocks, k), k)
 
 
-def cut(tensors, i: int, k: int) -> Cut:
+def cut(tensors: InputBlocks, i: int, k: int) -> Cut:
     """Where to cut so that the k largest elements of input i's task vector remain.
 
     Parameters

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from nbmerge.methods.method import Elementwise, Values
+from typing import TYPE_CHECKING
+
+from nbmerge.methods.method import Elementwise, MethodFields, Values
 from nbmerge.methods.registry import register
 from nbmerge.methods.spectral import WEIGHT_OF_ONE, decompose, nearest_orthogonal, otherwise_mean, task_matrices
 from nbmerge.methods.task_arithmetic import LAMBDA
 
+if TYPE_CHECKING:
+    import torch
 
-def _mix(inputs, start: int, state, values: Values):
+
+def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
     import torch
 
     base, deltas = inputs[0], task_matrices(inputs, values)
@@ -23,7 +28,7 @@ def _mix(inputs, start: int, state, values: Values):
     return base.addmm_(left * strengths, right, alpha=values["lambda"])
 
 
-_ABOUT = {
+_FIELDS: MethodFields = {
     "name": "tsv_m",
     "title": "TSV-M (task singular vectors)",
     "words": "Gives each of N models the strongest N-th part of its singular vectors, matrix by matrix, and turns the "
@@ -35,4 +40,4 @@ _ABOUT = {
     "base": "required",
     "inputs": (2, None),
 }
-register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_ABOUT), **_ABOUT))
+register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_FIELDS), **_FIELDS))

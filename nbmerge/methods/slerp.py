@@ -7,11 +7,16 @@ are not themselves interpolated on the sphere; that is how every tool does it.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nbmerge.methods.method import Combination, Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
+
+if TYPE_CHECKING:
+    import torch
+
 
 PARALLEL = 0.9995
 """|cosine| above which the arc is a line: sin θ is too small to divide by."""
@@ -65,13 +70,14 @@ _TOKENS = Elementwise(
     reference=REFERENCE,
     parameters=(T, ZERO_TENSORS),
     look=lambda tensors, values: _coefficients(values, tensors.gram()[:2, :2]),
-    mix=lambda inputs, start, state, values: _mixed(*inputs, state),
+    mix=lambda inputs, start, state, values: _mixed(inputs, state),
 )
 """For ``embed_slerp``: inputs are the two matrices, zero where they lack a token, and the rows that one alone owns."""
 
 
-def _mixed(a, b, rest, coefficients: list[float]):
+def _mixed(inputs: list[torch.Tensor], coefficients: list[float]) -> torch.Tensor:
     """Σ cᵢxᵢ, and the rest where there is any: where an element of it is zero, so are both others or their sum."""
+    a, b, rest = inputs
     arc = a.mul_(coefficients[0]).add_(b, alpha=coefficients[1])
     return arc.where(rest == 0, rest)
 

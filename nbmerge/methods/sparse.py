@@ -17,13 +17,13 @@ Thin = Callable[["torch.Tensor", int, int], "torch.Tensor"]
 """``(delta, i, start)``: input i's task vector thinned out, elements from `start` on; may overwrite `delta`."""
 
 
-def weighted(inputs, start: int, values: Values, thin: Thin) -> list[torch.Tensor]:
+def weighted(inputs: list[torch.Tensor], start: int, values: Values, thin: Thin) -> list[torch.Tensor]:
     """Thinned task vectors times their weights."""
     base, *tuned = inputs
     return [thin(own.sub_(base), i, start).mul_(values.each["weight"][i]) for i, own in enumerate(tuned, start=1)]
 
 
-def added(inputs, start: int, values: Values, thin: Thin) -> torch.Tensor:
+def added(inputs: list[torch.Tensor], start: int, values: Values, thin: Thin) -> torch.Tensor:
     """B + λ Σ wᵢδ̂ᵢ, divided by Σ wᵢ where weights are normalised."""
     total, *rest = weighted(inputs, start, values, thin)
     for delta in rest:
@@ -31,7 +31,7 @@ def added(inputs, start: int, values: Values, thin: Thin) -> torch.Tensor:
     return inputs[0].add_(total, alpha=values["lambda"] / divisor(values))
 
 
-def voted(inputs, start: int, values: Values, thin: Thin) -> torch.Tensor:
+def voted(inputs: list[torch.Tensor], start: int, values: Values, thin: Thin) -> torch.Tensor:
     """B + λ times what agrees with the elected signs, see `elect`."""
     merged = elect(weighted(inputs, start, values, thin), list(values.each["weight"][1:]), values["normalize"])
     return inputs[0].add_(merged, alpha=values["lambda"])

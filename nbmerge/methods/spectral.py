@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nbmerge.methods.method import Combination, Method, Values
+from nbmerge.methods.method import Combination, Method, MethodFields, Values, Variant
 from nbmerge.methods.task_arithmetic import WEIGHT
 
 if TYPE_CHECKING:
@@ -18,22 +18,21 @@ if TYPE_CHECKING:
 WEIGHT_OF_ONE = replace(WEIGHT, default=1.0)
 
 
-def _mean(values: Values, gram=None) -> list[float]:
+def _mean(values: Values, gram: None = None) -> list[float]:
     weights = values.each["weight"][1:]
     count = sum(w != 0 for w in weights) or 1
     tuned = [values["lambda"] * w / count for w in weights]
     return [1.0 - sum(tuned), *tuned]
 
 
-def otherwise_mean(description: dict):
+def otherwise_mean(fields: MethodFields) -> Variant:
     """A method's `variant` that merges what is not a matrix of a layer by the mean task vector.
 
     Parameters
     ----------
-    description : dict
-        The method's fields.
+    fields : MethodFields
     """
-    mean = Combination(coefficients=_mean, **description)
+    mean = Combination(coefficients=_mean, **fields)
 
     def variant(values: Values) -> Method | None:
         return None if values.matrix else mean
@@ -41,7 +40,7 @@ def otherwise_mean(description: dict):
     return variant
 
 
-def task_matrices(inputs, values: Values) -> list[torch.Tensor]:
+def task_matrices(inputs: list[torch.Tensor], values: Values) -> list[torch.Tensor]:
     """wᵢδᵢ, in place."""
     base, *tuned = inputs
     return [own.sub_(base).mul_(w) for own, w in zip(tuned, values.each["weight"][1:], strict=True)]

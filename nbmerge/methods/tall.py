@@ -6,10 +6,15 @@ A task's TALL mask marks where its own change is large beside what the other tas
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nbmerge.methods.method import Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
 from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
+
+if TYPE_CHECKING:
+    import torch
+
 
 _MASK = Parameter(
     "threshold", "How large a model's own change must be, as a share of all the others' change, to be needed by it.",
@@ -20,7 +25,7 @@ _AGREE = Parameter(
 )
 
 
-def _mix(inputs, start: int, state, values: Values):
+def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
     base, *tuned = inputs
     total, needed = base.new_zeros(base.shape), base.new_zeros(base.shape)
     for delta, weight in zip(tuned, values.each["weight"][1:], strict=True):

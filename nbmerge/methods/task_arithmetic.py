@@ -16,7 +16,7 @@ def divisor(values: Values) -> float:
     return total if values["normalize"] and abs(total) > 1e-8 else 1.0
 
 
-def _coefficients(values: Values, gram=None) -> list[float]:
+def _coefficients(values: Values, gram: None = None) -> list[float]:
     scale = values["lambda"] / divisor(values)
     tuned = [w * scale for w in values.each["weight"][1:]]
     return [1.0 - sum(tuned), *tuned]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nbmerge.methods.consensus import elect
 from nbmerge.methods.method import Elementwise, Parameter, Values
 from nbmerge.methods.registry import register
 from nbmerge.methods.selection import Cut, cut
 from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
+
+if TYPE_CHECKING:
+    import torch
+
+    from nbmerge.methods.input_blocks import InputBlocks
+
 
 DENSITY = Parameter(
     "density", "Share of this model's changes that is kept, the largest first.",
@@ -26,7 +34,7 @@ def kept(density: float, count: int) -> int:
     return 0 if density <= 0 else max(1, int(density * count))
 
 
-def _look(tensors, values: Values) -> list[Cut | None]:
+def _look(tensors: InputBlocks, values: Values) -> list[Cut | None]:
     """Where to cut each task vector; None for the base and where everything is kept."""
     cuts: list[Cut | None] = [None]
     for i, density in enumerate(values.each["density"][1:], start=1):
@@ -36,7 +44,7 @@ def _look(tensors, values: Values) -> list[Cut | None]:
     return cuts
 
 
-def _mix(inputs, start: int, cuts: list[Cut | None], values: Values):
+def _mix(inputs: list[torch.Tensor], start: int, cuts: list[Cut | None], values: Values) -> torch.Tensor:
     base, *tuned = inputs
     weights = list(values.each["weight"][1:])
     weighted = []

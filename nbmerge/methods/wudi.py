@@ -7,10 +7,16 @@ minimum is solved for directly, with a ridge towards the start in place of the e
 
 from __future__ import annotations
 
-from nbmerge.methods.method import Elementwise, Parameter, Values
+from typing import TYPE_CHECKING
+
+from nbmerge.methods.method import Elementwise, MethodFields, Parameter, Values
 from nbmerge.methods.registry import register
 from nbmerge.methods.spectral import WEIGHT_OF_ONE, otherwise_mean, task_matrices
 from nbmerge.methods.task_arithmetic import LAMBDA
+
+if TYPE_CHECKING:
+    import torch
+
 
 _RIDGE = Parameter(
     "ridge", "Pull towards the plain sum, relative to the mean strength of an input direction.",
@@ -18,7 +24,7 @@ _RIDGE = Parameter(
 )  # fmt: skip
 
 
-def _mix(inputs, start: int, state, values: Values):
+def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
     base, deltas = inputs[0], task_matrices(inputs, values)
     deltas = [d for d in deltas if d.any()]
     if not deltas:
@@ -28,7 +34,7 @@ def _mix(inputs, start: int, state, values: Values):
     return _corrected(base, deltas, values)
 
 
-def _corrected(base, deltas, values: Values):
+def _corrected(base: torch.Tensor, deltas: list[torch.Tensor], values: Values) -> torch.Tensor:
     """The base plus the corrected sum of task matrices whose columns stand for the layer's inputs."""
     import torch
 
@@ -44,7 +50,7 @@ def _corrected(base, deltas, values: Values):
     return base.add_(total.add_(correction), alpha=values["lambda"])
 
 
-_ABOUT = {
+_FIELDS: MethodFields = {
     "name": "wudi",
     "title": "WUDI",
     "words": "Adds task vectors and then corrects each matrix so that, along the directions a task has changed, the "
@@ -57,4 +63,4 @@ _ABOUT = {
     "base": "required",
     "inputs": (2, None),
 }
-register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_ABOUT), **_ABOUT))
+register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_FIELDS), **_FIELDS))

@@ -1,0 +1,41 @@
+"""What a method's `look` is given to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+class InputBlocks(Protocol):
+    """The inputs of one tensor, block by block, as often as a `look` wants them; the base, if any, is first."""
+
+    @property
+    def inputs(self) -> Sequence[Any]:
+        """One entry per input."""
+
+    @property
+    def count(self) -> int:
+        """Number of elements of the tensor."""
+
+    @property
+    def columns(self) -> int:
+        """Length of a row."""
+
+    def __iter__(self) -> Iterator[tuple[int, list[torch.Tensor]]]:
+        """(first element, blocks of all inputs in the working dtype)."""
+
+    def deltas(self, i: int) -> Iterator[tuple[int, torch.Tensor]]:
+        """(first element, Wᵢ − W₀)."""
+
+    def magnitudes(self, i: int) -> Iterator[tuple[int, np.ndarray]]:
+        """(first element, |Wᵢ − W₀|)."""
+
+    def glimpse(self, i: int, wanted: int = ...) -> np.ndarray:
+        """A sample of about `wanted` values |Wᵢ − W₀|."""
+
+    def gram(self) -> np.ndarray:
+        """Float64 Gram matrix over [W₀, W₁−W₀, …], shape (inputs, inputs)."""
