@@ -26,7 +26,7 @@ def parse_size(text: str | int) -> int:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(text), re.IGNORECASE | re.ASCII)
     unit = _UNITS.get(match[2].lower() or "b") if match else None
-    size = int(Fraction(match[1]) * unit) if unit else 0
+    size = int(Fraction(match[1]) * unit) if match and unit else 0
     if isinstance(text, bool) or size < 1:
         units = ", ".join(list(UNITS)[1:])
         raise ValueError(

@@ -58,5 +58,5 @@ def story(rng: random.Random) -> str:
 def documents(mixture: dict[str, float], rng: random.Random) -> Iterator[str]:
     """Yield texts without end; `mixture` gives the share of "story" and of each skill."""
     while True:
-        (kind,) = rng.choices(list(mixture), mixture.values())
+        (kind,) = rng.choices(list(mixture), list(mixture.values()))
         yield story(rng) if kind == "story" else exercise(kind, rng)

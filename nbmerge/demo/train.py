@@ -62,7 +62,7 @@ def train(times: dict[str, float]) -> dict[str, PreTrainedModel]:
     """Train the base, then each expert from it."""
     torch.manual_seed(0)
     base = untrained()
-    models = {}
+    models: dict[str, PreTrainedModel] = {}
     for name, lesson in LESSONS.items():
         model = base if name == "base" else copy.deepcopy(base)
         with timed(name, times):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -43,7 +44,7 @@ class Line:
     label: str = ""
     colour: str = PALETTE[0]
     selected: bool = True
-    dash: str | tuple = "solid"
+    dash: str | tuple[int, tuple[float, ...]] = "solid"
     spread: Sequence[tuple[float, float] | None] | None = None
 
 
@@ -94,7 +95,7 @@ def curve(
     _guides(axes, slots, span)
     for line in sorted(lines, key=lambda line: line.selected):
         _draw(axes, line, slots, points or not line.selected)
-    words = {
+    words: dict[str, Any] = {
         "xycoords": "axes fraction",
         "textcoords": "offset points",
         "color": INK,
@@ -127,24 +128,35 @@ def _guides(axes: Axes, slots: Sequence[str], span: tuple[float, float]) -> None
 
 
 def _draw(axes: Axes, line: Line, slots: Sequence[str], points: bool) -> None:
-    strong = {"alpha": 1.0, "zorder": 3} if line.selected else {"alpha": 0.6, "zorder": 2}
+    strong: dict[str, Any] = {"alpha": 1.0, "zorder": 3} if line.selected else {"alpha": 0.6, "zorder": 2}
     given = [i for i in range(len(slots)) if line.values[i] is not None]
     inside, outside = [i for i in given if slots[i].isdigit()], [i for i in given if not slots[i].isdigit()]
-    if line.spread is not None and any(line.spread[i][0] != line.spread[i][1] for i in inside):
-        low, high = zip(*(line.spread[i] for i in inside), strict=True)
-        axes.fill_between(inside, low, high, color=line.colour, alpha=0.2, linewidth=0)
+    spread = [(i, *pair) for i in inside if line.spread is not None and (pair := line.spread[i]) is not None]
+    if any(low != high for _, low, high in spread):
+        where, lows, highs = zip(*spread, strict=True)
+        axes.fill_between(where, lows, highs, color=line.colour, alpha=0.2, linewidth=0)
     width = 2.2 if line.selected else 1.3
-    style = {"color": line.colour, "linestyle": line.dash, "linewidth": width, "label": plain(line.label)}
-    axes.plot(inside, [line.values[i] for i in inside], **style, **strong)
+    style: dict[str, Any] = {
+        "color": line.colour,
+        "linestyle": line.dash,
+        "linewidth": width,
+        "label": plain(line.label),
+    }
+    axes.plot(inside, _numbers(line, inside), **style, **strong)
     if points:
         size = 5.5 if line.selected else 3.2
-        for marker, where in (("o", inside), ("D", outside)):
+        for marker, slot in (("o", inside), ("D", outside)):
             axes.plot(
-                where,
-                [line.values[i] for i in where],
+                slot,
+                _numbers(line, slot),
                 marker,
                 color=line.colour,
                 markersize=size,
                 clip_on=False,
                 **strong,
             )
+
+
+def _numbers(line: Line, slots: Sequence[int]) -> list[float]:
+    """The values at some slots, all of which have one."""
+    return [value for i in slots if (value := line.values[i]) is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -19,6 +19,7 @@ from nbmerge.plots.measures import MEASURES, Measure
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
 ROW = 40
 """Height of a row in axes of our own, in pixels."""
@@ -76,7 +77,7 @@ def heatmap(
     room = theme.letters(theme.pixels(axes)[0]) - len(measure.title(" "))
     title = theme.plain(measure.title(theme.shortened(parent, max(room, 8))))
     axes.set_title(title, loc="left", color=theme.INK, fontsize=theme.FONT, pad=6)
-    cells = _Cells(axes, measure, limits or measure.limits(numbers, list(outside.values())))
+    cells = _Cells(axes, measure, limits or measure.limits(numbers, np.array(list(outside.values()))))
     for row in range(rows):
         cells.draw(numbers[row], np.arange(depth + 1) - 0.5, row - STRIP, row + STRIP)
     for role, edges in columns.items():
@@ -93,23 +94,31 @@ class _Cells:
     measure: Measure
     limits: tuple[float, float]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         colours = theme.SEQUENTIAL if self.measure.rising else f"{theme.SEQUENTIAL}_r"
-        self.scale = ScalarMappable(Normalize(*self.limits), matplotlib.colormaps[colours])
+        self.norm = Normalize(*self.limits)
+        self.scale = ScalarMappable(self.norm, matplotlib.colormaps[colours])
 
-    def draw(self, numbers, edges, low: float, high: float) -> None:
+    def draw(self, numbers: ArrayLike, edges: ArrayLike, low: float, high: float) -> None:
         """A row of cells, with numbers where there is room: level, else upright, else none."""
+        numbers, edges = np.asarray(numbers, dtype=float), np.asarray(edges, dtype=float)
         if not len(numbers):
             return
         shown = np.ma.masked_invalid([numbers])
-        self.axes.pcolormesh(edges, [low, high], shown, cmap=self.scale.cmap, norm=self.scale.norm)
+        self.axes.pcolormesh(edges, [low, high], shown, cmap=self.scale.cmap, norm=self.norm)
         texts = [self.measure.write(x, self.limits) for x in numbers]
         rotation = self._rotation(max(map(len, texts)), abs(edges[1] - edges[0]), high - low)
         if rotation is None:
             return
-        style = {"ha": "center", "va": "center", "rotation": rotation, "fontsize": theme.SMALL, "clip_on": True}
+        style: dict[str, Any] = {
+            "ha": "center",
+            "va": "center",
+            "rotation": rotation,
+            "fontsize": theme.SMALL,
+            "clip_on": True,
+        }
         for i, (number, text) in enumerate(zip(numbers, texts, strict=True)):
-            ink = _readable(self.scale.to_rgba(number)) if np.isfinite(number) else theme.INK
+            ink = _readable(tuple(self.scale.to_rgba(number))) if np.isfinite(number) else theme.INK
             self.axes.text((edges[i] + edges[i + 1]) / 2, (low + high) / 2, text, color=ink, **style)
 
     def _rotation(self, letters: int, across: float, down: float) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -58,11 +58,16 @@ def layer_curves(
     lines = []
     for i, name in enumerate(names):
         turn, k = divmod(i, len(theme.MARKERS))
-        style = {"color": colour[name], "linestyle": theme.DASHES[turn % len(theme.DASHES)], "linewidth": 1.6}
+        style: dict[str, Any] = {
+            "color": colour[name],
+            "linestyle": theme.DASHES[turn % len(theme.DASHES)],
+            "linewidth": 1.6,
+        }
         style |= {"marker": theme.MARKERS[k], "markersize": 4.5, "clip_on": False}
         values = by_layer.iloc[:, i].to_numpy(dtype=float) * measure.factor
         lines += axes.plot(np.arange(len(values)), values, **style, markevery=1 if len(values) <= MARKED else [])
         for role, (left, right) in columns.items():
+            assert outside is not None  # else there are no such columns
             x = left + (right - left) * (i + 1) / (len(names) + 1)  # side by side, so that none hides another
             axes.plot([x], [outside.loc[role].iloc[i] * measure.factor], **style)
     low, high = measure.limits(by_layer, [] if outside is None else outside)

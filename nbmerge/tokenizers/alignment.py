@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,8 @@ def places(vocabulary: Document, size: int, own: Document, rows: int) -> np.ndar
         found[taken] = -1
         found[mine] = mine
     else:
-        found = np.fromiter(map(own.ids.get, listed(vocabulary.ids, size), repeat(-1)), np.int64, size)
+        lookup: Callable[[Any, int], int] = own.ids.get  # of None, too: the places without a token
+        found = np.fromiter(map(lookup, listed(vocabulary.ids, size), repeat(-1)), np.int64, size)
     found[found >= rows] = -1
     found.flags.writeable = False
     return found

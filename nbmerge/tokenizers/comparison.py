@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from nbmerge.tokenizers.document import Document, read_document
 from nbmerge.tokenizers.subtokens import backend
@@ -95,7 +96,7 @@ class Comparison:
 @lru_cache(maxsize=32)
 def _own(document: Document, others: tuple[Document, ...]) -> tuple[str, ...]:
     """Remembered like all that follows: plans are made at every move of a slider."""
-    left = reduce(lambda tokens, other: tokens - other.ids.keys(), others, document.ids.keys())
+    left = set(document.ids).difference(*(other.ids for other in others))
     return tuple(sorted(left, key=document.ids.__getitem__))
 
 
@@ -112,7 +113,7 @@ def _moved(first: Document, document: Document) -> tuple[str, ...]:
     return tuple(sorted((t for t, i in ids.items() if before.get(t, i) != i), key=ids.__getitem__))
 
 
-def _text(token) -> str:
+def _text(token: Mapping[str, Any] | str) -> str:
     return str(token.get("content", "")) if isinstance(token, Mapping) else str(token)
 
 

@@ -144,7 +144,7 @@ class Document:
                 model["merges"] = [m if isinstance(m, list) else m.split(" ", 1) for m in model["merges"]]
         return Document({**self.data, "added_tokens": added, "model": model})
 
-    def _list_up_to(self, own: Sequence[tuple[int, Token]], added: Sequence[Mapping]) -> list:
+    def _list_up_to(self, own: Sequence[tuple[int, Token]], added: Sequence[Mapping[str, Any]]) -> list[Any]:
         """A Unigram list in which the places of added tokens that lie between are filled with their texts."""
         listed, low = list(self.model["vocab"]), min(self.scores, default=0.0)
         between = {entry["id"]: entry["content"] for entry in added}

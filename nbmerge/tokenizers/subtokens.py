@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from nbmerge.tokenizers.document import Document
 from nbmerge.tokenizers.table import Entries
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 def subtoken_entries(
@@ -43,7 +47,7 @@ def subtoken_entries(
     return found
 
 
-def _text(document: Document, spoken, token: str) -> str:
+def _text(document: Document, spoken: Tokenizer, token: str) -> str:
     """What a token stands for in a text; a mark for a leading space becomes one."""
     if token in document.added:
         return token
@@ -53,7 +57,7 @@ def _text(document: Document, spoken, token: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def backend(document: Document):
+def backend(document: Document) -> Tokenizer:
     """The tokenizer of the `tokenizers` library that a document describes."""
     import tokenizers
 

@@ -73,8 +73,8 @@ class Written:
         if before is None or not self.ids:
             return dict(config)
         changed = copy.deepcopy(dict(config))
-        for part in (changed, changed.get("text_config")):
-            for key in part if isinstance(part, dict) else ():
+        for part in (p for p in (changed, changed.get("text_config")) if isinstance(p, dict)):
+            for key in part:
                 if key.endswith(("_token_id", "_token_ids", "_token_index")):
                     part[key] = self._renumbered(part[key], before.texts, key.split("_token_")[0] + "_token")
         return changed
