@@ -225,7 +225,7 @@ def _refuse_depth(path: Path, config: dict[str, Any], tensors: Iterable[str]) ->
 
 
 def _state(path: Path) -> tuple:
-    """Name, size and time of change of every file: what was read holds as long as this is the same."""
+    """Name, number, size and times of change of every file: what was read holds as long as this is the same."""
     try:
         with os.scandir(path) as entries:
             return tuple(sorted(_entry(e) for e in entries))
@@ -233,12 +233,12 @@ def _state(path: Path) -> tuple:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _entry(entry: os.DirEntry) -> tuple[str, int, int]:
+def _entry(entry: os.DirEntry) -> tuple[str, int, int, int, int]:
     try:
         found = entry.stat()
     except FileNotFoundError:  # a link to nowhere, of which nothing may be needed
         found = entry.stat(follow_symlinks=False)
-    return entry.name, found.st_size, found.st_mtime_ns
+    return entry.name, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _folder(ref: ModelRef, ask: bool = True) -> Path:

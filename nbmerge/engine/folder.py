@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nbmerge.engine import lease
+from nbmerge.engine.arithmetic import RECORD, arithmetic
 from nbmerge.engine.card import card
 from nbmerge.engine.model_folder import refuse_foreign, refuse_protected
 from nbmerge.engine.placing import beside, put_in_place, reserved
@@ -130,6 +131,8 @@ def building(out: Path, overwrite: bool = False) -> Iterator[Path]:
             (partial / lease.FILE).unlink(missing_ok=True)  # a lead that was killed leaves its lease
             _may_take(out, overwrite)
             put_in_place(partial, out, refuse_foreign)
+            with suppress(OSError):  # one that stays does no harm
+                beside(out, "journal").unlink(missing_ok=True)
     except OSError as error:
         if isinstance(error, NbmergeError):
             raise
@@ -141,8 +144,8 @@ def clear(folder: Path, keep: Collection[str] = ()) -> None:
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif path.name not in keep or not path.is_file() or path.is_symlink():
-            path.unlink()
+        elif path.name not in keep or not path.is_file() or path.is_symlink() or path.stat().st_nlink > 1:
+            path.unlink()  # a hard link is somebody's copy, and writing on would change it
 
 
 def write_companions(plan: Plan, folder: Path, checksums: Mapping[str, str]) -> None:
@@ -151,7 +154,9 @@ def write_companions(plan: Plan, folder: Path, checksums: Mapping[str, str]) -> 
     (folder / "config.json").write_text(json.dumps(plan.config, indent=2) + "\n", encoding="utf-8")
     (folder / RECIPE_FILE).write_text(plan.recipe.to_yaml(), encoding="utf-8")
     (folder / "README.md").write_text(card(plan), encoding="utf-8")
-    manifest = {"fingerprint": plan.recipe.fingerprint, "checksum": "xxh3_64", "tensors": dict(checksums)}
+    manifest = {
+        "fingerprint": plan.recipe.fingerprint, RECORD: arithmetic(), "checksum": "xxh3_64", "tensors": dict(checksums)
+    }  # fmt: skip
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 

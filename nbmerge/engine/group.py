@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from nbmerge import __version__
+from nbmerge.engine.arithmetic import arithmetic, describe
 from nbmerge.engine.device import found
 from nbmerge.engine.direct import PAGE
 from nbmerge.engine.lease import Lease
@@ -91,7 +90,7 @@ def groups(
 
     A tensor is never divided, and neither is a page of a file between two groups.
     """
-    versions, states = _versions(), {file: _state(file) for file in _files(tensors)}
+    versions, states = arithmetic(), {file: _state(file) for file in _files(tensors)}
     for some in _divide(tensors, writer.places(tensors), most):
         lean = tuple(replace(t, decided={}) for t in some)
         noted = {t.name: known[t.name] for t in some if t.name in known}
@@ -135,10 +134,10 @@ def make(group: Group) -> Made:
 def _check(group: Group) -> None:
     """Be sure that this worker has the lead's program, inputs and output."""
     here, folder = f"the worker on {socket.gethostname()} (process {os.getpid()})", group.lease.folder
-    if group.versions != _versions():
-        ours, theirs = (", ".join(f"{k} {v}" for k, v in vs.items()) for vs in (_versions(), group.versions))
+    if group.versions != arithmetic():
         raise MergeError(
-            f"{here} has {ours}, and the process that leads this merge {theirs}. Install the same versions."
+            f"{here} has {describe(arithmetic())}, and the process that leads this merge {describe(group.versions)}. "
+            "Install the same versions; where processors differ, set ATEN_CPU_CAPABILITY (and MKL_CBWR) to the same everywhere."
         )
     if lacking := {t.method for t in group.tensors} - methods().keys():
         raise MergeError(f"{here} knows no method {min(lacking)!r}. Install there the package that brings it.")
@@ -155,14 +154,6 @@ def _check(group: Group) -> None:
             f"{here} does not see {folder}, where the result is built, as the process that leads this merge does; or another "
             "process leads it now. Choose an output on a filesystem that all workers share."
         )
-
-
-def _versions() -> dict[str, str]:
-    try:
-        torch = version("torch").partition("+")[0]
-    except PackageNotFoundError:  # built by hand
-        torch = "unknown"
-    return {"nbmerge": __version__, "torch": torch}
 
 
 def _files(tensors: Iterable[TensorPlan]) -> set[Path]:

@@ -16,6 +16,7 @@ from nbmerge.engine.device import found as found_device
 from nbmerge.engine.fetch import fetch
 from nbmerge.engine.folder import absolute, building, check_output, clear, write_companions
 from nbmerge.engine.journal import Journal, identity
+from nbmerge.engine.leftovers import remove_leftovers
 from nbmerge.engine.placing import beside
 from nbmerge.engine.plan import Plan
 from nbmerge.engine.planner import plan as make_plan
@@ -133,6 +134,7 @@ def merge(
         return run(left, sink, **more)
 
     with whole:
+        remove_leftovers(absolute(out).parent)
         check_output(plan, absolute(out), overwrite)
         fetch(plan.tensors, progress and whole, cancel)
         place = accelerator and str(accelerator)
@@ -173,6 +175,7 @@ def write_model(
         Where they were mixed, if not on the processor; a merge that was mixed elsewhere is another merge.
     """
     max_shard_size = _bytes(max_shard_size)
+    remove_leftovers(out.parent)
     check_output(plan, out, overwrite)
     began = time.perf_counter()
     with building(out, overwrite) as folder:
@@ -184,5 +187,6 @@ def write_model(
             notes = fill(writer, journal)
             writer.finish()
         write_companions(plan, folder, {t.name: writer.checksums[t.name] for t in plan.tensors})
-    journal.remove()
+        journal.announce(folder)
+    notes += journal.notes
     return MergeResult(out, plan, time.perf_counter() - began, notes)

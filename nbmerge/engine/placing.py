@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -40,7 +40,7 @@ def reserved(out: Path) -> Iterator[Path]:
     try:
         with _lock(out).acquire(timeout=0):
             out.parent.mkdir(parents=True, exist_ok=True)
-            _recover(out)
+            recover(out)
             partial = beside(out, "partial")
             if partial.is_symlink() or (partial.exists() and not partial.is_dir()):
                 raise OutputError(f"{partial} is in the way: it is not a folder. Remove it, or choose another name.")
@@ -48,14 +48,66 @@ def reserved(out: Path) -> Iterator[Path]:
             with _alone_in(partial):
                 yield partial
     except (Timeout, BlockingIOError) as error:
-        raise OutputError(f"another merge is writing {out}. Wait for it, or choose another name.") from error
+        raise _held_by_another(out) from error
 
 
 def _lock(out: Path) -> FileLock:
     """A lock for one output on this machine. Its file is never removed: removing it could free what another holds."""
-    folder = Path(tempfile.gettempdir()) / f"nbmerge-locks-{getattr(os, 'getuid', lambda: 0)()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return FileLock(folder / f"{hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:32]}.lock")
+    return FileLock(_lock_folder() / f"{hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:32]}.lock")
+
+
+def _lock_folder() -> Path:
+    """A folder for locks that nobody else can write to, or has put in our way.
+
+    Raises
+    ------
+    OutputError
+        When there is none.
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    folders = [Path(runtime) / "nbmerge-locks"] if os.path.isabs(runtime) else []
+    folders.append(Path(tempfile.gettempdir()) / f"nbmerge-locks-{_user()}")
+    folders.append(Path.home() / ".cache" / "nbmerge" / "locks")
+    for folder in folders:
+        if _is_ours(folder):
+            return folder
+    raise OutputError(
+        f"no folder for locks can be used: {', '.join(map(str, folders))} belong to others or cannot be written to. "
+        "Set TMPDIR to a folder of your own."
+    )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is, or can be made, a folder of this user that nobody else can write to."""
+    try:
+        if folder.parent.name == "nbmerge":
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = os.lstat(folder)
+    except OSError:
+        return False
+    if not stat.S_ISDIR(found.st_mode) or not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    return os.name != "posix" or (found.st_uid == _user() and not found.st_mode & 0o022)
+
+
+def _user() -> int:
+    return getattr(os, "getuid", lambda: 0)()
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold the place of an output without building in it; OutputError when another process holds it."""
+    partial = beside(out, "partial")
+    try:
+        with _lock(out).acquire(timeout=0), _alone_in(partial) if partial.is_dir() else nullcontext():
+            yield
+    except (Timeout, BlockingIOError) as error:
+        raise _held_by_another(out) from error
+
+
+def _held_by_another(out: Path) -> OutputError:
+    return OutputError(f"another merge is writing {out}. Wait for it, or choose another name.")
 
 
 @contextmanager
@@ -78,7 +130,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _recover(out: Path) -> None:
+def recover(out: Path) -> None:
     """Give back the older model that a merge was about to replace when it was killed between two renames."""
     old = beside(out, "replaced")
     if old.exists() and not out.exists():
@@ -104,8 +156,10 @@ def put_in_place(partial: Path, out: Path, check: Callable[[Path, Path], None]) 
     if not out.exists() or (os.name == "posix" and not any(out.iterdir())):
         partial.rename(out)  # an empty folder gives way in the same step
     elif exchange(partial, out):
-        old = partial
-        _check_replaced(old, out, check, lambda: exchange(old, out))
+        _check_replaced(partial, out, check, lambda: exchange(partial, out))
+        old = beside(out, "replaced")
+        remove(old)
+        partial.rename(old)  # nobody begins to build in what is being removed
     else:
         old = _in_two_steps(partial, out, check)
     try:
@@ -121,7 +175,7 @@ def put_in_place(partial: Path, out: Path, check: Callable[[Path, Path], None]) 
 
 def remove(folder: Path) -> None:
     """Remove a folder, as far as the system allows; a link is left alone."""
-    if folder.is_symlink():
+    if folder.is_symlink() or not folder.exists():
         return
     with suppress(OSError):
         folder.chmod(0o700)

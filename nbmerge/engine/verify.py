@@ -13,6 +13,7 @@ import xxhash
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
 from nbmerge.checkpoints.header import read_header
+from nbmerge.engine.arithmetic import RECORD, arithmetic, difference
 from nbmerge.engine.device import DEVICE
 from nbmerge.engine.device import found as found_device
 from nbmerge.engine.folder import MANIFEST, absolute
@@ -42,6 +43,8 @@ class Verification:
         Those of them that came out differently: recipe, a parent or the file was changed.
     device : str, optional
         Where the folder was mixed, if not on the processor.
+    arithmetic : str, optional
+        What decides rounding and was another when the folder was written than it is here, in words; None where it is the same.
     """
 
     path: Path
@@ -50,6 +53,7 @@ class Verification:
     derived: int = 0
     differing: tuple[str, ...] = ()
     device: str | None = None
+    arithmetic: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -65,6 +69,13 @@ class Verification:
             lines.append(f"{self.derived} derived again from recipe and parents, {len(self.differing)} differ.")
         if self.differing and self.device:
             lines.append(f"It was mixed on {self.device}: on other hardware numbers differ in their last place.")
+        if self.arithmetic and (self.differing or not self.derived):
+            cause = (
+                "the likely cause, rather than recipe or parents"
+                if self.differing
+                else "so deriving it here may differ"
+            )
+            lines.append(f"It was rounded otherwise than here ({self.arithmetic}): {cause}.")
         return "\n".join([*lines, *(f"damaged: {n}" for n in self.damaged), *(f"differs: {n}" for n in self.differing)])
 
     __repr__ = __str__
@@ -94,13 +105,14 @@ def verify(
         When its recipe can no longer be carried out, with `derive`.
     """
     folder = absolute(out)
-    checksums = _recorded(folder)
+    checksums, then = _recorded(folder)
+    rounded = difference(then, arithmetic())
     stored = Checkpoint.open(folder).tensors
     if lost := sorted(set(checksums) - set(stored)):
         raise CheckpointError(f"{folder} lacks {len(lost)} of the tensors that were written: {', '.join(lost[:4])}.")
     damaged = _damaged(checksums, stored, progress, cancel)
     if not derive:
-        return Verification(folder, len(checksums), damaged)
+        return Verification(folder, len(checksums), damaged, arithmetic=rounded)
     plan = make_plan(Recipe.load(folder / RECIPE_FILE))
     wanted = plan.tensors if derive is True else tuple(plan[name] for name in derive)
     found: dict[str, str] = {}
@@ -117,7 +129,7 @@ def verify(
     device = next((read_header(s.file)[1].get(DEVICE) for s in stored.values()), None)
     run(wanted, sink, progress=progress, cancel=cancel, allow_nonfinite=True, device=_device(device))
     differing = tuple(n for n, c in found.items() if checksums.get(n) != c)
-    return Verification(folder, len(checksums), damaged, len(found), differing, device)
+    return Verification(folder, len(checksums), damaged, len(found), differing, device, rounded)
 
 
 def _device(name: str | None) -> torch.device | None:
@@ -128,14 +140,17 @@ def _device(name: str | None) -> torch.device | None:
         return None
 
 
-def _recorded(folder: Path) -> dict[str, str]:
+def _recorded(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Checksums by tensor, and what decided rounding when they were computed: empty in folders of older versions."""
     if not folder.is_dir():
         raise CheckpointError(f"there is no folder {folder}. Check the path.")
     if not os.path.lexists(folder / MANIFEST):
         raise CheckpointError(f"{folder} has no {MANIFEST}; only folders that nbmerge wrote can be verified.")
     try:
-        tensors = read_model_json(folder / MANIFEST)["tensors"]
-        return {str(k): str(v) for k, v in tensors.items()}
+        manifest = read_model_json(folder / MANIFEST)
+        return tuple(
+            {str(k): str(v)[:200] for k, v in part.items()} for part in (manifest["tensors"], manifest.get(RECORD, {}))
+        )
     except CheckpointError:
         raise
     except (KeyError, TypeError, AttributeError) as error:

@@ -82,3 +82,22 @@ def test_a_changed_input_is_another_merge(tmp_path, family):
     out = read_tensors(merge(r, tmp_path / "out").path)
     whole = read_tensors(merge(r, tmp_path / "whole").path)
     assert all((out[n] == whole[n]).all() for n in whole)
+
+
+@pytest.mark.parametrize("how", ["replaced", "written over"])
+def test_an_input_that_changed_but_not_its_size_and_date_is_another_merge(tmp_path, family, how):
+    tuned = make_model(tmp_path / "tuned", base=family.base, seed=1)
+    r = Recipe.of({"merge_method": "linear", "models": [str(family.base), str(tuned)], "parameters": {"weight": 0.5}})
+    _, more = stopping(20)
+    with pytest.raises(MergeStopped):
+        merge(r, tmp_path / "out", **more)
+    file = tuned / "model.safetensors"
+    before = file.stat()
+    new = make_model(tmp_path / "new", base=family.base, seed=2) / "model.safetensors"
+    if how == "replaced":
+        new.replace(file)
+    else:
+        file.write_bytes(new.read_bytes())
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert contents(merge(r, tmp_path / "out").path) == contents(merge(r, tmp_path / "whole").path)
