@@ -20,6 +20,19 @@ RecipeSource = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe file, a merged model's folder, or - for standard input.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+ReplaceModel = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a model folder, once the new one is complete.")
+]
+OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to create.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing unless something fails.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+
+
+def one_format(as_json: bool, as_csv: bool) -> None:
+    """Refuse two formats at once."""
+    if as_json and as_csv:
+        raise typer.BadParameter("--json or --csv, not both.")
 
 
 def text_of(source: str) -> str:

@@ -27,9 +27,9 @@ PICTURES = ("weight-by-layer.png", "distance-by-layer.png", "distance-from-*.png
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the merged model, the plots and the notebook.")] = Path(
-        "demo-output"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder for the merged model, the plots and the notebook.")
+    ] = Path("demo-output"),
 ) -> None:
     """Merge two bundled tiny models as a whole and layer by layer, ask them, and write what comes of it."""
     began = time.perf_counter()

@@ -19,9 +19,9 @@ HOW_TO_INSTALL = f"JupyterLab is not installed here. Install it with: {sys.execu
 
 def lab(
     folder: Annotated[
-        Path, typer.Argument(help="Where to work; the notebook is copied there unless it is there.")
+        Path, typer.Argument(metavar="FOLDER", help="Where to work; the notebook is copied there unless it is there.")
     ] = Path(),
-    flags: Annotated[list[str] | None, typer.Argument(help="Flags for JupyterLab, behind -- .")] = None,
+    flags: Annotated[list[str] | None, typer.Argument(metavar="FLAG", help="Flags for JupyterLab, after --.")] = None,
 ) -> None:
     """Open JupyterLab on the first notebook."""
     if importlib.util.find_spec("jupyterlab") is None:

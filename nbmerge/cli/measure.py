@@ -8,35 +8,41 @@ from typing import Annotated
 
 import typer
 
-from nbmerge.cli.arguments import Overwrite, new_file
+from nbmerge.cli import programs
+from nbmerge.cli.arguments import Csv, Json, Overwrite, new_file, one_format
 from nbmerge.errors import OutputError
 
 
 def measure(
-    base: Annotated[str, typer.Argument(help="The base model's folder, or its id on the Hub.")],
-    models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="Folders or Hub ids of the models to compare.")
-    ],
+    base: Annotated[str, typer.Argument(metavar="BASE", help="The base model's folder, or its id on the Hub.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Folders or Hub ids of the models to compare.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Table to write, .csv or .parquet; default: CSV here.")
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write the table, as .csv or .parquet.")
     ] = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
     overwrite: Overwrite = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and no table if --out writes it.")] = False,
 ) -> None:
-    """Write norms, distances and cosines of every tensor as a table, in one pass over the weights."""
+    """Show norms, distances and cosines of every tensor, measured in one pass over the weights."""
+    one_format(as_json, as_csv)
     if out is not None:
         _writable(new_file(out, overwrite))
     from nbmerge.cli.progress import progress_bar
     from nbmerge.cli.signals import stop_on_ctrl_c
+    from nbmerge.cli.tables import as_rows, print_table
     from nbmerge.statistics import measure
 
-    with progress_bar("Measuring") as listener, stop_on_ctrl_c() as cancel:
+    with progress_bar("Measuring", quiet) as listener, stop_on_ctrl_c() as cancel:
         table = measure(base, *models, progress=listener, cancel=cancel).table
-    if out is None:
+    if out is not None:
+        table.to_csv(out, index=False) if out.suffix == ".csv" else table.to_parquet(out, index=False)
+    if as_json:
+        programs.say(as_rows(table))
+    elif as_csv:
         table.to_csv(sys.stdout, index=False)
-    elif out.suffix == ".csv":
-        table.to_csv(out, index=False)
-    else:
-        table.to_parquet(out, index=False)
+    elif not (quiet and out is not None):
+        print_table(table)
 
 
 def _writable(out: Path) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nbmerge.cli.arguments import RecipeSource, recipe_of
+from nbmerge.cli import programs
+from nbmerge.cli.arguments import Json, OutFolder, Quiet, RecipeSource, ReplaceModel, recipe_of
 from nbmerge.sizes import human, parse_size
+
+if TYPE_CHECKING:
+    from nbmerge.engine.merge import MergeResult
 
 
 def _size(text: str) -> int:
@@ -31,16 +34,20 @@ def _workers(address: str | None) -> AbstractContextManager[Any]:
 
 def merge(
     recipe: RecipeSource,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to create.")],
-    dtype: Annotated[str | None, typer.Option(help="dtype of the result, in place of the recipe's.")] = None,
+    out: OutFolder,
+    dtype: Annotated[
+        str | None, typer.Option(metavar="DTYPE", help="dtype of the result, in place of the recipe's.")
+    ] = None,
     max_shard_size: Annotated[
         int | None, typer.Option(parser=_size, metavar="SIZE", help="Most weights in one file: 5GB, 2000MiB, bytes.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Workers; the result does not depend on it.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of random masks, in place of the recipe's.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model folder, once the new one is complete.")
-    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Workers; the result does not depend on it.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Seed of random masks, in place of the recipe's.")
+    ] = None,
+    overwrite: ReplaceModel = False,
     allow_nonfinite: Annotated[
         bool, typer.Option("--allow-nonfinite", help="Merge NaN and infinity as they are, instead of stopping.")
     ] = False,
@@ -51,7 +58,8 @@ def merge(
     dask: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler whose workers do the work (tcp://host:8786).")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and no words on success.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Merge, and write an ordinary model folder. It appears under its name only when it is complete."""
     from nbmerge.cli.progress import progress_bar
@@ -60,14 +68,38 @@ def merge(
 
     changes: dict[str, Any] = {} if dtype is None else {"dtype": dtype, "out_dtype": None}
     changes |= {} if seed is None else {"random_seed": seed}
-    loaded = recipe_of(recipe)
-    loaded = loaded.replace(**changes) if changes else loaded
     options = {} if max_shard_size is None else {"max_shard_size": max_shard_size}
     options |= {"overwrite": overwrite, "threads": threads, "allow_nonfinite": allow_nonfinite, "device": device}
-    with progress_bar("Merging", quiet) as listener, stop_on_ctrl_c() as cancel, _workers(dask) as executor:
+    with (
+        programs.refusals(as_json),
+        progress_bar("Merging", quiet) as listener,
+        stop_on_ctrl_c() as cancel,
+        _workers(dask) as executor,
+    ):
+        loaded = recipe_of(recipe)
+        loaded = loaded.replace(**changes) if changes else loaded
         result = merge(loaded, out, progress=listener, cancel=cancel, executor=executor, **options)
-    if quiet:
-        return
+    if as_json:
+        programs.say(_described(result))
+    elif not quiet:
+        _print_result(result)
+
+
+def _described(result: MergeResult) -> dict[str, Any]:
+    """What was written, as plain data."""
+    return {
+        "ok": True,
+        "path": str(result.path),
+        "tensors": len(result.plan.tensors),
+        "bytes_written": result.plan.bytes_written,
+        "seconds": result.seconds,
+        "notes": dict(result.notes),
+        "problems": programs.problems(result.plan.problems),
+    }
+
+
+def _print_result(result: MergeResult) -> None:
+    """What was written; on standard error what should be known about it."""
     for problem in result.plan.problems:
         print(f"{problem.severity}: {problem}", file=sys.stderr)
     for words, count in result.notes.items():

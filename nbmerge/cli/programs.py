@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -16,6 +17,11 @@ from nbmerge.problems import Problem
 def say(data: Any) -> None:
     """Print data as JSON."""
     print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def plain(value: Any) -> Any:
+    """A path or a tuple as JSON has it."""
+    return str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
 
 
 def problems(found: Iterable[Problem]) -> list[dict[str, Any]]:

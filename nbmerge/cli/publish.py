@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nbmerge.cli import programs
+from nbmerge.cli.arguments import Json, Quiet
+
 
 def publish(
-    folder: Annotated[Path, typer.Argument(help="A folder that nbmerge merge wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that nbmerge merge wrote.")],
     repo_id: Annotated[str, typer.Argument(metavar="ID", help="you/name; it is created unless it is there.")],
     public: Annotated[bool, typer.Option("--public", help="Let everybody see a new model; else only you do.")] = False,
-    message: Annotated[str | None, typer.Option("--message", "-m", help="Of the commit.")] = None,
-    branch: Annotated[str | None, typer.Option(help="Default main; another must exist.")] = None,
+    message: Annotated[str | None, typer.Option("--message", "-m", metavar="TEXT", help="Commit message.")] = None,
+    branch: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Branch to commit to, which must exist; default: main.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Upload a merged folder with its card. The login is that of: hf auth login (or HF_TOKEN)."""
     from nbmerge.engine.publish import local_models, publish
@@ -23,4 +31,7 @@ def publish(
     done = publish(folder, repo_id, private=not public, message=message, branch=branch)
     if here := local_models(Recipe.load(folder / RECIPE_FILE)):
         print(f"note: the card names folders of this machine: {', '.join(map(str, here))}", file=sys.stderr)
-    print(f"{done.url}: {'private' if done.private else 'public'}, {done.repo_id}@{done.commit}")
+    if as_json:
+        programs.say({"ok": True, **dataclasses.asdict(done)})
+    elif not quiet:
+        print(f"{done.url}: {'private' if done.private else 'public'}, {done.repo_id}@{done.commit}")

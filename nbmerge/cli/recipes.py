@@ -10,24 +10,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nbmerge.cli import programs
-from nbmerge.cli.arguments import Overwrite, RecipeSource, recipe_of, text_of, write_file
+from nbmerge.cli.arguments import Csv, Json, Overwrite, Quiet, RecipeSource, one_format, recipe_of, text_of, write_file
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from nbmerge.engine.plan import Plan
     from nbmerge.recipe import Recipe
 
 
 def check(
     recipe: RecipeSource,
-    out: Annotated[Path | None, typer.Option(help="Also check this output folder.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also check this output folder.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Check that the merge may replace what is in the output folder.")
     ] = False,
     time: Annotated[
         bool, typer.Option("--time", help="Estimate the time as well; tries this machine for a second.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find everything that stands in a recipe's way, and what the merge will cost. Status 1 if there are errors."""
+    from nbmerge.cli.reports import print_report
     from nbmerge.engine.check import check
 
     report = check(text_of(recipe), out, overwrite)
@@ -37,37 +42,56 @@ def check(
         forecast["downloads"] = [dataclasses.asdict(d) for d in report.forecast.downloads]
     if as_json:
         programs.say({"ok": report.ok, "problems": programs.problems(report.problems), "forecast": forecast})
-    else:
-        print(report)
+    elif not (quiet and report.ok):
+        print_report(report)
     raise typer.Exit(0 if report.ok else 1)
 
 
 def plan(
     recipe: RecipeSource,
-    as_json: Annotated[bool, typer.Option("--json", help="One object per tensor.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="Show which line of the recipe decided each value.")] = False,
+    as_json: Json = False,
+    as_csv: Csv = False,
 ) -> None:
-    """Show the value of every parameter for every tensor of the result."""
+    """Show the value of every parameter for every tensor of the result: what all tensors share once, above the table."""
+    from nbmerge.cli.tables import as_rows, print_table
     from nbmerge.engine.planner import plan
 
-    if as_json and as_csv:
-        raise typer.BadParameter("--json or --csv, not both.")
+    one_format(as_json, as_csv)
     with programs.refusals(as_json):
-        table = plan(recipe_of(recipe)).values()
+        planned = plan(recipe_of(recipe))
+    table = planned.values()
     if as_json:
-        print(table.to_json(orient="records", indent=2, force_ascii=False))
+        programs.say(as_rows(table))
     elif as_csv:
         table.to_csv(sys.stdout, index=False)
     else:
-        # Layers as whole numbers, and blanks where a tensor has none.
-        print(table.assign(layer=table["layer"].astype("Int64").astype("string")).fillna("").to_string(index=False))
+        table = table.drop(columns="decided by")
+        print_table(table.join(_reasons(planned)) if why else table)
+
+
+def _reasons(plan: Plan) -> pd.DataFrame:
+    """Which place of the recipe decided each value: one column per parameter."""
+    import pandas as pd
+
+    from nbmerge.cli.tables import REASON
+    from nbmerge.problems import place
+
+    return pd.DataFrame([{f"{k} {REASON}": place(w) for k, w in t.decided.items()} for t in plan.tensors])
 
 
 def convert(
-    source: Annotated[str, typer.Argument(help="Anything that holds a recipe: a file, a merged model's folder, or -.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; default: standard output.")] = None,
-    dialect: Annotated[str | None, typer.Option(help="Whose meaning it has, such as mergekit-0.1.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: all that can be said of it.")] = False,
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="Anything that holds a recipe: a file, a merged model's folder, or -."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="File to write; default: standard output.")
+    ] = None,
+    dialect: Annotated[
+        str | None, typer.Option(metavar="TOOL", help="Interpret the recipe as this tool does, e.g. mergekit-0.1.")
+    ] = None,
+    as_json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a recipe as YAML that mergekit reads too, and that means the same to every version of it."""

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
 from typing import Annotated
 
 import typer
 
+from nbmerge.cli import programs
+from nbmerge.cli.arguments import Json, OutFolder, Quiet, ReplaceModel
+
 
 def transplant(
-    model: Annotated[str, typer.Argument(help="The model that gets a tokenizer.")],
-    donor: Annotated[str, typer.Argument(help="The model whose tokenizer it gets.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to create.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model that gets a tokenizer.")],
+    donor: Annotated[str, typer.Argument(metavar="DONOR", help="The model whose tokenizer it gets.")],
+    out: OutFolder,
     way: Annotated[
         str,
         typer.Option(
-            help="pieces: the mean of what a token is cut into. pursuit: matching pursuit over shared tokens."
+            metavar="WAY",
+            help="pieces: the mean of what a token is cut into. pursuit: matching pursuit over shared tokens.",
         ),
     ] = "pieces",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model folder, once the new one is complete.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and no words on success.")] = False,
+    overwrite: ReplaceModel = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Give a model the tokenizer of another: shared tokens keep their rows, the others are approximated."""
     from nbmerge.cli.progress import progress_bar
@@ -33,5 +36,8 @@ def transplant(
         raise typer.BadParameter(f"one of {', '.join(WAYS)}", param_hint="--way")
     with progress_bar("Transplanting", quiet) as listener, stop_on_ctrl_c() as cancel:
         done = carry_out(model, donor, out, way=way, overwrite=overwrite, progress=listener, cancel=cancel)
-    if not quiet:
+    if as_json:
+        rows = [dataclasses.asdict(row) for row in done.rows]
+        programs.say({"ok": True, "path": str(done.path), "seconds": done.result.seconds, "rows": rows})
+    elif not quiet:
         print(done)

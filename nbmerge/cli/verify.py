@@ -7,17 +7,26 @@ from typing import Annotated
 
 import typer
 
+from nbmerge.cli import programs
+from nbmerge.cli.arguments import Json, Quiet
+
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="A folder that nbmerge wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that nbmerge wrote.")],
     derive: Annotated[bool, typer.Option("--derive", help="Also compute every tensor again from the parents.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare a merged folder with the checksums of what was written. Status 1 if anything differs."""
     from nbmerge.cli.progress import progress_bar
     from nbmerge.cli.signals import stop_on_ctrl_c
     from nbmerge.engine.verify import verify
 
-    with progress_bar("Checking") as listener, stop_on_ctrl_c() as cancel:
+    with progress_bar("Checking", quiet) as listener, stop_on_ctrl_c() as cancel:
         found = verify(folder, derive, progress=listener, cancel=cancel)
-    print(found)
+    if as_json:
+        fields = ("path", "checked", "damaged", "derived", "differing", "device")
+        programs.say({"ok": found.ok, **{name: programs.plain(getattr(found, name)) for name in fields}})
+    elif not (quiet and found.ok):
+        print(found)
     raise typer.Exit(0 if found.ok else 1)

@@ -1,5 +1,6 @@
 """A merge from the command line, also one that is refused or stopped."""
 
+import json
 import signal
 import threading
 import time
@@ -25,6 +26,19 @@ def test_merge_with_a_seed_says_so_in_the_recipe(recipe, tmp_path):
     recipe.write_text(recipe.read_text().replace("task_arithmetic", "dare_linear") + "parameters: {density: 0.5}\n")
     assert run("merge", recipe, tmp_path / "out", "--seed", 7, "--quiet").stdout == ""
     assert Recipe.load(tmp_path / "out").random_seed == 7
+
+
+def test_merge_for_programs(recipe, tmp_path):
+    said = json.loads(run("merge", recipe, tmp_path / "out", "--json").stdout)
+    assert set(said) == {"ok", "path", "tensors", "bytes_written", "seconds", "notes", "problems"}
+    assert said["path"] == str(tmp_path / "out")
+    assert said["tensors"] == len(read_tensors(tmp_path / "out"))
+    recipe.write_text(recipe.read_text().replace("weight: 0.3", "wieght: 0.3"))
+    done = run("merge", recipe, tmp_path / "never", "--json")
+    assert done.exit_code == 1
+    said = json.loads(done.stdout)
+    assert not said["ok"]
+    assert "wieght" in said["problems"][0]["what"]
 
 
 def test_merge_refuses_and_overwrites(recipe, tmp_path):

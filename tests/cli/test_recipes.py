@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 
 import pandas as pd
 import pytest
@@ -40,6 +41,14 @@ def test_check_for_programs(recipe, tmp_path):
     assert json.loads(done.stdout)["problems"][0]["severity"] == "error"
 
 
+def test_a_quiet_check_speaks_only_of_errors(recipe):
+    assert run("check", recipe, "--quiet").stdout == ""
+    recipe.write_text(recipe.read_text().replace("weight: 0.3", "wieght: 0.3"))
+    done = run("check", recipe, "--quiet")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("error: ")
+
+
 def test_check_looks_at_the_output_too(recipe, family):
     done = run("check", recipe, "--out", family.base)
     assert done.exit_code == 1
@@ -54,10 +63,30 @@ def test_a_recipe_from_standard_input(recipe):
 
 
 def test_plan_as_a_table(recipe):
-    lines = run("plan", recipe).stdout.splitlines()
-    assert lines[0].split()[:2] == ["tensor", "layer"]
-    assert len(lines) == 1 + len(plan(Recipe.load(recipe)).tensors)
-    assert "nan" not in "".join(lines).lower()
+    """What varies as columns, the rest once above them; in a pipe whole names and no colours."""
+    above, table = run("plan", recipe).stdout.split("\n\n")
+    assert [line.split() for line in above.splitlines()] == [
+        ["method", "task_arithmetic"],
+        ["inputs", "base", "+", "ft1", "+", "ft2"],
+        ["normalize", "false"],
+        ["lambda", "1"],
+        ["weight", "ft2", "0.3"],
+    ]
+    head, *rows = table.splitlines()
+    assert head.split() == ["tensor", "layer", "kind", "weight[ft1]"]
+    assert [row.split()[0] for row in rows] == [t.name for t in plan(Recipe.load(recipe)).tensors]
+    assert ["model.layers.1.mlp.up_proj.weight", "1", "mlp", "0.5"] in [row.split() for row in rows]
+    assert "\x1b" not in table
+
+
+def test_plan_says_why_when_asked(recipe):
+    recipe.write_text(recipe.read_text().replace("weight: 0.3", "weight: [{filter: mlp, value: 0.3}, {value: 1}]"))
+    assert "decided by" not in run("plan", recipe).stdout
+    above, table = run("plan", recipe, "--why").stdout.split("\n\n")
+    assert re.search(r"^weight\[ft1\] decided by +models\[0\].parameters.weight *$", above, re.MULTILINE)
+    reasons = {row.split()[0]: row.split()[-1] for row in table.splitlines()}
+    assert reasons["model.layers.0.mlp.up_proj.weight"] == "models[1].parameters.weight[0]"
+    assert reasons["model.norm.weight"] == "models[1].parameters.weight[1]"
 
 
 def test_plan_for_programs_and_spreadsheets(recipe, tmp_path):
