@@ -48,7 +48,9 @@ def _plain(value: object) -> str:
 def _inputs(method: Method) -> str:
     """Number of models besides the base."""
     least, most = (n and n - (method.base == "required") for n in method.inputs)
-    return str(least) if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+    if most is None:
+        return f"{least} or more" if least else "any number"
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _shape(method: Method) -> str:

@@ -17,6 +17,12 @@ from nbmerge.recipe import ModelRef, Recipe, Slice
 from nbmerge.recipe.sections import levels
 from nbmerge.tokenizers import Written
 
+ELSEWHERE = {
+    "moe": "A mixture of experts is built by another program, mergekit-moe, which keeps the models side by side behind a "
+    "router. To merge the experts into one dense model, list them under models and choose a method such as ties."
+}
+"""Methods that people name and that no merge of tensors can be, with what they are and what can be done."""
+
 Examine = Callable[[Recipe], tuple[Plan | None, list[Problem]]]
 
 
@@ -50,7 +56,7 @@ class Named:
         known = methods()
         method = known.get(name)
         if method is None:
-            self.findings.error(where, f"there is no merge method '{name}'.", nearest(name, known))
+            self.findings.error(where, f"there is no merge method '{name}'.", ELSEWHERE.get(name) or nearest(name, known))
         elif method.base == "required" and any(self._base(p) is None for p in self.recipe.pieces):
             what = f"{method.name} works on differences from a base model, and none is named."
             self.findings.error(

@@ -139,6 +139,9 @@ class Sliced(Named):
             more = {"required": ", the base model included", "optional": " besides a base model"}.get(method.base, "")
             what = f"{method.name} merges {wanted} {'model' if wanted == '1' else 'models'}{more}; here are {given}."
             self.findings.error(where or ("models",), what, "Add or remove models, or choose another method.")
+        elif method.base == "required" and given == 1:
+            what = f"nothing is merged into the base model, so the result is {self.labels[inputs[0][0].ref]} as it is."
+            self.findings.warning(where or ("models",), what, "Add the models that were fine-tuned from it.")
         levels = (*section.levels(k), (("parameters",), self.recipe.parameters))
         return Piece(method, tuple(i for i, _ in inputs), depths.pop(), where, levels, {}, has_base)
 

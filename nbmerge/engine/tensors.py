@@ -162,6 +162,9 @@ class Tensors(Numbered):
         if odd := next((s.dtype for s in inputs if not s.is_float), None):
             self.findings.unmergeable(piece.where or ("models",), odd, name)
             return
+        if piece.has_base and len(held) == 1:  # there is nothing to add to it
+            yield self._copied(name, layer, kind, held[0][1], held[0][0].ref)
+            return
         dtype, refs = self._dtype(name, inputs), [i.ref for i, _ in held]
         if self.vocabulary is not None:
             if self.vocabulary.by_owner and self.vocabulary.concerns(refs, name, kind, inputs):

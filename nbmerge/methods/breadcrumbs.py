@@ -69,7 +69,7 @@ _SUMMED = register(
         reference="Davari and Belilovsky 2023, Model Breadcrumbs, https://arxiv.org/abs/2312.06795",
         parameters=(WEIGHT, _DENSITY, _GAMMA, NORMALIZE, LAMBDA),
         base="required",
-        inputs=(2, None),
+        inputs=(1, None),
         look=_look,
     )
 )

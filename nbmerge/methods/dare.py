@@ -103,7 +103,7 @@ _LINEAR = register(
         reference="Yu et al. 2024, Language models are Super Mario, https://arxiv.org/abs/2311.03099",
         parameters=(WEIGHT, DENSITY, NORMALIZE, LAMBDA, RESCALE),
         base="required",
-        inputs=(2, None),
+        inputs=(1, None),
         look=_look,
     )
 )

@@ -105,7 +105,7 @@ _VOTED = register(
         mix=lambda inputs, start, factors, values: voted(inputs, start, values, _thin(values, factors)),
         reference="Deep et al. 2024, DELLA-Merging, https://arxiv.org/abs/2406.11617",
         base="required",
-        inputs=(2, None),
+        inputs=(1, None),
         look=_look,
         whole="row",
     )

@@ -33,6 +33,6 @@ _FIELDS: MethodFields = {
     "reference": "Marczak et al. 2025, No Task Left Behind, https://arxiv.org/abs/2502.04959",
     "parameters": (WEIGHT_OF_ONE, LAMBDA),
     "base": "required",
-    "inputs": (2, None),
+    "inputs": (1, None),
 }
 register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_FIELDS), **_FIELDS))

@@ -28,7 +28,7 @@ register(
         reference="Wang et al. 2025, LiNeS, https://arxiv.org/abs/2410.17146",
         parameters=(replace(WEIGHT, default=1.0), NORMALIZE, _ALPHA, _BETA),
         base="required",
-        inputs=(2, None),
+        inputs=(1, None),
         coefficients=_coefficients,
     )
 )

@@ -160,7 +160,8 @@ class Method:
         they are whole weights. "first": `base_model`, or else the first model named, is the first end. "none": a base
         model is an input like any other, if it is listed.
     inputs : (int, int or None)
-        Least and most number of inputs, a required base included, an optional one not.
+        Least and most number of inputs, a required base included, an optional one not. A required base that comes
+        alone is the result as it is, without asking the method.
     variant : callable, optional
         ``(values) -> Method or None``: the method of another shape that some values or tensors ask for.
     check : callable, optional

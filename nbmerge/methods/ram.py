@@ -69,7 +69,7 @@ _RAM = register(
         parameters=(_EPSILON,),
         reference="Yuan et al. 2026, Behavior Knowledge Merge in Reinforced Agentic Models, https://arxiv.org/abs/2601.13572",
         base="required",
-        inputs=(2, None),
+        inputs=(1, None),
         mix=_mix,
         anywhere=True,
     )

@@ -101,7 +101,7 @@ register(
         reference="Wan et al. 2024, FuseChat, https://arxiv.org/abs/2408.07990",
         parameters=(_TOP,),
         base="required",
-        inputs=(2, None),
+        inputs=(1, None),
         look=_look,
         mix=_mix,
         anywhere=True,

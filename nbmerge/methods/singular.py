@@ -38,6 +38,6 @@ _FIELDS: MethodFields = {
     "reference": "Gargiulo et al. 2025, Task Singular Vectors, https://arxiv.org/abs/2412.00081",
     "parameters": (WEIGHT_OF_ONE, LAMBDA),
     "base": "required",
-    "inputs": (2, None),
+    "inputs": (1, None),
 }
 register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_FIELDS), **_FIELDS))

@@ -32,7 +32,7 @@ register(
         reference="Ilharco et al. 2023, Editing models with task arithmetic, https://arxiv.org/abs/2212.04089",
         parameters=(WEIGHT, NORMALIZE, LAMBDA),
         base="required",
-        inputs=(2, None),
+        inputs=(1, None),
         coefficients=_coefficients,
     )
 )

@@ -65,7 +65,7 @@ register(
         reference="Yadav et al. 2023, TIES-Merging, https://arxiv.org/abs/2306.01708",
         parameters=(WEIGHT, DENSITY, NORMALIZE, LAMBDA, CONSENSUS),
         base="required",
-        inputs=(2, None),
+        inputs=(1, None),
         look=_look,
         mix=_mix,
         anywhere=True,

@@ -61,6 +61,6 @@ _FIELDS: MethodFields = {
     "reference": "Cheng et al. 2025, Whoever Started the Interference Should End It, https://arxiv.org/abs/2503.08099",
     "parameters": (WEIGHT_OF_ONE, LAMBDA, _RIDGE),
     "base": "required",
-    "inputs": (2, None),
+    "inputs": (1, None),
 }
 register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_FIELDS), **_FIELDS))

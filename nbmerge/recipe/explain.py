@@ -8,6 +8,7 @@ from typing import Any
 
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe.parts import Module, Slice, Source, Tokenizer, TokenRule
+from nbmerge.recipe.placement import belongs
 from nbmerge.recipe.text import line_of
 
 _WORDS = {
@@ -29,7 +30,7 @@ def told(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [e for e in errors if not follows(e)]
 
 
-def explained(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[str]) -> Problem:
+def explained(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[str], data: Any = None) -> Problem:
     """Translate one finding.
 
     Parameters
@@ -40,12 +41,16 @@ def explained(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[s
         See `nbmerge.recipe.text.parse`.
     keys : list of str
         Names of the recipe's own fields.
+    data : optional
+        What was validated, for hints that name what stands beside a wrong key.
     """
     where = tuple(error["loc"])
     kind = error["type"]
     how = ""
     if kind == "extra_forbidden":
-        what, how = f"unknown key '{where[-1]}'.", nearest(str(where[-1]), _fields(where, keys))
+        known = _fields(where, keys)
+        hint = belongs(str(where[-1]), where[:-1], error.get("input"), data, keys)
+        what, how = f"unknown key '{where[-1]}'.", hint or nearest(str(where[-1]), known)
     elif kind == "missing":
         what, how = f"'{where[-1]}' is missing.", "Every recipe needs it." if len(where) == 1 else "Add it here."
     elif kind in _WORDS:

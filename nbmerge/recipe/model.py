@@ -130,7 +130,7 @@ class Recipe(Makers, Changes, Part):
         try:
             recipe = cls.model_validate(dict(data))
         except ValidationError as error:
-            problems = [explained(e, lines or {}, list(cls.model_fields)) for e in told(error.errors())]
+            problems = [explained(e, lines or {}, list(cls.model_fields), data) for e in told(error.errors())]
             raise RecipeError(problems, cls._rest(data, [p.where for p in problems], lines or {})) from None
         recipe._lines = lines or {}
         return recipe

@@ -290,3 +290,20 @@ def test_the_forecast_knows_what_it_holds(base, tmp_path):
     assert more.memory_bytes > plain.memory_bytes
     assert more.bytes_read - plain.bytes_read == 3 * 4 * 4 * (16 + 16)
     assert more.bytes_written == plain.bytes_written
+
+
+@pytest.mark.parametrize("method", ["task_arithmetic", "ties", "dare_ties", "della", "sce"])
+@pytest.mark.parametrize("form", ["models", "slices"])
+def test_an_adapter_is_baked_in_by_a_merge_of_its_model_alone(base, tmp_path, method, form):
+    adapter = make_adapter(tmp_path / "a", base, modules(Q, DOWN))
+    name = f"{base}+{adapter}"
+    expected = merged(passed_through(base, adapter), tmp_path / "expected")
+    weight = {} if method == "sce" else {"parameters": {"weight": 1.0}}
+    models = {
+        "models": [{"model": name, **weight}],
+        "slices": [{"sources": [{"model": name, "layer_range": [0, 3], **weight}]}],
+    }
+    alone = merged({"merge_method": method, "base_model": name, form: models[form]}, tmp_path / "alone")
+    assert all(torch.equal(t, alone[n]) for n, t in expected.items())
+    added = merged({"merge_method": method, "base_model": str(base), form: models[form]}, tmp_path / "added")
+    assert all(torch.allclose(t, added[n], rtol=0, atol=1e-6) for n, t in expected.items())

@@ -3,7 +3,8 @@
 import pytest
 
 from nbmerge.engine.planner import plan
-from tests.engine.recipes import EMBED, HEAD, NORM, UP, Q, recipe, sliced, t_of
+from nbmerge.methods import methods
+from tests.engine.recipes import EMBED, HEAD, NORM, UP, Q, errors, recipe, sliced, t_of
 from tests.models import make_model
 
 # --- what is in a plan ---
@@ -36,6 +37,24 @@ def test_a_base_that_is_not_listed_is_added(family):
     p = plan(recipe("ties", (family.ft1, {"weight": 1}), base=family.base))
     assert p[EMBED].models == ("base", "ft1")
     assert p.donor == p.recipe.base_model
+
+
+BASED = [m.name for m in methods().values() if m.base == "required" and m.inputs[1] is None]
+
+
+@pytest.mark.parametrize("name", BASED)
+def test_a_base_alone_is_the_result_where_the_formula_adds_to_it(name, family):
+    r = recipe(name, family.base, base=family.base)
+    if methods()[name].inputs[0] > 1:
+        assert "the base model included; here are 1" in errors(r)
+        return
+    p = plan(r)
+    assert {t.method for t in p.tensors} == {"passthrough"}
+    assert [x.severity for x in p.problems if "nothing is merged into the base model" in x.what] == ["warning"]
+
+
+def test_methods_that_compare_models_with_each_other_need_two():
+    assert {n for n in BASED if methods()[n].inputs[0] > 1} == {"model_stock", "consensus"}
 
 
 def test_models_with_one_name_are_told_apart(tmp_path):

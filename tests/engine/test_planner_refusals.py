@@ -109,12 +109,6 @@ def test_the_number_of_models(family, method, count, said):
     assert said in errors(recipe(method, *models, parameters={"t": 0.5} if method == "slerp" else {}))
 
 
-def test_the_base_alone_is_nothing_to_add(family):
-    assert "at least 2 models, the base model included" in errors(
-        recipe("ties", (family.base, {"weight": 1}), base=family.base)
-    )
-
-
 def test_the_base_listed_twice(family):
     models = [(family.base, {}), (family.base, {}), (family.ft1, {"weight": 1})]
     assert "listed 2 times" in errors(recipe("ties", *models, base=family.base))

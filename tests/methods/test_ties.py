@@ -117,10 +117,10 @@ def test_without_a_base_it_is_refused(tmp_path):
         merged(tmp_path, "ties", [ONE, TWO], each={"weight": [1, 1]})
 
 
-def test_base_alone_is_refused(tmp_path):
+def test_a_base_alone_is_the_result(tmp_path):
     r = recipe_of(tmp_path, "ties", [ONE], each={"weight": [1]})
-    with pytest.raises(RecipeError, match="at least 2"):
-        plan(r.replace(base_model=r.models[0].model))
+    r = r.replace(base_model=r.models[0].model)
+    assert {t.method for t in plan(r).tensors} == {"passthrough"}
 
 
 def test_one_vote_for_each_model(tmp_path):

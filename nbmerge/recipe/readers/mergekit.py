@@ -22,11 +22,17 @@ NO_MEANING = {
 """What mergekit's files may hold and what has no effect, with why."""
 
 OTHERS = {
-    "experts": "a mergekit-moe config: it builds a mixture of experts, which is no merge of tensors",
+    "experts": "a mergekit-moe configuration: it builds a mixture of experts, which is not a merge of tensors",
     "models_to_merge": "a MergeMonster config: it searches for a merge and holds none",
     "workflow": "a workflow of another program",
 }
 """Keys that give away configs of other programs."""
+
+MOE = (
+    "Run it with mergekit-moe. To merge the experts into one dense model instead, list their source_model under models "
+    "and choose a merge_method."
+)
+"""What can be done about a mixture of experts."""
 
 
 def read(text: Text) -> Recipe:
@@ -55,8 +61,10 @@ def of(data: Mapping[str, Any]) -> Recipe:
 
 def _of(document: Document, notes: list[Problem]) -> Recipe:
     data, lines = document
-    if "merge_method" not in data and (other := next((k for k in OTHERS if k in data), None)):
-        raise refused(f"this is {OTHERS[other]}.", where=(other,), line=line_of((other,), lines))
+    other = next((k for k in OTHERS if k in data), None)
+    if other and ("merge_method" not in data or other == "experts"):
+        how = MOE if other == "experts" else ""
+        raise refused(f"this is {OTHERS[other]}.", how, where=(other,), line=line_of((other,), lines))
     return Recipe.of(_meant(data, (), lines, notes), lines)
 
 

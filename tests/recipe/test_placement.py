@@ -1,0 +1,86 @@
+"""A key in the wrong place is refused with the place that it belongs to."""
+
+import pytest
+
+from nbmerge.engine.planner import examine
+from nbmerge.errors import RecipeError
+from nbmerge.methods import methods
+from nbmerge.recipe import Recipe
+
+
+def refusal(change: dict, **source) -> str:
+    data = {
+        "merge_method": "linear",
+        "models": [{"model": "org/a", **source}, "org/b"],
+        "parameters": {"weight": 1},
+    }
+    with pytest.raises(RecipeError) as caught:
+        Recipe.load(data | change)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"revision": "v1.0"}, "write 'org/a@v1.0'"),
+        ({"lora": "org/adapter"}, "write 'org/a+org/adapter'"),
+        ({"density": 0.5}, "under this model's 'parameters'"),
+        ({"weight": 0.5}, "under this model's 'parameters'"),
+        ({"select_topk": 0.1}, "under the recipe's own 'parameters'"),
+        ({"dtype": "bfloat16"}, "at the top level of the recipe"),
+        ({"tokenizer_source": "union"}, "at the top level of the recipe"),
+        ({"int8_mask": True}, "may be left out"),
+    ],
+)
+def test_beside_a_model(source, said):
+    assert said in refusal({}, **source)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"select_topk": 0.1}, "under the recipe's own 'parameters'"),
+        ({"normalize": False}, "under the recipe's own 'parameters'"),
+        ({"density": 0.5}, "'parameters' of each model, or the recipe's own 'parameters'"),
+        ({"layer_range": [0, 2]}, "beside a model in the sources of a slice"),
+        ({"pad_to_multiple_of": 8}, "under tokenizer"),
+        ({"base_model": "org/a", "revision": "main"}, "write 'org/a@main'"),
+        ({"tokenizer": {"source": "union", "dtype": "float16"}}, "at the top level of the recipe"),
+    ],
+)
+def test_elsewhere(change, said):
+    assert said in refusal(change)
+
+
+@pytest.mark.parametrize("key", ["merge_method", "dtype", "base_model"])
+def test_in_a_slice(key):
+    sources = [{"model": "org/a", "layer_range": [0, 2]}]
+    piece = {"sources": sources} | ({} if key == "base_model" else {key: "slerp"})
+    data = {"merge_method": "passthrough", "slices": [piece]}
+    if key == "base_model":  # which slices have
+        assert Recipe.load(data | {"slices": [piece | {key: "org/b"}]}).slices[0].base_model.path == "org/b"
+        return
+    with pytest.raises(RecipeError, match="at the top level of the recipe"):
+        Recipe.load(data)
+
+
+def test_every_parameter_of_every_method_has_a_place():
+    for name in {p.name for m in methods().values() for p in m.parameters}:
+        assert "'parameters'" in refusal({name: 1})
+
+
+def test_under_parameters(family):
+    recipe = Recipe.of({
+        "merge_method": "linear", "models": [str(family.base)],
+        "parameters": {"weight": 1, "dtype": "bfloat16", "layer_range": [0, 2]},
+    })  # fmt: skip
+    text = "\n".join(map(str, examine(recipe)[1]))
+    assert "parameters.dtype: 'dtype' is not a parameter of a merge method. 'dtype' belongs at the top level" in text
+    assert "'layer_range' belongs beside a model in the sources of a slice, not under parameters." in text
+
+
+def test_a_mixture_of_experts_is_named(family):
+    with pytest.raises(RecipeError, match=r"mergekit-moe configuration.*list their source_model under models"):
+        Recipe.load({"merge_method": "moe", "base_model": "a", "gate_mode": "hidden", "experts": [{"source_model": "b"}]})
+    _, problems = examine(Recipe.of({"merge_method": "moe", "models": [str(family.base)]}))
+    assert "mergekit-moe" in str(problems[0])
