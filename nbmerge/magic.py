@@ -24,24 +24,37 @@ class MergeMagics(Magics):
         """Merge the YAML recipe in the cell into memory.
 
         ``%%merge NAME`` binds the `LiveMerge` to NAME (default ``merged``); where NAME already holds one, only what the
-        new recipe changes is computed.
+        new recipe changes is computed. ``--dialect mergekit-0.1`` reads the recipe as that release of mergekit does.
         """
         from nbmerge.engine.live import LiveMerge, live
+        from nbmerge.recipe import Recipe
 
-        name = line.strip() or "merged"
-        if not name.isidentifier():
-            raise UsageError(f"%%merge takes one variable name, not {line.strip()!r}.")
+        name, dialect = _arguments(line)
         assert self.shell is not None  # a magic runs in a shell
         held = self.shell.user_ns.get(name)
         try:
+            recipe = Recipe.load(cell, dialect)
             if isinstance(held, LiveMerge):
-                held.update(cell)
+                held.update(recipe)
             else:
-                held = live(cell)
+                held = live(recipe)
         except NbmergeError as error:
             raise UsageError(str(error)) from error
         self.shell.user_ns[name] = held
         return held
+
+
+def _arguments(line: str) -> tuple[str, str | None]:
+    """The variable's name and the dialect."""
+    words, dialect = line.replace("=", " ").split(), None
+    if "--dialect" in words:
+        at = words.index("--dialect")
+        dialect = " ".join(words[at + 1 : at + 2])
+        del words[at : at + 2]
+    name = " ".join(words) or "merged"
+    if not name.isidentifier():
+        raise UsageError(f"%%merge takes one variable name and, if wanted, --dialect NAME, not {line.strip()!r}.")
+    return name, dialect
 
 
 def load(ipython: InteractiveShell) -> None:

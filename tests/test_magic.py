@@ -35,3 +35,15 @@ def test_a_bad_recipe_is_said_in_words(shell):
         shell.run_cell_magic("merge", "", "mehtod: linear\nmodels: [a]\nmerge_method: linear\n")
     with pytest.raises(UsageError, match="one variable name"):
         shell.run_cell_magic("merge", "two words", "x")
+
+
+@pytest.mark.parametrize("line", ["--dialect mergekit-0.1 ends", "ends --dialect=mergekit-0.1"])
+def test_a_cell_in_a_dialect(shell, family, line):
+    text = f"merge_method: slerp\nmodels: [{family.base}, {family.ft1}]\nparameters: {{t: [0, 1]}}\n"
+    shell.run_cell_magic("merge", line, text)
+    assert shell.user_ns["ends"].recipe == nbm.Recipe.load(text, "mergekit-0.1") != nbm.Recipe.load(text)
+
+
+def test_an_unknown_dialect_of_a_cell(shell):
+    with pytest.raises(UsageError, match="unknown dialect 'x'"):
+        shell.run_cell_magic("merge", "--dialect x", "merge_method: linear\nmodels: [a]\n")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 RecipeSource = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe file, a merged model's folder, or - for standard input.")
 ]
+Dialect = Annotated[
+    str | None,
+    typer.Option(help="Interpret the recipe as this release of mergekit does: mergekit-0.1, mergekit-0.0, or nbmerge."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 ReplaceModel = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model folder, once the new one is complete.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nbmerge.cli import programs
-from nbmerge.cli.arguments import Json, OutFolder, Quiet, RecipeSource, ReplaceModel, recipe_of
+from nbmerge.cli.arguments import Dialect, Json, OutFolder, Quiet, RecipeSource, ReplaceModel, recipe_of
 from nbmerge.sizes import human, parse_size
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def _workers(address: str | None) -> AbstractContextManager[Any]:
 def merge(
     recipe: RecipeSource,
     out: OutFolder,
+    dialect: Dialect = None,
     dtype: Annotated[
         str | None, typer.Option(metavar="DTYPE", help="dtype of the result, in place of the recipe's.")
     ] = None,
@@ -76,7 +77,7 @@ def merge(
         stop_on_ctrl_c() as cancel,
         _workers(dask) as executor,
     ):
-        loaded = recipe_of(recipe)
+        loaded = recipe_of(recipe, dialect)
         loaded = loaded.replace(**changes) if changes else loaded
         result = merge(loaded, out, progress=listener, cancel=cancel, executor=executor, **options)
     if as_json:

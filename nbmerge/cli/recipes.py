@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nbmerge.cli import programs
-from nbmerge.cli.arguments import Csv, Json, Overwrite, Quiet, RecipeSource, one_format, recipe_of, text_of, write_file
+from nbmerge.cli.arguments import (
+    Csv,
+    Dialect,
+    Json,
+    Overwrite,
+    Quiet,
+    RecipeSource,
+    one_format,
+    recipe_of,
+    text_of,
+    write_file,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +39,7 @@ def check(
     time: Annotated[
         bool, typer.Option("--time", help="Estimate the time as well; tries this machine for a second.")
     ] = False,
+    dialect: Dialect = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -35,7 +47,7 @@ def check(
     from nbmerge.cli.reports import print_report
     from nbmerge.engine.check import check
 
-    report = check(text_of(recipe), out, overwrite)
+    report = check(text_of(recipe), out, overwrite, dialect)
     cost = ("bytes_downloaded", "bytes_read", "bytes_written", "memory_bytes", *(("seconds",) if time else ()))
     forecast = {name: getattr(report.forecast, name) for name in cost} if report.forecast else None
     if forecast:
@@ -49,6 +61,7 @@ def check(
 
 def plan(
     recipe: RecipeSource,
+    dialect: Dialect = None,
     why: Annotated[bool, typer.Option("--why", help="Show which line of the recipe decided each value.")] = False,
     as_json: Json = False,
     as_csv: Csv = False,
@@ -59,7 +72,7 @@ def plan(
 
     one_format(as_json, as_csv)
     with programs.refusals(as_json):
-        planned = plan(recipe_of(recipe))
+        planned = plan(recipe_of(recipe, dialect))
     table = planned.values()
     if as_json:
         programs.say(as_rows(table))
@@ -88,9 +101,7 @@ def convert(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="File to write; default: standard output.")
     ] = None,
-    dialect: Annotated[
-        str | None, typer.Option(metavar="TOOL", help="Interpret the recipe as this tool does, e.g. mergekit-0.1.")
-    ] = None,
+    dialect: Dialect = None,
     as_json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:

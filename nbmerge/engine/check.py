@@ -76,7 +76,9 @@ class Report:
         return f"<ul style='padding-left:1.2em'>{''.join(rows)}</ul><p>{'<br>'.join(foot)}</p>"
 
 
-def check(recipe: Recipe | str | Path, out: str | Path | None = None, overwrite: bool = False) -> Report:
+def check(
+    recipe: Recipe | str | Path, out: str | Path | None = None, overwrite: bool = False, dialect: str | None = None
+) -> Report:
     """Find everything that stands in a recipe's way, reading headers only.
 
     Parameters
@@ -86,6 +88,8 @@ def check(recipe: Recipe | str | Path, out: str | Path | None = None, overwrite:
         Also check this output folder.
     overwrite : bool
         Whether the merge may replace a model in that folder.
+    dialect : str, optional
+        See `Recipe.load`.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def check(recipe: Recipe | str | Path, out: str | Path | None = None, overwrite:
         Never raises for what is wrong with recipe, models or output; it reports that.
     """
     try:
-        plan, problems = examine(Recipe.load(recipe))
+        plan, problems = examine(Recipe.load(recipe, dialect))
     except RecipeError as error:
         return Report(tuple(worst_first([*error.problems, *_besides(error)])))
     place = None

@@ -56,7 +56,9 @@ class Named:
         known = methods()
         method = known.get(name)
         if method is None:
-            self.findings.error(where, f"there is no merge method '{name}'.", ELSEWHERE.get(name) or nearest(name, known))
+            self.findings.error(
+                where, f"there is no merge method '{name}'.", ELSEWHERE.get(name) or nearest(name, known)
+            )
         elif method.base == "required" and any(self._base(p) is None for p in self.recipe.pieces):
             what = f"{method.name} works on differences from a base model, and none is named."
             self.findings.error(

@@ -79,17 +79,16 @@ class Numbered(Sliced):
             t_ = find(piece.method.parameter("t"), piece.levels, name, t)[0] if piece.method.name == "slerp" else None
             weights = (1.0 - t_, t_) if isinstance(t_, int | float) else (1.0,) * len(found)
             self.findings.info(
-                ("tokenizer_source",),
+                ("tokenizer", "rows"),
                 f"{piece.method.name} has no weights, so rows of tokens are means with {', '.join(f'{w:g}' for w in weights)}.",
             )
             return weights, {}
         if lacking:
-            what = (
-                f"tokenizer_source makes rows of tokens by weight, and {' and '.join(lacking)} has none (for {name})."
-            )
-            source = self.recipe.tokenizer_source.removeprefix("model:")
-            how = f"Give it a weight, or write 'tokenizer: {{source: {source}}}', which fills missing rows and applies {piece.method.name}."
-            self.findings.error(("tokenizer_source",), what, how)
+            what = f"'rows: owners' makes rows of tokens by weight, and {' and '.join(lacking)} has none (for {name})."
+            how = f"Give it a weight, or leave 'rows' out: missing rows are then filled, and {piece.method.name} is applied."
+            if self.recipe.dialect == "mergekit-0.0":
+                how = f"{how} This is what tokenizer_source means in the dialect mergekit-0.0, not in nbmerge or mergekit-0.1."
+            self.findings.error(("tokenizer", "rows"), what, how)
             return None, {}
         for (w, where), label in zip(found, labels, strict=True):
             if fault := WEIGHT.fault(w):

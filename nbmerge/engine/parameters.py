@@ -21,7 +21,10 @@ CHOICE = Parameter("method", "Merge method of these tensors, instead of the reci
 """Not a method's parameter but the choice of one, with filters and over layers like any other."""
 
 EMBED_SLERP = Parameter(
-    "embed_slerp", "With tokenizer_source, slerp of two: rows that both own go along the arc, too.", False, kind="flag"
+    "embed_slerp",
+    "With tokenizer rows of owners, slerp of two: rows that both own go along the arc, too.",
+    False,
+    kind="flag",
 )
 """Not a method's parameter but a choice for the rows of tokens."""
 
@@ -41,7 +44,8 @@ def find(parameter: Parameter, nearest_first: Sequence[Level], tensor: str, t: f
 
 def check_names(recipe: Recipe, methods: Sequence[Method]) -> Iterator[Problem]:
     """Parameters that none of the recipe's methods has, or that stand where they have no effect."""
-    extra = (CHOICE, EMBED_SLERP, WEIGHT) if recipe.tokenizer_source else (CHOICE,)
+    owners = recipe.tokenizer is not None and recipe.tokenizer.rows == "owners"
+    extra = (CHOICE, EMBED_SLERP, WEIGHT) if owners else (CHOICE,)
     for where, settings, one_model, _ in levels(recipe):
         for name in settings:
             known = chain(extra, *(m.parameters for m in methods))

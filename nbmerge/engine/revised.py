@@ -70,7 +70,8 @@ def _alike(one: Recipe, other: Recipe) -> bool:
         for a, b in pairs
     ):
         return False
-    simple = one.slices is None and one.modules is None and not one.merges and one.tokenizer_source is None
+    owners = one.tokenizer is not None and one.tokenizer.rows == "owners"
+    simple = one.slices is None and one.modules is None and not one.merges and not owners
     return simple and all(CHOICE.name not in part.parameters for part in (one, *one.models))
 
 

@@ -184,7 +184,7 @@ class Tensors(Numbered):
     def _by_owner(
         self, piece: Piece, name: str, kind: str, inputs: tuple, names: list[str], t: float, dtype: str
     ) -> Iterator[TensorPlan]:
-        """Rows for tokens as `tokenizer_source` has them: of the models that own a token, not by the recipe's method."""
+        """Rows for tokens as `rows: owners` has them: of the models that own a token, not by the recipe's method."""
         refs = [i.ref for i in piece.inputs]
         labels = tuple(self.labels[r] for r in refs)
         if find(EMBED_SLERP, piece.levels, name, t)[0] is True and piece.method.name == "slerp":

@@ -88,7 +88,8 @@ class ByToken(_Vocabulary):
     @property
     def by_owner(self) -> bool:
         """Whether a row is the mean of the models that own its token, in place of the recipe's method."""
-        return self.recipe.tokenizer_source is not None
+        wanted = self.recipe.wanted_tokenizer
+        return wanted is not None and wanted.rows == "owners"
 
     @cached_property
     def place(self) -> np.ndarray:

@@ -1,11 +1,15 @@
 """Dialects: the same words, another meaning. Reading in a dialect writes that meaning into the recipe.
 
-``mergekit-0.0``: mergekit before 0.1 (2023 and 2024). A slerp with a zero tensor follows the formula. A base model
-that is not listed is an input of methods that have no base.
+``nbmerge``, the default: what mergekit 0.1 documents, with the exceptions of docs/recipes.md, which is where users read
+all of this.
 
-``mergekit-0.1``: mergekit since 0.1 (2025). The same, and: final norm and head take a gradient's *first* value, and
-DARE and its kin rescale to the same sum of absolute values. Where the last slice has more models than the first, final
-norm and head are made without the models beyond that number. `tokenizer_source` means what `tokenizer` does.
+``mergekit-0.0``: mergekit before 0.1 (2023 and 2024). A slerp with a zero tensor follows the formula. A base model
+that is not listed is an input of methods that have no base. With `tokenizer_source`, rows of tokens are means of the
+models that own them.
+
+``mergekit-0.1``: mergekit since 0.1 (2025). A slerp with a zero tensor and a base model that is not listed as before;
+final norm and head take a gradient's *first* value, and DARE and its kin rescale to the same sum of absolute values.
+Where the last slice has more models than the first, final norm and head are made without the models beyond that number.
 """
 
 from __future__ import annotations
@@ -13,11 +17,13 @@ from __future__ import annotations
 from nbmerge.problems import Problem, nearest
 from nbmerge.recipe.ends import ends_of, spelled_out
 from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.readers.mergekit import DIALECTS, UNSAID
 from nbmerge.recipe.readers.text import note, refused
 from nbmerge.recipe.sections import levels
 from nbmerge.recipe.setting import Rule, Setting
 
-DIALECTS = ("nbmerge", "mergekit-0.0", "mergekit-0.1")
+NEWEST = "mergekit-0.1"
+"""The release of mergekit that people run today."""
 
 
 def check(dialect: str | None) -> None:
@@ -27,21 +33,64 @@ def check(dialect: str | None) -> None:
 
 
 def in_dialect(recipe: Recipe, dialect: str | None) -> Recipe:
-    """The recipe that says in our meaning what it says in a dialect."""
-    if dialect in (None, "nbmerge"):
-        return recipe
-    notes: list[Problem] = []
+    """The recipe that says in our meaning what it says in a dialect.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    dialect : str, optional
+        In place of what the recipe, and each merge that feeds it, says of itself.
+    """
     merges = [in_dialect(m, dialect) for m in recipe.merges]
     if merges:
         recipe = recipe.replace(merges=merges).read_as(like=recipe)
-    recipe = _zero_tensors(_listed_base(recipe, notes), notes)
-    if dialect == "mergekit-0.1":
-        recipe = _filled(_rescale(recipe, notes), notes)
-        spelled = spelled_out(recipe, 0.0)
-        if spelled != recipe:
-            notes.append(note("final norm and head take the first value of a gradient, as in mergekit 0.1."))
-        recipe = _short_ends(spelled, notes)
-    return recipe.read_as(notes=notes)
+    own = dialect or recipe._dialect
+    if own in (None, "nbmerge"):
+        return recipe
+    if own == UNSAID:
+        return recipe.read_as(notes=_otherwise(recipe))
+    notes: list[Problem] = []
+    made = _as_mergekit_0_1(recipe, notes) if own == NEWEST else _as_mergekit_0_0(recipe, notes)
+    made = made.read_as(like=recipe, notes=notes)
+    made._dialect = own
+    return made
+
+
+def _as_mergekit_0_0(recipe: Recipe, notes: list[Problem]) -> Recipe:
+    return _owners(_zero_tensors(_listed_base(recipe, notes), notes), notes)
+
+
+def _as_mergekit_0_1(recipe: Recipe, notes: list[Problem]) -> Recipe:
+    recipe = _rescale(_zero_tensors(_listed_base(recipe, notes), notes), notes)
+    return _short_ends(_first_values(recipe, notes), notes)
+
+
+def _otherwise(recipe: Recipe) -> list[Problem]:
+    """Where mergekit 0.1 makes another model of a recipe that does not say whose meaning it has."""
+    notes: list[Problem] = []
+    _short_ends(_first_values(_listed_base(recipe, notes), notes), notes)
+    how = f"Here that is not so, unless the recipe is read in the dialect {NEWEST}."
+    return [
+        Problem("info", n.where, f"in mergekit 0.1, {n.what.partition(', as in mergekit')[0]}.", how) for n in notes
+    ]
+
+
+def _first_values(recipe: Recipe, notes: list[Problem]) -> Recipe:
+    """Final norm and head take the first value of a gradient."""
+    spelled = spelled_out(recipe, 0.0)
+    if spelled != recipe:
+        notes.append(note("final norm and head take the first value of a gradient, as in mergekit 0.1."))
+    return spelled
+
+
+def _owners(recipe: Recipe, notes: list[Problem]) -> Recipe:
+    """The old key for a vocabulary takes rows of tokens from the models that own them."""
+    if recipe.tokenizer_source is None:
+        return recipe
+    what = "rows of tokens are weighted means of the models that own them, as in mergekit before 0.1."
+    notes.append(note(what, ("tokenizer_source",)))
+    wanted = {"source": recipe.tokenizer_source, "rows": "owners"}
+    return recipe.replace(tokenizer_source=None, tokenizer=wanted).read_as(like=recipe)
 
 
 def _short_ends(recipe: Recipe, notes: list[Problem]) -> Recipe:
@@ -115,15 +164,6 @@ def _rescale(recipe: Recipe, notes: list[Problem]) -> Recipe:
     if changed != recipe:
         notes.append(note("dropped changes are made up for by matching sums of absolute values, as in mergekit 0.1."))
     return changed
-
-
-def _filled(recipe: Recipe, notes: list[Problem]) -> Recipe:
-    """The old key for a vocabulary means what the new one does: missing rows are filled, then merged by the method."""
-    if recipe.tokenizer_source is None:
-        return recipe
-    notes.append(note("rows of missing tokens are filled, then merged by the method, as in mergekit 0.1."))
-    source = recipe.tokenizer_source
-    return recipe.replace(tokenizer_source=None, tokenizer={"source": source}).read_as(like=recipe)
 
 
 def _says(recipe: Recipe, name: str) -> bool:

@@ -53,7 +53,7 @@ class Recipe(Makers, Changes, Part):
     dtype_overrides : list of DtypeRule
         dtypes of single output tensors; the first filter that matches wins.
     tokenizer_source, tokenizer, chat_template
-        What vocabulary the result has, as in mergekit.
+        What vocabulary the result has, as in mergekit; ``tokenizer_source: X`` is short for ``tokenizer: {source: X}``.
     vocabulary : str
         What becomes of vocabularies of different size without a tokenizer: refuse them, or bring embeddings and heads
         to one size by a rule of `VOCABULARIES`.
@@ -98,6 +98,7 @@ class Recipe(Makers, Changes, Part):
     _found: str = PrivateAttr(default="a recipe")
     _lines: dict[Where, int] = PrivateAttr(default_factory=dict)
     _notes: tuple[Problem, ...] = PrivateAttr(default=())
+    _dialect: str | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
@@ -157,7 +158,8 @@ class Recipe(Makers, Changes, Part):
             A text or file of any format that `nbmerge.recipe.readers` knows, a merged model's folder or safetensors
             file, or plain data.
         dialect : str, optional
-            Whose meaning it has, where older tools and we differ; see `nbmerge.recipe.dialects`.
+            Interpret it as this release of mergekit does, such as ``"mergekit-0.1"``, in place of what a key `dialect`
+            in the recipe says; see `nbmerge.recipe.dialects`.
 
         Raises
         ------
@@ -172,6 +174,17 @@ class Recipe(Makers, Changes, Part):
     def found(self) -> str:
         """What `load` found, in words."""
         return self._found
+
+    @property
+    def dialect(self) -> str:
+        """The dialect that it was read in."""
+        return self._dialect or "nbmerge"
+
+    @property
+    def wanted_tokenizer(self) -> Tokenizer | None:
+        """What `tokenizer` or its short form `tokenizer_source` says of the result's vocabulary."""
+        short = None if self.tokenizer_source is None else Tokenizer(source=self.tokenizer_source)
+        return self.tokenizer or short
 
     @property
     def notes(self) -> tuple[Problem, ...]:
@@ -192,6 +205,7 @@ class Recipe(Makers, Changes, Part):
         """
         copy, of = self.model_copy(), like or self
         copy._found, copy._lines, copy._notes = found or of._found, of._lines, (*of._notes, *notes)
+        copy._dialect = of._dialect
         return copy
 
     def line(self, where: Where) -> int | None:
@@ -274,6 +288,8 @@ class Recipe(Makers, Changes, Part):
             "parameters": {n: s for n, s in self.parameters.items() if n not in idle},
             "dtype": self.out_dtype or self.dtype,
             "out_dtype": None,
+            "tokenizer_source": None,
+            "tokenizer": self.wanted_tokenizer,
             "merges": tuple(m._meaning() for m in self.merges),
         }
         return plain(self.model_copy(update=same), lambda setting: folded(setting).plain())

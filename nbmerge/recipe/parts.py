@@ -165,6 +165,9 @@ class Tokenizer(Part):
     source: str = "union"
     tokens: dict[str, TokenRule] = Field(default_factory=dict)
     pad_to_multiple_of: int | None = Field(default=None, ge=1)
+    rows: Literal["method", "owners"] = "method"
+    """How a row is made: by the merge method once missing rows are filled, or as the weighted mean of the models that own
+    the token, as mergekit did before 0.1."""
     approximate: Literal["pieces", "pursuit"] = "pieces"
     """Rows for tokens that no model has: the mean of what a token is cut into, or matching pursuit over shared tokens."""
 

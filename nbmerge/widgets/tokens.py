@@ -99,7 +99,7 @@ class TokensPanel(Panel):
         kind, _, source = self.source.value.partition(" ")
         fields: dict[str, Any] = {"tokenizer_source": None, "tokenizer": None, "vocabulary": None}
         if kind == "owners":
-            fields["tokenizer_source"] = source
+            fields["tokenizer"] = {"source": source, "rows": "owners"}
         elif kind == "fill":
             fields["tokenizer"] = {"source": source}
         elif kind:
@@ -108,10 +108,8 @@ class TokensPanel(Panel):
 
 
 def _choice(recipe) -> str:
-    if recipe.tokenizer_source:
-        return f"owners {recipe.tokenizer_source}"
-    if recipe.tokenizer:
-        return f"fill {recipe.tokenizer.source}"
+    if wanted := recipe.wanted_tokenizer:
+        return f"{'owners' if wanted.rows == 'owners' else 'fill'} {wanted.source}"
     return "" if recipe.vocabulary == "refuse" else recipe.vocabulary
 
 

@@ -104,7 +104,7 @@ class Opener:
             "merge_method": "linear",
             "models": [good, named],
             "parameters": {"weight": 0.5},
-            "tokenizer_source": "union",
+            "tokenizer": {"source": "union", "rows": "owners"},
         }
         ends, said = [], []
         for data in (alone, both):

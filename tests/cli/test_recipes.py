@@ -142,6 +142,22 @@ def test_convert_spells_out_what_versions_read_differently(recipe, tmp_path):
     assert "Found the YAML file recipe.yml." in done.stderr
 
 
+def test_every_command_that_reads_a_recipe_takes_a_dialect(family, tmp_path):
+    data = {
+        "merge_method": "task_arithmetic", "base_model": str(family.base), "tokenizer_source": "union",
+        "models": [{"model": str(family.ft1), "parameters": {"weight": 1}}],
+    }  # fmt: skip
+    file = tmp_path / "recipe.yml"
+    file.write_text(json.dumps(data))
+    old = ("--dialect", "mergekit-0.0")
+    for command in (("check",), ("plan",), ("merge", tmp_path / "out")):
+        name, *out = command
+        done = run(name, file, *out, *old)
+        assert done.exit_code == 1
+        assert "dialect mergekit-0.0" in done.output, name
+    assert run("check", file, "--dialect", "mergekit-0.1").exit_code == 0
+
+
 def test_convert_with_a_dialect(recipe):
     old = Recipe.load(run("convert", recipe, "--dialect", "mergekit-0.1").stdout)
     assert plan(old)["lm_head.weight"].values.each["weight"][1] == 0

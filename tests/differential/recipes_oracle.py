@@ -19,7 +19,10 @@ from mergekit.options import MergeOptions
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     errors = {}
-    options = MergeOptions(copy_tokenizer=False, write_model_card=False, random_seed=0, quiet=True)
+    cache = str(folder / "adapters")  # models with an adapter applied
+    options = MergeOptions(
+        copy_tokenizer=False, write_model_card=False, random_seed=0, quiet=True, lora_merge_cache=cache
+    )
     for name, text in json.loads((folder / "recipes.json").read_text()).items():
         try:
             config = MergeConfiguration.model_validate(yaml.safe_load(text))

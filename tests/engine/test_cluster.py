@@ -119,7 +119,7 @@ def two_vocabularies(models, folder: Path) -> Recipe:
     longer = make_model(folder / "longer", layers=6, vocab=40)
     return Recipe.of({
         "merge_method": "linear", "models": [str(models.base), str(longer)],
-        "parameters": {"weight": 0.5}, "tokenizer_source": "union",
+        "parameters": {"weight": 0.5}, "tokenizer": {"source": "union", "rows": "owners"},
     })  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def test_a_merge_in_a_merge_and_rows_go_up_as_blocks(family, tmp_path):
     longer = make_model(tmp_path / "longer", vocab=40)
     r = Recipe.of({
         "merge_method": "linear", "models": [str(family.base), str(longer)],
-        "parameters": {"weight": 0.5}, "tokenizer_source": "union",
+        "parameters": {"weight": 0.5}, "tokenizer": {"source": "union", "rows": "owners"},
     })  # fmt: skip
     p = plan(r)
     here, there = collected(p.tensors)[0], collected(p.tensors, device=CPU)[0]

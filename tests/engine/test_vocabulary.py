@@ -57,6 +57,9 @@ def slerp(trio, a, b, t=0.5, **fields):
     )
 
 
+OWNERS = {"source": "union", "rows": "owners"}
+
+
 def made(recipe, folder) -> Path:
     return merge(recipe, folder / "out", threads=1).path
 
@@ -75,17 +78,15 @@ class TestRecorded:
     """What mergekit (2024 and 0.1.5) and LLM-SLERP-Merge made of the same rows."""
 
     RECIPES = {
-        "owners": lambda trio: weighted(trio, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer_source="union"),
+        "owners": lambda trio: weighted(trio, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer=OWNERS),
         "owners-of-ties": lambda trio: weighted(
             trio,
             {"base": 0.2, "ftx131": 0.5, "fty130": 0.3},
             "ties",
-            tokenizer_source="union",
+            tokenizer=OWNERS,
             parameters={"density": 0.5},
         ),
-        "slerp": lambda trio: slerp(
-            trio, "base", "ftx131", 0.4, tokenizer_source="union", parameters={"embed_slerp": True}
-        ),
+        "slerp": lambda trio: slerp(trio, "base", "ftx131", 0.4, tokenizer=OWNERS, parameters={"embed_slerp": True}),
         "filled": lambda trio: weighted(
             trio, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer={"source": "union"}
         ),
@@ -132,19 +133,19 @@ class TestOrderOfTokens:
 
 class TestWeights:
     def test_a_base_without_a_weight_is_refused_with_the_way_out(self, trio):
-        recipe = weighted(trio, {"ftx131": 1.0, "fty130": 0.5}, "task_arithmetic", tokenizer_source="union")
+        recipe = weighted(trio, {"ftx131": 1.0, "fty130": 0.5}, "task_arithmetic", tokenizer=OWNERS)
         problems = check(recipe).problems
         assert "base has none" in str(problems[0])
-        assert "tokenizer: {source: union}" in str(problems[0])
+        assert "leave 'rows' out" in str(problems[0])
 
     def test_slerp_takes_its_ends_shares(self, trio, tmp_path):
-        out = rows(made(slerp(trio, "base", "ftx131", 0.25, tokenizer_source="union"), tmp_path))
+        out = rows(made(slerp(trio, "base", "ftx131", 0.25, tokenizer=OWNERS), tmp_path))
         a, b = rows(Path(trio["base"])), rows(Path(trio["ftx131"]))
         torch.testing.assert_close(out[:128], 0.75 * a + 0.25 * b[:128])
         assert torch.equal(out[128:], b[128:])
 
     def test_a_token_whose_only_owner_weighs_nothing_keeps_its_row(self, trio, tmp_path):
-        out = rows(made(weighted(trio, {"base": 1.0, "ftx131": 0.0}, tokenizer_source="union"), tmp_path))
+        out = rows(made(weighted(trio, {"base": 1.0, "ftx131": 0.0}, tokenizer=OWNERS), tmp_path))
         assert torch.equal(out[128:], rows(Path(trio["ftx131"]))[128:])
 
 
@@ -233,7 +234,7 @@ class TestBySize:
 class TestShapesOfModels:
     def test_tied_models_stay_tied(self, tmp_path):
         models = {n: str(model(tmp_path / n, letters(a), tied=True, seed=i)) for i, (n, a) in enumerate(ADDED.items())}
-        out = made(weighted(models, dict.fromkeys(models, 1.0), tokenizer_source="union"), tmp_path)
+        out = made(weighted(models, dict.fromkeys(models, 1.0), tokenizer=OWNERS), tmp_path)
         assert HEAD not in load_file(out / "model.safetensors")
         assert config(out)["tie_word_embeddings"] is True
 
@@ -253,13 +254,13 @@ class TestShapesOfModels:
         for i, n in enumerate(("base", "ftx131")):
             bias = {"lm_head.bias": torch.arange(128.0 + len(ADDED[n])) + 1}
             models[n] = str(model(tmp_path / n, letters(ADDED[n]), seed=i, replace=bias))
-        out = made(weighted(models, {"base": 0.5, "ftx131": 0.5}, tokenizer_source="union"), tmp_path)
+        out = made(weighted(models, {"base": 0.5, "ftx131": 0.5}, tokenizer=OWNERS), tmp_path)
         assert torch.equal(rows(out, "lm_head.bias"), torch.arange(131.0) + 1)
 
     def test_layers_from_one_model_embeddings_from_another(self, trio, tmp_path):
         """Where older programs write a vocabulary that does not fit the rows."""
         recipe = Recipe.of({
-            "merge_method": "passthrough", "tokenizer_source": "union",
+            "merge_method": "passthrough", "tokenizer": OWNERS,
             "slices": [{"sources": [{"model": trio[m], "layer_range": [0, 1]}]} for m in ("base", "ftx131")],
         })  # fmt: skip
         out = made(recipe, tmp_path)
@@ -273,7 +274,7 @@ class TestShapesOfModels:
         assert torch.equal(rows(made(recipe, tmp_path)), rows(Path(trio["ftx131"])))
 
     def test_merges_that_feed_merges(self, trio, tmp_path):
-        inner = {**weighted(trio, {"base": 0.5, "ftx131": 0.5}, tokenizer_source="union").plain(), "name": "inner"}
+        inner = {**weighted(trio, {"base": 0.5, "ftx131": 0.5}, tokenizer=OWNERS).plain(), "name": "inner"}
         outer = {
             "merge_method": "linear", "models": ["inner", trio["fty130"]], "parameters": {"weight": 1.0}, "merges": [inner],
             "tokenizer": {"source": "union"},
@@ -286,9 +287,7 @@ class TestShapesOfModels:
         models = {
             n: str(model(tmp_path / n, letters(a), dtype="bfloat16", seed=i)) for i, (n, a) in enumerate(ADDED.items())
         }
-        recipe = weighted(models, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer_source="union").replace(
-            dtype=None
-        )
+        recipe = weighted(models, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer=OWNERS).replace(dtype=None)
         out = rows(made(recipe, tmp_path))
         assert out.dtype == torch.bfloat16
         assert torch.equal(out[[128, 130]], rows(Path(models["ftx131"]))[[128, 130]])
@@ -309,7 +308,7 @@ class TestWhatFollowsTheVocabulary:
 
     def test_ids_in_config_and_generation_config(self, tmp_path):
         models = self.models(tmp_path)
-        recipe = weighted(models, {"base": 0.5, "chat": 0.5}, tokenizer_source="union", config_source=models["chat"])
+        recipe = weighted(models, {"base": 0.5, "chat": 0.5}, tokenizer=OWNERS, config_source=models["chat"])
         out = made(recipe, tmp_path)
         end = tokens(out)["<|end|>"]
         assert end != tokens(Path(models["chat"]))["<|end|>"]
@@ -319,7 +318,7 @@ class TestWhatFollowsTheVocabulary:
 
     def test_flags_and_the_template_of_the_one_that_has_one(self, tmp_path):
         models = self.models(tmp_path)
-        recipe = weighted(models, {"base": 0.5, "chat": 0.5}, tokenizer_source="union")
+        recipe = weighted(models, {"base": 0.5, "chat": 0.5}, tokenizer=OWNERS)
         out = made(recipe, tmp_path)
         flags = {e["content"]: e["special"] for e in json.loads((out / "tokenizer.json").read_text())["added_tokens"]}
         assert (flags["<|end|>"], flags["<|a|>"]) == (True, False)
@@ -344,7 +343,7 @@ class TestWhatFollowsTheVocabulary:
         cut = make_model(tmp_path / "cut", layers=1, vocab=tokenizer.get_vocab_size() - 1, tokenizer=False)
         save(cut, tokenizer)
         recipe = Recipe.of(
-            {"merge_method": "linear", "models": [str(cut)], "parameters": {"weight": 1}, "tokenizer_source": "union"}
+            {"merge_method": "linear", "models": [str(cut)], "parameters": {"weight": 1}, "tokenizer": OWNERS}
         )
         out = made(recipe, tmp_path)
         assert "<|a|>" not in tokens(out)
@@ -352,7 +351,7 @@ class TestWhatFollowsTheVocabulary:
 
     def test_a_model_without_a_tokenizer_is_named(self, trio, tmp_path):
         mute = make_model(tmp_path / "mute", layers=1, hidden=32, vocab=128, tokenizer=False)
-        recipe = weighted({**trio, "mute": str(mute)}, {"base": 0.5, "mute": 0.5}, tokenizer_source="union")
+        recipe = weighted({**trio, "mute": str(mute)}, {"base": 0.5, "mute": 0.5}, tokenizer=OWNERS)
         assert "mute has no tokenizer.json" in str(check(recipe))
 
 
@@ -364,7 +363,7 @@ class TestAgain:
             slerp({**trio, "first": str(first)}, "first", "fty130", vocabulary="edge-gradient"), tmp_path / "second"
         ).path
         union = merge(
-            weighted({**trio, "s": str(second)}, {"s": 0.5, "fty130": 0.5}, base="s", tokenizer_source="union"),
+            weighted({**trio, "s": str(second)}, {"s": 0.5, "fty130": 0.5}, base="s", tokenizer=OWNERS),
             tmp_path / "third",
         ).path
         for tensor in load_file(union / "model.safetensors").values():
@@ -375,14 +374,12 @@ class TestAgain:
     def test_live_has_the_same_weights_and_the_new_tokenizer(self, trio, tmp_path):
         from nbmerge.engine.live import live
 
-        recipe = weighted(trio, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer_source="union")
+        recipe = weighted(trio, {"base": 0.5, "ftx131": 0.3, "fty130": 0.2}, tokenizer=OWNERS)
         merged = live(recipe)
         assert len(merged.tokenizer) == merged.model.config.vocab_size == 132
-        touched = merged.update(
-            weighted(trio, {"base": 0.4, "ftx131": 0.4, "fty130": 0.2}, tokenizer_source="union")
-        ).touched
+        touched = merged.update(weighted(trio, {"base": 0.4, "ftx131": 0.4, "fty130": 0.2}, tokenizer=OWNERS)).touched
         assert {EMBED, HEAD} < set(touched)
-        again = merged.update(weighted(trio, {"base": 0.4, "ftx131": 0.4, "fty130": 0.2}, tokenizer_source="union"))
+        again = merged.update(weighted(trio, {"base": 0.4, "ftx131": 0.4, "fty130": 0.2}, tokenizer=OWNERS))
         assert again.touched == ()
 
 

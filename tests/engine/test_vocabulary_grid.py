@@ -103,7 +103,7 @@ def test_rows_are_as_the_rule_says_and_the_model_speaks(families, kind, tied, so
     if of == "b" and method == "slerp":
         of, source = "a", "fill a"
     wish = of if of in ("union", "base") else str(family[of])
-    field = {"tokenizer_source": wish} if way == "owners" else {"tokenizer": {"source": wish}}
+    field = {"tokenizer": {"source": wish, "rows": "owners"}} if way == "owners" else {"tokenizer": {"source": wish}}
     parameters = {"t": T} if method == "slerp" else {"density": DENSITY} if method == "ties" else {}
     models = [
         {"model": str(family[m]), "parameters": {} if method == "slerp" else {"weight": WEIGHTS[m]}} for m in used

@@ -415,11 +415,3 @@ def test_a_model_in_the_cache_by_its_hub_id(tmp_path, monkeypatch):
     r = Recipe.load("org/m")
     assert r == Recipe.load(LINEAR)
     assert r.found == "the recipe of the merged model org/m"
-
-
-def test_the_old_key_for_a_vocabulary_in_the_new_mergekit():
-    data = {"merge_method": "linear", "models": ["a", "b"], "parameters": {"weight": 1}, "tokenizer_source": "union"}
-    r = Recipe.load(data, "mergekit-0.1")
-    assert (r.tokenizer_source, r.tokenizer.source) == (None, "union")
-    assert Recipe.load(data, "mergekit-0.0").tokenizer_source == "union"
-    assert any(p.where == ("tokenizer_source",) for p in Recipe.load(data).to_mergekit().lost)

@@ -43,11 +43,11 @@ def test_choosing_a_vocabulary_mends_the_recipe_and_shows_what_becomes_of_rows(p
     panel = TokensPanel(recipe(pair))
     assert panel.state.plan is None  # sizes differ
     panel.source.value = "owners union"
-    assert panel.recipe.tokenizer_source == "union"
+    assert (panel.recipe.tokenizer.source, panel.recipe.tokenizer.rows) == ("union", "owners")
     assert panel.state.plan.config["vocab_size"] == 130
     assert "lm_head.weight" in panel.rows_.value
     panel.source.value = "fill union"
-    assert (panel.recipe.tokenizer_source, panel.recipe.tokenizer.source) == (None, "union")
+    assert (panel.recipe.tokenizer.source, panel.recipe.tokenizer.rows) == ("union", "method")
     panel.source.value = "copy"
     assert (panel.recipe.tokenizer, panel.recipe.vocabulary) == (None, "copy")
     panel.source.value = ""
@@ -56,7 +56,7 @@ def test_choosing_a_vocabulary_mends_the_recipe_and_shows_what_becomes_of_rows(p
 
 def test_a_recipe_with_a_source_of_its_own(pair):
     panel = TokensPanel(recipe(pair, tokenizer_source=pair["tuned"]))
-    assert panel.source.value == f"owners {pair['tuned']}"
+    assert panel.source.value == f"fill {pair['tuned']}"
 
 
 def test_a_text_as_each_model_cuts_it(pair):

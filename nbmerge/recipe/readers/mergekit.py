@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbmerge.errors import RecipeError
-from nbmerge.problems import Problem, Where
+from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe.documents import documents
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.readers.text import Document, Text, note, refused
 from nbmerge.recipe.text import line_of
 
 FOUND = "YAML text"
+
+DIALECTS = ("nbmerge", "mergekit-0.0", "mergekit-0.1")
+"""Whose meaning a recipe in mergekit's language can have; see `nbmerge.recipe.dialects`."""
+UNSAID = ""
+"""The dialect of a recipe in mergekit's language that names none."""
 
 NO_MEANING = {
     "residual_weight": "mergekit accepts it and never reads it",
@@ -65,7 +70,14 @@ def _of(document: Document, notes: list[Problem]) -> Recipe:
     if other and ("merge_method" not in data or other == "experts"):
         how = MOE if other == "experts" else ""
         raise refused(f"this is {OTHERS[other]}.", how, where=(other,), line=line_of((other,), lines))
-    return Recipe.of(_meant(data, (), lines, notes), lines)
+    meant = _meant(data, (), lines, notes)
+    dialect = meant.pop("dialect", None)
+    if dialect is not None and dialect not in DIALECTS:
+        how = nearest(str(dialect)[:60], DIALECTS)
+        raise refused(f"unknown dialect '{dialect!s:.60}'.", how, ("dialect",), line_of(("dialect",), lines))
+    recipe = Recipe.of(meant, lines)
+    recipe._dialect = dialect or UNSAID
+    return recipe
 
 
 def _meant(data: Any, where: Where, lines: dict[Where, int], notes: list[Problem]) -> Any:

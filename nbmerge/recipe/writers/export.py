@@ -17,7 +17,7 @@ class Export:
         The other tool's recipe.
     lost : tuple of Problem
         What it does not say, the worst first: an error means another model or none, a warning a difference in some
-        cases, an info something beside the weights.
+        cases, an info something beside the weights, or a case that trained weights do not meet.
     """
 
     text: str

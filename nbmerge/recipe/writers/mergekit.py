@@ -13,6 +13,7 @@ from nbmerge.recipe.reference import ModelRef
 from nbmerge.recipe.sections import levels
 from nbmerge.recipe.setting import Rule, Setting
 from nbmerge.recipe.text import dump
+from nbmerge.recipe.writers.corners import corners, stored_alike, stored_dtype
 from nbmerge.recipe.writers.donors import as_rules
 from nbmerge.recipe.writers.export import Export
 
@@ -24,17 +25,7 @@ METHODS = (
 """Methods of mergekit 0.1.5."""
 RANDOM = ("dare_linear", "dare_ties", "della", "della_linear")
 """Those that draw masks."""
-CORNERS = {
-    "multislerp": "mergekit stops where three or more models have not changed a tensor; here it stays as it is.",
-    "sce": "mergekit weighs models equally where changes are small; here they are weighed however small.",
-    "model_stock": "where changes point apart mergekit moves away from them; here the base is kept.",
-    "karcher": "mergekit leaves out the direction of tensors that are nearly zero; here it counts.",
-    "breadcrumbs": "mergekit removes all changes of a tensor of very few elements; here one is kept.",
-    "breadcrumbs_ties": "mergekit removes all changes of a tensor of very few elements; here one is kept.",
-    "arcee_fusion": "mergekit estimates quantiles of large tensors from a sample; here they are exact.",
-}
-"""Where the same method does something else in rare cases."""
-OURS = ("consensus", "method", "zero_tensors")
+OURS = ("consensus", "method", "zero_tensors", "embed_slerp")
 """Parameters that mergekit does not have."""
 
 
@@ -92,8 +83,8 @@ class _Writer:
         if recipe.merge_method == "slerp" and recipe.parameters.get("zero_tensors") != Setting.of("formula"):
             what = "where one of two tensors is zero, mergekit follows the formula and does not keep the other."
             self.lose("info", ("parameters", "zero_tensors"), what)
-        if recipe.merge_method in CORNERS:
-            self.lose("info", ("merge_method",), CORNERS[recipe.merge_method])
+        for severity, what in corners(recipe):
+            self.lose(severity, ("merge_method",), what)
         if recipe.merge_method in RANDOM:
             self._masks(recipe)
 
@@ -180,7 +171,7 @@ class _Writer:
         """Arithmetic in float32 and the result's own dtype, as ours is."""
         if recipe.dtype_overrides:
             self.lose("warning", ("dtype_overrides",), "mergekit writes all tensors in one dtype.")
-        result = recipe.out_dtype or recipe.dtype or _stored(recipe)
+        result = recipe.out_dtype or recipe.dtype or stored_dtype(recipe)
         if result is None:
             what = "without a dtype, mergekit computes in the stored one; here sums are in float32 until the end."
             self.lose("info", ("dtype",), what)
@@ -189,17 +180,54 @@ class _Writer:
         return recipe.replace(dtype=work, out_dtype=None if result == work else result, dtype_overrides=None)
 
     def _beside(self, recipe: Recipe, named: bool) -> Recipe:
-        if recipe.vocabulary != "refuse":
-            what = f"mergekit refuses vocabularies of different size; here the rule is '{recipe.vocabulary}'."
-            self.lose("warning", ("vocabulary",), what, "--unsafe-truncate-embeddings cuts them to the shortest.")
-        if recipe.tokenizer_source is not None:
-            what = "mergekit 0.1 fills the rows of missing tokens and merges them; here they are those of their owners."
-            self.lose("warning", ("tokenizer_source",), what, "The newer key 'tokenizer' means the same in both.")
+        for problem in stored_alike(self.recipe):
+            self.lose(problem.severity, problem.where, problem.what, problem.how)
+        recipe = self._tokenizer(recipe)
         if any(len(r.lora) > 1 for r in recipe.references):
             self.lose("error", (), "mergekit applies one adapter to a model, not several.")
         elif any(r.lora for r in recipe.references):
             self.lose("info", (), "mergekit applies adapters only with --lora-merge-cache.")
         return recipe.replace(vocabulary=None, random_seed=None, name=recipe.name if named else None)
+
+    def _tokenizer(self, recipe: Recipe) -> Recipe:
+        wanted = recipe.wanted_tokenizer
+        if wanted is None:
+            return recipe
+        where: Where = ("tokenizer",)
+        if wanted.rows == "owners":
+            what = "mergekit 0.1 fills the rows of missing tokens and merges them; here they are those of their owners."
+            self.lose("error", (*where, "rows"), what, "Leave 'rows' out to do as mergekit does.")
+        if wanted.approximate != "pieces":
+            self.lose("error", (*where, "approximate"), "mergekit approximates no rows of missing tokens in a merge.")
+        for token, rule in wanted.tokens.items():
+            if getattr(rule.source, "kind", "") == "mean":
+                what = "mergekit cannot be asked for the mean of a token's owners."
+                self.lose("error", (*where, "tokens", token, "source"), what)
+        source = self._tokenizer_source(recipe, wanted.source)
+        changed = {"source": source, "rows": "method", "approximate": "pieces"}
+        return recipe.replace(tokenizer_source=None, tokenizer=plain(wanted.model_copy(update=changed)))
+
+    def _tokenizer_source(self, recipe: Recipe, wish: str) -> str:
+        """The tokenizer's source by a name that mergekit finds; it has a share in no model that the recipe only names."""
+        gone = [r for r in self.recipe.references if r not in recipe.references]
+        if wish == "base":
+            base = self.recipe.base_model
+            return wish if base in (None, recipe.base_model) else self._tokenizer_source(recipe, str(base))
+        if wish == "union":
+            if gone:
+                what = (
+                    f"the tokens of {', '.join(r.name for r in gone)} are part of the union here, and not in mergekit."
+                )
+                self.lose("error", ("tokenizer", "source"), what)
+            return wish
+        path = wish.removeprefix("model:")
+        found = next((r for r in recipe.references if path in (str(r), r.path)), None)
+        found = found or next((r for r in recipe.references if r.name == path), None)
+        if found is None:
+            what = f"{path} is not merged, so its tokens that no model has are zero in mergekit and approximated here."
+            self.lose("error", ("tokenizer", "source"), what)
+            return path
+        return str(found)
 
 
 def _model(ref: ModelRef) -> Any:
@@ -215,20 +243,3 @@ def _plain_levels(data: dict) -> list[dict]:
     pieces = data.get("slices", [])
     inner = [level for module in data.get("modules", {}).values() for level in _plain_levels(module)]
     return [data, *data.get("models", []), *pieces, *(s for p in pieces for s in p["sources"]), *inner]
-
-
-def _stored(recipe: Recipe) -> str | None:
-    """The one dtype that all models are stored in, None where they differ or are not at hand."""
-    from nbmerge.checkpoints import Checkpoint
-    from nbmerge.errors import CheckpointError
-
-    try:
-        dtypes = {
-            t.output_dtype
-            for r in recipe.references
-            for t in Checkpoint.open(r, ask=False).tensors.values()
-            if t.is_float
-        }
-    except CheckpointError:
-        return None
-    return dtypes.pop() if len(dtypes) == 1 else None

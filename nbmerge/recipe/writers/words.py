@@ -237,8 +237,9 @@ def _foot(recipe: Recipe) -> Iterator[str]:
         yield f"{_listed([n for n, d in donors.items() if d == model]).capitalize()} as they are in {model.name}."
     if recipe.config_source:
         yield f"Config and tokenizer of {recipe.config_source.name}."
-    if recipe.tokenizer_source or recipe.tokenizer:
-        yield f"Tokenizer: {recipe.tokenizer_source or recipe.tokenizer.source}."
+    if wanted := recipe.wanted_tokenizer:
+        how = ", each row the mean of the models that own its token" if wanted.rows == "owners" else ""
+        yield f"Tokenizer: {wanted.source}{how}."
     dtype = recipe.out_dtype or recipe.dtype
     if dtype:
         yield f"Written in {dtype}."
