@@ -1,8 +1,9 @@
 """A folder of recipes, run here and by mergekit 0.1.5 side by side: ``python -m tests.benchmarks.bench_recipes FOLDER``.
 
 Every file (.yml) holds one recipe as people publish them. Each model that it names is replaced by a tiny Llama of as many
-layers as its slices need; where the recipe speaks of a tokenizer, each model has a token of its own. dtypes become
-float32, so that rounding on the way hides nothing. NBMERGE_MERGEKIT_PYTHON names mergekit's Python.
+layers as its slices need, a quarter of those published; where the recipe has a tokenizer, each model has a token of its
+own. dtypes become float32, so that rounding on the way hides nothing, and a Karcher mean is iterated at most 50 times.
+NBMERGE_MERGEKIT_PYTHON names mergekit's Python.
 
 For each recipe one word: *equal*, *on purpose* (the result differs, or one of the two refuses, for a reason that is
 known), *refused by both*, or *falls short*. Then its export, where that claims to make the same model.
@@ -56,7 +57,8 @@ class Models:
         self._made: dict[tuple, Path] = {}
 
     def replaced(self, data: Any) -> Any:
-        """The recipe with local models, and float32 for every dtype."""
+        """The recipe with local models, fewer layers, and float32 for every dtype."""
+        data = _shallower(data)
         layers = max([*_ends(data), 0]) or 4
         own_tokens = "tokenizer" in data or "tokenizer_source" in data
         names = sorted({str(n).removeprefix("model:") for n in _names(data) if n not in ("union", "base")})
@@ -95,6 +97,21 @@ class Models:
             folder = self.folder / f"adapter-{len(self._made)}"
             self._made[key] = make_adapter(folder, base, modules(Q, DOWN, layers=layers), seed=len(self._made))
         return self._made[key]
+
+
+def _shallower(data: Any) -> Any:
+    """The recipe with a quarter of the layers, and few iterations."""
+    if isinstance(data, list):
+        return [_shallower(v) for v in data]
+    if not isinstance(data, Mapping):
+        return data
+    made = {k: _shallower(v) for k, v in data.items()}
+    if isinstance(made.get("layer_range"), list):
+        first, end = made["layer_range"]
+        made["layer_range"] = [first // 4, max(end // 4, first // 4 + 1)]
+    if "max_iter" in made:
+        made["max_iter"] = min(made["max_iter"], 50)
+    return made
 
 
 def _ends(data: Any) -> Iterator[int]:

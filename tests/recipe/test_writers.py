@@ -87,6 +87,15 @@ def test_donors_as_rules(r, tensor, expected):
     assert {s.model.path: s.parameters["weight"].at(f"{tensor}.weight", 1.0) for s in back.models} == expected
 
 
+def test_a_donors_head_beside_a_tied_model(tmp_path):
+    from tests.models import make_model
+
+    tied, other = make_model(tmp_path / "tied", tied=True), make_model(tmp_path / "other", seed=1)
+    r = recipe("linear", [weighted(tied, 1), weighted(other, 1)], lm_head_source=str(other))
+    assert not r.to_mergekit().same
+    assert "shares its head with its embedding" in lost(r, "error")
+
+
 def test_donors_of_a_slerp():
     r = recipe("slerp", ["a", "b"], parameters={"t": [0.2, 0.4]}, embedding_source="b", lm_head_source="a")
     t = Recipe.load(r.to_mergekit().text).parameters["t"]

@@ -44,7 +44,8 @@ def filters(recipe: Recipe, role: str) -> tuple[str, ...]:
             layout = Checkpoint.open(ref, ask=False).layout
         except CheckpointError:
             continue
-        return layout.filters(role)
+        if found := layout.filters(role):  # a tied model has no head
+            return found
     return FILTERS[role]
 
 
