@@ -21,7 +21,7 @@ RecipeSource = Annotated[
 ]
 Dialect = Annotated[
     str | None,
-    typer.Option(help="Interpret the recipe as this release of mergekit does: mergekit-0.1, mergekit-0.0, or nbmerge."),
+    typer.Option(metavar="TOOL", help="Interpret the recipe as this tool does: nbmerge, mergekit-0.1 or mergekit-0.0."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 ReplaceModel = Annotated[
