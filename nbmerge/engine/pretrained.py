@@ -80,7 +80,7 @@ def build_model(config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) 
     named = config.get("architectures")
     cls = getattr(transformers, str(named[0]) if isinstance(named, list) and named else "", None)
     if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
-        cls = transformers.AutoModelForCausalLM
+        cls = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(own)]
     with without_bars():
         model, info = cls.from_pretrained(
             None, config=own, state_dict=dict(weights), dtype=own.dtype, output_loading_info=True, local_files_only=True
