@@ -28,8 +28,6 @@ LOADERS = {
 """What loads models, configs or tokenizers, or fetches them past our checks."""
 ALLOWED = {
     "engine/pretrained.py": {"from_pretrained", "for_model"},
-    "checkpoints/hub/find.py": {"hf_hub_download"},
-    "checkpoints/hub/download.py": {"hf_hub_download"},
 }
 ENTRIES = {
     "load_model": pretrained.load_model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import Annotated
 
@@ -81,4 +82,16 @@ def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["merge"]:
         arguments[1:] = translated(arguments[1:], lambda line: print(f"warning: {line}", file=sys.stderr))
-    app(arguments, prog_name="nbmerge")
+    try:
+        app(arguments, prog_name="nbmerge")
+    except SystemExit as end:
+        if end.code == STOPPED:
+            _leave()
+        raise
+
+
+def _leave() -> None:
+    """End at once after a stop: Python would wait for threads that wait for the network, and tidy up memory for seconds."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(STOPPED)

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from nbmerge.checkpoints.hub import stopped_by
+
 
 @contextmanager
 def stop_on_ctrl_c() -> Iterator[threading.Event]:
@@ -22,7 +24,8 @@ def stop_on_ctrl_c() -> Iterator[threading.Event]:
 
     kept = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield cancel
+        with stopped_by(cancel):  # also while a network stands still
+            yield cancel
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)

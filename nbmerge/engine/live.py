@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from nbmerge.checkpoints import hub
 from nbmerge.engine.assembled import assembled, empty_weights, tokenizer_of
 from nbmerge.engine.crew import Crew
 from nbmerge.engine.device import found as found_device
@@ -56,6 +57,7 @@ class Update:
         return f"<Update: {len(self.touched)} tensors in {1000 * self.seconds:.1f} ms>"
 
 
+@hub.stopping
 def live(
     recipe: Recipe | str | Plan,
     *,
@@ -132,6 +134,7 @@ class LiveMerge:
         """The recipe that the model holds."""
         return self.plan.recipe
 
+    @hub.stopping
     def update(
         self,
         recipe: Recipe | str | Plan,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbmerge.checkpoints import hub
 from nbmerge.engine.device import DEVICE
 from nbmerge.engine.device import found as found_device
 from nbmerge.engine.fetch import fetch
@@ -53,6 +54,7 @@ class MergeResult:
         return f"<MergeResult {self.path}: {len(self.plan.tensors)} tensors, {size}, {self.seconds:.1f} s{notes}>"
 
 
+@hub.stopping
 def merge(
     recipe: Recipe | str | Plan,
     out: str | Path,

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbmerge.checkpoints.hub.http import PATIENCE
+from nbmerge.checkpoints.hub.interruptible import wait_for
 from nbmerge.checkpoints.hub.words import LOG_IN, reason
 from nbmerge.engine.folder import MANIFEST, absolute
 from nbmerge.errors import CheckpointError, NbmergeError, OutputError
@@ -80,12 +82,14 @@ def publish(
         raise OutputError("Offline mode (HF_HUB_OFFLINE) forbids uploads. Unset it to publish.")
     hub = HfApi()
     try:
-        repo_id = hub.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        repo_id = wait_for(
+            lambda: hub.create_repo(repo_id, private=private, exist_ok=True).repo_id, PATIENCE, "the Hub"
+        )
         done = hub.upload_folder(
             folder_path=folder, repo_id=repo_id, revision=branch, ignore_patterns=list(LEFT_OUT),
             commit_message=message or f"A merge by {recipe.merge_method}, made with nbmerge",
         )  # fmt: skip
-        info = hub.model_info(repo_id, revision=branch)
+        info = wait_for(lambda: hub.model_info(repo_id, revision=branch), PATIENCE, "the Hub")
     except NbmergeError:
         raise
     except Exception as error:  # of huggingface_hub and the library below it

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nbmerge.checkpoints import hub
 from nbmerge.engine.fates import Fates, fates
 from nbmerge.engine.merge import MergeResult, merge
 from nbmerge.engine.planner import plan as make_plan
@@ -58,6 +59,7 @@ def transplant_recipe(model: str | Path, donor: str | Path, way: str = "pieces",
     )
 
 
+@hub.stopping
 def transplant(
     model: str | Path, donor: str | Path, out: str | Path, *, way: str = "pieces", **options: Any
 ) -> Transplant:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import xxhash
 
-from nbmerge.checkpoints import Checkpoint, StoredTensor
+from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
 from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.arithmetic import RECORD, arithmetic, difference
 from nbmerge.engine.device import DEVICE
@@ -81,6 +81,7 @@ class Verification:
     __repr__ = __str__
 
 
+@hub.stopping
 def verify(
     out: str | Path,
     derive: bool | Iterable[str] = False,

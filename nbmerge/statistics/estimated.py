@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from nbmerge.checkpoints import hub
 from nbmerge.engine.blocks import Blocks, Read, Workspace, reader
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
@@ -36,6 +37,7 @@ values; four are to hold nearly all."""
 GOLDEN = 0.6180339887498949
 
 
+@hub.stopping
 def estimate(
     recipe: Recipe | str | Path | Plan, *, cancel: threading.Event | None = None, threads: int | None = None
 ) -> Estimate:

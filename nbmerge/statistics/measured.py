@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.layout import is_derived
 from nbmerge.engine.blocks import Blocks
 from nbmerge.engine.plan import Plan, TensorPlan
@@ -20,6 +21,7 @@ from nbmerge.recipe import Recipe
 from nbmerge.statistics.distances import SUMS, Changes
 
 
+@hub.stopping
 def changes(
     recipe: Recipe | str | Path | Plan,
     *,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nbmerge.checkpoints import hub
 from nbmerge.engine.blocks import Blocks
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import examine
@@ -26,6 +27,7 @@ from nbmerge.statistics.tally import Tally
 Model = str | Path | ModelRef
 
 
+@hub.stopping
 def measure(
     base: Model,
     *models: Model,

@@ -31,6 +31,8 @@ class Request:
     login: str | None
     range: str | None
     sent: int = 0
+    host: str = ""
+    cookie: str | None = None
 
 
 @dataclass
@@ -72,6 +74,8 @@ class Hub:
         For a file's name: after how many bytes to end each of its next answers, as a network does that breaks down.
     damaged, vanished, without_ranges : set of str
         Names of files whose bytes are other ones, that are gone, that are only given whole.
+    lie : callable, optional
+        Called with the handler and the path of each request before it is answered; true where it has answered.
     pace : callable, optional
         Called with a file's name before each piece of it is sent.
     """
@@ -87,6 +91,7 @@ class Hub:
         self.vanished: set[str] = set()
         self.without_ranges: set[str] = set()
         self.pace = None
+        self.lie = None
         self.uploaded: dict[str, bytes] = {}
         self.connections: list[socket.socket] = []
         hub = self
@@ -143,8 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _go(self):
         url = urlsplit(self.path)
         self.asked = Request(
-            self.command, unquote(self.path), self.headers.get("authorization"), self.headers.get("range")
-        )
+            self.command, unquote(self.path), self.headers.get("authorization"), self.headers.get("range"),
+            host=self.headers.get("host", ""), cookie=self.headers.get("cookie"),
+        )  # fmt: skip
         self.hub.requests.append(self.asked)
         length = int(self.headers.get("content-length") or 0)
         if self.headers.get("transfer-encoding") == "chunked":
@@ -152,6 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.body = self.rfile.read(length)
         path, self.query = unquote(url.path), parse_qs(url.query)
+        if self.hub.lie is not None and self.hub.lie(self, path):
+            return None
         for pattern, method in ROUTES:
             if found := re.fullmatch(pattern, path):
                 return getattr(self, method)(*found.groups())
@@ -196,14 +204,17 @@ class _Handler(BaseHTTPRequestHandler):
     def model(self, repo_id: str, revision: str | None = None):
         if (repo := self._allowed(repo_id)) is None or (commit := self._commit(repo, revision)) is None:
             return
+        self._answer(200, self.listing(repo_id, repo, commit))
+
+    def listing(self, repo_id: str, repo: Repo, commit: str) -> dict:
         siblings = []
         for name, data in repo.commits[commit].items():
             entry = {"rfilename": name, "size": len(data), "blobId": git_blob(data)}
             if name.endswith(LARGE):
                 entry["lfs"] = {"sha256": sha256(data), "size": len(data), "pointerSize": 134}
             siblings.append(entry if "blobs" in self.query else {"rfilename": name})
-        self._answer(200, {"id": repo_id, "modelId": repo_id, "sha": commit, "private": repo.private,
-                           "tags": [], "downloads": 0, "likes": 0, "siblings": siblings})  # fmt: skip
+        return {"id": repo_id, "modelId": repo_id, "sha": commit, "private": repo.private,
+                "tags": [], "downloads": 0, "likes": 0, "siblings": siblings}  # fmt: skip
 
     def resolve(self, repo_id: str, revision: str, name: str):
         if (repo := self._allowed(repo_id)) is None or (commit := self._commit(repo, revision)) is None:

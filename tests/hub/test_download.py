@@ -205,7 +205,7 @@ def test_a_shard_that_vanished(online, base, tmp_path):
 
 def test_too_small_a_disk_is_said_before(online, base, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage._replace(free=10_000))
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage._replace(free=20_000))
     report = nbm.check(COPY)
     assert not report.ok
     assert "HF_HUB_CACHE" in str(report)

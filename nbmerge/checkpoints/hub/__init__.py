@@ -9,6 +9,7 @@ when an id must be looked up and not before.
 
 from nbmerge.checkpoints.hub.download import Missing, check_disk, fetch, missing
 from nbmerge.checkpoints.hub.find import find, forget
+from nbmerge.checkpoints.hub.interruptible import stopped_by, stopping
 from nbmerge.checkpoints.hub.snapshot import Snapshot, held, in_use, read_header, snapshot_of
 
 __all__ = [
@@ -23,4 +24,6 @@ __all__ = [
     "missing",
     "read_header",
     "snapshot_of",
+    "stopped_by",
+    "stopping",
 ]

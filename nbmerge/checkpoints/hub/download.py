@@ -6,11 +6,11 @@ final place in its cache, and compared with the checksum that the Hub has of the
 
 from __future__ import annotations
 
-import hashlib
 import os
 import queue
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +19,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nbmerge.checkpoints import header
-from nbmerge.checkpoints.hub.ranges import interruptions, stream
+from nbmerge.checkpoints.hub import http
+from nbmerge.checkpoints.hub.http import interruptions
+from nbmerge.checkpoints.hub.interruptible import STOPPED, pause, raise_if_stopped, stopped_by
+from nbmerge.checkpoints.hub.layout import RESERVE, blob_of, is_whole, link, name_branch, new_digest
+from nbmerge.checkpoints.hub.ranges import stream
 from nbmerge.checkpoints.hub.snapshot import RemoteFile, Snapshot, remote, snapshot_of
 from nbmerge.checkpoints.hub.words import refused
 from nbmerge.errors import CheckpointError, MergeStopped, NbmergeError, OutputError
@@ -27,11 +31,11 @@ from nbmerge.errors import CheckpointError, MergeStopped, NbmergeError, OutputEr
 FILES_AT_ONCE = 4
 TRIES = 5
 """Attempts in a row that bring nothing before a download is given up."""
-TELL_EVERY = 0.1
+MOST_ATTEMPTS, PROGRESS = 50, 10_000_000
+"""Attempts at a file, and bytes for each of which there is one more: a network may fail often, but has to bring something."""
+TELL_EVERY = 0.05
 """Seconds between two reports."""
 KEPT = "What has come is kept; run it again to go on from there."
-RESERVE = 100_000_000
-"""Bytes of the disk that a download leaves free."""
 
 Report = Callable[[str, int, int, int], None]
 """``(file, files done, bytes done, bytes)``; called from the thread that called `fetch`."""
@@ -59,7 +63,7 @@ class Missing:
     @property
     def blob(self) -> Path:
         """Where the cache keeps its bytes."""
-        return self.snapshot.folder.parent.parent / "blobs" / self.listed.digest
+        return blob_of(self.snapshot.folder, self.listed)
 
     @property
     def partial(self) -> Path:
@@ -69,7 +73,7 @@ class Missing:
     @property
     def left(self) -> int:
         """Bytes still to be downloaded."""
-        if self.blob.is_file():
+        if is_whole(self.blob, self.listed):
             return 0
         return max(0, self.listed.size - (self.partial.stat().st_size if self.partial.is_file() else 0))
 
@@ -112,7 +116,10 @@ def fetch(files: Iterable[Path], report: Report | None = None, cancel: threading
     try:
         while any(w.is_alive() for w in workers):
             if cancel is not None and cancel.is_set():
-                raise MergeStopped("The download was stopped. Run it again to go on from here.")
+                raise MergeStopped(STOPPED)
+            raise_if_stopped()
+            if time.monotonic() - work.touched > 2 * http.PATIENCE:
+                raise CheckpointError(f"nothing has come from the Hub for {2 * http.PATIENCE:,.0f} s. {KEPT}")
             work.tell(report)
             work.moved.wait(TELL_EVERY)
     finally:
@@ -146,18 +153,20 @@ class _Work:
             self.todo.put(item)
         self.total, self.done, self.files_done, self.name = sum(m.left for m in absent), 0, 0, ""
         self.stop, self.moved, self.errors = threading.Event(), threading.Event(), []
+        self.touched = time.monotonic()
         self._lock = threading.Lock()
 
     def go(self) -> None:
         """Download one file after another, until there are none or somebody stops."""
         try:
-            while not self.stop.is_set():
-                item = self.todo.get_nowait()
-                with self._lock:
-                    self.name = item.file.name
-                _download(item, self)
-                with self._lock:
-                    self.files_done += 1
+            with stopped_by(self.stop):
+                while not self.stop.is_set():
+                    item = self.todo.get_nowait()
+                    with self._lock:
+                        self.name = item.file.name
+                    _download(item, self)
+                    with self._lock:
+                        self.files_done += 1
         except queue.Empty:
             pass
         except BaseException as error:
@@ -170,8 +179,9 @@ class _Work:
         """Note bytes that have come; a negative number where they have to come again."""
         with self._lock:
             self.done += count
+            self.touched = time.monotonic()
         if self.stop.is_set():
-            raise MergeStopped("The download was stopped. Run it again to go on from here.")
+            raise MergeStopped(STOPPED)
 
     def tell(self, report: Report | None) -> None:
         """Say how far it is."""
@@ -183,19 +193,15 @@ class _Work:
 
 
 def _download(item: Missing, work: _Work) -> None:
-    from huggingface_hub import hf_hub_download
-
     snapshot, name = item.snapshot, item.file.name
     try:
         item.blob.parent.mkdir(parents=True, exist_ok=True)
         with _alone(item, work):
-            if not item.blob.is_file():
+            if not is_whole(item.blob, item.listed):
                 _bring(item, work)
                 _compare(item, work)
                 os.replace(item.partial, item.blob)
-            hf_hub_download(snapshot.repo_id, name, revision=snapshot.commit)  # finds the blob, and links it
-        if not item.file.is_file():
-            raise CheckpointError(f"{item.file} did not come out of the download. Run it again.")
+            link(snapshot.folder, name, item.blob)  # these very bytes, whatever the Hub would say by now
         _compare_headers(item)
     except NbmergeError:
         raise
@@ -210,6 +216,7 @@ def _download(item: Missing, work: _Work) -> None:
 def _bring(item: Missing, work: _Work) -> None:
     """Fill the partial file, from where it ends."""
     size, failures = item.listed.size, 0
+    attempts = iter(range(MOST_ATTEMPTS + size // PROGRESS))
     with open(item.partial, "ab") as file:
         if file.tell() > size:
             file.seek(file.truncate(0))
@@ -221,28 +228,28 @@ def _bring(item: Missing, work: _Work) -> None:
                         file.seek(file.truncate(0))
                         work.add(-before)
                     for piece in pieces:
-                        file.write(piece[: size - file.tell()])
-                        work.add(len(piece))
+                        work.add(file.write(piece[: size - file.tell()]))
+                        if file.tell() >= size:
+                            break  # whatever else is sent is not asked for
             except interruptions():
                 if failures >= TRIES:
                     raise
             failures = 0 if file.tell() > before else failures + 1
-            if failures > TRIES:
+            if failures > TRIES or next(attempts, None) is None:
                 raise CheckpointError(f"the Hub ends {item.file.name} of {item.snapshot.name} before its end.")
             if failures:
-                work.stop.wait(min(2 ** (failures - 1) / 4, 4))
-                work.add(0)
+                pause(min(2 ** (failures - 1) / 4, 4))
 
 
 def _compare(item: Missing, work: _Work) -> None:
     """Refuse bytes that are not those whose checksum the Hub has."""
     size, listed = item.partial.stat().st_size, item.listed
-    digest = hashlib.sha256() if listed.is_lfs else hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    digest = new_digest(listed)
     with open(item.partial, "rb") as file:
         while piece := file.read(1 << 22):
             digest.update(piece)
             work.add(0)
-    if digest.hexdigest() != listed.digest:
+    if size != listed.size or digest.hexdigest() != listed.digest:
         item.partial.unlink()
         raise CheckpointError(
             f"{item.file.name} of {item.snapshot.name} arrived damaged: its checksum is not the one the Hub has. "
@@ -282,10 +289,7 @@ def _alone(item: Missing, work: _Work) -> Iterator[None]:
 
 def _name_branches(absent: Iterable[Missing]) -> None:
     """Let the cache know which commit a branch was at, so that it is found by its name without a network."""
-    from huggingface_hub import hf_hub_download
-
     for snapshot in {m.snapshot.folder: m.snapshot for m in absent}.values():
-        small = next((n for n in ("config.json", "adapter_config.json") if n in snapshot.files), None)
-        if snapshot.branch is not None and small is not None:
-            with suppress(Exception):  # a convenience; the weights are here
-                hf_hub_download(snapshot.repo_id, small, revision=snapshot.branch)
+        if snapshot.branch is not None:
+            with suppress(OSError):  # a convenience; the weights are here
+                name_branch(snapshot.folder, snapshot.branch)

@@ -9,25 +9,38 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nbmerge.checkpoints.cache import cached_snapshot
+from nbmerge.checkpoints.hub import http
+from nbmerge.checkpoints.hub.interruptible import map_all, wait_for
+from nbmerge.checkpoints.hub.layout import blob_of, free_bytes, is_whole, link, snapshot_folder, store
+from nbmerge.checkpoints.hub.listing import COMMIT, ask_listing
+from nbmerge.checkpoints.hub.ranges import read_small
 from nbmerge.checkpoints.hub.snapshot import CONNECTIONS, INDEX, RemoteFile, Snapshot, remember, snapshot_of
 from nbmerge.checkpoints.hub.words import offline, refused
-from nbmerge.errors import CheckpointError
+from nbmerge.errors import CheckpointError, MergeStopped
 from nbmerge.recipe.reference import ModelRef
 
 AT_ONCE = (".json", ".jinja", ".model", ".txt", ".md", ".tiktoken", ".yml", ".yaml")
 """Endings of what is downloaded when a model is first looked at: config, tokenizer, card, recipe."""
 AT_MOST = 64_000_000
 """Bytes of such a file; a larger one is data."""
+AT_MOST_TOGETHER = 256_000_000
+"""Bytes of all such files of a model."""
+MOST_FILES = 200
+KNOWN = frozenset((
+    "config.json", "adapter_config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "spiece.model",
+    "sentencepiece.bpe.model", "chat_template.jinja", "chat_template.json", "preprocessor_config.json",
+    "processor_config.json", "README.md", "nbmerge_recipe.yml", "mergekit_config.yml",
+))  # fmt: skip
+"""Names of those that come first, and without which a model is not taken."""
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 AGAIN = 10.0
 """Seconds for which a refusal stands: planning asks at every move of a slider."""
 
 _ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _found: dict[ModelRef, Path] = {}
 _refusals: dict[ModelRef, tuple[float, str]] = {}
 
@@ -57,7 +70,7 @@ def find(ref: ModelRef, ask: bool = True) -> Path:
             return _found[ref]
         del _found[ref]  # somebody emptied the cache
     cached = cached_snapshot(ref.path, ref.revision)
-    if cached is not None and (not ask or (_COMMIT.fullmatch(ref.revision or "") and _complete(cached))):
+    if cached is not None and (not ask or (COMMIT.fullmatch(ref.revision or "") and _complete(cached))):
         return cached if snapshot_of(cached) else _known(ref, cached).folder
     if not ask:
         raise CheckpointError(_nowhere(ref))
@@ -89,6 +102,8 @@ def _looked_up(ref: ModelRef, cached: Path | None) -> Snapshot:
         return _known(ref, cached)
     try:
         return _asked(ref)
+    except MergeStopped:
+        raise
     except Exception as error:  # of huggingface_hub, of the library below it, of the file system
         refusal = error if isinstance(error, CheckpointError) else refused(error, ref.path, ref.revision)
         if cached is None or not _complete(cached):
@@ -98,35 +113,63 @@ def _looked_up(ref: ModelRef, cached: Path | None) -> Snapshot:
 
 
 def _asked(ref: ModelRef) -> Snapshot:
-    from huggingface_hub import HfApi, constants, hf_hub_download
     from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
 
     try:
-        info = HfApi().model_info(
-            ref.path, revision=ref.revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
-        )
+        validate_repo_id(ref.path)
     except HFValidationError as error:
         raise CheckpointError(_nowhere(ref)) from error
-    files = {s.rfilename: _listed(s) for s in info.siblings or () if "/" not in s.rfilename and s.size is not None}
-    small = [n for n, f in files.items() if n.lower().endswith(AT_ONCE) and f.size <= AT_MOST]
-    marker = next((n for n in ("config.json", "adapter_config.json") if n in small), None)
-    if marker is None:
+    commit, files = wait_for(
+        lambda: ask_listing(ref.path, ref.revision), http.PATIENCE, f"the Hub's answer for '{ref.path}'"
+    )
+    if not {"config.json", "adapter_config.json"} & set(files):
         raise CheckpointError(f"'{ref.path}' on the Hub is no model that can be merged: it has no config.json.")
-
-    def fetch(name: str) -> Path:
-        return Path(hf_hub_download(ref.path, name, revision=info.sha))
-
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        folder = dict(zip(small, pool.map(fetch, small), strict=True))[marker].parent
+    folder = snapshot_folder(ref.path, commit)
+    branch = None if ref.revision == commit else ref.revision or "main"
+    snapshot = Snapshot(ref.path, commit, folder, branch, files)
+    _bring_small_files(snapshot)
     _refuse_unreadable(ref, folder, files)
-    branch = None if ref.revision == info.sha else ref.revision or "main"
-    return remember(Snapshot(ref.path, info.sha, folder, branch, files))
+    return remember(snapshot)
 
 
-def _listed(sibling) -> RemoteFile:
-    lfs = sibling.lfs
-    sha256 = None if lfs is None else lfs["sha256"] if isinstance(lfs, Mapping) else lfs.sha256
-    return RemoteFile(sibling.size, sha256 or sibling.blob_id or "", sha256 is not None)
+def _bring_small_files(snapshot: Snapshot) -> None:
+    """Download what is looked at before a merge, each file compared with its checksum."""
+    folder = snapshot.folder
+    absent = {n: f for n, f in _small(snapshot).items() if not (folder / n).is_file()}
+    total = sum(f.size for f in absent.values())
+    if absent and (free := free_bytes(folder)) < total:
+        raise CheckpointError(
+            f"the disk of the Hugging Face cache ({folder.parent.parent.parent}) has {free / 1e9:,.2f} GB free, too little "
+            f"for config and tokenizer of {snapshot.name}. Free some space, or set HF_HUB_CACHE to another disk."
+        )
+
+    def bring(name: str) -> None:
+        listed = absent[name]
+        if not is_whole(blob := blob_of(folder, listed), listed):
+            return store(folder, name, listed, read_small(snapshot, name, listed.size))
+        link(folder, name, blob)
+
+    seconds = http.PATIENCE + total / http.SLOWEST
+    map_all(bring, list(absent), CONNECTIONS, seconds, f"The download of config and tokenizer of {snapshot.name}")
+
+
+def _small(snapshot: Snapshot) -> dict[str, RemoteFile]:
+    """Config, tokenizer, card and their like; of other small files as many as are within bounds."""
+    small = {
+        n: f for n, f in snapshot.files.items() if n in KNOWN or (n.lower().endswith(AT_ONCE) and f.size <= AT_MOST)
+    }
+    chosen, total = {}, 0
+    for name in sorted(small, key=lambda n: (n not in KNOWN and not n.endswith(".index.json"), small[n].size, n)):
+        if small[name].size > AT_MOST or total + small[name].size > AT_MOST_TOGETHER or len(chosen) >= MOST_FILES:
+            if name in KNOWN:
+                raise CheckpointError(
+                    f"config and tokenizer of {snapshot.name} are larger than those of any real model ({name}: "
+                    f"{small[name].size:,} bytes). If you trust it, fetch it: hf download {snapshot.repo_id} --revision {snapshot.commit}"
+                )
+            continue
+        chosen[name], total = small[name], total + small[name].size
+    return chosen
 
 
 def _refuse_unreadable(ref: ModelRef, folder: Path, files: Mapping[str, RemoteFile]) -> None:

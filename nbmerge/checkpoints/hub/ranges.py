@@ -1,24 +1,26 @@
-"""Parts of files on the Hub: HTTP range requests through huggingface_hub's own session, login and endpoint."""
+"""Files on the Hub and parts of them, no more than was asked for."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nbmerge.checkpoints import header
+from nbmerge.checkpoints.hub import http
+from nbmerge.checkpoints.hub.interruptible import pause
 from nbmerge.checkpoints.hub.words import refused
-from nbmerge.errors import CheckpointError
+from nbmerge.errors import CheckpointError, NbmergeError
 
 if TYPE_CHECKING:
     from nbmerge.checkpoints.hub.snapshot import Header, Snapshot
 
 FIRST = 1 << 15
 """Bytes asked for at first: the header of most shards, in one request."""
-PIECE = 1 << 14
-"""Bytes handed on at once, by requests."""
 PARTIAL = 206
+SMALL_TRIES = 3
+"""Attempts at a small file."""
 
 
 @contextmanager
@@ -30,29 +32,54 @@ def stream(snapshot: Snapshot, name: str, start: int, end: int) -> Iterator[tupl
     partial : bool
         Whether the answer begins at `start`; else it is the whole file.
     pieces : iterator of bytes
-        Read from the network one after another.
+        Read from the network one after another; it is for the reader to stop when it has enough.
     """
-    from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
-
-    url = hf_hub_url(snapshot.repo_id, name, revision=snapshot.commit)
-    # The session's client follows redirects to the storage and leaves the login behind there.
-    headers = build_hf_headers() | {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
-    session, options = get_session(), {"headers": headers, "timeout": constants.HF_HUB_DOWNLOAD_TIMEOUT}
-    on_httpx = callable(getattr(session, "stream", None))  # since huggingface_hub 1.0; before, on requests
-    with session.stream("GET", url, **options) if on_httpx else session.get(url, stream=True, **options) as response:
-        hf_raise_for_status(response)
-        # As they arrive: what waits for a piece to become full is lost when the network breaks down.
-        pieces = response.iter_bytes() if on_httpx else response.iter_content(PIECE)
-        yield response.status_code == PARTIAL, pieces
+    with http.get(_url(snapshot, name), {"range": f"bytes={start}-{end - 1}"}) as answer:
+        if answer.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            raise CheckpointError(f"the Hub gives {name} of {snapshot.name} in an encoding that was not asked for.")
+        partial = answer.status == PARTIAL
+        if partial and not _is_part(answer.headers.get("content-range", ""), start, snapshot.files[name].size):
+            raise CheckpointError(
+                f"the Hub gives another part of {name} in {snapshot.name} than was asked for. Try again later."
+            )
+        yield partial, answer.pieces(end - start)
 
 
-def interruptions() -> tuple[type[Exception], ...]:
-    """What a network that fails for a moment raises; it depends on the library that huggingface_hub is built on."""
-    from huggingface_hub.utils import get_session
+def read_small(snapshot: Snapshot, name: str, size: int) -> bytes:
+    """All of a small file; a network that fails for a moment is asked again.
 
-    library: Any = import_module(type(get_session()).__module__.partition(".")[0])
-    return (getattr(library, "TransportError", None) or library.RequestException,)
+    Raises
+    ------
+    CheckpointError
+        When the Hub does not give it, or more than it lists.
+    """
+    for attempt in range(SMALL_TRIES):
+        try:
+            with http.get(_url(snapshot, name)) as answer:
+                if answer.status == PARTIAL:
+                    raise CheckpointError(
+                        f"the Hub gives a part of {name} in {snapshot.name}, which was not asked for."
+                    )
+                return answer.body(size)
+        except http.interruptions() as error:
+            if attempt + 1 == SMALL_TRIES:
+                raise refused(error, snapshot.repo_id, snapshot.branch, name) from error
+            pause(2**attempt / 4)
+        except http.HubRefusal as error:
+            raise refused(error, snapshot.repo_id, snapshot.branch, name) from error
+    raise AssertionError  # the last attempt returns or raises
+
+
+def _url(snapshot: Snapshot, name: str) -> str:
+    from huggingface_hub import hf_hub_url
+
+    return hf_hub_url(snapshot.repo_id, name, revision=snapshot.commit)
+
+
+def _is_part(said: str, start: int, size: int) -> bool:
+    """Whether a Content-Range is of the part that begins at `start` of a file of this size."""
+    match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", said.strip())
+    return match is not None and int(match[1]) == start <= int(match[2]) and match[3] in ("*", str(size))
 
 
 def read(snapshot: Snapshot, name: str, start: int, end: int) -> bytes:
@@ -76,7 +103,7 @@ def read(snapshot: Snapshot, name: str, start: int, end: int) -> bytes:
                 if len(got) >= end - start:
                     break
             return bytes(got[: end - start])
-    except CheckpointError:
+    except NbmergeError:
         raise
     except Exception as error:  # whatever huggingface_hub and the library below it raise
         raise refused(error, snapshot.repo_id, snapshot.branch, name) from error

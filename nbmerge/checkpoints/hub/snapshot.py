@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -83,12 +82,16 @@ class Snapshot:
 
     def headers(self, names: list[str]) -> dict[str, Header]:
         """Headers of files that are not here, several requests at a time; each is read once."""
+        from nbmerge.checkpoints.hub import http
+        from nbmerge.checkpoints.hub.interruptible import map_all
         from nbmerge.checkpoints.hub.ranges import read_header
 
         wanted = [n for n in dict.fromkeys(names) if n not in self._headers]
         if wanted:
-            with ThreadPoolExecutor(CONNECTIONS) as pool:
-                self._headers.update(zip(wanted, pool.map(lambda n: read_header(self, n), wanted), strict=True))
+            seconds = http.PATIENCE * (1 + len(wanted) / CONNECTIONS)
+            what = f"The look at the headers of {self.name}"
+            headers = map_all(lambda n: read_header(self, n), wanted, CONNECTIONS, seconds, what)
+            self._headers.update(zip(wanted, headers, strict=True))
         return {n: self._headers[n] for n in names}
 
 

@@ -23,17 +23,20 @@ def refused(
     from huggingface_hub import constants, errors
 
     hub, here = constants.ENDPOINT, file or f"'{repo_id}'"
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, errors.GatedRepoError):
+    status = getattr(error, "status", getattr(getattr(error, "response", None), "status_code", None))
+    code = getattr(error, "code", "") if status in (401, 403, 404) else ""
+    if status == 401 and not code:
+        code = "RepoNotFound"  # so the Hub hides what somebody may not see
+    if isinstance(error, errors.GatedRepoError) or code == "GatedRepo":
         what = f"'{repo_id}' is gated. Accept its licence at {hub}/{repo_id} and {LOG_IN} with that account."
-    elif isinstance(error, errors.RevisionNotFoundError):
+    elif isinstance(error, errors.RevisionNotFoundError) or code == "RevisionNotFound":
         what = f"'{repo_id}' has no revision '{revision or 'main'}'. Those it has: {hub}/{repo_id}/commits/main"
-    elif isinstance(error, errors.RepositoryNotFoundError):
+    elif isinstance(error, errors.RepositoryNotFoundError) or code == "RepoNotFound":
         what = (
             f"'{repo_id}' is neither a folder here nor a model that {hub} shows you. "
             f"Check the name; if it is private, {LOG_IN}.{folder_alike(repo_id)}"
         )
-    elif isinstance(error, errors.EntryNotFoundError) and status is not None:
+    elif status is not None and (isinstance(error, errors.EntryNotFoundError) or code == "EntryNotFound"):
         what = f"'{repo_id}' no longer has {file or 'this file'} at {revision or 'this revision'}; it was removed from the Hub."
     elif status in (401, 403):
         what = f"{hub} does not let you read {here} (status {status}): {LOG_IN} with an account that may."
@@ -71,7 +74,12 @@ def folder_alike(name: str) -> str:
 
 def reason(error: BaseException) -> str:
     """The first line of an error's text, short, without web addresses."""
-    text = " ".join(word for word in str(error).split() if "://" not in word)
+    from huggingface_hub import get_token
+
+    text = str(error)
+    if token := get_token():  # an answer that cannot be read is quoted, and may hold what was sent
+        text = text.replace(token, "***")
+    text = " ".join(word for word in text.split() if "://" not in word)
     return text[:160] or "no reason given"
 
 

@@ -1,0 +1,135 @@
+"""Waiting for a network that may stand still: Ctrl-C and a stop are answered at once, and nothing is waited for for ever.
+
+What talks to the network runs in threads of its own that a process does not wait for at its end. Whoever wants the answer
+looks up every few hundredths of a second.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
+
+from nbmerge.errors import CheckpointError, MergeStopped
+
+LOOK_UP = 0.05
+"""Seconds between two looks at whether somebody wants to stop."""
+STOPPED = "The download was stopped. Run it again to go on from here."
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class StopSignal(Protocol):
+    """What says that somebody wants to stop, such as a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+
+
+_signal: ContextVar[StopSignal | None] = ContextVar("nbmerge_stop", default=None)
+
+
+@contextmanager
+def stopped_by(cancel: StopSignal | None) -> Iterator[None]:
+    """Let this signal end all waiting for the network that is done inside, as far down as it may be."""
+    token = _signal.set(cancel if cancel is not None else _signal.get())
+    try:
+        yield
+    finally:
+        _signal.reset(token)
+
+
+def stopping(function: Callable[P, R]) -> Callable[P, R]:
+    """A function whose keyword ``cancel`` also ends its waiting for the network, such as while it plans."""
+
+    @wraps(function)
+    def stoppable(*args: P.args, **kwargs: P.kwargs) -> R:
+        with stopped_by(cast("StopSignal | None", kwargs.get("cancel"))):
+            return function(*args, **kwargs)
+
+    return stoppable
+
+
+def raise_if_stopped() -> None:
+    """Raise `MergeStopped` when the signal of `stopped_by` is set."""
+    signal = _signal.get()
+    if signal is not None and signal.is_set():
+        raise MergeStopped(STOPPED)
+
+
+def pause(seconds: float) -> None:
+    """Wait, unless somebody stops."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        raise_if_stopped()
+        time.sleep(min(LOOK_UP, left))
+
+
+def wait_for(work: Callable[[], R], seconds: float, what: str) -> R:
+    """The result of work that may hang, computed in a thread of its own.
+
+    Raises
+    ------
+    MergeStopped
+        When somebody stopped. What hangs is left to end by itself.
+    CheckpointError
+        When it takes longer than `seconds`; `what` says what does.
+    """
+    return map_all(lambda _: work(), [None], 1, seconds, what)[0]
+
+
+def map_all(function: Callable[[T], R], items: Sequence[T], workers: int, seconds: float, what: str) -> list[R]:
+    """``[function(item) for item in items]`` in several threads, to be stopped as `wait_for`; the first error ends it."""
+    results: dict[int, R] = {}
+    errors: list[BaseException] = []
+    todo, lock, over, moved = iter(range(len(items))), threading.Lock(), threading.Event(), threading.Event()
+    signal = _signal.get()
+
+    def go() -> None:
+        with stopped_by(_Either(over, signal)):
+            while not over.is_set():
+                with lock:
+                    i = next(todo, None)
+                if i is None:
+                    return
+                try:
+                    results[i] = function(items[i])
+                except BaseException as error:
+                    errors.append(error)
+                    over.set()
+                moved.set()
+
+    threads = [
+        threading.Thread(target=go, name=f"nbmerge-hub-{i}", daemon=True) for i in range(min(workers, len(items)))
+    ]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + seconds
+    try:
+        while len(results) < len(items):
+            raise_if_stopped()
+            if errors:
+                raise errors[0]
+            if time.monotonic() > end:
+                raise CheckpointError(f"{what} took more than {seconds:,.0f} s. Check the network, and try again.")
+            moved.wait(LOOK_UP)
+            moved.clear()
+    finally:
+        over.set()
+    return [results[i] for i in range(len(items))]
+
+
+class _Either:
+    """A signal that is set when one of several is."""
+
+    def __init__(self, *signals: Any):
+        self._signals = [s for s in signals if s is not None]
+
+    def is_set(self) -> bool:
+        return any(s.is_set() for s in self._signals)

@@ -1,0 +1,104 @@
+"""Ctrl-C and a stop while the network stands still: answered at once, whatever is being waited for."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import nbmerge as nbm
+from nbmerge.checkpoints.hub.interruptible import map_all, pause, stopped_by, wait_for
+from nbmerge.errors import CheckpointError, MergeStopped
+
+SOON = 0.2
+"""Seconds, on a machine that has nothing else to do; tests allow for one that has."""
+PATIENT = 2.0
+
+
+def still(part: str, reached: threading.Event):
+    """A Hub that says nothing more once a path with this part is asked for."""
+
+    def lie(handler, path: str) -> bool:
+        if part not in path:
+            return False
+        reached.set()
+        time.sleep(30)
+        return True
+
+    return lie
+
+
+@pytest.mark.parametrize("part", ["/api/models/", "/config.json", "/storage/"], ids=["list", "config", "header"])
+def test_a_stop_while_the_network_stands_still(part, online, family):
+    online.add("org/base", family.base)
+    reached, cancel, ends = threading.Event(), threading.Event(), []
+    online.lie = still(part, reached)
+
+    def stop():
+        assert reached.wait(20)
+        ends.append(time.monotonic())
+        cancel.set()
+
+    threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(MergeStopped):
+        nbm.merge({"merge_method": "passthrough", "models": ["org/base"]}, family.base.parent / "out", cancel=cancel)
+    assert time.monotonic() - ends[0] < PATIENT
+
+
+@pytest.mark.parametrize("command", ["check", "merge"])
+@pytest.mark.parametrize("part", ["/api/models/", "/config.json", "/storage/"], ids=["list", "config", "header"])
+def test_ctrl_c_while_the_network_stands_still(part, command, hub, env, family, tmp_path):
+    hub.add("org/base", family.base)
+    reached = threading.Event()
+    hub.lie = still(part, reached)
+    (tmp_path / "r.yml").write_text("merge_method: passthrough\nmodels: [org/base]\n")
+    words = [command, str(tmp_path / "r.yml"), *([str(tmp_path / "out")] if command == "merge" else [])]
+    # pytest may have been started with SIGINT ignored, which a child inherits
+    start = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from nbmerge.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", start, *words], env=env, stderr=subprocess.PIPE, text=True)
+    try:
+        assert reached.wait(60)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=20)[1]
+        took = time.monotonic() - began
+    finally:
+        process.kill()
+    assert process.returncode == 130, said
+    assert said.startswith("nbmerge: ")
+    assert took < PATIENT
+    print(f"ended {took:.3f} s after Ctrl-C")
+
+
+def test_what_takes_too_long_is_given_up():
+    with pytest.raises(CheckpointError, match="It took more than 0 s"):
+        wait_for(lambda: time.sleep(5), 0.1, "It")
+
+
+def test_results_come_in_order_and_the_first_error_ends_it():
+    assert map_all(lambda n: n * n, list(range(20)), 4, 5, "It") == [n * n for n in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        map_all(lambda n: 1 // n, [1, 0, 1], 2, 5, "It")
+    assert map_all(str, [], 4, 5, "It") == []
+
+
+def test_a_stop_reaches_the_threads_below():
+    cancel, seen = threading.Event(), []
+
+    def work():
+        try:
+            pause(5)
+        except MergeStopped:
+            seen.append("stopped")
+            raise
+
+    threading.Timer(0.1, cancel.set).start()
+    with stopped_by(cancel), pytest.raises(MergeStopped):
+        wait_for(work, 9, "It")
+    for _ in range(100):
+        if seen:
+            break
+        time.sleep(0.02)
+    assert seen == ["stopped"]
