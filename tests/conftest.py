@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 # Read by huggingface_hub when it is imported, so before anything else; an empty cache makes every machine equal.
@@ -28,3 +30,14 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Family:
 def deep_family(tmp_path_factory: pytest.TempPathFactory) -> Family:
     """The same with 6 layers."""
     return make_family(tmp_path_factory.mktemp("deep-family"), layers=6)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also where whoever started the tests ignores it (``nohup make test &``).
+
+    Python leaves an ignored signal ignored, so a test that sends SIGINT says what it stands for.
+    """
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, kept)

@@ -4,6 +4,8 @@ import json
 import signal
 import threading
 import time
+import pytest
+
 from contextlib import contextmanager
 
 import torch
@@ -75,6 +77,7 @@ def test_a_size_that_is_none(recipe, tmp_path):
     assert "GiB" in done.stderr
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_nothing_under_the_name_and_can_be_followed_by_another_try(recipe, tmp_path, monkeypatch):
     usual = signal.getsignal(signal.SIGINT)
 

@@ -75,6 +75,7 @@ def test_a_stop_while_what_was_kept_is_looked_through(family, tmp_path):
     assert contents(out) == contents(merge(r, tmp_path / "whole").path)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_a_program_and_it_goes_on_the_next_time(number, family, tmp_path):
     """As the command line does it; the merge waits at a tensor until the signal has come."""
@@ -101,6 +102,7 @@ def test_a_signal_stops_a_program_and_it_goes_on_the_next_time(number, family, t
     assert contents(out) == contents(merge(r, tmp_path / "whole").path)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupt_in_a_notebook_stops_the_workers(family, tmp_path):
     """Without our handler: KeyboardInterrupt in the thread that waits."""
     main = threading.main_thread().ident
