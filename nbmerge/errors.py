@@ -7,6 +7,7 @@ NbmergeError
 │   └── MergeStopped              somebody pressed stop
 ├── OutputError (OSError)         the place to write to cannot be used
 ├── SampleError (RuntimeError)    a model cannot be loaded or asked
+├── NotReadyError (RuntimeError)  a model in memory is between two recipes, or closed
 ├── TooLargeError (MemoryError)   a model does not fit into memory
 ├── VirtualError (ValueError)     a merge cannot be evaluated without being formed
 └── PredictionError (ValueError)  statistics do not say what was asked
@@ -46,6 +47,10 @@ class OutputError(NbmergeError, OSError):
 
 class SampleError(NbmergeError, RuntimeError):
     """A model could not be loaded or asked for text."""
+
+
+class NotReadyError(NbmergeError, RuntimeError):
+    """A model in memory is between two recipes, because an update did not come to its end, or it was closed."""
 
 
 class TooLargeError(NbmergeError, MemoryError):

@@ -19,7 +19,6 @@ from nbmerge.engine.live import LiveMerge
 from nbmerge.engine.memory import forecast_live
 from nbmerge.engine.plan import Plan
 from nbmerge.engine.planner import plan as make_plan
-from nbmerge.engine.revised import plan_after
 from nbmerge.engine.virtual import obstacle
 from nbmerge.errors import TooLargeError
 from nbmerge.recipe import Recipe
@@ -74,9 +73,8 @@ def choose(
     TooLargeError
         When a live model does not fit into memory and the merge cannot be virtual either.
     """
-    plan = recipe
-    if not isinstance(plan, Plan):
-        plan = plan_after(live.plan, recipe) if live is not None else make_plan(recipe)
+    # Also of a live model that refuses to answer: the question is what to do next.
+    plan = live.plan_for(recipe) if live is not None else recipe if isinstance(recipe, Plan) else make_plan(recipe)
     changed = live.pending(plan) if live is not None else list(plan.tensors)
     update = sum(map(expected_seconds, changed)) * (live.crew.pace if live is not None else 1.0) + (
         BUILD if live is None else 0.0

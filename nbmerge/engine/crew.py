@@ -104,6 +104,13 @@ class Crew:
             self.pace = (time.perf_counter() - began) / expected
         report.tell("finished")
 
+    def close(self) -> None:
+        """End the workers, and let go of mapped files and of what was found in them. Nothing can be run after that."""
+        self._pool.shutdown(wait=False)  # a listener may close what it listens to, in a worker
+        self._workspaces = []
+        self.remembered.close()
+        self.mapped.close()
+
     def gram(self, tensor: TensorPlan) -> np.ndarray:
         """The Gram matrix of a tensor's inputs, from what is remembered or by going through them."""
         with torch.no_grad():

@@ -10,11 +10,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import torch
 
@@ -23,6 +22,7 @@ from nbmerge.engine.assembled import assembled, empty_weights, tokenizer_of
 from nbmerge.engine.crew import Crew
 from nbmerge.engine.device import found as found_device
 from nbmerge.engine.folder import absolute
+from nbmerge.engine.in_memory import MergeInMemory
 from nbmerge.engine.journal import Journal
 from nbmerge.engine.memory import check_fits
 from nbmerge.engine.merge import MergeResult, write_model
@@ -30,13 +30,8 @@ from nbmerge.engine.pins import Pin
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
 from nbmerge.engine.progress import Listener
-from nbmerge.engine.revised import plan_after
 from nbmerge.engine.shards import MAX_SHARD, ShardWriter
-from nbmerge.errors import NbmergeError
 from nbmerge.recipe import Recipe
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +90,20 @@ def live(
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
     check_fits(plan, available=max_memory, threads=threads)
     merged = LiveMerge(plan, Crew(threads), accelerator)
-    merged._compute(plan.tensors, progress, cancel, threads)
-    merged._build()
+    try:
+        with merged._changing():
+            merged._compute(plan.tensors, progress, cancel, threads)
+            merged._build()
+    except BaseException:
+        merged.close()  # the error's traceback would keep weights and workers
+        raise
     return merged
 
 
-class LiveMerge:
+class LiveMerge(MergeInMemory):
     """A merge in memory; made by `live`.
+
+    After an update that was stopped or failed, everything but `update`, `close` and the pins raises `NotReadyError`.
 
     Attributes
     ----------
@@ -115,24 +117,19 @@ class LiveMerge:
         Earlier merges that are kept, see `pin`.
     """
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase | None
+    _kind, _maker = "live merge", "nbmerge.live"
 
     def __init__(self, plan: Plan, crew: Crew, device: torch.device | None = None):
-        self.plan = plan
+        super().__init__(plan)
         self.device = device
         self.crew = crew
         self.pins: dict[str, Pin] = {}
+        self._pins_alive: WeakSet[Pin] = WeakSet()  # also those that were let go and that somebody still asks
         self._weights = empty_weights(plan)
         self._stale: set[str] = set()
         self._altered: set[Path] = set()
         self._copied: set[str] = set()
-        self._lock = threading.RLock()
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe that the model holds."""
-        return self.plan.recipe
+        self._held_by_model: dict[str, list[torch.Tensor]] = {}
 
     @hub.stopping
     def update(
@@ -145,8 +142,9 @@ class LiveMerge:
     ) -> Update:
         """Change the model to another recipe, computing only the tensors whose inputs or numbers changed.
 
-        It waits for whoever asks the model at that moment. A stopped update leaves the model between the two recipes;
-        the next one mends it. `threads` may be fewer than `live` was given.
+        It waits for whoever asks the model at that moment. An update that is stopped or fails leaves the model between
+        the two recipes: until another one comes to its end, whoever asks the model gets a `NotReadyError`.
+        `threads` may be fewer than `live` was given.
 
         Raises
         ------
@@ -156,38 +154,39 @@ class LiveMerge:
             The model is between the two recipes.
         """
         began = time.perf_counter()
-        plan = recipe if isinstance(recipe, Plan) else plan_after(self.plan, recipe)
+        plan = self.plan_for(recipe)
         with self._lock:
-            if plan.config != self.plan.config or list(map(_shape, plan.tensors)) != list(
-                map(_shape, self.plan.tensors)
+            self._require_open()
+            if plan.config != self._plan.config or list(map(_shape, plan.tensors)) != list(
+                map(_shape, self._plan.tensors)
             ):
                 self._start_over(plan, progress, cancel, threads)
                 return Update(tuple(t.name for t in plan.tensors), time.perf_counter() - began)
             changed = self.pending(plan)
-            self._own(changed)
-            self._stale = {t.name for t in changed}
-            if plan.tokenizer != self.plan.tokenizer:
-                self.tokenizer = tokenizer_of(plan)
-            self.plan = plan
-            self._compute(changed, progress, cancel, threads)
-            if self._copied & self._stale:  # an architecture that fuses or reshapes on loading
-                self._build()
-            elif self.device is not None:
-                self._bring_over(self._stale)
-            self._stale, self._altered = set(), set()
+            other_tokenizer = plan.tokenizer != self._plan.tokenizer
+            tokenizer = tokenizer_of(plan) if other_tokenizer else self._tokenizer  # what may fail comes first
+            with self._changing():
+                self._stale = {t.name for t in changed}
+                self._own(changed)
+                self._plan, self._tokenizer = plan, tokenizer
+                self._compute(changed, progress, cancel, threads)
+                if self._copied & self._stale:  # an architecture that fuses or reshapes on loading
+                    self._build()
+                elif self.device is not None:
+                    self._bring_over(self._stale)
+                self._stale, self._altered = set(), set()
         return Update(tuple(t.name for t in changed), time.perf_counter() - began)
 
     def save(self, out: str | Path, *, max_shard_size: int = MAX_SHARD, overwrite: bool = False) -> MergeResult:
         """Write the model folder with exactly the tensors that the model holds; the same bytes as `merge` writes."""
 
         def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
-            for tensor in self.plan.tensors:
+            for tensor in self._plan.tensors:
                 writer.emit(tensor)(0, self._weights[tensor.name].reshape(-1))
             return Counter()
 
-        with self._lock:
-            self._refuse_half()
-            return write_model(self.plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite)
+        with self.held():
+            return write_model(self._plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite)
 
     def pin(self, name: str | None = None) -> Pin:
         """Keep what the model holds now, to be asked side by side with what comes.
@@ -199,11 +198,11 @@ class LiveMerge:
         name : str, optional
             Default "A", "B", … ; a pin of the same name is let go.
         """
-        with self._lock:
-            self._refuse_half()
+        with self.held():
             name = name or next(n for n in _names() if n not in self.pins)
-            self.pins[name] = Pin(name, self.plan, dict(self._weights), self.tokenizer)
-            return self.pins[name]
+            self.pins[name] = pin = Pin(name, self._plan, dict(self._weights), self._tokenizer)
+            self._pins_alive.add(pin)
+            return pin
 
     def unpin(self, name: str) -> None:
         """Let a pin go, and with it the memory that nobody else needs."""
@@ -213,25 +212,19 @@ class LiveMerge:
     @property
     def pinned_bytes(self) -> int:
         """Memory that pins take beside the model's own."""
-        kept = {w.data_ptr(): w.nbytes for p in self.pins.values() for w in p.weights.values()}
+        kept = {w.data_ptr(): w.nbytes for p in self._pins_alive for w in p.weights.values()}
         own = {w.data_ptr() for w in self._weights.values()}
         return sum(size for place, size in kept.items() if place not in own)
 
     def pending(self, plan: Plan) -> list[TensorPlan]:
         """Tensors that an update to a plan would compute."""
         self._altered |= self.crew.mapped.refresh()  # files of parents that were saved anew under the same names
-        files, now = self._altered, {t.name: t for t in self.plan.tensors if t.name not in self._stale}
+        files, now = self._altered, {t.name: t for t in self._plan.tensors if t.name not in self._stale}
         return [t for t in plan.tensors if t != now.get(t.name) or (files and any(i.file in files for i in t.leaves()))]
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep the model as it is: updates wait. Whoever samples or scores it does so by itself."""
-        with self._lock:
-            yield
 
     def _own(self, changed: Sequence[TensorPlan]) -> None:
         """Leave the tensors that will be written to those pins that hold them, and take new ones."""
-        kept = {w.data_ptr() for p in self.pins.values() for w in p.weights.values()}
+        kept = {w.data_ptr() for p in self._pins_alive for w in p.weights.values()}
         for name in (t.name for t in changed):
             weight = self._weights[name]
             if weight.data_ptr() not in kept:
@@ -245,10 +238,11 @@ class LiveMerge:
         fresh = LiveMerge(plan, self.crew, self.device)
         fresh._compute(plan.tensors, progress, cancel, threads)
         fresh._build()
-        self.plan, self.model, self.tokenizer = plan, fresh.model, fresh.tokenizer
-        self._weights, self._copied = fresh._weights, fresh._copied
-        self._stale, self._altered = set(), set()
-        self._held_by_model = fresh._held_by_model
+        with self._changing():
+            self._plan, self._model, self._tokenizer = plan, fresh._model, fresh._tokenizer
+            self._weights, self._copied = fresh._weights, fresh._copied
+            self._stale, self._altered = set(), set()
+            self._held_by_model = fresh._held_by_model
 
     def _compute(self, tensors, progress, cancel, threads) -> None:
         place = {t.name: self._weights[t.name].view(-1) for t in tensors}
@@ -256,15 +250,16 @@ class LiveMerge:
 
     def _build(self) -> None:
         """Let transformers make the model around our buffers, by its own loading code."""
-        self.model = assembled(self.plan, self._weights)
-        self.tokenizer = tokenizer_of(self.plan)
+        model = assembled(self._plan, self._weights)
+        self._tokenizer = tokenizer_of(self._plan)
         held: dict[int, list[torch.Tensor]] = {}
-        for tensor in [*self.model.parameters(), *self.model.buffers()]:
+        for tensor in [*model.parameters(), *model.buffers()]:
             held.setdefault(tensor.data_ptr(), []).append(tensor)
         self._held_by_model = {n: held[w.data_ptr()] for n, w in self._weights.items() if w.data_ptr() in held}
         self._copied = set(self._weights) - set(self._held_by_model)
-        for tensor in [*self.model.parameters(), *self.model.buffers()] if self.device is not None else ():
+        for tensor in [*model.parameters(), *model.buffers()] if self.device is not None else ():
             tensor.data = tensor.data.to(self.device, copy=True)
+        self._model = model
 
     def _bring_over(self, names: Iterable[str]) -> None:
         """Copy tensors to the device that the model is on."""
@@ -272,12 +267,13 @@ class LiveMerge:
             for held in self._held_by_model.get(name, ()):
                 held.data.copy_(self._weights[name])
 
-    def _refuse_half(self) -> None:
-        if self._stale:
-            raise NbmergeError("The last update was stopped half-way. Call update with the wanted recipe first.")
+    def _release(self) -> None:
+        self.crew.close()
+        self.pins = {}
+        self._weights, self._held_by_model = {}, {}
 
-    def __repr__(self) -> str:
-        return f"<LiveMerge {self.recipe!r}: {self.plan.parameters:,} parameters in memory>"
+    def _details(self) -> str:
+        return f": {self._plan.parameters:,} parameters in memory"
 
 
 def _shape(tensor: TensorPlan) -> tuple:

@@ -56,6 +56,11 @@ class Mapped:
             self._flat = {s: t for s, t in self._flat.items() if s.file not in changed} if changed else self._flat
             return changed
 
+    def close(self) -> None:
+        """Let go of all files; each is closed when nobody holds a tensor of it any more."""
+        with self._lock:
+            self._maps, self._flat = {}, {}
+
     @property
     def nbytes(self) -> int:
         """Size of all files that are mapped."""

@@ -54,6 +54,11 @@ class Remembered:
         kept = self._found.get(key, ()) if key is not None else ()
         return any(all(_read(values, place) == value for place, value in reads.items()) for reads, _ in kept)
 
+    def close(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._found = {}
+
     def _key(self, what: Hashable, inputs: tuple) -> Hashable | None:
         if not all(type(i) is StoredTensor for i in inputs):
             return None

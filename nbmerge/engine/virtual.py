@@ -7,11 +7,9 @@ parents, so this is for a first impression; see `nbmerge.engine.choice` for when
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,19 +20,19 @@ from nbmerge.engine.assembled import assembled, empty_weights, tokenizer_of
 from nbmerge.engine.blended import Blend, BlendedEmbedding, BlendedLinear
 from nbmerge.engine.crew import Crew
 from nbmerge.engine.fetch import fetch
+from nbmerge.engine.in_memory import MergeInMemory
 from nbmerge.engine.live import Update
 from nbmerge.engine.plan import Plan, TensorPlan
 from nbmerge.engine.planner import plan as make_plan
-from nbmerge.engine.revised import plan_after
 from nbmerge.errors import VirtualError
 from nbmerge.methods import Combination
 from nbmerge.recipe import Recipe
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
 Gram = Callable[[TensorPlan], "np.ndarray | None"]
 """The Gram matrix over [W₀, W₁−W₀, …] of a tensor's inputs, None where it is not known; see `Statistics.gram`."""
+
+Vectors = dict[str, torch.Tensor]
+Coefficients = dict[str, tuple[float, ...]]
 
 FORMED = 1 << 16
 """Elements up to which a tensor that belongs to no known kind of module is formed like a vector."""
@@ -60,7 +58,13 @@ def virtual(recipe: Recipe | str | Plan, *, gram: Gram | None = None) -> Virtual
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
     if (why := obstacle(plan)) is not None:
         raise VirtualError(f"{why} Use nbmerge.live instead, which forms the weights.")
-    return VirtualMerge(plan, gram)
+    merge = VirtualMerge(plan, gram)
+    try:
+        merge._make(plan)
+    except BaseException:
+        merge.close()  # the error's traceback would keep mapped files and workers
+        raise
+    return merge
 
 
 def obstacle(plan: Plan) -> str | None:
@@ -78,7 +82,7 @@ def obstacle(plan: Plan) -> str | None:
     return None
 
 
-class VirtualMerge:
+class VirtualMerge(MergeInMemory):
     """A merge that is evaluated and not made; by `virtual`.
 
     Attributes
@@ -90,92 +94,88 @@ class VirtualMerge:
         What the model is now.
     """
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase | None
+    _kind, _maker = "virtual merge", "nbmerge.virtual"
 
     def __init__(self, plan: Plan, gram: Gram | None = None):
-        self._lock = threading.RLock()
+        super().__init__(plan)
         self._crew = Crew()
         self._gram = gram or (lambda tensor: None)
-        self._make(plan)
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe that the model is."""
-        return self.plan.recipe
+        self._modules = _Modules()
+        self._altered: set[Path] = set()
 
     def update(self, recipe: Recipe | str | Plan) -> Update:
         """Change to another recipe: coefficients, and vectors whose numbers changed.
 
         Raises
         ------
-        RecipeError, VirtualError
+        RecipeError, VirtualError, MergeError
             The model is as it was.
         """
         began = time.perf_counter()
-        plan = recipe if isinstance(recipe, Plan) else plan_after(self.plan, recipe)
+        plan = self.plan_for(recipe)
         if (why := obstacle(plan)) is not None:
             raise VirtualError(f"{why} Use nbmerge.live instead, which forms the weights.")
         with self._lock:
-            other = plan.config != self.plan.config or list(map(_made_of, plan.tensors)) != self._made_of
-            if self._crew.mapped.refresh() or other:  # files that were saved anew are mapped anew
+            self._require_open()
+            other = plan.config != self._plan.config or list(map(_made_of, plan.tensors)) != self._made_of
+            self._altered |= self._crew.mapped.refresh()  # files that were saved anew are mapped anew
+            if self._altered or other:
                 self._make(plan)
                 return Update(tuple(t.name for t in plan.tensors), time.perf_counter() - began)
-            changed = [t for t in plan.tensors if t != self.plan[t.name]]
-            self._set(changed)
-            if plan.tokenizer != self.plan.tokenizer:
-                self.tokenizer = tokenizer_of(plan)
-            self.plan = plan
+            before = {t.name: t for t in self._plan.tensors} if self._ready else {}
+            changed = [t for t in plan.tensors if t != before.get(t.name)]
+            other_tokenizer = plan.tokenizer != self._plan.tokenizer
+            tokenizer = tokenizer_of(plan) if other_tokenizer else self._tokenizer
+            vectors, coefficients = self._numbers(self._modules, changed)  # what may fail comes first
+            with self._changing():
+                self._modules.take(vectors, coefficients)
+                self._plan, self._tokenizer = plan, tokenizer
         return Update(tuple(t.name for t in changed), time.perf_counter() - began)
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep the model as it is: updates wait. Whoever samples or scores it does so by itself."""
-        with self._lock:
-            yield
 
     def _make(self, plan: Plan) -> None:
         fetch(plan.tensors)
         places = empty_weights(plan)  # never touched where a blend takes their place, so never in memory
-        model = assembled(plan, places)
-        self._blends: dict[str, Blend] = {}
-        self._formed: dict[str, torch.Tensor] = {}
+        model, modules = assembled(plan, places), _Modules()
         names = {t.data_ptr(): name for name, t in places.items()}
         for path, module in list(model.named_modules()):
-            self._replace(plan, model, path, module, names)
-        lost = [t.name for t in plan.tensors if t.name not in self._blends and t.name not in self._formed]
+            self._replace(plan, model, modules, path, module, names)
+        lost = [t.name for t in plan.tensors if t.name not in modules.blends and t.name not in modules.formed]
         if lost:
             what = f"{type(model).__name__} does not hold {lost[0]} as it is stored ({len(lost)} such tensors)"
             raise VirtualError(f"{what}, so it cannot be blended. Use nbmerge.live instead.")
-        self._set(plan.tensors)
-        self.plan, self.model, self.tokenizer = plan, model, tokenizer_of(plan)
-        self._made_of = list(map(_made_of, plan.tensors))
+        modules.take(*self._numbers(modules, plan.tensors))
+        tokenizer = tokenizer_of(plan)
+        with self._changing():
+            self._plan, self._model, self._tokenizer, self._modules = plan, model, tokenizer, modules
+            self._made_of, self._altered = list(map(_made_of, plan.tensors)), set()
 
-    def _replace(self, plan: Plan, model: nn.Module, path: str, module: nn.Module, names: dict[int, str]) -> None:
+    def _replace(
+        self, plan: Plan, model: nn.Module, modules: _Modules, path: str, module: nn.Module, names: dict[int, str]
+    ) -> None:
         """Put a blend in place of a module that holds a matrix; note what is to be formed in others."""
         own = {key: p for key, p in (*module._parameters.items(), *module._buffers.items()) if p is not None}
         for key, parameter in own.items():
             name = names.get(parameter.data_ptr())
-            if name is None or name in self._formed:
+            if name is None or name in modules.formed:
                 continue
             if key == "weight" and parameter.dim() == 2 and (kind := _kind(module)) is not None:
-                blend = self._blends.get(name)
+                blend = modules.blends.get(name)
                 if blend is None:
                     parents = [self._crew.mapped.tensor(i) for i in plan[name].inputs]
-                    blend = self._blends[name] = Blend(parents, parameter.dtype)
+                    blend = modules.blends[name] = Blend(parents, parameter.dtype)
                 model.set_submodule(path, kind(blend, module))
             elif parameter.dim() < 2 or parameter.numel() <= FORMED:
-                self._formed[name] = parameter.data
+                modules.formed[name] = parameter.data
             else:
                 what = f"{name} lies in a {type(module).__name__}, of which nothing is known that could be blended."
                 raise VirtualError(f"{what} Use nbmerge.live instead, which forms the weights.")
 
-    def _set(self, tensors) -> None:
-        formed = [t for t in tensors if t.name in self._formed]
-        self._crew.run(formed, lambda t: self._formed[t.name].view(-1))
-        for tensor in tensors:
-            if tensor.name in self._blends:
-                self._blends[tensor.name].coefficients = self._coefficients(tensor)
+    def _numbers(self, modules: _Modules, tensors: Iterable[TensorPlan]) -> tuple[Vectors, Coefficients]:
+        """What some tensors are made of in another recipe; the model is as it was."""
+        formed = [t for t in tensors if t.name in modules.formed]
+        vectors = {t.name: torch.empty_like(modules.formed[t.name]) for t in formed}
+        self._crew.run(formed, lambda t: vectors[t.name].view(-1))
+        return vectors, {t.name: self._coefficients(t) for t in tensors if t.name in modules.blends}
 
     def _coefficients(self, tensor: TensorPlan) -> tuple[float, ...]:
         method = tensor.how
@@ -186,8 +186,27 @@ class VirtualMerge:
                 gram = self._crew.gram(tensor)
         return tuple(float(c) for c in method.coefficients(tensor.values, gram))
 
-    def __repr__(self) -> str:
-        return f"<VirtualMerge {self.recipe!r}: {len(self.plan.parents)} models evaluated side by side>"
+    def _release(self) -> None:
+        self._crew.close()
+        self._modules = _Modules()
+
+    def _details(self) -> str:
+        return f": {len(self._plan.parents)} models evaluated side by side"
+
+
+class _Modules:
+    """The places in a model that hold tensors of the merge, by the tensor's name."""
+
+    def __init__(self) -> None:
+        self.blends: dict[str, Blend] = {}
+        self.formed: dict[str, torch.Tensor] = {}
+
+    def take(self, vectors: Vectors, coefficients: Coefficients) -> None:
+        """Put other numbers into them."""
+        for name, vector in vectors.items():
+            self.formed[name].copy_(vector)
+        for name, numbers in coefficients.items():
+            self.blends[name].coefficients = numbers
 
 
 def _made_of(tensor: TensorPlan) -> tuple:

@@ -72,15 +72,16 @@ def sample(
     """
     prompts = _checked(prompts, max_new_tokens, temperature, seed)
     stop = stop or threading.Event()
-    loaded = asked(model, tokenizer)
-    inputs = [_tokens(loaded, prompt, max_new_tokens) for prompt in prompts]
-    config = terms(loaded, max_new_tokens, temperature)
     tell = on_token or unheard
-    with _one_at_a_time, held(model), fitting_threads(loaded.model), borrowed(loaded, config):
-        return [
-            _continue(loaded, config, prompt, ids, seed, stop, partial(tell, i))
-            for i, (prompt, ids) in enumerate(zip(prompts, inputs, strict=True))
-        ]
+    with held(model):  # before its model is taken, so that it is neither half-updated nor replaced meanwhile
+        loaded = asked(model, tokenizer)
+        inputs = [_tokens(loaded, prompt, max_new_tokens) for prompt in prompts]
+        config = terms(loaded, max_new_tokens, temperature)
+        with _one_at_a_time, fitting_threads(loaded.model), borrowed(loaded, config):
+            return [
+                _continue(loaded, config, prompt, ids, seed, stop, partial(tell, i))
+                for i, (prompt, ids) in enumerate(zip(prompts, inputs, strict=True))
+            ]
 
 
 def _checked(prompts: str | Sequence[str], max_new_tokens: int, temperature: float, seed: int) -> list[str]:

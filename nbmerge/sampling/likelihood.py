@@ -122,14 +122,15 @@ def listening(model: Any, tokenizer: Any = None) -> Iterator[Loaded]:
     """A model out of training, with as many threads as suit it, that stays as it is while it is asked."""
     import torch
 
-    loaded = asked(model, tokenizer)
-    training = loaded.model.training
-    with held(model), fitting_threads(loaded.model), torch.inference_mode():
-        loaded.model.eval()
-        try:
-            yield loaded
-        finally:
-            loaded.model.train(training)
+    with held(model):
+        loaded = asked(model, tokenizer)
+        training = loaded.model.training
+        with fitting_threads(loaded.model), torch.inference_mode():
+            loaded.model.eval()
+            try:
+                yield loaded
+            finally:
+                loaded.model.train(training)
 
 
 def _ids(loaded: Loaded, text: str) -> list[int]:

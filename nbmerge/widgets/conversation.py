@@ -125,7 +125,7 @@ class Conversation:
             if voice.kind == PARENT:
                 speakers[voice.name] = (
                     (PARENT, self.stage.parent_key(plan, voice.name)),
-                    partial(self.stage.parent, plan, voice.name),
+                    partial(self.stage.parent, plan, voice.name, cancel),
                 )
             elif voice.kind == PIN:
                 pin = self.stage.pins[voice.name]

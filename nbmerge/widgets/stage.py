@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbmerge.engine.memory import LiveForecast, forecast_live
 from nbmerge.engine.plan import Plan
-from nbmerge.errors import TooLargeError, VirtualError
+from nbmerge.errors import MergeStopped, TooLargeError, VirtualError
 from nbmerge.sizes import human
 
 if TYPE_CHECKING:
@@ -54,14 +54,16 @@ class Stage:
 
     # --- who is asked ---
 
-    def parent(self, plan: Plan, label: str) -> Speaker:
-        """A parent, loaded once; a parent that is a merge itself is made in memory."""
+    def parent(self, plan: Plan, label: str, cancel: threading.Event | None = None) -> Speaker:
+        """A parent, loaded once; a parent that is a merge itself is made in memory. Those of other plans are let go."""
         from nbmerge.engine.live import live
         from nbmerge.sampling import load
 
         ref = next(r for r in plan.checkpoints if plan.labels[r] == label)
         merge, key = plan.recipe.merge_named(ref), self.parent_key(plan, label)
         with self._lock:
+            _stop_if(cancel)
+            self._keep_parents({self.parent_key(plan, of) for of in plan.parents} | {key})
             if key not in self._parents:
                 made = merge is not None or ref.lora  # an adapter is put on as a merge of one model
                 alone = merge or plan.recipe.of({"merge_method": "passthrough", "models": [ref]})
@@ -93,6 +95,7 @@ class Stage:
         TooLargeError, VirtualError, MergeStopped
         """
         with self._lock:
+            _stop_if(cancel)
             if through == AUTOMATIC:
                 through = self._choice(plan, prompt_tokens, new_tokens)
             return self._through_virtual(plan) if through == VIRTUAL else self._through_live(plan, cancel)
@@ -136,6 +139,7 @@ class Stage:
     def pin(self, plan: Plan, cancel: threading.Event | None = None) -> str:
         """Keep the merge as the plan has it, to be asked beside later ones; returns its name."""
         with self._lock:
+            _stop_if(cancel)
             self._through_live(plan, cancel)
             return self.live.pin().name
 
@@ -143,6 +147,25 @@ class Stage:
         """Let a pinned merge go."""
         with self._lock:
             self.live.unpin(name)
+
+    # --- the end ---
+
+    def release(self) -> None:
+        """Let go of all models and of their workers; they are made again when somebody asks."""
+        with self._lock:
+            for merge in (self.live, self.virtual):
+                if merge is not None:
+                    merge.close()
+            self.live = self.virtual = None
+            self._keep_parents(set())
+
+    def _keep_parents(self, keys: set[str]) -> None:
+        from nbmerge.engine.live import LiveMerge
+
+        for key in self._parents.keys() - keys:
+            parent = self._parents.pop(key)
+            if isinstance(parent, LiveMerge):
+                parent.close()
 
     # --- what it takes ---
 
@@ -152,6 +175,12 @@ class Stage:
         missing = {p: self.parent_key(plan, p) for p in plan.parents}
         to_load = loaded if parents and not set(missing.values()) <= set(self._parents) else 0
         return Forecast(forecast_live(plan, self.pins.values()), to_load, self.live is not None)
+
+
+def _stop_if(cancel: threading.Event | None) -> None:
+    """Make nothing for somebody who was stopped: whatever was released meanwhile stays so."""
+    if cancel is not None and cancel.is_set():
+        raise MergeStopped("Stopped.")
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def test_a_stopped_update_is_mended_by_the_next(recipe, tmp_path):
     other = recipe.with_parameter("weight", 0.9, model="ft1")
     with pytest.raises(MergeStopped):
         merged.update(other, cancel=cancel, threads=1, progress=lambda e: cancel.set() if e.tensors_done == 5 else None)
-    with pytest.raises(NbmergeError, match="half-way"):
+    with pytest.raises(NbmergeError, match="between two recipes"):
         merged.save(tmp_path / "out")
     merged.update(other)
     assert same(merged.model, on_disk(other, tmp_path / "out"))
