@@ -17,7 +17,7 @@ from traitlets import Bytes, Dict
 from nbmerge.plots import theme
 from nbmerge.plots.measures import MEASURES, Measure
 from nbmerge.statistics.distances import Changes
-from nbmerge.widgets.curve_editor import STATIC, script
+from nbmerge.widgets.curve_editor import script, style_sheet
 
 AIR = 0.05
 """Share of the range left free beyond the curves."""
@@ -28,7 +28,7 @@ class ChangesView(anywidget.AnyWidget):
     """Curves over the layers for each parent, and a heat map of layers × kinds of tensor against one of them."""
 
     _esm = script("changes")
-    _css = STATIC / "changes.css"
+    _css = style_sheet("changes")
 
     view = Dict().tag(sync=True)
     colours = Bytes().tag(sync=True)

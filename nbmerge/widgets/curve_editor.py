@@ -25,6 +25,11 @@ def script(name: str) -> str:
     return "\n".join((STATIC / f"{part}.js").read_text(encoding="utf-8") for part in ("svg", name))
 
 
+def style_sheet(name: str) -> str:
+    """A view's style sheet as a text: given a path, anywidget keeps every widget of the class alive to tell it of changes."""
+    return (STATIC / f"{name}.css").read_text(encoding="utf-8")
+
+
 class CurveEditor(anywidget.AnyWidget):
     """Curves whose selected one can be moved point by point.
 
@@ -35,7 +40,7 @@ class CurveEditor(anywidget.AnyWidget):
     """
 
     _esm = script("curve")
-    _css = STATIC / "curve.css"
+    _css = style_sheet("curve")
 
     view = Dict().tag(sync=True)
     edit = Dict().tag(sync=True)

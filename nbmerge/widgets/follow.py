@@ -40,6 +40,7 @@ class Follow(HasTraits):
         self._next: tuple[float, Work] | None = None
         self._cancel = threading.Event()
         self._moved = float("-inf")
+        self._closed = False
 
     def now(self, work: Work) -> None:
         """Run ``work(cancel)`` as soon as what is running has ended, which it is asked to do."""
@@ -58,6 +59,11 @@ class Follow(HasTraits):
             self._cancel.set()
             self._condition.notify_all()
 
+    def close(self) -> None:
+        """End what is going on, for good: what is asked for later is not done."""
+        self._closed = True
+        self.stop()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until nothing is left to do."""
         with self._condition:
@@ -65,6 +71,8 @@ class Follow(HasTraits):
 
     def _submit(self, work: Work, when: float) -> None:
         with self._condition:
+            if self._closed:
+                return
             self._next = when, work
             self._cancel.set()
             self._condition.notify_all()

@@ -24,12 +24,15 @@ class Guard(ipywidgets.HTML):
         super().__init__()
         self.add_class("nbm-errors")
         self._source: Any = None
+        self._closed = False
 
     def __call__(self, callback: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a callback: what it raises is shown, and its next success takes that away."""
 
         @wraps(callback)
         def guarded(*args, **kwargs):
+            if self._closed:  # a thread that was still at work when the panel was closed
+                return None
             try:
                 result = callback(*args, **kwargs)
             except Exception as error:
@@ -50,6 +53,11 @@ class Guard(ipywidgets.HTML):
         """Take the error away."""
         self._source = None
         self.value = ""
+
+    def close(self) -> None:
+        """From here on nothing that was wrapped is called any more."""
+        self._closed = True
+        super().close()
 
 
 def message(error: BaseException | str) -> str:

@@ -95,6 +95,12 @@ class Job(HasTraits):
                 self.cancel.set()
                 self.status = STOPPING
 
+    def forget(self) -> None:
+        """Let go of what the last work returned, raised and told."""
+        with self._lock:
+            if not self.running:
+                self.event = self.result = self.error = self._thread = None
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the work has ended and everybody who observes it knows; an interrupt stops it first.
 
@@ -105,13 +111,14 @@ class Job(HasTraits):
         """
         end = None if timeout is None else time.monotonic() + timeout
         try:
-            while self._alive() and (end is None or time.monotonic() < end):
-                self._thread.join(0.02)  # in slices, so that an interrupt is heard
+            while (thread := self._alive()) and (end is None or time.monotonic() < end):
+                thread.join(0.02)  # in slices, so that an interrupt is heard
         except KeyboardInterrupt:
             self.stop()
-            self._thread.join()
+            if (thread := self._alive()) is not None:
+                thread.join()
             raise
-        return not self._alive()
+        return self._alive() is None
 
     def __await__(self) -> Generator[Any, None, bool]:
         """``await job`` in a cell waits and leaves buttons alive."""
@@ -123,8 +130,9 @@ class Job(HasTraits):
 
         return ended().__await__()
 
-    def _alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+    def _alive(self) -> threading.Thread | None:
+        thread = self._thread
+        return thread if thread is not None and thread.is_alive() else None
 
     def _run(self, work: Callable[..., Any]) -> None:
         try:

@@ -13,10 +13,11 @@ from nbmerge.engine.progress import Event
 from nbmerge.sizes import human
 from nbmerge.widgets.guard import Guard
 from nbmerge.widgets.job import DONE, FAILED, RUNNING, STOPPED, STOPPING, Job
+from nbmerge.widgets.lifetime import OwningBox
 from nbmerge.widgets.panel import button, row, show, text
 
 
-class JobRow(ipywidgets.VBox):
+class JobRow(OwningBox):
     """Starts one kind of work and shows how it goes.
 
     Parameters
@@ -52,8 +53,8 @@ class JobRow(ipywidgets.VBox):
         self.stopped_words = "Stopped."
         self.children = [row(self.start, self.stop, self.bar, self.note)]
         self._ready = True
-        job.observe(errors(lambda change: self._status()), "status")
-        job.observe(errors(lambda change: self._progress(change["new"])), "event")
+        self.watch(job, errors(lambda change: self._status()), "status")
+        self.watch(job, errors(lambda change: self._progress(change["new"])), "event")
         self._status()
 
     def allow(self, ready: bool) -> None:

@@ -20,15 +20,22 @@ class Latest:
         self._failed = failed
         self._condition = threading.Condition()
         self._next: Callable[[], Any] | None = None
-        self._working = False
+        self._working = self._closed = False
 
     def submit(self, work: Callable[[], Any]) -> None:
         """Run this as soon as what is running has ended, unless something newer comes first."""
         with self._condition:
+            if self._closed:
+                return
             self._next = work
             if not self._working:
                 self._working = True
                 threading.Thread(target=self._run, name="nbmerge pictures", daemon=True).start()
+
+    def close(self) -> None:
+        """Forget what was to come, and do nothing that is submitted later."""
+        with self._condition:
+            self._next, self._closed = None, True
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until nothing is left to do."""

@@ -12,6 +12,7 @@ from nbmerge.errors import RecipeError
 from nbmerge.methods import Method, Parameter, methods
 from nbmerge.problems import Problem
 from nbmerge.widgets.controls import control
+from nbmerge.widgets.lifetime import replace_children
 from nbmerge.widgets.panel import Panel, field, text
 from nbmerge.widgets.tracks import Track, curve, is_flat, shared_value, tracks
 from nbmerge.widgets.writing import settle
@@ -38,7 +39,8 @@ class MethodPanel(Panel):
         recipe, plan = self.state.recipe, self.state.plan
         method = methods().get(recipe.merge_method) if recipe else methods()[self.method.value]
         if method is None:  # a misspelt name; the Recipe panel says so
-            self.words.value, self.controls.children = "The recipe names a method that does not exist.", ()
+            self.words.value = "The recipe names a method that does not exist."
+            replace_children(self.controls, ())
             self._form = None
             return
         self._busy = True
@@ -75,7 +77,7 @@ class MethodPanel(Panel):
             drawn_too = [
                 text(f"<b>{n}</b> is drawn over the layers in the Gradients panel.", "quiet") for n in sorted(drawn)
             ]
-            self.controls.children = [*self._own.values(), *self._shared.values(), *drawn_too]
+            replace_children(self.controls, [*self._own.values(), *self._shared.values(), *drawn_too])
         for parameter in shared:
             self._shared[parameter.name].show(shared_value(plan, parameter))
         for track in own:

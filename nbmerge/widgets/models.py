@@ -47,7 +47,8 @@ class ModelsPanel(Panel):
         self.cache = field(ipywidgets.Dropdown)
         self.id = ipywidgets.Text(placeholder="name/model, or name/model@revision")
         self.id.add_class("nbm-grow")
-        self.looking = Latest(self._not_found)
+        self.looking = Latest(self.errors(self._not_found))
+        self.at_close(self.looking.close)
         self.add = button("Add", guard(lambda _: self._add()), style="primary", hint="Merge this model too")
         self.hint = text(kind="quiet")
         self.from_.observe(guard(lambda change: self._offer()), "value")
@@ -130,7 +131,8 @@ class ModelsPanel(Panel):
         self.add.disabled, self.hint.value = True, f"Looking at {html.escape(name)} on the Hub …"
 
         def look() -> None:
-            self._choose(name)
+            if not self.closed:
+                self._choose(name)
             self.add.disabled, self.id.value = False, ""
             self.errors.clear()
 

@@ -13,13 +13,15 @@ from traitlets import Bool
 
 from nbmerge.problems import Problem
 from nbmerge.recipe import Recipe
+from nbmerge.widgets.cell import end_former
 from nbmerge.widgets.guard import Guard
+from nbmerge.widgets.lifetime import OwningBox
 from nbmerge.widgets.state import StudioState
 
 STYLE = (Path(__file__).parent / "static" / "studio.css").read_text(encoding="utf-8")
 
 
-class Panel(ipywidgets.VBox):
+class Panel(OwningBox):
     """A part of the Studio that also works alone.
 
     Parameters
@@ -28,25 +30,41 @@ class Panel(ipywidgets.VBox):
         What to start with; not together with `state`.
     state : StudioState, optional
         Shared with other panels.
+    part : bool, optional
+        Whether it belongs to something that closes it.
 
     A panel holds no truth: `_build` makes its widgets once, `_refresh` makes them show the state, and what a person
     does goes to the state. Every callback is wrapped by `self.errors`. A panel that stands behind another one in tabs is
     out of `sight`: it shows the state when it comes to the front again, so that nobody waits for what nobody sees.
+
+    What a panel has made ends with it: `close` it, or run its cell again. The state lets go of models in memory when the
+    last panel that shows it is closed.
     """
 
     title = ""
     sight = Bool(True)
 
-    def __init__(self, recipe: Any = None, state: StudioState | None = None):
-        self.errors = Guard()
+    def __init__(self, recipe: Any = None, state: StudioState | None = None, *, part: bool = False):
         self.state = state if state is not None else StudioState(recipe)
         self._busy = False
         super().__init__(layout=Layout(width="auto"))
+        self.errors = Guard()
+        self.state.enter(self)
+        self.at_close(lambda: self.state.leave(self))
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        if not part:
+            end_former(self)
+
+    def _open(self) -> None:
         self.add_class("nbm-panel")
         self.add_class(f"nbm-{self.title.lower()}")
         self.children = [styles(), *self._build(), self.errors]
         self._seen = -1
-        self.state.observe(self.errors(lambda change: self._follow()), "revision")
+        self.watch(self.state, self.errors(lambda change: self._follow()), "revision")
         self.observe(self.errors(lambda change: self._follow()), "sight")
         self.errors(self._follow)()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import ipywidgets
 from ipywidgets import Layout
 
+from nbmerge.engine.pins import Pin
 from nbmerge.engine.plan import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.widgets.cards import card, colour_of
@@ -37,6 +38,7 @@ class SamplesPanel(Panel):
     def _build(self) -> list[ipywidgets.Widget]:
         guard = self.errors
         self.follow = Follow(guard.show)
+        self.at_close(self.follow.close)
         self.conversation = Conversation(self.state.stage, self._told)
         self.prompts = ipywidgets.Textarea(
             layout=Layout(width="auto", height="72px"), placeholder="one prompt per line"
@@ -63,6 +65,7 @@ class SamplesPanel(Panel):
         self.pin = button("Pin", guard(lambda _: self._pin()), hint="Keep this merge, to hear it beside later ones")
         self.compare = field(ipywidgets.Dropdown, "Mark what differs from", options=[BEFORE, NOTHING])
         self.pinned = row()
+        self._pin_buttons: dict[Pin, list[ipywidgets.Widget]] = {}
         self.memory, self.note = text(kind="quiet"), text(kind="quiet")
         self.cards = ipywidgets.Box()
         self.cards.add_class("nbm-cards")
@@ -177,8 +180,8 @@ class SamplesPanel(Panel):
         for voice in voices:
             drawn[voice.name] = self._drawn.get(voice.name) or _blank(voice)
         self._drawn = drawn
-        if list(self.cards.children) != list(drawn.values()):
-            self.cards.children = list(drawn.values())
+        self._told_at = {name: at for name, at in self._told_at.items() if name in drawn}
+        self.fill(self.cards, list(drawn.values()))
         others = [v.name for v in voices if v.kind == "pin"] + [v.name for v in voices if v.kind == "parent"]
         choose(self.compare, [(BEFORE, BEFORE), *((_called(n, self), n) for n in others), (NOTHING, NOTHING)])
 
@@ -209,15 +212,19 @@ class SamplesPanel(Panel):
         widget.value = card(voice, colour_of(voice, self._colours), reference, stale)
 
     def _show_pins(self) -> None:
-        buttons = []
-        for name, pin in self.state.stage.pins.items():
-            back = button(
-                f"Back to {name}", self.errors(lambda _, pin=pin: self.state.set_recipe(pin.recipe)),
-                hint=f"Make the recipe that was pinned as {name} the recipe again",
-            )  # fmt: skip
-            away = button("", self.errors(lambda _, name=name: self._unpin(name)), hint=f"Let {name} go", icon="times")
-            buttons += [back, away]
-        self.pinned.children = buttons
+        """Two buttons for each pin; those that are there stay."""
+        pins = self.state.stage.pins.values()
+        self._pin_buttons = {pin: self._pin_buttons.get(pin) or self._buttons_of(pin) for pin in pins}
+        self.fill(self.pinned, [b for buttons in self._pin_buttons.values() for b in buttons])
+
+    def _buttons_of(self, pin: Pin) -> list[ipywidgets.Widget]:
+        name, recipe = pin.name, pin.recipe
+        back = button(
+            f"Back to {name}", self.errors(lambda _: self.state.set_recipe(recipe)),
+            hint=f"Make the recipe that was pinned as {name} the recipe again",
+        )  # fmt: skip
+        away = button("", self.errors(lambda _: self._unpin(name)), hint=f"Let {name} go", icon="times")
+        return [back, away]
 
 
 def _blank(voice: Voice) -> ipywidgets.HTML:

@@ -16,6 +16,7 @@ from nbmerge.sampling import Gauges, Perplexity, Phrase
 from nbmerge.widgets.follow import Follow
 from nbmerge.widgets.gauge_view import gauges_table
 from nbmerge.widgets.gradients import choose
+from nbmerge.widgets.lifetime import close_tree
 from nbmerge.widgets.models import bundled
 from nbmerge.widgets.panel import Panel, button, field, hint, row, show, text
 
@@ -39,6 +40,7 @@ class ScoresPanel(Panel):
         guard = self.errors
         self.gauges = Gauges()
         self.follow = Follow(guard.show)
+        self.at_close(self.follow.close)
         self.read = button(
             "Read",
             guard(lambda _: self.follow.now(self._work())),
@@ -53,6 +55,7 @@ class ScoresPanel(Panel):
         )
         self.note = text(kind="quiet")
         self.view, self.beside = text(kind="gauge-box"), text(kind="gauge-box")
+        self.at_close(lambda: close_tree(self.beside))  # it is shown elsewhere, or nowhere
         self.which = field(ipywidgets.Dropdown, "Gauge")
         self.back = button(
             "Back to its best",
@@ -63,7 +66,7 @@ class ScoresPanel(Panel):
         self.chosen = row(self.which, self.back, self.remove)
         self.follow.observe(guard(lambda change: self._status()), "busy")
         self.automatic.observe(guard(lambda change: self._hear()), "value")
-        self.state.observe(guard(lambda change: self._hear()), "revision")
+        self.watch(self.state, guard(lambda change: self._hear()), "revision")
         self.suggested = False
         head = row(self.read, self.stop, self.automatic, self.note)
         return [head, self.view, self.chosen, *self._form()]

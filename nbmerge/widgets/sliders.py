@@ -11,6 +11,7 @@ from ipywidgets import Layout
 
 from nbmerge.plots.curve import LEFT, RIGHT
 from nbmerge.widgets.curve_editor import least_width
+from nbmerge.widgets.lifetime import replace_children
 from nbmerge.widgets.numbers import decimals_of, on_step, step_of, tidy
 from nbmerge.widgets.panel import hint
 
@@ -74,21 +75,19 @@ class SliderRow(ipywidgets.HBox):
 
     def _make(self, slots: Sequence[str], span: tuple[float, float], names: Sequence[str]) -> None:
         self._step = step_of(span)
-        for old in self.children:
-            old.close()
-        layout = Layout(height="150px", width="auto")
-        self._style = style = ipywidgets.FloatSlider().style
+        shared: dict[str, ipywidgets.Widget] = {"layout": Layout(height="150px", width="auto")}
         self.layout.min_width = f"{least_width(len(slots))}px"
         self.layout.padding = f"0 {RIGHT}px 0 {LEFT}px"
         sliders = []
         for number, (slot, name) in enumerate(zip(slots, names, strict=True)):
             slider = ipywidgets.FloatSlider(
                 value=span[0], min=span[0], max=span[1], step=self._step, description=slot,
-                orientation="vertical", readout_format=f".{decimals_of(self._step)}f", layout=layout, style=style,
+                orientation="vertical", readout_format=f".{decimals_of(self._step)}f", **shared,
             )  # fmt: skip
             slider.observe(lambda change, number=number: self._slid(number, change["new"]), "value")
             sliders.append(hint(slider, name))
-        self.children = sliders
+            shared["style"] = self._style = slider.style  # the first one's, for all
+        replace_children(self, sliders)
 
     def _slid(self, slot: int, value: float) -> None:
         if self._busy or abs(value - self._values[slot]) <= self._step * 0.500001:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakSet
 
 from traitlets import Any as AnyTrait
 from traitlets import Bool, HasTraits, Instance, Int, Tuple, Unicode
@@ -30,6 +31,8 @@ PAUSE = 1.0
 """Seconds of rest after which moving the same slider is a new step of the history."""
 STEPS = 500
 """Longest history kept."""
+PATIENCE = 2.0
+"""Seconds that `StudioState.release` waits for stopped work before it goes on waiting in a thread."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class StudioState(HasTraits):
         self.foreseen: Plan | None = None
         self.stage = Stage()
         self._lock = threading.RLock()
+        self._users: WeakSet[Any] = WeakSet()
         self._history: list[Step] = []
         self._at = -1
         self._last: tuple[Any, float] = (None, 0.0)
@@ -174,6 +178,33 @@ class StudioState(HasTraits):
     def redo(self) -> None:
         """Take the last undo back."""
         self._go(+1)
+
+    # --- the end ---
+
+    def enter(self, user: Any) -> None:
+        """Note somebody who shows this state."""
+        self._users.add(user)
+
+    def leave(self, user: Any) -> None:
+        """Note that somebody shows it no more; the last one to leave releases it."""
+        self._users.discard(user)
+        if not self._users:
+            self.release()
+
+    def release(self) -> None:
+        """Stop the work and let go of models in memory. Recipe and history stay, and models are made again when asked.
+
+        Where stopped work does not end within `PATIENCE`, its models are let go of when it does.
+        """
+        self.job.stop()
+        ending = threading.Thread(target=self._let_go, name="nbmerge release", daemon=True)
+        ending.start()
+        ending.join(PATIENCE)
+
+    def _let_go(self) -> None:
+        self.job.wait()
+        self.job.forget()
+        self.stage.release()
 
     # --- inside ---
 

@@ -37,11 +37,14 @@ class StatisticsPanel(Panel):
         self.parent = field(ipywidgets.Dropdown, "Heat map against")
         self.job = JobRow(self.state.job, "measuring", "Measure", "", self._work, self._measured, guard)
         self.follow = Follow(guard.show)
+        self.at_close(self._forget)
+        self.at_close(self.follow.close)
         self.guess = ipywidgets.Checkbox(
             description="Estimate from some rows while the sliders move", indent=False, layout=Layout(width="auto")
         )
         self.guess.observe(guard(lambda change: self._guess()), "value")
         self._estimate: Any = None
+        self._plan: Plan | None = None
         self.note = text(kind="quiet")
         self.view = ChangesView()
         self.outside = text(kind="table")
@@ -49,7 +52,7 @@ class StatisticsPanel(Panel):
         self.pictures = ipywidgets.VBox([row(self.what, self.parent), self.drawn])
         for widget in (self.what, self.parent):
             widget.observe(guard(lambda change: self._redraw()), "value")
-        self.state.observe(guard(lambda change: self._foresee(self.state.foreseen)), "foresights")
+        self.watch(self.state, guard(lambda change: self._foresee(self.state.foreseen)), "foresights")
         self._statistics: Any = None
         self._following: Following | None = None
         self._changes: Any = None
@@ -191,10 +194,17 @@ class StatisticsPanel(Panel):
     def _measured(self, result: tuple) -> None:
         statistics, changes, plan = result
         with self._drawing:
+            if self.closed:
+                return
             if statistics is not None:
                 self._statistics, self._following = statistics, Following(statistics)
             self._show(changes, plan)
             self._refresh()
+
+    def _forget(self) -> None:
+        """Let go of what was measured."""
+        self._statistics = self._following = self._changes = self._estimate = self._plan = None
+        self._judged = (None, None, False)
 
 
 def can_follow(plan: Plan) -> bool:

@@ -10,8 +10,10 @@ from ipywidgets import Layout
 
 from nbmerge.errors import NbmergeError
 from nbmerge.recipe import Recipe
+from nbmerge.widgets.cell import end_former
 from nbmerge.widgets.gradients import GradientsPanel
 from nbmerge.widgets.guard import Guard
+from nbmerge.widgets.lifetime import OwningBox
 from nbmerge.widgets.merge import MergePanel
 from nbmerge.widgets.method import MethodPanel
 from nbmerge.widgets.models import ModelsPanel
@@ -27,7 +29,7 @@ LEFT = (ModelsPanel, TokensPanel, MethodPanel, GradientsPanel)
 RIGHT = (RecipePanel, StatisticsPanel, SamplesPanel, ScoresPanel, MergePanel)
 
 
-class Studio(ipywidgets.VBox):
+class Studio(OwningBox):
     """Pick models, draw gradients, see what changes, hear the result, merge.
 
     Parameters
@@ -44,6 +46,12 @@ class Studio(ipywidgets.VBox):
     state : StudioState
     models, tokens, method, gradients, recipe_panel, statistics, samples, scores, merge : Panel
 
+    Notes
+    -----
+    `close` takes it off the screen, stops what it is doing and lets go of the models it has in memory; so does running
+    its cell again, which puts a new Studio in the place of the former one. `recipe` stays. Studios in different cells
+    live side by side.
+
     Examples
     --------
     >>> import nbmerge as nbm
@@ -54,15 +62,25 @@ class Studio(ipywidgets.VBox):
 
     def __init__(self, recipe: Any = None, *, state: StudioState | None = None):
         self.state = state if state is not None else StudioState(recipe if recipe is not None else _first_recipe())
+        super().__init__(layout=Layout(width="auto"))
+        self.state.enter(self)
+        self.at_close(lambda: self.state.leave(self))
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        end_former(self)
+
+    def _open(self) -> None:
         # Told first of what changed: what eyes and ears wait for.
         order = dict.fromkeys([StatisticsPanel, SamplesPanel, *LEFT, *RIGHT])
-        panels = {kind: kind(state=self.state) for kind in order}
+        panels = {kind: self._panel(kind) for kind in order}
         self.models, self.tokens, self.method, self.gradients = (panels[k] for k in LEFT)
         self.recipe_panel, self.statistics, self.samples, self.scores, self.merge = (panels[k] for k in RIGHT)
         self.gradients.beside.children = [self.scores.beside]
         self.status = text(kind="status")
         self.errors = Guard()
-        super().__init__(layout=Layout(width="auto"))
         self.add_class("nbm-studio")
         left, right = (
             _tabs([panels[k] for k in LEFT], chosen=LEFT.index(GradientsPanel)),
@@ -74,8 +92,13 @@ class Studio(ipywidgets.VBox):
         self.undo = button("", self.errors(lambda _: self.state.undo()), hint="Undo", icon="undo")
         self.redo = button("", self.errors(lambda _: self.state.redo()), hint="Redo", icon="repeat")
         self.children = [styles(), row(self.status, self.undo, self.redo), columns, self.errors]
-        self.state.observe(self.errors(lambda change: self._tell()), "revision")
+        self.watch(self.state, self.errors(lambda change: self._tell()), "revision")
         self._tell()
+
+    def _panel(self, kind: type[Panel]) -> Panel:
+        panel = kind(state=self.state, part=True)
+        self.at_close(panel.close)
+        return panel
 
     @property
     def recipe(self) -> Recipe | None:

@@ -1,0 +1,64 @@
+"""A cell that runs again ends what its former run has put on screen.
+
+Which cell runs is known from the message that asked for the run. JupyterLab, Notebook 7 and VS Code name the cell in it
+(``metadata.cellId``); where a front end does not, a run of exactly the same code is taken for the same cell. Widgets
+that are made by one run of a cell live side by side, and so do those of different cells. Outside of a kernel (a script,
+IPython in a terminal) nothing is ended.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+from weakref import WeakKeyDictionary
+
+
+class Run(NamedTuple):
+    """One run of one cell.
+
+    Parameters
+    ----------
+    cell : str
+        Id of the cell, or its code.
+    request : str
+        Id of the message that asked for this run.
+    """
+
+    cell: str
+    request: str
+
+
+class Closable(Protocol):
+    """What can be on screen."""
+
+    def close(self) -> None:
+        """Take it off the screen, with everything that belongs to it."""
+
+
+_on_screen: WeakKeyDictionary[Closable, Run] = WeakKeyDictionary()
+
+
+def end_former(widget: Closable) -> None:
+    """Note a widget that the running cell has made, and close those that an earlier run of the same cell has made."""
+    run = current_run()
+    if run is None:
+        return
+    former = [w for w, of in list(_on_screen.items()) if of.cell == run.cell and of.request != run.request]
+    _on_screen[widget] = run
+    for other in former:
+        _on_screen.pop(other, None)
+        other.close()
+
+
+def current_run() -> Run | None:
+    """The run of a cell that is going on, None outside of one."""
+    try:
+        from IPython import get_ipython
+
+        request = get_ipython().get_parent()
+        if request["header"]["msg_type"] != "execute_request":  # a button was pressed
+            return None
+        metadata, code = request.get("metadata") or {}, request["content"]["code"]
+        cell = f"id {metadata['cellId']}" if metadata.get("cellId") else f"code {code}"
+        return Run(cell, request["header"]["msg_id"])
+    except (ImportError, AttributeError, KeyError, TypeError):  # no IPython, or one without a kernel
+        return None
