@@ -4,10 +4,9 @@ import json
 import signal
 import threading
 import time
-import pytest
-
 from contextlib import contextmanager
 
+import pytest
 import torch
 
 from nbmerge.recipe import Recipe
