@@ -15,13 +15,43 @@ from nbmerge.problems import Problem
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.cell import end_former
 from nbmerge.widgets.guard import Guard
-from nbmerge.widgets.lifetime import OwningBox
+from nbmerge.widgets.lifetime import OwningBox, close_tree
 from nbmerge.widgets.state import StudioState
 
 STYLE = (Path(__file__).parent / "static" / "studio.css").read_text(encoding="utf-8")
 
 
-class Panel(OwningBox):
+class StateBox(OwningBox):
+    """A box around a state, which lets go of its models when nobody shows it any more.
+
+    Parameters
+    ----------
+    state : StudioState
+    part : bool, optional
+        Whether it belongs to something that closes it; what does not is closed when its cell runs again.
+    """
+
+    def __init__(self, state: StudioState, *, part: bool = False):
+        self.state = state
+        super().__init__(layout=Layout(width="auto"))
+        self.errors = Guard()
+        self.at_close(lambda: close_tree(self.errors))
+        self.state.enter(self)
+        self.at_close(lambda: self.state.leave(self))
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        if not part:
+            end_former(self)
+
+    def _open(self) -> None:
+        """Make what it shows."""
+        raise NotImplementedError
+
+
+class Panel(StateBox):
     """A part of the Studio that also works alone.
 
     Parameters
@@ -45,24 +75,14 @@ class Panel(OwningBox):
     sight = Bool(True)
 
     def __init__(self, recipe: Any = None, state: StudioState | None = None, *, part: bool = False):
-        self.state = state if state is not None else StudioState(recipe)
         self._busy = False
-        super().__init__(layout=Layout(width="auto"))
-        self.errors = Guard()
-        self.state.enter(self)
-        self.at_close(lambda: self.state.leave(self))
-        try:
-            self._open()
-        except BaseException:
-            self.close()
-            raise
-        if not part:
-            end_former(self)
+        super().__init__(state if state is not None else StudioState(recipe), part=part)
 
     def _open(self) -> None:
         self.add_class("nbm-panel")
         self.add_class(f"nbm-{self.title.lower()}")
-        self.children = [styles(), *self._build(), self.errors]
+        content = self._build()  # first: where it fails, no other widget is left behind
+        self.children = [styles(), *content, self.errors]
         self._seen = -1
         self.watch(self.state, self.errors(lambda change: self._follow()), "revision")
         self.observe(self.errors(lambda change: self._follow()), "sight")

@@ -65,7 +65,7 @@ class SamplesPanel(Panel):
         self.pin = button("Pin", guard(lambda _: self._pin()), hint="Keep this merge, to hear it beside later ones")
         self.compare = field(ipywidgets.Dropdown, "Mark what differs from", options=[BEFORE, NOTHING])
         self.pinned = row()
-        self._pin_buttons: dict[Pin, list[ipywidgets.Widget]] = {}
+        self._pin_buttons: dict[tuple[str, str], list[ipywidgets.Widget]] = {}
         self.memory, self.note = text(kind="quiet"), text(kind="quiet")
         self.cards = ipywidgets.Box()
         self.cards.add_class("nbm-cards")
@@ -213,8 +213,8 @@ class SamplesPanel(Panel):
 
     def _show_pins(self) -> None:
         """Two buttons for each pin; those that are there stay."""
-        pins = self.state.stage.pins.values()
-        self._pin_buttons = {pin: self._pin_buttons.get(pin) or self._buttons_of(pin) for pin in pins}
+        pins = {(pin.name, pin.recipe.fingerprint): pin for pin in self.state.stage.pins.values()}
+        self._pin_buttons = {key: self._pin_buttons.get(key) or self._buttons_of(pin) for key, pin in pins.items()}
         self.fill(self.pinned, [b for buttons in self._pin_buttons.values() for b in buttons])
 
     def _buttons_of(self, pin: Pin) -> list[ipywidgets.Widget]:

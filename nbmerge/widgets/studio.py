@@ -6,18 +6,14 @@ import html
 from typing import Any
 
 import ipywidgets
-from ipywidgets import Layout
 
 from nbmerge.errors import NbmergeError
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.cell import end_former
 from nbmerge.widgets.gradients import GradientsPanel
-from nbmerge.widgets.guard import Guard
-from nbmerge.widgets.lifetime import OwningBox
 from nbmerge.widgets.merge import MergePanel
 from nbmerge.widgets.method import MethodPanel
 from nbmerge.widgets.models import ModelsPanel
-from nbmerge.widgets.panel import Panel, button, row, styles, text
+from nbmerge.widgets.panel import Panel, StateBox, button, row, styles, text
 from nbmerge.widgets.recipe import RecipePanel
 from nbmerge.widgets.samples import SamplesPanel
 from nbmerge.widgets.scores import ScoresPanel
@@ -29,7 +25,7 @@ LEFT = (ModelsPanel, TokensPanel, MethodPanel, GradientsPanel)
 RIGHT = (RecipePanel, StatisticsPanel, SamplesPanel, ScoresPanel, MergePanel)
 
 
-class Studio(OwningBox):
+class Studio(StateBox):
     """Pick models, draw gradients, see what changes, hear the result, merge.
 
     Parameters
@@ -61,16 +57,7 @@ class Studio(OwningBox):
     """
 
     def __init__(self, recipe: Any = None, *, state: StudioState | None = None):
-        self.state = state if state is not None else StudioState(recipe if recipe is not None else _first_recipe())
-        super().__init__(layout=Layout(width="auto"))
-        self.state.enter(self)
-        self.at_close(lambda: self.state.leave(self))
-        try:
-            self._open()
-        except BaseException:
-            self.close()
-            raise
-        end_former(self)
+        super().__init__(state if state is not None else StudioState(recipe if recipe is not None else _first_recipe()))
 
     def _open(self) -> None:
         # Told first of what changed: what eyes and ears wait for.
@@ -80,7 +67,6 @@ class Studio(OwningBox):
         self.recipe_panel, self.statistics, self.samples, self.scores, self.merge = (panels[k] for k in RIGHT)
         self.gradients.beside.children = [self.scores.beside]
         self.status = text(kind="status")
-        self.errors = Guard()
         self.add_class("nbm-studio")
         left, right = (
             _tabs([panels[k] for k in LEFT], chosen=LEFT.index(GradientsPanel)),

@@ -1,0 +1,57 @@
+"""One cell, one Studio: however often it runs, in a real JupyterLab."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright is not installed")
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.hands import press, slider, tab
+from tests.browser.labdrive import drag, execute, run_all, until, value
+
+pytestmark = pytest.mark.browser
+
+COUNTS = """[
+    len(__import__('ipywidgets').widgets.widget._instances),
+    sum(type(x).__name__ == 'LiveMerge' and not x.closed for x in __import__('gc').get_objects()),
+    sum(t.name.startswith('nbmerge') for t in __import__('threading').enumerate()),
+]"""
+
+
+def spoken(page: Page) -> list[int]:
+    """Listen to the Studio and pin it; what there is in the kernel afterwards."""
+    execute(page, "studio.samples.through.value, studio.samples.length.value = 'live', 1")
+    tab(page, "Samples")
+    press(page, "samples", "Pin")
+    expect(page.locator(".nbm-pinned")).to_contain_text("pinned A", timeout=60_000)
+    until(page, "not studio.samples.follow.busy", seconds=60)
+    return value(page, COUNTS)
+
+
+def test_a_cell_that_runs_again_ends_its_former_studio(page: Page):
+    execute(page, "former = studio")
+    first = spoken(page)
+    assert first[1] >= 1
+    for _ in range(2):
+        run_all(page)
+        expect(page.locator(".nbm-studio")).to_have_count(1)
+        assert value(page, "former.closed and not studio.closed")
+        assert spoken(page) == first
+    drag(page, slider(page, 3), 30)
+    until(page, "studio.state.can_undo")
+
+
+def test_a_studio_that_is_closed_leaves_the_page(page: Page):
+    spoken(page)
+    execute(page, "studio.close()")
+    expect(page.locator(".nbm-studio")).to_have_count(0)
+    assert value(page, COUNTS) == [0, 0, 0]
+
+
+def test_studios_of_one_run_and_of_other_cells_live_side_by_side(page: Page):
+    execute(page, "panel = nbm.widgets.SamplesPanel(studio.recipe)")
+    assert value(page, "not panel.closed and not studio.closed")
+    execute(page, "panel.close()")
+    assert value(page, "studio.closed") is False
