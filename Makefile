@@ -16,6 +16,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PINS := binder/constraints.txt
 TORCH := $(shell sed -n 's/^\(torch==[^;]*\).*/\1/p' $(PINS))
 LAB_FLAGS ?=
+# pytest rewrites the asserts of 300 files; kept as bytecode, that is done once and not by each process of each run.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 # torch from PyPI brings gigabytes of CUDA packages along on Linux; this index has it for CPUs.
 ifeq ($(shell uname -s),Linux)
@@ -41,20 +43,20 @@ test: unit slow browser
 UNIT := not slow and not notebook and not differential
 
 unit: $(VENV)/.tested
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not benchmark and $(UNIT)"
+	$(PYTEST) -n 2 --dist worksteal -m "not browser and not benchmark and $(UNIT)"
 
 coverage: $(VENV)/.tested
 	$(PIP) install -c $(PINS) --group coverage
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not benchmark and $(UNIT)" --cov --cov-report=term
+	$(PYTEST) -n 2 --dist worksteal -m "not browser and not benchmark and $(UNIT)" --cov --cov-report=term
 
 slow: $(VENV)/.tested
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not benchmark and not ($(UNIT))"
+	$(PYTEST) -n 2 --dist worksteal -m "not browser and not benchmark and not ($(UNIT))"
 
 # One at a time: a browser, a server and a kernel are three programs already.
 browser: $(VENV)/.tested
 	@{ $(CHROMIUM); } || { echo "Installing Chromium ..."; $(APT_INSTALL) chromium; } || true
 	@if $(CHROMIUM); then \
-		echo $(BIN)/python -m pytest -m browser tests/browser; $(BIN)/python -m pytest -m browser tests/browser; \
+		echo $(PYTEST) -m browser tests/browser; $(PYTEST) -m browser tests/browser; \
 	elif [ -n "$${NBMERGE_REQUIRE_BROWSER:-}" ]; then \
 		echo "No Chromium here and none could be installed, and NBMERGE_REQUIRE_BROWSER is set." >&2; exit 1; \
 	else \

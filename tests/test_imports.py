@@ -74,7 +74,7 @@ def fresh(code: str) -> dict:
 
 def test_importing_costs_next_to_nothing():
     got = fresh(
-        "import time\nbegan = time.perf_counter()\nimport nbmerge\nanswer = time.perf_counter() - began\ndir(nbmerge)"
+        "import time\nbegan = time.process_time()\nimport nbmerge\nanswer = time.process_time() - began\ndir(nbmerge)"
     )
     assert got["loaded"] == set()
     assert got["answer"] < 0.25

@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ from safetensors.torch import save_file
 
 from nbmerge.checkpoints.header import read_header
 from nbmerge.errors import CheckpointError
+from tests.limits import processor_seconds
 
 GOOD = {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}
 NEXT = {"dtype": "F32", "shape": [2], "data_offsets": [16, 24]}
@@ -24,10 +24,8 @@ def write(folder, header, data: int = 64, length: int | None = None):
 
 
 def refused(file) -> str:
-    began = time.perf_counter()
-    with pytest.raises(CheckpointError) as caught:
+    with processor_seconds(5), pytest.raises(CheckpointError) as caught:
         read_header(file)
-    assert time.perf_counter() - began < 5
     assert len(str(caught.value)) < 2000
     assert str(file) in str(caught.value)
     return str(caught.value)
@@ -189,7 +187,6 @@ def test_a_file_that_is_not_there_or_a_folder(tmp_path):
 
 def test_many_tensors_are_read_soon(tmp_path):
     header = {f"model.layers.{i}.weight": GOOD | {"data_offsets": [16 * i, 16 * i + 16]} for i in range(20_000)}
-    began = time.perf_counter()
-    tensors, _ = read_header(write(tmp_path, header, data=16 * 20_000))
-    assert time.perf_counter() - began < 5
+    with processor_seconds(5):
+        tensors, _ = read_header(write(tmp_path, header, data=16 * 20_000))
     assert sum(math.prod(t.shape) for t in tensors.values()) == 4 * 20_000

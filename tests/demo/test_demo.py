@@ -192,6 +192,7 @@ def test_recipe_of_the_search_is_read_back():
     assert [rule["value"] for rule in rules] == [0.19, 0.36, 0.37, attention, rest]
 
 
+@pytest.mark.slow
 def test_shipped_gradient_beats_every_flat_weight(gradient):
     marks = demo.skills(gradient, seed=SEED)
     assert min(marks.values()) >= 0.88

@@ -40,7 +40,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client():
-    """Two processes of one thread each."""
+    """Two processes of one thread each. They import torch and Dask, so what uses them is slow."""
     distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'nbmerge[dask]'")
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
@@ -82,6 +82,7 @@ def same_as_local(merged: Path, wanted: Recipe, tmp_path: Path) -> bool:
 # --- the same bytes ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["linear", "slerp", "ties", "dare_ties"])
 def test_a_dask_cluster_writes_the_bytes_of_a_local_run(models, tmp_path, client, method):
     told = []
@@ -94,6 +95,7 @@ def test_a_dask_cluster_writes_the_bytes_of_a_local_run(models, tmp_path, client
     assert told[-1].bytes_done == told[-1].bytes == out.plan.bytes_written
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_a_schedulers_address(models, tmp_path, client):
     wanted = recipe(models, "linear")
     (tmp_path / "recipe.yml").write_text(wanted.to_yaml())
@@ -139,6 +141,7 @@ def float8(models, folder: Path) -> Recipe:
     return Recipe.of({"merge_method": "linear", "models": both, "parameters": {"weight": 0.5}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [two_vocabularies, merge_in_a_merge, adapter, float8])
 def test_every_kind_of_input_is_sent(models, tmp_path, client, made):
     r = made(models, tmp_path)
@@ -196,6 +199,7 @@ def stopping(after: int) -> dict:
     return {"cancel": event, "progress": lambda e: event.set() if e.tensors_done >= after else None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "then"), [("cluster", "cluster"), ("cluster", "local"), ("local", "cluster")])
 def test_a_stopped_merge_goes_on_anywhere(models, tmp_path, client, first, then):
     r = recipe(models, "ties")
@@ -300,6 +304,7 @@ def test_a_second_lead_takes_over_and_the_first_is_told(models, tmp_path):
 # --- workers that die, or see something else ---
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_nothing(models, tmp_path, client):
     """One of the two processes is killed while it makes a tensor; the cluster starts another in its place."""
     pids, killed = set(client.run(os.getpid).values()), []
@@ -350,6 +355,7 @@ def test_a_worker_that_cannot_write_reports_it_as_its_own_kind_of_error(models, 
         make(piece)
 
 
+@pytest.mark.slow
 def test_nan_is_reported_as_in_a_local_run(tmp_path, client):
     base = make_model(tmp_path / "base")
     bad = make_model(tmp_path / "bad", replace={"model.norm.weight": torch.full((16,), float("nan"))})

@@ -2,11 +2,13 @@
 
 import json
 
+import pytest
 import torch
 
 from tests.models import read_tensors
 
 
+@pytest.mark.slow
 def test_check_merge_and_back(hub, command, sharded, tmp_path, cache):
     base, ft1 = hub.add("org/base", sharded.base), hub.add("me/ft1", sharded.ft1, private=True)
     recipe = tmp_path / "recipe.yml"

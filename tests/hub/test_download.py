@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -123,19 +122,19 @@ def test_a_network_that_stays_down_ends_in_an_error(online, base, tmp_path, monk
 def test_stop_answers_during_a_download(online, base, sharded, tmp_path):
     plan = nbm.plan(COPY)
     cancel, hold = threading.Event(), threading.Event()
-    paced, stopped_at = iter(range(3)), []
+    paced, given_up = iter(range(3)), []
 
     def pace(name):
         if name == SHARD and next(paced, None) is None:
-            stopped_at.append(time.monotonic())
             cancel.set()
-            hold.wait(20)  # the network stands still, and stop is heard all the same
+            given_up.append(hold.wait(60))  # the network stands still, and stop is heard all the same
 
     online.pace = pace
     events = []
     with pytest.raises(MergeStopped, match="go on from here"):
         nbm.merge(plan, tmp_path / "out", progress=events.append, cancel=cancel)
-    assert time.monotonic() - stopped_at[0] < 5
+    assert cancel.is_set()
+    assert not given_up  # the network stood still to the end
     assert events[-1].kind == "stopped"
     assert not (tmp_path / "out").exists()
     online.pace = None

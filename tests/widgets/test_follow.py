@@ -23,16 +23,22 @@ def test_the_newest_wins_and_stops_what_is_running():
 
 
 def test_the_first_move_is_followed_at_once_and_the_next_when_the_hand_rests(monkeypatch):
-    monkeypatch.setattr(module, "REST", 0.05)
+    monkeypatch.setattr(module, "REST", 3600)
     follow, ran = Follow(print), []
-    began = time.monotonic()
-    for i in range(5):
-        follow.rested(lambda cancel, i=i: ran.append((i, time.monotonic() - began)))
-        if i == 0:
-            assert follow.wait(10)
+
+    def move(i):
+        follow.rested(lambda cancel: ran.append((i, time.monotonic())))
+        return time.monotonic()
+
+    move(0)
+    assert follow.wait(10)
+    assert len(ran) == 1  # without any rest
+    move(1)
+    monkeypatch.setattr(module, "REST", 0.2)
+    moved = [move(i) for i in (2, 3, 4)][-1]
     assert follow.wait(10)
     assert [i for i, _ in ran] == [0, 4]
-    assert ran[0][1] < 0.05 <= ran[1][1]
+    assert ran[1][1] - moved > 0.15  # what came before it was recorded after the rest had begun
 
 
 def test_stop_ends_what_runs_and_forgets_what_waits():
