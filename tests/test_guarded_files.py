@@ -209,7 +209,6 @@ EXCEPTIONS = {
     ("engine/positioned.py", "os.open"): "output files of this process",
     ("engine/direct.py", "os.open"): "output files of this process",
     ("engine/journal.py", "os.open"): "the journal beside the output, new and not followed",
-    ("engine/journal.py", ".read_bytes"): "the journal beside the output",
     ("engine/journal.py", "open"): "the journal beside the output",
     ("engine/lease.py", ".read_text"): "the lease beside the output",
     ("engine/speed.py", "open"): "a file of its own that measures the disk",

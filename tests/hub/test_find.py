@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 from numpy import zeros
@@ -222,3 +223,26 @@ assert "huggingface_hub" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_full_disk_is_said_before_small_files_come(online, family, monkeypatch):
+    from nbmerge.checkpoints.hub import layout
+
+    online.add("org/base", family.base)
+    usage = layout.shutil.disk_usage(family.base)
+    monkeypatch.setattr(layout.shutil, "disk_usage", lambda _: usage._replace(free=100))
+    assert "too little for config and tokenizer of org/base" in refused("org/base")
+    assert not online.asked("/resolve/")
+
+
+def test_small_files_beyond_bounds_are_left_out_or_refused(online, family, monkeypatch):
+    find = import_module("nbmerge.checkpoints.hub.find")
+    online.add("org/base", family.base)
+    online.repos["org/base"].commit({f"data-{i}.json": b"[1]" * 2000 for i in range(9)})
+    monkeypatch.setattr(find, "AT_MOST_TOGETHER", sum(p.stat().st_size for p in family.base.glob("*.json")) + 13_000)
+    path = Checkpoint.open("org/base").path
+    assert len(list(path.glob("data-*.json"))) == 2
+    room.forget()
+    online.add("org/large", family.base)
+    monkeypatch.setattr(find, "AT_MOST_TOGETHER", 1000)
+    assert "larger than those of any real model" in refused("org/large")
