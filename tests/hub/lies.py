@@ -22,12 +22,10 @@ WRONG_SHA = "0" * 64
 def send(handler, status: int, headers: dict, body=b"", length: int | None = -1) -> bool:
     """An answer of which nothing is made sure; `length` -1 is that of the body, None says nothing of it."""
     handler.send_response(status)
-    for name, value in headers.items():
+    for name, value in {"Connection": "close", **headers}.items():
         handler.send_header(name, value)
     if length is not None:
         handler.send_header("Content-Length", str(len(body) if length == -1 else length))
-    else:
-        handler.close_connection = True
     handler.end_headers()
     handler.wfile.write(body)
     handler.close_connection = True
