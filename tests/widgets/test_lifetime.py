@@ -268,3 +268,14 @@ def test_there_is_one_live_model_however_often_a_cell_runs(recipe, monkeypatch):
         counts.append((registered(), sum(x is studio.state.stage.live for x in alive), len(alive)))
     assert counts[0] == counts[1] == counts[2]
     studio.close()
+
+
+@pytest.mark.benchmark
+def test_nothing_grows():
+    """`python -m tests.benchmarks.bench_lifetimes` prints the same numbers."""
+    from tests.benchmarks.bench_lifetimes import measured as rows_of
+
+    rows = {name: numbers for name, *numbers in rows_of(20, 50, [50, 200])}
+    assert rows["the cell, run 2 times"][:4] == rows["the cell, run 20 times"][:4]
+    assert rows["1 live models, one after the other"][:4] == rows["50 live models, one after the other"][:4]
+    assert rows["1 pin"][:3] == rows["200 pins, all but one taken away"][:3]
