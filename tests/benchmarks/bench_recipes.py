@@ -38,7 +38,12 @@ BY_TOKEN = ("model.embed_tokens.weight", "lm_head.weight")
 TOLERANCE = 1e-5
 IGNORED = ("unknown key", "is not a parameter of", "has no parameter")
 """What we refuse and mergekit reads as if it were not there."""
-RANDOM = ("dare_linear", "dare_ties", "della", "della_linear")
+MEANT = {
+    **dict.fromkeys(("dare_linear", "dare_ties", "della", "della_linear"), "other random masks"),
+    "model_stock": "where changes point far apart, mergekit moves away from the mean without limit",
+    "sce": "where changes are small, mergekit weighs models equally",
+}
+"""Methods that do something else on purpose, as docs/methods.md says."""
 
 
 @dataclass(frozen=True)
@@ -202,8 +207,8 @@ def judged(name: str, data: Mapping, text: str, refused: str | None, error: str 
         folder / "dialect" / name, folder / "theirs" / name
     ):
         return Outcome("on purpose", f"equal in the dialect mergekit-0.1 ({', '.join(off[:3])})")
-    if data["merge_method"] in RANDOM:
-        return Outcome("on purpose", "other random masks")
+    if why := MEANT.get(data["merge_method"]):
+        return Outcome("on purpose", f"{why} ({', '.join(off[:3])})")
     return Outcome("falls short", f"{len(off)} tensors differ: {', '.join(off[:4])}")
 
 

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.differential
 PYTHON = "NBMERGE_MERGEKIT_PYTHON"
 NAMES = [f"{method}-{i}" for method in GLOBAL for i in range(4)]
 RAW = [*(f"raw-{method}-{i}" for method in GLOBAL for i in (0, 1)), "raw-uneven-0"]
+UNCLAIMED = ("model_stock", "sce")
+"""Methods whose exports claim nothing, since mergekit does something else with some weights; not with these."""
 TOLERANCE = 1e-6
 ITERATED = {"karcher": 1e-5, "multislerp": 1e-5, "nuslerp": 1e-5}
 """Methods that mergekit computes through angles or unit vectors in float32, where we do so in float64."""
@@ -45,7 +47,7 @@ def merged(kin, tmp_path_factory) -> Path:
         pytest.skip(f"{PYTHON} names no Python with mergekit 0.1.5 (pip install torch==2.13.0 mergekit==0.1.5)")
     folder = tmp_path_factory.mktemp("recipes")
     exports = {name: Recipe.of(data).to_mergekit() for name, data in recipes(kin).items()}
-    assert all(e.same for e in exports.values())
+    assert all(e.same for n, e in exports.items() if n.split("-")[0] not in UNCLAIMED)
     raw = {name: yaml.safe_dump(data) for name, data in as_people_write(kin).items()}
     (folder / "recipes.json").write_text(json.dumps({name: e.text for name, e in exports.items()} | raw))
     script = Path(__file__).parent / "recipes_oracle.py"

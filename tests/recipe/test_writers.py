@@ -136,6 +136,30 @@ def test_what_differs_in_some_cases_is_less(more, what, severity):
     assert r.to_mergekit().same
 
 
+@pytest.mark.parametrize(
+    ("method", "count", "said"),
+    [
+        ("model_stock", 2, "by no more than the mean's own distance"),
+        ("sce", 2, "weighs models equally"),
+        ("multislerp", 3, "stops where three or more models have not changed a tensor"),
+        ("arcee_fusion", 1, "random sample"),
+    ],
+)
+def test_what_only_weights_could_exclude_is_not_claimed(method, count, said):
+    r = recipe(method, [weighted(m, 1) for m in "abc"[:count]], base_model="base")
+    assert said in lost(r, "error")
+    assert not r.to_mergekit().same
+
+
+@pytest.mark.parametrize(("method", "count"), [("sce", 1), ("multislerp", 2)])
+def test_what_cannot_differ_is_claimed(method, count):
+    assert recipe(method, [weighted(m, 1) for m in "abc"[:count]], base_model="base").to_mergekit().same
+
+
+def test_short_tensors_have_exact_quantiles_in_mergekit_too(family):
+    assert recipe("arcee_fusion", [str(family.ft1)], base_model=str(family.base)).to_mergekit().same
+
+
 def test_documents_that_feed_each_other():
     r = Recipe.load("name: x\nmerge_method: linear\nmodels: [a, b]\n---\nmerge_method: passthrough\nmodels: [x]\n")
     assert "mergekit-multi" in lost(r, "error")

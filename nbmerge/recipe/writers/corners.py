@@ -1,7 +1,7 @@
 """Where mergekit 0.1.5 makes another model, or none, of what it can express: corners of methods, and of checkpoints.
 
-What a corner needs to know of the models is read from their headers where they are at hand. Where it is not known, a
-difference is a warning.
+What a corner needs to know of the models is read from their headers where they are at hand. A corner that models meet in
+practice, and that only their weights could exclude, is an error: an export claims no more than is certain.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ LISTED = ("llama", "qwen3", "gemma", "gemma2", "gemma3_text", "olmo2", "cohere",
 """Architectures of which mergekit takes the tensors that it knows, which are without biases, and drops all others."""
 
 
+STOCK = (
+    "where changes point far apart, as those of small tensors may, mergekit moves away from their mean without limit; here "
+    "by no more than the mean's own distance."
+)
+SCE = (
+    "mergekit weighs models equally where the mean squares of their changes sum to less than 1e-6, as those of most "
+    "fine-tunes do; here they are weighed however small."
+)
+FROZEN = "mergekit stops where three or more models have not changed a tensor; here it stays as it is."
+NEARLY_ZERO = "mergekit leaves out the direction of tensors that are nearly zero; here it counts."
+
+
 def corners(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Severity and words of each corner of the recipe's method that its models may reach."""
     method = recipe.merge_method
     if method == "model_stock":
-        yield (
-            "warning",
-            (
-                "where changes point far apart, mergekit moves away from their mean without limit; here by no more than "
-                "the mean's own distance."
-            ),
-        )
+        yield "error", STOCK
     elif method == "multislerp" and recipe.base_model is not None and _most_merged(recipe) > 2:
-        yield "warning", "mergekit stops where three or more models have not changed a tensor; here it stays as it is."
+        yield "error", FROZEN
     elif method == "sce" and _most_merged(recipe) > 1:
-        yield (
-            "error",
-            (
-                "mergekit weighs models equally where the mean squares of their changes sum to less than 1e-6, as those of "
-                "most fine-tunes do; here they are weighed however small."
-            ),
-        )
+        yield "error", SCE
     elif method == "karcher":
-        yield "info", "mergekit leaves out the direction of tensors that are nearly zero; here it counts."
+        yield "info", NEARLY_ZERO
     elif method == "arcee_fusion":
         yield from _sampled(recipe)
     elif method in ("breadcrumbs", "breadcrumbs_ties"):
@@ -122,7 +122,7 @@ def _sampled(recipe: Recipe) -> Iterator[tuple[str, str]]:
     found = at_hand(recipe)
     what = "mergekit estimates the quantiles of tensors of more than a million elements from a random sample; here they are exact."
     if found is None or any(t.count > SAMPLED for c in found for t in c.tensors.values()):
-        yield "warning" if found is None else "error", what
+        yield "error", what
 
 
 def _emptied(recipe: Recipe) -> Iterator[tuple[str, str]]:
