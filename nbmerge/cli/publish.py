@@ -29,8 +29,12 @@ def publish(
     from nbmerge.recipe import RECIPE_FILE, Recipe
 
     done = publish(folder, repo_id, private=not public, message=message, branch=branch)
-    if here := local_models(Recipe.load(folder / RECIPE_FILE)):
-        print(f"note: the card names folders of this machine: {', '.join(map(str, here))}", file=sys.stderr)
+    for path, name in local_models(Recipe.load(folder / RECIPE_FILE)).items():
+        print(
+            f"note: {path} is a folder of this machine: card and recipe call it {name}. The headers of the weight files still "
+            "hold the recipe as it was merged; merge from Hub ids to have these there, too.",
+            file=sys.stderr,
+        )
     if as_json:
         programs.say({"ok": True, **dataclasses.asdict(done)})
     elif not quiet:

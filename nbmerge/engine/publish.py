@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbmerge.checkpoints.hub.http import PATIENCE
 from nbmerge.checkpoints.hub.interruptible import wait_for
 from nbmerge.checkpoints.hub.words import LOG_IN, reason
 from nbmerge.engine.folder import MANIFEST, absolute
+from nbmerge.engine.public_names import public_names, replace_names, with_names
 from nbmerge.errors import CheckpointError, NbmergeError, OutputError
-from nbmerge.recipe import RECIPE_FILE, ModelRef, Recipe
+from nbmerge.recipe import RECIPE_FILE, Recipe
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 NEEDED = ("config.json", "README.md", RECIPE_FILE, MANIFEST)
 """What a complete merge has beside its weights."""
@@ -49,6 +56,8 @@ def publish(
 ) -> Published:
     """Upload a merged folder with its card.
 
+    Card and recipe name folders of this machine by their Hub id, or by their name alone.
+
     Every tensor is compared with the checksum that was recorded when it was written, so that only what was merged is
     published. A model that exists already gets a new commit, and stays as visible as it is.
 
@@ -81,6 +90,16 @@ def publish(
     if constants.HF_HUB_OFFLINE:
         raise OutputError("Offline mode (HF_HUB_OFFLINE) forbids uploads. Unset it to publish.")
     hub = HfApi()
+    with public_copy(folder, recipe) as shared:
+        return _upload(hub, shared, recipe, repo_id, private, message, branch)
+
+
+def _upload(
+    hub: HfApi, folder: Path, recipe: Recipe, repo_id: str, private: bool, message: str | None, branch: str | None
+) -> Published:
+    """Create the repository where there is none, and commit the folder."""
+    from huggingface_hub import constants
+
     try:
         repo_id = wait_for(
             lambda: hub.create_repo(repo_id, private=private, exist_ok=True).repo_id, PATIENCE, "the Hub"
@@ -97,11 +116,30 @@ def publish(
     return Published(f"{hub.endpoint}/{repo_id}", repo_id, getattr(done, "oid", None) or info.sha, bool(info.private))
 
 
-def local_models(recipe: Recipe) -> list[ModelRef]:
-    """Models that the recipe, and so the card, names by folders of this machine."""
-    merges = {m.name for m in recipe.merges}
-    every: Iterable[ModelRef] = [r for part in (recipe, *recipe.merges) for r in part.references]
-    return [r for r in dict.fromkeys(every) if r.path not in merges and Path(r.path).expanduser().is_dir()]
+def local_models(recipe: Recipe) -> dict[str, str]:
+    """Folders of this machine that a recipe names, with the name that card and recipe have for them on the Hub."""
+    return public_names(recipe)
+
+
+@contextmanager
+def public_copy(folder: Path, recipe: Recipe) -> Iterator[Path]:
+    """Give the folder to upload: the merge itself, or links to it beside a card and a recipe without paths of this machine."""
+    names = public_names(recipe)
+    if not names:
+        yield folder
+        return
+    public = with_names(recipe, names)
+    with tempfile.TemporaryDirectory(prefix="nbmerge-publish-") as beside:
+        for file in (f for f in folder.rglob("*") if f.is_file()):
+            link = Path(beside, file.relative_to(folder))
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if file.relative_to(folder).as_posix() not in ("README.md", RECIPE_FILE, MANIFEST):
+                link.symlink_to(file)
+        for name in ("README.md", MANIFEST):
+            text = replace_names((folder / name).read_text(encoding="utf-8"), names)
+            Path(beside, name).write_text(text.replace(recipe.fingerprint, public.fingerprint), encoding="utf-8")
+        Path(beside, RECIPE_FILE).write_text(public.to_yaml(), encoding="utf-8")
+        yield Path(beside)
 
 
 def _complete(folder: Path) -> Recipe:

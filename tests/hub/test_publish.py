@@ -1,5 +1,6 @@
 """A merge goes to the Hub with its card, whole or not at all, and comes back with the same bytes."""
 
+import json
 import re
 
 import pytest
@@ -113,17 +114,31 @@ def test_without_a_network(logged_in, out):
     assert logged_in.token not in str(info.value)
 
 
-def test_folders_of_this_machine_in_a_card(recipe, family, online):
+def test_folders_of_this_machine_have_names_on_the_hub(recipe, family, online):
     commit = online.add("org/base", family.base)
-    assert [r.path for r in local_models(nbm.Recipe.of(recipe))] == [str(family.base), str(family.ft1)]
-    assert local_models(nbm.Recipe.of({**recipe, "models": [f"org/base@{commit}"]})) == []
+    assert local_models(nbm.Recipe.of(recipe)) == {str(family.base): "base", str(family.ft1): "ft1"}
+    assert local_models(nbm.Recipe.of({**recipe, "models": [f"org/base@{commit}"]})) == {}
+
+
+def test_no_path_of_this_machine_is_uploaded(logged_in, out, family):
+    (out / "README.md").write_text((out / "README.md").read_text() + f"\nMade from {family.ft1}.\n")
+    done = nbm.publish(out, "me/merged")
+    files = logged_in.repos["me/merged"].commits[done.commit]
+    texts = {n: d.decode() for n, d in files.items() if n.endswith((".md", ".yml", ".json"))}
+    assert not [n for n, text in texts.items() if str(family.base.parent) in text]
+    assert "Made from ft1." in texts["README.md"]
+    there = nbm.Recipe.load(texts["nbmerge_recipe.yml"])
+    assert [m.model.path for m in there.models] == ["base", "ft1"]
+    assert there.fingerprint in texts["README.md"]
+    assert there.fingerprint == json.loads(texts["nbmerge_checksums.json"])["fingerprint"]
+    assert str(family.base) in (out / "nbmerge_recipe.yml").read_text()  # here it can still be merged again
 
 
 def test_the_command(hub, command, out, family):
     done = command("publish", out, "me/merged", "--public", HF_TOKEN=hub.token)
     assert done.returncode == 0, done.stderr
     assert f"{hub.endpoint}/me/merged: public, me/merged@{hub.repos['me/merged'].branches['main']}" in done.stdout
-    assert f"names folders of this machine: {family.base}" in done.stderr
+    assert f"{family.base} is a folder of this machine: card and recipe call it base." in done.stderr
     assert hub.token not in done.stdout + done.stderr
 
 
@@ -131,5 +146,5 @@ def test_a_published_merge_gives_its_recipe(logged_in, out, recipe):
     nbm.publish(out, "me/merged")
     room.forget()
     read = nbm.Recipe.load("me/merged")
-    assert read == nbm.Recipe.of(recipe)
+    assert read == nbm.Recipe.of(recipe | {"models": ["base", "ft1"]})
     assert "me/merged" in read.found

@@ -1,0 +1,97 @@
+"""What a merge's models are called where others read it: Hub ids, and never paths of this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nbmerge.recipe import ModelRef, Recipe
+from nbmerge.recipe.parts import plain
+
+_CACHED = re.compile(r"models--(?P<id>[^/\\]+)[/\\]snapshots[/\\](?P<commit>[0-9a-f]{7,40})$")
+
+
+def public_names(recipe: Recipe) -> dict[str, str]:
+    """Name the folders of this machine that a recipe uses: each path with what others see in its place.
+
+    A snapshot of the Hugging Face cache is its Hub id and commit, any other folder its own name. Two folders of one name are
+    told apart by a number.
+    """
+    refs = [ref for part in (recipe, *recipe.merges) for ref in part.references]
+    feeding = {merge.name for merge in recipe.merges}
+    donors = (text for text in _texts(plain(recipe, model=lambda ref: None)) if _says_where(text))  # of tokenizers
+    every = (*(path for ref in refs for path in (ref.path, *ref.lora)), *donors)
+    paths = dict.fromkeys(path for path in every if path not in feeding and _is_local(path))
+    names: dict[str, str] = {}
+    for path in paths:
+        names[path] = _unused(_name(path), {*names.values(), *(n for n in feeding if n)})
+    return names
+
+
+def with_names(recipe: Recipe, names: Mapping[str, str]) -> Recipe:
+    """The same recipe with other names for its models; a name that holds a commit becomes the revision."""
+
+    def renamed(ref: ModelRef) -> object:
+        path, _, commit = names[ref.path].partition("@") if ref.path in names else (ref.path, "", "")
+        return replace(ref, path=path, revision=commit or ref.revision, lora=_all(ref.lora, names)).plain()
+
+    return Recipe.of(_replaced(plain(recipe, model=renamed), names))
+
+
+def replace_names(text: str, names: Mapping[str, str]) -> str:
+    """A text with every such path replaced, the longest first: one may begin with another."""
+    ordered = sorted((path for path in names if _says_where(path)), key=len, reverse=True)
+    if not ordered:
+        return text
+    return re.sub("|".join(map(re.escape, ordered)), lambda found: names[found[0]], text)
+
+
+def _texts(data: Any) -> Iterator[str]:
+    """Every text in plain data."""
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping | list | tuple):
+        for value in data.values() if isinstance(data, Mapping) else data:
+            yield from _texts(value)
+
+
+def _replaced(data: Any, names: Mapping[str, str]) -> Any:
+    """Plain data with other names for whole texts."""
+    if isinstance(data, str):
+        return names.get(data, data)
+    if isinstance(data, Mapping):
+        return {key: _replaced(value, names) for key, value in data.items()}
+    return [_replaced(value, names) for value in data] if isinstance(data, list | tuple) else data
+
+
+def _all(paths: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(names.get(path, path) for path in paths)
+
+
+def _says_where(path: str) -> bool:
+    """Whether a path tells more than the name of its folder."""
+    return Path(path).name != path
+
+
+def _is_local(path: str) -> bool:
+    folder = Path(path).expanduser()
+    return folder.is_absolute() or path.startswith((".", "~")) or folder.is_dir()
+
+
+def _name(path: str) -> str:
+    folder = Path(path).expanduser().absolute()
+    if found := _CACHED.search(str(folder)):
+        return f"{found['id'].replace('--', '/')}@{found['commit']}"
+    return re.sub(r"[@+\s]+", "-", Path(os.path.normpath(folder)).name) or "model"
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """The name, with a number behind it where another has it."""
+    count = 1
+    while (numbered := name if count == 1 else f"{name}-{count}") in taken:
+        count += 1
+    return numbered
