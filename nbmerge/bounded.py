@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Half of a character, escaped; JSON that is in UTF-8 can hold one in no other way."""
 LONGEST_NAME = 255
 """Bytes of a file's name."""
 MEMORY = 150_000_000
@@ -43,6 +46,8 @@ def parsed(raw: bytes | bytearray, memory: int = MEMORY) -> dict[str, Any]:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(data, dict):
         raise ValueError("it is not a JSON object")
+    if _SURROGATE.search(raw) and _any_broken(data):
+        raise ValueError("a text in it contains an unpaired surrogate (half of a character)")
     return data
 
 
@@ -53,6 +58,17 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if any(map(_broken, found)):
         raise ValueError("a name holds half a character")
     return found
+
+
+def _any_broken(data: Any) -> bool:
+    """Whether any text in parsed JSON holds a lone surrogate."""
+    below = [data]
+    while below:
+        value = below.pop()
+        if isinstance(value, str) and _broken(value):
+            return True
+        below.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+    return False
 
 
 def _broken(name: str) -> bool:

@@ -21,12 +21,21 @@ import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from nbmerge.quoting import readable
+
 if TYPE_CHECKING:
     from nbmerge.problems import Problem
 
 
+MOST_LISTED = 100
+"""Problems that one message lists."""
+
+
 class NbmergeError(Exception):
-    """Anything that nbmerge itself raises."""
+    """Anything that nbmerge itself raises. What a message quotes is shortened and made printable."""
+
+    def __init__(self, *args: Any):
+        super().__init__(*(readable(a) if isinstance(a, str) else a for a in args))
 
 
 class CheckpointError(NbmergeError, ValueError):
@@ -71,14 +80,17 @@ class RecipeError(NbmergeError, ValueError):
     Parameters
     ----------
     problems : sequence of Problem
-        Everything that was found, errors first. The message lists all of them.
+        Everything that was found, errors first. The message lists them, up to a hundred.
     rest : Recipe, optional
         The recipe without what is wrong, where it is one, so that the rest can be checked as well.
     """
 
     def __init__(self, problems: Sequence[Problem], rest: Any = None):
         self.problems, self.rest = tuple(problems), rest
-        super().__init__("\n".join(str(p) for p in self.problems))
+        lines = [str(p) for p in self.problems[:MOST_LISTED]]
+        more = len(self.problems) - len(lines)
+        # Each line is readable by itself; together they may be longer than one message.
+        Exception.__init__(self, "\n".join([*lines, f"... and {more:,} more."] if more else lines))
 
 
 _ADVICE = {

@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from nbmerge.quoting import quote, readable
+
+MOST_COMPARED = 100
+"""Characters of a misspelt name that are compared with those known, as comparing takes time."""
 Severity = Literal["error", "warning", "info"]
 Where = tuple[str | int, ...]
 """A place in a recipe: keys and list positions from the top, as in ``("models", 0, "parameters", "weight")``."""
@@ -38,13 +42,18 @@ class Problem:
     how: str = ""
     line: int | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "what", readable(self.what))
+        object.__setattr__(self, "how", readable(self.how))
+
     @property
     def place(self) -> str:
         """`where` as people write it: ``models[0].parameters.weight``."""
         return place(self.where)
 
     def __str__(self) -> str:
-        head = f"line {self.line}, {self.place}" if self.line and self.place else self.place
+        where = quote(self.place)
+        head = f"line {self.line}, {where}" if self.line and where else where
         head = head or (f"line {self.line}" if self.line else "")
         text = f"{head}: {self.what}" if head else self.what
         return f"{text} {self.how}".rstrip()
@@ -66,5 +75,5 @@ def worst_first(problems: Iterable[Problem]) -> list[Problem]:
 def nearest(name: str, known: Iterable[str]) -> str:
     """'Did you mean ...?' for a misspelt name, else the list of what there is."""
     known = sorted(known)
-    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name[:MOST_COMPARED].lower(), known, n=1, cutoff=0.6)
     return f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(known)}."

@@ -156,17 +156,24 @@ def _tensor(file: Path, name: str, entry: Any, data_start: int, state: tuple[int
 
 
 def _check_places(file: Path, tensors: dict[str, StoredTensor], data_start: int, size: int) -> None:
-    """Every tensor lies inside the file and none on another."""
+    """The tensors fill the file from the header to its end, one after another, as the format demands.
+
+    Bytes that belong to no tensor are nothing that a model needs; the library refuses such files as well.
+    """
     end = data_start
     for tensor in sorted(tensors.values(), key=lambda t: (t.start, t.nbytes)):
-        if tensor.start < end and tensor.nbytes:
+        if tensor.start < end:
             raise _damaged(file, f"{tensor.name!r:.80} overlaps the tensor before it")
-        end = max(end, tensor.start + tensor.nbytes)
+        if tensor.start > end:
+            raise _damaged(file, f"{tensor.start - end:,} bytes before {tensor.name!r:.80} belong to no tensor")
+        end = tensor.start + tensor.nbytes
     if end > size:
         raise CheckpointError(
             f"{file.name} is truncated: its tensors end at byte {end:,} and the file has {size:,}. "
             f"Download or copy it again ({file})."
         )
+    if end < size:
+        raise _damaged(file, f"{size - end:,} bytes after the last tensor belong to none")
 
 
 def _damaged(file: Path, why: str) -> CheckpointError:

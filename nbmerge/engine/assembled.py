@@ -39,7 +39,7 @@ def assembled(plan: Plan, weights: dict[str, torch.Tensor]) -> PreTrainedModel:
     except SampleError:
         raise
     except Exception as error:  # transformers raises anything from KeyError to ImportError here
-        what = f"transformers cannot make a model of this merge: {type(error).__name__}: {error}"
+        what = f"transformers cannot make a model of this merge: {type(error).__name__}: {error!s:.400}"
         raise SampleError(f"{what} Merge it to disk and load it as its architecture needs.") from error
     if missing:
         raise SampleError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -116,6 +116,27 @@ class TensorPlan:
             row |= {f"{name}[{m}]": v for m, v in zip(labels, values, strict=True) if v is not None}
         row["decided by"] = "; ".join(f"{k}: {place(w)}" for k, w in self.decided.items())
         return row
+
+
+MOST_READS = 1_000
+"""How many stored tensors one output tensor may be made from, each counted as often as it is read."""
+
+
+def most_reads(tensors: Iterable[TensorPlan]) -> tuple[int, str]:
+    """The largest number of stored tensors that an output tensor is made from, and its name.
+
+    A tensor that several merges take is computed for each of them, so merges which take each other twice double the
+    number with every level. Counting is linear in the number of tensors.
+    """
+    known: dict[int, int] = {}
+
+    def reads(source: Any) -> int:
+        if id(source) not in known:
+            below = source.inputs if isinstance(source, TensorPlan) else getattr(source, "sources", None)
+            known[id(source)] = 1 if below is None else sum(map(reads, below))
+        return known[id(source)]
+
+    return max(((reads(t), t.name) for t in tensors), default=(0, ""))
 
 
 def told_apart(labels: Sequence[str]) -> list[str]:

@@ -8,12 +8,12 @@ from nbmerge.engine.advice import advise
 from nbmerge.engine.config import depth_places, fitted
 from nbmerge.engine.parameters import check_names, check_values
 from nbmerge.engine.pinned import pinned
-from nbmerge.engine.plan import Plan, TensorPlan
+from nbmerge.engine.plan import MOST_READS, Plan, TensorPlan, most_reads
 from nbmerge.engine.slices import Input, Stretch
 from nbmerge.engine.tensors import Tensors
 from nbmerge.engine.tokenizer_choice import vocabulary_of
 from nbmerge.engine.vocabulary import BySize, ByToken
-from nbmerge.errors import RecipeError
+from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe
 from nbmerge.tokenizers import Written
@@ -74,6 +74,7 @@ class _Planner(Tensors):
 
     def _made(self) -> Plan | None:
         tensors = tuple(self._tensors())
+        self._check_reads(tensors)
         if self.findings.fatal:
             return None
         config = self._config(tensors)
@@ -92,6 +93,16 @@ class _Planner(Tensors):
         for problem in advise(self.recipe, made):
             self.findings.add(problem)
         return made
+
+    def _check_reads(self, tensors: tuple[TensorPlan, ...]) -> None:
+        """Refuse merges of merges that would compute the same tensors thousands of times."""
+        count, name = most_reads(tensors)
+        if count > MOST_READS:
+            what = (
+                f"{name:.200} would be made from {count:,} stored tensors (at most {MOST_READS:,}), because the merges "
+                "that feed this one take each other several times."
+            )
+            self.findings.error((), what, "Save one of those merges, and name its folder.")
 
     def _vocabulary(self) -> tuple[ByToken | BySize | None, Written | None]:
         """How embeddings and heads are aligned, and the tokenizer of the result where it is not simply the donor's."""
@@ -133,7 +144,11 @@ class _Planner(Tensors):
                 )
                 self.findings.warning((), what, "Write the number into the result's config.json.")
         config = fitted(donor, layers, max(sizes, key=sizes.get), vocabulary, heads)
-        return self.written.renumbered(config) if self.written is not None else config
+        try:
+            return self.written.renumbered(config) if self.written is not None else config
+        except CheckpointError as error:
+            self.findings.error((), str(error))
+            return config
 
     def _donor_layers(self) -> dict[str, list[int]]:
         """For each layer of each stack of the result, the config donor's layer that it is or corresponds to."""

@@ -12,9 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbmerge.checkpoints import Checkpoint
+from nbmerge.checkpoints.declared import building, check_declared
 from nbmerge.engine.quiet import without_bars
 from nbmerge.errors import CheckpointError, SampleError
 from nbmerge.guarded_files import check_model_folder, read_model_json
+from nbmerge.quoting import quote
+from nbmerge.tokenizers import read_document
 
 if TYPE_CHECKING:
     import torch
@@ -48,12 +52,18 @@ def load_model(folder: Path) -> tuple[PreTrainedModel, list[str]]:
 
     _check_folder(folder)
     try:
-        with without_bars():
+        stored = Checkpoint.open(folder)
+        check_declared(folder, stored.config, stored.tensors)
+        with without_bars(), building(len(stored.tensors), stored.parameters):
             model, info = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, use_safetensors=True, output_loading_info=True, dtype="auto", **_SAFE
             )
+    except CheckpointError as error:
+        raise SampleError(f"{folder} cannot be loaded: {error}") from error
     except Exception as error:  # anything from KeyError to ImportError comes out of there
-        raise SampleError(f"transformers cannot load {folder}: {type(error).__name__}: {error}") from error
+        raise SampleError(
+            f"transformers cannot load {folder}: {type(error).__name__}: {quote(str(error), 400)}"
+        ) from error
     return model, sorted(info["missing_keys"])
 
 
@@ -76,12 +86,16 @@ def build_model(config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) 
     import transformers
 
     refuse_foreign_code("The config of this merge", config)
+    try:
+        check_declared(Path("this merge"), config, weights)
+    except CheckpointError as error:
+        raise SampleError(str(error)) from error
     own = transformers.AutoConfig.for_model(**{k: v for k, v in config.items() if k != "auto_map"})
     named = config.get("architectures")
     cls = getattr(transformers, str(named[0]) if isinstance(named, list) and named else "", None)
     if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
         cls = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(own)]
-    with without_bars():
+    with without_bars(), building(len(weights), sum(w.numel() for w in weights.values())):
         model, info = cls.from_pretrained(
             None, config=own, state_dict=dict(weights), dtype=own.dtype, output_loading_info=True, local_files_only=True
         )
@@ -100,9 +114,10 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
     _check_folder(folder)
     try:
+        read_document(folder)
         return AutoTokenizer.from_pretrained(folder, **_SAFE)
     except Exception as error:  # the files of a tokenizer can be wrong in every way
-        what = f"The tokenizer of {folder} is missing or damaged: {type(error).__name__}: {error}"
+        what = f"The tokenizer of {folder} is missing or damaged: {type(error).__name__}: {quote(str(error), 400)}"
         raise SampleError(f"{what} Copy tokenizer.json and tokenizer_config.json from its parent.") from error
 
 

@@ -9,13 +9,11 @@ from pathlib import Path
 
 from nbmerge.checkpoints import hub
 from nbmerge.errors import CheckpointError, RecipeError
-from nbmerge.guarded_files import read_model_text
 from nbmerge.recipe import dialects, readers
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.readers import mergekit, metadata
-from nbmerge.recipe.readers.text import refused
+from nbmerge.recipe.readers.text import read_file, refused
 from nbmerge.recipe.reference import ModelRef
-from nbmerge.recipe.text import MAX_CHARACTERS
 
 RECIPE_FILE = "nbmerge_recipe.yml"
 """Our recipe's name in a merged folder."""
@@ -97,7 +95,7 @@ def load_file(file: str | Path) -> Recipe:
     if path.suffix == ".safetensors":
         recipe = metadata.read(path)
         return recipe.read_as(recipe.found if path.name in recipe.found else f"the recipe in the header of {path.name}")
-    recipe = readers.read(_read(path))
+    recipe = readers.read(read_file(path.resolve()))
     plain = recipe.found == mergekit.FOUND
     return recipe.read_as(f"the YAML file {path.name}" if plain else f"{recipe.found} in {path.name}")
 
@@ -107,7 +105,7 @@ def _load_folder(path: Path, name: str = "") -> Recipe:
     files = [path / n for n in IN_FOLDERS if os.path.lexists(path / n)]
     for file in files:
         try:
-            recipe = readers.read(_read_in_folder(file))
+            recipe = readers.read(read_file(file))
         except RecipeError:
             if file.name != IN_FOLDERS[-1]:
                 raise
@@ -123,23 +121,3 @@ def _load_folder(path: Path, name: str = "") -> Recipe:
     raise refused(
         f"the folder {path} holds no recipe (looked for {', '.join(IN_FOLDERS[:2])}, a model card and safetensors)."
     )
-
-
-def _read_in_folder(file: Path) -> str:
-    """The text of a model folder's file, which may be somebody else's and a link to anywhere."""
-    try:
-        return read_model_text(file, 4 * MAX_CHARACTERS)
-    except CheckpointError as error:
-        raise refused(str(error)) from error
-
-
-def _read(file: Path) -> str:
-    try:
-        size = file.stat().st_size
-        if size > 4 * MAX_CHARACTERS:
-            raise refused(f"{file} is too large for a recipe ({size:,} bytes).")
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise refused(f"{file} is not a text file (byte {error.start} is not UTF-8).") from error
-    except OSError as error:
-        raise refused(f"{file} cannot be read: {error.strerror or error}.") from error

@@ -12,6 +12,8 @@ from nbmerge.recipe.reference import ModelRef
 from nbmerge.recipe.setting import Setting
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
+MOST_PADDING = 65_536
+"""Largest `pad_to_multiple_of`; what hardware asks for is a few hundred."""
 _SHORT = {"bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp32": "float32", "float": "float32"}
 
 
@@ -164,7 +166,7 @@ class Tokenizer(Part):
 
     source: str = "union"
     tokens: dict[str, TokenRule] = Field(default_factory=dict)
-    pad_to_multiple_of: int | None = Field(default=None, ge=1)
+    pad_to_multiple_of: int | None = Field(default=None, ge=1, le=MOST_PADDING)
     rows: Literal["method", "owners"] = "method"
     """How a row is made: by the merge method once missing rows are filled, or as the weighted mean of the models that own
     the token, as mergekit did before 0.1."""

@@ -14,6 +14,8 @@ from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import read_model_json
 
 FILE = "tokenizer.json"
+MOST_UNUSED = 200_000
+"""Numbers that may have no token, beside as many as there are tokens: tables of rows are as long as the highest number."""
 KINDS = ("BPE", "byte-level BPE", "Unigram", "WordPiece", "WordLevel")
 
 
@@ -196,7 +198,8 @@ def _read(file: Path, size: int, changed: int) -> Document:
         document = Document(read_model_json(file, TOKENIZER_MEMORY))
         ids, merges, _ = document.ids, document.model.get("merges") or [], document.scores
         numbers = set(map(type, ids.values())) <= {int} and min(ids.values(), default=0) >= 0
-        numbers = numbers and max(ids.values(), default=0) < 2**31
+        if numbers and document.size > len(ids) * 2 + MOST_UNUSED:
+            raise ValueError(f"it numbers {len(ids):,} tokens up to {document.size - 1:,}, which no tokenizer does")
         pairs = not merges or len(Document({"model": {"vocab": {}, "merges": merges[:1]}}).merges[0]) == 2
         if document.kind not in KINDS or set(map(type, ids)) - {str} or not numbers or not pairs:
             raise ValueError("its tokens are not texts with numbers")

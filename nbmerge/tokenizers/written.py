@@ -11,7 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import copy_model_file, read_model_json, read_model_text
+from nbmerge.quoting import quote
 from nbmerge.tokenizers.document import FILE, Document, read_document
 
 CONFIG = "tokenizer_config.json"
@@ -80,6 +82,10 @@ class Written:
         return changed
 
     def _renumbered(self, value: Any, texts: Mapping[int, str], name: str) -> Any:
+        if isinstance(value, list) and any(isinstance(v, list | dict) for v in value):
+            raise CheckpointError(
+                f"{name}_id in {self.donor} is {quote(value)}, not a number or a list of numbers. Correct it."
+            )
         if isinstance(value, list):
             found = [n for v in value if (n := self._renumbered(v, texts, name)) is not None]
             return list(dict.fromkeys(found)) or None

@@ -7,8 +7,7 @@ from pathlib import Path
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.readers.command import FLAG, VALUE, Command, commands, options
 from nbmerge.recipe.readers.shared_options import SHARED, notes_on
-from nbmerge.recipe.readers.text import Text, note, refused
-from nbmerge.recipe.text import MAX_CHARACTERS
+from nbmerge.recipe.readers.text import Text, note, read_file, refused
 
 OURS = {
     "out": VALUE, "dtype": VALUE, "max-shard-size": VALUE, "threads": VALUE, "seed": VALUE, "overwrite": FLAG,
@@ -37,11 +36,9 @@ def _load(file: str, command: Command) -> Recipe:
     from nbmerge.recipe.readers import read as read_any
 
     try:
-        path = Path(file).expanduser()
-        small = path.stat().st_size <= 4 * MAX_CHARACTERS
-        raw = path.read_text(encoding="utf-8") if small else ""
+        raw = read_file(Path(file).expanduser().resolve())
     except (OSError, ValueError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or error
+        why = getattr(error, "strerror", None) or f"{error!s:.300}"
         what = f"{command.program} reads {file!r:.200}, which cannot be read here: {why}."
         raise refused(what, "Paste or load that file.", line=command.line) from error
     return read_any(raw, 0, "program")

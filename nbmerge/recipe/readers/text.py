@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from nbmerge.errors import RecipeError
+from nbmerge.errors import CheckpointError, RecipeError
+from nbmerge.guarded_files import read_model_text
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe.text import MAX_CHARACTERS, parse
 
+MAX_BYTES = 4 * MAX_CHARACTERS
+"""Most bytes of a file that is read as a recipe."""
 Document = tuple[Any, dict[Where, int]]
 """Data of a YAML document, and the line of every place in it."""
 
@@ -62,6 +66,20 @@ class Text:
     def lines(self) -> dict[Where, int]:
         """Lines of that mapping."""
         return self.documents[0][1] if self.mapping else {}
+
+
+def read_file(file: Path) -> str:
+    """The text of a file that may hold a recipe: an ordinary file of a recipe's size, in UTF-8.
+
+    Raises
+    ------
+    RecipeError
+        When it is anything else, such as a pipe, which might never end.
+    """
+    try:
+        return read_model_text(file, MAX_BYTES)
+    except CheckpointError as error:
+        raise refused(f"{error}") from error
 
 
 def _moved(problem: Problem, by: int) -> Problem:
