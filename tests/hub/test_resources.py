@@ -13,6 +13,8 @@ from tests.resources import keeps_nothing
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
 
 COPY = {"merge_method": "passthrough", "models": ["org/base"]}
+POOL = 8
+"""Sockets that the client keeps open for later, and the test's server with it."""
 SHARD = "model-00002-of-00004.safetensors"
 
 
@@ -33,7 +35,7 @@ def test_a_download(afresh, tmp_path):
         afresh()
         nbm.merge(COPY, tmp_path / "out", overwrite=True)
 
-    keeps_nothing(work)
+    keeps_nothing(work, POOL)
 
 
 def test_a_download_that_breaks_down_and_is_gone_on_with(afresh, online, tmp_path):
@@ -43,4 +45,4 @@ def test_a_download_that_breaks_down_and_is_gone_on_with(afresh, online, tmp_pat
         online.cut[SHARD] = [50_000, 30_000]
         nbm.merge(COPY, tmp_path / "out", overwrite=True)
 
-    keeps_nothing(work)
+    keeps_nothing(work, POOL)
