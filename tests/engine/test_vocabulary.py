@@ -102,6 +102,12 @@ class TestRecorded:
         assert config(out)["vocab_size"] == len(recorded[f"{name}/head"]) == len(tokens(out))
         assert verify(out, derive=True)
 
+    @pytest.mark.parametrize("name", ["owners", "owners-of-ties"])
+    def test_as_they_were_written_in_2024_and_in_the_dialect_of_then(self, name, trio):
+        recipe = self.RECIPES[name](trio)
+        old = {k: v for k, v in recipe.plain().items() if k != "tokenizer"} | {"tokenizer_source": "union"}
+        assert Recipe.load(old, "mergekit-0.0") == recipe != Recipe.load(old)
+
 
 class TestOrderOfTokens:
     def test_the_base_first_then_the_others_in_the_order_named(self, trio, tmp_path):
