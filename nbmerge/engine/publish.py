@@ -16,6 +16,7 @@ from nbmerge.checkpoints.hub.words import LOG_IN, reason
 from nbmerge.engine.folder import MANIFEST, absolute
 from nbmerge.engine.public_names import public_names, replace_names, with_names
 from nbmerge.errors import CheckpointError, NbmergeError, OutputError
+from nbmerge.guarded_files import read_model_text
 from nbmerge.recipe import RECIPE_FILE, Recipe
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def public_copy(folder: Path, recipe: Recipe) -> Iterator[Path]:
             if file.relative_to(folder).as_posix() not in ("README.md", RECIPE_FILE, MANIFEST):
                 link.symlink_to(file)
         for name in ("README.md", MANIFEST):
-            text = replace_names((folder / name).read_text(encoding="utf-8"), names)
+            text = replace_names(read_model_text(folder / name), names)
             Path(beside, name).write_text(text.replace(recipe.fingerprint, public.fingerprint), encoding="utf-8")
         Path(beside, RECIPE_FILE).write_text(public.to_yaml(), encoding="utf-8")
         yield Path(beside)
