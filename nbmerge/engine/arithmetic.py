@@ -13,10 +13,12 @@ import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-
-import torch
+from typing import TYPE_CHECKING
 
 from nbmerge import __version__
+
+if TYPE_CHECKING:
+    import torch
 
 RECORD = "arithmetic"
 """Under which checksum file and journal hold it."""
@@ -47,16 +49,22 @@ def _torch() -> str:
     try:
         return version("torch").partition("+")[0]
     except PackageNotFoundError:  # built by hand
+        import torch
+
         return torch.__version__.partition("+")[0]
 
 
 def _processor() -> str:
+    import torch  # plans and checks do without
+
     return torch.backends.cpu.get_cpu_capability()
 
 
 @lru_cache(maxsize=1)
 def _rounding() -> str:
     """Checksum over results of torch's kernels and of the libraries beneath it, computed as the workers compute: in one thread."""
+    import torch
+
     found: list[str] = []
 
     def work() -> None:
@@ -75,6 +83,8 @@ def _rounding() -> str:
 
 def _probe() -> str:
     """Sums, fused sums, inner products, a product of matrices, and decompositions, over numbers that are the same everywhere."""
+    import torch
+
     digest = hashlib.sha256()
     for dtype in (torch.float32, torch.float64):
         x, y = (_numbers(seed).to(dtype) for seed in (2654435761, 2246822519))
@@ -92,4 +102,6 @@ def _probe() -> str:
 
 def _numbers(seed: int) -> torch.Tensor:
     """5,003 numbers between -1/2 and 1/2, exact in float64."""
+    import torch
+
     return (torch.arange(1, 5004, dtype=torch.float64) * seed % 2**32) / 2**32 - 0.5
