@@ -160,6 +160,12 @@ def _check_places(file: Path, tensors: dict[str, StoredTensor], data_start: int,
 
     Bytes that belong to no tensor are nothing that a model needs; the library refuses such files as well.
     """
+    end = max((t.start + t.nbytes for t in tensors.values()), default=data_start)
+    if end > size:
+        raise CheckpointError(
+            f"{file.name} is truncated: its tensors end at byte {end:,} and the file has {size:,}. "
+            f"Download or copy it again ({file})."
+        )
     end = data_start
     for tensor in sorted(tensors.values(), key=lambda t: (t.start, t.nbytes)):
         if tensor.start < end:
@@ -167,11 +173,6 @@ def _check_places(file: Path, tensors: dict[str, StoredTensor], data_start: int,
         if tensor.start > end:
             raise _damaged(file, f"{tensor.start - end:,} bytes before {tensor.name!r:.80} belong to no tensor")
         end = tensor.start + tensor.nbytes
-    if end > size:
-        raise CheckpointError(
-            f"{file.name} is truncated: its tensors end at byte {end:,} and the file has {size:,}. "
-            f"Download or copy it again ({file})."
-        )
     if end < size:
         raise _damaged(file, f"{size - end:,} bytes after the last tensor belong to none")
 

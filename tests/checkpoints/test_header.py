@@ -67,12 +67,15 @@ def test_the_place_of_every_byte(tmp_path):
 
 
 def test_a_header_with_nothing_in_it(tmp_path):
-    assert read_header(write(tmp_path, {})) == ({}, {})
+    assert read_header(write(tmp_path, {}, data=0)) == ({}, {})
 
 
-def test_holes_and_bytes_at_the_end_are_allowed(tmp_path):
-    tensors, _ = read_header(write(tmp_path, {"a": GOOD, "b": NEXT | {"data_offsets": [32, 40]}}, data=100))
-    assert tensors["b"].start - tensors["a"].start == 32
+def test_holes_and_bytes_at_the_end_are_refused(tmp_path):
+    """As the library does."""
+    assert "belong to no tensor" in refused(
+        write(tmp_path, {"a": GOOD, "b": NEXT | {"data_offsets": [32, 40]}}, data=40)
+    )
+    assert "after the last tensor" in refused(write(tmp_path, {"a": GOOD}, data=17))
 
 
 @pytest.mark.parametrize(
