@@ -12,6 +12,7 @@ from nbmerge.checkpoints.hub import check_disk
 from nbmerge.engine.fetch import to_fetch
 from nbmerge.engine.folder import absolute, check_output, unsafe_side_files
 from nbmerge.engine.forecast import Forecast, forecast
+from nbmerge.engine.loading_findings import loading_findings
 from nbmerge.engine.plan import Plan
 from nbmerge.engine.planner import examine
 from nbmerge.errors import CheckpointError, OutputError, RecipeError
@@ -111,6 +112,8 @@ def check(
             problems = worst_first([*problems, Problem("error", (), str(error))])
     if plan is not None and (problem := _room_to_download(plan, place)):
         problems = worst_first([*problems, problem])
+    if plan is not None:
+        problems = worst_first([*problems, *loading_findings(plan)])
     return Report(tuple(problems), plan, None if plan is None else forecast(plan, out=place))
 
 

@@ -170,6 +170,8 @@ class Plan:
         Warnings and infos; a plan with errors is never made.
     tokenizer : Written, optional
         The result's tokenizer, where it is not simply the donor's.
+    donor_layers : mapping of str to tuple of int
+        For each stack, and in it for each layer of the result, the donor's layer that it is or corresponds to.
     """
 
     recipe: Recipe
@@ -182,6 +184,7 @@ class Plan:
     piece_depths: tuple[int, ...]
     problems: tuple[Problem, ...] = ()
     tokenizer: Written | None = None
+    donor_layers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @cached_property
     def depth(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nbmerge.engine.advice import advise
-from nbmerge.engine.config import depth_places, fitted
+from nbmerge.engine.config import depth_places, fitted, is_head
 from nbmerge.engine.parameters import check_names, check_values
 from nbmerge.engine.pinned import pinned
 from nbmerge.engine.plan import MOST_READS, Plan, TensorPlan, most_reads
@@ -77,6 +77,7 @@ class _Planner(Tensors):
         self._check_reads(tensors)
         if self.findings.fatal:
             return None
+        self._check_rows(tensors)
         config = self._config(tensors)
         depths = tuple(max(column) for s in self.stretches for column in zip(*map(_depths, s), strict=True))
         made = Plan(
@@ -89,6 +90,7 @@ class _Planner(Tensors):
             config,
             depths,
             tokenizer=self.written,
+            donor_layers={stack: tuple(own) for stack, own in self._donor_layers().items()},
         )
         for problem in advise(self.recipe, made):
             self.findings.add(problem)
@@ -124,6 +126,22 @@ class _Planner(Tensors):
         stretches = next((s for s in self.stretches if s[0].section.module == module), self.stretches[0])
         return stretches[0].pieces[0].inputs if role == "embedding" else stretches[-1].pieces[-1].inputs
 
+    def _check_rows(self, tensors: tuple[TensorPlan, ...]) -> None:
+        """Refuse an embedding and a head whose numbers of rows differ: no config describes both."""
+        donor = self.checkpoints[self.donor]
+        embedding = next((t for t in tensors if t.name == donor.token_embedding), None)
+        for head in tensors if embedding is not None else ():
+            own = donor.tensors.get(head.name)
+            by_token = donor.tied if own is None else own.shape[:1] == (donor.vocabulary,)
+            if head.kind == "head" and head.shape and by_token and head.shape[0] != embedding.shape[0]:
+                where = ("lm_head_source",) if self.recipe.lm_head_source else ("embedding_source",)
+                what = (
+                    f"the result has a token embedding of {embedding.shape[0]} rows ({' + '.join(embedding.models)}) and a "
+                    f"head of {head.shape[0]} rows ({head.name} of {' + '.join(head.models)}), which no model can load."
+                )
+                how = "Name the same model in embedding_source and lm_head_source, or choose tokenizer_source or vocabulary."
+                self.findings.error(where, what, how)
+
     def _config(self, tensors: tuple[TensorPlan, ...]) -> dict:
         donor = self.checkpoints[self.donor]
         sizes: dict[str, int] = {}
@@ -135,7 +153,7 @@ class _Planner(Tensors):
             self.findings.warning(
                 ("config_source",), f"{what}, which has {donor.vocabulary}.", "Set config_source to a model that fits."
             )
-        heads = any(t.kind == "head" for t in tensors)
+        head = any(t.kind == "head" and is_head(t.name, t.shape, vocabulary) for t in tensors)
         layers = self._donor_layers()
         for stack, own in layers.items():
             if len(own) != donor.layout.stacks[stack].depth and not depth_places(donor, stack):
@@ -143,7 +161,10 @@ class _Planner(Tensors):
                     f"the config of {self.labels[self.donor]} does not say how many layers {stack} has; now {len(own)}."
                 )
                 self.findings.warning((), what, "Write the number into the result's config.json.")
-        config = fitted(donor, layers, max(sizes, key=sizes.get), vocabulary, heads)
+        config, notes = fitted(donor, layers, max(sizes, key=sizes.get), vocabulary, head)
+        for note in notes:
+            what = f"the config of {self.labels[self.donor]} describes layers in a way that these slices break: {note}."
+            self.findings.warning((), what, "Check config.json of the result, or choose other layers.")
         try:
             return self.written.renumbered(config) if self.written is not None else config
         except CheckpointError as error:

@@ -78,3 +78,30 @@ def test_the_donors_config_is_not_touched(tmp_path):
     (checkpoint,) = made.checkpoints.values()
     assert checkpoint.config["layer_types"] == KINDS
     assert (model / "config.json").read_bytes() == before
+
+
+def test_a_bias_of_the_head_alone_does_not_untie_it(tmp_path):
+    import torch
+
+    bias = {"lm_head.bias": torch.zeros(32)}
+    assert config({"tie_word_embeddings": True}, (0, 2), folder=tmp_path)["tie_word_embeddings"] is False
+    model = make_model(tmp_path / "tied", tied=True, layers=2, replace=bias)
+    slices = [{"sources": [{"model": str(model), "layer_range": [0, 2]}]}]
+    assert plan(Recipe.of({"merge_method": "passthrough", "slices": slices})).config["tie_word_embeddings"] is True
+
+
+def test_rows_that_are_not_of_tokens_do_not_count_as_vocabulary(tmp_path):
+    assert config({"vocab_size": 20}, (0, 2), folder=tmp_path)["vocab_size"] == 20
+
+
+def test_a_decoder_alone_has_the_depth_of_its_own_key(tmp_path):
+    import torch
+
+    names = {f"model.decoder.layers.{i}.fc1.weight": torch.zeros(4, 4) for i in range(3)}
+    model = make_model(tmp_path / "m", layers=0, replace=names, config={"decoder_layers": 3, "encoder_layers": 3})
+    settings = json.loads((model / "config.json").read_text())
+    del settings["num_hidden_layers"]
+    (model / "config.json").write_text(json.dumps(settings))
+    slices = [{"sources": [{"model": str(model), "layer_range": [0, 2]}]}]
+    out = plan(Recipe.of({"merge_method": "passthrough", "slices": slices})).config
+    assert (out["decoder_layers"], out["encoder_layers"]) == (2, 2)

@@ -1,0 +1,37 @@
+"""A sample of very different architectures, merged with a gradient and stacked; all of them: ``python -m tests.architectures``."""
+
+import pytest
+
+from tests.architectures.trial import try_architecture
+
+SAMPLE = {
+    "LlamaForCausalLM": "llama",
+    "GPT2LMHeadModel": "gpt2",
+    "MixtralForCausalLM": "mixtral",
+    "RecurrentGemmaForCausalLM": "recurrent_gemma",
+    "GPTNeoForCausalLM": "gpt_neo",
+    "MambaForCausalLM": "mamba",
+    "BartForCausalLM": "bart",
+    "CTRLLMHeadModel": "ctrl",
+    "CpmAntForCausalLM": "cpmant",
+    "CamembertForMaskedLM": "camembert",
+    "T5ForConditionalGeneration": "t5",
+    "BertForMaskedLM": "bert",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # transformers' own, about configs that are smaller than any real one
+@pytest.mark.parametrize("name", SAMPLE)
+def test_it_loads_and_answers_merged_and_stacked(name, tmp_path):
+    outcomes = list(try_architecture(SAMPLE[name], name, tmp_path / "models"))
+    assert [(o.kind, o.result) for o in outcomes] == [("gradient", "works"), ("stacked", "works")], outcomes
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_what_cannot_be_stacked_is_refused_in_words(tmp_path):
+    merged, stacked = try_architecture("gemma4", "Gemma4ForCausalLM", tmp_path / "models")
+    assert merged.result == "works"
+    assert stacked.result == "refused"
+    assert "embed_tokens_per_layer.weight is 64×128 instead of 64×160" in stacked.why
