@@ -17,6 +17,9 @@ _HEAD = re.compile(r"(^|\.)(lm_head|embed_out|score|classifier|output|output_lay
 _EMBEDDING = re.compile(r"embed|(^|\.)(wte|wpe|tok_embeddings|project_in|shared)\.")
 _NORM = re.compile(r"norm|(^|\.)ln_?\w*\.")
 _BEFORE = re.compile(r"(^|\.)(ln_pre|layernorm_pre|pre_layr?norm)\.")
+_BEHIND = re.compile(
+    r"(^|\.)(pooler|lm_head|cls|classifier|pre_classifier|score|qa_outputs|generator_predictions|vocab_transform)\."
+)
 _DERIVED = re.compile(r"(^|\.)(rotary_emb\.inv_freq|(attn|attention)\.(bias|masked_bias)|position_ids)$")
 
 _CONV1D = {"gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp_decoder"}
@@ -140,6 +143,11 @@ class Layout:
 def has_inputs_first(model_type: str, name: str) -> bool:
     """Whether a weight matrix has a row for each input of its layer: GPT-2 stores its own so (``Conv1D``)."""
     return model_type in _CONV1D and bool(re.search(r"(^|\.)(c_attn|c_proj|c_fc|q_attn)\.weight$", name))
+
+
+def is_behind(name: str) -> bool:
+    """Whether a tensor outside the layers stands behind the last of them: a pooler, or a part of a head before its weights."""
+    return bool(_BEHIND.search(name))
 
 
 def is_derived(name: str) -> bool:

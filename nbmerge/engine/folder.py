@@ -12,6 +12,7 @@ from pathlib import Path
 from nbmerge.engine import lease
 from nbmerge.engine.arithmetic import RECORD, arithmetic
 from nbmerge.engine.card import card
+from nbmerge.engine.companions import companion_names, module_files
 from nbmerge.engine.model_folder import refuse_foreign, refuse_protected
 from nbmerge.engine.placing import beside, put_in_place, reserved
 from nbmerge.engine.plan import Plan
@@ -162,11 +163,16 @@ def write_companions(plan: Plan, folder: Path, checksums: Mapping[str, str]) -> 
 
 def write_tokenizer(plan: Plan, folder: Path) -> None:
     """The result's tokenizer and generation config: the donor's files, or what the plan makes of several."""
+    donor = plan.checkpoints[plan.donor].path
+    modules = module_files(donor)
+    for file in _companions(plan):
+        copy_model_file(file, folder / file.name)
+    for file in modules:
+        target = folder / file.relative_to(donor)
+        target.parent.mkdir(exist_ok=True)
+        copy_model_file(file, target)
     if plan.tokenizer is not None:
         plan.tokenizer.write(folder)
-        return
-    for file in side_files(plan):
-        copy_model_file(file, folder / file.name)
 
 
 def side_files(plan: Plan) -> list[Path]:
@@ -174,10 +180,15 @@ def side_files(plan: Plan) -> list[Path]:
 
     Names of what is not a file, such as a pipe, are listed as well; `unsafe_side_files` says what is wrong with them.
     """
-    if plan.tokenizer is not None:
-        return plan.tokenizer.side_files
-    donor = plan.checkpoints[plan.donor].path
-    return [donor / name for name in TOKENIZER_FILES if os.path.lexists(donor / name)]
+    made = plan.tokenizer.side_files if plan.tokenizer is not None else []
+    return [*made, *_companions(plan), *module_files(plan.checkpoints[plan.donor].path)]
+
+
+def _companions(plan: Plan) -> list[Path]:
+    """The donor's files that are copied as they are, into the same place."""
+    donor, made = plan.checkpoints[plan.donor].path, plan.tokenizer is not None
+    names = [] if made else [name for name in TOKENIZER_FILES if os.path.lexists(donor / name)]
+    return [donor / name for name in dict.fromkeys([*names, *companion_names(donor, tokens=not made)])]
 
 
 def unsafe_side_files(plan: Plan) -> list[CheckpointError]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from nbmerge.engine.companions import is_companion, is_module_folder
 from nbmerge.errors import OutputError
 
 _WEIGHTS = re.compile(
@@ -119,11 +120,13 @@ def _foreign_names(folder: Path) -> Iterator[str]:
 
 
 def _is_model_file(name: str) -> bool:
-    return bool(_WEIGHTS.fullmatch(name) or _BESIDE.fullmatch(name))
+    return bool(_WEIGHTS.fullmatch(name) or _BESIDE.fullmatch(name)) or is_companion(name)
 
 
 def _is_part(folder: Path) -> bool:
-    """Whether a subfolder is one that models have: Meta's ``original``, or the notes of the Hub's downloads."""
+    """Whether a subfolder is one that models have: Meta's ``original``, a module's settings, or notes of the Hub's downloads."""
+    if is_module_folder(folder):
+        return True
     if folder.name == "original":
         return not any(_foreign_names(folder))
     if folder.name == ".cache" and os.listdir(folder) == ["huggingface"]:

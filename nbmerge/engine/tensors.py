@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
-from nbmerge.checkpoints.layout import is_derived
+from nbmerge.checkpoints.layout import is_behind, is_derived
 from nbmerge.engine.numbers import Numbered
 from nbmerge.engine.parameters import EMBED_SLERP, find
 from nbmerge.engine.plan import TensorPlan
@@ -18,8 +18,8 @@ from nbmerge.recipe.setting import position
 
 FRONT = ("embedding", "other")
 """Roles of what stands before the layers, at position 0 of the first slice."""
-BACK = ("final norm", "head")
-"""Roles of what stands behind them, at position 1 of the last slice."""
+BACK = ("other", "final norm", "head")
+"""Roles of what stands behind them, at position 1 of the last slice; of what has no role, poolers and parts of heads."""
 
 
 class Tensors(Numbered):
@@ -80,6 +80,8 @@ class Tensors(Numbered):
                 yield from self._donated(donor, role, module)
                 continue
             names = dict.fromkeys(n for i in piece.inputs for n in self._named_in(i.checkpoint, role, module))
+            if role == "other":
+                names = {n: None for n in names if is_behind(n) == (roles is BACK)}
             for name in names:
                 chosen = as_chosen(piece, name, t)
                 found = [self._stored(i.checkpoint, name, role) for i in chosen.inputs]

@@ -1,0 +1,67 @@
+"""Files beside the weights that a model needs to work, by a rule: what tokenizers, transformers and sentence-transformers read.
+
+They are small files of settings and vocabularies, told by words in their names; weights, code and pickles never are. Modules
+of sentence-transformers (``1_Pooling/``) have folders of their own, which ``modules.json`` names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from nbmerge.bounded import is_name
+from nbmerge.errors import CheckpointError
+from nbmerge.guarded_files import read_model_text
+
+MODULES = "modules.json"
+_SENTENCE = re.compile(r"modules\.json|sentence_\w+_config\.json|config_sentence_transformers\.json")
+_WORDS = re.compile(
+    r"\w*(tokenizer|vocab|merges|special_tokens|added_tokens|processor|chat_template|sentencepiece|spiece|tekken|normalizer|"
+    r"emoji|bpe|tiktoken|entity)[\w.]*\.(json|txt|jinja|model|spm|tiktoken)|(source|target)\.spm|dict\.txt|\w+\.tiktoken"
+)
+_MODULE = re.compile(r"\d+_\w{1,60}")
+_SETTINGS = re.compile(r"\w*config\.json|tokenizer\.json|vocab\.txt|stopwords\.txt|whitespacetokenizer_config\.json")
+MOST_FILES = 64
+"""More files than any model has beside its weights."""
+
+
+def is_companion(name: str) -> bool:
+    """Whether a file in a model folder is one that the model needs beside config and weights."""
+    return bool(_SENTENCE.fullmatch(name) or _WORDS.fullmatch(name))
+
+
+def companion_names(folder: Path, tokens: bool = True) -> list[str]:
+    """Names of the companions in a model folder, in order; without those of tokens where the tokenizer is made anew."""
+    rule = is_companion if tokens else lambda name: bool(_SENTENCE.fullmatch(name))
+    return sorted(name for name in os.listdir(folder) if rule(name) and not (folder / name).is_dir())[:MOST_FILES]
+
+
+def is_module_folder(folder: Path) -> bool:
+    """Whether a subfolder is one of sentence-transformers' modules, with settings and nothing else."""
+    return bool(_MODULE.fullmatch(folder.name)) and all(map(_SETTINGS.fullmatch, os.listdir(folder)))
+
+
+def module_files(folder: Path) -> list[Path]:
+    """Settings of the modules that ``modules.json`` names; a folder that leads elsewhere is passed over."""
+    if not os.path.lexists(folder / MODULES):
+        return []
+    try:
+        paths = [m.get("path") for m in _modules(folder)]
+    except CheckpointError:
+        return []  # it is copied as it is, and refused where it is read
+    inside = [folder / p for p in dict.fromkeys(paths) if isinstance(p, str) and is_name(p) and _MODULE.fullmatch(p)]
+    found = []
+    for module in inside:
+        if module.is_dir() and module.resolve().parent == folder.resolve():
+            found += [module / name for name in sorted(os.listdir(module)) if _SETTINGS.fullmatch(name)]
+    return found[:MOST_FILES]
+
+
+def _modules(folder: Path) -> list[dict]:
+    try:
+        found = json.loads(read_model_text(folder / MODULES, 1_000_000))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{folder / MODULES} cannot be read as JSON: {error!s:.200}.") from error
+    return [m for m in found if isinstance(m, dict)] if isinstance(found, list) else []
