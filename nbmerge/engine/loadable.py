@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbmerge.engine.quiet import without_bars
-
 Shapes = Mapping[str, tuple[tuple[int, ...], str]]
 """Shape and dtype of each tensor, by name."""
 
@@ -91,6 +89,8 @@ def load(config: Mapping[str, Any], shapes: Shapes) -> Loaded | None:
 def _silent() -> Iterator[None]:
     """Transformers without its progress bars, its own report and its threads, which tensors without numbers cannot bear."""
     from transformers.utils import logging
+
+    from nbmerge.engine.quiet import without_bars
 
     level, threads = logging.get_verbosity(), os.environ.get(_NO_THREADS)
     logging.set_verbosity(logging.CRITICAL)
