@@ -146,6 +146,7 @@ def test_stop_answers_during_a_download(online, base, sharded, tmp_path):
     assert same(tmp_path / "out", sharded.base)
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_gone_on_with(hub, env, sharded, tmp_path, cache):
     hub.add("org/base", sharded.base)
     code = f"import nbmerge\nnbmerge.merge({COPY!r}, {str(tmp_path / 'out')!r})"
