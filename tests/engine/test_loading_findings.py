@@ -167,6 +167,6 @@ def test_what_was_compared_once_is_remembered(family, monkeypatch):
     assert said(recipe) == first
 
 
-def test_float8_models_load_as_what_they_stand_for(family):
+def test_a_whole_model_misses_nothing_in_another_dtype_either(family):
     shapes = {n: (tuple(t.shape), "bfloat16") for n, t in read_tensors(family.base).items()}
     assert load(Checkpoint.open(family.base).config, shapes).whole
