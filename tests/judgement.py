@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from nbmerge.checkpoints import Checkpoint
-from nbmerge.engine.loadable import Loaded, load
+from nbmerge.engine.loading.dry_load import Loaded, load
 
 
 def judge(folder: str | Path) -> Loaded:

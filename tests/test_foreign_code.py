@@ -11,7 +11,7 @@ import transformers
 
 import nbmerge as nbm
 from nbmerge import demo
-from nbmerge.engine import pretrained
+from nbmerge.engine.loading import pretrained
 from nbmerge.errors import SampleError
 from tests.models import make_model
 

@@ -1,4 +1,4 @@
-"""What `import nbmerge` costs, that imports run one way, and that every promised name is there."""
+"""What `import nbmerge` costs, that every promised name is there, and what no module may import."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ast
 import json
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -27,29 +26,6 @@ HEAVY = (
     "yaml",
     "huggingface_hub",
 )
-
-LEVELS = (
-    {"bounded", "errors", "guarded_files", "problems", "quoting", "sizes"},
-    {"checkpoints", "methods", "recipe", "tokenizers"},
-    {"engine"},
-    {"plots", "sampling", "statistics"},
-    {"demo"},
-    {"lessons", "widgets"},
-    {"cli", "magic"},
-    {"__main__"},
-)
-"""Rooms from the ground up. A room imports from those below; rooms of the two lowest levels also from each other."""
-
-NEIGHBOURS = 2
-"""Number of levels whose rooms may import each other."""
-
-
-def room(file: Path) -> str:
-    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def level(name: str) -> int:
-    return next(i for i, rooms in enumerate(LEVELS) if name in rooms)
 
 
 def imported(file: Path) -> set[str]:
@@ -99,39 +75,9 @@ def test_every_promised_name_is_there(name):
     assert name in dir(nbmerge)
 
 
-@pytest.mark.parametrize(
-    "name", [f.parent.name for f in FILES if f.name == "__init__.py" and f.parent.parent == PACKAGE]
-)
-def test_every_room_holds_what_it_promises(name):
-    module = import_module(f"nbmerge.{name}")
-    for promised in getattr(module, "__all__", ()):
-        assert getattr(module, promised) is not None
-    assert getattr(nbmerge, name) is module
-
-
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nothing_like_this'"):
         nbmerge.nothing_like_this  # noqa: B018
-
-
-def test_every_room_has_its_level():
-    assert {room(f) for f in FILES} - {"__init__"} <= set().union(*LEVELS)
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
-def test_imports_run_one_way(file):
-    here = room(file)
-    if here == "__init__":
-        return  # the names that it promises are loaded when asked for
-    for name in imported(file):
-        if not name.startswith("nbmerge."):
-            continue
-        there = name.split(".")[1]
-        if there in (here, "__version__"):
-            continue
-        below = level(there) < level(here)
-        beside = level(there) == level(here) < NEIGHBOURS
-        assert below or beside, f"{here} imports {name}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))

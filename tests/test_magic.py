@@ -2,7 +2,7 @@ import pytest
 from IPython.core.error import UsageError
 
 import nbmerge as nbm
-from nbmerge.engine.live import LiveMerge
+from nbmerge.engine.live.live_merge import LiveMerge
 
 
 @pytest.fixture(scope="module")

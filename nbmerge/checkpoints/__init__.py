@@ -1,8 +1,8 @@
 """Checkpoints: what is on disk, seen through its headers."""
 
-from nbmerge.checkpoints.cache import cached_models
 from nbmerge.checkpoints.checkpoint import Checkpoint
 from nbmerge.checkpoints.header import StoredTensor
+from nbmerge.checkpoints.hub_cache import cached_models
 from nbmerge.checkpoints.layout import GROUPS, ROLES, Layout, Place
 
 __all__ = ["GROUPS", "ROLES", "Checkpoint", "Layout", "Place", "StoredTensor", "cached_models"]

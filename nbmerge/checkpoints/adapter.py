@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.checkpoints import hub
-from nbmerge.checkpoints.adapted import LowRank, NewRows
+from nbmerge.checkpoints.adapted_tensor import LowRank, NewRows
 from nbmerge.checkpoints.header import StoredTensor
-from nbmerge.checkpoints.pickled import read_pickled
+from nbmerge.checkpoints.pickle_files import read_pickled
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import read_model_json
 

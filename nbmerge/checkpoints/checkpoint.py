@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.bounded import is_name
-from nbmerge.checkpoints import adapter, float8, hub, pickled
-from nbmerge.checkpoints.adapting import untouched, with_adapter
+from nbmerge.checkpoints import adapter, float8, hub, pickle_files
+from nbmerge.checkpoints.apply_adapter import untouched, with_adapter
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
-from nbmerge.checkpoints.quantised import refuse_config, refuse_files, refuse_tensors
+from nbmerge.checkpoints.quantisation import refuse_config, refuse_files, refuse_tensors
 from nbmerge.checkpoints.stacks import depths
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import read_model_json
-from nbmerge.recipe.reference import ModelRef
+from nbmerge.model_ref import ModelRef
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -102,7 +102,7 @@ class Checkpoint:
         said = self.config.get("tie_word_embeddings", True)
         if not heads or not said or next(self.tensors[heads[0]].leaves()).file.suffix == ".safetensors":
             return self
-        return replace(self, tensors=pickled.without_copies(self.tensors, heads, self.layout.outside("embedding")))
+        return replace(self, tensors=pickle_files.without_copies(self.tensors, heads, self.layout.outside("embedding")))
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -261,16 +261,16 @@ def _stored_tensors(path: Path) -> dict[str, StoredTensor]:
         return _sharded(index, lambda file: hub.read_header(file)[0])
     if hub.held(single):
         return hub.read_header(single)[0]
-    if os.path.lexists(path / pickled.INDEX):
-        return _sharded(path / pickled.INDEX, pickled.read_pickled)
-    if found := next((path / name for name in pickled.SINGLES if hub.held(path / name)), None):
-        return pickled.read_pickled(found)
+    if os.path.lexists(path / pickle_files.INDEX):
+        return _sharded(path / pickle_files.INDEX, pickle_files.read_pickled)
+    if found := next((path / name for name in pickle_files.SINGLES if hub.held(path / name)), None):
+        return pickle_files.read_pickled(found)
     others = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".gguf", ".safetensors"))
     refuse_files(path, (p.name for p in path.iterdir()))
     if not others:
         raise CheckpointError(f"{path} holds no weights: neither {SINGLE} nor {INDEX} is there.")
     raise CheckpointError(
-        f"{path} holds no {SINGLE} or {pickled.SINGLES[0]} but {', '.join(others[:4])}. Only these are read, in one file "
+        f"{path} holds no {SINGLE} or {pickle_files.SINGLES[0]} but {', '.join(others[:4])}. Only these are read, in one file "
         "or in shards with an index; load it with transformers once and save it again with save_pretrained."
     )
 

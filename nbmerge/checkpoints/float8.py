@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.checkpoints.header import StoredTensor
-from nbmerge.checkpoints.scaled import Scaled
+from nbmerge.checkpoints.scaled_tensor import Scaled
 from nbmerge.errors import CheckpointError
 
 SUFFIXES = ("_scale_inv", "_scale")

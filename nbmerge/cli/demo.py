@@ -35,8 +35,8 @@ def demo(
     began = time.perf_counter()
     refuse_work(out.expanduser())
     from nbmerge import demo as bundled
-    from nbmerge.cli.executed import execute_notebook
-    from nbmerge.cli.pictures import write_pictures
+    from nbmerge.cli.run_notebook import execute_notebook
+    from nbmerge.cli.terminal.pictures import write_pictures
     from nbmerge.engine.live import live
     from nbmerge.sampling import compare, load
 
@@ -67,9 +67,9 @@ def refuse_work(out: Path) -> None:
     ------
     OutputError
     """
-    from nbmerge.cli.shipped import shipped_notebook
-    from nbmerge.engine.folder import MANIFEST
-    from nbmerge.engine.model_folder import refuse_foreign
+    from nbmerge.cli.shipped_notebooks import shipped_notebook
+    from nbmerge.engine.output.folder import MANIFEST
+    from nbmerge.engine.output.model_folder import refuse_foreign
 
     elsewhere = "Choose another folder for what the demo writes: --out demo-output"
     if (out / "config.json").exists():
@@ -116,8 +116,8 @@ def skills(parents: Mapping[str, Loaded], gradient: LiveMerge) -> pd.DataFrame:
 
 def write_model(recipe: Recipe, out: Path) -> Path:
     """Write the merge as a model folder."""
-    from nbmerge.cli.progress import progress_bar
-    from nbmerge.cli.signals import stop_on_ctrl_c
+    from nbmerge.cli.terminal.progress import progress_bar
+    from nbmerge.cli.terminal.signals import stop_on_ctrl_c
     from nbmerge.engine.merge import merge
 
     with progress_bar("Merging") as listener, stop_on_ctrl_c() as cancel:

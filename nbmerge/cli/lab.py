@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from nbmerge.cli.shipped import FIRST, shipped_notebook
+from nbmerge.cli.shipped_notebooks import FIRST, shipped_notebook
 from nbmerge.errors import OutputError
 
 HOW_TO_INSTALL = f"JupyterLab is not installed here. Install it with: {sys.executable} -m pip install 'jupyterlab>=4.2'"

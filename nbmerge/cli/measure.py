@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from nbmerge.cli import programs
 from nbmerge.cli.arguments import Csv, Json, Overwrite, new_file, one_format
+from nbmerge.cli.terminal import json_output
 from nbmerge.errors import OutputError
 
 
@@ -28,9 +28,9 @@ def measure(
     one_format(as_json, as_csv)
     if out is not None:
         _writable(new_file(out, overwrite))
-    from nbmerge.cli.progress import progress_bar
-    from nbmerge.cli.signals import stop_on_ctrl_c
-    from nbmerge.cli.tables import as_rows, print_table
+    from nbmerge.cli.terminal.progress import progress_bar
+    from nbmerge.cli.terminal.signals import stop_on_ctrl_c
+    from nbmerge.cli.terminal.tables import as_rows, print_table
     from nbmerge.statistics import measure
 
     with progress_bar("Measuring", quiet) as listener, stop_on_ctrl_c() as cancel:
@@ -38,7 +38,7 @@ def measure(
     if out is not None:
         table.to_csv(out, index=False) if out.suffix == ".csv" else table.to_parquet(out, index=False)
     if as_json:
-        programs.say(as_rows(table))
+        json_output.say(as_rows(table))
     elif as_csv:
         table.to_csv(sys.stdout, index=False)
     elif not (quiet and out is not None):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nbmerge.cli import programs
 from nbmerge.cli.arguments import Dialect, Json, OutFolder, Quiet, RecipeSource, ReplaceModel, recipe_of
+from nbmerge.cli.terminal import json_output
 from nbmerge.sizes import human, parse_size
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def merge(
     quiet: Quiet = False,
 ) -> None:
     """Merge, and write an ordinary model folder. It appears under its name only when it is complete."""
-    from nbmerge.cli.progress import progress_bar
-    from nbmerge.cli.signals import stop_on_ctrl_c
+    from nbmerge.cli.terminal.progress import progress_bar
+    from nbmerge.cli.terminal.signals import stop_on_ctrl_c
     from nbmerge.engine.merge import merge
 
     changes: dict[str, Any] = {} if dtype is None else {"dtype": dtype, "out_dtype": None}
@@ -72,7 +72,7 @@ def merge(
     options = {} if max_shard_size is None else {"max_shard_size": max_shard_size}
     options |= {"overwrite": overwrite, "threads": threads, "allow_nonfinite": allow_nonfinite, "device": device}
     with (
-        programs.refusals(as_json),
+        json_output.refusals(as_json),
         progress_bar("Merging", quiet) as listener,
         stop_on_ctrl_c() as cancel,
         _workers(dask) as executor,
@@ -81,7 +81,7 @@ def merge(
         loaded = loaded.replace(**changes) if changes else loaded
         result = merge(loaded, out, progress=listener, cancel=cancel, executor=executor, **options)
     if as_json:
-        programs.say(_described(result))
+        json_output.say(_described(result))
     elif not quiet:
         _print_result(result)
 
@@ -95,7 +95,7 @@ def _described(result: MergeResult) -> dict[str, Any]:
         "bytes_written": result.plan.bytes_written,
         "seconds": result.seconds,
         "notes": dict(result.notes),
-        "problems": programs.problems(result.plan.problems),
+        "problems": json_output.problems(result.plan.problems),
     }
 
 

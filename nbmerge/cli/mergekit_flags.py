@@ -81,7 +81,7 @@ def translated(arguments: Sequence[str], say: Callable[[str], None]) -> list[str
 
 
 def _has_cuda() -> bool:
-    from nbmerge.engine.device import available
+    from nbmerge.engine.compute.device import available
 
     return any(name.startswith("cuda") for name in available())
 

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from nbmerge.cli import programs
 from nbmerge.cli.arguments import Json, Quiet
+from nbmerge.cli.terminal import json_output
 
 
 def publish(
@@ -36,6 +36,6 @@ def publish(
             file=sys.stderr,
         )
     if as_json:
-        programs.say({"ok": True, **dataclasses.asdict(done)})
+        json_output.say({"ok": True, **dataclasses.asdict(done)})
     elif not quiet:
         print(f"{done.url}: {'private' if done.private else 'public'}, {done.repo_id}@{done.commit}")

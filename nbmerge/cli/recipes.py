@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nbmerge.cli import programs
 from nbmerge.cli.arguments import (
     Csv,
     Dialect,
@@ -22,11 +21,12 @@ from nbmerge.cli.arguments import (
     text_of,
     write_file,
 )
+from nbmerge.cli.terminal import json_output
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nbmerge.engine.plan import Plan
+    from nbmerge.engine.planning import Plan
     from nbmerge.recipe import Recipe
 
 
@@ -44,7 +44,7 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Find everything that stands in a recipe's way, and what the merge will cost. Status 1 if there are errors."""
-    from nbmerge.cli.reports import print_report
+    from nbmerge.cli.terminal.reports import print_report
     from nbmerge.engine.check import check
 
     report = check(text_of(recipe), out, overwrite, dialect)
@@ -53,7 +53,7 @@ def check(
     if forecast:
         forecast["downloads"] = [dataclasses.asdict(d) for d in report.forecast.downloads]
     if as_json:
-        programs.say({"ok": report.ok, "problems": programs.problems(report.problems), "forecast": forecast})
+        json_output.say({"ok": report.ok, "problems": json_output.problems(report.problems), "forecast": forecast})
     elif not (quiet and report.ok):
         print_report(report)
     raise typer.Exit(0 if report.ok else 1)
@@ -67,15 +67,15 @@ def plan(
     as_csv: Csv = False,
 ) -> None:
     """Show the value of every parameter for every tensor of the result: what all tensors share once, above the table."""
-    from nbmerge.cli.tables import as_rows, print_table
-    from nbmerge.engine.planner import plan
+    from nbmerge.cli.terminal.tables import as_rows, print_table
+    from nbmerge.engine.planning import plan
 
     one_format(as_json, as_csv)
-    with programs.refusals(as_json):
+    with json_output.refusals(as_json):
         planned = plan(recipe_of(recipe, dialect))
     table = planned.values()
     if as_json:
-        programs.say(as_rows(table))
+        json_output.say(as_rows(table))
     elif as_csv:
         table.to_csv(sys.stdout, index=False)
     else:
@@ -87,7 +87,7 @@ def _reasons(plan: Plan) -> pd.DataFrame:
     """Which place of the recipe decided each value: one column per parameter."""
     import pandas as pd
 
-    from nbmerge.cli.tables import REASON
+    from nbmerge.cli.terminal.tables import REASON
     from nbmerge.problems import place
 
     return pd.DataFrame([{f"{k} {REASON}": place(w) for k, w in t.decided.items()} for t in plan.tensors])
@@ -106,10 +106,10 @@ def convert(
     overwrite: Overwrite = False,
 ) -> None:
     """Write a recipe as YAML that mergekit reads too, and that means the same to every version of it."""
-    with programs.refusals(as_json):
+    with json_output.refusals(as_json):
         recipe = recipe_of(source, dialect)
     if as_json:
-        programs.say(_described(recipe))
+        json_output.say(_described(recipe))
         if out is not None:
             write_file(out, recipe.to_yaml(), overwrite)
         return
@@ -126,12 +126,12 @@ def _described(recipe: Recipe) -> dict[str, Any]:
     export = recipe.to_mergekit()
     return {
         "ok": True,
-        "problems": programs.problems(recipe.notes),
+        "problems": json_output.problems(recipe.notes),
         "found": recipe.found,
         "fingerprint": recipe.fingerprint,
         "recipe": recipe.plain(),
         "yaml": recipe.to_yaml(),
-        "mergekit": {"yaml": export.text, "same": export.same, "lost": programs.problems(export.lost)},
+        "mergekit": {"yaml": export.text, "same": export.same, "lost": json_output.problems(export.lost)},
         "python": recipe.to_python(),
         "words": recipe.in_words(),
     }

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nbmerge.cli import programs
 from nbmerge.cli.arguments import Json, OutFolder, Quiet, ReplaceModel
+from nbmerge.cli.terminal import json_output
 
 
 def transplant(
@@ -27,8 +27,8 @@ def transplant(
     quiet: Quiet = False,
 ) -> None:
     """Give a model the tokenizer of another: shared tokens keep their rows, the others are approximated."""
-    from nbmerge.cli.progress import progress_bar
-    from nbmerge.cli.signals import stop_on_ctrl_c
+    from nbmerge.cli.terminal.progress import progress_bar
+    from nbmerge.cli.terminal.signals import stop_on_ctrl_c
     from nbmerge.engine.transplant import WAYS
     from nbmerge.engine.transplant import transplant as carry_out
 
@@ -38,6 +38,6 @@ def transplant(
         done = carry_out(model, donor, out, way=way, overwrite=overwrite, progress=listener, cancel=cancel)
     if as_json:
         rows = [dataclasses.asdict(row) for row in done.rows]
-        programs.say({"ok": True, "path": str(done.path), "seconds": done.result.seconds, "rows": rows})
+        json_output.say({"ok": True, "path": str(done.path), "seconds": done.result.seconds, "rows": rows})
     elif not quiet:
         print(done)

@@ -22,7 +22,7 @@ PROMPTS = ("reverse lion >", "upper lion >", "the fox ")
 
 
 def recipe() -> Recipe:
-    """Load the shipped merge: one weight for each layer and expert, found by `nbmerge.demo.search`."""
+    """Load the shipped merge: one weight for each layer and expert, found by `nbmerge.demo.train.search`."""
     from nbmerge.demo.bundle import shipped_recipe
 
     return shipped_recipe()

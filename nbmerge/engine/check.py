@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nbmerge.checkpoints.hub import check_disk
-from nbmerge.engine.fetch import to_fetch
-from nbmerge.engine.folder import absolute, check_output, unsafe_side_files
-from nbmerge.engine.forecast import Forecast, forecast
-from nbmerge.engine.loading_findings import loading_findings
-from nbmerge.engine.plan import Plan
-from nbmerge.engine.planner import examine
+from nbmerge.engine.compute.download import to_fetch
+from nbmerge.engine.cost.merge_forecast import Forecast, forecast
+from nbmerge.engine.loading.load_findings import loading_findings
+from nbmerge.engine.output.folder import absolute, check_output, unsafe_side_files
+from nbmerge.engine.planning.planner import examine
+from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import CheckpointError, OutputError, RecipeError
 from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe

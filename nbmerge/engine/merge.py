@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.checkpoints import hub
-from nbmerge.engine.device import DEVICE
-from nbmerge.engine.device import found as found_device
-from nbmerge.engine.fetch import fetch
-from nbmerge.engine.folder import absolute, building, check_output, clear, write_companions
-from nbmerge.engine.journal import Journal, identity
-from nbmerge.engine.leftovers import remove_leftovers
-from nbmerge.engine.placing import beside
-from nbmerge.engine.plan import Plan
-from nbmerge.engine.planner import plan as make_plan
-from nbmerge.engine.progress import Listener, Whole
-from nbmerge.engine.run import run
-from nbmerge.engine.shards import MAX_SHARD, ShardWriter, shard_names
+from nbmerge.engine.compute.device import DEVICE
+from nbmerge.engine.compute.device import found as found_device
+from nbmerge.engine.compute.download import fetch
+from nbmerge.engine.compute.pool import run
+from nbmerge.engine.output.commit import beside
+from nbmerge.engine.output.folder import absolute, building, check_output, clear, write_companions
+from nbmerge.engine.output.journal import Journal, identity
+from nbmerge.engine.output.leftovers import remove_leftovers
+from nbmerge.engine.output.shards import MAX_SHARD, ShardWriter, shard_names
+from nbmerge.engine.planning.planner import plan as make_plan
+from nbmerge.engine.planning.plans import Plan
+from nbmerge.progress import Listener, Whole
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.text import dump
 from nbmerge.sizes import human, parse_size
@@ -85,7 +85,7 @@ def merge(
     threads : int, optional
         Workers; the result does not depend on it.
     progress : callable, optional
-        Takes an `nbmerge.engine.progress.Event`.
+        Takes an `nbmerge.progress.Event`.
     cancel : threading.Event, optional
         Set it from anywhere to stop.
     allow_nonfinite : bool
@@ -95,7 +95,7 @@ def merge(
         process. `threads` is then for each task (default 1).
     device : str, optional
         "cuda", "cuda:1", "mps", "auto": where blocks are mixed; on the workers, if there is an executor. Results agree with those of
-        the processor to one unit in the last place, see `nbmerge.engine.device`.
+        the processor to one unit in the last place, see `nbmerge.engine.compute.device`.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def merge(
         }
         more["device"] = accelerator
         if executor is not None:
-            from nbmerge.engine.cluster import run_on
+            from nbmerge.engine.cluster.executor import run_on
 
             journal.begin(dict(journal.finished))  # workers look whether it is sound
             return run_on(executor, plan.tensors, writer, journal.note, known=journal.finished, **more)

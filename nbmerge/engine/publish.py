@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from nbmerge.checkpoints.hub.http import PATIENCE
 from nbmerge.checkpoints.hub.interruptible import wait_for
-from nbmerge.checkpoints.hub.words import LOG_IN, reason
-from nbmerge.engine.folder import MANIFEST, absolute
+from nbmerge.checkpoints.hub.messages import LOG_IN, reason
+from nbmerge.engine.output.folder import MANIFEST, absolute
 from nbmerge.engine.public_names import public_names, replace_names, with_names
 from nbmerge.errors import CheckpointError, NbmergeError, OutputError
 from nbmerge.guarded_files import read_model_text

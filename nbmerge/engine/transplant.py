@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from nbmerge.checkpoints import hub
-from nbmerge.engine.fates import Fates, fates
 from nbmerge.engine.merge import MergeResult, merge
-from nbmerge.engine.planner import plan as make_plan
+from nbmerge.engine.planning.planner import plan as make_plan
+from nbmerge.engine.planning.tokens import Fates, fates
 from nbmerge.recipe import Recipe
 
 WAYS = ("pieces", "pursuit")

@@ -13,16 +13,16 @@ import xxhash
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
 from nbmerge.checkpoints.header import read_header
-from nbmerge.engine.arithmetic import RECORD, arithmetic, difference
-from nbmerge.engine.device import DEVICE
-from nbmerge.engine.device import found as found_device
-from nbmerge.engine.folder import MANIFEST, absolute
-from nbmerge.engine.planner import plan as make_plan
-from nbmerge.engine.progress import Listener, Reporter
-from nbmerge.engine.run import run
-from nbmerge.engine.shards import checksum_at
+from nbmerge.engine.compute.arithmetic import RECORD, arithmetic, difference
+from nbmerge.engine.compute.device import DEVICE
+from nbmerge.engine.compute.device import found as found_device
+from nbmerge.engine.compute.pool import run
+from nbmerge.engine.output.folder import MANIFEST, absolute
+from nbmerge.engine.output.shards import checksum_at
+from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.errors import CheckpointError, MergeError, MergeStopped
 from nbmerge.guarded_files import open_model_file, read_model_json
+from nbmerge.progress import Listener, Reporter
 from nbmerge.recipe import RECIPE_FILE, Recipe
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbmerge.methods.method import Elementwise, Values
-from nbmerge.methods.quantiles import quantiles
-from nbmerge.methods.registry import register
+from nbmerge.methods.framework.method import Elementwise, Values
+from nbmerge.methods.framework.registry import register
+from nbmerge.methods.numerics.quantiles import quantiles
 
 if TYPE_CHECKING:
     import torch
 
-    from nbmerge.methods.input_blocks import InputBlocks
+    from nbmerge.methods.framework.input_blocks import InputBlocks
 
 
 OUTLIER = 1.5

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nbmerge.methods.method import Elementwise, Parameter, Values
-from nbmerge.methods.registry import register
-from nbmerge.methods.selection import Cut, cut
-from nbmerge.methods.sparse import Thin, added, voted
+from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.framework.registry import register
+from nbmerge.methods.numerics.selection import Cut, cut
+from nbmerge.methods.numerics.sparse import Thin, added, voted
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT
 from nbmerge.methods.ties import kept
 
 if TYPE_CHECKING:
     import torch
 
-    from nbmerge.methods.input_blocks import InputBlocks
+    from nbmerge.methods.framework.input_blocks import InputBlocks
 
 
 _DENSITY = Parameter(

@@ -1,61 +1,53 @@
-"""Sign election: of several task vectors, keep at each element what agrees with the weighted majority.
+"""Consensus merging: of the summed task vectors, keep the elements that matter to several tasks.
 
-Yadav et al. 2023, TIES-Merging, https://arxiv.org/abs/2306.01708, section 4 (elect, disjoint merge).
+A task's TALL mask marks where its own change is large beside what the other tasks put on top of it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.framework.registry import register
+from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
 
 if TYPE_CHECKING:
     import torch
 
 
-def elect(weighted: list[torch.Tensor], weights: list[float], normalize: bool, consensus: str = "sum") -> torch.Tensor:
-    """Merge weighted task vectors by the sign of their sum.
-
-    Parameters
-    ----------
-    weighted : list of Tensor
-        wᵢδᵢ, 1-D, of one length; overwritten.
-    weights : list of float
-        wᵢ.
-    normalize : bool
-        Divide each element by the weights of the models that agree there.
-    consensus : "sum" or "count"
-        Whether models vote with the size of their change, or with one vote each.
-
-    Returns
-    -------
-    Tensor
-        Σ mᵢwᵢδᵢ (/ Σ mᵢwᵢ), where mᵢ says that wᵢδᵢ has the elected sign. A sum of zero elects plus; zeros never agree.
-    """
-    import torch
-
-    votes = [delta.sign() for delta in weighted] if consensus == "count" else weighted
-    total = votes[0] + votes[1] if len(votes) > 1 else votes[0].clone()
-    for vote in votes[2:]:
-        total.add_(vote)
-    # Comparisons write floats at once: going through a tensor of booleans costs ten times as much.
-    sign = torch.ge(total, 0, out=total).mul_(2).sub_(1)
-    for delta in weighted:
-        delta.mul_(sign).relu_()
-    share = _share(weighted, weights) if normalize else None
-    merged, *others = weighted
-    for delta in others:
-        merged.add_(delta)
-    merged.mul_(sign)
-    return merged if share is None else merged.div_(share)
+_MASK = Parameter(
+    "threshold", "How large a model's own change must be, as a share of all the others' change, to be needed by it.",
+    default=0.4, low=0.0, slider=(0.0, 1.0),
+)  # fmt: skip
+_AGREE = Parameter(
+    "agreement", "How many models must need an element for it to be kept.", default=2, low=0, slider=(0.0, 4.0)
+)
 
 
-def _share(agreeing: list[torch.Tensor], weights: list[float]) -> torch.Tensor:
-    """Σ mᵢwᵢ, 1 where there is nothing to divide by: nobody agrees, or negative weights cancel."""
-    import torch
+def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
+    base, *tuned = inputs
+    total, needed = base.new_zeros(base.shape), base.new_zeros(base.shape)
+    for delta, weight in zip(tuned, values.each["weight"][1:], strict=True):
+        total.add_(delta.sub_(base).mul_(weight))
+    for delta in tuned:
+        needed.add_(delta.abs() >= (total - delta).abs_().mul_(values["threshold"]))
+    return base.add_(total.mul_(needed >= values["agreement"]), alpha=values["lambda"])
 
-    share = torch.gt(agreeing[0], 0, out=torch.empty_like(agreeing[0])).mul_(weights[0])
-    agrees = torch.empty_like(share)
-    for delta, weight in zip(agreeing[1:], weights[1:], strict=True):
-        share.add_(torch.gt(delta, 0, out=agrees), alpha=weight)
-    if min(weights) > 1e-8:
-        return share.clamp_min_(min(weights))  # the numerator is 0 there
-    return share.add_(torch.lt(share.abs(), 1e-8, out=agrees))
+
+register(
+    Elementwise(
+        name="consensus",
+        title="Consensus (TALL masks)",
+        words="Adds task vectors, then keeps only those changes that at least two of the models need. What a single "
+        "model wants for itself, and what none of them wants, mostly disturbs the others.",
+        formula=r"W = B + \lambda\,[\,\sum_i m_i \geq k\,] \odot \delta,\quad \delta = \sum_i w_i\delta_i,\quad "
+        r"m_i = [\,|w_i\delta_i| \geq \tau\,|\delta - w_i\delta_i|\,]",
+        reference="Wang et al. 2024, Localizing Task Information, https://arxiv.org/abs/2405.07813",
+        parameters=(replace(WEIGHT, default=1.0), _MASK, _AGREE, LAMBDA),
+        base="required",
+        inputs=(3, None),
+        mix=_mix,
+        anywhere=True,
+    )
+)

@@ -9,16 +9,16 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nbmerge.methods.consensus import elect
-from nbmerge.methods.method import Elementwise, Parameter, Values
-from nbmerge.methods.registry import register
-from nbmerge.methods.stream import kept
+from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.framework.registry import register
+from nbmerge.methods.numerics.random_streams import kept
+from nbmerge.methods.numerics.sign_election import elect
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT, divisor
 
 if TYPE_CHECKING:
     import torch
 
-    from nbmerge.methods.input_blocks import InputBlocks
+    from nbmerge.methods.framework.input_blocks import InputBlocks
 
 
 DENSITY = Parameter(

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbmerge.methods.dare import RESCALE
-from nbmerge.methods.method import Elementwise, Parameter, Values
-from nbmerge.methods.registry import register
-from nbmerge.methods.sparse import Thin, added, l1_factor, voted
-from nbmerge.methods.stream import uniform
+from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.framework.registry import register
+from nbmerge.methods.numerics.random_streams import uniform
+from nbmerge.methods.numerics.sparse import Thin, added, l1_factor, voted
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT
 
 if TYPE_CHECKING:
     import torch
 
-    from nbmerge.methods.input_blocks import InputBlocks
+    from nbmerge.methods.framework.input_blocks import InputBlocks
 
 
 _DENSITY = Parameter(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nbmerge.methods.geometry import placed, products
-from nbmerge.methods.method import Combination, Parameter, Values
+from nbmerge.methods.framework.method import Combination, Parameter, Values
+from nbmerge.methods.framework.registry import register
 from nbmerge.methods.multislerp import mean_direction
-from nbmerge.methods.registry import register
+from nbmerge.methods.numerics.geometry import placed, products
 
 _STEPS = Parameter("max_iter", "Most steps towards the mean.", default=10, low=1, slider=(1.0, 50.0))
 _TOLERANCE = Parameter(

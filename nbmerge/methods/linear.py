@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nbmerge.methods.method import Combination, Parameter, Values
-from nbmerge.methods.registry import register
+from nbmerge.methods.framework.method import Combination, Parameter, Values
+from nbmerge.methods.framework.registry import register
 
 WEIGHT = Parameter(
     "weight", "How much of this model goes in. Weights are shares of the whole when 'normalize' is on.",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nbmerge.methods.method import Combination, Parameter, Values
-from nbmerge.methods.registry import register
+from nbmerge.methods.framework.method import Combination, Parameter, Values
+from nbmerge.methods.framework.registry import register
 from nbmerge.methods.task_arithmetic import NORMALIZE, WEIGHT, divisor
 
 _ALPHA = Parameter("alpha", "Factor on the merged task vector in the first layer (and the embeddings).", default=0.2)

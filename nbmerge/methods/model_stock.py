@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbmerge.methods.geometry import cosines, placed, row_products
-from nbmerge.methods.method import Combination, Elementwise, MethodFields, Parameter, Values
-from nbmerge.methods.registry import register
+from nbmerge.methods.framework.method import Combination, Elementwise, MethodFields, Parameter, Values
+from nbmerge.methods.framework.registry import register
+from nbmerge.methods.numerics.geometry import cosines, placed, row_products
 
 if TYPE_CHECKING:
     import torch

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nbmerge.methods.geometry import cosines, has_base, placed, products
-from nbmerge.methods.method import Combination, Parameter, Values
-from nbmerge.methods.registry import register
+from nbmerge.methods.framework.method import Combination, Parameter, Values
+from nbmerge.methods.framework.registry import register
+from nbmerge.methods.numerics.geometry import cosines, has_base, placed, products
 
 _WEIGHT = Parameter("weight", "How much of this model goes in.", scope="input")
 _NORMALIZE = Parameter("normalize_weights", "Divide the weights by their sum.", default=True, kind="flag")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbmerge.methods.method import Elementwise, Parameter, Values
-from nbmerge.methods.registry import register
+from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.framework.registry import register
 
 if TYPE_CHECKING:
     import torch

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbmerge.methods.geometry import arc, has_base, placed, products, row_products
-from nbmerge.methods.method import Combination, Elementwise, MethodFields, Parameter, Values
-from nbmerge.methods.registry import register
+from nbmerge.methods.framework.method import Combination, Elementwise, MethodFields, Parameter, Values
+from nbmerge.methods.framework.registry import register
+from nbmerge.methods.numerics.geometry import arc, has_base, placed, products, row_products
 
 if TYPE_CHECKING:
     import torch
 
-    from nbmerge.methods.input_blocks import InputBlocks
+    from nbmerge.methods.framework.input_blocks import InputBlocks
 
 
 _WEIGHT = Parameter("weight", "How much of this model goes in; the two weights are shares of their sum.", scope="input")

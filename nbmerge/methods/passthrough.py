@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nbmerge.methods.method import Combination, Parameter, Values
-from nbmerge.methods.registry import register
+from nbmerge.methods.framework.method import Combination, Parameter, Values
+from nbmerge.methods.framework.registry import register
 
 
 def _coefficients(values: Values, gram: None = None) -> list[float]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nbmerge.methods.method import Elementwise, Parameter, Values
-from nbmerge.methods.registry import register
+from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.framework.registry import register
 
 if TYPE_CHECKING:
     import torch
 
-    from nbmerge.methods.input_blocks import InputBlocks
+    from nbmerge.methods.framework.input_blocks import InputBlocks
 
 
 _EPSILON = Parameter(

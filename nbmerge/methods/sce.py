@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbmerge.methods.method import Elementwise, Parameter, Values
-from nbmerge.methods.registry import register
-from nbmerge.methods.selection import Cut, largest
+from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.framework.registry import register
+from nbmerge.methods.numerics.selection import Cut, largest
 
 if TYPE_CHECKING:
     import torch
 
-    from nbmerge.methods.input_blocks import InputBlocks
+    from nbmerge.methods.framework.input_blocks import InputBlocks
 
 
 _TOP = Parameter(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nbmerge.methods.method import Combination, Elementwise, Parameter, Values
-from nbmerge.methods.registry import register
+from nbmerge.methods.framework.method import Combination, Elementwise, Parameter, Values
+from nbmerge.methods.framework.registry import register
 
 if TYPE_CHECKING:
     import torch

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nbmerge.methods.method import Combination, Parameter, Values
-from nbmerge.methods.registry import register
+from nbmerge.methods.framework.method import Combination, Parameter, Values
+from nbmerge.methods.framework.registry import register
 
 WEIGHT = Parameter("weight", "Factor on this model's task vector: what it learned beyond the base.", scope="input")
 LAMBDA = Parameter("lambda", "Factor on the merged task vector as a whole.", default=1.0, slider=(0.0, 2.0))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbmerge.methods.consensus import elect
-from nbmerge.methods.method import Elementwise, Parameter, Values
-from nbmerge.methods.registry import register
-from nbmerge.methods.selection import Cut, cut
+from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.framework.registry import register
+from nbmerge.methods.numerics.selection import Cut, cut
+from nbmerge.methods.numerics.sign_election import elect
 from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
 
 if TYPE_CHECKING:
     import torch
 
-    from nbmerge.methods.input_blocks import InputBlocks
+    from nbmerge.methods.framework.input_blocks import InputBlocks
 
 
 DENSITY = Parameter(

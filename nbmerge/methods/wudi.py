@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nbmerge.methods.method import Elementwise, MethodFields, Parameter, Values
-from nbmerge.methods.registry import register
-from nbmerge.methods.spectral import WEIGHT_OF_ONE, otherwise_mean, task_matrices
+from nbmerge.methods.framework.method import Elementwise, MethodFields, Parameter, Values
+from nbmerge.methods.framework.registry import register
+from nbmerge.methods.numerics.spectral import WEIGHT_OF_ONE, otherwise_mean, task_matrices
 from nbmerge.methods.task_arithmetic import LAMBDA
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """Recipes: what the user wants, as data, and the languages it is written in."""
 
+from nbmerge.model_ref import ModelRef
 from nbmerge.recipe.load import RECIPE_FILE
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.parts import Slice, Source
-from nbmerge.recipe.reference import ModelRef
 from nbmerge.recipe.setting import Rule, Setting
 
 __all__ = ["RECIPE_FILE", "ModelRef", "Recipe", "Rule", "Setting", "Slice", "Source"]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.errors import RecipeError
+from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, nearest
 from nbmerge.recipe.parts import Source, plain
-from nbmerge.recipe.reference import ModelRef
 from nbmerge.recipe.sections import rewritten
 from nbmerge.recipe.setting import Rule, Setting
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from nbmerge.checkpoints import hub
 from nbmerge.errors import CheckpointError, RecipeError
+from nbmerge.model_ref import ModelRef
 from nbmerge.recipe import dialects, readers
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.readers import mergekit, metadata
 from nbmerge.recipe.readers.text import read_file, refused
-from nbmerge.recipe.reference import ModelRef
 
 RECIPE_FILE = "nbmerge_recipe.yml"
 """Our recipe's name in a merged folder."""

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.errors import RecipeError
+from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem
-from nbmerge.recipe.reference import ModelRef
 
 if TYPE_CHECKING:
     from nbmerge.checkpoints import Checkpoint

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from nbmerge.errors import RecipeError
+from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, Where
 from nbmerge.recipe.changes import Changes
 from nbmerge.recipe.defaults import said_anyway
 from nbmerge.recipe.explain import explained, told, without
 from nbmerge.recipe.makers import Makers
 from nbmerge.recipe.parts import Dtype, DtypeRule, Model, Models, Module, Parameters, Part, Slice, Tokenizer, plain
-from nbmerge.recipe.reference import ModelRef
 from nbmerge.recipe.sections import Section, sections
 from nbmerge.recipe.text import line_of
 

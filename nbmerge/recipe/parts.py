@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from nbmerge.model_ref import ModelRef
 from nbmerge.problems import nearest
-from nbmerge.recipe.reference import ModelRef
 from nbmerge.recipe.setting import Setting
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
-from nbmerge.engine.pretrained import load_model, load_tokenizer
+from nbmerge.engine.loading import load_model, load_tokenizer
 from nbmerge.errors import CheckpointError, NbmergeError, SampleError
 from nbmerge.recipe import ModelRef
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nbmerge.engine.plan import Plan, TensorPlan
-from nbmerge.engine.planner import plan as make_plan
+from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.engine.planning import plan as make_plan
 from nbmerge.recipe import Recipe
 from nbmerge.statistics.distances import Changes
-from nbmerge.statistics.kept import kept_mass
-from nbmerge.statistics.predicted import gram_of, predict, trace
+from nbmerge.statistics.predicted_distances import gram_of, predict, trace
+from nbmerge.statistics.retention import kept_mass
 from nbmerge.statistics.tally import Tally
 
 

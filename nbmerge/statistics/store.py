@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import xxhash
 
-from nbmerge.engine.plan import TensorPlan
+from nbmerge.engine.planning import TensorPlan
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import open_model_file
 from nbmerge.statistics.tally import BINS, FIELDS, Tally

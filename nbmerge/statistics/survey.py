@@ -11,15 +11,13 @@ import numpy as np
 import torch
 
 from nbmerge.checkpoints import hub
-from nbmerge.engine.blocks import Blocks
-from nbmerge.engine.plan import Plan, TensorPlan
-from nbmerge.engine.planner import examine
-from nbmerge.engine.progress import Listener
-from nbmerge.engine.run import run
+from nbmerge.engine.compute import Blocks, run
+from nbmerge.engine.planning import Plan, TensorPlan, examine
 from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.methods import Values
+from nbmerge.progress import Listener
 from nbmerge.recipe import ModelRef, Recipe
-from nbmerge.statistics.measured import compared
+from nbmerge.statistics.measured_distances import compared
 from nbmerge.statistics.statistics import Statistics
 from nbmerge.statistics.store import Store, default_folder, key_of
 from nbmerge.statistics.tally import Tally

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from nbmerge.engine.blocks import products
+from nbmerge.engine.compute import products
 
 BINS = 96
 _FIRST = 2 * (127 - 40)

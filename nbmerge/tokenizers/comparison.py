@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.tokenizers.document import Document, read_document
+from nbmerge.tokenizers.output_tokenizer import CONFIG, chat_template, read_json
 from nbmerge.tokenizers.subtokens import backend
-from nbmerge.tokenizers.written import CONFIG, chat_template, read_json
 
 SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
 

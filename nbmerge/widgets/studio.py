@@ -9,17 +9,18 @@ import ipywidgets
 
 from nbmerge.errors import NbmergeError
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.gradients import GradientsPanel
-from nbmerge.widgets.merge import MergePanel
-from nbmerge.widgets.method import MethodPanel
-from nbmerge.widgets.models import ModelsPanel
-from nbmerge.widgets.panel import Panel, StateBox, button, row, styles, text
-from nbmerge.widgets.recipe import RecipePanel
-from nbmerge.widgets.samples import SamplesPanel
-from nbmerge.widgets.scores import ScoresPanel
-from nbmerge.widgets.state import StudioState
-from nbmerge.widgets.statistics import StatisticsPanel
-from nbmerge.widgets.tokens import TokensPanel
+from nbmerge.widgets.controls.elements import button, row, styles, text
+from nbmerge.widgets.panels.gradients import GradientsPanel
+from nbmerge.widgets.panels.merge import MergePanel
+from nbmerge.widgets.panels.method import MethodPanel
+from nbmerge.widgets.panels.models import ModelsPanel
+from nbmerge.widgets.panels.panel import Panel, StateBox
+from nbmerge.widgets.panels.recipe import RecipePanel
+from nbmerge.widgets.panels.samples import SamplesPanel
+from nbmerge.widgets.panels.scores import ScoresPanel
+from nbmerge.widgets.panels.statistics import StatisticsPanel
+from nbmerge.widgets.panels.tokens import TokensPanel
+from nbmerge.widgets.state.studio_state import StudioState
 
 LEFT = (ModelsPanel, TokensPanel, MethodPanel, GradientsPanel)
 RIGHT = (RecipePanel, StatisticsPanel, SamplesPanel, ScoresPanel, MergePanel)

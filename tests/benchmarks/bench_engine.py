@@ -28,9 +28,9 @@ OURS = "from nbmerge.cli import main; main()"
 BARE = """
 import os
 os.fsync = lambda descriptor: None
-import nbmerge.engine.finite, nbmerge.engine.run, nbmerge.engine.shards as shards
+import nbmerge.engine.compute.nonfinite, nbmerge.engine.compute.pool, nbmerge.engine.output.shards as shards
 from contextlib import suppress
-nbmerge.engine.run.guarded = lambda emit, tensor, blocks: emit
+nbmerge.engine.compute.pool.guarded = lambda emit, tensor, blocks: emit
 class Nothing:
     def update(self, data): pass
     def hexdigest(self): return "0"

@@ -26,7 +26,7 @@ def left() -> list[int]:
     """What there is now, collected as well as it can be."""
     from ipywidgets.widgets import widget
 
-    from nbmerge.engine.live import LiveMerge
+    from nbmerge.engine.live.live_merge import LiveMerge
 
     gc.collect()
     with warnings.catch_warnings():

@@ -54,10 +54,10 @@ METHODS = {"linear": 2, "slerp": 2, "ties": 3, "dare_ties": 3}
 
 def measured(method: str, rounds: int) -> float:
     """Seconds of one processor for each element, in the least disturbed round."""
-    from nbmerge.engine.plan import TensorPlan
-    from nbmerge.engine.run import run
-    from nbmerge.engine.shards import ShardWriter
-    from nbmerge.engine.speed import _random
+    from nbmerge.engine.compute.pool import run
+    from nbmerge.engine.cost.timing import _random
+    from nbmerge.engine.output.shards import ShardWriter
+    from nbmerge.engine.planning.plans import TensorPlan
     from nbmerge.methods import Values
 
     count = METHODS[method]

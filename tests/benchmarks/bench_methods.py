@@ -117,9 +117,9 @@ def our_seconds(file: Path, name: str, names: list[str], parameters: dict[str, A
     import torch
 
     from nbmerge.checkpoints.header import read_header
-    from nbmerge.engine.blocks import Blocks, Files, Workspace
-    from nbmerge.engine.compute import compute
-    from nbmerge.engine.plan import TensorPlan
+    from nbmerge.engine.compute.blocks import Blocks, Files, Workspace
+    from nbmerge.engine.compute.tensor import compute
+    from nbmerge.engine.planning.plans import TensorPlan
     from tests.methods.apply import has_base, values_of
 
     torch.set_num_threads(1)

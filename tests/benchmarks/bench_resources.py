@@ -16,9 +16,9 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from nbmerge.engine import direct
 from nbmerge.engine.merge import merge
-from tests.engine.test_stops import recipe
+from nbmerge.engine.output import direct_io
+from tests.engine.compute.test_stops import recipe
 from tests.models import make_family
 
 METHODS = ("linear", "slerp", "ties", "dare_ties")
@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--merges", type=int, default=50)
     options = parser.parse_args()
-    direct.WORTHWHILE = 0
+    direct_io.WORTHWHILE = 0
     print("| after | descriptors | threads | resident MB | MB of deleted files |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="nbmerge-resources-") as name:
         sizes = {"layers": 2, "hidden": 128, "intermediate": 256, "vocab": 2000, "dtype": "bfloat16"}

@@ -23,7 +23,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 
 from nbmerge.recipe import Recipe
-from tests.engine.kills import Case, Kill, Tally, at_random, trial
+from tests.engine.output.kills import Case, Kill, Tally, at_random, trial
 from tests.models import Family, make_family
 
 METHODS = ("linear", "slerp", "ties", "dare_ties", "passthrough")

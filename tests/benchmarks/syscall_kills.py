@@ -27,13 +27,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 import xxhash
 
-from nbmerge.engine import direct
-from nbmerge.engine.leftovers import remove_leftovers
+from nbmerge.engine.output import direct_io
+from nbmerge.engine.output.leftovers import remove_leftovers
 from nbmerge.methods import methods
-from tests.engine import kills
-from tests.engine.faults import ended, forked
-from tests.engine.kills import Case, Kill, Tally, trial
-from tests.engine.test_stops import recipe
+from tests.engine.compute.test_stops import recipe
+from tests.engine.output import kills
+from tests.engine.output.faults import ended, forked
+from tests.engine.output.kills import Case, Kill, Tally, trial
 from tests.models import Family, make_family
 
 KINDS = (
@@ -150,7 +150,7 @@ def main() -> None:
     rng, kinds, left = random.Random(options.seed), dict.fromkeys(range(len(KINDS)), 0), 0
     with tempfile.TemporaryDirectory(prefix="nbmerge-kills-", dir=options.folder) as name:
         if options.models is None:
-            direct.WORTHWHILE = 0
+            direct_io.WORTHWHILE = 0
             sizes = {"layers": 3, "hidden": 128, "intermediate": 256, "vocab": 2000, "dtype": "bfloat16"}
             family = make_family(Path(name) / "models", **sizes, tokenizer=False)
         else:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 WEIGHT = "studio.state.plan['model.layers.{}.mlp.up_proj.weight'].values.each['weight'][1]"
 SLOW_MERGE = """
 import time
-import nbmerge.widgets.merge as panel
+import nbmerge.widgets.panels.merge as panel
 from nbmerge.engine.merge import merge
 def slow(*args, progress, **rest):
     return merge(*args, progress=lambda event: (progress(event), time.sleep(0.05)), threads=1, **rest)

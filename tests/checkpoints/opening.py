@@ -84,7 +84,7 @@ class Opener:
 
     def _open(self, folder: Path, is_adapter: bool) -> tuple[str, str]:
         from nbmerge.checkpoints import Checkpoint
-        from nbmerge.engine.planner import examine
+        from nbmerge.engine.planning.planner import examine
         from nbmerge.errors import NbmergeError
         from nbmerge.recipe import ModelRef, Recipe
 

@@ -6,13 +6,15 @@ import pytest
 
 from nbmerge import demo
 from nbmerge.cli.demo import refuse_work
-from nbmerge.cli.shipped import shipped_notebook
+from nbmerge.cli.shipped_notebooks import shipped_notebook
 from tests.cli.commands import run
 
 
 @pytest.mark.slow
 def test_demo_shows_the_main_job_and_where_its_results_are(tmp_path, monkeypatch):
-    monkeypatch.setattr("nbmerge.cli.executed.execute_notebook", lambda folder: None)  # tested below and as a notebook
+    monkeypatch.setattr(
+        "nbmerge.cli.run_notebook.execute_notebook", lambda folder: None
+    )  # tested below and as a notebook
     done = run("demo", "--out", tmp_path / "out")
     assert done.exit_code == 0
     for name in ("base", "one weight", "a weight for each layer", *demo.PROMPTS):

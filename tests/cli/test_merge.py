@@ -91,7 +91,7 @@ def test_ctrl_c_leaves_nothing_under_the_name_and_can_be_followed_by_another_try
 
         yield listen
 
-    monkeypatch.setattr("nbmerge.cli.progress.progress_bar", one_that_presses_ctrl_c)
+    monkeypatch.setattr("nbmerge.cli.terminal.progress.progress_bar", one_that_presses_ctrl_c)
     done = run("merge", recipe, tmp_path / "out", "--threads", 1)
     assert done.exit_code == 130
     assert "stopped" in done.stderr.lower()

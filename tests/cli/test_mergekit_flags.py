@@ -23,7 +23,7 @@ from nbmerge.cli.mergekit_flags import translated
     ],
 )
 def test_what_has_another_name_here(given, wanted, monkeypatch):
-    monkeypatch.setattr("nbmerge.engine.device.available", lambda: ["cpu", "cuda"])
+    monkeypatch.setattr("nbmerge.engine.compute.device.available", lambda: ["cpu", "cuda"])
     said = []
     assert translated(given.split(), said.append) == wanted.split()
     assert not said
@@ -41,7 +41,7 @@ def test_what_means_nothing_here_is_said():
 
 @pytest.mark.parametrize("flag", ["--cuda", "--gpu-rich"])
 def test_scripts_for_a_gpu_run_without_one(flag, monkeypatch):
-    monkeypatch.setattr("nbmerge.engine.device.available", lambda: ["cpu"])
+    monkeypatch.setattr("nbmerge.engine.compute.device.available", lambda: ["cpu"])
     said = []
     assert translated(["r.yml", "out", flag], said.append) == ["r.yml", "out"]
     assert said == [f"{flag} means nothing here: there is no CUDA device, and the processor gives the same result."]

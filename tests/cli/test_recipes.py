@@ -8,7 +8,7 @@ import re
 import pandas as pd
 import pytest
 
-from nbmerge.engine.planner import plan
+from nbmerge.engine.planning.planner import plan
 from nbmerge.recipe import Recipe
 from tests.cli.commands import run
 

@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import nbmerge as nbm
 from nbmerge import demo
-from nbmerge.demo import bundle, characters, exam, search, texts, words
+from nbmerge.demo import bundle, characters, exam, texts, words
+from nbmerge.demo.train import search
 
 SEED = 7
 FLAT = [0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0]

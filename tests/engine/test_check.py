@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nbmerge.engine.check import check
-from nbmerge.engine.planner import plan
+from nbmerge.engine.planning.planner import plan
 from nbmerge.recipe import Recipe
 from tests.models import make_model
 

@@ -9,13 +9,13 @@ import threading
 import pytest
 import torch
 
-from nbmerge.engine import run as run_module
+from nbmerge.engine.compute import pool as run_module
 from nbmerge.engine.merge import merge
 from nbmerge.errors import MergeStopped
 from nbmerge.methods import methods
 from nbmerge.recipe import Recipe
-from tests.engine.faults import contents
-from tests.engine.test_stops import recipe
+from tests.engine.compute.test_stops import recipe
+from tests.engine.output.faults import contents
 from tests.models import Family, make_family, read_tensors
 
 RANDOM = ("dare_ties", "dare_linear", "della", "ties", "slerp", "linear")

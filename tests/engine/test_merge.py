@@ -10,7 +10,7 @@ from safetensors import safe_open
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.merge import merge
-from nbmerge.engine.planner import plan
+from nbmerge.engine.planning.planner import plan
 from nbmerge.recipe import RECIPE_FILE, Recipe
 from tests.models import make_model, read_tensors
 

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from nbmerge.engine.merge import merge
-from nbmerge.engine.planner import plan
+from nbmerge.engine.planning.planner import plan
 from nbmerge.errors import RecipeError
 from nbmerge.methods import dare
 from nbmerge.recipe import Recipe

@@ -16,7 +16,7 @@ import nbmerge as nbm
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.checkpoints import hub as room
 from nbmerge.checkpoints.hub import download
-from nbmerge.engine.virtual import virtual
+from nbmerge.engine.live.virtual_merge import virtual
 from nbmerge.errors import CheckpointError, MergeStopped, OutputError
 from tests.adapters import Q, V, make_adapter, modules, passed_through
 from tests.models import read_tensors
@@ -271,7 +271,7 @@ def test_adapters_of_the_hub(online, family, tmp_path):
 
 
 def test_a_bar_for_the_download_and_one_for_the_merge(online, base, tmp_path, monkeypatch, capsys):
-    from nbmerge.cli import progress
+    from nbmerge.cli.terminal import progress
 
     words = []
     monkeypatch.setattr(progress.tqdm, "set_description", lambda self, desc, refresh: words.append((desc, self.total)))

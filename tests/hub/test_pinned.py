@@ -4,7 +4,7 @@ import pytest
 
 import nbmerge as nbm
 from nbmerge.checkpoints import hub as room
-from nbmerge.engine.pinned import pinned
+from nbmerge.engine.planning.pin_commits import pinned
 from nbmerge.recipe import ModelRef
 
 

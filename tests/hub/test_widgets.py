@@ -1,10 +1,10 @@
 """A Hub id typed into the Studio: its facts at once, its weights with the merge."""
 
-from nbmerge.engine.progress import Event
+from nbmerge.progress import Event
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.jobrow import in_words
-from nbmerge.widgets.models import HUB, ModelsPanel
-from nbmerge.widgets.state import StudioState
+from nbmerge.widgets.controls.job_row import in_words
+from nbmerge.widgets.panels.models import HUB, ModelsPanel
+from nbmerge.widgets.state.studio_state import StudioState
 
 
 def look(panel: ModelsPanel, name: str) -> None:

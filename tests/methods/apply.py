@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from nbmerge.checkpoints.header import read_header
-from nbmerge.engine.blocks import Blocks, Files, Workspace
-from nbmerge.engine.compute import compute
-from nbmerge.engine.plan import TensorPlan
+from nbmerge.engine.compute.blocks import Blocks, Files, Workspace
+from nbmerge.engine.compute.tensor import compute
+from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.methods import REQUIRED, Values, methods
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from nbmerge.engine.planner import plan
-from nbmerge.engine.run import run
+from nbmerge.engine.compute.pool import run
+from nbmerge.engine.planning.planner import plan
 from nbmerge.recipe import Recipe
 
 NAME = "model.layers.0.mlp.up_proj.weight"

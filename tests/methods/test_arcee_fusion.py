@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nbmerge.methods.quantiles import quantiles
+from nbmerge.methods.numerics.quantiles import quantiles
 from tests.methods.apply import DTYPES, SHAPES, family, merged
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from nbmerge.engine.compute.pool import run
 from nbmerge.engine.merge import merge
-from nbmerge.engine.planner import plan
-from nbmerge.engine.run import run
+from nbmerge.engine.planning.planner import plan
 from nbmerge.errors import RecipeError
-from nbmerge.methods import dare, stream
+from nbmerge.methods import dare
+from nbmerge.methods.numerics import random_streams
 from nbmerge.recipe import Recipe
 from tests.methods.merging import carried_out, merged, recipe_of
 from tests.models import make_model, read_tensors
@@ -202,54 +203,54 @@ def test_one_tensor_alone_is_what_it_is_in_the_whole(tmp_path):
 
 
 def test_a_stream_can_start_anywhere():
-    whole = stream.uniform("0/0/x", 0, 1000)
-    assert np.array_equal(stream.uniform("0/0/x", 504, 100), whole[504:604])
+    whole = random_streams.uniform("0/0/x", 0, 1000)
+    assert np.array_equal(random_streams.uniform("0/0/x", 504, 100), whole[504:604])
     assert whole.dtype == np.float32
     assert whole.min() >= 0
     assert whole.max() < 1
 
 
 def test_streams_of_different_keys_differ():
-    assert not np.array_equal(stream.uniform("0/0/x", 0, 100), stream.uniform("0/1/x", 0, 100))
+    assert not np.array_equal(random_streams.uniform("0/0/x", 0, 100), random_streams.uniform("0/1/x", 0, 100))
 
 
 def test_the_stream_is_the_same_for_ever():
     # Merges made today must come out alike in years: these are the numbers of Philox4x64-10, written down once.
     first = [0.1718084216117859, 0.6519113183021545, 0.6727403998374939, 0.8707690834999084]
     later = [0.33881211280822754, 0.30682599544525146, 0.881163477897644, 0.3557150959968567]
-    assert stream.uniform("0/0/model.norm.weight", 0, 4).tolist() == first
-    assert stream.uniform("0/0/model.norm.weight", 262144, 4).tolist() == later
+    assert random_streams.uniform("0/0/model.norm.weight", 0, 4).tolist() == first
+    assert random_streams.uniform("0/0/model.norm.weight", 262144, 4).tolist() == later
     assert (
-        "".join(map(str, stream.kept("0/0/model.norm.weight", 262144, 24, 0.4).astype(int)))
+        "".join(map(str, random_streams.kept("0/0/model.norm.weight", 262144, 24, 0.4).astype(int)))
         == "010111010000001000001000"
     )
 
 
 @pytest.mark.parametrize("start", [0, 1, 15, 16, 504])
 def test_decisions_do_not_depend_on_where_one_begins(start):
-    whole = stream.kept("0/0/x", 0, 1000, 0.37)
-    assert np.array_equal(stream.kept("0/0/x", start, 333, 0.37), whole[start : start + 333])
+    whole = random_streams.kept("0/0/x", 0, 1000, 0.37)
+    assert np.array_equal(random_streams.kept("0/0/x", start, 333, 0.37), whole[start : start + 333])
 
 
 @pytest.mark.parametrize("probability", [0.0, 1e-6, 1e-4, 0.37, 0.5, 0.999, 1 - 1e-7, 1.0])
 def test_the_probability_is_met_however_small(probability):
     count = 1 << 22
-    share = stream.kept("0/0/x", 0, count, probability).mean()
+    share = random_streams.kept("0/0/x", 0, count, probability).mean()
     assert abs(share - probability) <= 5 * (probability * (1 - probability) / count) ** 0.5
 
 
 def test_on_the_boundary_more_bits_decide(monkeypatch):
     # 0.3 lies between 76 and 77 of 256: of the elements drawn as 76, eight in ten are kept.
     monkeypatch.setattr(
-        stream,
+        random_streams,
         "_bits",
         lambda key, step: type("Same", (), {"random_raw": lambda s, n: np.full(n, 0x4C4C4C4C4C4C4C4C, "u8")})(),
     )
-    assert 0.75 < stream.kept("0/0/x", 0, 4000, 0.3).mean() < 0.85
+    assert 0.75 < random_streams.kept("0/0/x", 0, 4000, 0.3).mean() < 0.85
 
 
 def test_what_is_kept_stays_where_the_density_grows():
-    kept = [stream.kept("0/0/x", 0, 100_000, p) for p in (0.1, 0.3, 0.30001, 0.9)]
+    kept = [random_streams.kept("0/0/x", 0, 100_000, p) for p in (0.1, 0.3, 0.30001, 0.9)]
     assert all((few <= more).all() for few, more in itertools.pairwise(kept))
 
 

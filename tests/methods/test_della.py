@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nbmerge.methods.stream import uniform
+from nbmerge.methods.numerics.random_streams import uniform
 from tests.methods.apply import SHAPES, family, merged, ulps, wide
 
 
@@ -84,5 +84,5 @@ def test_l1_gives_the_sum_of_magnitudes_back():
 def test_draws_do_not_depend_on_where_blocks_end(monkeypatch):
     tensors = family((50, 33), 2)
     whole = merged("della", tensors, {"weight": 0.5, "density": 0.4})
-    monkeypatch.setattr("nbmerge.engine.blocks.BLOCK", 99)
+    monkeypatch.setattr("nbmerge.engine.compute.blocks.BLOCK", 99)
     assert torch.equal(merged("della", tensors, {"weight": 0.5, "density": 0.4}), whole)

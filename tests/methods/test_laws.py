@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from nbmerge.engine.compute.pool import run
 from nbmerge.engine.merge import merge
-from nbmerge.engine.planner import plan
-from nbmerge.engine.run import run
+from nbmerge.engine.planning.planner import plan
 from nbmerge.methods import REQUIRED, methods
 from nbmerge.recipe import Recipe
 from tests.methods.apply import family as relatives
@@ -220,7 +220,7 @@ def test_a_tensor_does_not_depend_on_where_blocks_end(name, way, block, monkeypa
     """Blocks of a few rows, and rows longer than a block."""
     tensors = relatives((40, 24), count(name) - 1, seed=3)
     one = merged(name, tensors, given(name, way))
-    monkeypatch.setattr("nbmerge.engine.blocks.BLOCK", block)
+    monkeypatch.setattr("nbmerge.engine.compute.blocks.BLOCK", block)
     assert ulps(merged(name, tensors, given(name, way)), one.double(), tensors) <= 1
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nbmerge.engine.planner import plan
+from nbmerge.engine.planning.planner import plan
 from tests.methods.apply import DTYPES, SHAPES, merged, ulps, wide
 from tests.methods.apply import family as relatives
 

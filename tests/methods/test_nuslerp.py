@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nbmerge.engine.planner import examine, plan
+from nbmerge.engine.planning.planner import examine, plan
 from nbmerge.methods import Combination, methods
 from nbmerge.recipe import Recipe
 from tests.methods.apply import DTYPES, SHAPES, merged, ulps, values_of

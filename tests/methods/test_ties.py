@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nbmerge.engine.planner import plan
+from nbmerge.engine.planning.planner import plan
 from nbmerge.errors import RecipeError
 from tests.methods.merging import merged, recipe_of
 

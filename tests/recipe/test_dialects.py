@@ -3,7 +3,7 @@
 import pytest
 
 from nbmerge.engine.check import check
-from nbmerge.engine.planner import plan
+from nbmerge.engine.planning.planner import plan
 from nbmerge.errors import RecipeError
 from nbmerge.recipe import Recipe
 

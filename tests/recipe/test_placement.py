@@ -2,7 +2,7 @@
 
 import pytest
 
-from nbmerge.engine.planner import examine
+from nbmerge.engine.planning.planner import examine
 from nbmerge.errors import RecipeError
 from nbmerge.methods import methods
 from nbmerge.recipe import Recipe

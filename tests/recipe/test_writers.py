@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import yaml
 
-from nbmerge.engine.formula import formula
-from nbmerge.engine.planner import plan
+from nbmerge.engine.planning.formula import formula
+from nbmerge.engine.planning.planner import plan
 from nbmerge.recipe import Recipe
 
 

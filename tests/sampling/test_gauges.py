@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nbmerge.engine.live import live
+from nbmerge.engine.live.live_merge import live
 from nbmerge.recipe import Recipe
 from nbmerge.sampling import Gauges, Perplexity, Phrase
 

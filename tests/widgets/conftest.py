@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.state import StudioState
+from nbmerge.widgets.state.studio_state import StudioState
 from tests.models import Family
 
 

@@ -23,9 +23,9 @@ from nbmerge.checkpoints.hub import http
 from nbmerge.checkpoints.hub.http import interruptions
 from nbmerge.checkpoints.hub.interruptible import STOPPED, pause, raise_if_stopped, stopped_by
 from nbmerge.checkpoints.hub.layout import RESERVE, blob_of, is_whole, link, name_branch, new_digest
+from nbmerge.checkpoints.hub.messages import refused
 from nbmerge.checkpoints.hub.ranges import stream
 from nbmerge.checkpoints.hub.snapshot import RemoteFile, Snapshot, remote, snapshot_of
-from nbmerge.checkpoints.hub.words import refused
 from nbmerge.errors import CheckpointError, MergeStopped, NbmergeError, OutputError
 
 FILES_AT_ONCE = 4

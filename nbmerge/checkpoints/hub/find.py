@@ -11,16 +11,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from nbmerge.checkpoints.cache import cached_snapshot
 from nbmerge.checkpoints.hub import http
 from nbmerge.checkpoints.hub.interruptible import map_all, wait_for
 from nbmerge.checkpoints.hub.layout import blob_of, free_bytes, is_whole, link, snapshot_folder, store
 from nbmerge.checkpoints.hub.listing import COMMIT, ask_listing
+from nbmerge.checkpoints.hub.messages import offline, refused
 from nbmerge.checkpoints.hub.ranges import read_small
 from nbmerge.checkpoints.hub.snapshot import CONNECTIONS, INDEX, RemoteFile, Snapshot, remember, snapshot_of
-from nbmerge.checkpoints.hub.words import offline, refused
+from nbmerge.checkpoints.hub_cache import cached_snapshot
 from nbmerge.errors import CheckpointError, MergeStopped
-from nbmerge.recipe.reference import ModelRef
+from nbmerge.model_ref import ModelRef
 
 AT_ONCE = (".json", ".jinja", ".model", ".txt", ".md", ".tiktoken", ".yml", ".yaml")
 """Endings of what is downloaded when a model is first looked at: config, tokenizer, card, recipe."""

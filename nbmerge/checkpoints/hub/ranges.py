@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nbmerge.checkpoints import header
 from nbmerge.checkpoints.hub import http
 from nbmerge.checkpoints.hub.interruptible import pause
-from nbmerge.checkpoints.hub.words import refused
+from nbmerge.checkpoints.hub.messages import refused
 from nbmerge.errors import CheckpointError, NbmergeError
 
 if TYPE_CHECKING:

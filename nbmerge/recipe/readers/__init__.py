@@ -7,21 +7,11 @@ A reader is a module with ``read(text: Text) -> Recipe | None``. None says that 
 from __future__ import annotations
 
 from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers import (
-    bakllama,
-    block_weights,
-    cell,
-    genome,
-    gradient,
-    gradient_yaml,
-    legacy,
-    markdown,
-    mergekit,
-    program,
-)  # fmt: skip
+from nbmerge.recipe.readers import cell, markdown, mergekit, program  # fmt: skip
+from nbmerge.recipe.readers.legacy import bakllama, block_weights, genome, gradient, gradient_yaml, mergekit_legacy
 from nbmerge.recipe.readers.text import Text
 
-READERS = (markdown, cell, legacy, gradient, program, block_weights, gradient_yaml, bakllama, genome)
+READERS = (markdown, cell, mergekit_legacy, gradient, program, block_weights, gradient_yaml, bakllama, genome)
 """The most peculiar first. What none of them takes is YAML, mergekit's or ours."""
 
 

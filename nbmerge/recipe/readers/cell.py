@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
 from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.constants import Constants, NotConstant
+from nbmerge.recipe.readers.legacy.constants import Constants, NotConstant
 from nbmerge.recipe.readers.text import Text, note, refused
 
 _CODE = re.compile(r"^[ \t]*\w+[ \t]*(?::[^=\n]*)?\+?=(?!=)|Recipe\.(?:of|load)\s*\(", re.MULTILINE)

@@ -50,7 +50,7 @@ def _pictures(text: str, name: str) -> Recipe:
     said = "; ".join(f"{k}: {v!s:.60}" for k, v in data.items() if v not in (None, "", False, {}, []))
     weights = data.get("weights_alpha")
     if isinstance(weights, str) and data.get("mode") in ("Weight sum", "Weighted sum", None):
-        from nbmerge.recipe.readers.block_weights import read as read_weights
+        from nbmerge.recipe.readers.legacy.block_weights import read as read_weights
         from nbmerge.recipe.readers.text import Text
 
         # The base has a number of its own there, and the list begins behind it.

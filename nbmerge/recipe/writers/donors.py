@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nbmerge.model_ref import ModelRef
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.parts import Slice
-from nbmerge.recipe.reference import ModelRef
 from nbmerge.recipe.setting import Setting
 
 ROLES = {"embedding_source": ("embedding", 0), "final_norm_source": ("final norm", -1), "lm_head_source": ("head", -1)}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, Where, worst_first
 from nbmerge.recipe.documents import in_order
 from nbmerge.recipe.ends import spelled_out
 from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.parts import plain
-from nbmerge.recipe.reference import ModelRef
 from nbmerge.recipe.sections import levels
 from nbmerge.recipe.setting import Rule, Setting
 from nbmerge.recipe.text import dump

@@ -1,0 +1,8 @@
+"""Cluster: a plan carried out by other processes and machines that share a filesystem.
+
+`executor` hands out groups of tensors; `task` is what a worker is sent, does and answers.
+"""
+
+from nbmerge.engine.cluster.executor import connected, run_on
+
+__all__ = ["connected", "run_on"]

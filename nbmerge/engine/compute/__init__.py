@@ -1,0 +1,23 @@
+"""Compute: the tensors of a plan made block by block, on as many workers as there are processors, by one way for all uses.
+
+Begin reading at `pool`, then `tensor` and `blocks`. What is exported is loaded when first used: it needs torch, which
+plans and checks do without.
+"""
+
+from typing import TYPE_CHECKING
+
+from nbmerge.lazy import exporter
+
+if TYPE_CHECKING:
+    from nbmerge.engine.compute.blocks import Blocks, Read, Workspace, products, reader
+    from nbmerge.engine.compute.pool import run
+    from nbmerge.engine.compute.threads import default_threads
+
+__all__ = ["Blocks", "Read", "Workspace", "default_threads", "products", "reader", "run"]
+
+__getattr__ = exporter(
+    __name__,
+    blocks=("Blocks", "Read", "Workspace", "products", "reader"),
+    pool=("run",),
+    threads=("default_threads",),
+)

@@ -1,0 +1,159 @@
+"""Tensors with adapters on them, computed rows at a time as blocks ask for them; memory never holds the matrix.
+
+Rows come in tiles that lie at fixed places, and a tile is always computed as a whole: an element's last bit can then not
+depend on which block asked for it. Importing this registers how `Adapted` is read.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+from nbmerge.checkpoints.adapted_tensor import Adapted, LowRank, NewRows, Shift
+from nbmerge.engine.compute.blocks import BLOCK, Read, Workspace, reader
+
+TINY = sys.float_info.min
+"""Stands for the length of an output whose weights are all zero, which then stay so."""
+
+
+@reader.register
+def _(source: Adapted, workspace: Workspace, slot: int) -> Read:
+    return _Tiles(source, workspace.another()).read
+
+
+class _Tiles:
+    """Reads an adapted tensor tile by tile."""
+
+    def __init__(self, source: Adapted, workspace: Workspace):
+        self.dtype = getattr(torch, source.dtype)
+        self.width = max(1, source.shape[-1]) if source.shape else 1
+        self.rows = source.count // self.width
+        self.step = max(1, BLOCK // self.width)
+        self._base = reader(source.base, workspace.another(), 0)
+        self._steps = [_apply(step, workspace, self.dtype) for step in source.steps]
+        self._tile = torch.empty(0, self.width, dtype=self.dtype)
+        self._held: int | None = None
+        self._whole = torch.empty(0, dtype=self.dtype)
+        self._ready = False
+
+    def read(self, start: int, count: int) -> torch.Tensor:
+        """Elements ``start … start + count``; valid until the next call."""
+        if not count:
+            return self._whole[:0]
+        size = self.step * self.width
+        if start // size == (start + count - 1) // size:
+            return self._computed(start // size)[start % size :][:count]
+        if self._whole.numel() < count:
+            self._whole = torch.empty(count, dtype=self.dtype)
+        at = 0
+        while at < count:
+            part = self._computed((start + at) // size)[(start + at) % size :][: count - at]
+            self._whole[at : at + part.numel()].copy_(part)
+            at += part.numel()
+        return self._whole[:count]
+
+    def _computed(self, number: int) -> torch.Tensor:
+        """The elements of a tile, computed once while blocks follow one another."""
+        if not self._ready:
+            self._look()
+        if self._held != number:
+            self._held = None  # what is read may stop half-way
+            self._made = self._tile_at(number, len(self._steps)).view(-1)
+            self._held = number
+        return self._made
+
+    def _tile_at(self, number: int, steps: int) -> torch.Tensor:
+        """A tile's rows with the first `steps` adapters applied."""
+        first = number * self.step
+        n = min(self.step, self.rows - first)
+        if self._tile.shape[0] < n:
+            self._tile = torch.empty(n, self.width, dtype=self.dtype)
+        tile = self._tile[:n]
+        tile.view(-1).copy_(self._base(first * self.width, n * self.width))
+        for step in self._steps[:steps]:
+            step(tile, first)
+        return tile
+
+    def _look(self) -> None:
+        """Find the lengths of columns, where an adapter scales them: one pass over all rows for each such adapter."""
+        for before, step in enumerate(self._steps):
+            if getattr(step, "scales_columns", False):
+                squares = torch.zeros(self.width, dtype=torch.float64)
+                for number in range(-(-self.rows // self.step)):
+                    tile = self._tile_at(number, before)
+                    step.add(tile, number * self.step)
+                    squares += tile.double().square_().sum(0)
+                step.norms = squares.sqrt_()
+        self._ready = True
+
+
+def _apply(step: LowRank | Shift | NewRows, workspace: Workspace, dtype: torch.dtype):
+    """``(tile, first row)``: carries out one adapter's change in place."""
+    if isinstance(step, LowRank):
+        return _Product(step, workspace, dtype)
+    return _shift(step, workspace) if isinstance(step, Shift) else _new_rows(step, workspace)
+
+
+def _new_rows(step: NewRows, workspace: Workspace):
+    def put(tile: torch.Tensor, first: int) -> None:
+        for k, row in enumerate(step.rows):
+            if first <= row < first + len(tile):
+                width = tile.shape[1]
+                tile[row - first].copy_(workspace.stored(0, step.values, k * width, width))
+
+    return put
+
+
+def _shift(step: Shift, workspace: Workspace):
+    def add(tile: torch.Tensor, first: int) -> None:
+        flat = tile.view(-1)
+        values = workspace.stored(0, step.values, first * tile.shape[1], flat.numel())
+        flat.add_(values.to(flat.dtype), alpha=step.scale)
+
+    return add
+
+
+class _Product:
+    """Adds rows of s·BA and, for DoRA, scales each output's weights to its magnitude."""
+
+    def __init__(self, step: LowRank, workspace: Workspace, dtype: torch.dtype):
+        self.step, self.workspace, self.dtype = step, workspace, dtype
+        self.scales_columns = step.magnitude is not None and step.transposed
+        self.norms: torch.Tensor | None = None
+        self._right: torch.Tensor | None = None
+
+    def __call__(self, tile: torch.Tensor, first: int) -> None:
+        self.add(tile, first)
+        if self.scales_columns:
+            tile.mul_(self._factors(0, self.norms))
+        elif self.step.magnitude is not None:
+            norms = torch.linalg.vector_norm(tile, dim=1, dtype=torch.float64)
+            tile.mul_(self._factors(first, norms).unsqueeze(1))
+
+    def add(self, tile: torch.Tensor, first: int) -> None:
+        """W + s·BA, for these rows."""
+        tile.addmm_(self._left(first, len(tile)), self._all_rows_need(), alpha=self.step.scale)
+
+    def _factors(self, first: int, norms: torch.Tensor) -> torch.Tensor:
+        """m/‖W′‖."""
+        lengths = self.workspace.stored(0, self.step.magnitude, first, len(norms)).double()
+        return (lengths / norms.clamp_min(TINY)).to(self.dtype)
+
+    def _left(self, first: int, n: int) -> torch.Tensor:
+        """Rows of B (of Aᵀ), shape (n, rank)."""
+        rank, inputs = self.step.down.shape
+        if not self.step.transposed:
+            return self.workspace.stored(0, self.step.up, first * rank, n * rank).view(n, rank).to(self.dtype)
+        left = torch.empty(rank, n, dtype=self.dtype)
+        for k, row in enumerate(left):
+            row.copy_(self.workspace.stored(0, self.step.down, k * inputs + first, n))
+        return left.T.contiguous()
+
+    def _all_rows_need(self) -> torch.Tensor:
+        """A (Bᵀ), shape (rank, width), read once."""
+        if self._right is None:
+            stored = self.step.up if self.step.transposed else self.step.down
+            whole = self.workspace.stored(1, stored, 0, stored.count).view(stored.shape)
+            self._right = (whole.T if self.step.transposed else whole).to(self.dtype, copy=True).contiguous()
+        return self._right

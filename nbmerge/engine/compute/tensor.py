@@ -1,0 +1,144 @@
+"""Make one output tensor, block by block. Disk, live model and preview all come through here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from nbmerge.engine.compute.blocks import Blocks, Read, Workspace, reader
+from nbmerge.engine.planning.plans import TensorPlan
+from nbmerge.methods import Combination
+
+Emit = Callable[[int, torch.Tensor], None]
+"""Takes (start, block): elements from `start` on, in the output's dtype; the block is only valid during the call."""
+BlockAt = Callable[[int], torch.Tensor]
+"""Gives the block of the result that begins at an element, in the output's dtype; valid until the next call."""
+
+
+def compute(tensor: TensorPlan, blocks: Blocks, emit: Emit) -> str | None:
+    """Compute a tensor and hand it on in order.
+
+    Returns
+    -------
+    str or None
+        The special case that it was, in words, where the method knows any.
+    """
+    block_at, note = prepare(tensor, blocks)
+    blocks.pass_on(block_at, emit)
+    return note
+
+
+def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
+    """Look at a tensor's inputs where its method must, so that any block of the result can then be computed by itself."""
+    method = tensor.how
+    dtype = getattr(torch, tensor.dtype)
+    if isinstance(method, Combination):
+        gram = blocks.gram() if method.needs_gram else None
+        if gram is not None and not np.isfinite(gram).all():
+            return _weighted_sum(blocks, _without_angles(tensor, method), dtype), None
+        note = method.note(tensor.values, gram) if method.note else None
+        return _weighted_sum(blocks, method.coefficients(tensor.values, gram), dtype), note
+    less = restricted(tensor)
+    if less is not tensor and len(less.inputs) == 1:
+        return lambda start: blocks.stored(0, start).to(dtype), None
+    if less is not tensor:
+        tensor, blocks = less, blocks.restricted(less)
+    state = blocks.looked(method, tensor.values)
+
+    def mixed(start: int) -> torch.Tensor:
+        return _rounded(method.mix(blocks.at(start), start, state, tensor.values).reshape(-1), dtype, blocks, start)
+
+    return mixed, None
+
+
+@reader.register
+def _(source: TensorPlan, workspace: Workspace, slot: int) -> Read:
+    """A merge inside a merge: its blocks are computed as they are asked for."""
+    blocks = Blocks(source, workspace.another())
+    block_at, _ = prepare(source, blocks)
+
+    def read(start: int, count: int) -> torch.Tensor:
+        first = start - start % blocks.step
+        if start == first and blocks.size(start) == count:
+            return block_at(start)
+        pieces = [
+            block_at(s).clone() for s in range(first, start + count, blocks.step)
+        ]  # the caller's blocks are of another size
+        return torch.cat(pieces)[start - first : start - first + count]
+
+    return read
+
+
+def _without_angles(tensor: TensorPlan, method: Combination) -> list[float]:
+    """Coefficients where NaN or infinity in an input leaves no angles to find them by.
+
+    What the parameters leave out, as any other Gram matrix tells, stays out; the rest shows in the result.
+    """
+    count = len(tensor.inputs)
+    ordinary = method.coefficients(tensor.values, np.eye(count) + 1.0)
+    used = [c != 0 for c in ordinary]
+    return list(ordinary) if sum(used) == 1 else [math.nan if u else 0.0 for u in used]
+
+
+def restricted(tensor: TensorPlan) -> TensorPlan:
+    """The tensor from its base and the inputs whose weight is not 0: of the others nothing is read, so nothing can leak."""
+    weights = tensor.values.each.get("weight")
+    if (
+        weights is None or weights[0] is not None or 0 not in weights
+    ):  # without a base, a weight of 0 may have a meaning
+        return tensor
+    return tensor.restricted([i for i, w in enumerate(weights) if w != 0])
+
+
+def _weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dtype) -> BlockAt:
+    """Blocks of Σ cᵢWᵢ.
+
+    Inputs with coefficient 0 are not read, so that nothing of them (a NaN, say) can reach the result, and a single
+    input with coefficient 1 passes bit for bit. Coefficients that sum to one are applied as W₀ + Σ cᵢ(Wᵢ − W₀): the merge
+    of a model with itself is then exactly that model.
+    """
+    used = [i for i, c in enumerate(coefficients) if c != 0]
+    weights = [float(coefficients[i]) for i in used]
+    if not used:
+        return lambda start: torch.zeros(blocks.size(start), dtype=dtype)
+    affine = abs(sum(weights) - 1.0) < 1e-12
+    if affine and len(used) == 1:
+        return lambda start: blocks.stored(used[0], start).to(dtype)
+    if affine and len(used) == 2:
+        return lambda start: _lerp(blocks, used, weights[1], start, dtype).to(dtype)
+    mix = _anchored if affine else _summed
+    return lambda start: _rounded(mix(blocks.rows(start, used), weights), dtype, blocks, start)
+
+
+def _rounded(block: torch.Tensor, dtype: torch.dtype, blocks: Blocks, start: int) -> torch.Tensor:
+    """A block in the output's dtype, in its place where it has one."""
+    place = blocks.place(start)
+    return block.to(dtype) if place is None else place.copy_(block)
+
+
+def _anchored(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
+    first, *rest = rows.unbind()
+    block = first.clone()
+    for own, weight in zip(rest, weights[1:], strict=True):
+        block.add_(own.sub_(first), alpha=weight)
+    return block
+
+
+def _summed(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
+    block, *rest = rows.unbind()
+    block.mul_(weights[0])
+    for own, weight in zip(rest, weights[1:], strict=True):
+        block.add_(own, alpha=weight)
+    return block
+
+
+def _lerp(blocks: Blocks, used: list[int], weight: float, start: int, dtype: torch.dtype) -> torch.Tensor:
+    """A + w(b − a). torch computes it in float32 inside and rounds once, so equal dtypes can be mixed as they are stored."""
+    if {getattr(torch, blocks.inputs[i].dtype) for i in used} == {dtype}:
+        pair = blocks.stored(used[0], start), blocks.stored(used[1], start)
+        return torch.lerp(*pair, weight, out=blocks.place(start))
+    first, second = blocks.rows(start, used).unbind()
+    return first.lerp_(second, weight)

@@ -1,0 +1,84 @@
+"""What a merge will cost, before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from nbmerge.engine.compute.download import Download, downloads
+from nbmerge.engine.compute.threads import default_threads
+from nbmerge.engine.planning.plans import Plan
+from nbmerge.sizes import human
+
+PROCESS = 230_000_000
+"""Resident memory of Python with torch imported, in bytes (measured, torch 2.13, Linux)."""
+BLOCK = 1 << 18
+"""Elements of a block, as in `nbmerge.engine.compute.blocks` (which needs torch to be imported)."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Cost of a merge.
+
+    Parameters
+    ----------
+    bytes_read, bytes_written : int
+        Weights; inputs count twice where a method looks before it mixes.
+    memory_bytes : int
+        Peak of the process's memory, the interpreter and torch included.
+    downloads : tuple of Download
+        What is not here yet, by model.
+    """
+
+    bytes_read: int
+    bytes_written: int
+    memory_bytes: int
+    _plan: Plan = field(repr=False, compare=False)
+    _threads: int = field(repr=False, compare=False)
+    _near: Path | None = field(repr=False, compare=False)
+    downloads: tuple[Download, ...] = ()
+
+    @property
+    def bytes_downloaded(self) -> int:
+        """Bytes that are fetched from the Hub before the merge begins; the time is without them."""
+        return sum(d.bytes for d in self.downloads)
+
+    @cached_property
+    def seconds(self) -> float:
+        """Time of the merge, from a measurement of this machine that is made when first asked for (about a second)."""
+        from nbmerge.engine.cost.timing import seconds
+
+        return seconds(self._plan, self._threads, self._near)
+
+    def __str__(self) -> str:
+        read, written, memory = map(human, (self.bytes_read, self.bytes_written, self.memory_bytes))
+        known = f", takes about {self.seconds:.1f} s" if "seconds" in self.__dict__ else ""
+        first = f"downloads {', '.join(map(str, self.downloads))}, " if self.downloads else ""
+        return f"{first}reads {read}, writes {written}, needs about {memory} of memory{known}"
+
+
+def forecast(plan: Plan, threads: int | None = None, out: Path | None = None) -> Forecast:
+    """Cost of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+    threads : int, optional
+        Number of workers; default as many as a merge would use.
+    out : Path, optional
+        Where it is written to, to time that disk.
+    """
+    threads = threads or default_threads()
+    near = next((p for p in out.parents if p.is_dir()), None) if out is not None else None
+    memory = PROCESS + threads * max(map(worker_bytes, plan.tensors), default=0)
+    return Forecast(plan.bytes_read, plan.bytes_written, memory, plan, threads, near, downloads(plan.tensors))
+
+
+def worker_bytes(tensor) -> int:
+    """Buffers of one worker: stored and working numbers of each input, and the method's own."""
+    whole = getattr(tensor.how, "whole", "element")
+    columns = tensor.shape[-1] if tensor.shape else 1
+    block = {"element": BLOCK, "row": max(BLOCK, columns), "matrix": max(BLOCK, tensor.count)}[whole]
+    made = [i.held_bytes + 32 * block for i in tensor.inputs if hasattr(i, "held_bytes")]  # adapters, float8
+    return block * (12 * len(tensor.inputs) + 24) + sum(made)

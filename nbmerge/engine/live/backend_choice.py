@@ -1,0 +1,123 @@
+"""Who speaks after a change: the live model once it is updated, or the virtual merge at once.
+
+An update costs work for every tensor that changed, once. A virtual merge costs a matrix product more for every parent but
+one, with every token. Both are estimated for this machine: updates from those before, products from one that is timed.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch.nn import functional
+
+from nbmerge.engine.cost.live_forecast import forecast_live
+from nbmerge.engine.live.live_merge import LiveMerge
+from nbmerge.engine.live.workers import expected_seconds
+from nbmerge.engine.planning.planner import plan as make_plan
+from nbmerge.engine.planning.plans import Plan
+from nbmerge.engine.planning.virtual import obstacle
+from nbmerge.errors import TooLargeError
+from nbmerge.recipe import Recipe
+
+BUILD = 0.3
+"""Seconds in which transformers makes a model around weights and loads a tokenizer."""
+TIMED = (4096, 4096)
+"""Shape of the matrix whose product is timed."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who speaks, and why.
+
+    Parameters
+    ----------
+    kind : "live" or "virtual"
+    reason : str
+        One sentence for the person who listens.
+    update_seconds : float
+        What making or updating the live model would take.
+    extra_seconds : float
+        What the virtual merge takes longer than a live model for the text that is asked for.
+    """
+
+    kind: Literal["live", "virtual"]
+    reason: str
+    update_seconds: float
+    extra_seconds: float
+
+
+def choose(
+    recipe: Recipe | str | Plan,
+    live: LiveMerge | None = None,
+    *,
+    prompt_tokens: int = 16,
+    new_tokens: int = 1,
+) -> Choice:
+    """Choose between a live model and a virtual merge for one text.
+
+    Parameters
+    ----------
+    recipe : Recipe, Plan, or anything that `Recipe.load` reads
+        What is to be heard.
+    live : LiveMerge, optional
+        A live model that would be updated; without one, it would be made.
+    prompt_tokens, new_tokens : int
+        Length of the prompt, and of what is to be heard before anybody loses patience (1 for the first token).
+
+    Raises
+    ------
+    TooLargeError
+        When a live model does not fit into memory and the merge cannot be virtual either.
+    """
+    # Also of a live model that refuses to answer: the question is what to do next.
+    plan = live.plan_for(recipe) if live is not None else recipe if isinstance(recipe, Plan) else make_plan(recipe)
+    changed = live.pending(plan) if live is not None else list(plan.tensors)
+    update = sum(map(expected_seconds, changed)) * (live.crew.pace if live is not None else 1.0) + (
+        BUILD if live is None else 0.0
+    )
+    why_not, extra = obstacle(plan), _extra(plan, prompt_tokens, new_tokens)
+    if live is None and not (room := forecast_live(plan)).fits:
+        if why_not is not None:
+            raise TooLargeError(f"A live merge {room}, and it cannot be heard without being made: {why_not}")
+        return Choice("virtual", f"The virtual merge speaks: a live one {room}.", update, extra)
+    if why_not is not None:
+        return Choice("live", f"The live model speaks: {why_not}", update, extra)
+    many = f"{len(changed)} of {len(plan.tensors)} tensors changed"
+    if update > extra:
+        reason = (
+            f"The virtual merge speaks: {many}, which takes {_said(update)} to make and {_said(extra)} to do without."
+        )
+        return Choice("virtual", reason, update, extra)
+    reason = (
+        f"The live model speaks: {many}, which takes {_said(update)}; without, this text takes {_said(extra)} longer."
+    )
+    return Choice("live", reason, update, extra)
+
+
+def _extra(plan: Plan, prompt_tokens: int, new_tokens: int) -> float:
+    """What further parents cost: their share of the products, for the prompt at once and then token by token."""
+    matrices = [t for t in plan.tensors if len(t.shape) > 1 and t.kind != "embedding"]
+    more = sum(t.count * (len(t.inputs) - 1) for t in matrices)
+    dtype = next((t.dtype for t in matrices), "float32")
+    return more * (_product(dtype, prompt_tokens) + max(0, new_tokens - 1) * _product(dtype, 1))
+
+
+@lru_cache(maxsize=64)
+def _product(dtype: str, tokens: int) -> float:
+    """Seconds per element of a matrix that some tokens are multiplied with."""
+    kind = getattr(torch, dtype)
+    x, w = torch.ones(tokens, TIMED[1], dtype=kind), torch.ones(TIMED, dtype=kind)
+    times = []
+    for _ in range(4):
+        began = time.perf_counter()
+        functional.linear(x, w)
+        times.append(time.perf_counter() - began)
+    return min(times) / w.numel()
+
+
+def _said(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{max(1, round(1000 * seconds))} ms"

@@ -1,0 +1,151 @@
+"""What `check` says of loading: the result beside the model that transformers builds from the result's config.
+
+Most merges need no comparison: a result with the config, names and shapes of the model that gives it its config loads as
+that model does. Where layers were stacked or rows of a vocabulary changed, transformers is asked, which takes the seconds
+that importing it takes. What it says of the donor as well is no matter of the merge, and is not repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from nbmerge.checkpoints import Checkpoint
+from nbmerge.engine.loading.dry_load import Loaded, Shapes, load
+from nbmerge.engine.planning.layer_config import is_by_number
+from nbmerge.engine.planning.output_config import depth_places
+from nbmerge.engine.planning.plans import Plan
+from nbmerge.problems import Problem
+
+_DTYPES = ("dtype", "torch_dtype")
+_PER_LAYER = re.compile(r"layer_types$|block_types?$|_layers$|layers_num|per_layer$|indexer_types$|layer_ids$|idxs$")
+"""Attributes of transformers' configs that say what each layer is."""
+
+
+def loading_findings(plan: Plan) -> Iterator[Problem]:
+    """What transformers would refuse, make up or leave out when it loads a plan's result."""
+    donor = plan.checkpoints[plan.donor]
+    ours: Shapes = {t.name: (t.shape, t.dtype) for t in plan.tensors}
+    theirs: Shapes = {n: (t.shape, t.output_dtype) for n, t in donor.tensors.items()}
+    in_order = all(list(own) == list(range(len(own))) for own in plan.donor_layers.values())
+    if in_order and _without_dtypes(plan.config) == _without_dtypes(donor.config) and _sizes(ours) == _sizes(theirs):
+        return
+    found = _loaded(plan.config, ours)
+    if found is None:
+        yield Problem("info", (), f"The installed transformers does not know {donor.architecture}, or not in this form; "
+                                  "whether it can load the result was not checked.")  # fmt: skip
+        return
+    if not found.whole:
+        control = _loaded(donor.config, theirs)
+        if control.refusal:
+            yield Problem("info", (), f"transformers cannot load {plan.labels[plan.donor]} itself in this check "
+                                      f"({control.refusal[:200]}), so the result was not checked.")  # fmt: skip
+            return
+        yield from _problems(found, control, donor.architecture)
+    if not found.refusal:
+        yield from _moved(plan, donor)
+
+
+def _problems(found: Loaded, control: Loaded, name: str) -> Iterator[Problem]:
+    how = "Choose other layers or another vocabulary, or set config_source to a model that fits."
+    if found.refusal:
+        yield Problem(
+            "error", (), f"transformers cannot build {name} from the result's config: {found.refusal[:400]}", how
+        )
+    if unequal := {n: s for n, s in found.unequal.items() if n not in control.unequal}:
+        tensor, (ours, wanted) = next(iter(sorted(unequal.items())))
+        what = (
+            f"transformers cannot load the result: {_count(unequal)} of another shape than its config asks for "
+            f"({tensor} is {_text(ours)} instead of {_text(wanted)})."
+        )
+        yield Problem("error", (), what, how)
+    if missing := _new(found.missing, control.missing):
+        what = f"the result has no values for {_count(missing)} of {name} ({_some(missing)}); transformers would initialise them randomly."
+        yield Problem("error", (), what, how)
+    if unexpected := _new(found.unexpected, control.unexpected):
+        what = f"transformers would ignore {_count(unexpected)} of the result that {name} does not have ({_some(unexpected)})."
+        yield Problem("warning", (), what, how)
+
+
+def _moved(plan: Plan, donor: Checkpoint) -> Iterator[Problem]:
+    """Layers that transformers would build as another kind than the layers that they are made from."""
+    from transformers import AutoConfig
+
+    ours, theirs = (AutoConfig.for_model(**config) for config in (plan.config, donor.config))
+    for stack, layers in plan.donor_layers.items():
+        for inside in dict.fromkeys(path[:-1] for path in depth_places(donor, stack)):
+            new, old = _part(ours, inside), _part(theirs, inside)
+            depth = donor.layout.stacks[stack].depth
+            own = [min(i, depth - 1) for i in layers]
+            for key, kinds in _kinds(old, depth):
+                now = dict(_kinds(new, len(own))).get(key)
+                if now is not None and (wrong := [j for j, i in enumerate(own) if now[j] != kinds[i]]):
+                    j = wrong[0]
+                    what = (
+                        f"transformers takes layer {j} of the result for {key} {now[j]!r}, and it is made from layer {own[j]}, "
+                        f"which has {kinds[own[j]]!r} ({len(wrong)} such)."
+                    )
+                    yield Problem(
+                        "warning", (), what, "Choose layers that keep the order of kinds that the config can describe."
+                    )
+
+
+def _kinds(config: Any, depth: int) -> Iterator[tuple[str, Sequence[Any]]]:
+    """What a config of transformers says of each layer, by attribute, also where the class works it out."""
+    names = {*vars(config), *(n for c in type(config).__mro__ for n, v in vars(c).items() if isinstance(v, property))}
+    for name in sorted(n for n in names if _PER_LAYER.search(n) and not n.startswith("_")):
+        try:
+            value = getattr(config, name)
+        except Exception:  # a property that does not apply to this model
+            continue
+        if not isinstance(value, list | tuple):
+            continue
+        if is_by_number(name, list(value), depth):
+            yield name, [i in value for i in range(depth)]
+        elif len(value) == depth:
+            yield name, value
+
+
+def _part(config: Any, inside: Iterable[str]) -> Any:
+    for key in inside:
+        config = getattr(config, key)
+    return config
+
+
+def _loaded(config: Mapping[str, Any], shapes: Shapes) -> Loaded | None:
+    """As `load`, remembered: a recipe is checked many times before it is carried out."""
+    return _remembered(json.dumps(config, sort_keys=True), tuple(shapes.items()))
+
+
+@lru_cache(maxsize=8)
+def _remembered(config: str, shapes: tuple) -> Loaded | None:
+    return load(json.loads(config), dict(shapes))
+
+
+def _without_dtypes(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _without_dtypes(v) if isinstance(v, Mapping) else v for k, v in config.items() if k not in _DTYPES}
+
+
+def _sizes(shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(shape) for name, (shape, _) in shapes.items()}
+
+
+def _new(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Names that differ from all known ones in more than their numbers."""
+    patterns = {re.sub(r"\d+", "#", n) for n in known}
+    return sorted(n for n in names if re.sub(r"\d+", "#", n) not in patterns)
+
+
+def _count(names: Sequence[str] | Mapping[str, Any]) -> str:
+    return f"{len(names)} tensor{'s' if len(names) > 1 else ''}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _text(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))

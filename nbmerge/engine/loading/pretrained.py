@@ -1,0 +1,165 @@
+"""The one place where transformers loads models and tokenizers: from local folders, as data, without anybody else's code.
+
+A model folder can ask for code in several ways, and each is closed here, for the whole package (``tests/test_foreign_code.py``):
+its own Python files (``auto_map``), pickled weights, a base model to be downloaded, and attention or experts that are
+kernels from the Hub, which some versions of transformers fetch and run because a config names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbmerge.checkpoints import Checkpoint
+from nbmerge.checkpoints.declared import building, check_declared
+from nbmerge.engine.loading.quiet_transformers import without_bars
+from nbmerge.errors import CheckpointError, SampleError
+from nbmerge.guarded_files import check_model_folder, read_model_json
+from nbmerge.quoting import quote
+from nbmerge.tokenizers import read_document
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+IMPLEMENTATIONS: dict[str, str | None] = {
+    "eager": None, "sdpa": None, "flex_attention": None, "grouped_mm": None, "batched_mm": None,
+    "flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface",
+}  # fmt: skip
+"""What a config may name to compute attention and experts with, and the package that it needs: without that package,
+transformers takes a kernel from the Hub in its place."""
+_CHOICES = ("attn_implementation", "experts_implementation")
+_SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+def load_model(folder: Path) -> tuple[PreTrainedModel, list[str]]:
+    """A causal language model from a folder's safetensors, in the dtype they are stored in.
+
+    Returns
+    -------
+    model : PreTrainedModel
+    missing : list of str
+        Tensors that the folder does not have and that transformers made up.
+
+    Raises
+    ------
+    SampleError
+        When transformers cannot load it, or the folder asks for code or for files elsewhere.
+    """
+    import transformers
+
+    _check_folder(folder)
+    try:
+        stored = Checkpoint.open(folder)
+        check_declared(folder, stored.config, stored.tensors)
+        with without_bars(), building(len(stored.tensors), stored.parameters):
+            model, info = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, use_safetensors=True, output_loading_info=True, dtype="auto", **_SAFE
+            )
+    except CheckpointError as error:
+        raise SampleError(f"{folder} cannot be loaded: {error}") from error
+    except Exception as error:  # anything from KeyError to ImportError comes out of there
+        raise SampleError(
+            f"transformers cannot load {folder}: {type(error).__name__}: {quote(str(error), 400)}"
+        ) from error
+    return model, sorted(info["missing_keys"])
+
+
+def build_model(config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> tuple[PreTrainedModel, list[str]]:
+    """A model around tensors in memory, made by transformers' own loading code.
+
+    Returns
+    -------
+    model : PreTrainedModel
+    missing : list of str
+        Tensors that are not among `weights` and that transformers made up.
+
+    Raises
+    ------
+    SampleError
+        When the config asks for code.
+    Exception
+        Whatever transformers raises for an architecture that it does not know.
+    """
+    import transformers
+
+    refuse_foreign_code("The config of this merge", config)
+    try:
+        check_declared(Path("this merge"), config, weights)
+    except CheckpointError as error:
+        raise SampleError(str(error)) from error
+    own = transformers.AutoConfig.for_model(**{k: v for k, v in config.items() if k != "auto_map"})
+    named = config.get("architectures")
+    cls = getattr(transformers, str(named[0]) if isinstance(named, list) and named else "", None)
+    if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
+        cls = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(own)]
+    with without_bars(), building(len(weights), sum(w.numel() for w in weights.values())):
+        model, info = cls.from_pretrained(
+            None, config=own, state_dict=dict(weights), dtype=own.dtype, output_loading_info=True, local_files_only=True
+        )
+    return model, sorted(info["missing_keys"])
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder.
+
+    Raises
+    ------
+    SampleError
+        When transformers cannot load it, or the folder asks for code or for files elsewhere.
+    """
+    from transformers import AutoTokenizer
+
+    _check_folder(folder)
+    try:
+        read_document(folder)
+        return AutoTokenizer.from_pretrained(folder, **_SAFE)
+    except Exception as error:  # the files of a tokenizer can be wrong in every way
+        what = f"The tokenizer of {folder} is missing or damaged: {type(error).__name__}: {quote(str(error), 400)}"
+        raise SampleError(f"{what} Copy tokenizer.json and tokenizer_config.json from its parent.") from error
+
+
+def refuse_foreign_code(where: str, config: Mapping[str, Any]) -> None:
+    """Refuse a config that names code which is neither transformers' own nor installed here.
+
+    Raises
+    ------
+    SampleError
+        With the entry, and what to do.
+    """
+    for key, value in _choices(config):
+        if value is None or isinstance(value, bool):  # some versions noted whether they chose by themselves
+            continue
+        package = IMPLEMENTATIONS.get(value, "") if isinstance(value, str) else ""
+        if package == "":
+            raise SampleError(
+                f"{where} asks for foreign code: {key} is {value!r:.120}. Remove the entry to use transformers' own code."
+            )
+        if package is not None and find_spec(package) is None:
+            raise SampleError(
+                f"{where} asks for {value!r}, which needs the package {package}. Install it, or remove {key}."
+            )
+
+
+def _choices(config: Any, below: str = "") -> Iterator[tuple[str, Any]]:
+    """Every choice of an implementation in a config, in its parts as well."""
+    parts = config.items() if isinstance(config, Mapping) else enumerate(config) if isinstance(config, list) else ()
+    for key, value in parts:
+        place = below or (str(key) if any(c in str(key) for c in _CHOICES) else "")
+        if isinstance(value, Mapping | list):
+            yield from _choices(value, place)
+        elif place:
+            yield place, value
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder with a file that is not its own, and a config that asks for code."""
+    try:
+        check_model_folder(folder)
+        for name in ("config.json", "tokenizer_config.json"):
+            if (folder / name).exists():
+                refuse_foreign_code(str(folder / name), read_model_json(folder / name))
+    except CheckpointError as error:
+        raise SampleError(str(error)) from error

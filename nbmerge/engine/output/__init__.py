@@ -1,0 +1,13 @@
+"""Output: a model folder built beside its final place, written past the cache, resumable, and renamed when complete."""
+
+from typing import TYPE_CHECKING
+
+from nbmerge.lazy import exporter
+
+if TYPE_CHECKING:
+    from nbmerge.engine.output.folder import check_output
+    from nbmerge.engine.output.shards import ShardWriter
+
+__all__ = ["ShardWriter", "check_output"]
+
+__getattr__ = exporter(__name__, folder=("check_output",), shards=("ShardWriter",))

@@ -1,0 +1,62 @@
+"""The model card of a merge: what went in, by which recipe, to do again by anyone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from nbmerge.engine.planning.plans import Plan
+from nbmerge.recipe.text import dump
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+def card(plan: Plan) -> str:
+    """The text of README.md for a merged model."""
+    method = plan.method
+    references = plan.recipe.references
+    models = "\n".join(f"- {_code(str(ref))}{' (base)' if ref == plan.recipe.base_model else ''}" for ref in references)
+    front = {"library_name": "transformers", "tags": ["merge", "nbmerge"]}
+    if hub := [ref.path for ref in references if _HUB_ID.fullmatch(ref.path) and not Path(ref.path).exists()]:
+        front["base_model"] = hub
+    return f"""---
+{dump(front).rstrip()}
+---
+
+# A merge of {", ".join(_code(plan.labels[ref]) for ref in references)}
+
+Made with [nbmerge](https://github.com/nbmerge/nbmerge) by **{method.title}** ({method.reference}).
+{method.words}
+
+## Models
+
+{models}
+
+{_tokenizer(plan)}
+The result has {plan.depth} layers and {plan.parameters:,} parameters.
+
+## Recipe
+
+`nbmerge merge nbmerge_recipe.yml OUT` makes the same model again, byte for byte. mergekit reads this recipe, too.
+
+```yaml
+{plan.recipe.to_yaml().rstrip()}
+```
+
+Recipe fingerprint: `{plan.recipe.fingerprint}`
+"""
+
+
+def _tokenizer(plan: Plan) -> str:
+    """Where config and tokenizer come from."""
+    donor = _code(plan.labels[plan.donor])
+    if plan.tokenizer is None:
+        return f"Config and tokenizer are those of {donor}."
+    return f"The config is that of {donor}; the tokenizer was made as the recipe says."
+
+
+def _code(text: str) -> str:
+    """A name as Markdown code, whatever it holds."""
+    text = " ".join(text.split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"

@@ -1,0 +1,114 @@
+"""The result's config: the donor's, made to fit the weights that are written."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from nbmerge.checkpoints.checkpoint import DEPTH_KEYS, Checkpoint
+from nbmerge.checkpoints.stacks import depths, telling
+from nbmerge.engine.planning.layer_config import restack
+
+
+def fitted(
+    donor: Checkpoint, layers: Mapping[str, Sequence[int]], dtype: str, vocabulary: int | None, head: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """The donor's config with depth, what it says of each layer, dtype, vocabulary size and tying as in the result.
+
+    Parameters
+    ----------
+    donor : Checkpoint
+    layers : mapping of str to sequence of int
+        For each stack, and in it for each layer of the result, the donor's layer that it stands for.
+    dtype : str
+        dtype of most of the result's weights.
+    vocabulary : int, optional
+        Rows of the token embedding; None leaves the donor's number.
+    head : bool
+        Whether the result has a head of its own, with a row for each token; without one, it shares the embedding's weights.
+
+    Returns
+    -------
+    dict
+        The config.
+    list of str
+        What it says of single layers that could not be brought over, see `layer_config`.
+    """
+    config = copy.deepcopy(donor.config)
+    text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
+    notes = [note for stack, own in layers.items() for note in _restack(config, donor, stack, own)]
+    for part in (config, text):
+        for key in ("dtype", "torch_dtype"):
+            if key in part:
+                part[key] = dtype
+    if "dtype" not in config:  # what older versions of transformers read, and newer ones as well
+        config["torch_dtype"] = dtype
+    said = text.get("vocab_size")
+    if vocabulary is not None and isinstance(said, int) and vocabulary != donor.vocabulary:
+        # rows that are not of tokens, such as those of prompts, stay as many as they were
+        text["vocab_size"] = said + vocabulary - donor.vocabulary if donor.vocabulary else vocabulary
+    if head and config.get("tie_word_embeddings", True):
+        config["tie_word_embeddings"] = False
+    elif not head and has_head(donor):
+        config["tie_word_embeddings"] = True
+    return config, list(dict.fromkeys(notes))
+
+
+def has_head(model: Checkpoint) -> bool:
+    """Whether a model has a head of its own with a row for each token; a bias, or a classifier, is none."""
+    return any(is_head(n, model.tensors[n].shape, model.vocabulary) for n in model.layout.outside("head"))
+
+
+def is_head(name: str, shape: Sequence[int], rows: int | None) -> bool:
+    """Whether a tensor outside the layers with the role of a head has a row for each token."""
+    return name.endswith("weight") and (len(shape) == 2 and shape[0] == rows if rows is not None else len(shape) > 0)
+
+
+def depth_places(donor: Checkpoint, stack: str) -> list[tuple[str, ...]]:
+    """Where a config says how many layers a stack has: the keys from its top down to each number."""
+    layout, said = donor.layout, depths(donor.config)
+    found = layout.stacks[stack]
+    meant = [d.path for d in said if d.means(found, stack == layout.stack, said)]
+    if len(layout.stacks) > 1:
+        return meant
+    inside = ("text_config",) if donor.text_config is not donor.config else ()
+    named = [(*inside, key) for key in DEPTH_KEYS if isinstance(donor.text_config.get(key), int)]
+    if "decoder" in telling(
+        (stack,)
+    ):  # a decoder alone, whose cache transformers makes as long as the encoder it lacks
+        meant += [d.path for d in said if d.value == found.depth and telling(d.path) == {"encoder"}]
+    return named + [path for path in meant if path not in named and (not named or telling(path[-1:]))]
+
+
+def _restack(config: dict[str, Any], donor: Checkpoint, stack: str, layers: Sequence[int]) -> list[str]:
+    """Write a stack's number of layers, and what the config says of each of them; what cannot be written is returned."""
+    notes: list[str] = []
+    places = depth_places(donor, stack)
+    for inside in dict.fromkeys(path[:-1] for path in places):
+        part = config
+        for key in inside:
+            part = part[key]
+        keys = [path[-1] for path in places if path[:-1] == inside]
+        depth = part[keys[0]]
+        if list(layers) == list(range(depth)):
+            continue
+        is_of = partial(_is_of, stack=stack, others=_others(donor, stack, inside), main=stack == donor.layout.stack)
+        notes += restack(part, depth, layers, is_of)
+        part |= dict.fromkeys(keys, len(layers))
+    return notes
+
+
+def _others(donor: Checkpoint, stack: str, inside: tuple[str, ...]) -> list[str]:
+    """Other stacks whose depths stand in the same part of a config."""
+    stacks = (s for s in donor.layout.stacks if s != stack)
+    return [s for s in stacks if any(path[:-1] == inside for path in depth_places(donor, s))]
+
+
+def _is_of(key: str, stack: str, others: Sequence[str], main: bool) -> bool:
+    """Whether a key is about a stack, where a part of a config is about several."""
+    if not others:
+        return True
+    words = telling((key,))
+    return bool(words & telling((stack,))) if words else main

@@ -1,0 +1,253 @@
+"""What a merge method is: one of two shapes, with the words and ranges that explain it.
+
+A *combination* is a weighted sum Σ cᵢWᵢ of whole tensors; the method is a function from numbers to the coefficients c.
+An *element-wise* method looks at the tensors once (thresholds, norms), then mixes them piece by piece; it says whether
+a piece must hold whole rows or a whole matrix.
+The engine knows these two shapes and no method; menus, checks and documentation come from the fields here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from nbmerge.methods.framework.input_blocks import InputBlocks
+
+LARGEST = 3e38
+"""Largest parameter: what float32 can still hold."""
+
+REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "required"})()
+"""Default of a parameter that a recipe must give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number, flag or word that a method takes.
+
+    Parameters
+    ----------
+    name : str
+        As recipes write it.
+    help : str
+        One sentence for the person who turns it.
+    default : scalar
+        `REQUIRED` where a recipe must say.
+    scope : "input" or "global"
+        Whether each input has its own value, or the merge has one.
+    low, high : float, optional
+        Values outside are refused.
+    slider : (float, float)
+        Range that an interface offers.
+    kind : "number" or "flag" or tuple of str
+        A tuple lists the words allowed.
+    """
+
+    name: str
+    help: str
+    default: Any = REQUIRED
+    scope: Literal["input", "global"] = "global"
+    low: float | None = None
+    high: float | None = None
+    slider: tuple[float, float] = (0.0, 1.0)
+    kind: Literal["number", "flag"] | tuple[str | bool, ...] = "number"
+
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with a value, None when nothing is."""
+        if self.kind == "flag":
+            return None if value in (True, False) else f"{self.name} is true or false, not {value!r}."
+        if isinstance(self.kind, tuple):
+            known = ", ".join(map(str, self.kind))
+            return None if value in self.kind else f"{self.name} is one of {known}, not {value!r}."
+        if isinstance(value, str | bool):
+            return f"{self.name} is a number, not {value!r}."
+        if abs(value) > LARGEST:
+            return f"{self.name} = {value:g} is beyond all numbers that weights can have."
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+            return f"{self.name} = {value:g} is outside {self.range}."
+        return None
+
+    @property
+    def range(self) -> str:
+        """The values allowed, in words."""
+        if self.kind == "flag":
+            return "true or false"
+        if isinstance(self.kind, tuple):
+            return " or ".join(map(str, self.kind))
+        if self.low is None and self.high is None:
+            return "any number"
+        if self.high is None:
+            return f"{self.low:g} or more"
+        return f"{self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The numbers of one tensor's merge.
+
+    Parameters
+    ----------
+    shared : mapping of str to scalar
+        Parameters of the whole merge.
+    each : mapping of str to tuple of scalars
+        Per-input parameters, in the order of the inputs. The base model's entry is None in methods with a base.
+    streams : tuple of str
+        One key per input for random numbers, see `nbmerge.methods.numerics.random_streams`.
+    position : float
+        Where the tensor stands: 0 at the first layer of its slice and before it, 1 at the last and behind it.
+    matrix : bool
+        Whether the tensor is a weight matrix (or a stack of them) inside a layer, and not a vector, embedding or head.
+    inputs_first : bool
+        Whether its rows stand for the layer's inputs, as in GPT-2, and not its columns, as nearly everywhere.
+    """
+
+    shared: Mapping[str, Any]
+    each: Mapping[str, tuple[Any, ...]]
+    streams: tuple[str, ...] = ()
+    position: float = 0.0
+    matrix: bool = False
+    inputs_first: bool = False
+
+    def __getitem__(self, name: str) -> Any:
+        return self.shared[name]
+
+
+Base = Literal["required", "optional", "first", "none"]
+Whole = Literal["element", "row", "matrix"]
+Variant = Callable[[Values], "Method | None"]
+Check = Callable[[Values], "str | None"]
+Coefficients = Callable[[Values, Any], Sequence[float]]
+Look = Callable[["InputBlocks", Values], Any]
+Mix = Callable[["list[torch.Tensor]", int, Any, Values], "torch.Tensor"]
+
+
+class MethodFields(TypedDict):
+    """What the shapes of a method that has several have in common; see `Method` for each."""
+
+    name: str
+    title: str
+    words: str
+    formula: str
+    reference: str
+    parameters: tuple[Parameter, ...]
+    base: Base
+    inputs: tuple[int, int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A merge method's description; see `Combination` and `Elementwise` for what it does.
+
+    Parameters
+    ----------
+    name : str
+        As recipes write it.
+    title : str
+        As people say it.
+    words : str
+        What it does, in two sentences.
+    formula : str
+        LaTeX, without dollar signs.
+    reference : str
+        Where it comes from.
+    parameters : tuple of Parameter
+    base : "required", "optional", "first" or "none"
+        "required": inputs are task vectors of `base_model`. "optional": so they are where a base model is named, else
+        they are whole weights. "first": `base_model`, or else the first model named, is the first end. "none": a base
+        model is an input like any other, if it is listed.
+    inputs : (int, int or None)
+        Least and most number of inputs, a required base included, an optional one not. A required base that comes
+        alone is the result as it is, without asking the method.
+    variant : callable, optional
+        ``(values) -> Method or None``: the method of another shape that some values or tensors ask for.
+    check : callable, optional
+        ``(values) -> str or None``: what makes values impossible together.
+    """
+
+    name: str
+    title: str
+    words: str
+    formula: str
+    reference: str
+    parameters: tuple[Parameter, ...] = ()
+    base: Base = "none"
+    inputs: tuple[int, int | None] = (1, None)
+    variant: Variant | None = None
+    check: Check | None = None
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter of that name, None when the method has none."""
+        return next((p for p in self.parameters if p.name == name), None)
+
+    def fault(self, values: Values) -> str | None:
+        """What makes a set of values impossible together, None when nothing does."""
+        return self.check(values) if self.check else None
+
+    def resolve(self, values: Values) -> Method:
+        """The method that is carried out for these values: this one, or its variant of another shape."""
+        return (self.variant(values) if self.variant else None) or self
+
+    @property
+    def passes(self) -> int:
+        """How often the inputs are read."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combination(Method):
+    """A method whose result is Σ cᵢWᵢ.
+
+    Parameters
+    ----------
+    coefficients : callable
+        ``(values, gram) -> sequence of float``: c, one per input. `gram` is the float64 Gram matrix, shape (n, n), over
+        [W₀, W₁−W₀, …], or None where `needs_gram` is false.
+    needs_gram : bool
+        Whether the coefficients depend on the weights.
+    note : callable, optional
+        ``(values, gram) -> str or None``: a special case that this tensor is, to be counted and shown.
+    """
+
+    coefficients: Coefficients
+    needs_gram: bool = False
+    note: Callable[[Values, np.ndarray], str | None] | None = None
+
+    @property
+    def passes(self) -> int:
+        """How often the inputs are read."""
+        return 2 if self.needs_gram else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elementwise(Method):
+    """A method that treats each element (or row, or matrix) by itself once it has looked at the tensors.
+
+    Parameters
+    ----------
+    mix : callable
+        ``(inputs, start, state, values) -> Tensor``. `inputs` are 1-D tensors of equal length in the working
+        dtype (float32, or float64 for float64 models), elements start, start+1, … of the flattened tensors; the base is
+        first. They may be overwritten and one of them may be the result.
+    look : callable, optional
+        ``(tensors, values) -> state``. `tensors` (`InputBlocks`) gives one block of all inputs after
+        another, as often as wanted.
+    whole : "element", "row" or "matrix"
+        What a block never cuts. With "row" (of the last dimension; a vector is one row) and "matrix" (of the last two),
+        `inputs` have the shape (rows, columns). A worker's memory holds one block of all inputs, at least a whole.
+    anywhere : bool
+        Whether `mix` takes tensors of any device and stays there: plain torch, nothing by way of NumPy.
+    """
+
+    mix: Mix
+    look: Look | None = None
+    whole: Whole = "element"
+    anywhere: bool = False
+
+    @property
+    def passes(self) -> int:
+        """How often the inputs are read, at least."""
+        return 2 if self.look else 1

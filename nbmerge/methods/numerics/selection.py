@@ -1,0 +1,196 @@
+"""The k largest magnitudes of a tensor that is read block by block, exactly and without sorting it.
+
+A sample brackets the k-th largest value. Where many elements share a value, as differences of bfloat16 numbers do, it is
+likely to be one of the frequent ones, and one pass counts for each of them. Otherwise one pass counts what lies above the
+bracket and collects the few inside.
+Where the bracket catches too much or misses, bits are fixed from the top in passes of a histogram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+    from nbmerge.methods.framework.input_blocks import InputBlocks
+
+Blocks = Callable[[], Iterator[tuple[int, np.ndarray]]]
+"""Gives (start, magnitudes) for one block after another, from the beginning at every call."""
+
+SMALL = 1 << 17
+"""Elements up to which all are candidates, without a bracket."""
+SAMPLE = 1 << 16
+MARGIN = 0.012
+"""Half the bracket, as a share of the elements: six standard deviations of a rank in the sample."""
+NEAR = 0.006
+"""Half the part of the bracket whose frequent values are tried: three standard deviations."""
+SHARED = 1 / 512
+"""Share of the sample from which on a value is worth to be tried: a standard deviation of a rank."""
+MOST_HELD = 1 << 21
+"""Candidates that are collected at most (8 MiB of float32)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Keeps all magnitudes above `threshold` and the first few of those equal to it.
+
+    Parameters
+    ----------
+    threshold : float
+        The k-th largest magnitude.
+    ties : int
+        How many elements equal to it are kept, those of lower index first.
+    ties_up_to : dict of int to (int, int), optional
+        Number of such elements before and behind each block, by the block's start; None where all of them are kept.
+    """
+
+    threshold: float
+    ties: int
+    ties_up_to: dict[int, tuple[int, int]] | None
+
+    def holds(self) -> bool:
+        """Whether the threshold really is the k-th largest value."""
+        equal = self.ties if self.ties_up_to is None else max(behind for _, behind in self.ties_up_to.values())
+        return 1 <= self.ties <= equal
+
+    def apply(self, delta: torch.Tensor, start: int) -> torch.Tensor:
+        """A copy with what is cut set to zero. `start` is the block's first element."""
+        if self.threshold == np.inf:
+            return delta.new_zeros(delta.shape)  # hardshrink lets a NaN through
+        before, behind = self.ties_up_to[start] if self.ties_up_to is not None else (0, 0)
+        if self.ties_up_to is not None and before >= self.ties:
+            return delta.hardshrink(self.threshold)
+        kept = delta.hardshrink(_just_below(self.threshold, delta.element_size()))
+        if behind > self.ties and behind > before:
+            kept[delta.abs().eq(self.threshold).nonzero()[self.ties - before :, 0]] = 0
+        return kept
+
+
+def largest(blocks: Blocks, count: int, k: int, sample: Callable[[], np.ndarray] | None = None) -> Cut:
+    """Where to cut so that exactly the k largest of `count` magnitudes remain.
+
+    Equal magnitudes are kept in the order of their flat index, so that the result is one and the same everywhere.
+
+    Parameters
+    ----------
+    blocks : callable
+        See `Blocks`.
+    count, k : int
+        0 <= k < count.
+    sample : callable, optional
+        Gives some of the magnitudes, from all over the tensor, faster than a pass does.
+    """
+    if k <= 0:
+        return Cut(np.inf, 0, {start: (0, 0) for start, _ in blocks()})
+    if count <= SMALL:
+        return _within(blocks, -np.inf, np.inf, k) or _at(blocks, _by_bits(blocks, k), k)
+    for some in (sample, lambda: _spread(blocks, count)):
+        if some is not None and (cut := _guessed(blocks, np.sort(some()), 1 - k / count, k)):
+            return cut
+    return _at(blocks, _by_bits(blocks, k), k)
+
+
+def cut(tensors: InputBlocks, i: int, k: int) -> Cut:
+    """Where to cut so that the k largest elements of input i's task vector remain.
+
+    Parameters
+    ----------
+    tensors : nbmerge.engine.compute.blocks.Blocks
+    i, k : int
+    """
+    return largest(lambda: tensors.magnitudes(i), tensors.count, k, lambda: tensors.glimpse(i))
+
+
+def _guessed(blocks: Blocks, sample: np.ndarray, rank: float, k: int) -> Cut | None:
+    """The cut, if a sorted sample tells well enough where it is: `rank` is the place in [0, 1] of the k-th largest."""
+    places = [int(np.clip(sample.size * (rank + x), 0, sample.size - 1)) for x in (-MARGIN, -NEAR, NEAR, MARGIN)]
+    low, near, up_to, high = places
+    values = np.unique(sample[near : up_to + 1])
+    counts = np.searchsorted(sample, values, "right") - np.searchsorted(sample, values, "left")
+    if many := values[counts >= SHARED * sample.size].tolist():
+        tried = [_Counted(v) for v in many]
+        for start, magnitudes in blocks():
+            for one in tried:
+                one.take(start, magnitudes)
+        if found := [cut for one in tried if (cut := one.cut(k)).holds()]:
+            return found[0]
+    return _within(blocks, float(sample[low]), float(sample[high]), k)
+
+
+def _within(blocks: Blocks, low: float, high: float, k: int) -> Cut | None:
+    """The cut, if the k-th largest value lies in [low, high] and not too many others do."""
+    above, held, inside = 0, 0, []
+    for start, values in blocks():
+        above += int(np.count_nonzero(values > high))
+        caught = values[(values >= low) & (values <= high)]
+        inside.append((start, caught))
+        held += caught.size
+        if held > MOST_HELD:
+            return None
+    left = k - above
+    if not 1 <= left <= held:
+        return None
+    values = np.concatenate([v for _, v in inside])
+    return _at(lambda: iter(inside), float(np.partition(values, held - left)[held - left]), left)
+
+
+def _at(blocks: Blocks, threshold: float, k: int) -> Cut:
+    """The cut at the k-th largest value."""
+    counted = _Counted(threshold)
+    for start, values in blocks():
+        counted.take(start, values)
+    return counted.cut(k)
+
+
+class _Counted:
+    """Counts what is larger than a value, and what equals it."""
+
+    def __init__(self, value: float):
+        self.value = value
+        self.above = self.equal = 0
+        self.ties_up_to: dict[int, tuple[int, int]] = {}
+
+    def take(self, start: int, values: np.ndarray) -> None:
+        self.above += int(np.count_nonzero(values > self.value))
+        before, self.equal = self.equal, self.equal + int(np.count_nonzero(values == self.value))
+        self.ties_up_to[start] = (before, self.equal)
+
+    def cut(self, k: int) -> Cut:
+        ties = k - self.above
+        return Cut(self.value, ties, None if ties == self.equal else self.ties_up_to)
+
+
+def _spread(blocks: Blocks, count: int) -> np.ndarray:
+    """A sample spread over the tensor."""
+    stride = max(1, count // SAMPLE) | 1
+    return np.concatenate([v[-start % stride :: stride] for start, v in blocks()])
+
+
+def _just_below(value: float, itemsize: int) -> float:
+    """The next smaller number in float32 (itemsize 4) or float64 (8)."""
+    kind = np.float32 if itemsize == 4 else np.float64
+    return float(np.nextafter(kind(value), kind(-np.inf)))
+
+
+def _by_bits(blocks: Blocks, k: int) -> float:
+    """Fix the k-th largest value's bits from the top; non-negative floats are ordered as their bit patterns are."""
+    first = next(iter(blocks()))[1]
+    integer, width = (np.uint64, 64) if first.dtype == np.float64 else (np.uint32, 32)
+    step, prefix, left = 16, 0, k
+    for shift in range(width - step, -1, -step):
+        histogram = np.zeros(1 << step, dtype=np.int64)
+        for _, values in blocks():
+            bits = np.ascontiguousarray(values).view(integer)
+            match = bits if shift == width - step else bits[(bits >> np.array(shift + step, integer)) == prefix]
+            digit = (match >> np.array(shift, integer)).astype(np.int64) & ((1 << step) - 1)
+            histogram += np.bincount(digit, minlength=1 << step)
+        from_top = np.cumsum(histogram[::-1])
+        place = int(np.searchsorted(from_top, left))
+        left -= int(from_top[place - 1]) if place else 0
+        prefix = (prefix << step) | ((1 << step) - 1 - place)
+    return float(np.array([prefix], dtype=integer).view(first.dtype)[0])

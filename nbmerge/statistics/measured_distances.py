@@ -1,0 +1,82 @@
+"""Distances of the real merge, of any method: it is computed as for writing, and compared instead of written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from nbmerge.checkpoints import hub
+from nbmerge.checkpoints.layout import is_derived
+from nbmerge.engine.compute import Blocks, run
+from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.engine.planning import plan as make_plan
+from nbmerge.progress import Listener
+from nbmerge.recipe import Recipe
+from nbmerge.statistics.distances import SUMS, Changes
+
+
+@hub.stopping
+def changes(
+    recipe: Recipe | str | Path | Plan,
+    *,
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+    threads: int | None = None,
+) -> Changes:
+    """Carry out a merge without writing it, and measure how far it is from each parent.
+
+    M is the merged tensor as it would be written, after rounding to its dtype. Weights are streamed; memory holds a few
+    blocks.
+
+    Parameters
+    ----------
+    recipe : Recipe, Plan, or anything that `Recipe.load` reads
+    progress, cancel, threads
+        As in `nbmerge.merge`; the numbers do not depend on `threads`.
+
+    Raises
+    ------
+    RecipeError
+        With all problems, before a weight is read.
+    MergeStopped, MergeError
+        When it was stopped, or an input cannot be read.
+    """
+    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
+    tensors = compared(plan)
+    sums = {t.name: np.zeros((len(t.inputs), len(SUMS))) for t in tensors}
+
+    def sink(tensor: TensorPlan, blocks: Blocks):
+        own = sums[tensor.name]
+        return lambda start, block: add(own, block, blocks, start)
+
+    run(tensors, sink, progress=progress, cancel=cancel, threads=threads)
+    return Changes(frame(tensors, np.concatenate([np.empty((0, len(SUMS))), *sums.values()])), plan.parents, plan.depth)
+
+
+def compared(plan: Plan) -> list[TensorPlan]:
+    """The tensors that statistics speak of: not those that models rebuild by themselves, nor whole numbers."""
+    return [t for t in plan.tensors if not is_derived(t.name) and all(i.is_float for i in t.inputs)]
+
+
+def add(sums: np.ndarray, block: torch.Tensor, blocks: Blocks, start: int) -> None:
+    """Add one block's products to a tensor's sums, shape (inputs, 4), in place."""
+    merged = block.to(torch.float64, copy=True)  # reading an input may overwrite the block
+    own = float(merged @ merged)
+    for i, row in enumerate(sums):
+        parent = blocks.stored(i, start).double()
+        products = own, float(merged @ parent), float(parent @ parent)
+        difference = merged - parent
+        row += (*products, float(difference @ difference))
+
+
+def frame(tensors: Iterable[TensorPlan], sums: np.ndarray) -> pd.DataFrame:
+    """The table of `Changes`: a row for each input of each tensor, in this order."""
+    rows = [(t.name, t.layer, t.kind, model) for t in tensors for model in t.models]
+    table = pd.DataFrame(rows, columns=["tensor", "layer", "kind", "parent"]).astype({"layer": "Int64"})
+    table[SUMS] = sums
+    return table

@@ -1,0 +1,108 @@
+"""The statistics picture that keeps up with a slider: the kernel sends a few kB of numbers, the browser draws them.
+
+For paper and files there are the same pictures by matplotlib: `nbmerge.plots.layer_curves` and `nbmerge.plots.heatmap`,
+which take some hundred milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import anywidget
+import matplotlib
+import numpy as np
+from traitlets import Bytes, Dict
+
+from nbmerge.plots import theme
+from nbmerge.plots.measures import MEASURES, Measure
+from nbmerge.statistics.distances import Changes
+from nbmerge.widgets.controls.curve_editor import script, style_sheet
+
+AIR = 0.05
+"""Share of the range left free beyond the curves."""
+SIGNS = {"distance": " %", "cosine": ""}
+
+
+class ChangesView(anywidget.AnyWidget):
+    """Curves over the layers for each parent, and a heat map of layers × kinds of tensor against one of them."""
+
+    _esm = script("changes")
+    _css = style_sheet("changes")
+
+    view = Dict().tag(sync=True)
+    colours = Bytes().tag(sync=True)
+
+    def __init__(self):
+        super().__init__(colours=_colours())
+        self.add_class("nbm-changes")
+
+    def show(self, changes: Changes, what: str, parent: str, colour: Mapping[str, str]) -> None:
+        """Draw; arguments as for `picture`."""
+        self.view = picture(changes, what, parent, colour)
+
+
+def picture(changes: Changes, what: str, parent: str, colour: Mapping[str, str]) -> dict[str, Any]:
+    """All that the browser needs.
+
+    Parameters
+    ----------
+    changes : Changes
+    what : "distance" or "cosine"
+    parent : str
+        The model of the heat map.
+    colour : mapping of str to str
+        Colour of each parent.
+
+    Returns
+    -------
+    dict
+        ``curves`` and ``cells`` are float64 in bytes, of shape (parents, layers) and (kinds, layers): cosines differ
+        from 1 by less than float32 can tell.
+    """
+    measure = MEASURES[what]
+    by_layer, grid = changes.by_layer(what), changes.grid(parent, what)
+    curves, cells = by_layer.to_numpy(dtype=float).T, grid.to_numpy(dtype=float).T
+    low, high = measure.limits(curves)
+    air, limits = AIR * (high - low), measure.limits(cells)
+    scale = {"same": measure.same, "factor": measure.factor, "sign": SIGNS[what]}
+    return {
+        "depth": changes.depth, "kinds": list(map(str, grid.columns)), "parents": _parents(changes, colour),
+        "curves": curves.tobytes(), "cells": cells.tobytes(),
+        "range": [low - air * (not measure.rising), high + air * measure.rising],
+        "axis": scale | {"title": f"{measure.label}, by layer", "ticks": 5, "decimals": measure.decimals((low, high))},
+        "heat": scale | {
+            "title": f"{measure.title(theme.shortened(parent))}, by kind of tensor", "limits": list(limits),
+            "towards": f"{measure.toward} {theme.shortened(parent)}", "rising": measure.rising, "decimals": measure.decimals(limits),
+        },
+        "summary": summary(curves, changes.parents, measure),
+    }  # fmt: skip
+
+
+def summary(curves: np.ndarray, parents: tuple[str, ...], measure: Measure) -> str:
+    """The picture in a sentence, for those who cannot see it."""
+    limits, parts = measure.limits(curves), []
+    for name, values in zip(parents, curves, strict=True):
+        if not np.isfinite(values).any():
+            continue
+        ends = [np.nanargmin(values), np.nanargmax(values)]
+        low, high = (f"{measure.write(float(values[i]), limits)} in layer {i}" for i in ends)
+        parts.append(f"{measure.toward} {name} between {low} and {high}")
+    return f"{measure.label}: {'; '.join(parts)}."
+
+
+def _parents(changes: Changes, colour: Mapping[str, str]) -> list[dict[str, Any]]:
+    own, found = theme.colours(changes.parents) | dict(colour), []
+    for i, name in enumerate(changes.parents):
+        turn, k = divmod(i, len(theme.MARKERS))
+        dash = theme.DASHES[turn % len(theme.DASHES)]
+        found.append({
+            "name": theme.shortened(name), "colour": own[name], "marker": theme.MARKERS[k],
+            "dash": [] if dash == "solid" else list(dash[1]),
+        })  # fmt: skip
+    return found
+
+
+def _colours() -> bytes:
+    """The 256 colours of `theme.SEQUENTIAL`, three bytes each."""
+    return np.round(255 * matplotlib.colormaps[theme.SEQUENTIAL](np.arange(256))[:, :3]).astype(np.uint8).tobytes()

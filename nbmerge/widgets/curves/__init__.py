@@ -1,0 +1,5 @@
+"""Curves: what can be drawn over the layers, read from a plan (`tracks`) and written back to a recipe (`write_back`)."""
+
+from nbmerge.widgets.curves.tracks import Curve, Track, tracks
+
+__all__ = ["Curve", "Track", "tracks"]

@@ -1,0 +1,196 @@
+"""Tracks: what can be drawn over the layers, read from a plan.
+
+A track is one number that may differ from layer to layer: slerp's t, or one model's weight. Its curve holds what the
+plan resolved, so that any recipe, however it was written, shows its true values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nbmerge.checkpoints import GROUPS
+from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.methods import REQUIRED, Combination, Parameter
+from nbmerge.recipe import ModelRef
+from nbmerge.widgets.curves.rounding import tidy
+
+ENDS = ("embedding", "final norm", "head")
+"""Roles outside the layers that have a control of their own."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One number over the layers.
+
+    Parameters
+    ----------
+    parameter : Parameter
+    model : ModelRef or None
+        The model it belongs to; None for a parameter of the whole merge.
+    title : str
+        "weight of pirate".
+    ends : (str, str)
+        What 0 and 1 mean, with the models' names; empty where they mean nothing in particular.
+    """
+
+    parameter: Parameter
+    model: ModelRef | None
+    title: str
+    ends: tuple[str, str] = ("", "")
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Identity across plans."""
+        return self.parameter.name, str(self.model or "")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A track's values.
+
+    Parameters
+    ----------
+    layers : dict of str to tuple of float
+        For each group of `nbmerge.checkpoints.GROUPS` that the model has, one value per layer; the mean where the
+        recipe is finer than the group.
+    spread : dict of str to tuple of (float, float)
+        Smallest and largest value per layer.
+    ends : dict of str to float
+        Values outside the layers, for the roles the model has.
+    """
+
+    layers: Mapping[str, tuple[float, ...]]
+    spread: Mapping[str, tuple[tuple[float, float], ...]]
+    ends: Mapping[str, float]
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return len(next(iter(self.layers.values()), ()))
+
+    @property
+    def apart(self) -> bool:
+        """Whether the groups differ anywhere."""
+        return len(set(self.layers.values())) > 1 or any(a != b for s in self.spread.values() for a, b in s)
+
+    def natural(self, role: str) -> float:
+        """The value an end takes when nothing is said about it: that of the nearest layer, by the last rule."""
+        rest = self.layers.get("rest") or next(iter(self.layers.values()))
+        return rest[0] if role == "embedding" else rest[-1]
+
+    def follows(self, role: str) -> bool:
+        """Whether an end has its neighbouring layer's value."""
+        return tidy(self.ends[role]) == tidy(self.natural(role))
+
+    def with_layers(self, group: str | None, values: Sequence[float]) -> Curve:
+        """Other values for one group, or for all (None). Ends that followed the curve keep following it."""
+        values = tuple(map(float, values))
+        changed = {g: values if group in (None, g) else old for g, old in self.layers.items()}
+        spread = {g: tuple((v, v) for v in vs) if group in (None, g) else self.spread[g] for g, vs in changed.items()}
+        curve = replace(self, layers=changed, spread=spread)
+        return replace(curve, ends={r: curve.natural(r) if self.follows(r) else v for r, v in self.ends.items()})
+
+    def with_end(self, role: str, value: float) -> Curve:
+        """Another value for one end."""
+        return replace(self, ends={**self.ends, role: float(value)})
+
+
+def tracks(plan: Plan) -> list[Track]:
+    """Everything of a plan that is drawn over the layers, in the method's order."""
+    found = []
+    for parameter in plan.method.parameters:
+        if parameter.kind != "number":
+            continue
+        if parameter.scope == "input":
+            found += [_of_model(plan, parameter, ref) for ref in _inputs(plan)]
+        elif parameter.default is REQUIRED or len({v for _, v in _values(plan, parameter, None)}) > 1:
+            found.append(_of_merge(plan, parameter))
+    return found
+
+
+def curve(plan: Plan, track: Track) -> Curve:
+    """What a plan resolved for one track."""
+    layers: dict[str, dict[int, list[float]]] = {g: {} for g in GROUPS}
+    ends: dict[str, float] = {}
+    for tensor, value in _values(plan, track.parameter, track.model):
+        if tensor.layer is not None and tensor.stack != plan.stack:
+            continue  # of several stacks, the deepest is drawn; a gradient spreads over each in the same way
+        if tensor.layer is not None:
+            layers[tensor.kind].setdefault(tensor.layer, []).append(value)
+        elif tensor.kind in ENDS:
+            ends.setdefault(tensor.kind, value)
+    found = {g: by for g, by in layers.items() if by}
+    everywhere = {i: [v for by in found.values() for v in by.get(i, [])] for i in range(plan.depth)}
+    spread = {
+        g: tuple(_range(by.get(i) or everywhere[i] or [0.0]) for i in range(plan.depth)) for g, by in found.items()
+    }  # fmt: skip
+    means = {g: tuple(_mean(by.get(i) or everywhere[i] or [0.0]) for i in range(plan.depth)) for g, by in found.items()}
+    return Curve(means, spread, {r: ends[r] for r in ENDS if r in ends})
+
+
+def separable(plan: Plan, track: Track) -> bool:
+    """Whether filters can tell attention and MLP from the rest of a layer by the tensors' names."""
+    layout = plan.checkpoints[track.model or plan.donor].layout
+    return all(layout.filters(g) for g in ("attention", "mlp"))
+
+
+def _values(plan: Plan, parameter: Parameter, model: ModelRef | None) -> Iterator[tuple[TensorPlan, float]]:
+    """A parameter's value for every tensor that the method makes."""
+    label = plan.labels[model] if model is not None else None
+    for tensor in plan.tensors:
+        if tensor.method != plan.method.name:
+            continue
+        if parameter.scope == "global":
+            value = tensor.values.shared.get(parameter.name)
+        else:
+            row = tensor.values.each.get(parameter.name, ())
+            value = next((v for m, v in zip(tensor.models, row, strict=False) if m == label), None)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield tensor, float(value)
+
+
+def _inputs(plan: Plan) -> list[ModelRef]:
+    """Models with parameters of their own: all inputs but the base that differences are taken from."""
+    skip = plan.recipe.base_model if plan.method.base == "required" else None
+    return [r for r in dict.fromkeys(s.model for p in plan.recipe.pieces for s in p.sources) if r != skip]
+
+
+def _of_model(plan: Plan, parameter: Parameter, ref: ModelRef) -> Track:
+    name = plan.labels[ref]
+    ends = {
+        "weight": (f"0 = nothing of {name}", f"1 = all of {name}"),
+        "density": (f"0 = no change of {name} is kept", f"1 = every change of {name} is kept"),
+        "scale": (f"0 = {name} silenced", f"1 = {name} as it is"),
+    }
+    return Track(parameter, ref, f"{parameter.name} of {name}", ends.get(parameter.name, ("", "")))
+
+
+def _of_merge(plan: Plan, parameter: Parameter) -> Track:
+    blend = isinstance(plan.method, Combination) and plan.method.inputs == (2, 2)
+    if not blend:
+        return Track(parameter, None, parameter.name)
+    pairs = [t.models for t in plan.tensors if t.method == plan.method.name and len(t.models) == 2]
+    first, second = (" or ".join(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
+    return Track(parameter, None, parameter.name, (f"0 = all {first}", f"1 = all {second}"))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return values[0] if len(set(values)) == 1 else sum(values) / len(values)
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    return min(values), max(values)
+
+
+def is_flat(drawn: Curve) -> bool:
+    """Whether a curve is one number, ends included."""
+    inside = {v for layer in drawn.layers.values() for v in layer}
+    return len(inside | set(drawn.ends.values())) == 1 and not drawn.apart
+
+
+def shared_value(plan: Plan, parameter: Parameter) -> Any:
+    """The one value of a parameter of the whole merge, None where tensors differ."""
+    found = {t.values.shared[parameter.name] for t in plan.tensors if parameter.name in t.values.shared}
+    return found.pop() if len(found) == 1 else None

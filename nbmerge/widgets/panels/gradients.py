@@ -1,0 +1,270 @@
+"""The Gradients panel: how much of what goes into each layer, as a curve to draw and a slider for each layer."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets
+from ipywidgets import Layout
+
+from nbmerge.checkpoints import GROUPS
+from nbmerge.engine.planning import Plan
+from nbmerge.errors import RecipeError
+from nbmerge.plots.curve import Line
+from nbmerge.plots.theme import DASHES
+from nbmerge.problems import Problem
+from nbmerge.widgets.controls.colours import model_colours
+from nbmerge.widgets.controls.curve_editor import CurveEditor
+from nbmerge.widgets.controls.elements import button, field, row, show, text
+from nbmerge.widgets.controls.sliders import SliderRow
+from nbmerge.widgets.curves.presets import PRESETS, preset, spread_out
+from nbmerge.widgets.curves.preview import foreseen
+from nbmerge.widgets.curves.rounding import step_of, tidy, widened
+from nbmerge.widgets.curves.slots import Slots
+from nbmerge.widgets.curves.tracks import Curve, Track, curve, separable, tracks
+from nbmerge.widgets.curves.write_back import write
+from nbmerge.widgets.panels.panel import Panel
+
+GROUP_NAMES = {"attention": "attention", "mlp": "MLP", "rest": "everything else"}
+FOLLOWING = "Outside the layers, embeddings follow the first layer; final norm and head follow the last."
+FOLLOW_HINT = "Embeddings take the first layer's value, final norm and head the last layer's"
+
+
+class GradientsPanel(Panel):
+    """A curve over the layers for every number that may differ between them, with a slider per layer."""
+
+    title = "Gradients"
+
+    def _build(self) -> list[ipywidgets.Widget]:
+        guard = self.errors
+        self._tracks: list[Track] = []
+        self._spans: dict[tuple[str, str], tuple[float, float]] = {}
+        self.hint = text(kind="hint")
+        self.which = ipywidgets.ToggleButtons(options=[], style={"button_width": "auto"})
+        self.apart = ipywidgets.Checkbox(
+            description="attention and MLP apart", indent=False, layout=Layout(width="auto")
+        )
+        self.group = ipywidgets.ToggleButtons(options=[], style={"button_width": "auto"})
+        self.meaning = text(kind="quiet")
+        self.legend = text(kind="legend")
+        self.editor = CurveEditor(guard(self._moved))
+        self.sliders = SliderRow(guard(self._moved))
+        canvas = ipywidgets.VBox([self.editor, self.sliders])
+        canvas.add_class("nbm-canvas")
+        self.beside = ipywidgets.VBox()  # for others: what should be seen while a curve is moved
+        self.ends = text(kind="quiet")
+        self.follow = button("Let them follow", guard(lambda _: self._let_follow()), hint=FOLLOW_HINT)
+        self.body = ipywidgets.VBox(
+            [
+                row(self.which, kind="choice"),
+                row(self.apart, self.group, kind="choice"),
+                self.meaning,
+                self.legend,
+                canvas,
+                self.beside,
+                row(self.ends, self.follow),
+                self._shapes(),
+                self._fields(),
+            ]
+        )
+        self.body.add_class("nbm-stack")
+        self.apart.observe(guard(self._toggled), "value")
+        for choice in (self.which, self.group, self.slot):
+            choice.observe(guard(lambda change: None if self._busy else self._refresh()), "value")
+        return [self.hint, self.body]
+
+    def _shapes(self) -> ipywidgets.Widget:
+        self.first = field(ipywidgets.FloatText, "from", "104px", value=0.0, step=0.1)
+        self.second = field(ipywidgets.FloatText, "to", "86px", value=1.0, step=0.1)
+        buttons = [
+            button(name, self.errors(lambda _, name=name: self._draw_preset(name)), hint=hint)
+            for name, (_, hint) in PRESETS.items()
+        ]
+        return row(text("Shape", "label"), *buttons, ipywidgets.HBox([self.first, self.second]))
+
+    def _fields(self) -> ipywidgets.Widget:
+        self.slot = field(ipywidgets.Dropdown, "Set")
+        self.value = field(ipywidgets.FloatText, "to", "100px", step=0.01)
+        self.typed = field(ipywidgets.Text, "All layers", continuous_update=False, placeholder="0, 0.25, 0.5, ...")
+        self.typed.add_class("nbm-grow")
+        self.value.observe(self.errors(self._typed_one), "value")
+        self.typed.observe(self.errors(self._typed_all), "value")
+        return row(self.slot, self.value, self.typed)
+
+    @property
+    def track(self) -> Track | None:
+        """The track under the hand."""
+        return next((t for t in self._tracks if t.key == self.which.value), None)
+
+    @property
+    def _group(self) -> str | None:
+        return self.group.value if self.apart.value else None
+
+    # --- state to screen ---
+
+    def _refresh(self) -> None:
+        plan = self.state.plan
+        self._busy = True
+        try:
+            self._tracks = tracks(plan) if plan else []
+            self._offer()
+            self.hint.value = "" if self.track else _why_empty(self.state, plan)
+            show(self.hint, not self.track)
+            show(self.body, bool(self.track))
+            if self.track:
+                self._show_curve(plan, curve(plan, self.track))
+        finally:
+            self._busy = False
+
+    def _offer(self) -> None:
+        """List the tracks, keeping the one that is chosen."""
+        if not self._tracks:  # while a recipe is broken, remember what was chosen
+            return
+        choose(self.which, [(t.title, t.key) for t in self._tracks])
+        show(self.which, len(self._tracks) > 1)
+
+    def _show_curve(self, plan: Plan, drawn: Curve) -> None:
+        can = separable(plan, self.track)
+        self.apart.disabled = not can
+        self.apart.value = can and (self.apart.value or len(set(drawn.layers.values())) > 1)
+        choose(self.group, [(GROUP_NAMES[g], g) for g in drawn.layers])
+        show(self.group, self.apart.value)
+        self.meaning.value = html.escape(self.track.parameter.help)
+        slots, lines = Slots(drawn, self._group), self._lines(plan, drawn)
+        span = self._span(plan, lines)
+        labels = [f"{name}, {self.track.title}" for name in slots.long_names]
+        self.editor.show(lines, slots.names, span, self.track.ends, labels, step_of(span))
+        colour = next(line.colour for line in lines if line.selected)
+        self.sliders.show(slots.names, slots.values, span, slots.long_names, colour)
+        self.legend.value = _legend(lines)
+        show(self.legend, len(lines) > 1)
+        self._show_numbers(slots)
+
+    def _show_numbers(self, slots: Slots) -> None:
+        choose(self.slot, [(name, i) for i, name in enumerate(slots.long_names)])
+        self.value.value = tidy(slots.values[self.slot.value])
+        self.typed.value = ", ".join(f"{v:.6g}" for v in slots.layers)
+        own = [role for role in slots.curve.ends if not slots.curve.follows(role)]
+        self.ends.value = f"Set apart from the layers: {', '.join(own)}." if own else FOLLOWING
+        show(self.follow, bool(own))
+
+    def _lines(self, plan: Plan, drawn: Curve) -> list[Line]:
+        """The chosen curve, its other groups, and the same parameter of the other models."""
+        colours = model_colours(plan)
+        lines = []
+        for track in self._tracks:
+            if track.parameter != self.track.parameter:
+                continue
+            here = track.key == self.track.key
+            other = drawn if here else curve(plan, track)
+            colour = colours.get(plan.labels.get(track.model), next(iter(colours.values())))
+            for group in other.layers if self.apart.value and here else [self._group]:
+                slots, selected = Slots(other, group if group in other.layers else None), here and group == self._group
+                title = f"{track.title}, {GROUP_NAMES[group]}" if group else track.title
+                dash = DASHES[GROUPS.index(group)] if group and here else "solid"
+                lines.append(
+                    Line(tuple(slots.values), title, colour, selected, dash, slots.spread if selected else None)
+                )
+        return lines
+
+    def _span(self, plan: Plan, lines: list[Line]) -> tuple[float, float]:
+        """Ends of sliders and axis: the usual range and whatever lies beyond; it grows and never shrinks."""
+        key = plan.method.name, self.track.parameter.name
+        usual = self._spans.get(key, self.track.parameter.slider)
+        self._spans[key] = widened(usual, [v for line in lines for v in line.values])
+        return self._spans[key]
+
+    # --- screen to state ---
+
+    def _change(self, make: Callable[[Curve], Curve], tag: Any = None) -> None:
+        """Replace the chosen curve by what `make` makes of it."""
+        track = self.track
+        if self.state.plan is None or track is None:
+            return
+
+        def change(recipe: Any) -> Any:
+            plan = self.state.plan
+            before = curve(plan, track)
+            after = make(before)
+            self.state.foresee(foreseen(plan, track, before, after))
+            return write(recipe, plan, track, after)
+
+        self.state.edit(change, None if tag is None else (track.key, self._group, tag))
+
+    def _moved(self, slot: int, value: float) -> None:
+        """A slider or a point was moved, or a number typed."""
+        self._refuse(value)
+        self._busy, busy = True, self._busy
+        self.slot.value = slot  # the number field follows the hand
+        self._busy = busy
+        group = self._group
+        self._change(lambda drawn: Slots(drawn, group).with_value(slot, value), tag=slot)
+
+    def _refuse(self, *values: float) -> None:
+        """Refuse what the method cannot take, before it gets into the recipe."""
+        fault = next((f for v in values if (f := self.track.parameter.fault(v))), None)
+        if fault:
+            self._refresh()
+            raise RecipeError([Problem("error", (), fault)])
+
+    def _set_layers(self, make: Callable[[int], list[float]]) -> None:
+        values = make(curve(self.state.plan, self.track).depth)
+        self._refuse(*values)
+        group = self._group
+        self._change(lambda drawn: drawn.with_layers(group, values))
+
+    def _draw_preset(self, name: str) -> None:
+        self._set_layers(lambda depth: preset(name, depth, self.first.value, self.second.value))
+
+    def _typed_one(self, change: dict) -> None:
+        if not self._busy:
+            self._moved(self.slot.value, change["new"])
+
+    def _typed_all(self, change: dict) -> None:
+        if not self._busy:
+            self._set_layers(lambda depth: spread_out(change["new"], depth))
+
+    def _let_follow(self) -> None:
+        def change(drawn: Curve) -> Curve:
+            for role in drawn.ends:
+                drawn = drawn.with_end(role, drawn.natural(role))
+            return drawn
+
+        self._change(change)
+
+    def _toggled(self, change: dict) -> None:
+        if self._busy:
+            return
+        if not change["new"]:  # together again: all take the values that were on screen
+            group = self.group.value
+            self._change(lambda drawn: drawn.with_layers(None, drawn.layers[group]))
+        self._refresh()
+
+
+def choose(widget: Any, options: list[tuple[str, Any]]) -> None:
+    """Give a choice other options, keeping the chosen value where it is still among them."""
+    if list(widget.options) == options:
+        return
+    chosen, values = widget.value, [v for _, v in options]
+    widget.options = options
+    widget.value = chosen if chosen in values else values[0] if values else None
+
+
+def _why_empty(state: Any, plan: Plan | None) -> str:
+    if plan is not None:
+        return f"{html.escape(plan.method.title)} has no number that may differ between layers."
+    if state.recipe is None:
+        return "Choose models first, in the Models panel."
+    return "The curve appears when the recipe has no errors. The Recipe panel lists them."
+
+
+def _legend(lines: list[Line]) -> str:
+    styles = dict(zip(map(str, DASHES), ("solid", "dashed", "dotted"), strict=True))
+    items = []
+    for line in lines:
+        sample = f"<i style='border-top:3px {styles.get(str(line.dash), 'solid')} {line.colour}'></i>"
+        kind = "nbm-strong" if line.selected else "nbm-weak"
+        items.append(f"<span class='{kind}'>{sample}{html.escape(line.label)}</span>")
+    return "".join(items)

@@ -1,0 +1,116 @@
+"""The Method panel: what a merge method does, its formula, and the numbers that hold for all layers."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+import ipywidgets
+
+from nbmerge.errors import RecipeError
+from nbmerge.methods import Method, Parameter, methods
+from nbmerge.problems import Problem
+from nbmerge.widgets.controls.elements import field, text
+from nbmerge.widgets.controls.lifetime import replace_children
+from nbmerge.widgets.controls.parameter_controls import control
+from nbmerge.widgets.curves.tracks import Track, curve, is_flat, shared_value, tracks
+from nbmerge.widgets.curves.write_back import settle
+from nbmerge.widgets.panels.panel import Panel
+
+
+class MethodPanel(Panel):
+    """Choose a method, read what it does, set its numbers."""
+
+    title = "Method"
+
+    def _build(self) -> list[ipywidgets.Widget]:
+        options = [(m.title, name) for name, m in methods().items()]
+        self.method = field(ipywidgets.Dropdown, "Method", options=options, value="task_arithmetic")
+        self.method.observe(self.errors(self._chosen), "value")
+        self.words = text()
+        self.formula = ipywidgets.HTMLMath()
+        self.formula.add_class("nbm-formula")
+        self.reference = text(kind="quiet")
+        self.controls = ipywidgets.VBox()
+        self._form: Any = None
+        return [self.method, self.words, self.formula, self.reference, self.controls]
+
+    def _refresh(self) -> None:
+        recipe, plan = self.state.recipe, self.state.plan
+        method = methods().get(recipe.merge_method) if recipe else methods()[self.method.value]
+        if method is None:  # a misspelt name; the Recipe panel says so
+            self.words.value = "The recipe names a method that does not exist."
+            replace_children(self.controls, ())
+            self._form = None
+            return
+        self._busy = True
+        try:
+            self.method.value = method.name
+            self._describe(method)
+            self._show_controls(method, plan)
+        finally:
+            self._busy = False
+
+    def _describe(self, method: Method) -> None:
+        self.words.value = html.escape(method.words)
+        formula = f"$$\\displaystyle {html.escape(method.formula)}$$"
+        if self.formula.value != formula:
+            self.formula.value = formula
+        self.reference.value = linked(method.reference)
+
+    def _show_controls(self, method: Method, plan: Any) -> None:
+        found = tracks(plan) if plan else []
+        drawn = {t.parameter.name for t in found if t.model is None}
+        shared = [p for p in method.parameters if p.scope == "global" and p.name not in drawn] if plan else []
+        own = [t for t in found if t.model is not None]
+        form = (method.name, tuple(p.name for p in shared), tuple(t.key for t in own))
+        if form != self._form:
+            self._form = form
+            self._shared = {p.name: control(p, p.name, p.help, self.errors(self._set_shared)) for p in shared}
+            self._own = {}
+            for track in own:  # what a parameter means is said once, below its last model
+                last = track is [t for t in own if t.parameter is track.parameter][-1]
+                words = track.parameter.help if last else ""
+                self._own[track.key] = control(
+                    track.parameter, track.title, words, self.errors(self._set_own), key=track.key
+                )
+            drawn_too = [
+                text(f"<b>{n}</b> is drawn over the layers in the Gradients panel.", "quiet") for n in sorted(drawn)
+            ]
+            replace_children(self.controls, [*self._own.values(), *self._shared.values(), *drawn_too])
+        for parameter in shared:
+            self._shared[parameter.name].show(shared_value(plan, parameter))
+        for track in own:
+            drawing = curve(plan, track)
+            self._own[track.key].show(drawing.natural("embedding") if is_flat(drawing) else None)
+
+    def _chosen(self, change: dict) -> None:
+        if not self._busy:
+            self.state.use_method(change["new"])
+
+    def _set_shared(self, name: str, value: Any) -> None:
+        if self._busy:
+            return
+        self._refuse(self.state.plan.method.parameter(name), value)
+        self.state.edit(lambda recipe: settle(recipe, name, value), tag=("shared", name))
+
+    def _set_own(self, key: tuple[str, str], value: float) -> None:
+        if self._busy:
+            return
+        track: Track = next(t for t in tracks(self.state.plan) if t.key == key)
+        self._refuse(track.parameter, value)
+        self.state.edit(lambda recipe: settle(recipe, track.parameter.name, value, track.model), tag=("own", key))
+
+    def _refuse(self, parameter: Parameter, value: Any) -> None:
+        """Refuse what the method cannot take, before it gets into the recipe."""
+        fault = parameter.fault(value)
+        if fault:
+            self._refresh()
+            raise RecipeError([Problem("error", (), fault)])
+
+
+def linked(reference: str) -> str:
+    """A reference with its address as a link."""
+    escaped = html.escape(reference)
+    return re.sub(r"https?://\S+", lambda m: f"<a href='{m[0]}' target='_blank' rel='noopener'>{m[0]}</a>", escaped)

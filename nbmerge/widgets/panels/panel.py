@@ -1,0 +1,109 @@
+"""What all panels have in common: a state, a place for errors, a style, and a text for where no widgets are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets
+from ipywidgets import Layout
+from traitlets import Bool
+
+from nbmerge.recipe import Recipe
+from nbmerge.widgets.controls.cell import end_former
+from nbmerge.widgets.controls.elements import styles
+from nbmerge.widgets.controls.guard import Guard
+from nbmerge.widgets.controls.lifetime import OwningBox, close_tree
+from nbmerge.widgets.state.studio_state import StudioState
+
+
+class StateBox(OwningBox):
+    """A box around a state, which lets go of its models when nobody shows it any more.
+
+    Parameters
+    ----------
+    state : StudioState
+    part : bool, optional
+        Whether it belongs to something that closes it; what does not is closed when its cell runs again.
+    """
+
+    def __init__(self, state: StudioState, *, part: bool = False):
+        self.state = state
+        super().__init__(layout=Layout(width="auto"))
+        self.errors = Guard()
+        self.at_close(lambda: close_tree(self.errors))
+        self.state.enter(self)
+        self.at_close(lambda: self.state.leave(self))
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        if not part:
+            end_former(self)
+
+    def _open(self) -> None:
+        """Make what it shows."""
+        raise NotImplementedError
+
+
+class Panel(StateBox):
+    """A part of the Studio that also works alone.
+
+    Parameters
+    ----------
+    recipe : Recipe, or anything that `Recipe.load` reads, optional
+        What to start with; not together with `state`.
+    state : StudioState, optional
+        Shared with other panels.
+    part : bool, optional
+        Whether it belongs to something that closes it.
+
+    A panel holds no truth: `_build` makes its widgets once, `_refresh` makes them show the state, and what a person
+    does goes to the state. Every callback is wrapped by `self.errors`. A panel that stands behind another one in tabs is
+    out of `sight`: it shows the state when it comes to the front again, so that nobody waits for what nobody sees.
+
+    What a panel has made ends with it: `close` it, or run its cell again. The state lets go of models in memory when the
+    last panel that shows it is closed.
+    """
+
+    title = ""
+    sight = Bool(True)
+
+    def __init__(self, recipe: Any = None, state: StudioState | None = None, *, part: bool = False):
+        self._busy = False
+        super().__init__(state if state is not None else StudioState(recipe), part=part)
+
+    def _open(self) -> None:
+        self.add_class("nbm-panel")
+        self.add_class(f"nbm-{self.title.lower()}")
+        content = self._build()  # first: where it fails, no other widget is left behind
+        self.children = [styles(), *content, self.errors]
+        self._seen = -1
+        self.watch(self.state, self.errors(lambda change: self._follow()), "revision")
+        self.observe(self.errors(lambda change: self._follow()), "sight")
+        self.errors(self._follow)()
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """The recipe as it stands; set it to anything that `Recipe.load` reads."""
+        return self.state.recipe
+
+    @recipe.setter
+    def recipe(self, recipe: Any) -> None:
+        self.state.set_recipe(Recipe.load(recipe))
+
+    def _build(self) -> list[ipywidgets.Widget]:
+        """Make the widgets."""
+        raise NotImplementedError
+
+    def _refresh(self) -> None:
+        """Show the state."""
+
+    def _follow(self) -> None:
+        """Show the state if somebody sees it and it is not shown yet."""
+        if self.sight and self._seen != self.state.revision:
+            self._seen = self.state.revision
+            self._refresh()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.state!r}>"

@@ -1,0 +1,84 @@
+"""The Recipe panel: the recipe as text, live and editable."""
+
+from __future__ import annotations
+
+import html
+
+import ipywidgets
+from ipywidgets import Layout
+
+from nbmerge.widgets.controls.elements import button, problem_list, row, show, text
+from nbmerge.widgets.panels.panel import Panel
+
+NOT_APPLIED = "<p><b>Not applied.</b> The text is not a recipe; everything else is as it was.</p>"
+
+
+class RecipePanel(Panel):
+    """The recipe's YAML: it follows the sliders, and the sliders follow it once it is applied."""
+
+    title = "Recipe"
+
+    def _build(self) -> list[ipywidgets.Widget]:
+        guard = self.errors
+        self.area = ipywidgets.Textarea(layout=Layout(width="auto", height="420px"))
+        self.area.add_class("nbm-code")
+        self.apply = button(
+            "Apply", guard(lambda _: self._apply()), hint="Read the text and make it the recipe", style="primary"
+        )
+        self.revert = button("Revert", guard(lambda _: self._revert()), hint="Throw the edited text away")
+        self.undo = button("Undo", guard(lambda _: self.state.undo()), icon="undo")
+        self.redo = button("Redo", guard(lambda _: self.state.redo()), icon="repeat")
+        self.note = text(kind="quiet")
+        self.problems = text(kind="problem-box")
+        self.python = ipywidgets.Textarea(disabled=False, layout=Layout(width="auto", height="110px"))
+        self.python.add_class("nbm-code")
+        self.copy = ipywidgets.Accordion([self.python], selected_index=None)
+        self.copy.set_title(0, "The same in three lines of Python")
+        self._shown = ""
+        self.area.observe(guard(lambda change: self._mark()), "value")
+        bar = row(self.apply, self.revert, self.undo, self.redo, self.note)
+        return [bar, self.area, self.problems, self.copy]
+
+    @property
+    def edited(self) -> bool:
+        """Whether the text was changed and not yet applied."""
+        return self.area.value != self._shown
+
+    def _refresh(self) -> None:
+        state = self.state
+        if state.text != self._shown:
+            keep = self.edited and bool(self._shown)  # never overwrite what somebody is typing
+            self._shown = state.text
+            if not keep:
+                self.area.value = state.text
+        self.undo.disabled, self.redo.disabled = not state.can_undo, not state.can_redo
+        self.python.value = as_python(state.text)
+        self._mark()
+
+    def _mark(self) -> None:
+        refused = self.state.refused
+        self.apply.disabled = self.revert.disabled = not self.edited
+        self.note.value = "Edited, not applied yet." if self.edited else ""
+        if refused:
+            self.problems.value = NOT_APPLIED + problem_list(refused, self.area.value)
+        else:
+            self.problems.value = problem_list(self.state.problems, self.state.text)
+        show(self.problems, bool(self.problems.value))
+
+    def _apply(self) -> None:
+        typed = self.area.value
+        if self.state.apply_text(typed):
+            self._shown = self.area.value = self.state.text
+            self._mark()
+            if self.state.text != typed:
+                self.note.value = f"Read {html.escape(self.recipe.found)}."
+
+    def _revert(self) -> None:
+        self.area.value = self._shown
+        self.state.drop_refused()
+
+
+def as_python(yaml: str) -> str:
+    """Three lines of Python that do what the Studio does with this recipe."""
+    quoted = yaml.rstrip("\n").replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return f'import nbmerge as nbm\nrecipe = nbm.Recipe.load("""\n{quoted}\n""")\nnbm.merge(recipe, "merged")\n'

@@ -1,0 +1,226 @@
+"""The Scores panel: numbers that say how good the merge is, read again when the sliders rest."""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import ipywidgets
+from ipywidgets import Layout
+
+from nbmerge.engine.planning import Plan
+from nbmerge.errors import NbmergeError
+from nbmerge.sampling import Gauges, Perplexity, Phrase
+from nbmerge.widgets.controls.elements import button, field, hint, row, show, text
+from nbmerge.widgets.controls.gauges import gauges_table
+from nbmerge.widgets.controls.lifetime import close_tree
+from nbmerge.widgets.panels.gradients import choose
+from nbmerge.widgets.panels.models import bundled
+from nbmerge.widgets.panels.panel import Panel
+from nbmerge.widgets.state.debounce import Follow
+
+TEXT, PHRASE, SKILL = "perplexity of a text", "what follows a prompt", "a skill of the bundled family"
+HELP = {
+    TEXT: "How surprised the merge is by a text; lower is better.",
+    PHRASE: "Log of how much likelier the wanted continuations are than the unwanted ones; higher is better. Separate several by |.",
+    SKILL: "Share of 100 held-out words that are answered exactly; higher is better.",
+}
+OWN = "Your own function: <code>studio.scores.add('name', lambda model: ...)</code>"
+LONG = 28
+"""Letters of a text that name its gauge."""
+
+
+class ScoresPanel(Panel):
+    """Gauges with their history; `add` takes any function of a model that gives a number."""
+
+    title = "Scores"
+
+    def _build(self) -> list[ipywidgets.Widget]:
+        guard = self.errors
+        self.gauges = Gauges()
+        self.follow = Follow(guard.show)
+        self.at_close(self.follow.close)
+        self.read = button(
+            "Read",
+            guard(lambda _: self.follow.now(self._work())),
+            style="primary",
+            hint="Ask every gauge about the merge",
+        )
+        self.stop = button(
+            "Stop", guard(lambda _: self.follow.stop()), hint="Ends when the present gauge has been read"
+        )
+        self.automatic = ipywidgets.Checkbox(
+            description="Follow the sliders", indent=False, layout=Layout(width="auto")
+        )
+        self.note = text(kind="quiet")
+        self.view, self.beside = text(kind="gauge-box"), text(kind="gauge-box")
+        self.at_close(lambda: close_tree(self.beside))  # it is shown elsewhere, or nowhere
+        self.which = field(ipywidgets.Dropdown, "Gauge")
+        self.back = button(
+            "Back to its best",
+            guard(lambda _: self._best()),
+            hint="Make the recipe with its best value the recipe again",
+        )
+        self.remove = button("Remove", guard(lambda _: self._remove()), hint="Take it away, with its history")
+        self.chosen = row(self.which, self.back, self.remove)
+        self.follow.observe(guard(lambda change: self._status()), "busy")
+        self.automatic.observe(guard(lambda change: self._hear()), "value")
+        self.watch(self.state, guard(lambda change: self._hear()), "revision")
+        self.suggested = False
+        head = row(self.read, self.stop, self.automatic, self.note)
+        return [head, self.view, self.chosen, *self._form()]
+
+    def _form(self) -> list[ipywidgets.Widget]:
+        """What adds a gauge."""
+        guard = self.errors
+        kinds = [PHRASE, TEXT, *([SKILL] if bundled() else [])]
+        self.kind = field(ipywidgets.Dropdown, "Add", options=kinds)
+        self.passage = field(ipywidgets.Text, "Text", placeholder="a text that the merge should know")
+        self.prompt = field(ipywidgets.Text, "Prompt", "200px", placeholder="reverse lion >")
+        self.wanted = field(ipywidgets.Text, "wanted", "180px", placeholder="noil")
+        self.unwanted = field(ipywidgets.Text, "unwanted", "180px", placeholder="LION | lion")
+        self.skill = field(ipywidgets.Dropdown, options=_skills())
+        self.passage.add_class("nbm-grow")
+        hint(self.wanted, "Continuations, separated by |")
+        self.adder = button("Add", guard(lambda _: self._add()))
+        self.help = text(kind="quiet")
+        self.kind.observe(guard(lambda change: self._offer()), "value")
+        self._offer()
+        return [
+            row(self.kind, self.passage, self.prompt, self.wanted, self.unwanted, self.skill, self.adder),
+            self.help,
+        ]
+
+    # --- gauges ---
+
+    def add(self, name: str, score: Callable[[Any], float], lower: bool | None = None) -> None:
+        """Add a gauge, or put another in place of one.
+
+        Parameters
+        ----------
+        name : str
+        score : callable
+            Takes the merge (what `nbmerge.sample` takes: `.model`, `.tokenizer`) and gives a number. It is called in a
+            worker thread.
+        lower : bool, optional
+            Whether less is better; default what the score says of itself, else False.
+        """
+        self.gauges.add(str(name), score, lower)
+        self._show()
+        self._hear()
+
+    def _suggest(self, plan: Plan) -> None:
+        """The bundled family comes with two scores of its own."""
+        family = {path for _, path in bundled()}
+        if not self.suggested and family & {str(c.path) for c in plan.checkpoints.values()}:
+            for name, score in _skills():
+                self.gauges.add(name, score)
+        self.suggested = True
+
+    def _add(self) -> None:
+        if self.kind.value == SKILL:
+            self.add(self.skill.label, self.skill.value)
+        elif self.kind.value == TEXT:
+            passage = self.passage.value
+            if not passage.strip():
+                raise NbmergeError("Type the text first.")
+            self.add(f"perplexity of “{_short(passage)}”", Perplexity(passage))
+        else:
+            prompt, wanted, unwanted = self.prompt.value, _parts(self.wanted.value), _parts(self.unwanted.value)
+            if not prompt.strip() or not wanted:
+                raise NbmergeError("Type a prompt, and what should follow it.")
+            against = f" not {_short(' or '.join(p.strip() for p in unwanted))}" if unwanted else ""
+            self.add(f"{_short(prompt)}{_short(' or '.join(wanted))}{against}", Phrase(prompt, wanted, unwanted))
+
+    def _remove(self) -> None:
+        if self.which.value is not None:
+            self.gauges.remove(self.which.value)
+            self._show()
+
+    def _best(self) -> None:
+        best = self.gauges.best(self.which.value) if self.which.value else None
+        if best is None or best.recipe is None:
+            raise NbmergeError("This gauge was not read yet. Press Read first.")
+        self.state.set_recipe(best.recipe)
+
+    # --- reading ---
+
+    def _work(self) -> Callable[[threading.Event], None]:
+        plan = self.state.plan
+        if plan is None:
+            raise NbmergeError("The recipe has errors; mend them first.")
+        if not self.gauges.scores:
+            raise NbmergeError("There is no gauge yet. Add one below.")
+
+        def work(cancel: threading.Event) -> None:
+            speaker = self.state.stage.merged(plan, cancel=cancel, prompt_tokens=256)
+            self.gauges.read(speaker.model, plan.recipe, stop=cancel)
+            self.words = speaker.words
+            self._show()
+
+        return work
+
+    def _hear(self) -> None:
+        """Read again where the panel follows the sliders."""
+        if self.automatic.value and self.state.plan is not None and self.gauges.scores:
+            self.follow.rested(self._work())
+
+    # --- state to screen ---
+
+    words = ""
+
+    def _refresh(self) -> None:
+        if self.state.plan is not None:
+            self._suggest(self.state.plan)
+        self._status()
+
+    def _status(self) -> None:
+        busy = self.follow.busy
+        self.read.disabled = self.state.plan is None or not self.gauges.scores
+        self.stop.disabled = not busy
+        self._show()
+
+    def _show(self) -> None:
+        plan, latest = self.state.plan, self.gauges.latest
+        stale = latest is not None and (plan is None or latest.fingerprint != plan.recipe.fingerprint)
+        self.view.value = gauges_table(self.gauges, stale)
+        self.beside.value = self.view.value if latest is not None else ""
+        show(self.beside, latest is not None)
+        names = list(self.gauges.scores)
+        choose(self.which, [(n, n) for n in names])
+        show(self.chosen, bool(names))
+        self.read.disabled = plan is None or not names
+        if self.follow.busy:
+            self.note.value = "Reading …"
+        elif stale:
+            self.note.value = "<b>Out of date:</b> read with an earlier recipe."
+        else:
+            self.note.value = f"Read from the {html.escape(self.words)}." if self.words and latest else ""
+
+    def _offer(self) -> None:
+        """Show the fields of the chosen kind."""
+        kind = self.kind.value
+        show(self.passage, kind == TEXT)
+        show(self.skill, kind == SKILL)
+        for widget in (self.prompt, self.wanted, self.unwanted):
+            show(widget, kind == PHRASE)
+        self.help.value = f"{html.escape(HELP[kind])} {OWN}"
+
+
+def _skills() -> list[tuple[str, Any]]:
+    from nbmerge.demo import Skill
+    from nbmerge.demo.texts import SKILLS
+
+    return [(f"skill: {skill}", Skill(skill, n=100)) for skill in SKILLS]
+
+
+def _parts(written: str) -> tuple[str, ...]:
+    """Continuations separated by bars; a space between prompt and word is part of what follows, as it is typed."""
+    return tuple(p for p in (part.rstrip() for part in written.split("|")) if p.strip())
+
+
+def _short(words: str | Iterable[str]) -> str:
+    words = str(words)
+    return words if len(words) <= LONG else f"{words[: LONG - 1]}…"

@@ -1,0 +1,235 @@
+"""The Statistics panel: where in the model the merge moved away from each parent."""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+from ipywidgets import Layout
+
+from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.errors import NbmergeError
+from nbmerge.methods import Combination
+from nbmerge.widgets.controls.colours import model_colours
+from nbmerge.widgets.controls.elements import field, row, show, table, text
+from nbmerge.widgets.controls.job_row import JobRow
+from nbmerge.widgets.controls.statistics_view import ChangesView
+from nbmerge.widgets.panels.panel import Panel
+from nbmerge.widgets.state.debounce import Follow
+from nbmerge.widgets.state.incremental_statistics import Following
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WHAT = [("distance", "distance"), ("cosine", "cosine")]
+
+
+class StatisticsPanel(Panel):
+    """A heat map of layers × kinds of tensor and curves over the layers, of the merge against each parent."""
+
+    title = "Statistics"
+
+    def _build(self) -> list[ipywidgets.Widget]:
+        guard = self.errors
+        self.what = field(ipywidgets.Dropdown, "Show", options=WHAT)
+        self.parent = field(ipywidgets.Dropdown, "Heat map against")
+        self.job = JobRow(self.state.job, "measuring", "Measure", "", self._work, self._measured, guard)
+        self.follow = Follow(guard.show)
+        self.at_close(self._forget)
+        self.at_close(self.follow.close)
+        self.guess = ipywidgets.Checkbox(
+            description="Estimate from some rows while the sliders move", indent=False, layout=Layout(width="auto")
+        )
+        self.guess.observe(guard(lambda change: self._guess()), "value")
+        self._estimate: Any = None
+        self._plan: Plan | None = None
+        self.note = text(kind="quiet")
+        self.view = ChangesView()
+        self.outside = text(kind="table")
+        self.drawn = ipywidgets.VBox([self.view, self.outside])
+        self.pictures = ipywidgets.VBox([row(self.what, self.parent), self.drawn])
+        for widget in (self.what, self.parent):
+            widget.observe(guard(lambda change: self._redraw()), "value")
+        self.watch(self.state, guard(lambda change: self._foresee(self.state.foreseen)), "foresights")
+        self._statistics: Any = None
+        self._following: Following | None = None
+        self._changes: Any = None
+        self._of = ""
+        self._judged: tuple = (None, None, False)
+        self._drawing = threading.RLock()  # a measurement ends in its own thread, while a slider may be moving
+        return [self.job, self.guess, self.note, self.pictures]
+
+    @property
+    def predicted(self) -> bool:
+        """Whether the pictures can follow the sliders without reading weights."""
+        plan, known = self.state.plan, self._statistics
+        if self._judged[0] is not plan or self._judged[1] is not known:
+            follows = plan is not None and known is not None and can_follow(plan) and known.can_predict(plan)
+            self._judged = plan, known, follows
+        return self._judged[2]
+
+    # --- state to screen ---
+
+    def _refresh(self) -> None:
+        self._predict()  # first, what the eye waits for
+        plan = self.state.plan
+        follows = plan is not None and (self.predicted or can_follow(plan))
+        self.job.start.description = "Measure the models" if follows else "Measure this merge"
+        self.job.start.tooltip = (
+            "One pass over the models' weights; after that the pictures follow the sliders" if follows
+            else "Computes the merge without writing it"
+        )  # fmt: skip
+        self.job.allow(plan is not None and not self.predicted)
+        show(self.job.start, not self.predicted)
+        show(self.guess, plan is not None and not follows)
+        if not self.predicted:
+            self._mark()
+            self._guess()
+
+    def _predict(self) -> None:
+        """Show what follows for the present plan."""
+        with self._drawing:
+            plan = self.state.plan
+            if self.predicted:
+                self._show(self._following.predict(plan), plan)
+
+    def _foresee(self, plan: Plan) -> None:
+        """Show what follows for the plan that the hand is making, if its kind is known already."""
+        with self._drawing:
+            if self.sight and self._following is not None and self._judged[2] and self._judged[0] is self.state.plan:
+                self._show(self._following.predict(plan), plan)
+
+    def _guess(self) -> None:
+        """Estimate what does not follow exactly, when the hand rests."""
+        plan = self.state.plan
+        if not self.guess.value or plan is None or can_follow(plan):
+            return
+        if self._changes is not None and self._of == plan.recipe.fingerprint:  # measured, or estimated already
+            return
+
+        def work(cancel: threading.Event) -> None:
+            from nbmerge.statistics import estimate
+
+            found = estimate(plan, cancel=cancel)
+            with self._drawing:
+                if self.state.plan is plan:
+                    self._show(found.changes, plan, found)
+
+        self.follow.rested(work)
+
+    def _show(self, changes: Any, plan: Plan, estimate: Any = None) -> None:
+        self._changes, self._of, self._plan, self._estimate = changes, plan.recipe.fingerprint, plan, estimate
+        options = list(changes.parents)
+        if list(self.parent.options) != options:
+            self._busy = True
+            self.parent.options = options
+            self.parent.value = options[0]
+            self._busy = False
+        self._draw()
+
+    def _draw(self) -> None:
+        what = self.what.value
+        self.view.show(self._changes, what, self.parent.value, model_colours(self._plan))
+        self.outside.value = _outside(self._changes, what)
+        self._mark()
+
+    def figures(self) -> list[Axes]:
+        """The same pictures by matplotlib, to be saved or printed: ``figures()[0].figure.savefig("layers.pdf")``."""
+        from nbmerge.plots import heatmap, layer_curves
+
+        if self._changes is None:
+            raise NbmergeError("There is nothing to draw yet. Press Measure first.")
+        changes, what, parent = self._changes, self.what.value, self.parent.value
+        curves = layer_curves(changes.by_layer(what), what=what, colour=model_colours(self._plan))
+        return [curves, heatmap(changes.grid(parent, what), what=what, parent=parent)]
+
+    def _mark(self) -> None:
+        """Say whether the pictures belong to the recipe."""
+        plan, drawn = self.state.plan, self._changes is not None
+        show(self.pictures, drawn)
+        current = drawn and plan is not None and self._of == plan.recipe.fingerprint
+        (self.drawn.remove_class if current else self.drawn.add_class)("nbm-stale")
+        if not drawn:
+            self.note.value = (
+                "How far is the merge from each model, and in which layers? Measuring reads the weights once."
+            )
+        elif not current:
+            self.note.value = "<b>Out of date:</b> these pictures are of an earlier recipe."
+        elif self.predicted:
+            self.note.value = "Exact for the present recipe; follows the sliders without reading weights."
+        elif self._estimate is not None:
+            self.note.value = _estimated(self._estimate)
+        else:
+            self.note.value = "Measured on the present recipe."
+
+    def _redraw(self) -> None:
+        if not self._busy and self._changes is not None:
+            with self._drawing:
+                self._draw()
+
+    # --- work ---
+
+    def _work(self) -> Callable[..., Any]:
+        from nbmerge.statistics import changes, measure
+
+        plan = self.state.plan
+        if plan is None:
+            raise NbmergeError("The recipe has errors; mend them first.")
+        if not can_follow(plan):
+            return lambda progress, cancel: (None, changes(plan, progress=progress, cancel=cancel), plan)
+        base = plan.recipe.base_model
+        first = [base] if base in plan.checkpoints else []
+        models = {plan.checkpoints[ref].folders: ref for ref in (*first, *plan.checkpoints)}
+
+        def work(progress: Any, cancel: Any) -> tuple:
+            statistics = measure(*models.values(), progress=progress, cancel=cancel)
+            if statistics.can_predict(plan):
+                return statistics, statistics.predict(plan), plan
+            return statistics, changes(plan, progress=progress, cancel=cancel), plan
+
+        return work
+
+    def _measured(self, result: tuple) -> None:
+        statistics, changes, plan = result
+        with self._drawing:
+            if self.closed:
+                return
+            if statistics is not None:
+                self._statistics, self._following = statistics, Following(statistics)
+            self._show(changes, plan)
+            self._refresh()
+
+    def _forget(self) -> None:
+        """Let go of what was measured."""
+        self._statistics = self._following = self._changes = self._estimate = self._plan = None
+        self._judged = (None, None, False)
+
+
+def can_follow(plan: Plan) -> bool:
+    """Whether the merge will follow from statistics of its models: sums of stored tensors, nothing else."""
+    nested = any(isinstance(source, TensorPlan) for t in plan.tensors for source in t.inputs)
+    return not nested and all(isinstance(t.how, Combination) for t in plan.tensors)
+
+
+def _estimated(estimate: Any) -> str:
+    """How sure an estimate is."""
+    error = max((estimate.total(p)[1] for p in estimate.changes.parents), default=0.0)
+    sure = f"whole models to ± {100 * error:.2g} % of norm, single layers less so"
+    return f"<b>Estimated</b> from {estimate.share:.0%} of the weights ({sure}); follows the sliders. Measure for exact numbers."
+
+
+def _outside(changes: Any, what: str) -> str:
+    """What is outside the layers, and the whole model, in numbers."""
+    roles = changes.by_role(what)
+    scale, unit = (100, " %") if what == "distance" else (1, "")
+    digits = 2 if what == "distance" else 4
+
+    def cell(number: float) -> str:
+        return "" if number != number else f"{number * scale:.{digits}f}{unit}"
+
+    head = [f"{what} {'from' if what == 'distance' else 'with'}", *map(str, roles.index), "whole model"]
+    rows = [[html.escape(p), *map(cell, roles[p]), f"<b>{cell(changes.total(p, what))}</b>"] for p in roles.columns]
+    return table(head, rows)

@@ -1,0 +1,218 @@
+"""A model in memory is given to nobody while its weights are between two recipes, by whatever way it is asked."""
+
+import gc
+import threading
+import weakref
+
+import pytest
+import torch
+
+import nbmerge
+from nbmerge import demo, sampling
+from nbmerge.engine.live import virtual_merge as virtual_module
+from nbmerge.engine.live.live_merge import live
+from nbmerge.engine.live.virtual_merge import virtual
+from nbmerge.errors import MergeStopped, NotReadyError, SampleError
+from nbmerge.recipe import Recipe
+from nbmerge.widgets.state.model_pool import Stage
+
+ASKING = {
+    "sample": lambda merge, out: nbmerge.sample(merge, "abc", max_new_tokens=1),
+    "compare": lambda merge, out: nbmerge.compare({"it": merge}, "abc", max_new_tokens=1),
+    "perplexity": lambda merge, out: nbmerge.perplexity(merge, "the fox"),
+    "log_probabilities": lambda merge, out: sampling.log_probabilities(merge, "the", [" fox"]),
+    "gauge": lambda merge, out: nbmerge.gauge(merge, "the", " fox"),
+    "Perplexity": lambda merge, out: sampling.Perplexity("the fox")(merge),
+    "Phrase": lambda merge, out: sampling.Phrase("the", " fox")(merge),
+    "Gauges": lambda merge, out: sampling.Gauges({"x": lambda model: 1.0}).read(merge),
+    "plan": lambda merge, out: nbmerge.plan(merge.recipe),
+    "merge": lambda merge, out: nbmerge.merge(merge.recipe, out),
+    "check": lambda merge, out: nbmerge.check(merge.recipe),
+    "publish": lambda merge, out: nbmerge.publish(merge.recipe, "someone/model"),
+    "changes": lambda merge, out: nbmerge.changes(merge.plan),
+    "measure": lambda merge, out: nbmerge.measure(*merge.recipe.references),
+    "verify": lambda merge, out: nbmerge.verify(merge.save(out).path),
+    "save": lambda merge, out: merge.save(out),
+    "pin": lambda merge, out: merge.pin(),
+    "model": lambda merge, out: merge.model,
+    "tokenizer": lambda merge, out: merge.tokenizer,
+    "held": lambda merge, out: merge.held().__enter__(),
+    "skills": lambda merge, out: demo.skills(merge),
+}  # fmt: skip
+"""What gets at a live merge, in every way; `save` and `pin` are only for live ones."""
+OTHERS = {"Recipe", "Studio", "choose", "live", "virtual"}
+"""Public names that ask no model: `choose` says whether to update it, and the Studio is tested below."""
+LIVE_ONLY = {"save", "pin", "verify"}
+NO_MODELS = {"Comparison", "Gauge", "Loaded", "Reading", "Sample", "Turn", "fitting_threads", "load"}
+
+
+@pytest.fixture(scope="module")
+def recipe(family) -> Recipe:
+    models = [{"model": str(m), "parameters": {"weight": 0.5}} for m in (family.ft1, family.ft2)]
+    return Recipe.of({"merge_method": "task_arithmetic", "base_model": str(family.base), "models": models})
+
+
+@pytest.fixture(scope="module")
+def other(recipe) -> Recipe:
+    return recipe.with_parameter("weight", 0.9, model="ft1")
+
+
+def stopped_at(merge, recipe, tensors: int) -> None:
+    cancel = threading.Event()
+    with pytest.raises(MergeStopped):
+        merge.update(
+            recipe, cancel=cancel, threads=1, progress=lambda e: cancel.set() if e.tensors_done == tensors else None
+        )
+
+
+@pytest.fixture(scope="module")
+def half_live(recipe, other):
+    merge = live(recipe)
+    merge.pin()
+    stopped_at(merge, other, 5)
+    return merge
+
+
+@pytest.fixture(scope="module")
+def half_virtual(recipe, other):
+    merge = virtual(recipe)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(virtual_module.Blend, "coefficients", property(lambda self: (1.0,), _broken), raising=False)
+        with pytest.raises(ZeroDivisionError):
+            merge.update(other)
+    return merge
+
+
+def _broken(*_):
+    raise ZeroDivisionError
+
+
+def test_no_public_function_is_left_out():
+    public = (set(nbmerge.__all__) | set(sampling.__all__)) - NO_MODELS
+    assert public - set(ASKING) == OTHERS
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_a_half_updated_live_merge_refuses_alike(half_live, name, tmp_path):
+    with pytest.raises(NotReadyError, match=r"live merge .* between two recipes\. Call update with"):
+        ASKING[name](half_live, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", sorted(set(ASKING) - LIVE_ONLY))
+def test_a_half_updated_virtual_merge_refuses_alike(half_virtual, name, tmp_path):
+    with pytest.raises(NotReadyError, match=r"virtual merge .* between two recipes\. Call update with"):
+        ASKING[name](half_virtual, tmp_path / "out")
+
+
+@pytest.mark.parametrize("make", [live, virtual])
+def test_a_closed_one_refuses_alike(make, recipe, tmp_path):
+    with make(recipe) as merge:
+        assert merge.recipe == recipe
+    for ask in (ASKING["sample"], ASKING["model"], ASKING["plan"], lambda merge, out: merge.update(recipe)):
+        with pytest.raises(NotReadyError, match=r"was closed\. Make another one with nbmerge\.(live|virtual)"):
+            ask(merge, tmp_path / "out")
+    assert "closed" in repr(merge)
+    merge.close()
+
+
+def test_its_pins_answer_and_the_next_update_completes_it(recipe, other):
+    merge = live(recipe)
+    before = nbmerge.sample(merge, "abc", max_new_tokens=4)[0].tokens
+    pin = merge.pin()
+    stopped_at(merge, other, 5)
+    assert "between two recipes" in repr(merge)
+    assert nbmerge.sample(pin, "abc", max_new_tokens=4)[0].tokens == before
+    assert nbmerge.choose(other, merge).update_seconds > 0  # what to do next may be asked
+    merge.update(other)
+    assert merge.recipe == other
+    fresh = live(other).model.state_dict()
+    assert all(torch.equal(fresh[n], w) for n, w in merge.model.state_dict().items())
+
+
+def test_a_pin_that_was_let_go_stays_what_it_was_for_whoever_has_it(recipe, other):
+    merge = live(recipe)
+    pin = merge.pin()
+    merge.unpin(pin.name)
+    weights = {n: w.clone() for n, w in pin.weights.items()}
+    merge.update(other)
+    assert all(torch.equal(pin.weights[n], w) for n, w in weights.items())
+    assert merge.pinned_bytes
+    del pin
+    gc.collect()
+    assert merge.pinned_bytes == 0
+
+
+def test_an_update_that_runs_out_of_memory_for_a_pin_is_no_merge(recipe, other, monkeypatch):
+    """The first tensor is new and holds nothing yet when the second cannot be had."""
+    merge = live(recipe)
+    merge.pin()
+    real, made = torch.empty_like, []
+
+    def empty_like(*arguments, **more):
+        made.append(1)
+        if len(made) == 2:
+            raise MemoryError
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(torch, "empty_like", empty_like)
+    with pytest.raises(MemoryError):
+        merge.update(other)
+    monkeypatch.undo()
+    with pytest.raises(NotReadyError):
+        _ = merge.model
+    merge.update(other)
+    fresh = live(other).model.state_dict()
+    assert all(torch.equal(fresh[n], w) for n, w in merge.model.state_dict().items())
+
+
+def test_what_fails_before_a_virtual_merge_changes_leaves_it_as_it_was(recipe, other, monkeypatch):
+    merge = virtual(recipe)
+    monkeypatch.setattr(virtual_module, "tokenizer_of", _refusing)
+    monkeypatch.setattr(merge, "_coefficients", _refusing)
+    with pytest.raises(SampleError):
+        merge.update(other)
+    assert merge.recipe == recipe
+    monkeypatch.undo()
+    with torch.no_grad():
+        ids = torch.tensor([[1, 2, 3]])
+        assert torch.equal(merge.model(ids).logits, virtual(recipe).model(ids).logits)
+
+
+def _refusing(*_):
+    raise SampleError("no")
+
+
+def test_the_studio_finishes_what_was_stopped(recipe, other):
+    stage, cancel = Stage(), threading.Event()
+    stage.merged(nbmerge.plan(recipe), "live")
+    stopped_at(stage.live, other, 5)
+    speaker = stage.merged(nbmerge.plan(other), "live", cancel)
+    assert speaker.model.recipe == other
+
+
+def test_nothing_is_left_of_one_that_was_closed(recipe):
+    merge = live(recipe)
+    merge.pin()
+    dead = [
+        weakref.ref(x) for x in (merge.model, merge.crew, merge.crew.mapped, merge.pins["A"], *merge._weights.values())
+    ]
+    merge.close()
+    gc.collect()
+    assert [r() for r in dead if r() is not None] == [merge.crew, merge.crew.mapped]  # empty
+    del merge
+    gc.collect()
+    assert dead[1]() is None
+
+
+def test_one_that_cannot_be_made_leaves_no_worker(recipe, monkeypatch, tmp_path):
+    from nbmerge.engine.live import live_merge as live_module
+
+    crews = []
+    monkeypatch.setattr(
+        live_module.Crew, "close", lambda self, real=live_module.Crew.close: (crews.append(1), real(self))
+    )
+    monkeypatch.setattr(live_module, "assembled", _refusing)
+    with pytest.raises(SampleError):
+        live(recipe)
+    assert crews == [1]

@@ -1,0 +1,135 @@
+"""How the package is laid out: imports run one way and in no circle, rooms can be looked over, nothing private is shared."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import nbmerge
+
+PACKAGE = Path(nbmerge.__file__).parent
+MODULES = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): f
+           for f in sorted(PACKAGE.rglob("*.py"))}  # fmt: skip
+PACKAGES = {name for name, f in MODULES.items() if f.name == "__init__.py"}
+TREES = {name: ast.parse(f.read_text(encoding="utf-8")) for name, f in MODULES.items()}
+LEVELS = (
+    {"lazy", "model_ref", "quoting", "sizes"},
+    {"problems"},
+    {"errors"},
+    {"bounded", "progress"},
+    {"guarded_files"},
+    {"checkpoints", "methods", "tokenizers"},
+    {"recipe"},
+    {"engine.planning"},
+    {"engine.compute"},
+    {"engine.output"},
+    {"engine.cluster", "engine.cost", "engine.loading"},
+    {"engine"},
+    {"engine.live"},
+    {"plots", "sampling", "statistics"},
+    {"demo"},
+    {"widgets.state"},
+    {"widgets.curves"},
+    {"widgets.controls"},
+    {"widgets.panels"},
+    {"widgets"},
+    {"cli", "magic"},
+    {"__main__", "nbmerge"},
+)
+"""Rooms from the ground up. A module imports from its own room and from those below."""
+
+MANY = 20
+ONE_FILE_PER_THING = {"nbmerge.methods"}
+"""Rooms with one module for each registered thing; they may have as many as there are things."""
+
+
+def executed(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Statements that run when a module is imported: neither those of functions nor those for type checkers."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+            continue
+        if isinstance(node, ast.stmt):
+            yield node
+        waiting += ast.iter_child_nodes(node)
+
+
+def ancestors(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
+
+
+def loaded_by(name: str) -> set[str]:
+    """Modules that must have run before a module can: what it imports, and the packages around that."""
+    found: set[str] = set()
+    for node in executed(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (full & MODULES.keys()) | {node.module}
+    found |= {a for module in found for a in ancestors(module)}
+    return (found & MODULES.keys()) - {name, *ancestors(name)}
+
+
+def imported(name: str) -> set[str]:
+    """Modules that one imports anywhere, also in functions and for type checkers."""
+    found: set[str] = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)} & MODULES.keys()
+    return {module for module in found if module.startswith("nbmerge.")}
+
+
+def room(name: str) -> str:
+    """The innermost room of `LEVELS` that a module is in; of the modules beside rooms, each is one."""
+    rooms = set().union(*LEVELS)
+    inner = name.removeprefix("nbmerge.")
+    return next(r for r in (*reversed(ancestors(f"{inner}.")), "nbmerge") if r in rooms)
+
+
+def level(name: str) -> int:
+    return next(i for i, rooms in enumerate(LEVELS) if room(name) in rooms)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - {"nbmerge"}))
+def test_imports_run_one_way(name):
+    wrong = {other for other in imported(name) if room(other) != room(name) and level(other) >= level(name)}
+    assert not wrong, f"{name} imports {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGES))
+def test_every_room_holds_what_it_promises(name):
+    module = import_module(name)
+    for promised in getattr(module, "__all__", ()):
+        assert getattr(module, promised) is not None
+        assert getattr(module, promised).__class__.__name__ != "module" or f"{name}.{promised}" in MODULES
+
+
+def test_no_module_waits_for_itself():
+    """Packages count with what their ``__init__`` runs; those around a module are there before it, half or whole."""
+    graph = {name: loaded_by(name) for name in MODULES}
+    while ready := {name for name, needs in graph.items() if not needs}:
+        graph = {name: needs - ready for name, needs in graph.items() if name not in ready}
+    assert not graph, "these import each other: " + "; ".join(f"{n} ← {sorted(d)}" for n, d in graph.items())
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGES - ONE_FILE_PER_THING))
+def test_rooms_can_be_looked_over(name):
+    assert len(list(MODULES[name].parent.glob("*.py"))) <= MANY
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGES))
+def test_rooms_say_what_they_are_for(name):
+    tree = TREES[name]
+    assert ast.get_docstring(tree), f"{name} does not say what it is for"

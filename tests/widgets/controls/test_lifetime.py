@@ -1,0 +1,281 @@
+"""What belongs to a widget ends with it: other widgets, observers, threads, models in memory."""
+
+import gc
+import threading
+import time
+import weakref
+
+import ipywidgets
+import pytest
+
+from nbmerge.engine.live.live_merge import LiveMerge
+from nbmerge.methods import methods
+from nbmerge.recipe import Recipe
+from nbmerge.widgets import (
+    GradientsPanel,
+    MergePanel,
+    MethodPanel,
+    ModelsPanel,
+    RecipePanel,
+    SamplesPanel,
+    ScoresPanel,
+    StatisticsPanel,
+    Studio,
+    StudioState,
+    TokensPanel,
+)  # fmt: skip
+from nbmerge.widgets.controls.lifetime import OwningBox, close_tree, replace_children
+
+PANELS = [
+    GradientsPanel, MergePanel, MethodPanel, ModelsPanel, RecipePanel, SamplesPanel, ScoresPanel, StatisticsPanel,
+    TokensPanel,
+]  # fmt: skip
+
+
+def registered() -> int:
+    """Widgets that ipywidgets keeps alive."""
+    return len(ipywidgets.widgets.widget._instances)
+
+
+def threads() -> list[str]:
+    """Threads of ours, once those that end have had the time to."""
+    end = time.monotonic() + 10
+    while (names := [t.name for t in threading.enumerate() if t.name.startswith("nbmerge")]) and time.monotonic() < end:
+        time.sleep(0.01)
+    return names
+
+
+def sources(*models) -> list[dict]:
+    return [{"model": str(m), "parameters": {"weight": 0.5}} for m in models]
+
+
+def speaking(studio: Studio) -> None:
+    """Make a live model, its pins and the parents, as somebody who listens does."""
+    studio.samples.through.value = "live"
+    studio.samples.prompts.value, studio.samples.length.value = "the", 1
+    studio.samples.pin.click()
+    assert studio.samples.follow.wait(120)
+    assert studio.samples.errors.value == ""
+
+
+def measured(studio: Studio) -> None:
+    studio.statistics.job.start.click()
+    assert studio.state.job.wait(120)
+    assert studio.statistics.errors.value == ""
+
+
+def test_a_closed_studio_lets_go_of_everything(recipe):
+    before = registered()
+    studio = Studio(recipe)
+    speaking(studio)
+    measured(studio)
+    live = studio.state.stage.live
+    dead = [weakref.ref(x) for x in (live, live.crew, live.model, live.pins["A"], studio.statistics._statistics)]
+    parents = [weakref.ref(p.model) for p in studio.state.stage._parents.values()]
+    del live
+    studio.close()
+    studio.close()
+    gc.collect()
+    assert registered() == before
+    assert [r() for r in dead + parents] == [None] * 8
+    assert threads() == []
+    assert studio.recipe == recipe  # which can still be merged
+    state, panel = weakref.ref(studio.state), weakref.ref(studio.gradients)
+    del studio
+    gc.collect()
+    assert (state(), panel()) == (None, None)
+
+
+def test_closing_all_widgets_lets_go_as_well(recipe):
+    studio = Studio(recipe)
+    speaking(studio)
+    live = weakref.ref(studio.state.stage.live)
+    ipywidgets.Widget.close_all()
+    gc.collect()
+    assert (live(), registered(), studio.closed) == (None, 0, True)
+
+
+@pytest.mark.parametrize("kind", PANELS)
+def test_every_panel_closes_what_it_made(kind, recipe):
+    before = registered()
+    panel = kind(recipe)
+    assert registered() > before + 2
+    observed = weakref.ref(panel)
+    state = panel.state
+    panel.close()
+    assert registered() == before
+    del panel
+    gc.collect()
+    assert observed() is None
+    state.set_recipe(recipe.replace(merge_method="ties"))  # nobody observes it any more
+
+
+def test_what_cannot_be_built_leaves_nothing(recipe, monkeypatch):
+    before = registered()
+    monkeypatch.setattr(MergePanel, "_build", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        Studio(recipe)
+    assert registered() == before
+
+
+def test_a_state_that_others_show_is_released_by_the_last(recipe):
+    state = StudioState(recipe)
+    studio, panel = Studio(state=state), SamplesPanel(state=state)
+    speaking(studio)
+    studio.close()
+    assert state.stage.live is not None
+    panel.close()
+    assert state.stage.live is None
+
+
+def test_what_a_closed_studio_was_doing_is_cancelled(recipe):
+    studio, began, seen = Studio(recipe), threading.Event(), []
+
+    def work(progress, cancel):
+        began.set()
+        seen.append(cancel.wait(20))
+
+    studio.state.job.start("the merge", work)
+    assert began.wait(20)
+    asked = threading.Event()
+    studio.samples.follow.now(lambda cancel: (asked.set(), seen.append(cancel.wait(20))))
+    assert asked.wait(20)
+    studio.close()
+    assert threads() == []
+    assert seen == [True, True]
+    studio.samples.follow.now(lambda cancel: seen.append("too late"))
+    assert threads() == []
+    assert len(seen) == 2
+
+
+def test_models_of_work_that_ends_late_are_let_go_of_when_it_does(recipe, monkeypatch):
+    """A score of a user's own looks at no stop."""
+    monkeypatch.setattr("nbmerge.widgets.state.studio_state.PATIENCE", 0.01)
+    studio, began, go_on = Studio(recipe), threading.Event(), threading.Event()
+    speaking(studio)
+    stage = studio.state.stage
+
+    def work(progress, cancel):
+        with stage.live.held():
+            began.set()
+            go_on.wait(20)
+
+    studio.state.job.start("score", work)
+    assert began.wait(20)
+    studio.close()
+    assert stage.live is not None
+    go_on.set()
+    assert threads() == []
+    assert stage.live is None
+
+
+def test_a_thread_that_comes_too_late_leaves_no_widgets(recipe):
+    before = registered()
+    panel = SamplesPanel(recipe)
+    plan, asked = panel.state.plan, panel._asked()
+    panel.close()
+    panel._deal(plan, asked)
+    assert registered() == before
+
+
+@pytest.mark.parametrize(
+    "count", [3, pytest.param(50, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.slow)]
+)
+def test_pins_come_and_go(recipe, count):
+    studio = Studio(recipe)
+    speaking(studio)
+    one = registered()
+    for i in range(count):
+        studio.state.stage.live.pin()
+        studio.samples._show_pins()
+        if i == 0:
+            each = registered() - one
+    assert registered() == one + count * each  # two buttons, with layout and style
+    for name in list(studio.state.stage.pins)[1:]:
+        studio.samples._unpin(name)
+    assert registered() == one
+    studio.close()
+
+
+def test_widgets_that_are_replaced_are_closed(recipe, deep_family):
+    studio = Studio(recipe)
+
+    def round_trip() -> int:
+        for method in methods():
+            studio.method.method.value = method
+        studio.recipe = recipe.with_parameter("weight", 7.0, "ft2")  # sliders of another range
+        studio.recipe = recipe
+        studio.state.choose(str(deep_family.base), [str(deep_family.ft1)])
+        studio.recipe = recipe
+        return registered()
+
+    assert round_trip() == round_trip() == round_trip()
+    studio.close()
+
+
+def test_parents_that_are_not_asked_any_more_are_let_go(recipe, deep_family):
+    state = StudioState(recipe)
+    state.stage.parent(state.plan, "ft1")
+    ft1 = weakref.ref(next(iter(state.stage._parents.values())).model)
+    state.set_recipe(Recipe.of({"merge_method": "linear", "models": sources(deep_family.base, deep_family.ft2)}))
+    state.stage.parent(state.plan, "ft2")
+    gc.collect()
+    assert ft1() is None
+
+
+def test_nothing_is_made_for_who_was_stopped(recipe):
+    from nbmerge.errors import MergeStopped
+
+    state, cancel = StudioState(recipe), threading.Event()
+    cancel.set()
+    for make in (state.stage.merged, state.stage.pin, lambda plan, cancel: state.stage.parent(plan, "ft1", cancel)):
+        with pytest.raises(MergeStopped):
+            make(state.plan, cancel=cancel)
+    assert (state.stage.live, state.stage.virtual, state.stage._parents) == (None, None, {})
+
+
+def test_what_a_box_watches_is_unobserved_and_its_ends_come_last_first():
+    state, seen, order = StudioState(), [], []
+    box = OwningBox()
+    box.watch(state, lambda change: seen.append(change["new"]), "revision")
+    box.at_close(lambda: order.append("first"))
+    box.at_close(lambda: order.append("second"))
+    state.revision = 7
+    box.close()
+    state.revision = 8
+    assert (seen, order) == ([7], ["second", "first"])
+
+
+def test_a_tree_is_closed_with_layouts_and_styles():
+    before = registered()
+    shared = ipywidgets.Layout()
+    box = ipywidgets.HBox([ipywidgets.VBox([ipywidgets.FloatSlider(layout=shared), ipywidgets.Button(layout=shared)])])
+    replace_children(box, [box.children[0], ipywidgets.Label()])
+    close_tree(box)
+    assert registered() == before
+
+
+def test_there_is_one_live_model_however_often_a_cell_runs(recipe, monkeypatch):
+    from nbmerge.widgets.controls import cell
+
+    counts = []
+    for number in range(3):
+        monkeypatch.setattr(cell, "current_run", lambda number=number: cell.Run("id a", str(number)))
+        studio = Studio(recipe)
+        speaking(studio)
+        gc.collect()
+        alive = [x for x in gc.get_objects() if type(x) is LiveMerge and not x.closed]
+        counts.append((registered(), sum(x is studio.state.stage.live for x in alive), len(alive)))
+    assert counts[0] == counts[1] == counts[2]
+    studio.close()
+
+
+@pytest.mark.benchmark
+def test_nothing_grows():
+    """`python -m tests.benchmarks.bench_lifetimes` prints the same numbers."""
+    from tests.benchmarks.bench_lifetimes import measured as rows_of
+
+    rows = {name: numbers for name, *numbers in rows_of(20, 50, [50, 200])}
+    assert rows["the cell, run 2 times"][:4] == rows["the cell, run 20 times"][:4]
+    assert rows["1 live models, one after the other"][:4] == rows["50 live models, one after the other"][:4]
+    assert rows["1 pin"][:3] == rows["200 pins, all but one taken away"][:3]

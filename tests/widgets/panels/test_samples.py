@@ -1,0 +1,139 @@
+"""The Samples panel without a browser."""
+
+import threading
+
+import pytest
+
+from nbmerge.widgets import SamplesPanel
+from nbmerge.widgets.state.sampling_session import MERGE
+
+
+@pytest.fixture
+def panel(state):
+    panel = SamplesPanel(state=state)
+    panel.prompts.value = "once <b>\nthe cat"
+    panel.length.value = 4
+    return panel
+
+
+def generated(panel):
+    panel.generate.click()
+    assert panel.follow.wait(120)
+    assert panel.errors.value == ""
+    return [child.value for child in panel.cards.children]
+
+
+def test_parents_and_merge_are_asked_the_same(panel, state):
+    cards = generated(panel)
+    assert len(cards) == 4
+    assert all("once &lt;b&gt;" in card and "the cat" in card for card in cards)
+    assert "<h4>the merge</h4>" in cards[0]
+    state.edit(lambda r: r.with_parameter("lambda", 0.5))
+    assert "Out of date" in panel.note.value
+    assert "earlier recipe" in panel.cards.children[0].value
+    assert "tokens changed" in (again := generated(panel))[0] or "nothing changed" in again[0]
+    assert panel.note.layout.display == "none"
+    panel.parents.value = False
+    assert len(generated(panel)) == 1
+
+
+def test_it_follows_the_sliders_where_it_is_asked_to(panel, state):
+    panel.parents.value = False
+    panel.automatic.value = True
+    assert panel.follow.wait(120)
+    first = panel.conversation.voices[MERGE].of
+    state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
+    assert panel.follow.wait(120)
+    assert panel.conversation.voices[MERGE].of == state.recipe.fingerprint != first
+    panel.sight = False  # behind another tab it keeps quiet
+    state.edit(lambda r: r.with_parameter("weight", 0.8, "ft1"))
+    assert not panel.follow.busy
+    panel.sight = True
+    assert panel.follow.wait(120)
+    assert panel.conversation.voices[MERGE].of == state.recipe.fingerprint
+
+
+def test_an_edit_stops_what_is_being_said_and_starts_over(panel, state):
+    panel.parents.value = False
+    panel.length.value = 40
+    panel.automatic.value = True
+    assert panel.follow.wait(120)
+    spoken, told = threading.Event(), panel.conversation.told
+
+    def tell(voice):
+        told(voice)
+        if voice.of == middle and voice.texts[0].pieces:
+            spoken.set()
+
+    panel.conversation.told, middle = tell, ""
+    state.edit(lambda r: r.with_parameter("weight", 0.7, "ft1"))
+    middle = state.recipe.fingerprint
+    assert spoken.wait(60)
+    state.edit(lambda r: r.with_parameter("weight", 0.2, "ft1"))
+    assert panel.follow.wait(120)
+    voice = panel.conversation.voices[MERGE]
+    assert voice.of == state.recipe.fingerprint
+    assert all(t.status == "done" for t in voice.texts)
+
+
+def test_stop(panel):
+    panel.length.value = 40
+    told = panel.conversation.told
+    panel.conversation.told = lambda voice: (told(voice), panel.stop.click() if voice.texts[0].pieces else None)
+    panel.generate.click()
+    assert panel.follow.wait(120)
+    assert "(stopped)" in panel.cards.children[0].value
+    assert panel.stop.disabled
+    assert panel.errors.value == ""
+
+
+def test_pin_and_back(panel, state):
+    generated(panel)
+    recipe = state.recipe
+    panel.pin.click()
+    assert panel.follow.wait(120)
+    assert panel.errors.value == ""
+    assert "pinned A" in panel.cards.children[1].value
+    state.edit(lambda r: r.with_parameter("lambda", 2.0))
+    generated(panel)
+    panel.compare.value = "A"
+    assert "<small>" in panel.cards.children[0].value
+    panel.pinned.children[0].click()
+    assert state.recipe == recipe
+    assert state.can_undo
+    panel.pinned.children[1].click()
+    assert len(panel.cards.children) == 4
+    assert panel.pinned.children == ()
+
+
+def test_who_speaks_can_be_chosen(panel, state):
+    panel.through.value = "virtual"
+    assert "virtual merge" in generated(panel)[0]
+    state.edit(lambda r: r.with_parameter("lambda", 0.9))
+    panel.through.value = "live"
+    assert "live model" in generated(panel)[0]
+    panel.through.value = "virtual"
+    state.use_method("ties")
+    panel.generate.click()
+    assert panel.follow.wait(120)
+    assert "cannot be heard without being made: " in panel.errors.value
+    panel.through.value = "automatic"
+    assert "live model" in generated(panel)[0]
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_taken(panel, state, monkeypatch):
+    monkeypatch.setattr("nbmerge.engine.cost.live_forecast.available_memory", lambda: 10_000)
+    state.edit(lambda r: r.with_parameter("lambda", 0.9))
+    assert "It does not fit" in panel.memory.value
+    assert "ask the merge without its parents" in panel.memory.value
+    panel.through.value = "live"
+    panel.generate.click()
+    assert "Instead:" in panel.errors.value
+    assert not panel.follow.busy
+
+
+def test_without_a_prompt_nothing_starts(panel):
+    panel.prompts.value = "\n"
+    panel.generate.click()
+    assert "Type a prompt" in panel.errors.value
+    assert not panel.follow.busy

@@ -1,0 +1,104 @@
+"""The Scores panel without a browser."""
+
+import math
+
+import pytest
+
+from nbmerge.sampling import Gauges
+from nbmerge.widgets import ScoresPanel
+from nbmerge.widgets.controls.gauges import gauges_table, sparkline
+
+
+def weight_of(model):
+    return float(model.model.get_parameter("model.layers.2.mlp.up_proj.weight").sum())
+
+
+@pytest.fixture
+def panel(state):
+    panel = ScoresPanel(state=state)
+    panel.add("<weight>", weight_of)
+    return panel
+
+
+def read(panel):
+    panel.read.click()
+    assert panel.follow.wait(120)
+    assert panel.errors.value == ""
+
+
+def test_a_users_function_is_read_with_its_history(panel, state):
+    assert "not read yet" in panel.view.value
+    panel.state.stage.merged(state.plan, "live")
+    read(panel)
+    assert "&lt;weight&gt;" in panel.view.value
+    assert "<weight>" not in panel.view.value
+    assert panel.beside.value == panel.view.value
+    assert "Read from the " in panel.note.value
+    state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
+    assert "Out of date" in panel.note.value
+    read(panel)
+    assert len(panel.gauges.history("<weight>")) == 2
+    assert "better" in panel.view.value or "worse" in panel.view.value
+
+
+def test_it_follows_the_sliders_where_it_is_asked_to(panel, state):
+    panel.automatic.value = True
+    assert panel.follow.wait(120)
+    panel.sight = False  # the gauges are also seen beside the curve
+    state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
+    assert panel.follow.wait(120)
+    assert panel.gauges.latest.fingerprint == state.recipe.fingerprint
+
+
+def test_a_function_that_fails_says_so_and_the_others_are_read(panel):
+    panel.add("broken", lambda model: 1 / 0)
+    read(panel)
+    assert "ZeroDivisionError" in panel.view.value
+    assert len(panel.gauges.history("<weight>")) == 1
+
+
+def test_gauges_are_added_by_hand(panel):
+    panel.kind.value = "perplexity of a text"
+    panel.adder.click()
+    assert "Type the text" in panel.errors.value
+    panel.passage.value = "the cat sat"
+    panel.adder.click()
+    panel.kind.value = "what follows a prompt"
+    panel.prompt.value, panel.wanted.value, panel.unwanted.value = "the c", "at | ar", "xx"
+    panel.adder.click()
+    assert list(panel.gauges.scores)[1:] == ["perplexity of “the cat sat”", "the cat or  ar not xx"]
+    read(panel)
+    assert all(math.isfinite(panel.gauges.history(name)[-1]) for name in panel.gauges.scores)
+    panel.which.value = "<weight>"
+    panel.remove.click()
+    assert "weight" not in panel.view.value
+
+
+def test_back_to_the_best(panel, state):
+    first = state.recipe
+    panel.add("like the first", lambda model: float(model.recipe.fingerprint == first.fingerprint))
+    read(panel)
+    state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
+    read(panel)
+    panel.which.value = "like the first"
+    panel.back.click()
+    assert state.recipe == first
+
+
+def test_the_bundled_family_has_gauges_of_its_own():
+    from nbmerge import demo
+
+    panel = ScoresPanel(recipe=demo.recipe())
+    assert list(panel.gauges.scores) == ["skill: reverse", "skill: upper"]
+
+
+def test_a_history_is_a_line_with_its_end_and_its_best():
+    gauges = Gauges({"a": lambda model: next(values)})
+    values = iter([0.1, 0.9, 0.5, math.nan])
+    for _ in range(4):
+        gauges.read(None)
+    drawn = sparkline(gauges.history("a")[:3], 0.9, "a")
+    assert "6.0,26.0 66.0,6.0 126.0,16.0" in drawn
+    assert "now 0.50" in drawn
+    assert "not a number" in gauges_table(gauges)
+    assert sparkline([math.nan], math.nan, "a") == ""

@@ -1,0 +1,23 @@
+import pytest
+
+from nbmerge.checkpoints import Checkpoint
+from nbmerge.widgets.state.compatibility import fits
+from tests.models import make_model
+
+
+@pytest.mark.parametrize(
+    ("sizes", "reason"),
+    [
+        ({}, None),
+        ({"layers": 2}, "has 2 layers and base has 3"),
+        ({"vocab": 40}, "has 40 tokens and base has 32"),
+        ({"intermediate": 32}, "where base has"),
+        ({"architecture": "gpt2"}, "is GPT2LMHeadModel and base is LlamaForCausalLM"),
+        ({"architecture": "qwen2"}, "which base lacks"),
+        ({"tied": True}, None),
+    ],
+)
+def test_the_reason_is_named(family, tmp_path, sizes, reason):
+    other = Checkpoint.open(make_model(tmp_path / "other", **sizes))
+    found = fits(Checkpoint.open(family.base), other)
+    assert (found is None) if reason is None else (reason in found)

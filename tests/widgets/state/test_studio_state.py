@@ -1,0 +1,131 @@
+import pytest
+
+from nbmerge.errors import RecipeError
+from nbmerge.recipe import Recipe
+from nbmerge.widgets.state.studio_state import StudioState
+
+
+def test_everything_follows_from_the_recipe(state, recipe):
+    assert state.recipe == recipe
+    assert state.plan.recipe == recipe
+    assert state.problems == ()
+    assert Recipe.load(state.text).fingerprint
+    assert [state.base, *state.models] == [str(r) for r in (recipe.base_model, *recipe.references[:2])]
+
+
+def test_observers_of_revision_see_a_state_that_fits_together(state):
+    seen = []
+    state.observe(lambda change: seen.append((state.recipe == state.plan.recipe, state.can_undo)), "revision")
+    state.edit(lambda r: r.with_parameter("lambda", 0.5))
+    assert seen == [(True, True)]
+
+
+def test_undo_and_redo_walk_the_history(state, recipe):
+    for value in (0.5, 0.6):
+        state.edit(lambda r, value=value: r.with_parameter("lambda", value))
+    state.undo()
+    state.undo()
+    assert state.recipe == recipe
+    assert not state.can_undo
+    state.undo()  # at the start nothing happens
+    state.redo()
+    assert state.plan.tensors[0].values["lambda"] == 0.5
+    state.edit(lambda r: r.with_parameter("lambda", 0.9))
+    assert not state.can_redo
+
+
+def test_one_drag_is_one_step(state, recipe):
+    for value in (0.1, 0.2, 0.3):
+        state.edit(lambda r, value=value: r.with_parameter("lambda", value), tag="lambda")
+    state.undo()
+    assert state.recipe == recipe
+
+
+def test_different_sliders_are_different_steps(state):
+    state.edit(lambda r: r.with_parameter("lambda", 0.1), tag="lambda")
+    state.edit(lambda r: r.with_parameter("normalize", True), tag="normalize")
+    state.undo()
+    assert state.plan.tensors[0].values["lambda"] == 0.1
+
+
+def test_after_an_undo_the_same_drag_does_not_rewrite_history(state):
+    state.edit(lambda r: r.with_parameter("lambda", 0.1), tag="a")
+    state.undo()
+    state.edit(lambda r: r.with_parameter("lambda", 0.2), tag="a")
+    assert state.can_undo
+    state.undo()
+    assert not state.can_undo
+
+
+def test_an_equal_recipe_is_no_step(state, recipe):
+    state.set_recipe(recipe.replace())
+    assert not state.can_undo
+    assert state.revision == 1
+
+
+def test_text_is_kept_as_it_was_written(state):
+    text = f"# mine\n{state.text}"
+    assert state.apply_text(text)
+    assert state.text == text
+    state.undo()
+    assert "# mine" not in state.text
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("merge_method: slerp\nmodelz: []\n", 2, "unknown key"),
+        ("merge_method: [slerp\n", None, "not valid YAML"),
+        ("", None, "'merge_method' is missing"),
+        ("just words", None, "no recipe"),
+    ],
+)
+def test_a_bad_text_changes_nothing_but_what_was_refused(state, recipe, text, line, what):
+    assert not state.apply_text(text)
+    assert state.recipe == recipe
+    assert any(what in p.what for p in state.refused)
+    if line:
+        assert state.refused[0].line == line
+    state.drop_refused()
+    assert state.refused == ()
+
+
+def test_a_recipe_from_elsewhere_is_shown_as_yaml(state, recipe, tmp_path):
+    file = tmp_path / "mine.yml"
+    file.write_text(recipe.with_parameter("lambda", 0.5).to_yaml())
+    assert state.apply_text(str(file))
+    assert state.text == file.read_text()
+
+
+def test_problems_have_the_lines_of_the_text_on_screen(state):
+    state.set_recipe(state.recipe.replace(merge_method="no_such"))
+    (problem,) = [p for p in state.problems if p.severity == "error"]
+    assert state.plan is None
+    assert state.text.splitlines()[problem.line - 1] == "merge_method: no_such"
+
+
+def test_without_a_recipe_there_is_nothing_to_edit():
+    with pytest.raises(RecipeError, match="Choose models first"):
+        StudioState().edit(lambda r: r)
+
+
+def test_choosing_models_makes_a_recipe(deep_family):
+    state = StudioState()
+    state.choose(str(deep_family.base), [])
+    assert state.recipe is None
+    state.choose(state.base, [str(deep_family.ft1)])
+    assert state.recipe.merge_method == "task_arithmetic"
+    assert state.plan is not None
+
+
+def test_going_to_another_method_and_back_loses_nothing(state):
+    before = state.recipe
+    state.use_method("slerp")
+    assert state.plan.parents == ("ft1", "ft2")
+    assert state.base == str(before.base_model)
+    state.use_method("task_arithmetic")
+    assert state.recipe.plain() == before.plain()
+
+
+def test_it_says_how_it_stands(state):
+    assert "ready, step 1" in repr(state)
