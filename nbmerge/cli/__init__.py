@@ -1,6 +1,6 @@
-"""The command line: the headless face of the same functions. One file per command or family of commands.
+"""The command line: the functions of the package as commands. One file per command or family of commands.
 
-Importing this room costs milliseconds; each command imports what it needs when it runs.
+Importing this package takes milliseconds; each command imports what it needs when it runs.
 """
 
 from nbmerge.cli.app import app, main

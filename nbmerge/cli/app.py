@@ -1,31 +1,33 @@
-"""The command ``nbmerge``, put together; and what an error looks like in a terminal."""
+"""The command ``nbmerge``: its subcommands, and how errors are printed."""
 
 from __future__ import annotations
 
 import gc
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from nbmerge import __version__
 from nbmerge.cli import demo, lab, measure, merge, publish, recipes, transplant, verify
-from nbmerge.cli.mergekit_flags import translated
+from nbmerge.cli.mergekit_flags import translate_flags
 from nbmerge.errors import MergeStopped, NbmergeError
 
 STOPPED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+"""Exit status after Ctrl-C, as in shells."""
 
 
 class _Commands(TyperGroup):
-    """Errors of ours are a text and status 1. Anything else is a bug, and its traceback is wanted."""
+    """Prints an `NbmergeError` as one message with exit status 1. Any other exception is a bug and keeps its traceback."""
 
-    def list_commands(self, ctx):
-        return list(self.commands)  # in the order of a first use, not of the alphabet
+    # `ctx` is click's Context or typer's copy of it, depending on the version of typer.
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)  # in the order of a first use, not alphabetically
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except (MergeStopped, KeyboardInterrupt) as stop:
@@ -38,31 +40,31 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    help="Merge language models: check a recipe, see its values, write the merged model. In Jupyter: nbmerge lab.",
+    help="Merge language models: check a recipe, print its values, write the merged model. In Jupyter: nbmerge lab.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = {
-    demo.demo: "Merge the bundled models, and see why layers matter.",
+COMMANDS: dict[Callable[..., None], str] = {
+    demo.demo: "Merge the bundled models and print how well they do.",
     lab.lab: "Open JupyterLab on the first notebook.",
-    recipes.check: "Find what stands in a recipe's way, and its cost.",
-    recipes.plan: "Show every parameter's value for every tensor.",
-    merge.merge: "Merge, and write an ordinary model folder.",
-    verify.verify: "Compare a merged folder with what was written.",
-    recipes.convert: "Read any recipe, write it as YAML.",
-    measure.measure: "How far models are from their base, by tensor.",
-    transplant.transplant: "Give a model the tokenizer of another.",
-    publish.publish: "Upload a merged folder with its card.",
+    recipes.check: "Check a recipe and forecast size, memory and time.",
+    recipes.plan: "Print each parameter's value for every tensor.",
+    merge.merge: "Merge models and write a model folder.",
+    verify.verify: "Compare a merged model with its checksums.",
+    recipes.convert: "Convert any readable recipe to YAML.",
+    measure.measure: "Measure how far models are from their base.",
+    transplant.transplant: "Give a model another model's tokenizer.",
+    publish.publish: "Upload a merged model to the Hub.",
 }
-"""In the order of a first use, with what the overview says."""
-for command, words in COMMANDS.items():
-    app.command(short_help=words)(command)
+"""Commands in the order of a first use, with their line in ``nbmerge --help``."""
+for command, summary in COMMANDS.items():
+    app.command(short_help=summary)(command)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"nbmerge {__version__}")
         raise typer.Exit
 
@@ -70,7 +72,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass
@@ -78,20 +80,22 @@ def _options(
 
 def main() -> None:
     """Run the command line; the entry point of ``nbmerge`` and ``python -m nbmerge``."""
-    gc.set_threshold(50_000)  # importing torch makes objects by the hundred thousand; looking among them takes 0.2 s
+    gc.set_threshold(
+        50_000
+    )  # importing torch creates hundreds of thousands of objects; collecting among them takes 0.2 s
     arguments = sys.argv[1:]
     if arguments[:1] == ["merge"]:
-        arguments[1:] = translated(arguments[1:], lambda line: print(f"warning: {line}", file=sys.stderr))
+        arguments[1:] = translate_flags(arguments[1:], lambda line: print(f"warning: {line}", file=sys.stderr))
     try:
         app(arguments, prog_name="nbmerge")
     except SystemExit as end:
         if end.code == STOPPED:
-            _leave()
+            _exit_now()
         raise
 
 
-def _leave() -> None:
-    """End at once after a stop: Python would wait for threads that wait for the network, and tidy up memory for seconds."""
+def _exit_now() -> None:
+    """Exit at once after a stop: Python would wait for threads that wait for the network, and free memory for seconds."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(STOPPED)

@@ -1,4 +1,4 @@
-"""``nbmerge demo``: the main job on the bundled models, in the terminal."""
+"""``nbmerge demo``: merge the bundled models and print the results."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from nbmerge.sampling import Loaded
 
 FLAT = tuple(i / 20 for i in range(4, 15))
-"""Weights that are tried for all layers alike; beyond 0.2 and 0.7 both skills are lower."""
+"""Weights that are tried for all layers; below 0.2 and above 0.7 both skills score lower."""
 
-PICTURES = ("weight-by-layer.png", "distance-by-layer.png", "distance-from-*.png")
+PLOTS = ("weight-by-layer.png", "distance-by-layer.png", "distance-from-*.png")
 """Names of the plots."""
 
 
@@ -31,62 +31,62 @@ def demo(
         Path, typer.Option(metavar="FOLDER", help="Folder for the merged model, the plots and the notebook.")
     ] = Path("demo-output"),
 ) -> None:
-    """Merge two bundled tiny models as a whole and layer by layer, ask them, and write what comes of it."""
+    """Merge the bundled models with one weight and with a gradient, compare them, and write the merged model and plots."""
     began = time.perf_counter()
-    refuse_work(out.expanduser())
+    check_demo_folder(out.expanduser())
     from nbmerge import demo as bundled
     from nbmerge.cli.run_notebook import execute_notebook
-    from nbmerge.cli.terminal.pictures import write_pictures
+    from nbmerge.cli.terminal.plot_files import write_plots
     from nbmerge.engine.live import live
     from nbmerge.sampling import compare, load
 
-    print("A base model and two fine-tunes of it, each good at one thing. Merging shall give both back.\n")
+    print("A base model and two fine-tunes of it, each good at one skill. A good merge has both skills.\n")
     recipe, family = bundled.recipe(), bundled.family()
     parents = {name: load(folder) for name, folder in {"base": family.base, **family.experts}.items()}
     merge = live(recipe)
-    print("Share of right answers on 300 words that no training saw:\n")
-    print(skills(parents, merge).to_string(float_format="{:.0%}".format), end="\n\n")
+    print("Share of correct answers on 300 held-out words:\n")
+    print(measure_skills(parents, merge).to_string(float_format="{:.0%}".format), end="\n\n")
     print(compare({**parents, "merge": merge}, bundled.PROMPTS), end="\n\n")
 
     out = out.expanduser().absolute()
     model = write_model(recipe, out / "merged")
-    pictures = write_pictures(recipe, out)
+    plots = write_plots(recipe, out)
     notebook = execute_notebook(out)
     print(f"Done in {time.perf_counter() - began:.0f} s.")
     print(f"  merged model  {model}")
-    for picture in pictures:
-        print(f"  plot          {picture}")
+    for plot in plots:
+        print(f"  plot          {plot}")
     print(f"  notebook      {notebook or 'not executed: Jupyter is not installed (pip install jupyterlab)'}")
-    print("\nDraw the curves yourself: nbmerge lab")
+    print("\nTo draw the curves yourself: nbmerge lab")
 
 
-def refuse_work(out: Path) -> None:
-    """Refuse a folder in which the demo would replace anything but what an earlier demo wrote.
+def check_demo_folder(out: Path) -> None:
+    """Refuse a folder in which the demo would replace files that no earlier demo wrote.
 
     Raises
     ------
     OutputError
     """
-    from nbmerge.cli.shipped_notebooks import shipped_notebook
+    from nbmerge.cli.shipped_notebooks import find_notebook
     from nbmerge.engine.output.folder import MANIFEST
     from nbmerge.engine.output.model_folder import refuse_foreign
 
-    elsewhere = "Choose another folder for what the demo writes: --out demo-output"
+    elsewhere = "Choose another output folder: --out demo-output"
     if (out / "config.json").exists():
-        raise OutputError(f"{out} is a model's folder. {elsewhere}")
-    model, shipped = out / "merged", shipped_notebook()
+        raise OutputError(f"{out} is a model folder. {elsewhere}")
+    model, shipped = out / "merged", find_notebook()
     if model.is_dir() and any(model.iterdir()):
         refuse_foreign(model)
-    pictures = [name for pattern in PICTURES for name in out.glob(pattern)]
-    if pictures and not (model / MANIFEST).is_file():
-        raise OutputError(f"{pictures[0]} exists and is not of an earlier demo. {elsewhere}")
+    plots = [path for pattern in PLOTS for path in out.glob(pattern)]
+    if plots and not (model / MANIFEST).is_file():
+        raise OutputError(f"{plots[0]} exists and was not written by an earlier demo. {elsewhere}")
     notebook = out / shipped.name
-    if notebook.exists() and _cells(notebook) != _cells(shipped):
+    if notebook.exists() and _read_cells(notebook) != _read_cells(shipped):
         raise OutputError(f"{notebook} has been edited and would be replaced. {elsewhere}")
 
 
-def _cells(notebook: Path) -> list[str] | None:
-    """What was typed into a notebook; None where it cannot be read."""
+def _read_cells(notebook: Path) -> list[str] | None:
+    """The source of each cell of a notebook; None if it cannot be read."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         return ["".join(cell["source"]) for cell in cells]
@@ -94,8 +94,8 @@ def _cells(notebook: Path) -> list[str] | None:
         return None
 
 
-def skills(parents: Mapping[str, Loaded], gradient: LiveMerge) -> pd.DataFrame:
-    """Measure the parents, the best merge with one weight, and the gradient merge: models × skills."""
+def measure_skills(parents: Mapping[str, Loaded], gradient: LiveMerge) -> pd.DataFrame:
+    """Measure the parents, the best merge with a single weight, and the gradient merge: models × skills."""
     import pandas as pd
 
     from nbmerge import demo as bundled
@@ -109,13 +109,13 @@ def skills(parents: Mapping[str, Loaded], gradient: LiveMerge) -> pd.DataFrame:
             merge.update(bundled.flat(weight))
             flat[weight] = bundled.skills(merge)
         best = max(flat, key=lambda weight: min(flat[weight].values()))
-        table[f"merge, one weight (best from {FLAT[0]} to {FLAT[-1]}: {best})"] = flat[best]
-        table["merge, a weight for each layer"] = bundled.skills(gradient)
+        table[f"merge, single weight (best from {FLAT[0]} to {FLAT[-1]}: {best})"] = flat[best]
+        table["merge, gradient"] = bundled.skills(gradient)
     return pd.DataFrame(table).T
 
 
 def write_model(recipe: Recipe, out: Path) -> Path:
-    """Write the merge as a model folder."""
+    """Write the merged model as a model folder."""
     from nbmerge.cli.terminal.progress import progress_bar
     from nbmerge.cli.terminal.signals import stop_on_ctrl_c
     from nbmerge.engine.merge import merge

@@ -1,4 +1,4 @@
-"""mergekit-yaml's options at ``nbmerge merge``, so that old scripts run: carried over, or named as meaning nothing here."""
+"""The options of mergekit-yaml for ``nbmerge merge``, so that old scripts run: translated, or ignored with a warning."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ SAME = {
     "-j": "--threads",
     "--out-shard-size": "--max-shard-size",
 }
-"""Options with a value that have another name here."""
+"""Options with a value that have another name in nbmerge."""
 
-MEANT = {"--cuda": ["--device", "cuda"], "--gpu-rich": ["--device", "cuda"]}
-"""Switches that are said in other words here, where there is a GPU; their opposite is what is done anyway."""
+DEVICES = {"--cuda": ["--device", "cuda"], "--gpu-rich": ["--device", "cuda"]}
+"""Switches that select a device, where there is a GPU; their opposites are the default."""
 
 SWITCHES = {
-    "--low-cpu-memory": "memory is a few blocks anyway",
-    "--read-to-gpu": "blocks go by way of the processor",
-    "--multi-gpu": "one device mixes; several take a cluster's workers with one each",
+    "--low-cpu-memory": "merging streams; memory use does not grow with the models",
+    "--read-to-gpu": "blocks are read by the processor and copied to the device",
+    "--multi-gpu": "a merge uses one device; for several, use --dask with one worker each",
     "--lazy-unpickle": "weights are streamed, and nothing is unpickled",
-    "--clone-tensors": "a layer that is used twice is written twice anyway",
+    "--clone-tensors": "a layer that is used twice is always written twice",
     "--safe-serialization": "only safetensors are written",
-    "--write-model-card": "the card is always written",
+    "--write-model-card": "the model card is always written",
     "--copy-tokenizer": "the tokenizer is always written",
-    "--async-write": "reading, merging and writing overlap anyway",
-    "--allow-crimes": "models whose tensors fit are merged with a warning, others never",
-    "--trust-remote-code": "no code of a model is ever run",
-    "--unsafe-truncate-embeddings": "say so in the recipe: vocabulary: truncate",
+    "--async-write": "reading, merging and writing always overlap",
+    "--allow-crimes": "models whose tensors have the same shapes are merged with a warning, others are refused",
+    "--trust-remote-code": "code of a model is never run",
+    "--unsafe-truncate-embeddings": "write vocabulary: truncate into the recipe instead",
     "--verbose": "", "-v": "",
 }  # fmt: skip
-"""Switches, and why they mean nothing here; nothing is said where there is nothing to say."""
+"""Switches that are ignored, with the reason for the warning; no warning where the reason is empty."""
 
 VALUES = {
-    "--transformers-cache": "models are taken from folders and the Hugging Face cache",
-    "--lora-merge-cache": "nothing is cached",
+    "--transformers-cache": "models are read from folders and the Hugging Face cache; set HF_HUB_CACHE to move it",
+    "--lora-merge-cache": "adapters are applied while streaming, without a cache",
     "--lora-merge-dtype": "adapters are applied in float32",
-    "--write-threads": "workers write what they merge",
+    "--write-threads": "each thread writes the tensors that it merges",
 }
-"""Options with a value, and why they mean nothing here."""
+"""Options with a value that are ignored, with the reason for the warning."""
 
 _SIZE = re.compile(r"(\d+)([KMB])", re.IGNORECASE)
 _UNITS = {"K": "KB", "M": "MB", "B": "GB"}
 
 
-def translated(arguments: Sequence[str], say: Callable[[str], None]) -> list[str]:
-    """Put our options in the place of mergekit's.
+def translate_flags(arguments: Sequence[str], warn: Callable[[str], None]) -> list[str]:
+    """Replace options of mergekit-yaml by those of nbmerge.
 
     Parameters
     ----------
     arguments : sequence of str
-        What follows ``nbmerge merge``.
-    say : callable
-        Takes a line for each option that means nothing here.
+        The words after ``nbmerge merge``.
+    warn : callable
+        Called with one line for each option that is ignored.
     """
-    done: list[str] = []
+    result: list[str] = []
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
@@ -64,20 +64,20 @@ def translated(arguments: Sequence[str], say: Callable[[str], None]) -> list[str
         if name in SAME or name in VALUES:
             value = value if given else rest.pop(0) if rest else ""
             if name in SAME:
-                done += [SAME[name], _size(value) if name == "--out-shard-size" else value]
+                result += [SAME[name], _translate_size(value) if name == "--out-shard-size" else value]
             else:
-                say(f"{name} means nothing here: {VALUES[name]}.")
-        elif positive in MEANT:
+                warn(f"{name} is ignored: {VALUES[name]}.")
+        elif positive in DEVICES:
             if name == positive and _has_cuda():
-                done += MEANT[name]
+                result += DEVICES[name]
             elif name == positive:
-                say(f"{name} means nothing here: there is no CUDA device, and the processor gives the same result.")
+                warn(f"{name} is ignored: there is no CUDA device; merging on the processor instead.")
         elif positive in SWITCHES:
             if SWITCHES[positive]:
-                say(f"{name} means nothing here: {SWITCHES[positive]}.")
+                warn(f"{name} is ignored: {SWITCHES[positive]}.")
         else:
-            done.append(word)
-    return done
+            result.append(word)
+    return result
 
 
 def _has_cuda() -> bool:
@@ -86,7 +86,7 @@ def _has_cuda() -> bool:
     return any(name.startswith("cuda") for name in available())
 
 
-def _size(text: str) -> str:
-    """Spell out a size: 5B, 500M and 100K are decimal bytes there."""
+def _translate_size(text: str) -> str:
+    """Translate a size: 5B, 500M and 100K are decimal units in mergekit."""
     match = _SIZE.fullmatch(text)
     return f"{match[1]}{_UNITS[match[2].upper()]}" if match else text

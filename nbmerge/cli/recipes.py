@@ -1,4 +1,4 @@
-"""``nbmerge check``, ``plan`` and ``convert``: what can be said of a recipe from headers alone."""
+"""``nbmerge check``, ``plan`` and ``convert``: commands that read recipes and headers, but no weights."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from nbmerge.cli.arguments import (
     Overwrite,
     Quiet,
     RecipeSource,
-    one_format,
-    recipe_of,
-    text_of,
+    check_format,
+    load_recipe,
+    read_source,
     write_file,
 )
 from nbmerge.cli.terminal import json_output
@@ -34,26 +34,29 @@ def check(
     recipe: RecipeSource,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also check this output folder.")] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Check that the merge may replace what is in the output folder.")
+        bool, typer.Option("--overwrite", help="Check that the output folder may be replaced.")
     ] = False,
     time: Annotated[
-        bool, typer.Option("--time", help="Estimate the time as well; tries this machine for a second.")
+        bool, typer.Option("--time", help="Also estimate the time; measures this machine for a second.")
     ] = False,
     dialect: Dialect = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find everything that stands in a recipe's way, and what the merge will cost. Status 1 if there are errors."""
+    """Check a recipe without reading weights; print problems, sizes and memory. Exit status 1 if there are errors."""
     from nbmerge.cli.terminal.reports import print_report
     from nbmerge.engine.check import check
 
-    report = check(text_of(recipe), out, overwrite, dialect)
+    report = check(read_source(recipe), out, overwrite, dialect)
     cost = ("bytes_downloaded", "bytes_read", "bytes_written", "memory_bytes", *(("seconds",) if time else ()))
-    forecast = {name: getattr(report.forecast, name) for name in cost} if report.forecast else None
-    if forecast:
+    forecast: dict[str, Any] | None = None
+    if report.forecast:
+        forecast = {name: getattr(report.forecast, name) for name in cost}
         forecast["downloads"] = [dataclasses.asdict(d) for d in report.forecast.downloads]
     if as_json:
-        json_output.say({"ok": report.ok, "problems": json_output.problems(report.problems), "forecast": forecast})
+        json_output.print_json(
+            {"ok": report.ok, "problems": json_output.list_problems(report.problems), "forecast": forecast}
+        )
     elif not (quiet and report.ok):
         print_report(report)
     raise typer.Exit(0 if report.ok else 1)
@@ -62,29 +65,29 @@ def check(
 def plan(
     recipe: RecipeSource,
     dialect: Dialect = None,
-    why: Annotated[bool, typer.Option("--why", help="Show which line of the recipe decided each value.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="Also print which place of the recipe sets each value.")] = False,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """Show the value of every parameter for every tensor of the result: what all tensors share once, above the table."""
-    from nbmerge.cli.terminal.tables import as_rows, print_table
+    """Print the value of each parameter for every tensor. Values that all tensors share are printed once, above the table."""
+    from nbmerge.cli.terminal.tables import print_table, to_rows
     from nbmerge.engine.planning import plan
 
-    one_format(as_json, as_csv)
-    with json_output.refusals(as_json):
-        planned = plan(recipe_of(recipe, dialect))
+    check_format(as_json, as_csv)
+    with json_output.report_errors(as_json):
+        planned = plan(load_recipe(recipe, dialect))
     table = planned.values()
     if as_json:
-        json_output.say(as_rows(table))
+        json_output.print_json(to_rows(table))
     elif as_csv:
         table.to_csv(sys.stdout, index=False)
     else:
         table = table.drop(columns="decided by")
-        print_table(table.join(_reasons(planned)) if why else table)
+        print_table(table.join(_list_reasons(planned)) if why else table)
 
 
-def _reasons(plan: Plan) -> pd.DataFrame:
-    """Which place of the recipe decided each value: one column per parameter."""
+def _list_reasons(plan: Plan) -> pd.DataFrame:
+    """The place of the recipe that sets each value: one column per parameter."""
     import pandas as pd
 
     from nbmerge.cli.terminal.tables import REASON
@@ -96,7 +99,7 @@ def _reasons(plan: Plan) -> pd.DataFrame:
 def convert(
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="Anything that holds a recipe: a file, a merged model's folder, or -."),
+        typer.Argument(metavar="SOURCE", help="Any readable recipe: a file, a model folder, or - for standard input."),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="File to write; default: standard output.")
@@ -105,33 +108,33 @@ def convert(
     as_json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a recipe as YAML that mergekit reads too, and that means the same to every version of it."""
-    with json_output.refusals(as_json):
-        recipe = recipe_of(source, dialect)
+    """Convert any readable recipe to YAML that every version of mergekit reads the same way."""
+    with json_output.report_errors(as_json):
+        recipe = load_recipe(source, dialect)
     if as_json:
-        json_output.say(_described(recipe))
+        json_output.print_json(_as_json(recipe))
         if out is not None:
             write_file(out, recipe.to_yaml(), overwrite)
         return
-    for words in (f"Found {recipe.found}.", *(f"{note.severity}: {note}" for note in recipe.notes)):
-        print(words, file=sys.stderr)
+    for line in (f"Found {recipe.found}.", *(f"{note.severity}: {note}" for note in recipe.notes)):
+        print(line, file=sys.stderr)
     if out is None:
         print(recipe.to_yaml(), end="")
     else:
         write_file(out, recipe.to_yaml(), overwrite)
 
 
-def _described(recipe: Recipe) -> dict[str, Any]:
-    """A recipe in every form that it can be written in."""
+def _as_json(recipe: Recipe) -> dict[str, Any]:
+    """A recipe in every format that it can be written in, as JSON data."""
     export = recipe.to_mergekit()
     return {
         "ok": True,
-        "problems": json_output.problems(recipe.notes),
+        "problems": json_output.list_problems(recipe.notes),
         "found": recipe.found,
         "fingerprint": recipe.fingerprint,
         "recipe": recipe.plain(),
         "yaml": recipe.to_yaml(),
-        "mergekit": {"yaml": export.text, "same": export.same, "lost": json_output.problems(export.lost)},
+        "mergekit": {"yaml": export.text, "same": export.same, "lost": json_output.list_problems(export.lost)},
         "python": recipe.to_python(),
         "words": recipe.in_words(),
     }

@@ -1,4 +1,4 @@
-"""The notebooks that come with nbmerge, wherever they lie."""
+"""Paths of the notebooks that come with nbmerge."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 FIRST = "01-first-merge.ipynb"
 
 
-def shipped_notebook(name: str = FIRST) -> Path:
-    """Path of a notebook: inside an installed package, or beside it in a checkout."""
+def find_notebook(name: str = FIRST) -> Path:
+    """Path of a notebook, in an installed package or in a checkout."""
     package = Path(__file__).parents[1]
     places = (package / "notebooks" / name, package.parent / "notebooks" / name)
     return next((p for p in places if p.is_file()), places[0])

@@ -1,4 +1,4 @@
-"""``nbmerge transplant``: a model with the tokenizer of another."""
+"""``nbmerge transplant``: give a model another model's tokenizer."""
 
 from __future__ import annotations
 
@@ -12,32 +12,36 @@ from nbmerge.cli.terminal import json_output
 
 
 def transplant(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model that gets a tokenizer.")],
-    donor: Annotated[str, typer.Argument(metavar="DONOR", help="The model whose tokenizer it gets.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or Hub id of the model.")],
+    donor: Annotated[
+        str, typer.Argument(metavar="DONOR", help="Folder or Hub id of the model whose tokenizer it gets.")
+    ],
     out: OutFolder,
     way: Annotated[
         str,
         typer.Option(
             metavar="WAY",
-            help="pieces: the mean of what a token is cut into. pursuit: matching pursuit over shared tokens.",
+            help="How to compute rows of new tokens: pieces (mean of the token's pieces) or pursuit (matching pursuit).",
         ),
     ] = "pieces",
     overwrite: ReplaceModel = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Give a model the tokenizer of another: shared tokens keep their rows, the others are approximated."""
+    """Give a model another model's tokenizer. Shared tokens keep their rows, the others are approximated."""
     from nbmerge.cli.terminal.progress import progress_bar
     from nbmerge.cli.terminal.signals import stop_on_ctrl_c
     from nbmerge.engine.transplant import WAYS
-    from nbmerge.engine.transplant import transplant as carry_out
+    from nbmerge.engine.transplant import transplant as run_transplant
 
     if way not in WAYS:
-        raise typer.BadParameter(f"one of {', '.join(WAYS)}", param_hint="--way")
+        raise typer.BadParameter(f"choose one of: {', '.join(WAYS)}.", param_hint="--way")
     with progress_bar("Transplanting", quiet) as listener, stop_on_ctrl_c() as cancel:
-        done = carry_out(model, donor, out, way=way, overwrite=overwrite, progress=listener, cancel=cancel)
+        transplanted = run_transplant(model, donor, out, way=way, overwrite=overwrite, progress=listener, cancel=cancel)
     if as_json:
-        rows = [dataclasses.asdict(row) for row in done.rows]
-        json_output.say({"ok": True, "path": str(done.path), "seconds": done.result.seconds, "rows": rows})
+        rows = [dataclasses.asdict(row) for row in transplanted.rows]
+        json_output.print_json(
+            {"ok": True, "path": str(transplanted.path), "seconds": transplanted.result.seconds, "rows": rows}
+        )
     elif not quiet:
-        print(done)
+        print(transplanted)

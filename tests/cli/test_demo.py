@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from nbmerge import demo
-from nbmerge.cli.demo import refuse_work
-from nbmerge.cli.shipped_notebooks import shipped_notebook
+from nbmerge.cli.demo import check_demo_folder
+from nbmerge.cli.shipped_notebooks import find_notebook
 from tests.cli.commands import run
 
 
@@ -17,7 +17,7 @@ def test_demo_shows_the_main_job_and_where_its_results_are(tmp_path, monkeypatch
     )  # tested below and as a notebook
     done = run("demo", "--out", tmp_path / "out")
     assert done.exit_code == 0
-    for name in ("base", "one weight", "a weight for each layer", *demo.PROMPTS):
+    for name in ("base", "single weight", "merge, gradient", *demo.PROMPTS):
         assert name in done.stdout
     results = [Path(line[line.index("/") :]) for line in done.stdout.splitlines() if str(tmp_path) in line]
     assert [r.suffix for r in results] == ["", ".png", ".png", ".png"]
@@ -28,7 +28,7 @@ def test_demo_shows_the_main_job_and_where_its_results_are(tmp_path, monkeypatch
 
 def test_demo_replaces_only_what_a_demo_wrote(tmp_path):
     work = tmp_path / "work"
-    shipped = shipped_notebook().read_text(encoding="utf-8")
+    shipped = find_notebook().read_text(encoding="utf-8")
     for name, text in {
         "merged/thesis.tex": "years", "weight-by-layer.png": "mine", "distance-from-x.png": "mine",
         "01-first-merge.ipynb": '{"cells": [{"source": ["mine"]}]}',
@@ -42,4 +42,4 @@ def test_demo_replaces_only_what_a_demo_wrote(tmp_path):
         assert file.read_text() == text
         file.unlink()
     (work / "01-first-merge.ipynb").write_text(shipped)
-    refuse_work(work)
+    check_demo_folder(work)

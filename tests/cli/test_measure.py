@@ -30,5 +30,5 @@ def test_measure_in_every_format(family, tmp_path):
 def test_measure_refuses_before_it_works(tmp_path):
     done = run("measure", "nowhere", "nothing", "-o", tmp_path / "t.xlsx")
     assert done.exit_code == 1
-    assert "neither .csv nor .parquet" in done.stderr
+    assert "ends neither in .csv nor in .parquet" in done.stderr
     assert "Create it first" in run("measure", "nowhere", "nothing", "-o", tmp_path / "no" / "t.csv").stderr

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nbmerge.cli.mergekit_flags import translated
+from nbmerge.cli.mergekit_flags import translate_flags
 
 
 @pytest.mark.parametrize(
@@ -22,26 +22,26 @@ from nbmerge.cli.mergekit_flags import translated
         ("r.yml out --overwrite --misspelt", "r.yml out --overwrite --misspelt"),
     ],
 )
-def test_what_has_another_name_here(given, wanted, monkeypatch):
+def test_options_are_translated(given, wanted, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.compute.device.available", lambda: ["cpu", "cuda"])
     said = []
-    assert translated(given.split(), said.append) == wanted.split()
+    assert translate_flags(given.split(), said.append) == wanted.split()
     assert not said
 
 
-def test_what_means_nothing_here_is_said():
+def test_ignored_options_give_a_warning():
     said = []
     line = "r.yml out --lazy-unpickle --no-copy-tokenizer --allow-crimes --transformers-cache /x --multi-gpu"
-    assert translated(line.split(), said.append) == ["r.yml", "out"]
+    assert translate_flags(line.split(), said.append) == ["r.yml", "out"]
     assert [words.split()[0] for words in said] == [
         "--lazy-unpickle", "--no-copy-tokenizer", "--allow-crimes", "--transformers-cache", "--multi-gpu",
     ]  # fmt: skip
-    assert all("means nothing here" in words for words in said)
+    assert all(" is ignored: " in words for words in said)
 
 
 @pytest.mark.parametrize("flag", ["--cuda", "--gpu-rich"])
 def test_scripts_for_a_gpu_run_without_one(flag, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.compute.device.available", lambda: ["cpu"])
     said = []
-    assert translated(["r.yml", "out", flag], said.append) == ["r.yml", "out"]
-    assert said == [f"{flag} means nothing here: there is no CUDA device, and the processor gives the same result."]
+    assert translate_flags(["r.yml", "out", flag], said.append) == ["r.yml", "out"]
+    assert said == [f"{flag} is ignored: there is no CUDA device; merging on the processor instead."]

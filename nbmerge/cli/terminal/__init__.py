@@ -1,1 +1,1 @@
-"""What commands show, and how they are stopped: tables, reports, pictures, progress, JSON, Ctrl-C."""
+"""Output of commands in the terminal: tables, reports, plots, progress, JSON; and Ctrl-C."""

@@ -1,4 +1,4 @@
-"""What the commands say to programs, with ``--json``: documented in docs/recipes.md, and changed by addition only."""
+"""JSON output of the commands: documented in docs/recipes.md; fields are only ever added."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
 
 
-def say(data: Any) -> None:
+def print_json(data: Any) -> None:
     """Print data as JSON."""
     print(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def plain(value: Any) -> Any:
-    """A path or a tuple as JSON has it."""
+def to_json_value(value: Any) -> Any:
+    """Convert a path or a tuple to a type that JSON has."""
     return str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
 
 
-def problems(found: Iterable[Problem]) -> list[dict[str, Any]]:
-    """Problems as plain data."""
+def list_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Problems as JSON data."""
     return [
         {"severity": p.severity, "where": list(p.where), "place": p.place, "what": p.what, "how": p.how, "line": p.line}
-        for p in found
+        for p in problems
     ]
 
 
 @contextmanager
-def refusals(as_json: bool) -> Iterator[None]:
-    """Say what forbids a recipe as JSON where that was asked for; status 1 either way."""
+def report_errors(as_json: bool) -> Iterator[None]:
+    """Print the errors of a recipe as JSON if requested; exit status 1 either way."""
     try:
         yield
     except RecipeError as error:
         if not as_json:
             raise
-        say({"ok": False, "problems": problems(error.problems)})
+        print_json({"ok": False, "problems": list_problems(error.problems)})
         raise typer.Exit(1) from None

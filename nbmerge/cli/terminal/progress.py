@@ -1,4 +1,4 @@
-"""A merge's events as a bar in the terminal."""
+"""A progress bar in the terminal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from nbmerge.progress import Event, Listener
 
 
 @contextmanager
-def progress_bar(words: str, quiet: bool = False) -> Iterator[Listener]:
-    """Give a listener that draws a bar of bytes and remaining time, where there is a terminal to draw on."""
-    bar = tqdm(desc=words, unit="B", unit_scale=True, disable=True if quiet else None, leave=False, mininterval=0.05)
+def progress_bar(description: str, quiet: bool = False) -> Iterator[Listener]:
+    """Yield a listener that draws a bar of bytes and remaining time, if standard error is a terminal."""
+    bar = tqdm(
+        desc=description, unit="B", unit_scale=True, disable=True if quiet else None, leave=False, mininterval=0.05
+    )
 
     fetching = False
 
@@ -28,15 +30,15 @@ def progress_bar(words: str, quiet: bool = False) -> Iterator[Listener]:
             bar.update(event.bytes_done - bar.n)
         elif event.kind == "planned":
             fetching = False
-            kept = f" (going on, {event.kept} tensors were finished)" if event.kept else ""
-            bar.set_description(words + kept, refresh=False)
+            resumed = f" (resumed, {event.kept} tensors kept)" if event.kept else ""
+            bar.set_description(description + resumed, refresh=False)
             bar.reset(event.bytes)
         elif event.kind in ("bytes", "tensor"):
             if event.tensor:
                 bar.set_postfix_str(event.tensor, refresh=False)
             bar.update(event.bytes_done - bar.n)
         elif event.kind == "saving":
-            bar.set_postfix_str("bringing it to the disk", refresh=True)
+            bar.set_postfix_str("flushing to disk", refresh=True)
 
     with bar:
         yield listen

@@ -1,4 +1,4 @@
-"""What `check` found, in the colours of how bad it is and broken between words where there is a terminal."""
+"""Prints the report of `check`: coloured by severity, and wrapped between words in a terminal."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def print_report(report: Report, console: Console | None = None) -> None:
     """Print a report line by line."""
     console = console or open_console()
     for line in str(report).splitlines():
-        severity, colon, rest = line.partition(":")
+        severity, colon, message = line.partition(":")
         styled = bool(colon) and severity in STYLES
-        console.print(Text.assemble((severity, STYLES[severity]), colon, rest) if styled else Text(line))
+        console.print(Text.assemble((severity, STYLES[severity]), colon, message) if styled else Text(line))

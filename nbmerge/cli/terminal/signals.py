@@ -1,4 +1,4 @@
-"""Ctrl-C as a request to stop."""
+"""Turns Ctrl-C into a request to stop."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from nbmerge.checkpoints.hub import stopped_by
 
 @contextmanager
 def stop_on_ctrl_c() -> Iterator[threading.Event]:
-    """Turn Ctrl-C (and a plain kill) into a request to stop, which workers answer at their next block.
+    """Turn Ctrl-C and SIGTERM into a request to stop; workers stop at their next block.
 
-    A second Ctrl-C does what it always does.
+    A second Ctrl-C has its usual effect.
     """
     cancel = threading.Event()
 
-    def ask(number: int, _: object) -> None:
+    def request_stop(number: int, _: object) -> None:
         cancel.set()
-        signal.signal(number, kept[number])
+        signal.signal(number, previous[signal.Signals(number)])
 
-    kept = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with stopped_by(cancel):  # also while a network stands still
+        with stopped_by(cancel):  # also interrupts a stalled network
             yield cancel
     finally:
-        for number, handler in kept.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

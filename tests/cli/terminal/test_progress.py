@@ -30,4 +30,4 @@ def test_a_terminal_sees_what_is_being_done(monkeypatch, capsys):
             listen(event)
         seen = capsys.readouterr().err
 
-    assert "bringing it to the disk" in seen
+    assert "flushing to disk" in seen
