@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.bounded import parsed
+from nbmerge.checkpoints.file_state import FileState
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import open_model_file, read_all
 
@@ -46,8 +47,8 @@ class StoredTensor:
     file : Path
     start : int
         Offset of its first byte in the file.
-    state : tuple of int, optional
-        Size and time of change (ns) of the file when its header was read: the bytes lie there as long as these hold.
+    state : FileState, optional
+        State of the file when its header was read: the bytes lie there as long as it holds.
     """
 
     name: str
@@ -55,7 +56,7 @@ class StoredTensor:
     shape: tuple[int, ...]
     file: Path
     start: int
-    state: tuple[int, int] | None = field(default=None, repr=False, compare=False)
+    state: FileState | None = field(default=None, repr=False, compare=False)
 
     @property
     def count(self) -> int:
@@ -103,7 +104,7 @@ def read_header(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
             raw = read_all(descriptor, length)
         except OSError as error:
             raise CheckpointError(f"{file} cannot be read: {error.strerror or error}.") from error
-    return parse_header(file, raw, found.st_size, (found.st_size, found.st_mtime_ns))
+    return parse_header(file, raw, found.st_size, FileState.of(found))
 
 
 def data_start(file: Path, first: bytes, size: int) -> int:
@@ -121,7 +122,7 @@ def data_start(file: Path, first: bytes, size: int) -> int:
 
 
 def parse_header(
-    file: Path, raw: bytes, size: int, state: tuple[int, int] | None = None
+    file: Path, raw: bytes, size: int, state: FileState | None = None
 ) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     """Check a header that was read, the bytes behind the first 8, as `read_header` does; `size` is the whole file's."""
     try:
@@ -137,7 +138,7 @@ def parse_header(
     return tensors, {str(k): str(v) for k, v in metadata.items()}
 
 
-def _tensor(file: Path, name: str, entry: Any, data_start: int, state: tuple[int, int] | None) -> StoredTensor:
+def _tensor(file: Path, name: str, entry: Any, data_start: int, state: FileState | None) -> StoredTensor:
     try:
         code, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError) as error:

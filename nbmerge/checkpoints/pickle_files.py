@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nbmerge.checkpoints import hub
+from nbmerge.checkpoints.file_state import FileState
 from nbmerge.checkpoints.header import CODES, StoredTensor
 from nbmerge.checkpoints.unpickler import (
     MAX_BYTES,
@@ -66,8 +67,8 @@ def read_pickled(file: Path) -> dict[str, StoredTensor]:
 _ANOTHER_WAY = "Load it once where you trust it, and save the model with save_pretrained, which writes safetensors."
 
 
-def _contents(file: Path) -> tuple[tuple[int, int], bytes, dict[str, tuple[int, int]]]:
-    """The file's size and time of change, its pickle, and first byte and size of every storage by its key."""
+def _contents(file: Path) -> tuple[FileState, bytes, dict[str, tuple[int, int]]]:
+    """The file's state, its pickle, and first byte and size of every storage by its key."""
     try:
         with open_model_file(file) as descriptor, open(descriptor, "rb", closefd=False) as raw:
             status = os.fstat(descriptor)
@@ -82,7 +83,7 @@ def _contents(file: Path) -> tuple[tuple[int, int], bytes, dict[str, tuple[int, 
             raise
         raise _damaged(file, f"{error!s:.200}") from error
     storages = {k.removeprefix("data/"): place for k, place in found.items() if k.startswith("data/")}
-    return (status.st_size, status.st_mtime_ns), pickle, storages
+    return FileState.of(status), pickle, storages
 
 
 def _pickle(file: Path, descriptor: int, members: Mapping[str, tuple[int, int]]) -> bytes:

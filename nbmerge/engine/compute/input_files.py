@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from nbmerge.checkpoints import StoredTensor
+from nbmerge.checkpoints.file_state import FileState
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
 from nbmerge.engine.compute.positioned_io import read_into
 from nbmerge.errors import CheckpointError, MergeError
@@ -21,7 +23,8 @@ class Files:
     """
 
     def __init__(self):
-        self._open: dict[Path, tuple[int, tuple[int, int] | None]] = {}
+        self._open: dict[Path, tuple[int, FileState | None, int]] = {}
+        """Descriptor, state that was planned with, and number of names when it was opened."""
         self._lock = threading.Lock()
 
     def read(self, stored: StoredTensor, start: int, buffer: memoryview) -> None:
@@ -60,21 +63,22 @@ class Files:
             When one is not.
         """
         with self._lock:
-            for file, (descriptor, state) in self._open.items():
-                _compare(file, descriptor, state)
+            for file, (descriptor, state, names) in self._open.items():
+                renamed = os.fstat(descriptor).st_nlink != names  # which changes nothing but a time, and not the bytes
+                _compare(file, descriptor, replace(state, local=None) if renamed and state is not None else state)
 
     def _descriptor(self, stored: StoredTensor) -> int:
         with self._lock:
             if stored.file not in self._open:
                 descriptor = open_descriptor(stored.file)
-                self._open[stored.file] = descriptor, stored.state
+                self._open[stored.file] = descriptor, stored.state, os.fstat(descriptor).st_nlink
                 _compare(stored.file, descriptor, stored.state)
             return self._open[stored.file][0]
 
     def close(self) -> None:
         """Close all files."""
         with self._lock:
-            for descriptor, _ in self._open.values():
+            for descriptor, *_ in self._open.values():
                 os.close(descriptor)
             self._open.clear()
 
@@ -85,9 +89,8 @@ class Files:
         self.close()
 
 
-def _compare(file: Path, descriptor: int, state: tuple[int, int] | None) -> None:
-    found = os.fstat(descriptor)
-    if state is not None and (found.st_size, found.st_mtime_ns) != state:
+def _compare(file: Path, descriptor: int, state: FileState | None) -> None:
+    if state is not None and not state.agrees_with(FileState.of(os.fstat(descriptor))):
         raise MergeError(
             f"{file} was changed after the merge was planned. Leave the inputs alone and start again: what was made of "
             "the old file is not used."

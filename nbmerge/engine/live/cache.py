@@ -62,7 +62,7 @@ class Remembered:
     def _key(self, what: Hashable, inputs: tuple) -> Hashable | None:
         if not all(type(i) is StoredTensor for i in inputs):
             return None
-        return what, inputs, tuple(self._mapped.stamp(i.file) for i in inputs)
+        return what, inputs, tuple(self._mapped.state(i.file) for i in inputs)
 
 
 class Watched:

@@ -1,6 +1,6 @@
 """Parents mapped into memory: for a merge that is changed again and again, reading costs a look at the page cache.
 
-A mapping is good for one state of a file. A file that was replaced or written to is mapped anew; `stamp` tells states
+A mapping is good for one state of a file. A file that was replaced or written to is mapped anew; `state` tells them
 apart. (A file that is cut short while it is mapped ends the process on most systems: do not shorten a model in use.)
 """
 
@@ -14,19 +14,17 @@ from pathlib import Path
 import torch
 
 from nbmerge.checkpoints import StoredTensor
+from nbmerge.checkpoints.file_state import FileState
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
 from nbmerge.errors import CheckpointError, MergeError
 from nbmerge.guarded_files import open_model_file
-
-Stamp = tuple[int, int, int, int]
-"""Device, number, size and time of change of a file."""
 
 
 class Mapped:
     """Stored tensors as torch tensors that lie in their files."""
 
     def __init__(self):
-        self._maps: dict[Path, tuple[Stamp, mmap.mmap]] = {}
+        self._maps: dict[Path, tuple[FileState, mmap.mmap]] = {}
         self._flat: dict[StoredTensor, torch.Tensor] = {}
         self._lock = threading.Lock()
 
@@ -42,7 +40,7 @@ class Mapped:
         """A tensor in its own shape."""
         return self.flat(stored).view(stored.shape)
 
-    def stamp(self, file: Path) -> Stamp:
+    def state(self, file: Path) -> FileState:
         """The state of a file that is mapped."""
         with self._lock:
             return self._map(file)[0]
@@ -50,7 +48,7 @@ class Mapped:
     def refresh(self) -> set[Path]:
         """Let go of files that are not as they were when they were mapped, and name them."""
         with self._lock:
-            changed = {file for file, (stamp, _) in self._maps.items() if _stamp(file) != stamp}
+            changed = {file for file, (state, _) in self._maps.items() if _state(file) != state}
             for file in changed:
                 del self._maps[file]
             self._flat = {s: t for s, t in self._flat.items() if s.file not in changed} if changed else self._flat
@@ -64,7 +62,7 @@ class Mapped:
     @property
     def nbytes(self) -> int:
         """Size of all files that are mapped."""
-        return sum(stamp[2] for stamp, _ in self._maps.values())
+        return sum(state.size for state, _ in self._maps.values())
 
     def _seen(self, stored: StoredTensor) -> torch.Tensor:
         _, held = self._map(stored.file)
@@ -78,27 +76,23 @@ class Mapped:
             return torch.frombuffer(data, dtype=dtype)
         return torch.frombuffer(held, dtype=dtype, count=stored.count, offset=stored.start)
 
-    def _map(self, file: Path) -> tuple[Stamp, mmap.mmap]:
+    def _map(self, file: Path) -> tuple[FileState, mmap.mmap]:
         if file not in self._maps:
             try:
                 with open_model_file(file) as descriptor:
-                    stat = os.fstat(descriptor)
+                    status = os.fstat(descriptor)
                     # Private, not read-only: torch has no tensors that cannot be written to, and the file stays as it is.
                     held = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
             except CheckpointError as error:
                 raise MergeError(str(error)) from error
             except (OSError, ValueError) as error:
                 raise MergeError(f"{file} cannot be mapped into memory: {error}.") from error
-            self._maps[file] = (_of(stat), held)
+            self._maps[file] = (FileState.of(status), held)
         return self._maps[file]
 
 
-def _stamp(file: Path) -> Stamp | None:
+def _state(file: Path) -> FileState | None:
     try:
-        return _of(os.stat(file))
+        return FileState.of(os.stat(file))
     except OSError:
         return None
-
-
-def _of(stat: os.stat_result) -> Stamp:
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns

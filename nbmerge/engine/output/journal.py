@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nbmerge.checkpoints.file_state import FileState
 from nbmerge.engine.compute.arithmetic import RECORD, arithmetic, difference
 from nbmerge.engine.compute.positioned_io import BINARY
 from nbmerge.engine.output.direct_io import NO_LINK
@@ -139,7 +140,7 @@ def _entries(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
 def identity(tensors: Iterable[TensorPlan], max_shard: int, metadata: Mapping[str, str]) -> str:
     """SHA-256 over all that decides the bytes of the shards but the arithmetic: plan, layout, and the state of the input files."""
     digest = hashlib.sha256(json.dumps([FORMAT, max_shard, dict(metadata)]).encode())
-    files: dict[Path, tuple[int, int] | None] = {}
+    files: dict[Path, FileState | None] = {}
     for tensor in tensors:
         digest.update(json.dumps(_described(tensor), sort_keys=True).encode())
         files.update((leaf.file, leaf.state) for leaf in tensor.leaves())
@@ -150,7 +151,7 @@ def identity(tensors: Iterable[TensorPlan], max_shard: int, metadata: Mapping[st
             raise MergeError(
                 f"the input {file} is gone: {error.strerror or error}. Put it back and run the merge again."
             ) from error
-        if planned not in (None, (found.st_size, found.st_mtime_ns)):
+        if planned is not None and not planned.agrees_with(FileState.of(found)):
             raise MergeError(f"the input {file} was changed after the merge was planned. Plan and merge again.")
         state = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
         digest.update(f"{file}\0{state}\n".encode())  # a date can be set back, a number and the time of that cannot

@@ -39,8 +39,17 @@ def after(tensors: int, act) -> dict:
 
 # --- inputs ---
 
+
+def write_unnoticed(file) -> None:
+    """Change the last bytes; size and date stay."""
+    before = file.stat()
+    file.write_bytes(file.read_bytes()[:-4] + b"abcd")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 HARM = {
     "written to": lambda f: f.write_bytes(f.read_bytes()[:-4] + b"abcd"),
+    "written to, with its date set back": lambda f: write_unnoticed(f),
     "touched": lambda f: os.utime(f, ns=(1, 1)),
     "cut": lambda f: os.truncate(f, f.stat().st_size // 2),
     "emptied": lambda f: os.truncate(f, 0),
@@ -79,15 +88,20 @@ def test_an_input_that_vanishes_while_it_is_read_is_still_read(pair, half, tmp_p
     assert contents(out) == whole
 
 
-@pytest.mark.parametrize("harm", [*HARM, "gone", "a pipe"])
+@pytest.mark.parametrize("harm", [*HARM, "gone", "a pipe", "replaced"])
 def test_an_input_that_changes_after_planning(harm, pair, half, tmp_path):
     file, planned = pair[1] / "model.safetensors", plan(half)
+    date = file.stat()
     if harm in HARM:
         HARM[harm](file)
     else:
         file.unlink()
         if harm == "a pipe":
             os.mkfifo(file)
+        elif harm == "replaced":
+            other = make_model(tmp_path / "other", base=pair[0], seed=7) / "model.safetensors"
+            os.utime(other, ns=(date.st_atime_ns, date.st_mtime_ns))
+            other.replace(file)
     with pytest.raises(MergeError, match=r"tuned.*model\.safetensors"):
         merge(planned, tmp_path / "out")
     assert not (tmp_path / "out").exists()
