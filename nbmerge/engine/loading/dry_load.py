@@ -7,20 +7,22 @@ transformers does not know is not loaded.
 
 from __future__ import annotations
 
+import math
 import os
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbmerge.checkpoints.declared import building
+from nbmerge.engine.loading.pretrained import build_config
+from nbmerge.engine.loading.quiet_transformers import without_bars
+
 Shapes = Mapping[str, tuple[tuple[int, ...], str]]
 """Shape and dtype of each tensor, by name."""
 
 _NO_THREADS = "HF_DEACTIVATE_ASYNC_LOAD"
-MOST_MODULES = 200_000
-"""More modules than any model has; a config that asks for more is not built."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,14 @@ def load(config: Mapping[str, Any], shapes: Shapes) -> Loaded | None:
         return None
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
-    from transformers import AutoConfig
 
+    elements = sum(math.prod(shape) for shape, _ in shapes.values())
     try:
-        with _bounded(), _silent(), FakeTensorMode(allow_non_fake_inputs=True):
+        own = build_config(config)
+        with building(len(shapes), elements), _silent(), FakeTensorMode(allow_non_fake_inputs=True):
             weights = {n: torch.empty(shape, dtype=getattr(torch, dtype)) for n, (shape, dtype) in shapes.items()}
             _, info = cls.from_pretrained(
-                None, config=AutoConfig.for_model(**config), state_dict=weights, output_loading_info=True,
+                None, config=own, state_dict=weights, output_loading_info=True,
                 ignore_mismatched_sizes=True, dtype=torch.float32,
             )  # fmt: skip
     except Exception as error:  # transformers raises anything here
@@ -90,8 +93,6 @@ def _silent() -> Iterator[None]:
     """Transformers without its progress bars, its own report and its threads, which tensors without numbers cannot bear."""
     from transformers.utils import logging
 
-    from nbmerge.engine.loading.quiet_transformers import without_bars
-
     level, threads = logging.get_verbosity(), os.environ.get(_NO_THREADS)
     logging.set_verbosity(logging.CRITICAL)
     os.environ[_NO_THREADS] = "1"
@@ -104,23 +105,3 @@ def _silent() -> Iterator[None]:
             del os.environ[_NO_THREADS]
         else:
             os.environ[_NO_THREADS] = threads
-
-
-@contextmanager
-def _bounded() -> Iterator[None]:
-    """Stop building when a model has more modules than any real one."""
-    from torch.nn.modules.module import register_module_module_registration_hook
-
-    here, count = threading.get_ident(), 0
-
-    def counting(*_: Any) -> None:
-        nonlocal count
-        count += threading.get_ident() == here
-        if count > MOST_MODULES:
-            raise RuntimeError(f"it has more than {MOST_MODULES:,} modules")
-
-    hook = register_module_module_registration_hook(counting)
-    try:
-        yield
-    finally:
-        hook.remove()

@@ -15,6 +15,7 @@ from typing import Any
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.loading.dry_load import Loaded, Shapes, load
+from nbmerge.engine.loading.pretrained import build_config
 from nbmerge.engine.planning.layer_config import is_by_number
 from nbmerge.engine.planning.output_config import depth_places
 from nbmerge.engine.planning.plans import Plan
@@ -72,9 +73,7 @@ def _problems(found: Loaded, control: Loaded, name: str) -> Iterator[Problem]:
 
 def _moved(plan: Plan, donor: Checkpoint) -> Iterator[Problem]:
     """Layers that transformers would build as another kind than the layers that they are made from."""
-    from transformers import AutoConfig
-
-    ours, theirs = (AutoConfig.for_model(**config) for config in (plan.config, donor.config))
+    ours, theirs = build_config(plan.config), build_config(donor.config)
     for stack, layers in plan.donor_layers.items():
         for inside in dict.fromkeys(path[:-1] for path in depth_places(donor, stack)):
             new, old = _part(ours, inside), _part(theirs, inside)

@@ -22,7 +22,7 @@ from nbmerge.tokenizers import read_document
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 IMPLEMENTATIONS: dict[str, str | None] = {
     "eager": None, "sdpa": None, "flex_attention": None, "grouped_mm": None, "batched_mm": None,
@@ -85,12 +85,11 @@ def build_model(config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) 
     """
     import transformers
 
-    refuse_foreign_code("The config of this merge", config)
+    own = build_config(config)
     try:
         check_declared(Path("this merge"), config, weights)
     except CheckpointError as error:
         raise SampleError(str(error)) from error
-    own = transformers.AutoConfig.for_model(**{k: v for k, v in config.items() if k != "auto_map"})
     named = config.get("architectures")
     cls = getattr(transformers, str(named[0]) if isinstance(named, list) and named else "", None)
     if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
@@ -100,6 +99,22 @@ def build_model(config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) 
             None, config=own, state_dict=dict(weights), dtype=own.dtype, output_loading_info=True, local_files_only=True
         )
     return model, sorted(info["missing_keys"])
+
+
+def build_config(config: Mapping[str, Any]) -> PretrainedConfig:
+    """Transformers' own config object for the contents of a config.json.
+
+    Raises
+    ------
+    SampleError
+        When the config asks for code.
+    Exception
+        Whatever transformers raises for a config that it does not understand.
+    """
+    import transformers
+
+    refuse_foreign_code("The config of this merge", config)
+    return transformers.AutoConfig.for_model(**{k: v for k, v in config.items() if k != "auto_map"})
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -146,8 +146,13 @@ def test_an_unknown_architecture_is_noted_and_no_code_of_it_is_run(family, tmp_p
 
 def test_a_config_that_asks_for_endless_modules_is_not_built(family, monkeypatch):
     config = json.loads((family.base / "config.json").read_text()) | {"num_hidden_layers": 50}
-    monkeypatch.setattr("nbmerge.engine.loading.dry_load.MOST_MODULES", 100)
+    monkeypatch.setattr("nbmerge.checkpoints.declared.MORE_PARTS", 100)
     assert "more than 100 modules" in load(config, {}).refusal
+
+
+def test_a_config_that_asks_for_a_kernel_of_the_hub_is_not_built(family):
+    config = json.loads((family.base / "config.json").read_text()) | {"attn_implementation": "someone/kernel"}
+    assert "foreign code" in load(config, {}).refusal
 
 
 def test_most_merges_are_checked_without_transformers(family):
