@@ -116,7 +116,7 @@ def convert(
         if out is not None:
             write_file(out, recipe.to_yaml(), overwrite)
         return
-    for line in (f"Found {recipe.found}.", *(f"{note.severity}: {note}" for note in recipe.notes)):
+    for line in (f"Found {recipe.origin}.", *(f"{note.severity}: {note}" for note in recipe.notes)):
         print(line, file=sys.stderr)
     if out is None:
         print(recipe.to_yaml(), end="")
@@ -130,11 +130,11 @@ def _as_json(recipe: Recipe) -> dict[str, Any]:
     return {
         "ok": True,
         "problems": json_output.list_problems(recipe.notes),
-        "found": recipe.found,
+        "found": recipe.origin,
         "fingerprint": recipe.fingerprint,
         "recipe": recipe.plain(),
         "yaml": recipe.to_yaml(),
         "mergekit": {"yaml": export.text, "same": export.same, "lost": json_output.list_problems(export.lost)},
         "python": recipe.to_python(),
-        "words": recipe.in_words(),
+        "words": recipe.describe(),
     }

@@ -25,7 +25,7 @@ from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.progress import Listener, Whole
 from nbmerge.recipe import Recipe
-from nbmerge.recipe.text import dump
+from nbmerge.recipe.yaml_text import dump_yaml
 from nbmerge.sizes import human, parse_size
 
 
@@ -146,7 +146,7 @@ def merge(
 def metadata_of(plan: Plan, device: str | None = None) -> dict[str, str]:
     """What the header of each weights file says beside the tensors: also where they were mixed, if not on the processor."""
     where = {} if device is None else {DEVICE: device}
-    return {"nbmerge_recipe": dump(plan.recipe.plain()), "nbmerge_fingerprint": plan.recipe.fingerprint} | where
+    return {"nbmerge_recipe": dump_yaml(plan.recipe.plain()), "nbmerge_fingerprint": plan.recipe.fingerprint} | where
 
 
 def _bytes(size: int | str) -> int:

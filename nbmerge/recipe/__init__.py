@@ -2,8 +2,8 @@
 
 from nbmerge.model_ref import ModelRef
 from nbmerge.recipe.load import RECIPE_FILE
-from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.parts import Slice, Source
+from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.setting import Rule, Setting
 
 __all__ = ["RECIPE_FILE", "ModelRef", "Recipe", "Rule", "Setting", "Slice", "Source"]

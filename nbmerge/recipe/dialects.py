@@ -14,25 +14,30 @@ Where the last slice has more models than the first, final norm and head are mad
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nbmerge.problems import Problem, nearest
-from nbmerge.recipe.ends import ends_of, spelled_out
-from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.end_values import find_ends, spell_out_ends
 from nbmerge.recipe.readers.mergekit import DIALECTS, UNSAID
-from nbmerge.recipe.readers.text import note, refused
+from nbmerge.recipe.readers.recipe_text import note, reading_error
+from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.sections import levels
 from nbmerge.recipe.setting import Rule, Setting
+
+if TYPE_CHECKING:
+    from nbmerge.methods import Method
 
 NEWEST = "mergekit-0.1"
 """The release of mergekit that people run today."""
 
 
-def check(dialect: str | None) -> None:
+def check_dialect(dialect: str | None) -> None:
     """Refuse a dialect that there is not."""
     if dialect is not None and dialect not in DIALECTS:
-        raise refused(f"unknown dialect '{dialect!s:.60}'.", nearest(str(dialect)[:60], DIALECTS))
+        raise reading_error(f"unknown dialect '{dialect!s:.60}'.", nearest(str(dialect)[:60], DIALECTS))
 
 
-def in_dialect(recipe: Recipe, dialect: str | None) -> Recipe:
+def apply_dialect(recipe: Recipe, dialect: str | None) -> Recipe:
     """The recipe that says in our meaning what it says in a dialect.
 
     Parameters
@@ -41,19 +46,17 @@ def in_dialect(recipe: Recipe, dialect: str | None) -> Recipe:
     dialect : str, optional
         In place of what the recipe, and each merge that feeds it, says of itself.
     """
-    merges = [in_dialect(m, dialect) for m in recipe.merges]
+    merges = [apply_dialect(m, dialect) for m in recipe.merges]
     if merges:
-        recipe = recipe.replace(merges=merges).read_as(like=recipe)
-    own = dialect or recipe._dialect
+        recipe = recipe.replace(merges=merges).with_origin(like=recipe)
+    own = dialect or recipe.declared_dialect
     if own in (None, "nbmerge"):
         return recipe
     if own == UNSAID:
-        return recipe.read_as(notes=_otherwise(recipe))
+        return recipe.with_origin(notes=_otherwise(recipe))
     notes: list[Problem] = []
-    made = _as_mergekit_0_1(recipe, notes) if own == NEWEST else _as_mergekit_0_0(recipe, notes)
-    made = made.read_as(like=recipe, notes=notes)
-    made._dialect = own
-    return made
+    read = _as_mergekit_0_1(recipe, notes) if own == NEWEST else _as_mergekit_0_0(recipe, notes)
+    return read.with_origin(like=recipe, notes=notes, dialect=own)
 
 
 def _as_mergekit_0_0(recipe: Recipe, notes: list[Problem]) -> Recipe:
@@ -77,7 +80,7 @@ def _otherwise(recipe: Recipe) -> list[Problem]:
 
 def _first_values(recipe: Recipe, notes: list[Problem]) -> Recipe:
     """Final norm and head take the first value of a gradient."""
-    spelled = spelled_out(recipe, 0.0)
+    spelled = spell_out_ends(recipe, 0.0)
     if spelled != recipe:
         notes.append(note("final norm and head take the first value of a gradient, as in mergekit 0.1."))
     return spelled
@@ -90,7 +93,7 @@ def _owners(recipe: Recipe, notes: list[Problem]) -> Recipe:
     what = "rows of tokens are weighted means of the models that own them, as in mergekit before 0.1."
     notes.append(note(what, ("tokenizer_source",)))
     wanted = {"source": recipe.tokenizer_source, "rows": "owners"}
-    return recipe.replace(tokenizer_source=None, tokenizer=wanted).read_as(like=recipe)
+    return recipe.replace(tokenizer_source=None, tokenizer=wanted).with_origin(like=recipe)
 
 
 def _short_ends(recipe: Recipe, notes: list[Problem]) -> Recipe:
@@ -107,16 +110,16 @@ def _short_ends(recipe: Recipe, notes: list[Problem]) -> Recipe:
         for source in part["slices"][-1]["sources"][count:]:
             said = source.get("parameters", {})
             weight = Setting.of(said["weight"]) if "weight" in said else Setting(())
-            for filter in ends_of(recipe):
+            for filter in find_ends(recipe):
                 weight = weight.with_first(filter, 0.0)
             source["parameters"] = said | {"weight": weight.plain()}
         what = f"final norm and head are made from the last slice's first {count} models, as in mergekit 0.1."
         notes.append(note(what, section.where))
-        recipe = Recipe.of(data).read_as(like=recipe)
+        recipe = Recipe.of(data).with_origin(like=recipe)
     return recipe
 
 
-def _method(recipe: Recipe):
+def _method(recipe: Recipe) -> Method | None:
     from nbmerge.methods import methods
 
     return methods().get(recipe.merge_method)
@@ -136,7 +139,7 @@ def _listed_base(recipe: Recipe, notes: list[Problem]) -> Recipe:
     for section in lacking:
         part = data if section.module is None else data["modules"][section.module]
         part["models"] = [*part["models"], {"model": base.plain()}]
-    return Recipe.of(data).read_as(like=recipe)
+    return Recipe.of(data).with_origin(like=recipe)
 
 
 def _zero_tensors(recipe: Recipe, notes: list[Problem]) -> Recipe:
@@ -144,7 +147,7 @@ def _zero_tensors(recipe: Recipe, notes: list[Problem]) -> Recipe:
     if method is None or method.parameter("zero_tensors") is None or _says(recipe, "zero_tensors"):
         return recipe
     notes.append(note("where one of two tensors is zero, the formula is followed, as in mergekit."))
-    return recipe.with_parameter("zero_tensors", "formula").read_as(like=recipe)
+    return recipe.with_parameter("zero_tensors", "formula").with_origin(like=recipe)
 
 
 def _rescale(recipe: Recipe, notes: list[Problem]) -> Recipe:
@@ -160,7 +163,7 @@ def _rescale(recipe: Recipe, notes: list[Problem]) -> Recipe:
 
     changed = recipe.each_setting(l1)
     if not _says(recipe, "rescale") and parameter.default is True:
-        changed = changed.with_parameter("rescale", "l1").read_as(like=changed)
+        changed = changed.with_parameter("rescale", "l1").with_origin(like=changed)
     if changed != recipe:
         notes.append(note("dropped changes are made up for by matching sums of absolute values, as in mergekit 0.1."))
     return changed

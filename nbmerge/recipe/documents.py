@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
-from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.recipe import Recipe
 
 MAX_MERGES = 100
 """How often merges may occur in each other; each occurrence is planned by itself."""
@@ -45,15 +45,15 @@ def documents(recipes: Iterable[Recipe]) -> Recipe:
                 )
             if ref.path in by_name:
                 inner.append(linked(by_name[ref.path], (*above, ref.path)))
-        return recipe.model_copy(update={"merges": tuple(inner)}).read_as(like=recipe)
+        return recipe.model_copy(update={"merges": tuple(inner)}).with_origin(like=recipe)
 
     return linked(last[0], (last[0].name,) if last[0].name else ())
 
 
-def in_order(recipe: Recipe) -> list[Recipe]:
+def order_merges(recipe: Recipe) -> list[Recipe]:
     """A recipe and all merges that feed it, directly or not, each once and before those that take it."""
     found: dict[str | None, Recipe] = {}
     for merge in recipe.merges:
-        for inner in in_order(merge):
+        for inner in order_merges(merge):
             found.setdefault(inner.name, inner)
     return [*found.values(), recipe]

@@ -11,9 +11,9 @@ from nbmerge.checkpoints import hub
 from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.model_ref import ModelRef
 from nbmerge.recipe import dialects, readers
-from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.readers import mergekit, metadata
-from nbmerge.recipe.readers.text import read_file, refused
+from nbmerge.recipe.readers.recipe_text import read_file, reading_error
+from nbmerge.recipe.recipe import Recipe
 
 RECIPE_FILE = "nbmerge_recipe.yml"
 """Our recipe's name in a merged folder."""
@@ -26,12 +26,12 @@ MAX_PATH = 4096
 
 def load(source: str | Path | Mapping | Recipe, dialect: str | None = None) -> Recipe:
     """See `Recipe.load`."""
-    dialects.check(dialect)
+    dialects.check_dialect(dialect)
     if isinstance(source, Recipe):
         return source
     if not isinstance(source, str | PathLike | Mapping):
         what = "a recipe is a Recipe, a mapping, a text of YAML or the path of a file or merged folder"
-        raise refused(f"{what}, not {type(source).__name__}.")
+        raise reading_error(f"{what}, not {type(source).__name__}.")
     try:
         if isinstance(source, Mapping):
             recipe = mergekit.of(source)
@@ -40,8 +40,8 @@ def load(source: str | Path | Mapping | Recipe, dialect: str | None = None) -> R
         else:
             recipe = _from_path(source)
     except RecursionError as error:
-        raise refused("this is nested too deeply for a recipe.") from error
-    return dialects.in_dialect(recipe, dialect)
+        raise reading_error("this is nested too deeply for a recipe.") from error
+    return dialects.apply_dialect(recipe, dialect)
 
 
 def _is_text(source: str) -> bool:
@@ -79,7 +79,7 @@ def _from_path(source: str | Path) -> Recipe:
             return _load_folder(folder, source)
     if recipe is None:
         what = "it is neither a file, a merged model's folder nor the text of one"
-        raise refused(f"'{source!s:.200}' holds no recipe: {what}{why}.")
+        raise reading_error(f"'{source!s:.200}' holds no recipe: {what}{why}.")
     return recipe
 
 
@@ -94,10 +94,12 @@ def load_file(file: str | Path) -> Recipe:
     path = Path(file)
     if path.suffix == ".safetensors":
         recipe = metadata.read(path)
-        return recipe.read_as(recipe.found if path.name in recipe.found else f"the recipe in the header of {path.name}")
+        return recipe.with_origin(
+            recipe.origin if path.name in recipe.origin else f"the recipe in the header of {path.name}"
+        )
     recipe = readers.read(read_file(path.resolve()))
-    plain = recipe.found == mergekit.FOUND
-    return recipe.read_as(f"the YAML file {path.name}" if plain else f"{recipe.found} in {path.name}")
+    plain = recipe.origin == mergekit.FOUND
+    return recipe.with_origin(f"the YAML file {path.name}" if plain else f"{recipe.origin} in {path.name}")
 
 
 def _load_folder(path: Path, name: str = "") -> Recipe:
@@ -110,14 +112,14 @@ def _load_folder(path: Path, name: str = "") -> Recipe:
             if file.name != IN_FOLDERS[-1]:
                 raise
             continue  # a model card without a recipe
-        return recipe.read_as(f"the recipe of the merged model {name}")
+        return recipe.with_origin(f"the recipe of the merged model {name}")
     for file in sorted(path.glob("*.safetensors"))[:1]:
         try:
-            return metadata.read(file).read_as(f"the recipe in the header of {file.name} in {name}")
+            return metadata.read(file).with_origin(f"the recipe in the header of {file.name} in {name}")
         except RecipeError as error:
-            raise refused(
+            raise reading_error(
                 f"the folder {path} holds no recipe: neither {' nor '.join(IN_FOLDERS)} has one. {error}"
             ) from error
-    raise refused(
+    raise reading_error(
         f"the folder {path} holds no recipe (looked for {', '.join(IN_FOLDERS[:2])}, a model card and safetensors)."
     )

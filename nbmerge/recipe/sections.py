@@ -15,7 +15,7 @@ from nbmerge.recipe.parts import Module, Slice, Source, plain
 from nbmerge.recipe.setting import Setting
 
 if TYPE_CHECKING:
-    from nbmerge.recipe.model import Recipe
+    from nbmerge.recipe.recipe import Recipe
 
 Level = tuple[Where, Mapping[str, Setting]]
 """A place in the recipe and the parameters given there."""
@@ -89,7 +89,7 @@ def levels(recipe: Recipe) -> Iterator[tuple[Where, Parameters, bool, int | None
             number += 1
 
 
-def rewritten(
+def rewrite_parts(
     recipe: Recipe,
     source: Callable[[Source], dict] = plain,
     piece: Callable[[Slice], dict] = plain,

@@ -57,7 +57,7 @@ def steps(made: Input, sound: Sound) -> dict[str, Callable[[], Any]]:
 
     def convert() -> None:
         recipe = Recipe.load(made.recipe)
-        recipe.to_yaml(), recipe.to_mergekit(), recipe.to_python(), recipe.in_words()
+        recipe.to_yaml(), recipe.to_mergekit(), recipe.to_python(), recipe.describe()
 
     def merge() -> None:
         nbmerge.merge(made.recipe, out, threads=1)

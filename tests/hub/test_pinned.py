@@ -71,7 +71,7 @@ def test_reading_and_writing_a_recipe_asks_nobody(online, commits):
         recipe.to_yaml(),
         recipe.to_mergekit().text,
         recipe.to_python(),
-        recipe.in_words(),
+        recipe.describe(),
         recipe.fingerprint,
     ):
         assert text

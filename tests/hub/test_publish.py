@@ -147,4 +147,4 @@ def test_a_published_merge_gives_its_recipe(logged_in, out, recipe):
     room.forget()
     read = nbm.Recipe.load("me/merged")
     assert read == nbm.Recipe.of(recipe | {"models": ["base", "ft1"]})
-    assert "me/merged" in read.found
+    assert "me/merged" in read.origin

@@ -14,7 +14,7 @@ SAME = Recipe.of({"merge_method": "linear", "models": ["org/one", "org/two"], "p
 def test_a_text():
     r = Recipe.load(TEXT)
     assert r == SAME
-    assert "text" in r.found
+    assert "text" in r.origin
 
 
 @pytest.mark.parametrize("source", [None, 3, 0.5, ["a", "b"]])
@@ -33,7 +33,7 @@ def test_a_file(tmp_path, kind):
     file.write_text(TEXT)
     r = Recipe.load(kind(file))
     assert r == SAME
-    assert "my recipe.yaml" in r.found
+    assert "my recipe.yaml" in r.origin
 
 
 @pytest.mark.parametrize("name", [RECIPE_FILE, "mergekit_config.yml"])
@@ -41,7 +41,7 @@ def test_a_merged_folder(tmp_path, name):
     (tmp_path / name).write_text(TEXT)
     r = Recipe.load(tmp_path)
     assert r == SAME
-    assert tmp_path.name in r.found
+    assert tmp_path.name in r.origin
 
 
 def test_our_own_file_comes_first_in_a_folder(tmp_path):

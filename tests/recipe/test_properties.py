@@ -10,7 +10,7 @@ from nbmerge.errors import RecipeError
 from nbmerge.methods import methods
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.parts import DTYPES
-from nbmerge.recipe.readers.command import commands, options
+from nbmerge.recipe.readers.command import find_commands, parse_options
 from nbmerge.recipe.writers.mergekit import METHODS
 
 MODELS = st.sampled_from(["org/one", "org/two", "/a folder/three", "x+y@z", "yes", "1e5", "ünï: code"]).map(
@@ -103,7 +103,7 @@ def test_an_export_is_a_recipe_that_mergekit_can_read(recipe):
 @modest
 @given(RECIPES)
 def test_every_recipe_has_words(recipe):
-    words = recipe.in_words()
+    words = recipe.describe()
     assert words.startswith(
         methods()[recipe.merge_method].title if recipe.merge_method in methods() else recipe.merge_method
     )
@@ -119,10 +119,10 @@ def test_reading_in_a_dialect_twice_changes_nothing_more(recipe, dialect):
 @modest
 @given(st.lists(st.text(alphabet="abc\\ '\"-=[]#;&|$`^\n", max_size=8), max_size=12))
 def test_any_words_are_some_commands(words):
-    for command in commands(" ".join(words)):
+    for command in find_commands(" ".join(words)):
         assert command.program
         with suppress(RecipeError):
-            options(command, {"merge": "many", "cuda": "flag"})
+            parse_options(command, {"merge": "many", "cuda": "flag"})
 
 
 @modest

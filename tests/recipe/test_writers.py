@@ -214,7 +214,7 @@ def test_a_gradient_in_words():
     r = recipe(
         "slerp", ["org/base", "org/pirate"], parameters={"t": [{"filter": "mlp", "value": [0.3, 0.6]}, {"value": 0.1}]}
     )
-    words = r.in_words()
+    words = r.describe()
     assert "from base to pirate" in words
     assert "MLP: 30 % pirate, rising to 60 %." in words
     assert "Everything else: 10 % pirate." in words
@@ -226,16 +226,16 @@ def test_with_a_plan_layer_by_layer(deep_family):
         [str(deep_family.base), str(deep_family.ft1)],
         parameters={"t": [{"filter": "mlp", "value": [0, 1, 0, 0]}, {"value": 0.1}]},
     )
-    words = r.in_words(plan(r))
+    words = r.describe(plan(r))
     assert "Layers 0–5, layer norms and attention: 10 % ft1." in words
     assert "Layers 0–2, MLP: 0 % ft1, rising to 80 %." in words
     assert "Embedding, final norm and head: 10 % ft1." in words
 
 
 def test_shares_are_those_after_normalisation():
-    words = recipe("linear", [weighted("a", 1), weighted("b", 3)]).in_words()
+    words = recipe("linear", [weighted("a", 1), weighted("b", 3)]).describe()
     assert "75 % b" in words
-    words = recipe("linear", [weighted("a", 1), weighted("b", 3)], parameters={"normalize": False}).in_words()
+    words = recipe("linear", [weighted("a", 1), weighted("b", 3)], parameters={"normalize": False}).describe()
     assert "b weight 3" in words
 
 
@@ -244,7 +244,7 @@ def test_slices_in_words():
         {"sources": [{"model": "a", "layer_range": [0, 4]}]},
         {"sources": [{"model": "b", "layer_range": [2, 3], "parameters": {"scale": 0.5}}]},
     ]})  # fmt: skip
-    assert r.in_words().splitlines()[1:] == [
+    assert r.describe().splitlines()[1:] == [
         "Layers 0–3: made from layers 0–3 of a.",
         "Layer 4: made from layer 2 of b.",
         "Layer 4, all tensors: b scale 0.5.",
@@ -260,7 +260,7 @@ def test_what_stands_beside_the_numbers():
         embedding_source="a",
         config_source="c",
     )
-    words = r.in_words()
+    words = r.describe()
     assert "a weight 1; a density 0.5" in words
     assert "Embedding as they are in a." in words
     assert "tokenizer of c" in words
@@ -269,7 +269,7 @@ def test_what_stands_beside_the_numbers():
 
 @pytest.mark.parametrize("method", ["no such method", "karcher", "model_stock"])
 def test_any_recipe_has_words(method):
-    assert recipe(method, ["a", "b", "c"], base_model="c").in_words()
+    assert recipe(method, ["a", "b", "c"], base_model="c").describe()
 
 
 # --- formulas ---
@@ -331,7 +331,7 @@ def test_modules_are_exported_with_what_mergekit_cannot_do_in_them():
     r = Recipe.of({"merge_method": "linear", "modules": modules, "embedding_source": "b"})
     assert exported(r) == {"merge_method": "linear", "base_model": "a", "modules": modules}
     assert ("embedding_source",) in {p.where for p in r.to_mergekit().lost if p.severity == "error"}
-    assert r.in_words().startswith("Linear (weighted mean): a.")
+    assert r.describe().startswith("Linear (weighted mean): a.")
     assert Recipe.load(r.to_python()) == r
 
 

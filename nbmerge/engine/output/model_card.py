@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from nbmerge.engine.planning.plans import Plan
-from nbmerge.recipe.text import dump
+from nbmerge.recipe.yaml_text import dump_yaml
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
@@ -20,7 +20,7 @@ def card(plan: Plan) -> str:
     if hub := [ref.path for ref in references if _HUB_ID.fullmatch(ref.path) and not Path(ref.path).exists()]:
         front["base_model"] = hub
     return f"""---
-{dump(front).rstrip()}
+{dump_yaml(front).rstrip()}
 ---
 
 # A merge of {", ".join(_code(plan.labels[ref]) for ref in references)}

@@ -14,7 +14,7 @@ from nbmerge.methods import IGNORED, REQUIRED, Method, Parameter, parameter_name
 from nbmerge.methods.linear import WEIGHT
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe import Recipe
-from nbmerge.recipe.placement import misplaced_parameter
+from nbmerge.recipe.key_hints import hint_for_parameter
 from nbmerge.recipe.sections import Level, levels
 
 CHOICE = Parameter("method", "Merge method of these tensors, instead of the recipe's own.", default=None)
@@ -73,7 +73,7 @@ def _stranger(name: str, here: Where, methods: Sequence[Method], recipe: Recipe)
     line, used = recipe.line(here), " or ".join(m.name for m in methods)
     if name in IGNORED:
         return Problem("info", here, f"'{name}' is ignored: {IGNORED[name]}.", line=line)
-    if how := misplaced_parameter(name, list(Recipe.model_fields)):
+    if how := hint_for_parameter(name, list(Recipe.model_fields)):
         return Problem("error", here, f"'{name}' is not a parameter of a merge method.", how, line)
     if name in parameter_names():
         return Problem(

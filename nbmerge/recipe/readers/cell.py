@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
-from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.readers.legacy.constants import Constants, NotConstant
-from nbmerge.recipe.readers.text import Text, note, refused
+from nbmerge.recipe.readers.recipe_text import RecipeText, note, reading_error
+from nbmerge.recipe.recipe import Recipe
 
 _CODE = re.compile(r"^[ \t]*\w+[ \t]*(?::[^=\n]*)?\+?=(?!=)|Recipe\.(?:of|load)\s*\(", re.MULTILINE)
 """An assignment, or a recipe of ours."""
@@ -21,7 +21,7 @@ SETTINGS = ("MODEL_NAME", "username", "license", "token_name", "branch", "runtim
 """What LazyMergekit's cell also says."""
 
 
-def read(text: Text) -> Recipe | None:
+def read(text: RecipeText) -> Recipe | None:
     """Read the first text, or plain data, of a cell that is a recipe."""
     if text.raw.lstrip().startswith("{") and '"cells"' in text.raw:
         return _notebook(text)
@@ -40,7 +40,7 @@ def _parsed(source: str) -> ast.Module | None:
         return None
 
 
-def _recipe(tree: ast.Module, text: Text) -> Recipe | None:
+def _recipe(tree: ast.Module, text: RecipeText) -> Recipe | None:
     from nbmerge.recipe.readers import read as read_any
 
     constants, failed = Constants(tree), None
@@ -49,16 +49,16 @@ def _recipe(tree: ast.Module, text: Text) -> Recipe | None:
             value = constants.value(node)
             if isinstance(value, str) and "\n" in value and _may_be_recipe(value):
                 recipe = read_any(value, text.above + node.lineno - 1, "cell")
-                return recipe.read_as(f"{recipe.found} in a Python cell", _notes(tree, text.above))
+                return recipe.with_origin(f"{recipe.origin} in a Python cell", _notes(tree, text.above))
             if isinstance(value, dict) and "merge_method" in value:
-                return Recipe.of(value).read_as("the data of a Python cell")
+                return Recipe.of(value).with_origin("the data of a Python cell")
         except RecipeError as error:
             failed = failed or error
         except NotConstant as error:
             if _may_be_recipe(ast.unparse(node)):
                 line = None if error.line is None else text.above + error.line
                 how = "Write its value there, or give the YAML that the cell makes."
-                failed = failed or refused(f"the recipe of this cell cannot be read: {error}.", how, line=line)
+                failed = failed or reading_error(f"the recipe of this cell cannot be read: {error}.", how, line=line)
         except (ValueError, TypeError, RecursionError, MemoryError):
             continue
     if failed:
@@ -88,7 +88,7 @@ def _notes(tree: ast.Module, above: int) -> list[Problem]:
     return [note(f"'{name}' is no part of a recipe.", line=n.lineno + above) for name, n in named if name in SETTINGS]
 
 
-def _notebook(text: Text) -> Recipe | None:
+def _notebook(text: RecipeText) -> Recipe | None:
     """The first cell of a notebook file that holds a recipe."""
     try:
         cells = json.loads(text.raw)["cells"]
@@ -103,7 +103,7 @@ def _notebook(text: Text) -> Recipe | None:
 
             recipe = read_any(source.partition("\n")[2], 0, "cell")
         else:
-            recipe = read(Text(source)) if kind == "code" else markdown.read(Text(source))
+            recipe = read(RecipeText(source)) if kind == "code" else markdown.read(RecipeText(source))
         if recipe is not None:
-            return recipe.read_as(f"{recipe.found}, cell {number} of a notebook")
+            return recipe.with_origin(f"{recipe.origin}, cell {number} of a notebook")
     return None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from nbmerge.problems import nearest
-from nbmerge.recipe.readers.text import refused
+from nbmerge.recipe.readers.recipe_text import reading_error
 
 MAX_COMMAND = 50_000
 """Longest text, in characters, in which commands are looked for."""
@@ -73,10 +73,10 @@ def as_number(name: str, text: str, kind: type) -> float:
         return kind(text)
     except (ValueError, OverflowError):
         what = "a whole number" if kind is int else "a number"
-        raise refused(f"{text!r:.80} is not {what}.", where=(f"--{name}",)) from None
+        raise reading_error(f"{text!r:.80} is not {what}.", where=(f"--{name}",)) from None
 
 
-def commands(raw: str, above: int = 0) -> Iterator[Command]:
+def find_commands(raw: str, above: int = 0) -> Iterator[Command]:
     """Every command in a text, prompts and interpreters left out; none in one that is longer than `MAX_COMMAND`."""
     if len(raw) > MAX_COMMAND:
         return
@@ -91,7 +91,7 @@ def commands(raw: str, above: int = 0) -> Iterator[Command]:
                 yield Command(program or NAMELESS, words[1:], number + above)
 
 
-def options(command: Command, kinds: Mapping[str, str], short: Mapping[str, str] | None = None) -> Options:
+def parse_options(command: Command, kinds: Mapping[str, str], short: Mapping[str, str] | None = None) -> Options:
     """Sort a command's words by what its program knows.
 
     Parameters
@@ -117,13 +117,13 @@ def options(command: Command, kinds: Mapping[str, str], short: Mapping[str, str]
         kind = kinds.get(positive)
         if kind is None or (positive != name and kind != FLAG):
             known = ", ".join(f"--{k}" for k in sorted(kinds)) if not name else nearest(name[:60], kinds)
-            raise refused(f"{command.program} has no option '{word:.80}'.", known, line=command.line)
+            raise reading_error(f"{command.program} has no option '{word:.80}'.", known, line=command.line)
         if kind == FLAG:
             found.flags[positive] = positive == name
             continue
         value = value if equals else next(words, None)
         if value is None:
-            raise refused("its value is missing.", where=(f"--{name}",), line=command.line)
+            raise reading_error("its value is missing.", where=(f"--{name}",), line=command.line)
         value = _rest_of_list(value, words)
         found.values.setdefault(name, []).append(value)
     return found

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from nbmerge.errors import RecipeError
-from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.text import Text, refused
+from nbmerge.recipe.readers.recipe_text import RecipeText, reading_error
+from nbmerge.recipe.recipe import Recipe
 
 _FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<word>[\w+-]*)[^`]*$")
 MAX_BLOCKS = 200
@@ -16,7 +16,7 @@ HINTS = ("merge_method", "layer_slices", "genome:", "operations:", "--merge", "-
 """What a block holds that was meant as a recipe."""
 
 
-def read(text: Text) -> Recipe | None:
+def read(text: RecipeText) -> Recipe | None:
     """Read the first block in YAML that validates, else the first of any other kind that is a recipe."""
     if "```" not in text.raw and "~~~" not in text.raw:
         return None
@@ -31,15 +31,15 @@ def read(text: Text) -> Recipe | None:
         except RecipeError as error:
             failed = failed or error
             continue
-        return recipe.read_as(f"{recipe.found} in Markdown, line {line + 1 + text.above}")
+        return recipe.with_origin(f"{recipe.origin} in Markdown, line {line + 1 + text.above}")
     if failed:
         raise failed
     if _is_yaml(text):
         return None
-    raise refused("none of the blocks of code in this text is a recipe.", "Paste the recipe alone.")
+    raise reading_error("none of the blocks of code in this text is a recipe.", "Paste the recipe alone.")
 
 
-def _is_yaml(text: Text) -> bool:
+def _is_yaml(text: RecipeText) -> bool:
     """Whether the fences are part of a comment or text in a YAML recipe."""
     return bool(text.mapping)
 

@@ -8,9 +8,9 @@ from typing import Any
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe.documents import documents
-from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.text import Document, Text, note, refused
-from nbmerge.recipe.text import line_of
+from nbmerge.recipe.readers.recipe_text import Document, RecipeText, note, reading_error
+from nbmerge.recipe.recipe import Recipe
+from nbmerge.recipe.yaml_text import line_of
 
 FOUND = "YAML text"
 
@@ -40,28 +40,28 @@ MOE = (
 """What can be done about a mixture of experts."""
 
 
-def read(text: Text) -> Recipe:
+def read(text: RecipeText) -> Recipe:
     """Read it; the last of all readers, so whatever is no recipe is an error here."""
     found = text.documents
     if not found or not all(isinstance(data, Mapping) for data, _ in found):
-        raise refused(
+        raise reading_error(
             "this holds no recipe: a recipe is a mapping with 'merge_method' and 'models' or 'slices'.",
             "Commands, model cards, notebook cells and block weights are read, too; this is none of them.",
         )
     notes: list[Problem] = []
     if len(found) == 1:
-        return _of(found[0], notes).read_as(FOUND, notes)
+        return _of(found[0], notes).with_origin(FOUND, notes)
     try:
         recipe = documents(_of(document, notes) for document in found)
     except RecipeError as error:
         raise RecipeError(error.problems) from None  # what is left of one document is not the rest of them all
-    return recipe.read_as(FOUND, notes)
+    return recipe.with_origin(FOUND, notes)
 
 
 def of(data: Mapping[str, Any]) -> Recipe:
     """The recipe of plain data."""
     notes: list[Problem] = []
-    return _of((data, {}), notes).read_as("plain data", notes)
+    return _of((data, {}), notes).with_origin("plain data", notes)
 
 
 def _of(document: Document, notes: list[Problem]) -> Recipe:
@@ -69,15 +69,13 @@ def _of(document: Document, notes: list[Problem]) -> Recipe:
     other = next((k for k in OTHERS if k in data), None)
     if other and ("merge_method" not in data or other == "experts"):
         how = MOE if other == "experts" else ""
-        raise refused(f"this is {OTHERS[other]}.", how, where=(other,), line=line_of((other,), lines))
+        raise reading_error(f"this is {OTHERS[other]}.", how, where=(other,), line=line_of((other,), lines))
     meant = _meant(data, (), lines, notes)
     dialect = meant.pop("dialect", None)
     if dialect is not None and dialect not in DIALECTS:
         how = nearest(str(dialect)[:60], DIALECTS)
-        raise refused(f"unknown dialect '{dialect!s:.60}'.", how, ("dialect",), line_of(("dialect",), lines))
-    recipe = Recipe.of(meant, lines)
-    recipe._dialect = dialect or UNSAID
-    return recipe
+        raise reading_error(f"unknown dialect '{dialect!s:.60}'.", how, ("dialect",), line_of(("dialect",), lines))
+    return Recipe.of(meant, lines).with_origin(dialect=dialect or UNSAID)
 
 
 def _meant(data: Any, where: Where, lines: dict[Where, int], notes: list[Problem]) -> Any:

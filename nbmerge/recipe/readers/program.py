@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.command import FLAG, VALUE, Command, commands, options
-from nbmerge.recipe.readers.shared_options import SHARED, notes_on
-from nbmerge.recipe.readers.text import Text, note, read_file, refused
+from nbmerge.recipe.readers.command import FLAG, VALUE, Command, find_commands, parse_options
+from nbmerge.recipe.readers.recipe_text import RecipeText, note, read_file, reading_error
+from nbmerge.recipe.readers.shared_options import SHARED, note_unused_options
+from nbmerge.recipe.recipe import Recipe
 
 OURS = {
     "out": VALUE, "dtype": VALUE, "max-shard-size": VALUE, "threads": VALUE, "seed": VALUE, "overwrite": FLAG,
@@ -21,11 +21,11 @@ PROGRAMS = {
 """Programs whose first word, or ``--config``, names the file, and their options."""
 
 
-def read(text: Text) -> Recipe | None:
+def read(text: RecipeText) -> Recipe | None:
     """Read the file that the first such command of a text names."""
     if not any(program in text.raw for program in PROGRAMS):
         return None
-    for command in commands(text.raw, text.above):
+    for command in find_commands(text.raw, text.above):
         if command.program in PROGRAMS:
             return _recipe(command)
     return None
@@ -40,20 +40,20 @@ def _load(file: str, command: Command) -> Recipe:
     except (OSError, ValueError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or f"{error!s:.300}"
         what = f"{command.program} reads {file!r:.200}, which cannot be read here: {why}."
-        raise refused(what, "Paste or load that file.", line=command.line) from error
+        raise reading_error(what, "Paste or load that file.", line=command.line) from error
     return read_any(raw, 0, "program")
 
 
 def _recipe(command: Command) -> Recipe | None:
-    given = options(command, PROGRAMS[command.program], {"v": "v", "j": "j", "I": "intermediate-dir"})
+    given = parse_options(command, PROGRAMS[command.program], {"v": "v", "j": "j", "I": "intermediate-dir"})
     words = [w for w in given.rest if w not in ("merge", "check", "plan", "convert")]
     file = given.one("config") or next(iter(words), None)
     if file is None:
-        raise refused(f"{command.program} names no recipe file here.", line=command.line)
+        raise reading_error(f"{command.program} names no recipe file here.", line=command.line)
     if any(c in file for c in "\n\0"):
         return None
     recipe = _load(file, command)
     if (seed := given.one("random-seed") or given.one("seed")) is not None:
-        recipe = recipe.replace(random_seed=seed).read_as(like=recipe)
+        recipe = recipe.replace(random_seed=seed).with_origin(like=recipe)
     notes = [note(f"the output folder {w} is no part of a recipe.", line=command.line) for w in words[1:2]]
-    return recipe.read_as(f"{recipe.found}, named in a command", notes + notes_on(given, (), command))
+    return recipe.with_origin(f"{recipe.origin}, named in a command", notes + note_unused_options(given, (), command))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nbmerge.problems import Problem
 from nbmerge.recipe.readers.command import FLAG, VALUE, Command, Options
-from nbmerge.recipe.readers.text import note
+from nbmerge.recipe.readers.recipe_text import note
 
 SHARED = {
     "allow-crimes": FLAG, "unsafe-truncate-embeddings": FLAG, "trust-remote-code": FLAG, "transformers-cache": VALUE,
@@ -19,7 +19,7 @@ SHARED = {
 """What `random-seed` says becomes part of the recipe; nothing else does."""
 
 
-def notes_on(given: Options, names: Iterable[str], command: Command) -> list[Problem]:
+def note_unused_options(given: Options, names: Iterable[str], command: Command) -> list[Problem]:
     """A note for each option that was given and has no meaning in a recipe."""
     there = [n for n in (*names, *SHARED) if n != "random-seed" and (n in given.flags or n in given.values)]
     what = "'{}' says how mergekit runs, and is no part of a recipe."

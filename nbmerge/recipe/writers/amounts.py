@@ -61,7 +61,7 @@ def _one(name: str, values: Sequence[Any]) -> str:
     def said(value: Any) -> str:
         return f"{text(value)} {model}" if share else f"{model} {text(value)}"
 
-    turns = turning_points(values)
+    turns = find_turning_points(values)
     if len(turns) == 1:
         return said(turns[0])
     if len(turns) == 2:
@@ -74,7 +74,7 @@ def _way(values: Sequence[Any]) -> str:
     return ("rising" if values[1] > values[0] else "falling") if numbers else "changing"
 
 
-def turning_points(values: Sequence[Any]) -> list[Any]:
+def find_turning_points(values: Sequence[Any]) -> list[Any]:
     """The values without those on the way between their neighbours."""
     kept: list[Any] = []
     for value in values:

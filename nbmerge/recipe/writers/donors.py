@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbmerge.model_ref import ModelRef
-from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.parts import Slice
+from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.setting import Setting
 
 ROLES = {"embedding_source": ("embedding", 0), "final_norm_source": ("final norm", -1), "lm_head_source": ("head", -1)}
@@ -20,7 +20,7 @@ FILTERS = {"embedding": ("embed_tokens",), "final norm": ("model.norm",), "head"
 """Filters for them in nearly all current architectures, used where no checkpoint can be asked."""
 
 
-def as_rules(recipe: Recipe) -> tuple[Recipe, list[str]]:
+def write_donors_as_rules(recipe: Recipe) -> tuple[Recipe, list[str]]:
     """The recipe with donors written as rules, and the names of the fields for which that cannot be done."""
     lost = []
     for field, (role, at) in ROLES.items():

@@ -6,16 +6,16 @@ from typing import Any
 
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, Where, worst_first
-from nbmerge.recipe.documents import in_order
-from nbmerge.recipe.ends import spelled_out
-from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.documents import order_merges
+from nbmerge.recipe.end_values import spell_out_ends
 from nbmerge.recipe.parts import plain
+from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.sections import levels
 from nbmerge.recipe.setting import Rule, Setting
-from nbmerge.recipe.text import dump
-from nbmerge.recipe.writers.corners import corners, stored_alike, stored_dtype
-from nbmerge.recipe.writers.donors import as_rules
+from nbmerge.recipe.writers.donors import write_donors_as_rules
 from nbmerge.recipe.writers.export import Export
+from nbmerge.recipe.writers.mergekit_limits import check_stored_models, corners, stored_dtype
+from nbmerge.recipe.yaml_text import dump_yaml
 
 METHODS = (
     "linear", "slerp", "nuslerp", "multislerp", "karcher", "task_arithmetic", "ties", "dare_linear", "dare_ties",
@@ -31,9 +31,9 @@ OURS = ("consensus", "method", "zero_tensors", "embed_slerp")
 
 def to_mergekit(recipe: Recipe) -> Export:
     """See `Recipe.to_mergekit`."""
-    everyone = in_order(recipe)
+    everyone = order_merges(recipe)
     writers = [_Writer(r) for r in everyone]
-    text = "---\n".join(dump(w.document(named=len(everyone) > 1)) for w in writers)
+    text = "---\n".join(dump_yaml(w.document(named=len(everyone) > 1)) for w in writers)
     lost = [p for w in writers for p in w.lost]
     if len(everyone) > 1:
         what = f"mergekit-yaml reads one recipe, and these are {len(everyone)} that feed each other."
@@ -61,7 +61,7 @@ class _Writer:
             self.lose("warning", ("modules",), what, how)
         recipe = self._parameters(recipe)
         recipe = self._base(recipe)
-        recipe, lost = as_rules(recipe)
+        recipe, lost = write_donors_as_rules(recipe)
         for field in lost:
             donor = getattr(self.recipe, field)
             what = f"mergekit cannot take these tensors from {donor} in a {recipe.merge_method} merge."
@@ -69,7 +69,7 @@ class _Writer:
         self._slices(recipe)
         recipe = self._dtypes(recipe)
         recipe = self._beside(recipe, named)
-        data = plain(spelled_out(recipe), model=_model)
+        data = plain(spell_out_ends(recipe), model=_model)
         return {k: v for k, v in data.items() if k != "merges"}
 
     # --- parameters ---
@@ -98,7 +98,7 @@ class _Writer:
         for level in _plain_levels(data):
             for name in OURS:
                 level.get("parameters", {}).pop(name, None)
-        return Recipe.of(data).read_as(like=recipe)
+        return Recipe.of(data).with_origin(like=recipe)
 
     def _masks(self, recipe: Recipe) -> None:
         given = [settings for _, settings, _, _ in levels(recipe)]
@@ -139,7 +139,7 @@ class _Writer:
         for section, k in numbers:
             part = data if section.module is None else data["modules"][section.module]
             self._list_base(section.slices[k], part["slices"][k]["sources"], recipe.base_model)
-        return Recipe.of(data).read_as(like=recipe)
+        return Recipe.of(data).with_origin(like=recipe)
 
     @staticmethod
     def _list_base(piece: Any, sources: list[dict], base: ModelRef | None) -> None:
@@ -180,7 +180,7 @@ class _Writer:
         return recipe.replace(dtype=work, out_dtype=None if result == work else result, dtype_overrides=None)
 
     def _beside(self, recipe: Recipe, named: bool) -> Recipe:
-        for problem in stored_alike(self.recipe):
+        for problem in check_stored_models(self.recipe):
             self.lose(problem.severity, problem.where, problem.what, problem.how)
         recipe = self._tokenizer(recipe)
         if any(len(r.lora) > 1 for r in recipe.references):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.recipe import Recipe
 
 WIDTH = 100
 """Characters of a line that is still written as one."""

@@ -9,7 +9,7 @@ from nbmerge.checkpoints import Layout
 from nbmerge.engine.planning import Plan
 from nbmerge.recipe import ModelRef, Recipe, Slice, Source
 from nbmerge.recipe.parts import Module, plain
-from nbmerge.recipe.sections import rewritten
+from nbmerge.recipe.sections import rewrite_parts
 from nbmerge.recipe.setting import interpolate, position
 from nbmerge.widgets.curves.rounding import tidy
 from nbmerge.widgets.curves.tracks import Curve, Track
@@ -78,7 +78,7 @@ def _unsaid(recipe: Recipe, name: str) -> Recipe:
     def without(part: Slice | Module) -> dict:
         return _without(part, name)
 
-    return recipe.replace(**rewritten(recipe, piece=without, module=without))
+    return recipe.replace(**rewrite_parts(recipe, piece=without, module=without))
 
 
 def _with(part: Slice | Source, name: str, setting: Any) -> dict:

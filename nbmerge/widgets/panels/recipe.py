@@ -71,7 +71,7 @@ class RecipePanel(Panel):
             self._shown = self.area.value = self.state.text
             self._mark()
             if self.state.text != typed:
-                self.note.value = f"Read {html.escape(self.recipe.found)}."
+                self.note.value = f"Read {html.escape(self.recipe.origin)}."
 
     def _revert(self) -> None:
         self.area.value = self._shown

@@ -147,7 +147,7 @@ class StudioState(HasTraits):
                 self.revision += 1
                 return False
             self._last = (None, 0.0)
-            as_written = recipe.found == Recipe.load(recipe.to_yaml()).found  # otherwise it is shown as YAML
+            as_written = recipe.origin == Recipe.load(recipe.to_yaml()).origin  # otherwise it is shown as YAML
             self.set_recipe(recipe, text if as_written else None)
             return True
 

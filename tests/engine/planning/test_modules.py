@@ -213,8 +213,8 @@ def test_yaml_and_words_of_a_recipe_with_modules(t5):
     r = slerp(t5, encoder=[0, 1], decoder=[{"filter": "SelfAttention", "value": 0.5}, {"value": [1, 0]}], shared=0.25)
     assert Recipe.load(r.to_yaml()) == r
     assert Recipe.load(r.to_yaml()).fingerprint == r.fingerprint
-    assert "Encoder, all tensors: 0 %" in r.in_words()
-    assert "Encoder.block, layers 0–2: 0 %" in r.in_words(plan(r))
+    assert "Encoder, all tensors: 0 %" in r.describe()
+    assert "Encoder.block, layers 0–2: 0 %" in r.describe(plan(r))
 
 
 def test_a_changed_number_of_one_module_changes_its_tensors_alone(t5):

@@ -41,7 +41,7 @@ def test_the_readme_of_the_first_mergekit():
         "dtype": "bfloat16",
         "dtype_overrides": [{"filter": "embed_tokens", "dtype": "float32"}, {"filter": "lm_head", "dtype": "float32"}],
     })  # fmt: skip
-    assert "main.py" in r.found
+    assert "main.py" in r.origin
     assert "./output-model" in said(r)
 
 
@@ -254,7 +254,7 @@ operations:
     assert got["model.layers.1.mlp.up_proj.weight"] == 0.5
     assert got["model.layers.0.mlp.up_proj.weight"] == 0
     assert "compound" in said(r)
-    assert r.found == "a BlockMerge_Gradient config"
+    assert r.origin == "a BlockMerge_Gradient config"
 
 
 @pytest.mark.parametrize(("first", "second", "mode"), [(32, 40, "truncate"), (40, 32, "copy")])

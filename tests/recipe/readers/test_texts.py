@@ -134,7 +134,7 @@ lm_head_source: g/h
 
 def test_bakllama():
     r = Recipe.load(BAKLLAMA)
-    assert r.found == "a bakllama config"
+    assert r.origin == "a bakllama config"
     assert [s.sources[0].layer_range for s in r.slices] == [(0, 4), (2, 6)]
     scale = r.slices[1].sources[0].parameters["scale"]
     assert scale.at("model.layers.0.mlp.down_proj.weight", 0) == 0.8
@@ -179,7 +179,7 @@ tasks:
 
 def test_a_genome_is_the_merge_it_starts_from():
     r = Recipe.load(GENOME)
-    assert "genome" in r.found
+    assert "genome" in r.origin
     assert [s.parameters["weight"].plain() for s in r.models] == [0.5, 0.5]
     assert r.parameters["normalize"].plain() is True
     assert all(word in said(r) for word in ("layer_granularity", "allow_negative_weights", "tasks", "density"))
@@ -223,7 +223,7 @@ just: something
 def test_a_model_card():
     r = Recipe.load(CARD)
     assert r == Recipe.load(LINEAR)
-    assert "Markdown, line 20" in r.found
+    assert "Markdown, line 20" in r.origin
 
 
 def test_lines_are_those_of_the_card():
@@ -263,7 +263,7 @@ def test_lazymergekits_cell(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     r = Recipe.load(CELL)
     assert r == Recipe.load(LINEAR)
-    assert "Python cell" in r.found
+    assert "Python cell" in r.origin
     assert "MODEL_NAME" in said(r)
     assert "runtime" in said(r)
     assert not list(tmp_path.iterdir())
@@ -283,7 +283,7 @@ def test_a_notebook_file(tmp_path):
     (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}))
     r = Recipe.load(tmp_path / "n.ipynb")
     assert r == Recipe.load(LINEAR)
-    assert "cell 2" in r.found
+    assert "cell 2" in r.origin
     magic = {"cells": [{"cell_type": "code", "source": [f"%%merge m\n{LINEAR}"]}]}
     (tmp_path / "m.ipynb").write_text(json.dumps(magic))
     assert Recipe.load(tmp_path / "m.ipynb") == r
@@ -305,7 +305,7 @@ GRAD_A = [0, *(round(i / 12, 10) for i in range(13)), *(round(i / 12, 10) for i 
 )
 def test_block_weights_are_a_curve_of_b(text, family, tmp_path):
     r = Recipe.load(text)
-    assert "block weights" in r.found
+    assert "block weights" in r.origin
     assert "with_models" in said(r)
     filled = r.with_models({"A": family.base, "B": family.ft1})
     made = plan(filled)
@@ -349,12 +349,12 @@ def test_a_merged_folder_and_its_file(family, tmp_path):
     out = merge(recipe, tmp_path / "out", threads=1).path
     assert Recipe.load(out) == recipe
     assert Recipe.load(out / "model.safetensors") == recipe
-    assert "header of model.safetensors" in Recipe.load(out / "model.safetensors").found
+    assert "header of model.safetensors" in Recipe.load(out / "model.safetensors").origin
     (out / "nbmerge_recipe.yml").unlink()
     assert Recipe.load(out) == recipe  # from the model card
     (out / "README.md").unlink()
     assert Recipe.load(out) == recipe  # from the header
-    assert "header" in Recipe.load(out).found
+    assert "header" in Recipe.load(out).origin
 
 
 def test_mergekits_folder(tmp_path):
@@ -414,4 +414,4 @@ def test_a_model_in_the_cache_by_its_hub_id(tmp_path, monkeypatch):
     monkeypatch.setattr("nbmerge.recipe.load.hub.find", lambda ref, ask: tmp_path)
     r = Recipe.load("org/m")
     assert r == Recipe.load(LINEAR)
-    assert r.found == "the recipe of the merged model org/m"
+    assert r.origin == "the recipe of the merged model org/m"

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbmerge.problems import Where
-from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.text import Text, check_keys, note, refused
-from nbmerge.recipe.text import line_of
+from nbmerge.recipe.readers.recipe_text import RecipeText, check_keys, note, reading_error
+from nbmerge.recipe.recipe import Recipe
+from nbmerge.recipe.yaml_text import line_of
 
 SCALED = "mlp.down_proj"
 """The one matrix of a layer that bakllama's scale multiplies."""
 
 
-def read(text: Text) -> Recipe | None:
+def read(text: RecipeText) -> Recipe | None:
     """Read a mapping with ``layer_slices``."""
     data = text.mapping
     if "layer_slices" not in data:
@@ -22,7 +22,7 @@ def read(text: Text) -> Recipe | None:
     check_keys(data, ("layer_slices", "embedding_source", "lm_head_source"))
     pieces = data["layer_slices"]
     if not isinstance(pieces, list) or not pieces:
-        raise refused(
+        raise reading_error(
             "a bakllama config lists at least one piece.", where=("layer_slices",), line=text.lines[("layer_slices",)]
         )
     recipe: dict[str, Any] = {
@@ -36,21 +36,23 @@ def read(text: Text) -> Recipe | None:
     notes = [note("config and tokenizer are those of the first piece's model; bakllama took any model's config.")]
     if head is not None:
         notes.append(note("the final norm comes from lm_head_source, too.", ("lm_head_source",)))
-    return Recipe.of(recipe).read_as("a bakllama config", notes)
+    return Recipe.of(recipe).with_origin("a bakllama config", notes)
 
 
-def _slice(piece: Any, where: Where, text: Text) -> dict:
+def _slice(piece: Any, where: Where, text: RecipeText) -> dict:
     line = line_of(where, text.lines)
     if not isinstance(piece, Mapping):
-        raise refused("a piece has 'model', 'start' and 'end'.", where=where, line=line)
+        raise reading_error("a piece has 'model', 'start' and 'end'.", where=where, line=line)
     check_keys(piece, ("model", "start", "end", "scale"), where, line)
     for key in ("model", "start", "end"):
         if piece.get(key) is None:
-            raise refused(f"'{key}' is missing.", where=(*where, key), line=line)
+            raise reading_error(f"'{key}' is missing.", where=(*where, key), line=line)
     start, end = piece["start"], piece["end"]
     if not (type(start) is int and type(end) is int and 0 <= start < end):
         how = "Count from 0; 'end' is not included."
-        raise refused(f"[{start}, {end}) holds no layer.", how, (*where, "end"), line_of((*where, "end"), text.lines))
+        raise reading_error(
+            f"[{start}, {end}) holds no layer.", how, (*where, "end"), line_of((*where, "end"), text.lines)
+        )
     source: dict[str, Any] = {"model": piece["model"], "layer_range": [start, end]}
     if piece.get("scale") is not None:
         source["parameters"] = {"scale": [{"filter": SCALED, "value": piece["scale"]}, {"value": 1}]}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from nbmerge.recipe.changes import LAYERS
-from nbmerge.recipe.makers import rest
-from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.text import Text, note, refused
+from nbmerge.recipe.constructors import complement
+from nbmerge.recipe.edits import LAYERS
+from nbmerge.recipe.readers.recipe_text import RecipeText, note, reading_error
+from nbmerge.recipe.recipe import Recipe
 
 COUNTS = {26: "SD 1 and 2", 20: "SD XL"}
 """Numbers in a list, by the model family that has so many blocks."""
@@ -24,7 +24,7 @@ _LINE = re.compile(
 )
 
 
-def read(text: Text) -> Recipe | None:
+def read(text: RecipeText) -> Recipe | None:
     """Read one list, alone or with its preset's name before it."""
     if "," not in text.raw or len(text.raw) > 200_000:
         return None
@@ -35,14 +35,14 @@ def read(text: Text) -> Recipe | None:
         return None
     if len(found) > 1:
         names = ", ".join(m["name"] or f"line {n}" for n, m in found)
-        raise refused(f"{len(found)} presets are in it: {names:.400}.", "Give the line of one.")
+        raise reading_error(f"{len(found)} presets are in it: {names:.400}.", "Give the line of one.")
     return _recipe(found[0][1]["name"], [v.strip() for v in found[0][1]["values"].split(",")], found[0][0])
 
 
 def _recipe(name: str | None, values: list[str], line: int) -> Recipe:
     if len(values) not in COUNTS:
         known = " or ".join(f"{n} ({kind})" for n, kind in COUNTS.items())
-        raise refused(f"{len(values)} block weights; there are {known}.", line=line)
+        raise reading_error(f"{len(values)} block weights; there are {known}.", line=line)
     base, *shares = (_share(v, line) for v in values)
 
     def weights(curve: list[float], outside: float) -> dict:
@@ -51,11 +51,11 @@ def _recipe(name: str | None, values: list[str], line: int) -> Recipe:
     return Recipe.of({
         "merge_method": "linear",
         "models": [
-            {"model": "A", "parameters": weights([rest(s) for s in shares], rest(base))},
+            {"model": "A", "parameters": weights([complement(s) for s in shares], complement(base))},
             {"model": "B", "parameters": weights(shares, base)},
         ],
         "parameters": {"normalize": False},
-    }).read_as(
+    }).with_origin(
         f"supermerger block weights{f' ({name})' if name else ''}",
         [
             note("A and B stand for the two models; with_models({'A': ..., 'B': ...}) puts real ones there."),
@@ -68,8 +68,8 @@ def _recipe(name: str | None, values: list[str], line: int) -> Recipe:
 
 def _share(text: str, line: int) -> float:
     if text.upper() in ("R", "U", "X"):
-        raise refused(f"'{text}' asks for a random number; a recipe holds the numbers.", line=line)
+        raise reading_error(f"'{text}' asks for a random number; a recipe holds the numbers.", line=line)
     try:
         return float(text)
     except ValueError:
-        raise refused(f"{text!r:.60} is not a number.", line=line) from None
+        raise reading_error(f"{text!r:.60} is not a number.", line=line) from None

@@ -15,7 +15,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nbmerge.recipe.text import MAX_CHARACTERS
+from nbmerge.recipe.yaml_text import MAX_CHARACTERS
 
 _SPEC = re.compile(r"[<>^=]?[+ -]?0?\d{0,2},?(\.\d{1,2})?[a-zA-Z%]?")
 _PERCENT = re.compile(r"%(?:\((\w+)\))?([-+ 0]?\d{0,2}(?:\.\d{1,2})?)([sdfgr%])")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.text import Text, check_keys, note, refused
-from nbmerge.recipe.text import line_of
+from nbmerge.recipe.readers.recipe_text import RecipeText, check_keys, note, reading_error
+from nbmerge.recipe.recipe import Recipe
+from nbmerge.recipe.yaml_text import line_of
 
 KNOWN = (
     "models", "merge_method", "base_model", "tokenizer_source", "layer_granularity", "normalize",
@@ -20,21 +20,23 @@ SEARCHED = {
 """What the search changes, by method."""
 
 
-def read(text: Text) -> Recipe | None:
+def read(text: RecipeText) -> Recipe | None:
     """Read a mapping with ``genome``."""
     genome = text.mapping.get("genome")
     if genome is None:
         return None
     line = line_of(("genome",), text.lines)
     if not isinstance(genome, Mapping):
-        raise refused("a genome is a mapping with 'models' and 'merge_method'.", where=("genome",), line=line)
+        raise reading_error("a genome is a mapping with 'models' and 'merge_method'.", where=("genome",), line=line)
     check_keys(genome, KNOWN, ("genome",), line)
     method, models = genome.get("merge_method"), genome.get("models")
     if method not in SEARCHED:
         what = f"a genome's merge_method is one of {', '.join(SEARCHED)}, not {method!r:.80}."
-        raise refused(what, where=("genome", "merge_method"), line=line_of(("genome", "merge_method"), text.lines))
+        raise reading_error(
+            what, where=("genome", "merge_method"), line=line_of(("genome", "merge_method"), text.lines)
+        )
     if not isinstance(models, list) or not models:
-        raise refused("a genome lists its models.", where=("genome", "models"), line=line)
+        raise reading_error("a genome lists its models.", where=("genome", "models"), line=line)
     recipe = {
         "merge_method": method,
         "models": [{"model": m, "parameters": _start(method, len(models))} for m in models],
@@ -57,7 +59,7 @@ def read(text: Text) -> Recipe | None:
         if k in genome
     ]
     notes += [_unused((k,), text) for k in text.mapping if k != "genome"]
-    return Recipe.of(recipe).read_as("the recipe template of a mergekit-evolve genome", notes)
+    return Recipe.of(recipe).with_origin("the recipe template of a mergekit-evolve genome", notes)
 
 
 def _start(method: str, count: int) -> dict[str, Any]:
@@ -66,5 +68,5 @@ def _start(method: str, count: int) -> dict[str, Any]:
     return {"weight": round(1 / count, 6), **({"density": 1} if "density" in SEARCHED[method] else {})}
 
 
-def _unused(where: tuple[str, ...], text: Text):
+def _unused(where: tuple[str, ...], text: RecipeText):
     return note(f"'{where[-1]}' steers the search and has no meaning for one merge.", where, line_of(where, text.lines))

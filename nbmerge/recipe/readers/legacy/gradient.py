@@ -6,10 +6,9 @@ import ast
 import math
 
 from nbmerge.problems import Problem
-from nbmerge.recipe.makers import LAST
-from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.command import FLAG, VALUE, Command, Options, commands, options
-from nbmerge.recipe.readers.text import Text, note, refused
+from nbmerge.recipe.readers.command import FLAG, VALUE, Command, Options, find_commands, parse_options
+from nbmerge.recipe.readers.recipe_text import RecipeText, note, reading_error
+from nbmerge.recipe.recipe import ALL_LAYERS, Recipe
 from nbmerge.sizes import parse_size
 
 PATHS = {"model_path1": VALUE, "model_path2": VALUE, "output_model_path": VALUE, "max_shard_size": VALUE}
@@ -17,11 +16,11 @@ LAYERS = {"gradient_start": VALUE, "gradient_end": VALUE, "layer_start": VALUE, 
 TENSORS = {"gradient_values": VALUE, "layer_only": FLAG, "no_layers": FLAG, "custom_filter": VALUE, **PATHS}
 
 
-def read(text: Text) -> Recipe | None:
+def read(text: RecipeText) -> Recipe | None:
     """Read the first such command of a text."""
     if "--model_path1" not in text.raw:
         return None
-    for command in commands(text.raw, text.above):
+    for command in find_commands(text.raw, text.above):
         named = {w.split("=")[0] for w in command.words}
         if "--model_path1" in named:
             later = named & {"--gradient_values", "--layer_only", "--no_layers", "--custom_filter"}
@@ -30,27 +29,27 @@ def read(text: Text) -> Recipe | None:
 
 
 def _over_layers(command: Command) -> Recipe:
-    given = options(command, LAYERS)
+    given = parse_options(command, LAYERS)
     first, second = _models(given, command)
     return Recipe.block_gradient(
         first, second,
         given.number("gradient_start", 0.0), given.number("gradient_end", 1.0),
-        int(given.number("layer_start", 0, int)), int(given.number("layer_end", LAST, int)),
-    ).read_as("a command line of BlockMerge_Gradient", _notes(given, command))  # fmt: skip
+        int(given.number("layer_start", 0, int)), int(given.number("layer_end", ALL_LAYERS, int)),
+    ).with_origin("a command line of BlockMerge_Gradient", _notes(given, command))  # fmt: skip
 
 
 def _over_tensors(command: Command) -> Recipe:
     from nbmerge.recipe.readers.legacy.tensor_gradient import Operation, recipe
 
-    given = options(command, TENSORS)
+    given = parse_options(command, TENSORS)
     first, second = _models(given, command)
     values = numbers(given.one("gradient_values"), "--gradient_values", command.line)
     if len(values) < 2:
-        raise refused("it takes at least two values.", where=("--gradient_values",), line=command.line)
+        raise reading_error("it takes at least two values.", where=("--gradient_values",), line=command.line)
     layers = True if given.flags.get("layer_only") else False if given.flags.get("no_layers") else None
     operation = Operation(values, layers, given.one("custom_filter"))
     made = recipe(first, second, [operation])
-    return made.read_as("a command line of BlockMerge_Gradient (over tensors)", _notes(given, command))
+    return made.with_origin("a command line of BlockMerge_Gradient (over tensors)", _notes(given, command))
 
 
 def numbers(text: str | None, where: str, line: int) -> list[float]:
@@ -61,16 +60,16 @@ def numbers(text: str | None, where: str, line: int) -> list[float]:
     except (ValueError, TypeError, SyntaxError, OverflowError, RecursionError, MemoryError):
         values = []
     if not values or not all(math.isfinite(v) for v in values):
-        raise refused(f"{text!r:.80} is not a list of numbers such as [0.9, 0.5, 0].", where=(where,), line=line)
+        raise reading_error(f"{text!r:.80} is not a list of numbers such as [0.9, 0.5, 0].", where=(where,), line=line)
     return values
 
 
 def _models(given: Options, command: Command) -> tuple[str, str]:
     for name in ("model_path1", "model_path2"):
         if not given.one(name):
-            raise refused("it is required.", where=(f"--{name}",), line=command.line)
+            raise reading_error("it is required.", where=(f"--{name}",), line=command.line)
     if given.rest:
-        raise refused(f"{command.program} takes no {given.rest[0]!r:.80}.", line=command.line)
+        raise reading_error(f"{command.program} takes no {given.rest[0]!r:.80}.", line=command.line)
     return given.one("model_path1"), given.one("model_path2")
 
 
@@ -82,6 +81,6 @@ def _notes(given: Options, command: Command) -> list[Problem]:
         try:
             what = f"--max_shard_size {size} ({parse_size(size):,} bytes) is no part of a recipe; give it to merge."
         except ValueError as error:
-            raise refused(str(error), where=("--max_shard_size",), line=command.line) from error
+            raise reading_error(str(error), where=("--max_shard_size",), line=command.line) from error
         notes.append(note(what, line=command.line))
     return notes

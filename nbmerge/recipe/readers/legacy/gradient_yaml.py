@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbmerge.problems import Where
-from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.text import Text, check_keys, note, refused
-from nbmerge.recipe.text import line_of
+from nbmerge.recipe.readers.recipe_text import RecipeText, check_keys, note, reading_error
+from nbmerge.recipe.recipe import Recipe
+from nbmerge.recipe.yaml_text import line_of
 
 KEYS = ("model_path1", "model_path2", "output_model_path", "operations", "max_shard_size")
 OPERATION_KEYS = ("operation", "filter", "gradient_values", "layer_only", "no_layers")
 
 
-def read(text: Text) -> Recipe | None:
+def read(text: RecipeText) -> Recipe | None:
     """Read a mapping with ``operations``."""
     data = text.mapping
     if "operations" not in data or "merge_method" in data:
@@ -25,10 +25,10 @@ def read(text: Text) -> Recipe | None:
     check_keys(data, KEYS)
     for key in ("model_path1", "model_path2"):
         if not isinstance(data.get(key), str):
-            raise refused("it is required, a folder or a Hub id.", where=(key,), line=line_of((key,), text.lines))
+            raise reading_error("it is required, a folder or a Hub id.", where=(key,), line=line_of((key,), text.lines))
     operations = data["operations"]
     if not isinstance(operations, list) or not operations:
-        raise refused(
+        raise reading_error(
             "at least one operation is needed.", where=("operations",), line=line_of(("operations",), text.lines)
         )
     made = recipe(
@@ -41,22 +41,22 @@ def read(text: Text) -> Recipe | None:
         for k in ("output_model_path", "max_shard_size")
         if k in data
     ]
-    return made.read_as("a BlockMerge_Gradient config", notes)
+    return made.with_origin("a BlockMerge_Gradient config", notes)
 
 
-def _operation(data: Any, where: Where, text: Text):
+def _operation(data: Any, where: Where, text: RecipeText):
     from nbmerge.recipe.readers.legacy.tensor_gradient import Operation
 
     line = line_of(where, text.lines)
     if not isinstance(data, Mapping):
-        raise refused("an operation is a mapping with 'gradient_values'.", where=where, line=line)
+        raise reading_error("an operation is a mapping with 'gradient_values'.", where=where, line=line)
     check_keys(data, OPERATION_KEYS, where, line)
     values = data.get("gradient_values")
     if not isinstance(values, list) or not values or not all(_is_share(v) for v in values):
-        raise refused(f"{values!r:.80} is not a list of numbers.", where=(*where, "gradient_values"), line=line)
+        raise reading_error(f"{values!r:.80} is not a list of numbers.", where=(*where, "gradient_values"), line=line)
     filter = data.get("filter")
     if filter is not None and not isinstance(filter, str):
-        raise refused("a filter is a text that tensor names contain.", where=(*where, "filter"), line=line)
+        raise reading_error("a filter is a text that tensor names contain.", where=(*where, "filter"), line=line)
     layers = True if data.get("layer_only") else False if data.get("no_layers") else None
     return Operation([float(v) for v in values], layers, filter, where)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem
-from nbmerge.recipe.makers import at_hand
-from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.command import FLAG, MANY, VALUE, Command, Options, commands, options
-from nbmerge.recipe.readers.shared_options import SHARED, notes_on
-from nbmerge.recipe.readers.text import Text, note, refused
+from nbmerge.recipe.constructors import at_hand
+from nbmerge.recipe.readers.command import FLAG, MANY, VALUE, Command, Options, find_commands, parse_options
+from nbmerge.recipe.readers.recipe_text import RecipeText, note, reading_error
+from nbmerge.recipe.readers.shared_options import SHARED, note_unused_options
+from nbmerge.recipe.recipe import Recipe
 
 FIRST = "main.py"
 HEIR = ("mergekit-legacy", "legacy.py", "mergekit.scripts.legacy")
@@ -25,11 +25,11 @@ MEANT = {FIRST: {"bf16": True, "density": 0.33}, HEIR[0]: {"bf16": False, "densi
 """Defaults of the two programs."""
 
 
-def read(text: Text) -> Recipe | None:
+def read(text: RecipeText) -> Recipe | None:
     """Read the first such command of a text."""
     if "--merge" not in text.raw:
         return None
-    for command in commands(text.raw, text.above):
+    for command in find_commands(text.raw, text.above):
         if any(w.split("=")[0] == "--merge" for w in command.words):
             program = HEIR[0] if command.program in HEIR else FIRST
             return _recipe(program, command)
@@ -37,11 +37,11 @@ def read(text: Text) -> Recipe | None:
 
 
 def _recipe(program: str, command: Command) -> Recipe:
-    given = options(command, OPTIONS)
+    given = parse_options(command, OPTIONS)
     meant = MEANT[program]
     method = given.one("method", "ties")
     if method not in ("ties", "linear", "slerp") and program == FIRST:
-        raise refused(
+        raise reading_error(
             f"{program} merges by ties, linear or slerp, not {method!r:.60}.", where=("--method",), line=command.line
         )
     models = [_ref(m, "--merge", command) for m in given.many("merge")]
@@ -65,7 +65,7 @@ def _recipe(program: str, command: Command) -> Recipe:
         notes.append(note(what, severity="warning"))
     if seed := given.one("random-seed"):
         recipe["random_seed"] = seed
-    return Recipe.of(recipe).read_as(
+    return Recipe.of(recipe).with_origin(
         f"a command line of {'mergekit-legacy' if program != FIRST else 'mergekit (main.py)'}", notes
     )
 
@@ -81,11 +81,11 @@ def _slerp(given: Options, models: list[ModelRef], base: ModelRef | None, comman
     weights = given.numbers("weight")
     if len(weights) != 1:
         what = f"slerp takes exactly one --weight, the share of the second model; here are {len(weights)}."
-        raise refused(what, where=("--weight",), line=command.line)
+        raise reading_error(what, where=("--weight",), line=command.line)
     first = base or models[0]
     both = [first, *(m for m in models if m != first)]
     if len(both) != 2:
-        raise refused(f"slerp merges two models; here are {len(both)}.", where=("--merge",), line=command.line)
+        raise reading_error(f"slerp merges two models; here are {len(both)}.", where=("--merge",), line=command.line)
     return {"models": both, "base_model": first, "parameters": {"t": weights[0]}}
 
 
@@ -97,7 +97,7 @@ def _weighted(
 
     known = methods().get(method)
     if known is not None and known.base == "required" and base is None:
-        raise refused(f"{method} needs a --base-model.", where=("--base-model",), line=command.line)
+        raise reading_error(f"{method} needs a --base-model.", where=("--base-model",), line=command.line)
     if method == "linear" and base is not None and base not in models:
         if program == FIRST:
             what = "--base-model has no effect on linear, except that config and tokenizer are the base model's."
@@ -107,7 +107,7 @@ def _weighted(
     weights = _per_model("weight", given, models, command)
     if weights is None:
         if method == "linear":
-            raise refused("linear needs a --weight for each model.", where=("--weight",), line=command.line)
+            raise reading_error("linear needs a --weight for each model.", where=("--weight",), line=command.line)
         weights = [1.0] * len(models)
         notes.append(note("no --weight: each model has weight 1."))
     parameters = [{"weight": w} for w in weights] if known is None or known.parameter("weight") else [{}] * len(models)
@@ -134,7 +134,7 @@ def _per_model(name: str, given: Options, models: list[ModelRef], command: Comma
         values *= len(models)
     if values and len(values) != len(models):
         what = f"{len(values)} values for {len(models)} models."
-        raise refused(what, "Give one for each --merge, or one for all.", (f"--{name}",), command.line)
+        raise reading_error(what, "Give one for each --merge, or one for all.", (f"--{name}",), command.line)
     return values or None
 
 
@@ -142,14 +142,16 @@ def _ref(raw: str, where: str, command: Command) -> ModelRef:
     try:
         return ModelRef.of(raw)
     except ValueError as error:
-        raise refused(str(error), where=(where,), line=command.line) from error
+        raise reading_error(str(error), where=(where,), line=command.line) from error
 
 
 def _notes(program: str, given: Options, command: Command) -> list[Problem]:
     notes = [note(f"the output folder {out} is no part of a recipe.", line=command.line) for out in given.rest[:1]]
     if len(given.rest) > 1:
-        raise refused(f"{program} takes one output folder; here are {', '.join(given.rest)[:200]}.", line=command.line)
+        raise reading_error(
+            f"{program} takes one output folder; here are {', '.join(given.rest)[:200]}.", line=command.line
+        )
     if given.flags.get("naive-count") and program != FIRST:
         what = "--naive-count has no effect: mergekit-legacy, too, elects signs by weighted sum in spite of it."
         notes.append(note(what, ("--naive-count",)))
-    return notes + notes_on(given, ("cache-dir", "merged-cache-dir", "int8-mask", "print-yaml"), command)
+    return notes + note_unused_options(given, ("cache-dir", "merged-cache-dir", "int8-mask", "print-yaml"), command)

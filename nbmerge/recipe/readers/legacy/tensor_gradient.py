@@ -17,9 +17,9 @@ from nbmerge.checkpoints import Checkpoint
 from nbmerge.errors import CheckpointError
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, Where
-from nbmerge.recipe.makers import at_hand
-from nbmerge.recipe.model import Recipe
-from nbmerge.recipe.readers.text import note, refused
+from nbmerge.recipe.constructors import at_hand
+from nbmerge.recipe.readers.recipe_text import note, reading_error
+from nbmerge.recipe.recipe import Recipe
 
 MODULES = (
     "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "self_attn.rotary_emb",
@@ -62,10 +62,10 @@ def recipe(model1: Any, model2: Any, operations: Sequence[Operation]) -> Recipe:
         checkpoint = Checkpoint.open(first)
     except CheckpointError as error:
         what = f"a gradient over tensors needs the names of the first model's tensors. {error}"
-        raise refused(what, where=("model_path1",)) from error
+        raise reading_error(what, where=("model_path1",)) from error
     except ValueError as error:
-        raise refused(str(error), where=("model_path1",)) from error
-    names = in_definition_order(checkpoint)
+        raise reading_error(str(error), where=("model_path1",)) from error
+    names = list_in_definition_order(checkpoint)
     shares, notes = dict.fromkeys(names, 0.0), []
     for operation in operations:
         taken = [n for n in names if operation.takes(n)]
@@ -73,12 +73,12 @@ def recipe(model1: Any, model2: Any, operations: Sequence[Operation]) -> Recipe:
             notes.append(note("this operation matches no tensor.", operation.where, severity="warning"))
         for name, g in zip(taken, spread(operation.values, len(taken)), strict=True):
             shares[name] = 1 - (1 - shares[name]) * (1 - g)
-    return _recipe(first, second, checkpoint, shares, _vocabulary(checkpoint, at_hand(second))).read_as(
+    return _recipe(first, second, checkpoint, shares, _vocabulary(checkpoint, at_hand(second))).with_origin(
         "a gradient over tensors", notes + _overlaps(names, operations)
     )
 
 
-def in_definition_order(checkpoint: Checkpoint) -> list[str]:
+def list_in_definition_order(checkpoint: Checkpoint) -> list[str]:
     """Names of a Llama-like model's tensors as `state_dict` lists them: embedding, layers, final norm, head."""
     layout = checkpoint.layout
     parts = layout.parts(0)
@@ -86,7 +86,7 @@ def in_definition_order(checkpoint: Checkpoint) -> list[str]:
     if unknown or layout.stack != "model.layers":
         other = (unknown or [layout.stack])[0]
         what = f"the order of tensors is known for Llama-like models only; {checkpoint.name} has {other}."
-        raise refused(what, where=("model_path1",))
+        raise reading_error(what, where=("model_path1",))
     # weight before bias within a module
     parts.sort(key=lambda p: (MODULES.index(p.rsplit(".", 1)[0]), p.endswith("bias")))
     layers = [layout.name(i, p) for i in range(layout.depth) for p in parts]

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nbmerge.problems import Problem, Where, nearest
+from nbmerge.recipe.key_hints import hint_for_key
 from nbmerge.recipe.parts import Module, Slice, Source, Tokenizer, TokenRule
-from nbmerge.recipe.placement import belongs
-from nbmerge.recipe.text import line_of
+from nbmerge.recipe.yaml_text import line_of
 
 _WORDS = {
     "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping", "tuple_type": "a list",
@@ -18,7 +18,7 @@ _WORDS = {
 """Kinds of pydantic's findings, and what belongs there."""
 
 
-def told(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def drop_consequences(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The findings that say something: a list is not also too short because its entry was refused."""
     errors = list(errors)
     places = [tuple(e["loc"]) for e in errors]
@@ -30,7 +30,7 @@ def told(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [e for e in errors if not follows(e)]
 
 
-def explained(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[str], data: Any = None) -> Problem:
+def explain_error(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[str], data: Any = None) -> Problem:
     """Translate one finding.
 
     Parameters
@@ -38,7 +38,7 @@ def explained(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[s
     error : mapping
         An entry of ``ValidationError.errors()``.
     lines : mapping
-        See `nbmerge.recipe.text.parse`.
+        See `nbmerge.recipe.yaml_text.parse`.
     keys : list of str
         Names of the recipe's own fields.
     data : optional
@@ -49,7 +49,7 @@ def explained(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[s
     how = ""
     if kind == "extra_forbidden":
         known = _fields(where, keys)
-        hint = belongs(str(where[-1]), where[:-1], error.get("input"), data, keys)
+        hint = hint_for_key(str(where[-1]), where[:-1], error.get("input"), data, keys)
         what, how = f"unknown key '{where[-1]}'.", hint or nearest(str(where[-1]), known)
     elif kind == "missing":
         what, how = f"'{where[-1]}' is missing.", "Every recipe needs it." if len(where) == 1 else "Add it here."
@@ -61,7 +61,7 @@ def explained(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[s
     return Problem("error", where, what, how, line_of(where, lines))
 
 
-def without(data: Mapping[str, Any], wrong: Iterable[Where]) -> dict[str, Any] | None:
+def remove_keys(data: Mapping[str, Any], wrong: Iterable[Where]) -> dict[str, Any] | None:
     """A copy of plain data without the keys at these places; None where one of them is no key of a mapping."""
     rest = _copied(data)
     for *above, key in filter(None, wrong):

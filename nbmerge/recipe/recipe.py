@@ -7,31 +7,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from nbmerge.errors import RecipeError
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, Where
-from nbmerge.recipe.changes import Changes
-from nbmerge.recipe.defaults import said_anyway
-from nbmerge.recipe.explain import explained, told, without
-from nbmerge.recipe.makers import Makers
+from nbmerge.recipe import edits
+from nbmerge.recipe.meaning import canonical_data
 from nbmerge.recipe.parts import Dtype, DtypeRule, Model, Models, Module, Parameters, Part, Slice, Tokenizer, plain
 from nbmerge.recipe.sections import Section, sections
-from nbmerge.recipe.text import line_of
+from nbmerge.recipe.setting import Setting
+from nbmerge.recipe.validation_errors import drop_consequences, explain_error, remove_keys
+from nbmerge.recipe.yaml_text import line_of
 
 if TYPE_CHECKING:
     from nbmerge.recipe.writers import Export
 
-VOCABULARIES = ("refuse", "edge-gradient", "zeros", "copy", "mean", "truncate")
-"""Ways to treat vocabularies of different size."""
+Vocabulary = Literal["refuse", "edge-gradient", "zeros", "copy", "mean", "truncate"]
+VOCABULARIES: tuple[str, ...] = get_args(Vocabulary)
+"""Ways to treat vocabularies of different sizes."""
 
 
-class Recipe(Makers, Changes, Part):
+ALL_LAYERS = 99
+"""Default end of a range of layers, from the tool that it is modelled on: larger than the depth of its models."""
+
+
+class Recipe(Part):
     """A merge, as data.
 
     Parameters
@@ -87,7 +92,7 @@ class Recipe(Makers, Changes, Part):
     tokenizer_source: str | None = None
     tokenizer: Tokenizer | None = None
     chat_template: str | None = None
-    vocabulary: Literal[VOCABULARIES] = "refuse"
+    vocabulary: Vocabulary = "refuse"
     embedding_source: Model | None = None
     final_norm_source: Model | None = None
     lm_head_source: Model | None = None
@@ -95,7 +100,7 @@ class Recipe(Makers, Changes, Part):
     random_seed: int = Field(default=0, ge=0, lt=2**64)
     merges: tuple[Recipe, ...] = ()
 
-    _found: str = PrivateAttr(default="a recipe")
+    _origin: str = PrivateAttr(default="a recipe")
     _lines: dict[Where, int] = PrivateAttr(default_factory=dict)
     _notes: tuple[Problem, ...] = PrivateAttr(default=())
     _dialect: str | None = PrivateAttr(default=None)
@@ -131,7 +136,9 @@ class Recipe(Makers, Changes, Part):
         try:
             recipe = cls.model_validate(dict(data))
         except ValidationError as error:
-            problems = [explained(e, lines or {}, list(cls.model_fields), data) for e in told(error.errors())]
+            problems = [
+                explain_error(e, lines or {}, list(cls.model_fields), data) for e in drop_consequences(error.errors())
+            ]
             raise RecipeError(problems, cls._rest(data, [p.where for p in problems], lines or {})) from None
         recipe._lines = lines or {}
         return recipe
@@ -139,7 +146,7 @@ class Recipe(Makers, Changes, Part):
     @classmethod
     def _rest(cls, data: Mapping[str, Any], wrong: Iterable[Where], lines: dict[Where, int]) -> Recipe | None:
         """The recipe without its wrong parts; None where it is none without them."""
-        rest = without(data, wrong)
+        rest = remove_keys(data, wrong)
         try:
             recipe = None if rest is None else cls.model_validate(rest)
         except ValidationError:
@@ -149,7 +156,7 @@ class Recipe(Makers, Changes, Part):
         return recipe
 
     @classmethod
-    def load(cls, source: str | Path | Mapping | Recipe, dialect: str | None = None) -> Recipe:
+    def load(cls, source: str | Path | Mapping[str, Any] | Recipe, dialect: str | None = None) -> Recipe:
         """Read a recipe from a path or a text in any format known; `found` says which it was.
 
         Parameters
@@ -170,15 +177,95 @@ class Recipe(Makers, Changes, Part):
 
         return load(source, dialect)
 
+    @classmethod
+    def block_merge(
+        cls, first: Any, second: Any, ratios: Sequence[float], outside: str = "first", dtype: str | None = "float16"
+    ) -> Recipe:
+        """Merge with one ratio per layer, as in LM_Transformers_BlockMerge.
+
+        Parameters
+        ----------
+        first, second : path, Hub id or ModelRef
+        ratios : sequence of float, one per layer
+            The *first* model's share of each layer; the second has the rest.
+        outside : "first" or "second"
+            Which model the embeddings, final norm, head, config and tokenizer are taken from. The tool's README says the
+            first; its program took the second.
+        dtype : str, optional
+            dtype of the result; None leaves the stored one.
+
+        Raises
+        ------
+        RecipeError
+            When a ratio is not a finite number, and when a model on this machine has another number of layers.
+        """
+        from nbmerge.recipe.constructors import block_merge
+
+        return block_merge(first, second, ratios, outside, dtype)
+
+    @classmethod
+    def block_gradient(
+        cls, model1: Any, model2: Any, gradient_start: float = 0.0, gradient_end: float = 1.0,
+        layer_start: int = 0, layer_end: int = ALL_LAYERS,
+    ) -> Recipe:  # fmt: skip
+        """Merge with a gradient over a range of layers, as in the first BlockMerge_Gradient.
+
+        Parameters
+        ----------
+        model1, model2 : path, Hub id or ModelRef
+            Layers outside the range, everything outside the layers, config and tokenizer are taken from the first model.
+        gradient_start, gradient_end : float
+            The *second* model's share of the first and of the last layer in the range.
+        layer_start, layer_end : int
+            First layer of the range and the one after its last; a `layer_end` beyond the model means its end.
+
+        Raises
+        ------
+        RecipeError
+            For an impossible range, naming the possible one; and when the first model is not on this machine, unless the
+            range covers all its layers.
+        """
+        from nbmerge.recipe.constructors import block_gradient
+
+        return block_gradient(model1, model2, gradient_start, gradient_end, layer_start, layer_end)
+
+    @classmethod
+    def slerp_merge(
+        cls, primary: Any, secondary: Any, t: float = 0.5, vocabulary: str = "edge-gradient",
+        zero_tensors: str = "keep_other",
+    ) -> Recipe:  # fmt: skip
+        """Merge two models along the arc between them, as in LLM-SLERP-Merge; the result is float32.
+
+        Parameters
+        ----------
+        primary, secondary : path, Hub id or ModelRef
+        t : float
+            Share of the secondary model.
+        vocabulary : str
+            How the smaller of two vocabularies is extended; see `Recipe`. The tool promised an edge gradient and padded
+            with zeros.
+        zero_tensors : "keep_other" or "formula"
+            What to do where a tensor is zero in one model: keep the other, as its README says, or follow the formula, as
+            its program did.
+        """
+        from nbmerge.recipe.constructors import slerp_merge
+
+        return slerp_merge(primary, secondary, t, vocabulary, zero_tensors)
+
     @property
-    def found(self) -> str:
-        """What `load` found, in words."""
-        return self._found
+    def origin(self) -> str:
+        """What the recipe was read from, in words: "a recipe", "YAML text", "a bakllama config", ..."""
+        return self._origin
 
     @property
     def dialect(self) -> str:
         """The dialect that it was read in."""
         return self._dialect or "nbmerge"
+
+    @property
+    def declared_dialect(self) -> str | None:
+        """The dialect that its text names; empty for mergekit's language without one, None for any other text."""
+        return self._dialect
 
     @property
     def wanted_tokenizer(self) -> Tokenizer | None:
@@ -191,21 +278,27 @@ class Recipe(Makers, Changes, Part):
         """What the text that was read says beyond this recipe, and what was decided in reading it."""
         return self._notes
 
-    def read_as(self, found: str | None = None, notes: Iterable[Problem] = (), like: Recipe | None = None) -> Recipe:
-        """The same recipe with what is known about where it was read.
+    def with_origin(
+        self, origin: str | None = None, notes: Iterable[Problem] = (), like: Recipe | None = None,
+        dialect: str | None = None,
+    ) -> Recipe:  # fmt: skip
+        """The same recipe with what is known about the text it was read from.
 
         Parameters
         ----------
-        found : str, optional
+        origin : str, optional
             What the text was, in words.
         notes : iterable of Problem
-            Added to those it has.
+            Added to the notes that it has.
         like : Recipe, optional
-            Take over lines, notes and the words from the recipe that this one was made of.
+            Take over lines, notes, dialect and origin from the recipe that this one was made of.
+        dialect : str, optional
+            The dialect that it was read in.
         """
-        copy, of = self.model_copy(), like or self
-        copy._found, copy._lines, copy._notes = found or of._found, of._lines, (*of._notes, *notes)
-        copy._dialect = of._dialect
+        copy, source = self.model_copy(), like or self
+        copy._origin = origin or source._origin
+        copy._lines, copy._notes = source._lines, (*source._notes, *notes)
+        copy._dialect = source._dialect if dialect is None else dialect
         return copy
 
     def line(self, where: Where) -> int | None:
@@ -241,6 +334,55 @@ class Recipe(Makers, Changes, Part):
         """The merge that a model of this recipe stands for, None where it is a checkpoint."""
         return next((m for m in self.merges if m.name == ref.path), None)
 
+    def replace(self, **changes: Any) -> Recipe:
+        """A copy with other fields, validated again."""
+        return type(self).of(self.plain() | {k: plain(v) for k, v in changes.items()})
+
+    def with_parameter(self, name: str, value: Any, model: str | ModelRef | None = None) -> Recipe:
+        """A copy with one parameter set, for the whole merge or for one model wherever it is a source.
+
+        Parameters
+        ----------
+        name : str
+        value : scalar, gradient, rules or None
+            None removes the parameter.
+        model : str or ModelRef, optional
+            A model of the recipe, as written there or by its short name.
+        """
+        return edits.set_parameter(self, name, value, model)
+
+    def with_models(self, models: Mapping[str, Any]) -> Recipe:
+        """A copy in which some models are replaced by others, such as placeholders by real models.
+
+        Parameters
+        ----------
+        models : mapping
+            Model of this recipe, as written there or by its short name, to its replacement. A filter ``layers.`` becomes
+            the one that fits the new models, where those have another name for their layers.
+        """
+        return edits.replace_models(self, models)
+
+    def with_references(self, change: Callable[[ModelRef], ModelRef]) -> Recipe:
+        """A copy in which every model that is named anywhere is ``change(model)``; itself where that changes nothing.
+
+        Names of merges that feed this one are passed to `change` as well.
+        """
+        return edits.map_references(self, change)
+
+    def find(self, model: str | ModelRef) -> ModelRef:
+        """The model of this recipe with that reference, path or short name.
+
+        Raises
+        ------
+        RecipeError
+            When there is none, or several share the name.
+        """
+        return edits.find_reference(self, model)
+
+    def each_setting(self, change: Callable[[str, Setting], Setting]) -> Recipe:
+        """A copy in which every setting, at any level, is ``change(parameter name, setting)``."""
+        return edits.map_settings(self, change)
+
     def plain(self) -> dict[str, Any]:
         """The recipe as plain data, in a fixed order, without what is left at its default."""
         return plain(self)
@@ -252,7 +394,7 @@ class Recipe(Makers, Changes, Part):
         differ there. Merges that feed this one come first, as documents of their own. `to_mergekit` says what mergekit
         cannot do of it.
         """
-        from nbmerge.recipe.writers.own import to_yaml
+        from nbmerge.recipe.writers.nbmerge_yaml import to_yaml
 
         return to_yaml(self)
 
@@ -268,37 +410,22 @@ class Recipe(Makers, Changes, Part):
 
         return to_python(self, name)
 
-    def in_words(self, plan: Any = None) -> str:
+    def describe(self, plan: Any = None) -> str:
         """The recipe in sentences; with its `Plan`, layer by layer."""
-        from nbmerge.recipe.writers.words import in_words
+        from nbmerge.recipe.writers.prose import describe
 
-        return in_words(self, plan)
+        return describe(self, plan)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the meaning: equal across processes, key order, formatting and ways to write the same value."""
-        return hashlib.sha256(json.dumps(self._meaning(), sort_keys=True).encode()).hexdigest()
-
-    def _meaning(self) -> dict[str, Any]:
-        """Plain data in which the same meaning is the same text."""
-        from nbmerge.recipe.ends import folded
-
-        idle = said_anyway(self)
-        same = {
-            "parameters": {n: s for n, s in self.parameters.items() if n not in idle},
-            "dtype": self.out_dtype or self.dtype,
-            "out_dtype": None,
-            "tokenizer_source": None,
-            "tokenizer": self.wanted_tokenizer,
-            "merges": tuple(m._meaning() for m in self.merges),
-        }
-        return plain(self.model_copy(update=same), lambda setting: folded(setting).plain())
+        return hashlib.sha256(json.dumps(canonical_data(self), sort_keys=True).encode()).hexdigest()
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Recipe) and self._meaning() == other._meaning()
+        return isinstance(other, Recipe) and canonical_data(self) == canonical_data(other)
 
     def __repr__(self) -> str:
         models = " + ".join(dict.fromkeys(s.model.name for p in self.pieces for s in p.sources))

@@ -10,7 +10,7 @@ from typing import Any
 from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.guarded_files import read_model_text
 from nbmerge.problems import Problem, Where, nearest
-from nbmerge.recipe.text import MAX_CHARACTERS, parse
+from nbmerge.recipe.yaml_text import MAX_CHARACTERS, parse
 
 MAX_BYTES = 4 * MAX_CHARACTERS
 """Most bytes of a file that is read as a recipe."""
@@ -18,7 +18,7 @@ Document = tuple[Any, dict[Where, int]]
 """Data of a YAML document, and the line of every place in it."""
 
 
-class Text:
+class RecipeText:
     """A text, and what YAML makes of it.
 
     Parameters
@@ -30,7 +30,7 @@ class Text:
 
     def __init__(self, raw: str, above: int = 0):
         if len(raw) > MAX_CHARACTERS:
-            raise refused(f"{len(raw):,} characters are too many for a recipe (at most {MAX_CHARACTERS:,}).")
+            raise reading_error(f"{len(raw):,} characters are too many for a recipe (at most {MAX_CHARACTERS:,}).")
         self.raw = raw
         self.above = above
 
@@ -79,14 +79,14 @@ def read_file(file: Path) -> str:
     try:
         return read_model_text(file, MAX_BYTES)
     except CheckpointError as error:
-        raise refused(f"{error}") from error
+        raise reading_error(f"{error}") from error
 
 
 def _moved(problem: Problem, by: int) -> Problem:
     return Problem(problem.severity, problem.where, problem.what, problem.how, problem.line and problem.line + by)
 
 
-def refused(what: str, how: str = "", where: Where = (), line: int | None = None) -> RecipeError:
+def reading_error(what: str, how: str = "", where: Where = (), line: int | None = None) -> RecipeError:
     """The error that ends a reading."""
     return RecipeError([Problem("error", where, what, how, line)])
 
@@ -100,4 +100,4 @@ def check_keys(data: Mapping, known: tuple[str, ...], where: Where = (), line: i
     """Refuse a key that a format does not have."""
     for key in data:
         if key not in known:
-            raise refused(f"unknown key '{key!s:.80}'.", nearest(str(key)[:80], known), (*where, key), line)
+            raise reading_error(f"unknown key '{key!s:.80}'.", nearest(str(key)[:80], known), (*where, key), line)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.parts import plain
-from nbmerge.recipe.sections import levels, rewritten
+from nbmerge.recipe.recipe import Recipe
+from nbmerge.recipe.sections import levels, rewrite_parts
 from nbmerge.recipe.setting import Rule, Setting
 
 END_FILTERS = ("model.norm", "lm_head")
@@ -31,7 +31,7 @@ Ends = Mapping[str, tuple[str, ...]]
 """Filters for tensors behind the layers, and the names that each matches."""
 
 
-def spelled_out(recipe: Recipe, t: float = 1.0, ends: Ends | None = None) -> Recipe:
+def spell_out_ends(recipe: Recipe, t: float = 1.0, ends: Ends | None = None) -> Recipe:
     """The recipe with explicit rules for final norm and head wherever position `t` matters.
 
     Parameters
@@ -47,17 +47,17 @@ def spelled_out(recipe: Recipe, t: float = 1.0, ends: Ends | None = None) -> Rec
         isinstance(rule.value, tuple) for _, level, _, _ in levels(recipe) for s in level.values() for rule in s.rules
     ):
         return recipe
-    ends = ends_of(recipe) if ends is None else ends
+    ends = find_ends(recipe) if ends is None else ends
 
     def part(value) -> dict:
         return plain(value) | {"parameters": _spell(value.parameters, ends, t)}
 
     # Of several slices, only the last speaks for the tensors behind the layers.
-    changes = {"parameters": _spell(recipe.parameters, ends, t), **rewritten(recipe, part, part, part, last=True)}
-    return recipe.replace(**changes).read_as(like=recipe)
+    changes = {"parameters": _spell(recipe.parameters, ends, t), **rewrite_parts(recipe, part, part, part, last=True)}
+    return recipe.replace(**changes).with_origin(like=recipe)
 
 
-def folded(setting: Setting) -> Setting:
+def fold_ends(setting: Setting) -> Setting:
     """The setting without what only spells out, for final norm and head, what they would take anyway."""
     # In a rule for these tensors alone, only the last value of a gradient counts.
     rules = tuple(Rule(r.at(1.0), r.filter) if r.filter in ALL_END_FILTERS else r for r in setting.rules)
@@ -88,7 +88,7 @@ def _spell(parameters: Mapping[str, Setting], ends: Ends, t: float) -> dict:
     return spelled
 
 
-def ends_of(recipe: Recipe) -> Ends:
+def find_ends(recipe: Recipe) -> Ends:
     """The ends that the recipe's numbers reach: a donor's tensors are taken as they are."""
     from nbmerge.checkpoints import Checkpoint
     from nbmerge.errors import CheckpointError

@@ -146,6 +146,6 @@ def _represent_list(dumper: _Dumper, data: list) -> yaml.Node:
 _Dumper.add_representer(list, _represent_list)
 
 
-def dump(data: Any) -> str:
+def dump_yaml(data: Any) -> str:
     """Write plain data as YAML, keys in the order given, one gradient a line."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)

@@ -212,13 +212,13 @@ def test_with_parameter_reaches_a_model_in_every_slice():
 
 @pytest.mark.parametrize("name", ["three", "on", ""])
 def test_a_model_that_is_not_there_is_refused(name):
-    with pytest.raises(RecipeError, match="not one model"):
+    with pytest.raises(RecipeError, match="not a model of this recipe"):
         recipe().with_parameter("weight", 1, model=name)
 
 
 def test_a_name_that_two_models_share_is_refused():
     r = Recipe.of({"merge_method": "linear", "models": ["a/model", "b/model"]})
-    with pytest.raises(RecipeError, match="not one model"):
+    with pytest.raises(RecipeError, match="ambiguous"):
         r.find("model")
     assert r.find("b/model") == ModelRef("b/model")
 

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nbmerge.recipe.model import Recipe
 from nbmerge.recipe.parts import Slice
+from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.sections import Section
 from nbmerge.recipe.setting import Rule, Setting, position
 from nbmerge.recipe.writers.amounts import Amounts, amounts, course
@@ -30,7 +30,7 @@ FILTERS = {
 """Words for filters that people use; others are quoted."""
 
 
-def in_words(recipe: Recipe, plan: Any = None) -> str:
+def describe(recipe: Recipe, plan: Any = None) -> str:
     """See `Recipe.in_words`."""
     lines = [_head(recipe)]
     for section in recipe.sections:
@@ -244,4 +244,4 @@ def _foot(recipe: Recipe) -> Iterator[str]:
     if dtype:
         yield f"Written in {dtype}."
     for merge in recipe.merges:
-        yield f"{merge.name} is itself a merge. {in_words(merge)}"
+        yield f"{merge.name} is itself a merge. {describe(merge)}"

@@ -20,7 +20,7 @@ PARTS: dict[str, tuple[type, str]] = {
 """Keys of the parts of a recipe that no other part has, and where they belong."""
 
 
-def belongs(key: str, where: Where, value: Any, data: Any, top: Sequence[str]) -> str:
+def hint_for_key(key: str, where: Where, value: Any, data: Any, top: Sequence[str]) -> str:
     """What to do about a key that some other place of a recipe has; empty where no place has it.
 
     Parameters
@@ -46,7 +46,7 @@ def belongs(key: str, where: Where, value: Any, data: Any, top: Sequence[str]) -
     return _of_parameter(key, where)
 
 
-def misplaced_parameter(name: str, top: Sequence[str]) -> str:
+def hint_for_parameter(name: str, top: Sequence[str]) -> str:
     """What to do about a name under `parameters` that is a key of the recipe and no parameter; empty if it is not."""
     if name in PARTS:
         return f"'{name}' belongs {PARTS[name][1]}, not under parameters."

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nbmerge.problems import Problem
-from nbmerge.recipe.model import Recipe
+from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.sections import levels
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def corners(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield from _emptied(recipe)
 
 
-def stored_alike(recipe: Recipe) -> Iterator[Problem]:
+def check_stored_models(recipe: Recipe) -> Iterator[Problem]:
     """What the models' own files have that mergekit refuses or leaves out."""
     found = at_hand(recipe)
     yield from _rows(recipe, found)

@@ -99,7 +99,7 @@ def test_without_gradients_the_dialects_agree():
 def test_the_dialect_keeps_lines_and_what_was_found(text):
     r = Recipe.load(text, dialect="mergekit-0.1")
     assert r.line(("parameters", "t")) == 4
-    assert r.found == Recipe.load(text).found
+    assert r.origin == Recipe.load(text).origin
 
 
 @pytest.mark.parametrize("dialect", ["nbmerge", "mergekit-0.1"])
