@@ -17,7 +17,7 @@ MODULES = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts).removes
 PACKAGES = {name for name, f in MODULES.items() if f.name == "__init__.py"}
 TREES = {name: ast.parse(f.read_text(encoding="utf-8")) for name, f in MODULES.items()}
 LEVELS = (
-    {"lazy", "model_ref", "quoting", "sizes"},
+    {"lazy", "model_ref", "quoting", "sizes", "typing"},
     {"problems"},
     {"errors"},
     {"bounded", "progress"},
@@ -102,10 +102,14 @@ def level(name: str) -> int:
     return next(i for i, rooms in enumerate(LEVELS) if room(name) in rooms)
 
 
-@pytest.mark.parametrize("name", sorted(MODULES.keys() - {"nbmerge"}))
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - {"nbmerge", "nbmerge.typing"}))
 def test_imports_run_one_way(name):
     wrong = {other for other in imported(name) if room(other) != room(name) and level(other) >= level(name)}
     assert not wrong, f"{name} imports {', '.join(sorted(wrong))}"
+
+
+def test_shared_types_import_nothing_of_the_package():
+    assert not loaded_by("nbmerge.typing"), "imports of nbmerge.typing are for type checkers only"
 
 
 @pytest.mark.parametrize("name", sorted(PACKAGES))
