@@ -25,7 +25,7 @@ _HOMES = {
     "sample": "nbmerge.sampling",
     "compare": "nbmerge.sampling",
     "perplexity": "nbmerge.sampling",
-    "gauge": "nbmerge.sampling",
+    "log_odds": "nbmerge.sampling",
     "Studio": "nbmerge.widgets",
 }
 _ROOMS = ("checkpoints", "demo", "engine", "errors", "methods", "plots", "recipe", "sampling", "statistics", "widgets")
@@ -37,8 +37,8 @@ __all__ = [
     "check",
     "choose",
     "compare",
-    "gauge",
     "live",
+    "log_odds",
     "measure",
     "merge",
     "perplexity",

@@ -66,7 +66,7 @@ def skills(model_or_folder: Any, n: int = 300, seed: int = 0) -> dict[str, float
 
 @dataclass(frozen=True)
 class Skill:
-    """One skill as a score, for `nbmerge.sampling.Gauges`: the share of words that are answered exactly.
+    """One skill as a score, for `nbmerge.sampling.ScoreHistory`: the share of words that are answered exactly.
 
     Parameters
     ----------

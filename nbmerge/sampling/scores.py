@@ -11,7 +11,7 @@ from nbmerge.sampling.likelihood import log_probabilities, perplexity
 
 
 @dataclass(frozen=True)
-class Gauge:
+class LogOdds:
     """How a model goes on from a prompt.
 
     Parameters
@@ -30,14 +30,14 @@ class Gauge:
         return self.value
 
 
-def gauge(
+def log_odds(
     model: Any,
     prompt: str,
     wanted: str | Sequence[str],
     unwanted: str | Sequence[str] = (),
     *,
     tokenizer: Any = None,
-) -> Gauge:
+) -> LogOdds:
     """Weigh completions that are wanted against those that are not.
 
     Parameters
@@ -55,7 +55,7 @@ def gauge(
         raise ValueError(f"{min(both)!r} is both wanted and unwanted.")
     found = log_probabilities(model, prompt, (*wanted, *unwanted), tokenizer=tokenizer)
     pro, con = ({c: found[c] for c in texts} for texts in (wanted, unwanted))
-    return Gauge(_any(pro.values()) - (_any(con.values()) if con else 0.0), pro, con)
+    return LogOdds(_any(pro.values()) - (_any(con.values()) if con else 0.0), pro, con)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Perplexity:
 
 @dataclass(frozen=True)
 class Phrase:
-    """A phrase gauge as a score: the higher, the more likely what is wanted."""
+    """Log odds as a score: higher means that the wanted completions are more likely."""
 
     prompt: str
     wanted: str | tuple[str, ...]
@@ -80,8 +80,8 @@ class Phrase:
     lower = False
 
     def __call__(self, model: Any) -> float:
-        """See `nbmerge.gauge`."""
-        return gauge(model, self.prompt, self.wanted, self.unwanted).value
+        """See `nbmerge.log_odds`."""
+        return log_odds(model, self.prompt, self.wanted, self.unwanted).value
 
 
 def _texts(texts: str | Iterable[str]) -> tuple[str, ...]:

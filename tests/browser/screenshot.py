@@ -35,11 +35,11 @@ def main(out: Path) -> None:
             expect(studio.locator(".nbm-dot").first).to_be_visible()
             studio.get_by_role("tab", name="Scores", exact=True).click()
             studio.get_by_role("button", name="Read").click()
-            expect(studio.locator(".nbm-gradients .nbm-gauge")).to_have_count(2, timeout=60_000)
+            expect(studio.locator(".nbm-gradients .nbm-score")).to_have_count(2, timeout=60_000)
             for slot, goal in ((4, 0.2), (5, 0.5), (4, 0.8)):  # a history, as a hand makes one
                 execute(page, f"studio.gradients.sliders.children[{slot}].value = {goal}")
                 studio.get_by_role("button", name="Read").click()
-                until(page, "studio.scores.gauges.latest.fingerprint == studio.recipe.fingerprint", seconds=60)
+                until(page, "studio.scores.history.latest.fingerprint == studio.recipe.fingerprint", seconds=60)
             studio.get_by_role("tab", name="Statistics", exact=True).click()
             studio.get_by_role("button", name="Measure the models").click()
             expect(studio.locator(".nbm-changes svg.nbm-overlay")).to_be_visible()

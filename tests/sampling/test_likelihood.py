@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nbmerge.errors import SampleError
-from nbmerge.sampling import Loaded, gauge, load, log_probabilities, perplexity
+from nbmerge.sampling import Loaded, load, log_odds, log_probabilities, perplexity
 from nbmerge.sampling.likelihood import _windows
 from tests.models import make_model
 
@@ -113,12 +113,12 @@ def test_with_nothing_before_it_the_token_for_the_beginning_stands_there(loaded)
     assert value == pytest.approx(float(logs[loaded.tokenizer("a").input_ids[0]]), rel=1e-5)
 
 
-def test_a_gauge_weighs_any_wanted_against_any_unwanted(loaded):
+def test_log_odds_weigh_any_wanted_against_any_unwanted(loaded):
     found = log_probabilities(loaded, "the ", ["fox", "dog", "zzz"])
-    got = gauge(loaded, "the ", ["fox", "dog"], "zzz")
+    got = log_odds(loaded, "the ", ["fox", "dog"], "zzz")
     assert got.value == pytest.approx(math.log(math.exp(found["fox"]) + math.exp(found["dog"])) - found["zzz"])
     assert (set(got.wanted), set(got.unwanted)) == ({"fox", "dog"}, {"zzz"})
-    assert gauge(loaded, "the ", "fox").value == pytest.approx(found["fox"])
+    assert log_odds(loaded, "the ", "fox").value == pytest.approx(found["fox"])
 
 
 def test_a_stop_ends_between_windows(loaded):
@@ -143,9 +143,9 @@ def test_what_cannot_be_scored_says_why(loaded, tmp_path):
     with pytest.raises(SampleError, match=r"have 71 tokens; the model holds 64"):
         log_probabilities(loaded, "a" * 70, ["b"])
     with pytest.raises(ValueError, match="both wanted and unwanted"):
-        gauge(loaded, "a", "b", ["b"])
+        log_odds(loaded, "a", "b", ["b"])
     with pytest.raises(ValueError, match="wanted is a text"):
-        gauge(loaded, "a", [])
+        log_odds(loaded, "a", [])
     with pytest.raises(ValueError, match="stride is"):
         perplexity(loaded, "abc", window=8, stride=8)
     broken = make_model(tmp_path / "m", replace={"model.norm.weight": torch.full((16,), torch.nan)})

@@ -12,10 +12,10 @@ from ipywidgets import Layout
 
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
-from nbmerge.sampling import Gauges, Perplexity, Phrase
+from nbmerge.sampling import Perplexity, Phrase, ScoreHistory
 from nbmerge.widgets.controls.elements import button, field, hint, row, show, text
-from nbmerge.widgets.controls.gauges import gauges_table
 from nbmerge.widgets.controls.lifetime import close_tree
+from nbmerge.widgets.controls.score_table import score_table
 from nbmerge.widgets.panels.gradients import choose
 from nbmerge.widgets.panels.models import bundled
 from nbmerge.widgets.panels.panel import Panel
@@ -29,35 +29,35 @@ HELP = {
 }
 OWN = "Your own function: <code>studio.scores.add('name', lambda model: ...)</code>"
 LONG = 28
-"""Letters of a text that name its gauge."""
+"""Letters of a text that name its score."""
 
 
 class ScoresPanel(Panel):
-    """Gauges with their history; `add` takes any function of a model that gives a number."""
+    """Scores with their history; `add` takes any function of a model that gives a number."""
 
     title = "Scores"
 
     def _build(self) -> list[ipywidgets.Widget]:
         guard = self.errors
-        self.gauges = Gauges()
+        self.history = ScoreHistory()
         self.follow = Follow(guard.show)
         self.at_close(self.follow.close)
         self.read = button(
             "Read",
             guard(lambda _: self.follow.now(self._work())),
             style="primary",
-            hint="Ask every gauge about the merge",
+            hint="Ask every score about the merge",
         )
         self.stop = button(
-            "Stop", guard(lambda _: self.follow.stop()), hint="Ends when the present gauge has been read"
+            "Stop", guard(lambda _: self.follow.stop()), hint="Ends when the present score has been read"
         )
         self.automatic = ipywidgets.Checkbox(
             description="Follow the sliders", indent=False, layout=Layout(width="auto")
         )
         self.note = text(kind="quiet")
-        self.view, self.beside = text(kind="gauge-box"), text(kind="gauge-box")
+        self.view, self.beside = text(kind="score-box"), text(kind="score-box")
         self.at_close(lambda: close_tree(self.beside))  # it is shown elsewhere, or nowhere
-        self.which = field(ipywidgets.Dropdown, "Gauge")
+        self.which = field(ipywidgets.Dropdown, "Score")
         self.back = button(
             "Back to its best",
             guard(lambda _: self._best()),
@@ -73,7 +73,7 @@ class ScoresPanel(Panel):
         return [head, self.view, self.chosen, *self._form()]
 
     def _form(self) -> list[ipywidgets.Widget]:
-        """What adds a gauge."""
+        """What adds a score."""
         guard = self.errors
         kinds = [PHRASE, TEXT, *([SKILL] if bundled() else [])]
         self.kind = field(ipywidgets.Dropdown, "Add", options=kinds)
@@ -93,10 +93,10 @@ class ScoresPanel(Panel):
             self.help,
         ]
 
-    # --- gauges ---
+    # --- scores ---
 
     def add(self, name: str, score: Callable[[Any], float], lower: bool | None = None) -> None:
-        """Add a gauge, or put another in place of one.
+        """Add a score, or put another in place of one.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class ScoresPanel(Panel):
         lower : bool, optional
             Whether less is better; default what the score says of itself, else False.
         """
-        self.gauges.add(str(name), score, lower)
+        self.history.add(str(name), score, lower)
         self._show()
         self._hear()
 
@@ -116,7 +116,7 @@ class ScoresPanel(Panel):
         family = {path for _, path in bundled()}
         if not self.suggested and family & {str(c.path) for c in plan.checkpoints.values()}:
             for name, score in _skills():
-                self.gauges.add(name, score)
+                self.history.add(name, score)
         self.suggested = True
 
     def _add(self) -> None:
@@ -136,13 +136,13 @@ class ScoresPanel(Panel):
 
     def _remove(self) -> None:
         if self.which.value is not None:
-            self.gauges.remove(self.which.value)
+            self.history.remove(self.which.value)
             self._show()
 
     def _best(self) -> None:
-        best = self.gauges.best(self.which.value) if self.which.value else None
+        best = self.history.best(self.which.value) if self.which.value else None
         if best is None or best.recipe is None:
-            raise NbmergeError("This gauge was not read yet. Press Read first.")
+            raise NbmergeError("This score was not read yet. Press Read first.")
         self.state.set_recipe(best.recipe)
 
     # --- reading ---
@@ -151,12 +151,12 @@ class ScoresPanel(Panel):
         plan = self.state.plan
         if plan is None:
             raise NbmergeError("The recipe has errors; mend them first.")
-        if not self.gauges.scores:
-            raise NbmergeError("There is no gauge yet. Add one below.")
+        if not self.history.scores:
+            raise NbmergeError("There is no score yet. Add one below.")
 
         def work(cancel: threading.Event) -> None:
             speaker = self.state.stage.merged(plan, cancel=cancel, prompt_tokens=256)
-            self.gauges.read(speaker.model, plan.recipe, stop=cancel)
+            self.history.read(speaker.model, plan.recipe, stop=cancel)
             self.words = speaker.words
             self._show()
 
@@ -164,7 +164,7 @@ class ScoresPanel(Panel):
 
     def _hear(self) -> None:
         """Read again where the panel follows the sliders."""
-        if self.automatic.value and self.state.plan is not None and self.gauges.scores:
+        if self.automatic.value and self.state.plan is not None and self.history.scores:
             self.follow.rested(self._work())
 
     # --- state to screen ---
@@ -178,17 +178,17 @@ class ScoresPanel(Panel):
 
     def _status(self) -> None:
         busy = self.follow.busy
-        self.read.disabled = self.state.plan is None or not self.gauges.scores
+        self.read.disabled = self.state.plan is None or not self.history.scores
         self.stop.disabled = not busy
         self._show()
 
     def _show(self) -> None:
-        plan, latest = self.state.plan, self.gauges.latest
+        plan, latest = self.state.plan, self.history.latest
         stale = latest is not None and (plan is None or latest.fingerprint != plan.recipe.fingerprint)
-        self.view.value = gauges_table(self.gauges, stale)
+        self.view.value = score_table(self.history, stale)
         self.beside.value = self.view.value if latest is not None else ""
         show(self.beside, latest is not None)
-        names = list(self.gauges.scores)
+        names = list(self.history.scores)
         choose(self.which, [(n, n) for n in names])
         show(self.chosen, bool(names))
         self.read.disabled = plan is None or not names

@@ -21,10 +21,10 @@ ASKING = {
     "compare": lambda merge, out: nbmerge.compare({"it": merge}, "abc", max_new_tokens=1),
     "perplexity": lambda merge, out: nbmerge.perplexity(merge, "the fox"),
     "log_probabilities": lambda merge, out: sampling.log_probabilities(merge, "the", [" fox"]),
-    "gauge": lambda merge, out: nbmerge.gauge(merge, "the", " fox"),
+    "log_odds": lambda merge, out: nbmerge.log_odds(merge, "the", " fox"),
     "Perplexity": lambda merge, out: sampling.Perplexity("the fox")(merge),
     "Phrase": lambda merge, out: sampling.Phrase("the", " fox")(merge),
-    "Gauges": lambda merge, out: sampling.Gauges({"x": lambda model: 1.0}).read(merge),
+    "ScoreHistory": lambda merge, out: sampling.ScoreHistory({"x": lambda model: 1.0}).read(merge),
     "plan": lambda merge, out: nbmerge.plan(merge.recipe),
     "merge": lambda merge, out: nbmerge.merge(merge.recipe, out),
     "check": lambda merge, out: nbmerge.check(merge.recipe),
@@ -43,7 +43,7 @@ ASKING = {
 OTHERS = {"Recipe", "Studio", "choose", "live", "virtual"}
 """Public names that ask no model: `choose` says whether to update it, and the Studio is tested below."""
 LIVE_ONLY = {"save", "pin", "verify"}
-NO_MODELS = {"Comparison", "Gauge", "Loaded", "Reading", "Sample", "Turn", "fitting_threads", "load"}
+NO_MODELS = {"Comparison", "Loaded", "LogOdds", "Reading", "Sample", "Turn", "fitting_threads", "load"}
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from nbmerge.sampling import Gauges
+from nbmerge.sampling import ScoreHistory
 from nbmerge.widgets import ScoresPanel
-from nbmerge.widgets.controls.gauges import gauges_table, sparkline
+from nbmerge.widgets.controls.score_table import score_table, sparkline
 
 
 def weight_of(model):
@@ -37,27 +37,27 @@ def test_a_users_function_is_read_with_its_history(panel, state):
     state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
     assert "Out of date" in panel.note.value
     read(panel)
-    assert len(panel.gauges.history("<weight>")) == 2
+    assert len(panel.history.values("<weight>")) == 2
     assert "better" in panel.view.value or "worse" in panel.view.value
 
 
 def test_it_follows_the_sliders_where_it_is_asked_to(panel, state):
     panel.automatic.value = True
     assert panel.follow.wait(120)
-    panel.sight = False  # the gauges are also seen beside the curve
+    panel.sight = False  # the scores are also seen beside the curve
     state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
     assert panel.follow.wait(120)
-    assert panel.gauges.latest.fingerprint == state.recipe.fingerprint
+    assert panel.history.latest.fingerprint == state.recipe.fingerprint
 
 
 def test_a_function_that_fails_says_so_and_the_others_are_read(panel):
     panel.add("broken", lambda model: 1 / 0)
     read(panel)
     assert "ZeroDivisionError" in panel.view.value
-    assert len(panel.gauges.history("<weight>")) == 1
+    assert len(panel.history.values("<weight>")) == 1
 
 
-def test_gauges_are_added_by_hand(panel):
+def test_scores_are_added_by_hand(panel):
     panel.kind.value = "perplexity of a text"
     panel.adder.click()
     assert "Type the text" in panel.errors.value
@@ -66,9 +66,9 @@ def test_gauges_are_added_by_hand(panel):
     panel.kind.value = "what follows a prompt"
     panel.prompt.value, panel.wanted.value, panel.unwanted.value = "the c", "at | ar", "xx"
     panel.adder.click()
-    assert list(panel.gauges.scores)[1:] == ["perplexity of “the cat sat”", "the cat or  ar not xx"]
+    assert list(panel.history.scores)[1:] == ["perplexity of “the cat sat”", "the cat or  ar not xx"]
     read(panel)
-    assert all(math.isfinite(panel.gauges.history(name)[-1]) for name in panel.gauges.scores)
+    assert all(math.isfinite(panel.history.values(name)[-1]) for name in panel.history.scores)
     panel.which.value = "<weight>"
     panel.remove.click()
     assert "weight" not in panel.view.value
@@ -85,20 +85,20 @@ def test_back_to_the_best(panel, state):
     assert state.recipe == first
 
 
-def test_the_bundled_family_has_gauges_of_its_own():
+def test_the_bundled_family_has_scores_of_its_own():
     from nbmerge import demo
 
     panel = ScoresPanel(recipe=demo.recipe())
-    assert list(panel.gauges.scores) == ["skill: reverse", "skill: upper"]
+    assert list(panel.history.scores) == ["skill: reverse", "skill: upper"]
 
 
 def test_a_history_is_a_line_with_its_end_and_its_best():
-    gauges = Gauges({"a": lambda model: next(values)})
+    history = ScoreHistory({"a": lambda model: next(values)})
     values = iter([0.1, 0.9, 0.5, math.nan])
     for _ in range(4):
-        gauges.read(None)
-    drawn = sparkline(gauges.history("a")[:3], 0.9, "a")
+        history.read(None)
+    drawn = sparkline(history.values("a")[:3], 0.9, "a")
     assert "6.0,26.0 66.0,6.0 126.0,16.0" in drawn
     assert "now 0.50" in drawn
-    assert "not a number" in gauges_table(gauges)
+    assert "not a number" in score_table(history)
     assert sparkline([math.nan], math.nan, "a") == ""

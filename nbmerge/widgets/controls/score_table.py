@@ -1,4 +1,4 @@
-"""Gauges as HTML: each score with its history, small enough to stand beside the curve that is being moved."""
+"""Scores as HTML: each with its history, small enough to stand beside the curve that is being moved."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Sequence
 
-from nbmerge.sampling import Gauges
+from nbmerge.sampling import ScoreHistory
 
 WIDTH, HEIGHT, EDGE = 132, 32, 6
 """Of a history in pixels, and the space left around it."""
@@ -14,26 +14,26 @@ SHOWN = 48
 """Most readings of a history on screen."""
 
 
-def gauges_table(gauges: Gauges, stale: bool = False) -> str:
+def score_table(history: ScoreHistory, stale: bool = False) -> str:
     """Every score: its value, what it was before, its best, its history."""
-    rows = "".join(_row(gauges, name) for name in gauges.scores)
-    kind = "nbm-gauges nbm-stale" if stale else "nbm-gauges"
+    rows = "".join(_row(history, name) for name in history.scores)
+    kind = "nbm-scores nbm-stale" if stale else "nbm-scores"
     return f"<div class='{kind}'>{rows}</div>" if rows else ""
 
 
-def _row(gauges: Gauges, name: str) -> str:
-    title, latest = html.escape(name), gauges.latest
+def _row(history: ScoreHistory, name: str) -> str:
+    title, latest = html.escape(name), history.latest
     fault = latest.failed.get(name) if latest else None
     if fault:
-        return f"<div class='nbm-gauge'><b>{title}</b><span class='nbm-fault' role='alert'>{html.escape(fault)}</span></div>"
-    history = gauges.history(name)
-    if not history:
-        return f"<div class='nbm-gauge'><b>{title}</b><span class='nbm-quiet'>not read yet</span></div>"
-    best = gauges.best(name)
+        return f"<div class='nbm-score'><b>{title}</b><span class='nbm-fault' role='alert'>{html.escape(fault)}</span></div>"
+    values = history.values(name)
+    if not values:
+        return f"<div class='nbm-score'><b>{title}</b><span class='nbm-quiet'>not read yet</span></div>"
+    best = history.best(name)
     top = best.values[name] if best else math.nan
     return (
-        f"<div class='nbm-gauge'><b>{title}</b><strong>{number(history[-1])}</strong>"
-        f"<span class='nbm-quiet'>{change(gauges, name, history)}</span>{sparkline(history, top, name)}"
+        f"<div class='nbm-score'><b>{title}</b><strong>{number(values[-1])}</strong>"
+        f"<span class='nbm-quiet'>{change(history, name, values)}</span>{sparkline(values, top, name)}"
         f"<span class='nbm-quiet'>best {number(top)}</span></div>"
     )
 
@@ -45,13 +45,13 @@ def number(value: float) -> str:
     return f"{value:.3g}" if 0 < abs(value) < 0.0995 else f"{value:.2f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
-def change(gauges: Gauges, name: str, history: Sequence[float]) -> str:
+def change(history: ScoreHistory, name: str, values: Sequence[float]) -> str:
     """How a score changed with the last reading, in an arrow and a word."""
-    if len(history) < 2 or number(history[-1]) == number(history[-2]):
-        return "as before" if len(history) > 1 else "first reading"
-    now, before = history[-1], history[-2]
+    if len(values) < 2 or number(values[-1]) == number(values[-2]):
+        return "as before" if len(values) > 1 else "first reading"
+    now, before = values[-1], values[-2]
     arrow = "▲" if now > before else "▼"
-    word = "better" if gauges.is_better(name, now, before) else "worse"
+    word = "better" if history.is_better(name, now, before) else "worse"
     return f"{arrow} {number(abs(now - before))} {word}"
 
 

@@ -21,7 +21,7 @@ Score = Callable[[Any], float]
 
 @dataclass(frozen=True)
 class Reading:
-    """What the gauges said of one recipe.
+    """The scores of one recipe.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Reading:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-class Gauges:
+class ScoreHistory:
     """Named scores, read again after every change.
 
     Parameters
@@ -112,7 +112,7 @@ class Gauges:
         """What was read last."""
         return self.readings[-1] if self.readings else None
 
-    def history(self, name: str) -> list[float]:
+    def values(self, name: str) -> list[float]:
         """A score's values, the latest last."""
         return [r.values[name] for r in self.readings if name in r.values]
 
@@ -141,4 +141,6 @@ class Gauges:
 
     def __repr__(self) -> str:
         latest = self.latest.values if self.latest else {}
-        return f"<Gauges: {', '.join(f'{n} {latest[n]:.3g}' if n in latest else n for n in self.scores) or 'none'}>"
+        return (
+            f"<ScoreHistory: {', '.join(f'{n} {latest[n]:.3g}' if n in latest else n for n in self.scores) or 'none'}>"
+        )
