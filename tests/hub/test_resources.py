@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import threading
 
 import pytest
 
 import nbmerge as nbm
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.checkpoints import hub as room
+from nbmerge.errors import CheckpointError, MergeStopped
 from tests.resources import keeps_nothing
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
@@ -44,5 +46,40 @@ def test_a_download_that_breaks_down_and_is_gone_on_with(afresh, online, tmp_pat
         Checkpoint.open("org/base")
         online.cut[SHARD] = [50_000, 30_000]
         nbm.merge(COPY, tmp_path / "out", overwrite=True)
+
+    keeps_nothing(work, POOL)
+
+
+def test_a_download_that_is_stopped_while_weights_arrive(afresh, online, tmp_path):
+    """The thread that waits for the network ends with its connection, and what it holds is given back."""
+
+    def work() -> None:
+        afresh()
+        Checkpoint.open("org/base")
+        cancel, release = threading.Event(), threading.Event()
+
+        def stall(name: str) -> None:
+            if name == SHARD:
+                cancel.set()
+                release.wait(20)
+
+        online.pace = stall
+        with pytest.raises(MergeStopped):
+            nbm.merge(COPY, tmp_path / "out", overwrite=True, cancel=cancel)
+        release.set()
+        online.pace = None
+
+    keeps_nothing(work, POOL)
+
+
+@pytest.mark.slow  # a download is tried again after pauses
+def test_a_download_that_fails_for_good(afresh, online, tmp_path):
+    def work() -> None:
+        afresh()
+        Checkpoint.open("org/base")
+        online.cut[SHARD] = [0] * 50
+        with pytest.raises(CheckpointError):
+            nbm.merge(COPY, tmp_path / "out", overwrite=True)
+        online.cut.clear()
 
     keeps_nothing(work, POOL)
