@@ -36,10 +36,10 @@ def measure(
     from nbmerge.cli.terminal.progress import progress_bar
     from nbmerge.cli.terminal.signals import stop_on_ctrl_c
     from nbmerge.cli.terminal.tables import print_table, to_rows
-    from nbmerge.statistics import measure
+    from nbmerge.statistics import measure_models
 
     with progress_bar("Measuring", quiet) as listener, stop_on_ctrl_c() as cancel:
-        table = measure(base, *models, progress=listener, cancel=cancel).table
+        table = measure_models(base, *models, progress=listener, cancel=cancel).table
     if out is not None:
         table.to_csv(out, index=False) if out.suffix == ".csv" else table.to_parquet(out, index=False)
     if as_json:

@@ -2,8 +2,8 @@
 
 from nbmerge.statistics.distances import Changes
 from nbmerge.statistics.estimated_distances import Estimate, estimate
-from nbmerge.statistics.measured_distances import changes
+from nbmerge.statistics.measured_distances import measure_merge
 from nbmerge.statistics.statistics import Statistics
-from nbmerge.statistics.survey import measure
+from nbmerge.statistics.survey import measure_models
 
-__all__ = ["Changes", "Estimate", "Statistics", "changes", "estimate", "measure"]
+__all__ = ["Changes", "Estimate", "Statistics", "estimate", "measure_merge", "measure_models"]

@@ -24,7 +24,7 @@ WHAT = ("distance", "cosine")
 class Changes:
     """Distances and cosines between a merge and its parents.
 
-    They are measured on the real merge (`nbmerge.changes`) or follow from its coefficients (`Statistics.predict`).
+    They are measured on the real merge (`nbmerge.measure_merge`) or follow from its coefficients (`Statistics.predict`).
 
     Parameters
     ----------

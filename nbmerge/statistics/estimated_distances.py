@@ -46,7 +46,7 @@ def estimate(
     ----------
     recipe : Recipe, Plan, or anything that `Recipe.load` reads
     cancel, threads
-        As in `nbmerge.changes`, which measures the same on all weights.
+        As in `nbmerge.measure_merge`, which measures the same on all weights.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def estimate(
     tensors = compared(plan)
     if whole := next((t for t in tensors if getattr(t.how, "whole", "") == "matrix" and len(t.shape) > 1), None):
         raise PredictionError(
-            f"{whole.method} mixes whole matrices ({whole.name}), of which rows say nothing. Use nbmerge.changes(recipe)."
+            f"{whole.method} mixes whole matrices ({whole.name}), of which rows say nothing. Use nbmerge.measure_merge(recipe)."
         )
     samples = [_sample(t) for t in tensors]
     products = {s.name: np.zeros((len(s.inputs), 4, _rows(s))) for s in samples}
@@ -81,7 +81,7 @@ class Estimate:
     Attributes
     ----------
     changes : Changes
-        What `nbmerge.changes` would give, estimated.
+        What `nbmerge.measure_merge` would give, estimated.
     share : float
         Share of the weights that were looked at.
     """

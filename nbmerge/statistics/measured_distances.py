@@ -21,7 +21,7 @@ from nbmerge.statistics.distances import SUMS, Changes
 
 
 @hub.stopping
-def changes(
+def measure_merge(
     recipe: Recipe | str | Path | Plan,
     *,
     progress: Listener | None = None,

@@ -101,7 +101,7 @@ def predicted_sums(statistics: Statistics, plan: Plan) -> tuple[Trace, np.ndarra
     if found.obstacles:
         reasons = "; ".join(f"{why} ({names[0]}{_more(names)})" for why, names in found.obstacles.items())
         raise PredictionError(
-            f"This merge does not follow from the statistics: {reasons}. Use nbmerge.changes(recipe) instead."
+            f"This merge does not follow from the statistics: {reasons}. Use nbmerge.measure_merge(recipe) instead."
         )
     gram = statistics.tally.gram[found.rows]
     inputs, real = _inputs(found.models, gram.shape[-1])

@@ -20,7 +20,7 @@ from nbmerge.statistics.tally import Tally
 
 
 class Statistics:
-    """What `nbmerge.measure` found.
+    """What `nbmerge.measure_models` found.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ Model = str | Path | ModelRef
 
 
 @hub.stopping
-def measure(
+def measure_models(
     base: Model,
     *models: Model,
     progress: Listener | None = None,

@@ -129,7 +129,7 @@ def predicted(models: list[str], repeat: int) -> dict[str, tuple[float, float]]:
 
     base, one, two = models
     began = time.perf_counter()
-    measured = nbm.measure(base, one, two)
+    measured = nbm.measure_models(base, one, two)
     found = {
         "measure" + (" (from the cache)" if measured.from_cache else ""): (1000 * (time.perf_counter() - began),) * 2
     }

@@ -246,7 +246,7 @@ def test_whatever_reads_weights_downloads_them(online, family, tmp_path, way):
     elif way == "virtual":
         assert virtual(data).model is not None
     elif way == "measure":
-        assert nbm.measure("org/base", "org/ft1").models == ("base", "ft1")
+        assert nbm.measure_models("org/base", "org/ft1").models == ("base", "ft1")
     elif way == "sample":
         assert nbm.sample("org/ft1", ["a"], max_new_tokens=1)
     else:

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from nbmerge.statistics import Changes, changes
+from nbmerge.statistics import Changes, measure_merge
 from tests.statistics.formulas import cosine, distance, joined, recipes
 
 
@@ -88,7 +88,7 @@ def test_a_real_merge_by_plain_formulas(family, tmp_path):
 
     recipe = recipes(family)["task arithmetic"]
     out = merge(recipe, tmp_path / "out").path
-    found = changes(recipe)
+    found = measure_merge(recipe)
     for what, formula in (("distance", distance), ("cosine", cosine)):
         for parent in (family.base, family.ft1, family.ft2):
             name = parent.name

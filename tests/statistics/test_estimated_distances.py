@@ -5,7 +5,7 @@ import pytest
 
 from nbmerge.errors import PredictionError
 from nbmerge.recipe import Recipe
-from nbmerge.statistics import changes, estimate, estimated_distances
+from nbmerge.statistics import estimate, estimated_distances, measure_merge
 from nbmerge.statistics.distances import SUMS, ratio
 from tests.models import make_family
 
@@ -40,7 +40,7 @@ def recipe(family, method, parameters, each) -> Recipe:
 )
 def test_the_measured_merge_lies_within_the_error(tall, method, parameters, each):
     r = recipe(tall, method, parameters, each)
-    guess, real = estimate(r), changes(r)
+    guess, real = estimate(r), measure_merge(r)
     assert guess.share < 0.5
     table = guess.table
     for what in ("distance", "cosine"):
@@ -56,7 +56,7 @@ def test_the_measured_merge_lies_within_the_error(tall, method, parameters, each
 def test_all_rows_are_exact(family, monkeypatch):
     monkeypatch.setattr(estimated_distances, "SAMPLE", 1 << 20)
     r = recipe(family, "ties", {}, {"density": 0.3})
-    guess, real = estimate(r), changes(r)
+    guess, real = estimate(r), measure_merge(r)
     assert guess.share == 1
     np.testing.assert_allclose(guess.changes.frame[SUMS], real.frame[SUMS], rtol=1e-9, atol=1e-12)
     assert (guess.table["distance ±"] == 0).all()
@@ -69,5 +69,5 @@ def test_the_sample_is_always_the_same(tall):
 
 
 def test_methods_of_whole_matrices_are_refused(tall):
-    with pytest.raises(PredictionError, match=r"mixes whole matrices .*nbmerge\.changes"):
+    with pytest.raises(PredictionError, match=r"mixes whole matrices .*nbmerge\.measure_merge"):
         estimate(recipe(tall, "iso_c", {}, {}))

@@ -6,7 +6,7 @@ import pytest
 from nbmerge.engine.compute.blocks import Files
 from nbmerge.engine.planning.planner import plan
 from nbmerge.errors import NbmergeError
-from nbmerge.statistics import changes, measure
+from nbmerge.statistics import measure_merge, measure_models
 from nbmerge.statistics.predicted_distances import PredictionError
 from tests.models import Family, make_family, make_model
 from tests.statistics.formulas import elementwise, recipes
@@ -17,7 +17,7 @@ UNIT = {"float32": 2**-24, "bfloat16": 2**-8, "float16": 2**-11}
 
 @pytest.fixture(scope="module")
 def statistics(family):
-    return measure(family.base, family.ft1, family.ft2)
+    return measure_models(family.base, family.ft1, family.ft2)
 
 
 def agree(predicted, measured, dtype="float32"):
@@ -37,7 +37,7 @@ def agree(predicted, measured, dtype="float32"):
 def test_prediction_equals_the_real_merge(family, statistics, name):
     recipe = recipes(family)[name]
     assert statistics.can_predict(recipe)
-    agree(statistics.predict(recipe), changes(recipe), recipe.get("dtype", "float32"))
+    agree(statistics.predict(recipe), measure_merge(recipe), recipe.get("dtype", "float32"))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -48,7 +48,7 @@ def test_any_weights(family, statistics, seed):
         {"model": m, "parameters": {"weight": rng.normal(size=rng.integers(1, 4)).tolist()}} for m in order.tolist()
     ]
     recipe = {"merge_method": "linear", "models": models, "parameters": {"normalize": False}}
-    agree(statistics.predict(recipe), changes(recipe))
+    agree(statistics.predict(recipe), measure_merge(recipe))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
@@ -56,7 +56,7 @@ def test_models_stored_in_other_dtypes(tmp_path, dtype):
     base = make_model(tmp_path / "base", dtype=dtype)
     family = Family(base, *(make_model(tmp_path / f"ft{i}", base=base, seed=i, dtype=dtype) for i in (1, 2)))
     recipe = {**recipes(family)["task arithmetic"], "dtype": "float32"}
-    agree(measure(family.base, family.ft1, family.ft2).predict(recipe), changes(recipe))
+    agree(measure_models(family.base, family.ft1, family.ft2).predict(recipe), measure_merge(recipe))
 
 
 def test_a_merge_that_is_its_parent_is_at_no_distance(family, statistics):
@@ -71,16 +71,16 @@ def test_a_merge_that_is_its_parent_is_at_no_distance(family, statistics):
 def test_layers_that_moved_together_are_followed(family, statistics):
     sources = [{"model": str(m), "layer_range": [2, 3]} for m in (family.ft1, family.ft2)]
     recipe = {"merge_method": "slerp", "slices": [{"sources": sources}], "parameters": {"t": 0.3}}
-    agree(statistics.predict(recipe), changes(recipe))
+    agree(statistics.predict(recipe), measure_merge(recipe))
 
 
 def test_a_tied_model_gives_its_embedding_for_a_head(tmp_path):
     tied = make_model(tmp_path / "tied", tied=True)
     untied = make_model(tmp_path / "untied", seed=5)
     recipe = {"merge_method": "linear", "models": [str(tied), str(untied)], "parameters": {"weight": [1, 2]}}
-    statistics = measure(tied, untied)
+    statistics = measure_models(tied, untied)
     assert "lm_head.weight" in statistics.names
-    agree(statistics.predict(recipe), changes(recipe))
+    agree(statistics.predict(recipe), measure_merge(recipe))
 
 
 def test_no_weight_is_read(family, statistics, monkeypatch):
@@ -93,7 +93,7 @@ def test_no_weight_is_read(family, statistics, monkeypatch):
 def test_elementwise_methods_are_refused(family, statistics, method):
     recipe = elementwise(family)[method]
     assert not statistics.can_predict(recipe)
-    with pytest.raises(PredictionError, match=rf"{method} mixes element by element.*nbmerge\.changes"):
+    with pytest.raises(PredictionError, match=rf"{method} mixes element by element.*nbmerge\.measure_merge"):
         statistics.predict(recipe)
 
 
@@ -116,7 +116,7 @@ def test_a_merge_that_feeds_the_merge_is_named(family, statistics):
     ref = {"merge_method": "linear", "models": [str(family.ft1), "inner"], "parameters": {"weight": 1}}
     inner = {"name": "inner", "merge_method": "linear", "models": [str(family.ft2)], "parameters": {"weight": 0.5}}
     recipe = {**ref, "merges": [inner]}
-    assert changes(recipe).total("inner") > 0
+    assert measure_merge(recipe).total("inner") > 0
     with pytest.raises(PredictionError, match="inner was not measured"):
         statistics.predict(recipe)
 
@@ -130,7 +130,7 @@ def test_a_method_of_two_shapes_goes_by_its_values(family, statistics, flatten):
         "parameters": {"nuslerp_flatten": flatten},
     }
     assert statistics.can_predict(recipe) is flatten
-    measured = changes(recipe)
+    measured = measure_merge(recipe)
     if flatten:
         agree(statistics.predict(recipe), measured)
 
@@ -141,7 +141,7 @@ def test_prediction_takes_milliseconds(tmp_path):
     from time import perf_counter
 
     family = make_family(tmp_path, layers=33, hidden=4, intermediate=4)
-    statistics = measure(family.base, family.ft1, family.ft2)
+    statistics = measure_models(family.base, family.ft1, family.ft2)
     made = plan(recipes(family)["task arithmetic"])
     assert len(made.tensors) == 300
     times = []

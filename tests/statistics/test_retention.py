@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from nbmerge.methods.ties import kept
-from nbmerge.statistics import measure
+from nbmerge.statistics import measure_models
 from tests.models import make_family, read_tensors
 
 
 @pytest.mark.parametrize("density", [0.0, 0.01, 0.1, 0.5, 0.9, 1.0])
 def test_the_real_share_lies_within(family, density):
-    table = measure(family.base, family.ft1).kept_mass("ft1", density).set_index("tensor")
+    table = measure_models(family.base, family.ft1).kept_mass("ft1", density).set_index("tensor")
     base, tuned = read_tensors(family.base), read_tensors(family.ft1)
     sums = np.zeros(2)
     for name in base:
@@ -29,7 +29,7 @@ def test_the_real_share_lies_within(family, density):
 
 def test_nothing_changed_has_no_share(tmp_path):
     family = make_family(tmp_path, layers=1)
-    statistics = measure(family.base, family.base, family.ft1)
+    statistics = measure_models(family.base, family.base, family.ft1)
     assert statistics.models[1:] == ("ft1",)
     with pytest.raises(ValueError, match="was not measured"):
         statistics.kept_mass("base", 0.5)

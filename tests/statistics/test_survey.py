@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nbmerge.errors import CheckpointError, MergeStopped
-from nbmerge.statistics import measure
+from nbmerge.statistics import measure_models
 from nbmerge.statistics.tally import BINS
 from tests.models import make_family, make_model, read_tensors
 from tests.statistics.formulas import cosine
@@ -29,7 +29,7 @@ def half_family(tmp_path_factory):
 
 
 def test_sums_are_those_of_plain_formulas(family):
-    statistics = measure(family.base, family.ft1, family.ft2)
+    statistics = measure_models(family.base, family.ft1, family.ft2)
     base, *tuned = (read_tensors(m) for m in (family.base, family.ft1, family.ft2))
     assert set(statistics.names) == set(base)
     for t, name in enumerate(statistics.names):
@@ -49,7 +49,7 @@ def test_sums_are_those_of_plain_formulas(family):
 
 def test_what_did_not_change_is_counted(half_family):
     base, far, near = half_family
-    statistics = measure(base, far, near)
+    statistics = measure_models(base, far, near)
     table = statistics.table.set_index("tensor")
     assert table.loc[UP, "unchanged[near]"] < 0.01
     rest = table.drop(UP)
@@ -60,7 +60,7 @@ def test_what_did_not_change_is_counted(half_family):
 
 
 def test_the_table_reads_as_people_expect(family):
-    statistics = measure(family.base, family.ft1, family.ft2)
+    statistics = measure_models(family.base, family.ft1, family.ft2)
     table = statistics.table.set_index("tensor")
     row = table.loc[UP]
     base, ft1, ft2 = (read_tensors(m)[UP].double() for m in (family.base, family.ft1, family.ft2))
@@ -77,14 +77,14 @@ def test_the_table_reads_as_people_expect(family):
 
 def test_threads_change_nothing(tmp_path):
     family = make_family(tmp_path, layers=2, hidden=64, vocab=5000)
-    one, two = (measure(family.base, family.ft1, family.ft2, threads=n).tally for n in (1, 2))
+    one, two = (measure_models(family.base, family.ft1, family.ft2, threads=n).tally for n in (1, 2))
     for field in FIELDS:
         assert np.array_equal(getattr(one, field), getattr(two, field)), field
     assert one.histogram.shape == (21, 2, BINS)
 
 
 def test_a_base_alone_can_be_measured(family):
-    statistics = measure(family.base)
+    statistics = measure_models(family.base)
     assert statistics.models == ("base",)
     assert statistics.predict({"merge_method": "passthrough", "models": [str(family.base)]}).total("base") == 0.0
 
@@ -92,23 +92,23 @@ def test_a_base_alone_can_be_measured(family):
 def test_shapes_that_differ_are_refused(family, tmp_path):
     other = make_model(tmp_path / "wide", vocab=40, tokenizer=False)  # whose tokens nobody knows
     with pytest.raises(CheckpointError, match=r"base 32×16, wide 40×16.*model\.embed_tokens\.weight"):
-        measure(family.base, other)
+        measure_models(family.base, other)
 
 
 def test_tensors_that_one_lacks_are_named(family, tmp_path):
     other = make_model(tmp_path / "cut", replace={UP: None})
     with pytest.raises(CheckpointError, match=rf"cut lacks tensors that the other models have.*{UP}"):
-        measure(family.base, other)
+        measure_models(family.base, other)
 
 
 def test_depths_that_differ_are_refused(family, deep_family):
     with pytest.raises(CheckpointError, match="different numbers of layers"):
-        measure(family.base, deep_family.ft1)
+        measure_models(family.base, deep_family.ft1)
 
 
 def test_no_model_is_named(family, tmp_path):
     with pytest.raises(CheckpointError, match="nowhere"):
-        measure(family.base, tmp_path / "nowhere")
+        measure_models(family.base, tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -117,11 +117,11 @@ def test_numbers_that_are_none_are_named(family, tmp_path, bad):
     broken[3, 4] = bad
     other = make_model(tmp_path / "broken", base=family.base, replace={UP: broken})
     with pytest.raises(CheckpointError, match=rf"broken holds NaN, infinite.*{UP} \(1 such tensor in all\)"):
-        measure(family.base, other)
+        measure_models(family.base, other)
 
 
 def test_stop(family):
     stop = threading.Event()
     stop.set()
     with pytest.raises(MergeStopped):
-        measure(family.base, family.ft1, cancel=stop)
+        measure_models(family.base, family.ft1, cancel=stop)

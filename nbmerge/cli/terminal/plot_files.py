@@ -12,7 +12,7 @@ from nbmerge.plots import heatmap, layer_curves, to_png
 from nbmerge.plots.curve import Line, curve
 from nbmerge.plots.theme import colours, dress, legend
 from nbmerge.recipe import Recipe
-from nbmerge.statistics import changes
+from nbmerge.statistics import measure_merge
 
 PIXELS_PER_INCH = 200
 SHORT_LABELS = {"embedding": "embed", "final norm": "norm"}
@@ -22,7 +22,7 @@ SHORT_LABELS = {"embedding": "embed", "final norm": "norm"}
 def write_plots(recipe: Recipe, folder: Path) -> list[Path]:
     """Write plots of a recipe's weights, and of the distance of its merge from each parent, into a folder."""
     plan = make_plan(recipe)
-    distances = changes(plan)
+    distances = measure_merge(plan)
     plots = {
         "weight-by-layer.png": plot_gradient(plan),
         "distance-by-layer.png": layer_curves(distances.by_layer()),

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
-    from nbmerge.engine.live.backend_choice import choose
+    from nbmerge.engine.live.backend_choice import BackendChoice, choose_backend
     from nbmerge.engine.live.live_merge import LiveMerge, live
     from nbmerge.engine.live.update import Update
     from nbmerge.engine.live.virtual_merge import VirtualMerge, virtual
 
-__all__ = ["LiveMerge", "Update", "VirtualMerge", "choose", "live", "virtual"]
+__all__ = ["BackendChoice", "LiveMerge", "Update", "VirtualMerge", "choose_backend", "live", "virtual"]
 
 __getattr__ = exporter(
     __name__,
-    backend_choice=("choose",),
+    backend_choice=("BackendChoice", "choose_backend"),
     live_merge=("LiveMerge", "live"),
     update=("Update",),
     virtual_merge=("VirtualMerge", "virtual"),

@@ -30,7 +30,7 @@ TIMED = (4096, 4096)
 
 
 @dataclass(frozen=True)
-class Choice:
+class BackendChoice:
     """Who speaks, and why.
 
     Parameters
@@ -50,13 +50,13 @@ class Choice:
     extra_seconds: float
 
 
-def choose(
+def choose_backend(
     recipe: Recipe | str | Plan,
     live: LiveMerge | None = None,
     *,
     prompt_tokens: int = 16,
     new_tokens: int = 1,
-) -> Choice:
+) -> BackendChoice:
     """Choose between a live model and a virtual merge for one text.
 
     Parameters
@@ -83,19 +83,19 @@ def choose(
     if live is None and not (room := forecast_live(plan)).fits:
         if why_not is not None:
             raise TooLargeError(f"A live merge {room}, and it cannot be heard without being made: {why_not}")
-        return Choice("virtual", f"The virtual merge speaks: a live one {room}.", update, extra)
+        return BackendChoice("virtual", f"The virtual merge speaks: a live one {room}.", update, extra)
     if why_not is not None:
-        return Choice("live", f"The live model speaks: {why_not}", update, extra)
+        return BackendChoice("live", f"The live model speaks: {why_not}", update, extra)
     many = f"{len(changed)} of {len(plan.tensors)} tensors changed"
     if update > extra:
         reason = (
             f"The virtual merge speaks: {many}, which takes {_said(update)} to make and {_said(extra)} to do without."
         )
-        return Choice("virtual", reason, update, extra)
+        return BackendChoice("virtual", reason, update, extra)
     reason = (
         f"The live model speaks: {many}, which takes {_said(update)}; without, this text takes {_said(extra)} longer."
     )
-    return Choice("live", reason, update, extra)
+    return BackendChoice("live", reason, update, extra)
 
 
 def _extra(plan: Plan, prompt_tokens: int, new_tokens: int) -> float:

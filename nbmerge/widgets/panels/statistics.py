@@ -173,22 +173,22 @@ class StatisticsPanel(Panel):
     # --- work ---
 
     def _work(self) -> Callable[..., Any]:
-        from nbmerge.statistics import changes, measure
+        from nbmerge.statistics import measure_merge, measure_models
 
         plan = self.state.plan
         if plan is None:
             raise NbmergeError("The recipe has errors; mend them first.")
         if not can_follow(plan):
-            return lambda progress, cancel: (None, changes(plan, progress=progress, cancel=cancel), plan)
+            return lambda progress, cancel: (None, measure_merge(plan, progress=progress, cancel=cancel), plan)
         base = plan.recipe.base_model
         first = [base] if base in plan.checkpoints else []
         models = {plan.checkpoints[ref].folders: ref for ref in (*first, *plan.checkpoints)}
 
         def work(progress: Any, cancel: Any) -> tuple:
-            statistics = measure(*models.values(), progress=progress, cancel=cancel)
+            statistics = measure_models(*models.values(), progress=progress, cancel=cancel)
             if statistics.can_predict(plan):
                 return statistics, statistics.predict(plan), plan
-            return statistics, changes(plan, progress=progress, cancel=cancel), plan
+            return statistics, measure_merge(plan, progress=progress, cancel=cancel), plan
 
         return work
 

@@ -100,12 +100,12 @@ class Stage:
             return self._through_virtual(plan) if through == VIRTUAL else self._through_live(plan, cancel)
 
     def _choice(self, plan: Plan, prompt_tokens: int, new_tokens: int) -> str:
-        from nbmerge.engine.live import choose
+        from nbmerge.engine.live import choose_backend
         from nbmerge.engine.planning import obstacle
 
         if obstacle(plan) is not None and (self.live is not None or forecast_live(plan).fits):
             return LIVE
-        return choose(plan, self.live, prompt_tokens=prompt_tokens, new_tokens=new_tokens).kind
+        return choose_backend(plan, self.live, prompt_tokens=prompt_tokens, new_tokens=new_tokens).kind
 
     def _through_live(self, plan: Plan, cancel: threading.Event | None) -> Speaker:
         from nbmerge.engine.live import live

@@ -105,7 +105,7 @@ def test_every_room_takes_it(tmp_path):
     live, saved = nbm.live(recipe).model.state_dict(), read_tensors(tmp_path / "out")
     assert all(torch.equal(t, live[n]) for n, t in saved.items())
     assert saved[NAME].dtype is torch.bfloat16
-    nbm.measure(other, tmp_path / "x")
+    nbm.measure_models(other, tmp_path / "x")
 
 
 # --- what is refused ---

@@ -239,7 +239,10 @@ def test_statistics_tell_a_model_from_the_same_with_an_adapter(family, tmp_path)
     adapter = make_adapter(tmp_path / "a", family.base, modules(Q, DOWN))
     models = [str(family.base), f"{family.base}+{adapter}", str(family.ft1)]
     recipe = {"merge_method": "linear", "models": models, "parameters": {"weight": 0.4}}
-    predicted, measured = nbm.measure(*models).predict(nbm.Recipe.load(recipe)).table, nbm.changes(recipe).table
+    predicted, measured = (
+        nbm.measure_models(*models).predict(nbm.Recipe.load(recipe)).table,
+        nbm.measure_merge(recipe).table,
+    )
     for column in (f"{what}[{parent}]" for what in ("distance", "cosine") for parent in ("base", "base+a", "ft1")):
         own, other = (torch.tensor(t[column].to_numpy()) for t in (predicted, measured))
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)

@@ -29,8 +29,8 @@ ASKING = {
     "merge": lambda merge, out: nbmerge.merge(merge.recipe, out),
     "check": lambda merge, out: nbmerge.check(merge.recipe),
     "publish": lambda merge, out: nbmerge.publish(merge.recipe, "someone/model"),
-    "changes": lambda merge, out: nbmerge.changes(merge.plan),
-    "measure": lambda merge, out: nbmerge.measure(*merge.recipe.references),
+    "measure_merge": lambda merge, out: nbmerge.measure_merge(merge.plan),
+    "measure_models": lambda merge, out: nbmerge.measure_models(*merge.recipe.references),
     "verify": lambda merge, out: nbmerge.verify(merge.save(out).path),
     "save": lambda merge, out: merge.save(out),
     "pin": lambda merge, out: merge.pin(),
@@ -40,8 +40,8 @@ ASKING = {
     "skills": lambda merge, out: demo.skills(merge),
 }  # fmt: skip
 """What gets at a live merge, in every way; `save` and `pin` are only for live ones."""
-OTHERS = {"Recipe", "Studio", "choose", "live", "virtual"}
-"""Public names that ask no model: `choose` says whether to update it, and the Studio is tested below."""
+OTHERS = {"Recipe", "Studio", "choose_backend", "live", "virtual"}
+"""Public names that ask no model: `choose_backend` says whether to update it, and the Studio is tested below."""
 LIVE_ONLY = {"save", "pin", "verify"}
 NO_MODELS = {"Comparison", "Loaded", "LogOdds", "Reading", "Sample", "Turn", "fitting_threads", "load"}
 
@@ -123,7 +123,7 @@ def test_its_pins_answer_and_the_next_update_completes_it(recipe, other):
     stopped_at(merge, other, 5)
     assert "between two recipes" in repr(merge)
     assert nbmerge.sample(pin, "abc", max_new_tokens=4)[0].tokens == before
-    assert nbmerge.choose(other, merge).update_seconds > 0  # what to do next may be asked
+    assert nbmerge.choose_backend(other, merge).update_seconds > 0  # what to do next may be asked
     merge.update(other)
     assert merge.recipe == other
     fresh = live(other).model.state_dict()

@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-from nbmerge.engine.live.backend_choice import choose
+from nbmerge.engine.live.backend_choice import choose_backend
 from nbmerge.engine.live.live_merge import live
 from nbmerge.engine.live.virtual_merge import virtual
 from nbmerge.engine.merge import merge
@@ -104,9 +104,9 @@ def test_another_depth_or_order_of_layers(family):
 
 
 def test_angles_may_come_from_statistics(family):
-    from nbmerge.statistics import measure
+    from nbmerge.statistics import measure_models
 
-    r, statistics = recipe(family, "slerp"), measure(family.base, family.ft1, family.ft2)
+    r, statistics = recipe(family, "slerp"), measure_models(family.base, family.ft1, family.ft2)
     virt = virtual(r, gram=statistics.gram)
     torch.testing.assert_close(logits(virt.model), logits(live(r).model), rtol=1e-4, atol=1e-5)
 
@@ -166,21 +166,21 @@ def test_who_speaks(tmp_path, family, monkeypatch):
     small = r.with_parameter("weight", [{"filter": "layers.1.mlp", "value": 0.9}, {"value": 0.5}], model="ft1")
     held.crew.pace = 1.0
     monkeypatch.setattr("nbmerge.engine.live.backend_choice._product", lambda dtype, tokens: 1e-9)
-    one = choose(small, held, prompt_tokens=16, new_tokens=40)
+    one = choose_backend(small, held, prompt_tokens=16, new_tokens=40)
     assert one.kind == "live"
     assert "3 of 30 tensors changed" in one.reason
     monkeypatch.setattr("nbmerge.engine.live.backend_choice._product", lambda dtype, tokens: 1e-12)
-    whole = choose(recipe(family, amount=0.1), held, prompt_tokens=2, new_tokens=1)
+    whole = choose_backend(recipe(family, amount=0.1), held, prompt_tokens=2, new_tokens=1)
     assert whole.kind == "virtual"
     assert whole.update_seconds > whole.extra_seconds
     assert "tensors changed" in whole.reason
-    ties = choose(recipe(big(tmp_path)).replace(merge_method="ties", parameters={"density": 0.5}))
+    ties = choose_backend(recipe(big(tmp_path)).replace(merge_method="ties", parameters={"density": 0.5}))
     assert ties.kind == "live"
     assert "is no weighted sum" in ties.reason
 
 
 def test_who_speaks_where_memory_is_short(tmp_path, family, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.cost.live_forecast.available_memory", lambda: 1000)
-    assert choose(recipe(family)).kind == "virtual"
+    assert choose_backend(recipe(family)).kind == "virtual"
     with pytest.raises(TooLargeError, match=r"cannot be heard without being made.*ties"):
-        choose(recipe(big(tmp_path)).replace(merge_method="ties", parameters={"density": 0.5}))
+        choose_backend(recipe(big(tmp_path)).replace(merge_method="ties", parameters={"density": 0.5}))

@@ -130,8 +130,8 @@ ASKED = {
     "plan": lambda family, out: nbm.plan(recipe("ties", family)),
     "check": lambda family, out: nbm.check(recipe("ties", family), out.parent / "new"),
     "verify": lambda family, out: verify(out, derive=True),
-    "measure": lambda family, out: nbm.measure(str(family.base), str(family.ft1), str(family.ft2)),
-    "changes": lambda family, out: nbm.changes(recipe("ties", family)),
+    "measure_models": lambda family, out: nbm.measure_models(str(family.base), str(family.ft1), str(family.ft2)),
+    "measure_merge": lambda family, out: nbm.measure_merge(recipe("ties", family)),
 }
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nbmerge.statistics import changes
+from nbmerge.statistics import measure_merge
 from nbmerge.widgets.controls.statistics_view import ChangesView, picture
 
 
@@ -10,7 +10,7 @@ def moved(deep_family):
     models = [
         {"model": str(m), "parameters": {"weight": w}} for m, w in ((deep_family.ft1, [0, 1]), (deep_family.ft2, 0.3))
     ]
-    return changes({"merge_method": "task_arithmetic", "base_model": str(deep_family.base), "models": models})
+    return measure_merge({"merge_method": "task_arithmetic", "base_model": str(deep_family.base), "models": models})
 
 
 @pytest.mark.parametrize("what", ["distance", "cosine"])

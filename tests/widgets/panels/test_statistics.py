@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nbmerge.plots import to_png
-from nbmerge.statistics import changes
+from nbmerge.statistics import measure_merge
 from nbmerge.widgets import GradientsPanel, StatisticsPanel
 from tests.widgets.browser import move
 
@@ -31,10 +31,10 @@ def test_what_is_drawn_is_what_a_measurement_of_the_merge_says(state):
     assert state.job.wait(60)
     for slot, value in ((3, 0.99), (0, 0.2), (8, 0.7), (3, 0.1)):
         move(sliders.sliders.children[slot], value=value)
-    drawn, real = np.frombuffer(panel.view.view["curves"]), changes(state.recipe).by_layer()
+    drawn, real = np.frombuffer(panel.view.view["curves"]), measure_merge(state.recipe).by_layer()
     assert drawn == pytest.approx(real.to_numpy().T.ravel(), rel=1e-5)
     cells = np.frombuffer(panel.view.view["cells"]).reshape(3, 6)
-    assert cells == pytest.approx(changes(state.recipe).grid("base").to_numpy().T, rel=1e-5)
+    assert cells == pytest.approx(measure_merge(state.recipe).grid("base").to_numpy().T, rel=1e-5)
     figures = panel.figures()
     assert to_png(figures[0]).startswith(b"\x89PNG")
 
@@ -69,6 +69,6 @@ def test_what_cannot_be_predicted_is_estimated_where_that_is_wanted(state):
     assert panel.follow.wait(60)
     assert panel.note.value == "Measured on the present recipe."
     drawn = np.frombuffer(panel.view.view["curves"]).reshape(3, 6)
-    assert drawn == pytest.approx(changes(state.recipe).by_layer().to_numpy().T)
+    assert drawn == pytest.approx(measure_merge(state.recipe).by_layer().to_numpy().T)
     state.use_method("task_arithmetic")
     assert panel.guess.layout.display == "none"

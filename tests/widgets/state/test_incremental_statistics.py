@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nbmerge.engine.planning.planner import plan as make_plan
-from nbmerge.statistics import measure
+from nbmerge.statistics import measure_models
 from nbmerge.widgets.curves.preview import foreseen
 from nbmerge.widgets.curves.rounding import tidy
 from nbmerge.widgets.curves.slots import Slots
@@ -13,7 +13,7 @@ from nbmerge.widgets.state.incremental_statistics import Following
 
 @pytest.fixture(scope="module")
 def statistics(deep_family):
-    return measure(deep_family.base, deep_family.ft1, deep_family.ft2)
+    return measure_models(deep_family.base, deep_family.ft1, deep_family.ft2)
 
 
 def same(first, second):
