@@ -52,7 +52,7 @@ WATCH = """([selector, kind]) => {
 }"""
 KERNEL = """
 import time
-from nbmerge.widgets import state as _state, statistics as _panel
+from nbmerge.widgets.state import studio_state as _state
 kernel = {"to picture": [], "statistics": [], "plan": [], "whole callback": []}
 began = [0.0]
 def moved(*args):
@@ -72,7 +72,7 @@ def timed(name, function):
             kernel[name].append(1000 * (time.perf_counter() - began))
     return wrapped
 _state.StudioState._examined = timed("plan", _state.StudioState._examined)
-studio.statistics._foresee = timed("statistics", studio.statistics._foresee)
+studio.statistics._predict = timed("statistics", studio.statistics._predict)
 move, studio.gradients.sliders._on_move = timed("whole callback", studio.gradients.sliders._on_move), moved
 show, studio.statistics.view.show = studio.statistics.view.show, shown
 """

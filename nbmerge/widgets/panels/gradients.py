@@ -15,12 +15,12 @@ from nbmerge.errors import RecipeError
 from nbmerge.plots.curve import Line
 from nbmerge.plots.theme import DASHES
 from nbmerge.problems import Problem
+from nbmerge.recipe import Recipe
 from nbmerge.widgets.controls.colours import model_colours
 from nbmerge.widgets.controls.curve_editor import CurveEditor
 from nbmerge.widgets.controls.elements import button, field, row, show, text
 from nbmerge.widgets.controls.sliders import SliderRow
 from nbmerge.widgets.curves.presets import PRESETS, preset, spread_out
-from nbmerge.widgets.curves.preview import foreseen
 from nbmerge.widgets.curves.rounding import step_of, tidy, widened
 from nbmerge.widgets.curves.slots import Slots
 from nbmerge.widgets.curves.tracks import Curve, Track, curve, separable, tracks
@@ -184,12 +184,9 @@ class GradientsPanel(Panel):
         if self.state.plan is None or track is None:
             return
 
-        def change(recipe: Any) -> Any:
+        def change(recipe: Recipe) -> Recipe:
             plan = self.state.plan
-            before = curve(plan, track)
-            after = make(before)
-            self.state.foresee(foreseen(plan, track, before, after))
-            return write(recipe, plan, track, after)
+            return write(recipe, plan, track, make(curve(plan, track)))
 
         self.state.edit(change, None if tag is None else (track.key, self._group, tag))
 

@@ -19,7 +19,7 @@ from nbmerge.widgets.controls.job_row import JobRow
 from nbmerge.widgets.controls.statistics_view import ChangesView
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.debounce import Follow
-from nbmerge.widgets.state.incremental_statistics import Following
+from nbmerge.widgets.state.incremental_statistics import IncrementalStatistics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,12 +53,11 @@ class StatisticsPanel(Panel):
         self.pictures = ipywidgets.VBox([row(self.what, self.parent), self.drawn])
         for widget in (self.what, self.parent):
             widget.observe(guard(lambda change: self._redraw()), "value")
-        self.watch(self.state, guard(lambda change: self._foresee(self.state.foreseen)), "foresights")
-        self._statistics: Any = None
-        self._following: Following | None = None
+        self.watch(self.state, guard(lambda change: self._predict() if self.sight else None), "plan")
+        self._statistics: IncrementalStatistics | None = None
         self._changes: Any = None
         self._of = ""
-        self._judged: tuple = (None, None, False)
+        self._checked: tuple[Plan | None, IncrementalStatistics | None, bool] = (None, None, False)
         self._drawing = threading.RLock()  # a measurement ends in its own thread, while a slider may be moving
         return [self.job, self.guess, self.note, self.pictures]
 
@@ -66,10 +65,10 @@ class StatisticsPanel(Panel):
     def predicted(self) -> bool:
         """Whether the pictures can follow the sliders without reading weights."""
         plan, known = self.state.plan, self._statistics
-        if self._judged[0] is not plan or self._judged[1] is not known:
+        if self._checked[0] is not plan or self._checked[1] is not known:
             follows = plan is not None and known is not None and can_follow(plan) and known.can_predict(plan)
-            self._judged = plan, known, follows
-        return self._judged[2]
+            self._checked = plan, known, follows
+        return self._checked[2]
 
     # --- state to screen ---
 
@@ -90,17 +89,11 @@ class StatisticsPanel(Panel):
             self._guess()
 
     def _predict(self) -> None:
-        """Show what follows for the present plan."""
+        """Show what follows for the present plan, unless it is shown already."""
         with self._drawing:
             plan = self.state.plan
-            if self.predicted:
-                self._show(self._following.predict(plan), plan)
-
-    def _foresee(self, plan: Plan) -> None:
-        """Show what follows for the plan that the hand is making, if its kind is known already."""
-        with self._drawing:
-            if self.sight and self._following is not None and self._judged[2] and self._judged[0] is self.state.plan:
-                self._show(self._following.predict(plan), plan)
+            if self.predicted and self._plan is not plan:
+                self._show(self._statistics.predict(plan), plan)
 
     def _guess(self) -> None:
         """Estimate what does not follow exactly, when the hand rests."""
@@ -198,14 +191,14 @@ class StatisticsPanel(Panel):
             if self.closed:
                 return
             if statistics is not None:
-                self._statistics, self._following = statistics, Following(statistics)
+                self._statistics = IncrementalStatistics(statistics)
             self._show(changes, plan)
             self._refresh()
 
     def _forget(self) -> None:
         """Let go of what was measured."""
-        self._statistics = self._following = self._changes = self._estimate = self._plan = None
-        self._judged = (None, None, False)
+        self._statistics = self._changes = self._estimate = self._plan = None
+        self._checked = (None, None, False)
 
 
 def can_follow(plan: Plan) -> bool:

@@ -1,10 +1,11 @@
-"""Statistics that follow a slider: of the tensors, only those are predicted again that have other numbers now."""
+"""Statistics that follow a slider: only tensors whose numbers changed are predicted again."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.statistics import Statistics
@@ -12,7 +13,7 @@ from nbmerge.statistics.distances import Changes
 from nbmerge.statistics.predicted_distances import predicted_sums
 
 
-class Following:
+class IncrementalStatistics:
     """`Statistics.predict` for one plan after another; the same numbers, in a fraction of the time.
 
     Parameters
@@ -23,7 +24,14 @@ class Following:
     def __init__(self, statistics: Statistics):
         self.statistics = statistics
         self._tensors: tuple[TensorPlan, ...] = ()
+        self._parents: tuple[str, ...] = ()
         self._last: Changes | None = None
+        self._rows: npt.NDArray[np.str_] = np.empty(0, str)
+
+    def can_predict(self, plan: Plan) -> bool:
+        """Whether `predict` has an answer; of a plan like the last one only the changed tensors are looked at."""
+        changed = self._find_changed(plan)
+        return self.statistics.can_predict(plan if changed is None else replace(plan, tensors=tuple(changed)))
 
     def predict(self, plan: Plan) -> Changes:
         """How far the merge is from each parent.
@@ -33,26 +41,24 @@ class Following:
         PredictionError
             As `Statistics.predict`.
         """
-        changed = self._changed(plan)
-        if changed is None:
+        changed = self._find_changed(plan)
+        if self._last is None or changed is None:
             self._last = self.statistics.predict(plan)
             self._rows = self._last.frame["tensor"].to_numpy(dtype=str)
         elif changed:
-            self._last = self._renewed(plan, changed)
-        self._tensors = plan.tensors
+            self._last = self._update(self._last, plan, changed)
+        self._tensors, self._parents = plan.tensors, plan.parents
         return self._last
 
-    def _changed(self, plan: Plan) -> list[TensorPlan] | None:
-        """Tensors whose numbers differ from the last plan's; None where more than numbers does."""
-        if self._last is None or self._last.parents != plan.parents or len(plan.tensors) != len(self._tensors):
+    def _find_changed(self, plan: Plan) -> list[TensorPlan] | None:
+        """Tensors whose numbers differ from the last plan's; None where the plans differ in more than numbers."""
+        if self._last is None or self._parents != plan.parents or len(plan.tensors) != len(self._tensors):
             return None
         pairs = [(new, old) for new, old in zip(plan.tensors, self._tensors, strict=True) if new is not old]
         if any(new.name != old.name or new.models != old.models for new, old in pairs):
             return None
         return [new for new, old in pairs if new != old]
 
-    def _renewed(self, plan: Plan, changed: list[TensorPlan]) -> Changes:
-        found, sums = predicted_sums(self.statistics, replace(plan, tensors=tuple(changed)))
-        return self._last.renewed(
-            np.isin(self._rows, [t.name for t in found.tensors]), sums
-        )  # both in the plan's order
+    def _update(self, last: Changes, plan: Plan, changed: list[TensorPlan]) -> Changes:
+        trace, sums = predicted_sums(self.statistics, replace(plan, tensors=tuple(changed)))
+        return last.renewed(np.isin(self._rows, [t.name for t in trace.tensors]), sums)  # both in the plan's order

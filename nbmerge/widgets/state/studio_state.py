@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 from weakref import WeakSet
 
@@ -35,10 +36,22 @@ PATIENCE = 2.0
 
 @dataclass(frozen=True)
 class Step:
-    """One entry of the history: a recipe and the text it is shown as."""
+    """One entry of the history.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    source : str or None
+        The text it was read from, where that is shown as it is.
+    """
 
     recipe: Recipe
-    text: str
+    source: str | None = None
+
+    @cached_property
+    def text(self) -> str:
+        """What is shown in the Recipe panel; written only after the pictures, since YAML takes as long as planning."""
+        return self.recipe.to_yaml() if self.source is None else self.source
 
 
 class StudioState(HasTraits):
@@ -51,11 +64,8 @@ class StudioState(HasTraits):
     text : str
         The recipe as it was written, or as YAML.
     plan : Plan or None
-        None where `problems` has errors.
-    foreseen : Plan or None
-        While a curve is being moved, what `plan` will say in a moment, for pictures that cannot wait.
-    foresights : int
-        Counts what was foreseen; set after `foreseen`.
+        None where `problems` has errors. Set right after `recipe`, before everything else: pictures that follow a hand
+        observe it.
     problems : tuple of Problem
         Of the recipe, worst first, with lines of `text`.
     refused : tuple of Problem
@@ -74,7 +84,6 @@ class StudioState(HasTraits):
     recipe = AnyTrait(None, allow_none=True)
     text = Unicode()
     plan = AnyTrait(None, allow_none=True)
-    foresights = Int(0)
     problems = Tuple()
     refused = Tuple()
     base = Unicode()
@@ -86,7 +95,6 @@ class StudioState(HasTraits):
 
     def __init__(self, recipe: Any = None):
         super().__init__(job=Job())
-        self.foreseen: Plan | None = None
         self.stage = Stage()
         self._lock = threading.RLock()
         self._users: WeakSet[Any] = WeakSet()
@@ -115,7 +123,7 @@ class StudioState(HasTraits):
             now = time.monotonic()
             again = tag is not None and self._last[0] == tag and now - self._last[1] < PAUSE and not self.can_redo
             self._last = (tag, now)
-            step = Step(recipe, recipe.to_yaml() if text is None else text)
+            step = Step(recipe, text)
             self._history[self._at if again else self._at + 1 :] = [step]
             del self._history[:-STEPS]
             self._at = len(self._history) - 1
@@ -127,12 +135,6 @@ class StudioState(HasTraits):
             if self.recipe is None:
                 raise RecipeError([Problem("error", (), "there is no recipe yet.", "Choose models first.")])
             self.set_recipe(change(self.recipe), tag=tag)
-
-    def foresee(self, plan: Plan) -> None:
-        """Say what the plan will be, before an `edit` makes it so."""
-        with self._lock:
-            self.foreseen = plan
-            self.foresights += 1
 
     def apply_text(self, text: str) -> bool:
         """Read the recipe from a text in any format known, or from the path that it is.
@@ -229,7 +231,8 @@ class StudioState(HasTraits):
 
     def _show(self, step: Step) -> None:
         plan, problems = self._examined(step.recipe)
-        self.recipe, self.text, self.plan = step.recipe, step.text, plan
+        self.recipe, self.plan = step.recipe, plan
+        self.text = step.text
         self.problems = tuple(_with_lines(problems, step.text))
         self.refused = ()
         self._take_models(step.recipe)

@@ -16,9 +16,11 @@ def test_statistics_follow_the_sliders_once_measured(state):
     assert state.job.wait(60)
     assert panel.errors.value == ""
     shown = []
-    panel.view.observe(lambda change: shown.append(change["new"]), "view")
+    panel.view.observe(lambda change: shown.append(state.text), "view")
+    written = state.text
     move(sliders.sliders.children[3], value=0.99)
-    assert len(shown) == 1  # at once, and the planner's own result was the same to the last bit
+    assert shown == [written]  # drawn once, before the recipe is written as YAML
+    assert state.text != written
     assert "follows the sliders" in panel.note.value
     panel.what.value = "cosine"
     assert "cosine with" in panel.outside.value
