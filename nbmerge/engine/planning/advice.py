@@ -16,13 +16,13 @@ from nbmerge.tokenizers import read_vocabulary, same_tokenizer
 
 def advise(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
     """Warnings about a plan that could be made."""
-    yield from _rules(recipe, plan)
+    yield from check_rules(recipe, plan)
     yield from _dtypes(recipe, plan)
     yield from _same_weights(recipe, plan)
     yield from _tokens(recipe, plan)
 
 
-def _rules(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
+def check_rules(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
     """Filters that match no tensor, and gradients with more values than layers."""
     names = {n for t in plan.tensors for n in (t.name, *(i.name for i in t.inputs))}
     for where, settings, _, number in levels(recipe):

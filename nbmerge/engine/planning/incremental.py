@@ -10,12 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
-from nbmerge.engine.planning.advice import _rules
-from nbmerge.engine.planning.planner import _Planner, examine
+from nbmerge.engine.planning.advice import check_rules
+from nbmerge.engine.planning.findings import Findings
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.engine.planning.precedence import CHOICE
-from nbmerge.engine.planning.slices import Piece
+from nbmerge.engine.planning.resolve import find_methods
+from nbmerge.engine.planning.resolved import Piece, Resolved
+from nbmerge.engine.planning.slices import plan_stretches
+from nbmerge.engine.planning.values import find_values
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe import Recipe, Setting
 
@@ -40,21 +43,21 @@ def revised(before: Plan, recipe: Recipe) -> Plan | None:
     if before.problems or before.tokenizer is not None or not _alike(before.recipe, recipe) or not _unchanged(before):
         return None
     changes = list(_changes(before.recipe, recipe))
-    planner = _Planner(recipe, examine)
-    planner.methods, planner.checkpoints = planner._methods(), before.checkpoints
-    planner.stretches = planner._stretches()
-    pieces = [piece for stretches in planner.stretches for stretch in stretches for piece in stretch.pieces]
-    if planner.findings.problems() or len(pieces) != 1:
+    findings = Findings(recipe)
+    resolved = Resolved(recipe, findings, find_methods(recipe, findings), before.checkpoints)
+    stretches = plan_stretches(resolved)
+    pieces = [piece for section in stretches for stretch in section for piece in stretch.pieces]
+    if findings.problems() or len(pieces) != 1:
         return None
     tensors = []
     for tensor in before.tensors:
         if tensor.values.streams and any(_concerns(change, tensor, pieces[0]) for change in changes):
-            tensor = _with_values(planner, pieces[0], tensor)
+            tensor = _with_values(resolved, pieces[0], tensor)
             if tensor is None:
                 return None
         tensors.append(tensor)
     made = replace(before, recipe=recipe, tensors=tuple(tensors))
-    return None if planner.findings.problems() or any(_rules(recipe, made)) else made
+    return None if findings.problems() or any(check_rules(recipe, made)) else made
 
 
 def _alike(one: Recipe, other: Recipe) -> bool:
@@ -109,9 +112,9 @@ def _concerns(change: Change, tensor: TensorPlan, piece: Piece) -> bool:
     return False
 
 
-def _with_values(planner: _Planner, piece: Piece, tensor: TensorPlan) -> TensorPlan | None:
+def _with_values(resolved: Resolved, piece: Piece, tensor: TensorPlan) -> TensorPlan | None:
     if len(tensor.inputs) != len(piece.inputs):
         return None
     names = [tensor.name] * len(tensor.inputs) if tensor.layer is None else [i.name for i in tensor.inputs]
-    values, decided = planner._values(piece, tensor.name, names, tensor.values.position, tensor.values.matrix)
+    values, decided = find_values(resolved, piece, tensor.name, names, tensor.values.position, tensor.values.matrix)
     return None if values is None else replace(tensor, values=values, decided=decided)

@@ -1,19 +1,20 @@
-"""What a recipe names, found and opened: methods, models, their labels, and merges that feed this one."""
+"""What a recipe names, found and opened: methods, models, and merges that feed this one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.checkpoints.hub import snapshot_of
 from nbmerge.engine.planning.findings import Findings
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.engine.planning.precedence import CHOICE
+from nbmerge.engine.planning.resolved import Resolved, base_of, place_of
 from nbmerge.errors import CheckpointError
 from nbmerge.methods import Method, methods
+from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, Where, nearest
-from nbmerge.recipe import ModelRef, Recipe, Slice
+from nbmerge.recipe import Recipe
 from nbmerge.recipe.sections import levels
 from nbmerge.tokenizers import Written
 
@@ -24,114 +25,82 @@ ELSEWHERE = {
 """Methods that people name and that no merge of tensors can be, with what they are and what can be done."""
 
 Examine = Callable[[Recipe], tuple[Plan | None, list[Problem]]]
+"""Plans a merge that another one takes as a model."""
 
 
-class Named:
-    """The first step of planning.
+def find_methods(recipe: Recipe, findings: Findings) -> tuple[Method, ...]:
+    """The recipe's methods: its own first, then those that it chooses for some tensors; none where one is wrong."""
+    named: dict[str, Where] = {recipe.merge_method: ("merge_method",)}
+    for where, settings, _, _ in levels(recipe):
+        if CHOICE.name in settings:
+            for value in settings[CHOICE.name].values():
+                named.setdefault(str(value), (*where, CHOICE.name))
+    found = [_find_method(recipe, findings, name, where) for name, where in named.items()]
+    return tuple(m for m in found if m is not None) if all(found) else ()
 
-    Parameters
-    ----------
-    recipe : Recipe
-    examine : callable
-        Plans a merge that this one takes as a model.
-    """
 
-    def __init__(self, recipe: Recipe, examine: Examine):
-        self.recipe = recipe
-        self.findings = Findings(recipe)
-        self._examine = examine
-        self.tokenizers: dict[ModelRef, Written] = {}
+def _find_method(recipe: Recipe, findings: Findings, name: str, where: Where) -> Method | None:
+    known = methods()
+    method = known.get(name)
+    if method is None:
+        how = ELSEWHERE.get(name) or nearest(name, known)
+        findings.error(where, f"there is no merge method '{name}'.", how)
+    elif method.base == "required" and any(base_of(recipe, p) is None for p in recipe.pieces):
+        what = f"{method.name} works on differences from a base model, and none is named."
+        findings.error(("base_model",), what, "Set base_model to the model that the others were fine-tuned from.")
+    return method
 
-    def _methods(self) -> list[Method]:
-        """The recipe's methods: its own first, then those that it chooses for some tensors."""
-        named = {self.recipe.merge_method: ("merge_method",)}
-        for where, settings, _, _ in levels(self.recipe):
-            if CHOICE.name in settings:
-                for value in settings[CHOICE.name].values():
-                    named.setdefault(str(value), (*where, CHOICE.name))
-        found = [self._method(name, where) for name, where in named.items()]
-        return found if all(found) else []
 
-    def _method(self, name: str, where: Where) -> Method | None:
-        known = methods()
-        method = known.get(name)
-        if method is None:
-            self.findings.error(
-                where, f"there is no merge method '{name}'.", ELSEWHERE.get(name) or nearest(name, known)
-            )
-        elif method.base == "required" and any(self._base(p) is None for p in self.recipe.pieces):
-            what = f"{method.name} works on differences from a base model, and none is named."
-            self.findings.error(
-                ("base_model",), what, "Set base_model to the model that the others were fine-tuned from."
-            )
-        return method
+def open_models(
+    recipe: Recipe, findings: Findings, examine: Examine
+) -> tuple[dict[ModelRef, Checkpoint], dict[ModelRef, Written]]:
+    """Every model of a recipe that can be opened, and the tokenizers of those that are merges themselves."""
+    opened: dict[ModelRef, Checkpoint] = {}
+    tokenizers: dict[ModelRef, Written] = {}
+    for ref in recipe.references:
+        merge = recipe.merge_named(ref)
+        if merge is None:
+            if (checkpoint := _open_checkpoint(recipe, findings, ref)) is not None:
+                opened[ref] = checkpoint
+        elif (made := _plan_inner(merge, findings, examine)) is not None:
+            opened[ref] = made.as_checkpoint(merge.name)
+            if made.tokenizer is not None:
+                tokenizers[ref] = made.tokenizer
+    return opened, tokenizers
 
-    def _open(self) -> dict[ModelRef, Checkpoint]:
-        opened = {}
-        for ref in self.recipe.references:
-            merge = self.recipe.merge_named(ref)
-            if merge is not None:
-                if (made := self._nested(merge)) is not None:
-                    opened[ref] = made.as_checkpoint(merge.name)
-                    if made.tokenizer is not None:
-                        self.tokenizers[ref] = made.tokenizer
-                continue
-            try:
-                opened[ref] = Checkpoint.open(ref)
-            except CheckpointError as error:
-                self.findings.error(self._where(ref), str(error))
-                continue
-            for note in opened[ref].notes:
-                self.findings.warning(self._where(ref), note)
-            if (snapshot := snapshot_of(opened[ref].path)) and snapshot.note:
-                self.findings.warning(self._where(ref), snapshot.note)
-        return opened
 
-    def _nested(self, merge: Recipe) -> Plan | None:
-        made, problems = self._examine(merge)
-        for p in problems:
-            self.findings.add(Problem(p.severity, ("merges", merge.name, *p.where), p.what, p.how, p.line))
-        return made
+def _open_checkpoint(recipe: Recipe, findings: Findings, ref: ModelRef) -> Checkpoint | None:
+    where = place_of(recipe, ref)
+    try:
+        checkpoint = Checkpoint.open(ref)
+    except CheckpointError as error:
+        findings.error(where, str(error))
+        return None
+    for note in checkpoint.notes:
+        findings.warning(where, note)
+    if (snapshot := snapshot_of(checkpoint.path)) and snapshot.note:
+        findings.warning(where, snapshot.note)
+    return checkpoint
 
-    def _where(self, ref: ModelRef) -> Where:
-        """The first place that names a model."""
-        for section in self.recipe.sections:
-            for k, piece in enumerate(section.slices):
-                for i, source in enumerate(piece.sources):
-                    if source.model == ref:
-                        return (*section.source_place(k, i), "model")
-                if piece.base_model == ref:
-                    return (*section.slice_place(k), "base_model")
-        names = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source")
-        return (next(n for n in names if getattr(self.recipe, n) == ref),)
 
-    @cached_property
-    def labels(self) -> dict[ModelRef, str]:
-        """Short unique names of the models."""
-        refs = self.recipe.references
-        names = [r.name for r in refs]
-        return {r: r.name if names.count(r.name) == 1 else str(r) for r in refs}
+def _plan_inner(merge: Recipe, findings: Findings, examine: Examine) -> Plan | None:
+    made, problems = examine(merge)
+    for p in problems:
+        findings.add(Problem(p.severity, ("merges", merge.name, *p.where), p.what, p.how, p.line))
+    return made
 
-    @property
-    def donor(self) -> ModelRef:
-        """The model whose config and tokenizer the result gets."""
-        return self.recipe.config_source or self.recipe.base_model or self.recipe.references[0]
 
-    def _base(self, piece: Slice) -> ModelRef | None:
-        """The base model of a slice: its own, else the recipe's."""
-        return piece.base_model or self.recipe.base_model
-
-    def _check_architectures(self) -> None:
-        by_type: dict[str, str] = {}
-        for ref in self.recipe.references:
-            by_type.setdefault(self.checkpoints[ref].architecture, self.labels[ref])
-        if len(by_type) < 2:
-            return
-        text = ", ".join(f"{label} is {kind}" for kind, label in by_type.items())
-        stacks = {self.checkpoints[r].layout.stack for r in self.recipe.references}
-        if len(stacks) > 1:
-            self.findings.error(
-                ("models",), f"different architectures: {text}.", "Only models of one architecture can be merged."
-            )
-        else:
-            self.findings.warning(("models",), f"different architectures: {text}. Their tensors have the same names.")
+def check_architectures(resolved: Resolved) -> None:
+    """Note models of different architectures: an error where their layers have different names."""
+    by_type: dict[str, str] = {}
+    refs = resolved.recipe.references
+    for ref in refs:
+        by_type.setdefault(resolved.checkpoints[ref].architecture, resolved.labels[ref])
+    if len(by_type) < 2:
+        return
+    text = ", ".join(f"{label} is {kind}" for kind, label in by_type.items())
+    if len({resolved.checkpoints[r].layout.stack for r in refs}) > 1:
+        how = "Only models of one architecture can be merged."
+        resolved.findings.error(("models",), f"different architectures: {text}.", how)
+    else:
+        resolved.findings.warning(("models",), f"different architectures: {text}. Their tensors have the same names.")

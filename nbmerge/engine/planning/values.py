@@ -2,96 +2,131 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from typing import Any
 
 from nbmerge.checkpoints.layout import has_inputs_first
 from nbmerge.engine.planning.labels import told_apart
 from nbmerge.engine.planning.precedence import CHOICE, find, is_missing
-from nbmerge.engine.planning.slices import Piece, Sliced
-from nbmerge.methods import Values
+from nbmerge.engine.planning.resolved import Piece, Resolved
+from nbmerge.methods import Parameter, Values
 from nbmerge.methods.linear import WEIGHT
 from nbmerge.problems import Where
-from nbmerge.recipe import ModelRef
+
+Decided = dict[str, Where]
+"""The place in the recipe that decided each value."""
 
 
-class Numbered(Sliced):
-    """The third step of planning."""
+def find_values(
+    resolved: Resolved, piece: Piece, name: str, names: list[str], t: float, matrix: bool
+) -> tuple[Values | None, Decided]:
+    """Every parameter's value for one output tensor; None in their place where something is wrong.
 
-    def _values(
-        self, piece: Piece, name: str, names: list[str], t: float, matrix: bool
-    ) -> tuple[Values | None, dict[str, Where]]:
-        _, where = find(CHOICE, piece.levels, name, t)
-        shared, each, decided = {}, {}, {"method": where} if where else {}
-        labels = told_apart([self.labels[i.ref] for i in piece.inputs])
-        for parameter in piece.method.parameters:
-            if parameter.scope == "global":
-                value, where = find(parameter, piece.levels, name, t)
-                self._note(piece.method, parameter, value, where, None, name, parameter.name, decided)
-                shared[parameter.name] = value
-                continue
-            row = []
-            for i, source in enumerate(piece.inputs):
-                if i == 0 and piece.has_base:
-                    row.append(None)
-                    continue
-                value, where = find(parameter, (*source.levels, *piece.levels), names[i], t)
-                self._note(
-                    piece.method, parameter, value, where, source, name, f"{parameter.name}[{labels[i]}]", decided
-                )
-                row.append(value)
-            each[parameter.name] = tuple(row)
-        if self.findings.fatal:
-            return None, decided
-        seed = self.recipe.random_seed
-        streams = tuple(f"{seed}/{self._order[i.ref]}/{name}" for i in piece.inputs)
-        first = matrix and has_inputs_first(str(self.checkpoints[self.donor].config.get("model_type")), name)
-        values = Values(shared, each, streams, t, matrix, first)
-        fault = piece.method.fault(values)
-        if fault:
-            self.findings.faulty(("parameters",) if not piece.where else piece.where, fault, name)
-        return values, decided
+    Parameters
+    ----------
+    resolved : Resolved
+    piece : Piece
+        The slice that the tensor is in.
+    name : str
+        Of the output tensor.
+    names : list of str
+        Of its inputs, one for each of the slice's.
+    t : float
+        Position in the slice, 0 to 1.
+    matrix : bool
+        Whether it is a matrix in a layer.
+    """
+    _, where = find(CHOICE, piece.levels, name, t)
+    decided: Decided = {"method": where} if where else {}
+    shared: dict[str, Any] = {}
+    each: dict[str, tuple[Any, ...]] = {}
+    for parameter in piece.method.parameters:
+        if parameter.scope == "global":
+            shared[parameter.name] = _find_shared(resolved, piece, parameter, name, t, decided)
+        else:
+            each[parameter.name] = _find_each(resolved, piece, parameter, name, names, t, decided)
+    if resolved.findings.fatal:
+        return None, decided
+    seed = resolved.recipe.random_seed
+    streams = tuple(f"{seed}/{resolved.order[i.ref]}/{name}" for i in piece.inputs)
+    first = matrix and has_inputs_first(str(resolved.donor_checkpoint.config.get("model_type")), name)
+    values = Values(shared, each, streams, t, matrix, first)
+    if fault := piece.method.fault(values):
+        resolved.findings.faulty(piece.where or ("parameters",), fault, name)
+    return values, decided
 
-    @cached_property
-    def _order(self) -> dict[ModelRef, int]:
-        """Number of each model in random streams: its place in the recipe, so that moving folders changes nothing."""
-        return {ref: i for i, ref in enumerate(self.recipe.references)}
 
-    def _note(self, method, parameter, value, where, source, tensor, key, decided) -> None:
-        """Record who decided a value, or what is wrong with it."""
+def _find_shared(resolved: Resolved, piece: Piece, parameter: Parameter, name: str, t: float, decided: Decided) -> Any:
+    """A parameter of the whole merge."""
+    value, where = find(parameter, piece.levels, name, t)
+    if is_missing(value):
+        place = ("parameters", parameter.name)
+        resolved.findings.missing_value(place, piece.method.name, parameter, None, name)
+    else:
+        _note(resolved, parameter, value, where, name, parameter.name, decided)
+    return value
+
+
+def _find_each(
+    resolved: Resolved, piece: Piece, parameter: Parameter, name: str, names: list[str], t: float, decided: Decided
+) -> tuple[Any, ...]:
+    """A parameter of every input; None for the base."""
+    labels = told_apart([resolved.labels[i.ref] for i in piece.inputs])
+    row: list[Any] = [None] if piece.has_base else []
+    for i, source in list(enumerate(piece.inputs))[len(row) :]:
+        value, where = find(parameter, (*source.levels, *piece.levels), names[i], t)
         if is_missing(value):
-            model = self.labels[source.ref] if source else None
-            at = (*source.levels[0][0], parameter.name) if source and source.levels else ("parameters", parameter.name)
-            self.findings.missing_value(at, method.name, parameter, model, tensor)
-        elif fault := parameter.fault(value):
-            self.findings.faulty(where or ("parameters",), fault, tensor)
-        elif where is not None:
-            decided[key] = where
+            place = (*source.levels[0][0], parameter.name) if source.levels else ("parameters", parameter.name)
+            label = resolved.labels[source.ref]
+            resolved.findings.missing_value(place, piece.method.name, parameter, label, name)
+        else:
+            _note(resolved, parameter, value, where, name, f"{parameter.name}[{labels[i]}]", decided)
+        row.append(value)
+    return tuple(row)
 
-    def _owner_weights(
-        self, piece: Piece, name: str, names: list[str], t: float
-    ) -> tuple[tuple[float, ...] | None, dict[str, Where]]:
-        """Each input's weight in the rows of its tokens: as the recipe says, else what its method amounts to."""
-        found = [find(WEIGHT, (*i.levels, *piece.levels), n, t) for i, n in zip(piece.inputs, names, strict=True)]
-        labels = told_apart([self.labels[i.ref] for i in piece.inputs])
-        decided = {f"weight[{label}]": where for label, (_, where) in zip(labels, found, strict=True) if where}
-        lacking = [label for label, (w, _) in zip(labels, found, strict=True) if is_missing(w)]
-        if lacking and piece.method.parameter("weight") is None:
-            t_ = find(piece.method.parameter("t"), piece.levels, name, t)[0] if piece.method.name == "slerp" else None
-            weights = (1.0 - t_, t_) if isinstance(t_, int | float) else (1.0,) * len(found)
-            self.findings.info(
-                ("tokenizer", "rows"),
-                f"{piece.method.name} has no weights, so rows of tokens are means with {', '.join(f'{w:g}' for w in weights)}.",
-            )
-            return weights, {}
-        if lacking:
-            what = f"'rows: owners' makes rows of tokens by weight, and {' and '.join(lacking)} has none (for {name})."
-            how = f"Give it a weight, or leave 'rows' out: missing rows are then filled, and {piece.method.name} is applied."
-            if self.recipe.dialect == "mergekit-0.0":
-                how = f"{how} This is what tokenizer_source means in the dialect mergekit-0.0, not in nbmerge or mergekit-0.1."
-            self.findings.error(("tokenizer", "rows"), what, how)
+
+def _note(
+    resolved: Resolved, parameter: Parameter, value: Any, where: Where | None, tensor: str, key: str, decided: Decided
+) -> None:
+    """Record who decided a value, or what is wrong with it."""
+    if fault := parameter.fault(value):
+        resolved.findings.faulty(where or ("parameters",), fault, tensor)
+    elif where is not None:
+        decided[key] = where
+
+
+def find_owner_weights(
+    resolved: Resolved, piece: Piece, name: str, names: list[str], t: float
+) -> tuple[tuple[float, ...] | None, Decided]:
+    """Each input's weight in the rows of its tokens: as the recipe says, else what its method amounts to."""
+    found = [find(WEIGHT, (*i.levels, *piece.levels), n, t) for i, n in zip(piece.inputs, names, strict=True)]
+    labels = told_apart([resolved.labels[i.ref] for i in piece.inputs])
+    lacking = [label for label, (w, _) in zip(labels, found, strict=True) if is_missing(w)]
+    if lacking and piece.method.parameter("weight") is None:
+        return _weights_of_method(resolved, piece, name, t), {}
+    if lacking:
+        _note_lacking_weights(resolved, piece.method.name, lacking, name)
+        return None, {}
+    for (w, where), label in zip(found, labels, strict=True):
+        if fault := WEIGHT.fault(w):
+            resolved.findings.faulty(where or ("parameters",), f"{label}: {fault}", name)
             return None, {}
-        for (w, where), label in zip(found, labels, strict=True):
-            if fault := WEIGHT.fault(w):
-                self.findings.faulty(where or ("parameters",), f"{label}: {fault}", name)
-                return None, {}
-        return tuple(w for w, _ in found), decided
+    decided = {f"weight[{label}]": where for label, (_, where) in zip(labels, found, strict=True) if where}
+    return tuple(w for w, _ in found), decided
+
+
+def _weights_of_method(resolved: Resolved, piece: Piece, name: str, t: float) -> tuple[float, ...]:
+    """What a method without weights amounts to: slerp's t and what it leaves, else equal shares."""
+    share = find(piece.method.parameter("t"), piece.levels, name, t)[0] if piece.method.name == "slerp" else None
+    weights = (1.0 - share, share) if isinstance(share, int | float) else (1.0,) * len(piece.inputs)
+    text = ", ".join(f"{w:g}" for w in weights)
+    what = f"{piece.method.name} has no weights, so rows of tokens are means with {text}."
+    resolved.findings.info(("tokenizer", "rows"), what)
+    return weights
+
+
+def _note_lacking_weights(resolved: Resolved, method: str, lacking: list[str], name: str) -> None:
+    what = f"'rows: owners' makes rows of tokens by weight, and {' and '.join(lacking)} has none (for {name})."
+    how = f"Give it a weight, or leave 'rows' out: missing rows are then filled, and {method} is applied."
+    if resolved.recipe.dialect == "mergekit-0.0":
+        how = f"{how} This is what tokenizer_source means in the dialect mergekit-0.0, not in nbmerge or mergekit-0.1."
+    resolved.findings.error(("tokenizer", "rows"), what, how)
