@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from nbmerge.checkpoints import hub
-from nbmerge.engine.compute import Blocks, Read, Workspace, reader, run
+from nbmerge.engine.compute import KINDS, Blocks, Read, Workspace, run
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
 from nbmerge.engine.planning.tokens import Rows
@@ -68,7 +68,7 @@ def estimate(
         own, width = products[tensor.name], max(1, tensor.count // _rows(tensor))
         return lambda start, block: _add(own, width, block, blocks, start)
 
-    run(samples, sink, cancel=cancel, threads=threads)
+    run(samples, sink, cancel=cancel, threads=threads, kinds={**KINDS, Sampled: _open_sampled})
     scaled = [_scaled(products[t.name], t.shape[0] if len(t.shape) > 1 else 1) for t in tensors]
     sums, covariances = (np.concatenate([np.empty((0, *x[0].shape[1:])), *x]) for x in zip(*scaled, strict=True))
     share = sum(s.count for s in samples) / max(1, sum(t.count for t in tensors))
@@ -116,9 +116,8 @@ class Sampled(Rows):
     """Rows that are read once and held: methods go through them several times."""
 
 
-@reader.register
-def _(source: Sampled, workspace: Workspace, slot: int) -> Read:
-    read, held = reader.dispatch(Rows)(source, workspace, slot), []
+def _open_sampled(source: Sampled, workspace: Workspace, slot: int) -> Read:
+    read, held = KINDS[Rows](source, workspace, slot), []
 
     def again(start: int, count: int) -> torch.Tensor:
         if not held:

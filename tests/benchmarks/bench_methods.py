@@ -117,8 +117,10 @@ def our_seconds(file: Path, name: str, names: list[str], parameters: dict[str, A
     import torch
 
     from nbmerge.checkpoints.header import read_header
-    from nbmerge.engine.compute.blocks import Blocks, Files, Workspace
+    from nbmerge.engine.compute.blocks import Blocks
+    from nbmerge.engine.compute.input_files import Files
     from nbmerge.engine.compute.tensor import compute
+    from nbmerge.engine.compute.workspace import Workspace
     from nbmerge.engine.planning.plans import TensorPlan
     from tests.methods.apply import has_base, values_of
 

@@ -11,8 +11,10 @@ import torch
 from safetensors.torch import save_file
 
 from nbmerge.checkpoints.header import read_header
-from nbmerge.engine.compute.blocks import Blocks, Files, Workspace
+from nbmerge.engine.compute.blocks import Blocks
+from nbmerge.engine.compute.input_files import Files
 from nbmerge.engine.compute.tensor import compute
+from nbmerge.engine.compute.workspace import Workspace
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.methods import REQUIRED, Values, methods
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nbmerge.engine.compute.blocks import Files
+from nbmerge.engine.compute.input_files import Files
 from nbmerge.engine.planning.planner import plan
 from nbmerge.errors import NbmergeError
 from nbmerge.statistics import measure_merge, measure_models

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
-    from nbmerge.engine.compute.blocks import Blocks, Read, Workspace, products, reader
+    from nbmerge.engine.compute.blocks import Blocks, products
+    from nbmerge.engine.compute.input_kinds import KINDS
     from nbmerge.engine.compute.pool import run
-    from nbmerge.engine.compute.threads import default_threads
+    from nbmerge.engine.compute.threads import StopSignal, default_threads
+    from nbmerge.engine.compute.workspace import Read, Workspace
 
-__all__ = ["Blocks", "Read", "Workspace", "default_threads", "products", "reader", "run"]
+__all__ = ["KINDS", "Blocks", "Read", "StopSignal", "Workspace", "default_threads", "products", "run"]
 
 __getattr__ = exporter(
     __name__,
-    blocks=("Blocks", "Read", "Workspace", "products", "reader"),
+    blocks=("Blocks", "products"),
+    input_kinds=("KINDS",),
     pool=("run",),
-    threads=("default_threads",),
+    threads=("StopSignal", "default_threads"),
+    workspace=("Read", "Workspace"),
 )

@@ -6,88 +6,20 @@ and not a setting: a tensor's bytes never depend on threads, order or memory.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Hashable, Iterator
-from functools import singledispatch
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from nbmerge.checkpoints import StoredTensor
-from nbmerge.checkpoints.header import CODES, ITEM_BYTES
-from nbmerge.engine.compute.input_files import Files
-from nbmerge.errors import MergeStopped
+from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
 
 if TYPE_CHECKING:
     from nbmerge.engine.planning.plans import TensorPlan
     from nbmerge.methods import Elementwise, Values
 
-BLOCK = 1 << 18
-"""Elements in a block: 1 MiB in float32."""
 GOLDEN = (5**0.5 - 1) / 2
 """Multiples of it, modulo 1, are spread evenly however many there are."""
-
-
-class Workspace:
-    """One worker's buffers."""
-
-    def __init__(self, files: Files, cancel: threading.Event | None = None):
-        self.files = files
-        self._cancel = cancel
-        self._raw: list[bytearray] = []
-        self._working: dict[torch.dtype, torch.Tensor] = {}
-
-    def another(self) -> Workspace:
-        """Buffers for a merge inside a merge."""
-        return Workspace(self.files, self._cancel)
-
-    def blocks(self, tensor: TensorPlan) -> Blocks:
-        """The inputs of a tensor, in these buffers."""
-        return Blocks(tensor, self)
-
-    def stored(self, slot: int, stored: StoredTensor, start: int, count: int) -> torch.Tensor:
-        """Elements ``start … start + count`` in the dtype they are stored in; valid until the slot's next use."""
-        if self._cancel is not None and self._cancel.is_set():
-            raise MergeStopped("The merge was stopped. Run it again to go on from here.")
-        while len(self._raw) <= slot:
-            self._raw.append(bytearray(BLOCK * 2))
-        nbytes = count * ITEM_BYTES[CODES[stored.dtype]]
-        if nbytes > len(self._raw[slot]):  # a row or matrix that must stay whole
-            self._raw[slot] = bytearray(nbytes)
-        view = memoryview(self._raw[slot])[:nbytes]
-        self.files.read(stored, start, view)
-        return torch.frombuffer(self._raw[slot], dtype=getattr(torch, stored.dtype), count=count)
-
-    def recall(self, what: Hashable, inputs: tuple, values: Any, find: Callable[[Any], Any]) -> Any:
-        """What `find(values)` says about inputs; a workspace that lasts may remember it."""
-        return find(values)
-
-    def working(self, dtype: torch.dtype, rows: int, count: int) -> torch.Tensor:
-        """Scratch of shape (rows, count); valid until the next call."""
-        held = self._working.get(dtype)
-        if held is None or held.shape[0] < rows or held.shape[1] < count:
-            held = self._working[dtype] = torch.empty(rows, max(BLOCK, count), dtype=dtype)
-        return held[:rows, :count]
-
-
-Read = Callable[[int, int], torch.Tensor]
-"""``(start, count)``: elements of an input in its stored dtype, valid until the next call."""
-
-
-@singledispatch
-def reader(source, workspace: Workspace, slot: int) -> Read:
-    """How the elements of an input are had; one function for each kind of input.
-
-    An input has the fields of a `StoredTensor`: name, dtype, shape, count, nbytes, is_float. Kinds that are computed
-    (a merge inside a merge, ...) register here beside their own code.
-    """
-    raise TypeError(f"{type(source).__name__} is not an input of a merge")
-
-
-@reader.register
-def _(source: StoredTensor, workspace: Workspace, slot: int) -> Read:
-    return lambda start, count: workspace.stored(slot, source, start, count)
 
 
 class Blocks:
@@ -113,6 +45,8 @@ class Blocks:
         self.step = self._step(tensor.shape)
         """Elements in a block: `BLOCK`, or as many as keep rows or matrices whole."""
         self._readers: dict[int, Read] = {}
+        self._near = self if workspace.host is workspace else Blocks(tensor, workspace.host)
+        """The same blocks where they are read, to be looked at there."""
 
     def _step(self, shape: tuple[int, ...]) -> int:
         if self.whole == "element":
@@ -130,12 +64,12 @@ class Blocks:
         return min(self.step, self.count - start)
 
     def stored(self, i: int, start: int) -> torch.Tensor:
-        """One input's block in its stored dtype."""
-        return self._read(i)(start, self.size(start))
+        """One input's block in its stored dtype, where it is mixed."""
+        return self.workspace.bring(i, self._near._read(i)(start, self.size(start)))
 
     def _read(self, i: int) -> Read:
         if i not in self._readers:
-            self._readers[i] = reader(self.inputs[i], self.workspace, i)
+            self._readers[i] = self.workspace.open(self.inputs[i], i)
         return self._readers[i]
 
     def rows(self, start: int, which: list[int] | None = None, dtype: torch.dtype | None = None) -> torch.Tensor:
@@ -185,20 +119,16 @@ class Blocks:
         fewer.target = self.target
         return fewer
 
-    def pass_on(self, block_at: Callable[[int], torch.Tensor], emit: Callable[[int, torch.Tensor], None]) -> None:
-        """Hand all blocks of a result on, in order."""
-        for start in self.starts():
-            emit(start, block_at(start))
-
     def place(self, start: int) -> torch.Tensor | None:
-        """The block's place in `target`."""
-        return None if self.target is None else self.target[start : start + self.size(start)]
+        """The block's place in `target`, where blocks are mixed beside it."""
+        return None if self.target is None or self._near is not self else self.target[start : start + self.size(start)]
 
     def looked(self, method: Elementwise, values: Values) -> Any:
         """What a method's look finds."""
         if method.look is None:
             return None
-        return self.workspace.recall((method.look, self.step), self.inputs, values, lambda v: method.look(self, v))
+        near = self._near
+        return near.workspace.recall((method.look, self.step), self.inputs, values, lambda v: method.look(near, v))
 
     def gram(self) -> np.ndarray:
         """Gram matrix over [W₀, W₁−W₀, …], float64, shape (inputs, inputs).
@@ -206,7 +136,8 @@ class Blocks:
         Products of stored float32 are summed in float64; of shorter floats in float32 within a block, whose error of
         about 1e-7 is far below their own rounding.
         """
-        return self.workspace.recall(("gram", self.step), self.inputs, None, lambda _: self._gram())
+        near = self._near
+        return near.workspace.recall(("gram", self.step), self.inputs, None, lambda _: near._gram())
 
     def _gram(self) -> np.ndarray:
         exact = any(i.dtype in ("float32", "float64") for i in self.inputs)

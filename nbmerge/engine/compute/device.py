@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-import numpy as np
 import torch
 
-from nbmerge.engine.compute.blocks import Blocks, Workspace
 from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.threads import StopSignal
+from nbmerge.engine.compute.workspace import BlockAt, Emit, Open, Workspace
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeError
 from nbmerge.methods import Combination
@@ -66,14 +66,17 @@ class DeviceWorkspace(Workspace):
 
     Parameters
     ----------
-    files, cancel
+    files, cancel, kinds
         As in `Workspace`.
     device : torch.device
     """
 
-    def __init__(self, files: Files, cancel, device: torch.device):
-        super().__init__(files, cancel)
+    def __init__(
+        self, files: Files, cancel: StopSignal | None, device: torch.device, kinds: Mapping[type, Open] | None = None
+    ):
+        super().__init__(files, cancel, kinds)
         self.device = device
+        self._host = self.another()
         self.slot = 0
         """Which of the blocks under way the buffers are for."""
         self._cuda = device.type == "cuda"
@@ -82,9 +85,34 @@ class DeviceWorkspace(Workspace):
         self._pairs: dict[tuple, tuple[torch.Tensor, torch.Tensor]] = {}
         self._down: dict[tuple, torch.Tensor] = {}
 
-    def blocks(self, tensor: TensorPlan) -> Blocks:
-        """A tensor's inputs, on the device where it can be mixed there."""
-        return Blocks(tensor, self.another()) if why_not(tensor, self.device) else DeviceBlocks(tensor, self)
+    @property
+    def host(self) -> Workspace:
+        """Where inputs are read and looked at: on the processor."""
+        return self._host
+
+    def mixing(self, tensor: TensorPlan) -> Workspace:
+        """Itself where a tensor can be mixed on the device, else its host."""
+        return self._host if why_not(tensor, self.device) else self
+
+    def remark(self, tensor: TensorPlan) -> str | None:
+        """Why a tensor was mixed on the processor all the same."""
+        return why_not(tensor, self.device) if tensor.is_float else None
+
+    def bring(self, slot: int, block: torch.Tensor) -> torch.Tensor:
+        """A block that was read, on the device."""
+        return self.up(slot, block)
+
+    def deliver(self, starts: Iterable[int], block_at: BlockAt, emit: Emit) -> None:
+        """Hand blocks on in order, each while the next is made."""
+        under_way: deque[tuple[int, Callable[[], torch.Tensor]]] = deque()
+        with self.at_work():
+            for k, start in enumerate(starts):
+                if len(under_way) == AHEAD:
+                    _land(under_way, emit)
+                self.slot = k % AHEAD
+                under_way.append((start, self.down(block_at(start))))
+            while under_way:
+                _land(under_way, emit)
 
     def working(self, dtype: torch.dtype, rows: int, count: int) -> torch.Tensor:
         """Scratch on the device."""
@@ -154,47 +182,7 @@ class DeviceWorkspace(Workspace):
             self._work.synchronize()
 
 
-class DeviceBlocks(Blocks):
-    """The inputs of one output tensor, block by block on the device; looked at on the processor."""
-
-    def __init__(self, tensor: TensorPlan, workspace: DeviceWorkspace):
-        super().__init__(tensor, workspace)
-        self._tensor = tensor
-        self._near = Blocks(tensor, workspace.another())
-
-    def restricted(self, tensor: TensorPlan) -> Blocks:
-        """The same for fewer inputs."""
-        return DeviceBlocks(tensor, self.workspace)
-
-    def stored(self, i: int, start: int) -> torch.Tensor:
-        """One input's block in its stored dtype, on the device."""
-        return self.workspace.up(i, self._near.stored(i, start))
-
-    def place(self, start: int) -> None:
-        """The result comes to its place by way of `pass_on`."""
-
-    def looked(self, method, values):
-        """What a method's look finds."""
-        return self._near.looked(method, values)
-
-    def gram(self) -> np.ndarray:
-        """Gram matrix, as `Blocks` has it."""
-        return self._near.gram()
-
-    def pass_on(self, block_at, emit) -> None:
-        """Hand all blocks on in order, each while the next is made."""
-        under_way: deque[tuple[int, Callable[[], torch.Tensor]]] = deque()
-        with self.workspace.at_work():
-            for k, start in enumerate(self.starts()):
-                if len(under_way) == AHEAD:
-                    _land(under_way, emit)
-                self.workspace.slot = k % AHEAD
-                under_way.append((start, self.workspace.down(block_at(start))))
-            while under_way:
-                _land(under_way, emit)
-
-
-def _land(under_way: deque, emit) -> None:
+def _land(under_way: deque[tuple[int, Callable[[], torch.Tensor]]], emit: Emit) -> None:
     start, landed = under_way.popleft()
     emit(start, landed())
 

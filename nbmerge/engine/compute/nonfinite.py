@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.tensor import Emit
+from nbmerge.engine.compute.workspace import Emit
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeError
 

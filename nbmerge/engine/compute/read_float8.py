@@ -1,18 +1,15 @@
-"""Float8 numbers turned into the weights that they stand for, whole rows at a time, as blocks ask for them.
-
-Importing this registers how `Scaled` is read.
-"""
+"""Float8 numbers turned into the weights that they stand for, whole rows at a time, as blocks ask for them."""
 
 from __future__ import annotations
 
 import torch
 
 from nbmerge.checkpoints.scaled_tensor import Scaled
-from nbmerge.engine.compute.blocks import Read, Workspace, reader
+from nbmerge.engine.compute.workspace import Read, Workspace
 
 
-@reader.register
-def _(source: Scaled, workspace: Workspace, slot: int) -> Read:
+def open_scaled(source: Scaled, workspace: Workspace, slot: int) -> Read:
+    """Read float8 numbers with their scales."""
     return _Rows(source, workspace.another()).read
 
 

@@ -1,7 +1,7 @@
 """Tensors with adapters on them, computed rows at a time as blocks ask for them; memory never holds the matrix.
 
 Rows come in tiles that lie at fixed places, and a tile is always computed as a whole: an element's last bit can then not
-depend on which block asked for it. Importing this registers how `Adapted` is read.
+depend on which block asked for it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import sys
 import torch
 
 from nbmerge.checkpoints.adapted_tensor import Adapted, LowRank, NewRows, Shift
-from nbmerge.engine.compute.blocks import BLOCK, Read, Workspace, reader
+from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
 
 TINY = sys.float_info.min
 """Stands for the length of an output whose weights are all zero, which then stay so."""
 
 
-@reader.register
-def _(source: Adapted, workspace: Workspace, slot: int) -> Read:
+def open_adapted(source: Adapted, workspace: Workspace, slot: int) -> Read:
+    """Read a tensor with adapters on it."""
     return _Tiles(source, workspace.another()).read
 
 
@@ -30,7 +30,7 @@ class _Tiles:
         self.width = max(1, source.shape[-1]) if source.shape else 1
         self.rows = source.count // self.width
         self.step = max(1, BLOCK // self.width)
-        self._base = reader(source.base, workspace.another(), 0)
+        self._base = workspace.another().open(source.base, 0)
         self._steps = [_apply(step, workspace, self.dtype) for step in source.steps]
         self._tile = torch.empty(0, self.width, dtype=self.dtype)
         self._held: int | None = None

@@ -1,7 +1,4 @@
-"""Rows that are gathered or approximated, made when a block asks for them; memory never holds a matrix.
-
-Importing this registers how `Rows` and `Pursued` are read.
-"""
+"""Rows that are gathered or approximated, made when a block asks for them; memory never holds a matrix."""
 
 from __future__ import annotations
 
@@ -10,15 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from nbmerge.engine.compute.blocks import BLOCK, Read, Workspace, reader
+from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
 from nbmerge.engine.planning.tokens import Rows
 from nbmerge.engine.planning.tokens.pursuit_rows import Pursued
 from nbmerge.tokenizers.pursuit import pursue
 from nbmerge.tokenizers.table import MEAN
 
 
-@reader.register
-def _(source: Rows, workspace: Workspace, slot: int) -> Read:
+def open_rows(source: Rows, workspace: Workspace, slot: int) -> Read:
+    """Read gathered rows."""
     gather = _Gather(source, workspace)
 
     def read(start: int, count: int) -> torch.Tensor:
@@ -38,7 +35,7 @@ class _Gather:
         self.rows_, self.table, self.width = rows, rows.table, rows.width
         self.dtype = getattr(torch, rows.dtype)
         self.exact = torch.float64 if rows.dtype == "float64" else torch.float32
-        self.reads = [reader(s, workspace.another(), 0) for s in rows.sources]
+        self.reads = [workspace.another().open(s, 0) for s in rows.sources]
         self._buffer = torch.empty(0, dtype=self.dtype)
         self._mean: torch.Tensor | None = None
 
@@ -108,20 +105,20 @@ class _Gather:
         return (total / max(1, int((~means).sum()))).to(self.exact)
 
 
-@reader.register
-def _(source: Pursued, workspace: Workspace, slot: int) -> Read:
+def open_pursued(source: Pursued, workspace: Workspace, slot: int) -> Read:
+    """Read rows of which some are found by matching pursuit first."""
     theirs, own = (np.frombuffer(b, np.int64) for b in source.shared)
     rows, wanted = (np.frombuffer(b, np.int64) for b in source.wanted)
     matrix = _matrix(source.donor, workspace)
     found = pursue(matrix[theirs], matrix[wanted])
     others = {int(i): [(source.model, int(own[a]), c) for a, c in f] for i, f in zip(rows, found, strict=True) if f}
     made = Rows.of(source.own, source.all_sources, source.full.replaced(others), source.dtype)
-    return reader(made, workspace, slot)
+    return workspace.open(made, slot)
 
 
 def _matrix(stored: Any, workspace: Workspace) -> np.ndarray:
     """A whole matrix in float32; vectors as one column."""
-    read, count = reader(stored, workspace.another(), 0), stored.count
+    read, count = workspace.another().open(stored, 0), stored.count
     flat = torch.empty(count)
     for start in range(0, count, BLOCK):
         n = min(BLOCK, count - start)

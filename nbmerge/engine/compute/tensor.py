@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from nbmerge.engine.compute.blocks import Blocks, Read, Workspace, reader
+from nbmerge.engine.compute.blocks import Blocks
+from nbmerge.engine.compute.workspace import BlockAt, Emit, Read, Workspace
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.methods import Combination
 
-Emit = Callable[[int, torch.Tensor], None]
-"""Takes (start, block): elements from `start` on, in the output's dtype; the block is only valid during the call."""
-BlockAt = Callable[[int], torch.Tensor]
-"""Gives the block of the result that begins at an element, in the output's dtype; valid until the next call."""
 
-
-def compute(tensor: TensorPlan, blocks: Blocks, emit: Emit) -> str | None:
-    """Compute a tensor and hand it on in order.
+def compute(tensor: TensorPlan, blocks: Blocks, emit: Emit, span: slice = slice(None)) -> str | None:
+    """Compute a tensor, or a span of its blocks, and hand it on in order.
 
     Returns
     -------
@@ -27,7 +23,7 @@ def compute(tensor: TensorPlan, blocks: Blocks, emit: Emit) -> str | None:
         The special case that it was, in words, where the method knows any.
     """
     block_at, note = prepare(tensor, blocks)
-    blocks.pass_on(block_at, emit)
+    blocks.workspace.deliver(blocks.starts()[span], block_at, emit)
     return note
 
 
@@ -54,9 +50,8 @@ def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
     return mixed, None
 
 
-@reader.register
-def _(source: TensorPlan, workspace: Workspace, slot: int) -> Read:
-    """A merge inside a merge: its blocks are computed as they are asked for."""
+def open_merge(source: TensorPlan, workspace: Workspace, slot: int) -> Read:
+    """Read a merge inside a merge: its blocks are computed as they are asked for."""
     blocks = Blocks(source, workspace.another())
     block_at, _ = prepare(source, blocks)
 

@@ -1,11 +1,41 @@
-"""How many workers a merge has."""
+"""How many workers a merge has, and how they are stopped."""
 
 from __future__ import annotations
 
 import os
+import threading
+from typing import Protocol
 
 
 def default_threads() -> int:
     """As many workers as processors are allowed, up to eight: beyond that memory bandwidth is the limit."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(allowed, 8)
+
+
+class StopSignal(Protocol):
+    """Whatever says whether to stop, such as a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+
+
+class Stop:
+    """The caller's stop signal or our own, whichever is set first.
+
+    Parameters
+    ----------
+    outer : StopSignal, optional
+        The caller's.
+    """
+
+    def __init__(self, outer: StopSignal | None = None):
+        self._outer, self._own = outer, threading.Event()
+
+    def set(self) -> None:
+        """Stop."""
+        self._own.set()
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+        return self._own.is_set() or (self._outer is not None and self._outer.is_set())

@@ -76,7 +76,7 @@ def choose_backend(
     # Also of a live model that refuses to answer: the question is what to do next.
     plan = live.plan_for(recipe) if live is not None else recipe if isinstance(recipe, Plan) else make_plan(recipe)
     changed = live.pending(plan) if live is not None else list(plan.tensors)
-    update = sum(map(expected_seconds, changed)) * (live.crew.pace if live is not None else 1.0) + (
+    update = sum(map(expected_seconds, changed)) * (live.workers.pace if live is not None else 1.0) + (
         BUILD if live is None else 0.0
     )
     why_not, extra = obstacle(plan), _extra(plan, prompt_tokens, new_tokens)

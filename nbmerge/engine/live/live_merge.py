@@ -22,7 +22,7 @@ from nbmerge.engine.cost.live_forecast import check_fits
 from nbmerge.engine.live.merge_in_memory import MergeInMemory
 from nbmerge.engine.live.snapshots import Pin
 from nbmerge.engine.live.update import Update
-from nbmerge.engine.live.workers import Crew
+from nbmerge.engine.live.workers import LastingWorkers
 from nbmerge.engine.loading.hf_model import assembled, empty_weights, tokenizer_of
 from nbmerge.engine.merge import MergeResult, write_model
 from nbmerge.engine.output.folder import absolute
@@ -71,7 +71,7 @@ def live(
     accelerator = found_device(device)
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
     check_fits(plan, available=max_memory, threads=threads)
-    merged = LiveMerge(plan, Crew(threads), accelerator)
+    merged = LiveMerge(plan, LastingWorkers(threads), accelerator)
     try:
         with merged._changing():
             merged._compute(plan.tensors, progress, cancel, threads)
@@ -101,10 +101,10 @@ class LiveMerge(MergeInMemory):
 
     _kind, _maker = "live merge", "nbmerge.live"
 
-    def __init__(self, plan: Plan, crew: Crew, device: torch.device | None = None):
+    def __init__(self, plan: Plan, workers: LastingWorkers, device: torch.device | None = None):
         super().__init__(plan)
         self.device = device
-        self.crew = crew
+        self.workers = workers
         self.pins: dict[str, Pin] = {}
         self._pins_alive: WeakSet[Pin] = WeakSet()  # also those that were let go and that somebody still asks
         self._weights = empty_weights(plan)
@@ -200,7 +200,7 @@ class LiveMerge(MergeInMemory):
 
     def pending(self, plan: Plan) -> list[TensorPlan]:
         """Tensors that an update to a plan would compute."""
-        self._altered |= self.crew.mapped.refresh()  # files of parents that were saved anew under the same names
+        self._altered |= self.workers.mapped.refresh()  # files of parents that were saved anew under the same names
         files, now = self._altered, {t.name: t for t in self._plan.tensors if t.name not in self._stale}
         return [t for t in plan.tensors if t != now.get(t.name) or (files and any(i.file in files for i in t.leaves()))]
 
@@ -217,7 +217,7 @@ class LiveMerge(MergeInMemory):
 
     def _start_over(self, plan: Plan, progress, cancel, threads) -> None:
         check_fits(plan)
-        fresh = LiveMerge(plan, self.crew, self.device)
+        fresh = LiveMerge(plan, self.workers, self.device)
         fresh._compute(plan.tensors, progress, cancel, threads)
         fresh._build()
         with self._changing():
@@ -228,7 +228,7 @@ class LiveMerge(MergeInMemory):
 
     def _compute(self, tensors, progress, cancel, threads) -> None:
         place = {t.name: self._weights[t.name].view(-1) for t in tensors}
-        self.crew.run(tensors, lambda t: place[t.name], progress=progress, cancel=cancel, threads=threads)
+        self.workers.compute_into(tensors, lambda t: place[t.name], progress=progress, cancel=cancel, threads=threads)
 
     def _build(self) -> None:
         """Let transformers make the model around our buffers, by its own loading code."""
@@ -250,7 +250,7 @@ class LiveMerge(MergeInMemory):
                 held.data.copy_(self._weights[name])
 
     def _release(self) -> None:
-        self.crew.close()
+        self.workers.close()
         self.pins = {}
         self._weights, self._held_by_model = {}, {}
 

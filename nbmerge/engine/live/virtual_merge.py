@@ -19,7 +19,7 @@ from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.live.blended_modules import Blend, BlendedEmbedding, BlendedLinear
 from nbmerge.engine.live.merge_in_memory import MergeInMemory
 from nbmerge.engine.live.update import Update
-from nbmerge.engine.live.workers import Crew
+from nbmerge.engine.live.workers import LastingWorkers
 from nbmerge.engine.loading.hf_model import assembled, empty_weights, tokenizer_of
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
@@ -82,7 +82,7 @@ class VirtualMerge(MergeInMemory):
 
     def __init__(self, plan: Plan, gram: Gram | None = None):
         super().__init__(plan)
-        self._crew = Crew()
+        self._workers = LastingWorkers()
         self._gram = gram or (lambda tensor: None)
         self._modules = _Modules()
         self._altered: set[Path] = set()
@@ -102,7 +102,7 @@ class VirtualMerge(MergeInMemory):
         with self._lock:
             self._require_open()
             other = plan.config != self._plan.config or list(map(_made_of, plan.tensors)) != self._made_of
-            self._altered |= self._crew.mapped.refresh()  # files that were saved anew are mapped anew
+            self._altered |= self._workers.mapped.refresh()  # files that were saved anew are mapped anew
             if self._altered or other:
                 self._make(plan)
                 return Update(tuple(t.name for t in plan.tensors), time.perf_counter() - began)
@@ -145,7 +145,7 @@ class VirtualMerge(MergeInMemory):
             if key == "weight" and parameter.dim() == 2 and (kind := _kind(module)) is not None:
                 blend = modules.blends.get(name)
                 if blend is None:
-                    parents = [self._crew.mapped.tensor(i) for i in plan[name].inputs]
+                    parents = [self._workers.mapped.tensor(i) for i in plan[name].inputs]
                     blend = modules.blends[name] = Blend(parents, parameter.dtype)
                 model.set_submodule(path, kind(blend, module))
             elif parameter.dim() < 2 or parameter.numel() <= FORMED:
@@ -158,7 +158,7 @@ class VirtualMerge(MergeInMemory):
         """What some tensors are made of in another recipe; the model is as it was."""
         formed = [t for t in tensors if t.name in modules.formed]
         vectors = {t.name: torch.empty_like(modules.formed[t.name]) for t in formed}
-        self._crew.run(formed, lambda t: vectors[t.name].view(-1))
+        self._workers.compute_into(formed, lambda t: vectors[t.name].view(-1))
         return vectors, {t.name: self._coefficients(t) for t in tensors if t.name in modules.blends}
 
     def _coefficients(self, tensor: TensorPlan) -> tuple[float, ...]:
@@ -167,11 +167,11 @@ class VirtualMerge(MergeInMemory):
         if method.needs_gram:
             gram = self._gram(tensor)
             if gram is None:
-                gram = self._crew.gram(tensor)
+                gram = self._workers.gram(tensor)
         return tuple(float(c) for c in method.coefficients(tensor.values, gram))
 
     def _release(self) -> None:
-        self._crew.close()
+        self._workers.close()
         self._modules = _Modules()
 
     def _details(self) -> str:

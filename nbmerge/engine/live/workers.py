@@ -1,14 +1,12 @@
 """Workers that stay between updates, with their buffers, mapped parents and all that methods found before.
 
-They do what `run` does, into memory: for a change of a few tensors, starting anew would cost more than the change.
+They compute into memory: for a change of a few tensors, starting anew would cost more than the change.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,26 +14,24 @@ import numpy as np
 import torch
 
 from nbmerge.checkpoints import StoredTensor
-from nbmerge.engine.compute import read_rows  # noqa: F401  (registers how rows are read)
-from nbmerge.engine.compute.blocks import BLOCK, Blocks, Files, Workspace
-from nbmerge.engine.compute.download import fetch
-from nbmerge.engine.compute.pool import _Stop, _threads_restored
-from nbmerge.engine.compute.tensor import prepare, restricted
-from nbmerge.engine.compute.threads import default_threads
+from nbmerge.engine.compute.blocks import Blocks
+from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.pool import Sink, Task, execute
+from nbmerge.engine.compute.tensor import restricted
+from nbmerge.engine.compute.threads import Stop, StopSignal, default_threads
+from nbmerge.engine.compute.workspace import BLOCK, Emit, Workspace
 from nbmerge.engine.live.cache import Remembered
 from nbmerge.engine.live.mapped_files import Mapped
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeStopped
 from nbmerge.methods import Combination
-from nbmerge.progress import Listener, Reporter
+from nbmerge.progress import Listener
 
 SPAN = 8
 """Blocks in a task: enough that handing it out costs nothing, few enough that workers end together."""
 
-Task = tuple[TensorPlan, slice]
 
-
-class Crew:
+class LastingWorkers:
     """Computes tensors in memory.
 
     Parameters
@@ -47,19 +43,19 @@ class Crew:
     def __init__(self, threads: int | None = None):
         self.mapped = Mapped()
         self.remembered = Remembered(self.mapped)
-        self._threads = threads or default_threads()
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="nbmerge")
+        self.threads = threads or default_threads()
+        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="nbmerge")
         self.pace = 1.0
         """How much longer work took, the last time, than `expected_seconds`."""
-        self._workspaces = [_Lasting(self.mapped, self.remembered) for _ in range(self._threads)]
+        self.workspaces = [LastingWorkspace(self.mapped, self.remembered) for _ in range(self.threads)]
 
-    def run(
+    def compute_into(
         self,
         tensors: Sequence[TensorPlan],
         target: Callable[[TensorPlan], torch.Tensor],
         *,
         progress: Listener | None = None,
-        cancel: threading.Event | None = None,
+        cancel: StopSignal | None = None,
         threads: int | None = None,
     ) -> None:
         """Compute tensors into their places, flat tensors of the output's dtype.
@@ -69,133 +65,125 @@ class Crew:
         MergeStopped, MergeError
             As `run` does; NaN and infinity pass, so that they can be seen in the model.
         """
-        fetch(tensors, progress, cancel)
-        report = Reporter(progress, len(tensors), sum(t.nbytes for t in tensors))
-        report.tell("planned")
-        self.mapped.refresh()
-        todo, left = self._tasks(tensors)
-        stop, errors, lock = _Stop(cancel), [], threading.Lock()
-
-        def work(workspace: _Lasting) -> None:
-            torch.set_num_threads(1)
-            workspace.cancel_with(stop)
-            try:
-                while not errors:
-                    tensor, span = todo.get_nowait()
-                    _fill(tensor, span, workspace, target(tensor))
-                    with lock:
-                        left[tensor.name] -= 1
-                        done = not left[tensor.name]
-                    if done:
-                        report.tell("tensor", tensor.name, tensor.nbytes)
-            except queue.Empty:
-                pass
-            except BaseException as error:
-                errors.append(error)
-                stop.set()
-
-        began = time.perf_counter()
-        self._together(work, min(todo.qsize(), threads or self._threads), stop)
-        if errors:
-            stopped = isinstance(errors[0], MergeStopped)
-            report.tell("stopped" if stopped else "failed", error=str(errors[0]))
-            raise errors[0]
-        if (expected := sum(map(expected_seconds, tensors))) > 1e-3:
-            self.pace = (time.perf_counter() - began) / expected
-        report.tell("finished")
+        workers = _Some(self, threads or self.threads)
+        execute(tensors, _into(target), workers, progress=progress, cancel=cancel, allow_nonfinite=True)
 
     def close(self) -> None:
         """End the workers, and let go of mapped files and of what was found in them. Nothing can be run after that."""
-        self._pool.shutdown(wait=False)  # a listener may close what it listens to, in a worker
-        self._workspaces = []
+        self.pool.shutdown(wait=False)  # a listener may close what it listens to, in a worker
+        self.workspaces = []
         self.remembered.close()
         self.mapped.close()
 
     def gram(self, tensor: TensorPlan) -> np.ndarray:
         """The Gram matrix of a tensor's inputs, from what is remembered or by going through them."""
         with torch.no_grad():
-            return Blocks(tensor, self._workspaces[0]).gram()
+            return Blocks(tensor, self.workspaces[0]).gram()
 
-    def _together(self, work: Callable, workers: int, stop: Any) -> None:
-        with _threads_restored(), torch.no_grad():
-            if workers < 2:  # a hand-over costs more than a small tensor
-                work(self._workspaces[0])
-                return
-            waiting = [self._pool.submit(work, w) for w in self._workspaces[:workers]]
-            try:
-                for future in waiting:
-                    future.result()
-            except KeyboardInterrupt:
-                stop.set()
-                for future in waiting:
-                    future.result()
-                raise
 
-    def _tasks(self, tensors: Sequence[TensorPlan]) -> tuple[queue.SimpleQueue[Task], dict[str, int]]:
+class _Some:
+    """So many of the workers that stay, for one run."""
+
+    def __init__(self, workers: LastingWorkers, count: int):
+        self._workers, self._count = workers, count
+        self._expected = 0.0
+
+    def divide(self, tensors: Sequence[TensorPlan]) -> list[Task]:
         """Tensors in spans of blocks, those that must be looked at first whole and at the front."""
-        todo: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        left: dict[str, int] = {}
+        self._workers.mapped.refresh()
+        self._expected = sum(map(expected_seconds, tensors))
         looks = {t.name: self._looks(t) for t in tensors}
+        tasks: list[Task] = []
         for tensor in sorted(tensors, key=lambda t: (not looks[t.name], -t.count)):
-            blocks = max(1, len(Blocks(tensor, self._workspaces[0]).starts()))
+            blocks = max(1, len(self._blocks(tensor).starts()))
             step = blocks if looks[tensor.name] else SPAN
-            spans = [slice(first, first + step) for first in range(0, blocks, step)]
-            left[tensor.name] = len(spans)
-            for span in spans:
-                todo.put((tensor, span))
-        return todo, left
+            tasks += [(tensor, slice(first, first + step)) for first in range(0, blocks, step)]
+        return tasks
+
+    def work(self, do: Callable[[Callable[[], Workspace]], None], tasks: int, stop: Stop) -> None:
+        """Let the workers work, in their own workspaces, and keep their pace."""
+        began = time.perf_counter()
+        spaces = self._workers.workspaces[: min(tasks, self._count)]
+        for space in spaces:
+            space.cancel = stop
+        self._work(do, spaces or self._workers.workspaces[:1], stop)
+        if self._expected > 1e-3 and not stop.is_set():
+            self._workers.pace = (time.perf_counter() - began) / self._expected
+
+    def _work(self, do: Callable[[Callable[[], Workspace]], None], spaces: Sequence[Workspace], stop: Stop) -> None:
+        if len(spaces) < 2:  # a hand-over costs more than a small tensor
+            do(lambda: spaces[0])
+            return
+        waiting = [self._workers.pool.submit(do, lambda space=space: space) for space in spaces]
+        try:
+            for future in waiting:
+                future.result()
+        except KeyboardInterrupt:
+            stop.set()
+            for future in waiting:
+                future.result()
+            raise
+
+    def check_inputs(self) -> None:
+        """Files that changed meanwhile are mapped anew by the next run."""
+
+    def _blocks(self, tensor: TensorPlan) -> Blocks:
+        return Blocks(tensor, self._workers.workspaces[0])
 
     def _looks(self, tensor: TensorPlan) -> bool:
         """Whether a tensor's inputs must be gone through before its first block."""
         if not all(isinstance(i, StoredTensor) for i in tensor.inputs):
             return True
-        method, known = tensor.how, self.remembered.knows
+        method, known = tensor.how, self._workers.remembered.knows
         if isinstance(method, Combination):
             return method.needs_gram and not known(("gram", BLOCK), tensor.inputs, None)
         if method.look is None:
             return False
         used = restricted(tensor)
-        step = Blocks(used, self._workspaces[0]).step
-        return bool(used.inputs) and not known((method.look, step), used.inputs, used.values)
+        return bool(used.inputs) and not known((method.look, self._blocks(used).step), used.inputs, used.values)
 
 
-def expected_seconds(tensor: TensorPlan) -> float:
-    """Rough time of one tensor with two workers, on the machine this was written on; see `Crew.pace`."""
-    each = 0.1e-9 if isinstance(tensor.how, Combination) else 0.7e-9
-    return tensor.count * len(tensor.inputs) * tensor.how.passes * each
-
-
-def _fill(tensor: TensorPlan, span: slice, workspace: Workspace, flat: torch.Tensor) -> None:
-    blocks = Blocks(tensor, workspace)
-    blocks.target = flat
-    block_at, _ = prepare(tensor, blocks)
-    for start in blocks.starts()[span]:
-        block, place = block_at(start), blocks.place(start)
-        if block.data_ptr() != place.data_ptr():
-            place.copy_(block)
-
-
-class _Lasting(Workspace):
+class LastingWorkspace(Workspace):
     """A worker's buffers that last; inputs are seen where they are mapped, and findings are remembered."""
 
     def __init__(self, mapped: Mapped, remembered: Remembered):
         super().__init__(Files())
         self._mapped, self._remembered = mapped, remembered
-        self._others: list[_Lasting] = []
-
-    def cancel_with(self, stop: Any) -> None:
-        """Listen to another stop signal."""
-        self._cancel = stop
 
     def another(self) -> Workspace:
-        made = _Lasting(self._mapped, self._remembered)
-        made.cancel_with(self._cancel)
+        """Buffers for a merge inside a merge."""
+        made = LastingWorkspace(self._mapped, self._remembered)
+        made.cancel = self.cancel
         return made
 
-    def stored(self, slot, stored, start: int, count: int) -> torch.Tensor:
-        if self._cancel is not None and self._cancel.is_set():
+    def stored(self, slot: int, stored: StoredTensor, start: int, count: int) -> torch.Tensor:
+        """Elements of a tensor where they are mapped."""
+        if self.cancel is not None and self.cancel.is_set():
             raise MergeStopped("The update was stopped. Update again to go on.")
         return self._mapped.flat(stored)[start : start + count]
 
-    def recall(self, what, inputs: tuple, values, find):
+    def recall(self, what: Hashable, inputs: tuple, values: Any, find: Callable[[Any], Any]) -> Any:
+        """What was found before, or is found now."""
         return self._remembered.recall(what, inputs, values, find)
+
+
+def _into(target: Callable[[TensorPlan], torch.Tensor]) -> Sink:
+    """Blocks go to their places in memory; most are computed there."""
+
+    def begin(tensor: TensorPlan, blocks: Blocks) -> Emit:
+        blocks.target = target(tensor)
+
+        def put(start: int, block: torch.Tensor) -> None:
+            place = blocks.target[start : start + block.numel()]
+            if block.data_ptr() != place.data_ptr():
+                place.copy_(block)
+
+        return put
+
+    return begin
+
+
+def expected_seconds(tensor: TensorPlan) -> float:
+    """Rough time of one tensor with two workers, on the machine this was written on; see `LastingWorkers.pace`."""
+    each = 0.1e-9 if isinstance(tensor.how, Combination) else 0.7e-9
+    return tensor.count * len(tensor.inputs) * tensor.how.passes * each

@@ -19,7 +19,7 @@ import xxhash
 from nbmerge.checkpoints.checkpoint import INDEX, SINGLE
 from nbmerge.checkpoints.header import CODES
 from nbmerge.engine.compute.positioned_io import read_into, reserve, write_all
-from nbmerge.engine.compute.tensor import Emit
+from nbmerge.engine.compute.workspace import Emit
 from nbmerge.engine.output.direct_io import PAGE, OutputFile
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeError, MergeStopped, advice

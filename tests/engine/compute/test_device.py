@@ -8,7 +8,7 @@ from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.compute import blocks as blocks_module
 from nbmerge.engine.compute import device as device_module
 from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.device import DEVICE, DeviceBlocks, DeviceWorkspace, available, found, why_not
+from nbmerge.engine.compute.device import DEVICE, DeviceWorkspace, available, found, why_not
 from nbmerge.engine.compute.input_files import Files
 from nbmerge.engine.compute.pool import run
 from nbmerge.engine.live.live_merge import live
@@ -158,8 +158,8 @@ def test_integers_are_copied_where_they_are(family, tmp_path):
 def test_where_a_tensor_is_mixed(family):
     with Files() as files:
         workspace = DeviceWorkspace(files, None, CPU)
-        assert isinstance(workspace.blocks(plan(any_recipe(family, "ties")).tensors[0]), DeviceBlocks)
-        assert type(workspace.blocks(plan(any_recipe(family, "della")).tensors[0])) is Blocks
+        assert workspace.mixing(plan(any_recipe(family, "ties")).tensors[0]) is workspace
+        assert workspace.mixing(plan(any_recipe(family, "della")).tensors[0]) is workspace.host
 
 
 # --- names ---

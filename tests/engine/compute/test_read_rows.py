@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.compute import blocks
-from nbmerge.engine.compute.blocks import Files, Workspace, reader
+from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.workspace import Workspace
 from nbmerge.engine.planning.tokens.gathered_rows import Rows
 from nbmerge.tokenizers.alignment import extended
 from nbmerge.tokenizers.table import MEAN, Table
@@ -29,7 +30,7 @@ def stored(tmp_path_factory):
 
 def read(rows: Rows, start: int = 0, count: int | None = None) -> torch.Tensor:
     with Files() as files:
-        return reader(rows, Workspace(files), 0)(start, rows.count if count is None else count).clone()
+        return Workspace(files).open(rows, 0)(start, rows.count if count is None else count).clone()
 
 
 def table(*entries) -> Table:

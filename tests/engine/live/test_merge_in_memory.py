@@ -195,11 +195,11 @@ def test_nothing_is_left_of_one_that_was_closed(recipe):
     merge = live(recipe)
     merge.pin()
     dead = [
-        weakref.ref(x) for x in (merge.model, merge.crew, merge.crew.mapped, merge.pins["A"], *merge._weights.values())
+        weakref.ref(x) for x in (merge.model, merge.workers, merge.workers.mapped, merge.pins["A"], *merge._weights.values())
     ]
     merge.close()
     gc.collect()
-    assert [r() for r in dead if r() is not None] == [merge.crew, merge.crew.mapped]  # empty
+    assert [r() for r in dead if r() is not None] == [merge.workers, merge.workers.mapped]  # empty
     del merge
     gc.collect()
     assert dead[1]() is None
@@ -208,11 +208,11 @@ def test_nothing_is_left_of_one_that_was_closed(recipe):
 def test_one_that_cannot_be_made_leaves_no_worker(recipe, monkeypatch, tmp_path):
     from nbmerge.engine.live import live_merge as live_module
 
-    crews = []
+    closed = []
     monkeypatch.setattr(
-        live_module.Crew, "close", lambda self, real=live_module.Crew.close: (crews.append(1), real(self))
+        live_module.LastingWorkers, "close", lambda self, real=live_module.LastingWorkers.close: (closed.append(1), real(self))
     )
     monkeypatch.setattr(live_module, "assembled", _refusing)
     with pytest.raises(SampleError):
         live(recipe)
-    assert crews == [1]
+    assert closed == [1]

@@ -164,7 +164,7 @@ def test_who_speaks(tmp_path, family, monkeypatch):
     r = recipe(family, amount=0.5)
     held = live(r)
     small = r.with_parameter("weight", [{"filter": "layers.1.mlp", "value": 0.9}, {"value": 0.5}], model="ft1")
-    held.crew.pace = 1.0
+    held.workers.pace = 1.0
     monkeypatch.setattr("nbmerge.engine.live.backend_choice._product", lambda dtype, tokens: 1e-9)
     one = choose_backend(small, held, prompt_tokens=16, new_tokens=40)
     assert one.kind == "live"

@@ -70,7 +70,7 @@ def test_a_closed_studio_lets_go_of_everything(recipe):
     speaking(studio)
     measured(studio)
     live = studio.state.stage.live
-    dead = [weakref.ref(x) for x in (live, live.crew, live.model, live.pins["A"], studio.statistics._statistics)]
+    dead = [weakref.ref(x) for x in (live, live.workers, live.model, live.pins["A"], studio.statistics._statistics)]
     parents = [weakref.ref(p.model) for p in studio.state.stage._parents.values()]
     del live
     studio.close()
