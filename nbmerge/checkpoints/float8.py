@@ -33,26 +33,41 @@ def weights_of(
     CheckpointError
         When scales are lacking or do not fit.
     """
-    small = [n for n, t in tensors.items() if t.dtype in WEIGHTS]
-    if not small:
+    scales = {n: _scale_name(n, tensors) for n, t in tensors.items() if t.dtype in WEIGHTS}
+    if not scales:
         return config, tensors
-    scales = {n: next((n + s for s in SUFFIXES if n + s in tensors), None) for n in small}
     dtype = _said(config)
-    if (lacking := [n for n, s in scales.items() if s is None]) and not dtype.startswith("float8"):
-        raise CheckpointError(
-            f"{folder}: {lacking[0]:.200} is stored as {tensors[lacking[0]].dtype} and has no scales: neither "
-            f"'{lacking[0]:.200}_scale_inv' nor '{lacking[0]:.200}_scale' is there ({len(lacking)} such). Download the model "
-            "again, or save it in bfloat16 with what made it."
-        )
+    if not dtype.startswith("float8"):
+        _refuse_lacking(folder, tensors, scales)
     out, blocks = dtype if dtype in _FLOATS else "bfloat16", _blocks(config)
     made: dict[str, Any] = {}
     for name, tensor in tensors.items():
         if name in scales:
             scale = tensors[scales[name]] if scales[name] else None
             made[name] = Scaled(tensor, scale, _block(folder, tensor, scale, blocks), out)
-        elif not (name in scales.values() or (tensor.count == 1 and name.endswith(_ACTIVATIONS))):
+        elif name not in scales.values() and not _is_about_activations(tensor):
             made[name] = tensor
     return {k: v for k, v in config.items() if k != "quantization_config"}, made
+
+
+def _scale_name(name: str, tensors: Mapping[str, StoredTensor]) -> str | None:
+    """Name of the tensor that has the scales of another."""
+    return next((name + s for s in SUFFIXES if name + s in tensors), None)
+
+
+def _is_about_activations(tensor: StoredTensor) -> bool:
+    return tensor.count == 1 and tensor.name.endswith(_ACTIVATIONS)
+
+
+def _refuse_lacking(folder: Path, tensors: Mapping[str, StoredTensor], scales: Mapping[str, str | None]) -> None:
+    """Refuse codes without scales."""
+    lacking = [n for n, s in scales.items() if s is None]
+    if lacking:
+        raise CheckpointError(
+            f"{folder}: {lacking[0]:.200} is stored as {tensors[lacking[0]].dtype} and has no scales: neither "
+            f"'{lacking[0]:.200}_scale_inv' nor '{lacking[0]:.200}_scale' is there ({len(lacking)} such). Download the model "
+            "again, or save it in bfloat16 with what made it."
+        )
 
 
 def _said(config: Mapping[str, Any]) -> str:

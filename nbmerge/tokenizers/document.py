@@ -125,26 +125,25 @@ class Document:
 
     def extended(self, tokens: Sequence[Token], merges: Sequence[tuple[str, str]] = ()) -> Document:
         """With tokens added behind the last, in this order, and merges behind the last."""
-        first, model, added = self.size, dict(self.model), list(self.data.get("added_tokens") or ())
-        numbered = list(enumerate(tokens, first))
+        model, added = dict(self.model), list(self.data.get("added_tokens") or ())
+        numbered = list(enumerate(tokens, self.size))
         own = [(i, token) for i, token in numbered if token.flags is None]
-        for i, token in numbered:
-            if token.flags is not None:
-                added.append({**token.flags, "id": i, "content": token.text})
-        if isinstance(model["vocab"], list) and own:
-            model["vocab"] = self._list_up_to(own, added)
-        elif own:
-            # The library numbers added tokens anew behind the model's own, unless the model lists them as well.
-            listed = {entry["content"]: entry["id"] for entry in added}
-            model["vocab"] = {**model["vocab"], **listed, **{token.text: i for i, token in own}}
+        added += [{**token.flags, "id": i, "content": token.text} for i, token in numbered if token.flags is not None]
+        if own:
+            model["vocab"] = self._vocab_with(own, added)
         if merges:
-            joined = not any(isinstance(m, list) for m in model["merges"]) and not any(
-                " " in p for m in merges for p in m
-            )
-            model["merges"] = [*model["merges"], *(" ".join(m) if joined else list(m) for m in merges)]
-            if not joined:
-                model["merges"] = [m if isinstance(m, list) else m.split(" ", 1) for m in model["merges"]]
+            model["merges"] = _with_merges(model["merges"], merges)
         return Document({**self.data, "added_tokens": added, "model": model})
+
+    def _vocab_with(
+        self, own: Sequence[tuple[int, Token]], added: Sequence[Mapping[str, Any]]
+    ) -> list[Any] | dict[str, int]:
+        """The model's own vocabulary with tokens added to it."""
+        listed = self.model["vocab"]
+        if isinstance(listed, list):
+            return self._list_up_to(own, added)
+        # The library numbers added tokens anew behind the model's own, unless the model lists them as well.
+        return {**listed, **{entry["content"]: entry["id"] for entry in added}, **{token.text: i for i, token in own}}
 
     def _list_up_to(self, own: Sequence[tuple[int, Token]], added: Sequence[Mapping[str, Any]]) -> list[Any]:
         """A Unigram list in which the places of added tokens that lie between are filled with their texts."""
@@ -173,6 +172,14 @@ class Document:
     def dump(self) -> str:
         """The text of the file."""
         return json.dumps(self.data, ensure_ascii=False, indent=2) + "\n"
+
+
+def _with_merges(known: Sequence[Any], more: Sequence[tuple[str, str]]) -> list[Any]:
+    """Merges with others behind them, all written as texts or all as pairs; pairs where a part has a space in it."""
+    joined = not any(isinstance(m, list) for m in known) and not any(" " in part for pair in more for part in pair)
+    if joined:
+        return [*known, *map(" ".join, more)]
+    return [m if isinstance(m, list) else m.split(" ", 1) for m in known] + [list(m) for m in more]
 
 
 def read_document(folder: Path) -> Document | None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbmerge.recipe.parts import Slice
+from nbmerge.model_ref import ModelRef
+from nbmerge.recipe.parts import Slice, Source
 from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.sections import Section
 from nbmerge.recipe.setting import Rule, Setting, position
 from nbmerge.recipe.writers.amounts import Amounts, amounts, course
+
+if TYPE_CHECKING:
+    from nbmerge.methods import Parameter
 
 KINDS = {
     "attention": "attention", "mlp": "MLP", "rest": "layer norms", "embedding": "embedding", "final norm": "final norm",
@@ -139,63 +143,89 @@ def _amounts(recipe: Recipe, piece: Slice, levels: Levels, name: str, t: float) 
     if method is None:
         return {}
     base = piece.base_model or recipe.base_model
-    sources = list(piece.sources)
-    first = base or (sources[0].model if method.base == "first" else None)
-    inputs = sorted(sources, key=lambda s: s.model != first) if method.base != "none" else sources
-
-    def value(parameter, nearest_first) -> Any:
-        found = (level[parameter.name].at(name, t) for level in nearest_first if parameter.name in level)
-        return next((v for v in found if v is not None), parameter.default)
-
-    shared = {p.name: value(p, levels) for p in method.parameters if p.scope == "global"}
-    each = {}
-    for parameter in (p for p in method.parameters if p.scope == "input"):
-        values = [value(parameter, (s.parameters, *levels)) for s in inputs]
-        bare = method.base in ("required", "optional")
-        each[parameter.name] = [
-            None if (bare and s.model == base) or v is _required() else v for s, v in zip(inputs, values, strict=True)
-        ]
+    inputs = _in_order(piece, base, method.base)
+    bare = base if method.base in ("required", "optional") else None
+    shared = {p.name: _value(p, levels, name, t) for p in method.parameters if p.scope == "global"}
+    each = {
+        p.name: [None if s.model == bare else _given(_value(p, (s.parameters, *levels), name, t)) for s in inputs]
+        for p in method.parameters
+        if p.scope == "input"
+    }
     return amounts(recipe.merge_method, [s.model.name for s in inputs], shared, each)
 
 
-def _required() -> Any:
+def _in_order(piece: Slice, base: ModelRef | None, kind: str) -> list[Source]:
+    """The sources of a slice in the order of a method with this kind of base."""
+    sources = list(piece.sources)
+    first = base or (sources[0].model if kind == "first" else None)
+    return sources if kind == "none" else sorted(sources, key=lambda s: s.model != first)
+
+
+def _value(parameter: Parameter, nearest_first: Levels, name: str, t: float) -> Any:
+    found = (level[parameter.name].at(name, t) for level in nearest_first if parameter.name in level)
+    return next((v for v in found if v is not None), parameter.default)
+
+
+def _given(value: Any) -> Any:
+    """A value, None where a required one is given nowhere."""
     from nbmerge.methods import REQUIRED
 
-    return REQUIRED
+    return None if value is REQUIRED else value
 
 
 # --- from a plan, layer by layer ---
 
 
+Part = tuple[str, str, "str | None"]
+"""A kind of tensor, what of a layer it is (its whole name outside the layers), and the stack."""
+OUTSIDE = -1
+"""Stands for the layer of what is in none."""
+
+
 def _planned(plan: Any) -> Iterator[str]:
-    layout = plan.checkpoints[plan.donor].layout
-    alone = {stack: layout.first_only(stack) for stack in plan.depths if stack in layout.stacks}
-    parts: dict[tuple[str, str, str | None], dict[int, Amounts]] = {}
-    for tensor in plan.tensors:
-        found = amounts(tensor.method, tensor.models, tensor.values.shared, tensor.values.each)
-        part = tensor.name if tensor.layer is None else tensor.name.split(f".{tensor.layer}.", 1)[-1]
-        if part in alone.get(tensor.stack, ()):
-            continue
-        key = (tensor.kind, part, tensor.stack)
-        parts.setdefault(key, {})[-1 if tensor.layer is None else tensor.layer] = found
-    groups: dict[tuple[str, str, str | None], list[str]] = {}
-    for (kind, part, stack), series in parts.items():
-        groups.setdefault((kind, repr(series), stack), []).append(part)
+    parts = _amounts_of_parts(plan)
     said: dict[tuple[str, str, str | None], list[str]] = {}
-    for (kind, _, stack), names in groups.items():
-        whole = sum((k, s) == (kind, stack) for k, _, s in parts) == len(names)
-        label = KINDS[kind] if whole else _listed([n.removesuffix(".weight") for n in names])
-        series = parts[kind, names[0], stack]
-        if -1 in series:
-            said.setdefault(("", course([series[-1]]), None), []).append(label)
-        for first, end in _runs(series):
-            text = course([series[i] for i in range(first, end)])
-            where = f"{f'{stack}, ' if stack else ''}{_layers(first, end)}, "
-            said.setdefault((where, text, stack), []).append(label)
+    for label, series, stack in _alike(parts):
+        for where, text in _courses(series, stack):
+            said.setdefault((where, text, stack if where else None), []).append(label)
     for (where, text, stack), labels in said.items():
         if text:
             every = where and set(labels) == {KINDS[k] for k, _, s in parts if k in GROUPS and s == stack}
             yield _sentence(f"{where.removesuffix(', ') if every else where + _listed(labels)}: {text}.")
+
+
+def _amounts_of_parts(plan: Any) -> dict[Part, dict[int, Amounts]]:
+    """The amounts of every part of a layer, by layer; not of what only a stack's first layer has."""
+    layout = plan.checkpoints[plan.donor].layout
+    alone = {stack: layout.first_only(stack) for stack in plan.depths if stack in layout.stacks}
+    parts: dict[Part, dict[int, Amounts]] = {}
+    for tensor in plan.tensors:
+        outside = tensor.layer is None
+        part = tensor.name if outside else tensor.name.split(f".{tensor.layer}.", 1)[-1]
+        if part not in alone.get(tensor.stack, ()):
+            found = amounts(tensor.method, tensor.models, tensor.values.shared, tensor.values.each)
+            parts.setdefault((tensor.kind, part, tensor.stack), {})[OUTSIDE if outside else tensor.layer] = found
+    return parts
+
+
+def _alike(parts: Mapping[Part, dict[int, Amounts]]) -> Iterator[tuple[str, dict[int, Amounts], str | None]]:
+    """Parts of one kind with the same amounts: their name, the amounts by layer, and the stack."""
+    groups: dict[Part, list[str]] = {}
+    for (kind, part, stack), series in parts.items():
+        groups.setdefault((kind, repr(series), stack), []).append(part)
+    for (kind, _, stack), names in groups.items():
+        whole = sum((k, s) == (kind, stack) for k, _, s in parts) == len(names)
+        label = KINDS[kind] if whole else _listed([n.removesuffix(".weight") for n in names])
+        yield label, parts[kind, names[0], stack], stack
+
+
+def _courses(series: dict[int, Amounts], stack: str | None) -> Iterator[tuple[str, str]]:
+    """Where amounts are, empty outside the layers, and how they run there."""
+    if OUTSIDE in series:
+        yield "", course([series[OUTSIDE]])
+    for first, end in _runs(series):
+        where = f"{f'{stack}, ' if stack else ''}{_layers(first, end)}, "
+        yield where, course([series[i] for i in range(first, end)])
 
 
 def _sentence(text: str) -> str:

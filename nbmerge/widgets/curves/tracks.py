@@ -112,22 +112,32 @@ def tracks(plan: Plan) -> list[Track]:
 
 def curve(plan: Plan, track: Track) -> Curve:
     """What a plan resolved for one track."""
+    layers, ends = _by_place(plan, track)
+    values = _over_depth(layers, plan.depth)
+    means = {g: tuple(map(_mean, by)) for g, by in values.items()}
+    spread = {g: tuple(map(_range, by)) for g, by in values.items()}
+    return Curve(means, spread, {r: ends[r] for r in ENDS if r in ends})
+
+
+def _by_place(plan: Plan, track: Track) -> tuple[dict[str, dict[int, list[float]]], dict[str, float]]:
+    """A track's values by group and layer, and those outside the layers by kind.
+
+    Of several stacks, the deepest is drawn; a gradient spreads over each in the same way.
+    """
     layers: dict[str, dict[int, list[float]]] = {g: {} for g in GROUPS}
     ends: dict[str, float] = {}
     for tensor, value in _values(plan, track.parameter, track.model):
-        if tensor.layer is not None and tensor.stack != plan.stack:
-            continue  # of several stacks, the deepest is drawn; a gradient spreads over each in the same way
-        if tensor.layer is not None:
-            layers[tensor.kind].setdefault(tensor.layer, []).append(value)
-        elif tensor.kind in ENDS:
+        if tensor.layer is None:
             ends.setdefault(tensor.kind, value)
-    found = {g: by for g, by in layers.items() if by}
-    everywhere = {i: [v for by in found.values() for v in by.get(i, [])] for i in range(plan.depth)}
-    spread = {
-        g: tuple(_range(by.get(i) or everywhere[i] or [0.0]) for i in range(plan.depth)) for g, by in found.items()
-    }  # fmt: skip
-    means = {g: tuple(_mean(by.get(i) or everywhere[i] or [0.0]) for i in range(plan.depth)) for g, by in found.items()}
-    return Curve(means, spread, {r: ends[r] for r in ENDS if r in ends})
+        elif tensor.stack == plan.stack:
+            layers[tensor.kind].setdefault(tensor.layer, []).append(value)
+    return layers, ends
+
+
+def _over_depth(layers: Mapping[str, Mapping[int, list[float]]], depth: int) -> dict[str, list[list[float]]]:
+    """For each group, the values of every layer; of one that the group does not have, those of the other groups."""
+    everywhere = [[v for by in layers.values() for v in by.get(i, ())] or [0.0] for i in range(depth)]
+    return {g: [by.get(i) or everywhere[i] for i in range(depth)] for g, by in layers.items() if by}
 
 
 def separable(plan: Plan, track: Track) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import ipywidgets
@@ -60,30 +61,36 @@ class MethodPanel(Panel):
         self.reference.value = linked(method.reference)
 
     def _show_controls(self, method: Method, plan: Any) -> None:
-        found = tracks(plan) if plan else []
-        drawn = {t.parameter.name for t in found if t.model is None}
-        shared = [p for p in method.parameters if p.scope == "global" and p.name not in drawn] if plan else []
-        own = [t for t in found if t.model is not None]
+        drawn, own = _drawn_and_own(plan)
+        shared = [p for p in method.parameters if plan and p.scope == "global" and p.name not in drawn]
         form = (method.name, tuple(p.name for p in shared), tuple(t.key for t in own))
         if form != self._form:
             self._form = form
-            self._shared = {p.name: control(p, p.name, p.help, self.errors(self._set_shared)) for p in shared}
-            self._own = {}
-            for track in own:  # what a parameter means is said once, below its last model
-                last = track is [t for t in own if t.parameter is track.parameter][-1]
-                words = track.parameter.help if last else ""
-                self._own[track.key] = control(
-                    track.parameter, track.title, words, self.errors(self._set_own), key=track.key
-                )
-            drawn_too = [
-                text(f"<b>{n}</b> is drawn over the layers in the Gradients panel.", "quiet") for n in sorted(drawn)
-            ]
-            replace_children(self.controls, [*self._own.values(), *self._shared.values(), *drawn_too])
+            self._make_controls(shared, own, drawn)
+        self._show_values(plan, shared, own)
+
+    def _show_values(self, plan: Any, shared: Sequence[Parameter], own: Sequence[Track]) -> None:
         for parameter in shared:
             self._shared[parameter.name].show(shared_value(plan, parameter))
         for track in own:
             drawing = curve(plan, track)
             self._own[track.key].show(drawing.natural("embedding") if is_flat(drawing) else None)
+
+    def _make_controls(self, shared: Sequence[Parameter], own: Sequence[Track], drawn: Collection[str]) -> None:
+        """Controls for parameters of the merge and of its models, and a word on those that are drawn elsewhere."""
+        self._shared = {p.name: control(p, p.name, p.help, self.errors(self._set_shared)) for p in shared}
+        last = {t.parameter.name: t for t in own}  # what a parameter means is said once, below its last model
+        self._own = {
+            t.key: control(
+                t.parameter, t.title, t.parameter.help if t is last[t.parameter.name] else "",
+                self.errors(self._set_own), key=t.key,
+            )
+            for t in own
+        }  # fmt: skip
+        elsewhere = [
+            text(f"<b>{n}</b> is drawn over the layers in the Gradients panel.", "quiet") for n in sorted(drawn)
+        ]
+        replace_children(self.controls, [*self._own.values(), *self._shared.values(), *elsewhere])
 
     def _chosen(self, change: dict) -> None:
         if not self._busy:
@@ -108,6 +115,12 @@ class MethodPanel(Panel):
         if fault:
             self._refresh()
             raise RecipeError([Problem("error", (), fault)])
+
+
+def _drawn_and_own(plan: Any) -> tuple[set[str], list[Track]]:
+    """Names of the parameters of the merge that are drawn over the layers, and the tracks of its models."""
+    found = tracks(plan) if plan else []
+    return {t.parameter.name for t in found if t.model is None}, [t for t in found if t.model is not None]
 
 
 def linked(reference: str) -> str:

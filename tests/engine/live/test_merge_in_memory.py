@@ -195,7 +195,8 @@ def test_nothing_is_left_of_one_that_was_closed(recipe):
     merge = live(recipe)
     merge.pin()
     dead = [
-        weakref.ref(x) for x in (merge.model, merge.workers, merge.workers.mapped, merge.pins["A"], *merge._weights.values())
+        weakref.ref(x)
+        for x in (merge.model, merge.workers, merge.workers.mapped, merge.pins["A"], *merge._weights.values())
     ]
     merge.close()
     gc.collect()
@@ -210,7 +211,9 @@ def test_one_that_cannot_be_made_leaves_no_worker(recipe, monkeypatch, tmp_path)
 
     closed = []
     monkeypatch.setattr(
-        live_module.LastingWorkers, "close", lambda self, real=live_module.LastingWorkers.close: (closed.append(1), real(self))
+        live_module.LastingWorkers,
+        "close",
+        lambda self, real=live_module.LastingWorkers.close: (closed.append(1), real(self)),
     )
     monkeypatch.setattr(live_module, "assembled", _refusing)
     with pytest.raises(SampleError):

@@ -75,19 +75,8 @@ class _Maker:
     def by_token(self) -> ByToken | None:
         key = "tokenizer_source" if self.recipe.tokenizer_source else "tokenizer"
         wish = self.recipe.tokenizer_source or self.recipe.tokenizer.source
-        checkpoints, documents = dict(self.checkpoints), {}
-        for ref in dict.fromkeys([*in_order(self.recipe), *self._named_in_tokens()]):
-            checkpoints.setdefault(ref, None)
-            checkpoints[ref] = checkpoints[ref] or Checkpoint.open(ref)
-            document = self._owned_document(ref, checkpoints[ref])
-            if document is not None:
-                documents[ref] = document
-        lacking = [self.labels.get(r, r.name) for r in self.recipe.references if r not in documents]
-        if lacking:
-            how = "Save its tokenizer once with transformers (AutoTokenizer.from_pretrained, save_pretrained)."
-            self.findings.error(
-                (key,), f"{', '.join(lacking)} has no tokenizer.json, so its tokens are not known.", how
-            )
+        checkpoints, documents = self._open_owners()
+        if not self._all_have_documents(documents, key):
             return None
         rows = {r: checkpoints[r].vocabulary or 0 for r in documents}
         found = self._source(wish, key, _represented(documents, rows, self.findings))
@@ -99,16 +88,32 @@ class _Maker:
         template = self.template(folder, self._template_of_another(folder))
         changed = None if document is read_document(folder) else document
         written = Written(folder, self.checkpoints[self.donor].path, changed, template)
-        donor = (
-            None
-            if any(self.folder(r) == folder for r in documents if r in self.checkpoints)
-            else Checkpoint.open(folder)
-        )
+        merged = any(self.folder(r) == folder for r in documents if r in self.checkpoints)
+        donor = None if merged else Checkpoint.open(folder)
         made = ByToken(self.recipe, checkpoints, documents=documents, document=document, written=written, donor=donor)
         self._check_rules(made)
         for fact in Comparison.of({self.labels[r]: self.folder(r) for r in in_order(self.recipe)}).facts():
             self.findings.info((key,), fact)
         return None if self.findings.fatal else made
+
+    def _open_owners(self) -> tuple[dict[ModelRef, Checkpoint], dict[ModelRef, Document]]:
+        """The models whose tokens are known or named, and the tokenizers of those that have one."""
+        checkpoints, documents = dict(self.checkpoints), {}
+        for ref in dict.fromkeys([*in_order(self.recipe), *self._named_in_tokens()]):
+            if ref not in checkpoints:
+                checkpoints[ref] = Checkpoint.open(ref)
+            document = self._owned_document(ref, checkpoints[ref])
+            if document is not None:
+                documents[ref] = document
+        return checkpoints, documents
+
+    def _all_have_documents(self, documents: Mapping[ModelRef, Document], key: str) -> bool:
+        lacking = [self.labels.get(r, r.name) for r in self.recipe.references if r not in documents]
+        if lacking:
+            how = "Save its tokenizer once with transformers (AutoTokenizer.from_pretrained, save_pretrained)."
+            what = f"{', '.join(lacking)} has no tokenizer.json, so its tokens are not known."
+            self.findings.error((key,), what, how)
+        return not lacking
 
     def _owned_document(self, ref: ModelRef, checkpoint: Checkpoint) -> Document | None:
         if ref in self.tokenizers:

@@ -12,7 +12,7 @@ import operator
 import re
 import string
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nbmerge.recipe.yaml_text import MAX_CHARACTERS
@@ -22,7 +22,6 @@ _PERCENT = re.compile(r"%(?:\((\w+)\))?([-+ 0]?\d{0,2}(?:\.\d{1,2})?)([sdfgr%])"
 _ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
                ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod}  # fmt: skip
 _PLAIN = (str, int, float, bool, type(None))
-_STRIPS = ("strip", "lstrip", "rstrip")
 MAX_STEPS = 20_000
 """Parts of expressions that are looked at: far above any cell, far below what takes a second."""
 
@@ -135,23 +134,20 @@ class Constants:
         return self.value(node.value)[key]
 
     def _call(self, node: ast.Call) -> Any:
-        name, on = (node.func.attr, node.func.value) if isinstance(node.func, ast.Attribute) else (None, None)
-        if name is None and isinstance(node.func, ast.Name):
-            name = node.func.id
         values = [self.value(a) for a in node.args]
         named = {k.arg: self.value(k.value) for k in node.keywords if k.arg}
-        if name == "dedent" and len(values) == 1 and isinstance(values[0], str) and not named:
-            return textwrap.dedent(values[0])
-        text = self.value(on) if on is not None and name in (*_STRIPS, "format", "join") else None
-        if not isinstance(text, str):
-            raise NotConstant(node)
-        if name == "format":
-            return _format(text, values, named, node)
-        if name == "join" and len(values) == 1 and all(isinstance(v, str) for v in values[0]) and not named:
-            return _bounded((part for i, v in enumerate(values[0]) for part in ((text, v) if i else (v,))), node)
-        if name in _STRIPS and not values and not named:
-            return getattr(text, name)()
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
+            text = self.value(node.func.value)
+            if isinstance(text, str):
+                return _METHODS[node.func.attr](text, values, named, node)
+        elif _called(node.func) == "dedent" and len(values) == 1 and not named:
+            return textwrap.dedent(_texts(values, node)[0])
         raise NotConstant(node)
+
+
+def _called(function: ast.expr) -> str | None:
+    """Name of a function, whatever it is taken from."""
+    return getattr(function, "attr", None) or getattr(function, "id", None)
 
 
 def _targets(statement: ast.stmt) -> list[str]:
@@ -221,3 +217,36 @@ def _percent(text: str, given: Any, node: ast.AST) -> str:
         return f"%{match[2]}{match[3]}" % (value,)
 
     return _bounded([_PERCENT.sub(one, text)], node)
+
+
+def _texts(values: Any, node: ast.AST) -> list[str]:
+    """Values that are all texts."""
+    if not all(isinstance(v, str) for v in values):
+        raise NotConstant(node)
+    return list(values)
+
+
+def _joined(text: str, values: list, named: Mapping[str, Any], node: ast.AST) -> str:
+    """``text.join(texts)``."""
+    if named or len(values) != 1:
+        raise NotConstant(node)
+    texts = _texts(values[0], node)
+    return _bounded((part for i, v in enumerate(texts) for part in ((text, v) if i else (v,))), node)
+
+
+def _stripped(strip: Callable[[str], str]) -> Callable[..., str]:
+    """``text.strip()`` and its like, without arguments."""
+
+    def one(text: str, values: list, named: Mapping[str, Any], node: ast.AST) -> str:
+        if values or named:
+            raise NotConstant(node)
+        return strip(text)
+
+    return one
+
+
+_METHODS: Mapping[str, Callable[..., str]] = {
+    "format": _format, "join": _joined,
+    "strip": _stripped(str.strip), "lstrip": _stripped(str.lstrip), "rstrip": _stripped(str.rstrip),
+}  # fmt: skip
+"""Methods of texts that are carried out: ``(text, values, named values, call)``."""

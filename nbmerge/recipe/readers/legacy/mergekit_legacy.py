@@ -99,32 +99,59 @@ def _weighted(
     if known is not None and known.base == "required" and base is None:
         raise reading_error(f"{method} needs a --base-model.", where=("--base-model",), line=command.line)
     if method == "linear" and base is not None and base not in models:
-        if program == FIRST:
-            what = "--base-model has no effect on linear, except that config and tokenizer are the base model's."
-            notes.append(note(what))
-        else:  # there it is one more model, with a weight like the others
-            models = [*models, base]
+        models = _with_base(program, models, base, notes)
+    # A method that is not known here has weights and is normalised, as nearly all are.
+    names = {"weight", "normalize"} if known is None else {p.name for p in known.parameters}
+    weights = _weights(method, given, models, notes, command)
+    densities = _densities(program, method, "density" in names, given, models, notes, command)
+    each = {name: row for name, row in (("weight", weights), ("density", densities)) if row and name in names}
+    sources = [{"model": m, "parameters": {k: v[i] for k, v in each.items()}} for i, m in enumerate(models)]
+    parameters = {"normalize": given.flags.get("normalize", True)} if "normalize" in names else {}
+    return {"models": sources, "parameters": parameters | _vote(program, method, given)}
+
+
+def _vote(program: str, method: str, given: Options) -> dict[str, Any]:
+    """Whether models vote with one vote each."""
+    counted = method == "ties" and program == FIRST and given.flags.get("naive-count")
+    return {"consensus": "count"} if counted else {}
+
+
+def _with_base(program: str, models: list[ModelRef], base: ModelRef, notes: list[Problem]) -> list[ModelRef]:
+    """The models of a linear merge whose base is not among them."""
+    if program != FIRST:
+        return [*models, base]  # there it is one more model, with a weight like the others
+    what = "--base-model has no effect on linear, except that config and tokenizer are the base model's."
+    notes.append(note(what))
+    return models
+
+
+def _weights(
+    method: str, given: Options, models: list[ModelRef], notes: list[Problem], command: Command
+) -> list[float]:
     weights = _per_model("weight", given, models, command)
-    if weights is None:
-        if method == "linear":
-            raise reading_error("linear needs a --weight for each model.", where=("--weight",), line=command.line)
-        weights = [1.0] * len(models)
-        notes.append(note("no --weight: each model has weight 1."))
-    parameters = [{"weight": w} for w in weights] if known is None or known.parameter("weight") else [{}] * len(models)
+    if weights is not None:
+        return weights
+    if method == "linear":
+        raise reading_error("linear needs a --weight for each model.", where=("--weight",), line=command.line)
+    notes.append(note("no --weight: each model has weight 1."))
+    return [1.0] * len(models)
+
+
+def _densities(
+    program: str, method: str, known: bool, given: Options, models: list[ModelRef], notes: list[Problem],
+    command: Command,
+) -> list[float] | None:  # fmt: skip
+    """The densities of a method that has them: as given, else what the program takes."""
     densities = _per_model("density", given, models, command)
-    if known is not None and known.parameter("density") is not None:
-        if densities is None:
-            densities = [MEANT[program]["density"]] * len(models)
-            notes.append(note(f"no --density: {densities[0]:g}, as {program} has it."))
-        parameters = [p | {"density": d} for p, d in zip(parameters, densities, strict=True)]
-    elif densities is not None:
-        notes.append(note(f"--density has no effect on {method}."))
-    sources = [{"model": m, "parameters": p} for m, p in zip(models, parameters, strict=True)]
-    normalize = (
-        {"normalize": given.flags.get("normalize", True)} if known is None or known.parameter("normalize") else {}
-    )
-    counted = {"consensus": "count"} if method == "ties" and program == FIRST and given.flags.get("naive-count") else {}
-    return {"models": sources, "parameters": normalize | counted}
+    if not known:
+        if densities is not None:
+            notes.append(note(f"--density has no effect on {method}."))
+        return None
+    if densities is None:
+        density = MEANT[program]["density"]
+        notes.append(note(f"no --density: {density:g}, as {program} has it."))
+        densities = [density] * len(models)
+    return densities
 
 
 def _per_model(name: str, given: Options, models: list[ModelRef], command: Command) -> list[float] | None:
