@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbmerge.methods.framework.method import Elementwise, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.numerics.quantiles import quantiles
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def _mix(inputs: list[torch.Tensor], start: int, state: tuple[np.ndarray, float]
     return chosen.where(importance == importance, importance)  # NaN in a row of either is NaN in the result
 
 
-register(
+METHODS = (
     Elementwise(
         name="arcee_fusion",
         title="Arcee fusion",
@@ -69,5 +68,5 @@ register(
         look=_look,
         mix=_mix,
         whole="row",
-    )
+    ),
 )

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.numerics.selection import Cut, cut
 from nbmerge.methods.numerics.sparse import Thin, added, voted
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT
@@ -58,22 +57,23 @@ _WORDS = (
 )
 _KEPT = r"z_i = [\,q_{1-\gamma-p} < |\delta_i| \leq q_{1-\gamma}]"
 
-_SUMMED = register(
-    Elementwise(
-        name="breadcrumbs",
-        title="Breadcrumbs",
-        words=_WORDS.format("added up, as in task arithmetic"),
-        formula=r"W = B + \lambda \sum_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
-        mix=lambda inputs, start, cuts, values: added(inputs, start, values, _thin(cuts)),
-        anywhere=True,
-        reference="Davari and Belilovsky 2023, Model Breadcrumbs, https://arxiv.org/abs/2312.06795",
-        parameters=(WEIGHT, _DENSITY, _GAMMA, NORMALIZE, LAMBDA),
-        base="required",
-        inputs=(1, None),
-        look=_look,
-    )
+_SUMMED = Elementwise(
+    name="breadcrumbs",
+    title="Breadcrumbs",
+    words=_WORDS.format("added up, as in task arithmetic"),
+    formula=r"W = B + \lambda \sum_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
+    mix=lambda inputs, start, cuts, values: added(inputs, start, values, _thin(cuts)),
+    anywhere=True,
+    reference="Davari and Belilovsky 2023, Model Breadcrumbs, https://arxiv.org/abs/2312.06795",
+    parameters=(WEIGHT, _DENSITY, _GAMMA, NORMALIZE, LAMBDA),
+    base="required",
+    inputs=(1, None),
+    look=_look,
 )
-register(
+
+
+METHODS = (
+    _SUMMED,
     replace(
         _SUMMED,
         name="breadcrumbs_ties",
@@ -81,5 +81,5 @@ register(
         words=_WORDS.format("put to a vote on the direction of every weight, as in TIES"),
         formula=r"W = B + \lambda \sum_i m_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
         mix=lambda inputs, start, cuts, values: voted(inputs, start, values, _thin(cuts)),
-    )
+    ),
 )

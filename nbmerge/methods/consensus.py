@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) ->
     return base.add_(total.mul_(needed >= values["agreement"]), alpha=values["lambda"])
 
 
-register(
+METHODS = (
     Elementwise(
         name="consensus",
         title="Consensus (TALL masks)",
@@ -49,5 +48,5 @@ register(
         inputs=(3, None),
         mix=_mix,
         anywhere=True,
-    )
+    ),
 )

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.numerics.random_streams import kept
 from nbmerge.methods.numerics.sign_election import elect
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT, divisor
@@ -92,22 +91,23 @@ _WORDS = (
     "same model. "
 )
 
-_LINEAR = register(
-    Elementwise(
-        name="dare_linear",
-        title="DARE (linear)",
-        words=_WORDS + "What is left is added up, as in task arithmetic.",
-        formula=r"W = B + \lambda \sum_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
-        mix=_mix_linear,
-        anywhere=True,
-        reference="Yu et al. 2024, Language models are Super Mario, https://arxiv.org/abs/2311.03099",
-        parameters=(WEIGHT, DENSITY, NORMALIZE, LAMBDA, RESCALE),
-        base="required",
-        inputs=(1, None),
-        look=_look,
-    )
+_LINEAR = Elementwise(
+    name="dare_linear",
+    title="DARE (linear)",
+    words=_WORDS + "What is left is added up, as in task arithmetic.",
+    formula=r"W = B + \lambda \sum_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
+    mix=_mix_linear,
+    anywhere=True,
+    reference="Yu et al. 2024, Language models are Super Mario, https://arxiv.org/abs/2311.03099",
+    parameters=(WEIGHT, DENSITY, NORMALIZE, LAMBDA, RESCALE),
+    base="required",
+    inputs=(1, None),
+    look=_look,
 )
-register(
+
+
+METHODS = (
+    _LINEAR,
     replace(
         _LINEAR,
         name="dare_ties",
@@ -115,5 +115,5 @@ register(
         words=_WORDS + "What is left votes on the direction of every weight, as in TIES.",
         formula=r"W = B + \lambda \sum_i m_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
         mix=_mix_ties,
-    )
+    ),
 )

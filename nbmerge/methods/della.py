@@ -9,7 +9,6 @@ import numpy as np
 
 from nbmerge.methods.dare import RESCALE
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.numerics.random_streams import uniform
 from nbmerge.methods.numerics.sparse import Thin, added, l1_factor, voted
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT
@@ -95,22 +94,23 @@ _KEPT = (
     r"\quad p_i \in [p-\epsilon, p+\epsilon]"
 )
 
-_VOTED = register(
-    Elementwise(
-        name="della",
-        title="DELLA",
-        words=_WORDS.format("put to a vote on the direction of every weight, as in TIES"),
-        formula=r"W = B + \lambda \frac{\sum_i m_i w_i \hat\delta_i}{\sum_i m_i w_i},\quad " + _KEPT,
-        parameters=(WEIGHT, _DENSITY, _EPSILON, replace(NORMALIZE, default=True), LAMBDA, _RESCALE),
-        mix=lambda inputs, start, factors, values: voted(inputs, start, values, _thin(values, factors)),
-        reference="Deep et al. 2024, DELLA-Merging, https://arxiv.org/abs/2406.11617",
-        base="required",
-        inputs=(1, None),
-        look=_look,
-        whole="row",
-    )
+_VOTED = Elementwise(
+    name="della",
+    title="DELLA",
+    words=_WORDS.format("put to a vote on the direction of every weight, as in TIES"),
+    formula=r"W = B + \lambda \frac{\sum_i m_i w_i \hat\delta_i}{\sum_i m_i w_i},\quad " + _KEPT,
+    parameters=(WEIGHT, _DENSITY, _EPSILON, replace(NORMALIZE, default=True), LAMBDA, _RESCALE),
+    mix=lambda inputs, start, factors, values: voted(inputs, start, values, _thin(values, factors)),
+    reference="Deep et al. 2024, DELLA-Merging, https://arxiv.org/abs/2406.11617",
+    base="required",
+    inputs=(1, None),
+    look=_look,
+    whole="row",
 )
-register(
+
+
+METHODS = (
+    _VOTED,
     replace(
         _VOTED,
         name="della_linear",
@@ -119,5 +119,5 @@ register(
         formula=r"W = B + \lambda \sum_i w_i \hat\delta_i,\quad " + _KEPT,
         parameters=(WEIGHT, _DENSITY, _EPSILON, NORMALIZE, LAMBDA, _RESCALE),
         mix=lambda inputs, start, factors, values: added(inputs, start, values, _thin(values, factors)),
-    )
+    ),
 )

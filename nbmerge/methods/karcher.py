@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from nbmerge.methods.framework.method import Combination, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.multislerp import mean_direction
 from nbmerge.methods.numerics.geometry import placed, products
 
@@ -48,7 +47,7 @@ def _note(values: Values, gram: np.ndarray) -> str | None:
     return "directions cancel out, averaged in a straight line"
 
 
-register(
+METHODS = (
     Combination(
         name="karcher",
         title="Karcher mean",
@@ -61,5 +60,5 @@ register(
         needs_gram=True,
         coefficients=_coefficients,
         note=_note,
-    )
+    ),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from nbmerge.methods.framework.method import Combination, Parameter, Values
-from nbmerge.methods.framework.registry import register
 
 WEIGHT = Parameter(
     "weight", "How much of this model goes in. Weights are shares of the whole when 'normalize' is on.",
@@ -24,7 +23,7 @@ def _check(values: Values) -> str | None:
     return None
 
 
-register(
+METHODS = (
     Combination(
         name="linear",
         title="Linear (weighted mean)",
@@ -35,5 +34,5 @@ register(
         parameters=(WEIGHT, NORMALIZE),
         coefficients=_coefficients,
         check=_check,
-    )
+    ),
 )

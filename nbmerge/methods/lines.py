@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nbmerge.methods.framework.method import Combination, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.task_arithmetic import NORMALIZE, WEIGHT, divisor
 
 _ALPHA = Parameter("alpha", "Factor on the merged task vector in the first layer (and the embeddings).", default=0.2)
@@ -18,7 +17,7 @@ def _coefficients(values: Values, gram: None = None) -> list[float]:
     return [1.0 - sum(tuned), *tuned]
 
 
-register(
+METHODS = (
     Combination(
         name="lines",
         title="LiNeS (strength by depth)",
@@ -30,5 +29,5 @@ register(
         base="required",
         inputs=(1, None),
         coefficients=_coefficients,
-    )
+    ),
 )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbmerge.methods.framework.method import Combination, Elementwise, MethodFields, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.numerics.geometry import cosines, placed, row_products
 
 if TYPE_CHECKING:
@@ -68,12 +67,13 @@ _FIELDS: MethodFields = {
 }
 _BY_ROW = Elementwise(mix=_mix, whole="row", **_FIELDS)
 
-register(
+
+METHODS = (
     Combination(
         coefficients=_coefficients,
         needs_gram=True,
         note=_note,
         variant=lambda values: _BY_ROW if values["filter_wise"] else None,
         **_FIELDS,
-    )
+    ),
 )

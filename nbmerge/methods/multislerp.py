@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from nbmerge.methods.framework.method import Combination, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.numerics.geometry import cosines, has_base, placed, products
 
 _WEIGHT = Parameter("weight", "How much of this model goes in.", scope="input")
@@ -62,7 +61,7 @@ def _check(values: Values) -> str | None:
     return None
 
 
-register(
+METHODS = (
     Combination(
         name="multislerp",
         title="Multi-SLERP",
@@ -77,5 +76,5 @@ register(
         coefficients=_coefficients,
         note=_note,
         check=_check,
-    )
+    ),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
-from nbmerge.methods.framework.registry import register
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +19,7 @@ def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) ->
     return other.where(delta.abs_().le(t), step)
 
 
-register(
+METHODS = (
     Elementwise(
         name="nearswap",
         title="Nearswap",
@@ -33,5 +32,5 @@ register(
         inputs=(2, 2),
         mix=_mix,
         anywhere=True,
-    )
+    ),
 )

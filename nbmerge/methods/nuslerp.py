@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbmerge.methods.framework.method import Combination, Elementwise, MethodFields, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.numerics.geometry import arc, has_base, placed, products, row_products
 
 if TYPE_CHECKING:
@@ -96,4 +95,4 @@ def _variant(values: Values) -> Elementwise | None:
     return _BY_COLUMN if values["nuslerp_row_wise"] else _BY_ROW
 
 
-register(Combination(coefficients=_coefficients, needs_gram=True, variant=_variant, check=_check, **_FIELDS))
+METHODS = (Combination(coefficients=_coefficients, needs_gram=True, variant=_variant, check=_check, **_FIELDS),)

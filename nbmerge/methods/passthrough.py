@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from nbmerge.methods.framework.method import Combination, Parameter, Values
-from nbmerge.methods.framework.registry import register
 
 
 def _coefficients(values: Values, gram: None = None) -> list[float]:
     return [values.each["scale"][0]]
 
 
-register(
+METHODS = (
     Combination(
         name="passthrough",
         title="Passthrough (layer stacking)",
@@ -21,5 +20,5 @@ register(
         parameters=(Parameter("scale", "Factor on the tensor.", default=1.0, scope="input", slider=(0.0, 2.0)),),
         inputs=(1, 1),
         coefficients=_coefficients,
-    )
+    ),
 )

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
-from nbmerge.methods.framework.registry import register
 
 if TYPE_CHECKING:
     import torch
@@ -60,21 +59,22 @@ _WORDS = (
     "Made for models trained by reinforcement, which change few weights and mostly different ones"
 )
 
-_RAM = register(
-    Elementwise(
-        name="ram",
-        title="RAM",
-        words=_WORDS + ".",
-        formula=r"W = B + \frac{\sum_i a_i\delta_i}{\max(1, \sum_i a_i)},\quad a_i = [\,|\delta_i| > \epsilon\,]",
-        parameters=(_EPSILON,),
-        reference="Yuan et al. 2026, Behavior Knowledge Merge in Reinforced Agentic Models, https://arxiv.org/abs/2601.13572",
-        base="required",
-        inputs=(1, None),
-        mix=_mix,
-        anywhere=True,
-    )
+_RAM = Elementwise(
+    name="ram",
+    title="RAM",
+    words=_WORDS + ".",
+    formula=r"W = B + \frac{\sum_i a_i\delta_i}{\max(1, \sum_i a_i)},\quad a_i = [\,|\delta_i| > \epsilon\,]",
+    parameters=(_EPSILON,),
+    reference="Yuan et al. 2026, Behavior Knowledge Merge in Reinforced Agentic Models, https://arxiv.org/abs/2601.13572",
+    base="required",
+    inputs=(1, None),
+    mix=_mix,
+    anywhere=True,
 )
-register(
+
+
+METHODS = (
+    _RAM,
     replace(
         _RAM,
         name="ramplus_tl",
@@ -84,5 +84,5 @@ register(
         r"\ \mathrm{where\ only}\ i\ \mathrm{changed,\ else}\ 1",
         parameters=(_EPSILON, _R, _ALPHA),
         look=_look,
-    )
+    ),
 )

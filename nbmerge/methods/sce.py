@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.numerics.selection import Cut, largest
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def _mix(inputs: list[torch.Tensor], start: int, state: tuple[Cut | None, list[f
     return base.add_(merged.div_(weight.masked_fill_(weight.eq(0), 1.0)))
 
 
-register(
+METHODS = (
     Elementwise(
         name="sce",
         title="SCE",
@@ -105,5 +104,5 @@ register(
         look=_look,
         mix=_mix,
         anywhere=True,
-    )
+    ),
 )

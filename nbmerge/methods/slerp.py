@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbmerge.methods.framework.method import Combination, Elementwise, Parameter, Values
-from nbmerge.methods.framework.registry import register
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +81,7 @@ def _mixed(inputs: list[torch.Tensor], coefficients: list[float]) -> torch.Tenso
     return arc.where(rest == 0, rest)
 
 
-register(
+METHODS = (
     Combination(
         name="slerp",
         title=TITLE,
@@ -98,5 +97,5 @@ register(
         coefficients=_coefficients,
         note=_note,
         variant=lambda values: _TOKENS if values.shared.get("embed_slerp") else None,
-    )
+    ),
 )

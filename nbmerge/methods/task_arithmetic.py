@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from nbmerge.methods.framework.method import Combination, Parameter, Values
-from nbmerge.methods.framework.registry import register
 
 WEIGHT = Parameter("weight", "Factor on this model's task vector: what it learned beyond the base.", scope="input")
 LAMBDA = Parameter("lambda", "Factor on the merged task vector as a whole.", default=1.0, slider=(0.0, 2.0))
@@ -22,7 +21,7 @@ def _coefficients(values: Values, gram: None = None) -> list[float]:
     return [1.0 - sum(tuned), *tuned]
 
 
-register(
+METHODS = (
     Combination(
         name="task_arithmetic",
         title="Task arithmetic",
@@ -34,5 +33,5 @@ register(
         base="required",
         inputs=(1, None),
         coefficients=_coefficients,
-    )
+    ),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.numerics.selection import Cut, cut
 from nbmerge.methods.numerics.sign_election import elect
 from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
@@ -54,7 +53,7 @@ def _mix(inputs: list[torch.Tensor], start: int, cuts: list[Cut | None], values:
     return base.add_(elect(weighted, weights, values["normalize"], values["consensus"]), alpha=values["lambda"])
 
 
-register(
+METHODS = (
     Elementwise(
         name="ties",
         title="TIES",
@@ -69,5 +68,5 @@ register(
         look=_look,
         mix=_mix,
         anywhere=True,
-    )
+    ),
 )

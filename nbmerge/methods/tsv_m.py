@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, MethodFields, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.numerics.spectral import (
     WEIGHT_OF_ONE,
     decompose,
@@ -46,4 +45,6 @@ _FIELDS: MethodFields = {
     "base": "required",
     "inputs": (1, None),
 }
-register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_FIELDS), **_FIELDS))
+
+
+METHODS = (Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_FIELDS), **_FIELDS),)

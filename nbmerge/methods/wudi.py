@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, MethodFields, Parameter, Values
-from nbmerge.methods.framework.registry import register
 from nbmerge.methods.numerics.spectral import WEIGHT_OF_ONE, otherwise_mean, task_matrices
 from nbmerge.methods.task_arithmetic import LAMBDA
 
@@ -63,4 +62,6 @@ _FIELDS: MethodFields = {
     "base": "required",
     "inputs": (1, None),
 }
-register(Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_FIELDS), **_FIELDS))
+
+
+METHODS = (Elementwise(mix=_mix, whole="matrix", variant=otherwise_mean(_FIELDS), **_FIELDS),)

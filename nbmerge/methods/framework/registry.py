@@ -1,4 +1,4 @@
-"""The list of methods. A method's file registers it; adding one is adding a file.
+"""The list of methods that are known. `nbmerge.methods` registers its own there, in one place.
 
 Other packages add theirs through the entry-point group ``nbmerge.methods``: each entry names a `Method`, or a module
 that registers some when it is imported.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from functools import cache
-from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TypeVar
 
@@ -16,11 +15,6 @@ from nbmerge.methods.framework.method import Method
 
 M = TypeVar("M", bound=Method)
 
-_MODULES = (
-    "linear", "slerp", "nuslerp", "multislerp", "karcher", "task_arithmetic", "ties", "dare", "della", "breadcrumbs",
-    "sce", "model_stock", "nearswap", "arcee_fusion", "ram", "passthrough",
-    "lines", "consensus", "iso_c", "tsv_m", "wudi",
-)  # fmt: skip
 GROUP = "nbmerge.methods"
 _methods: dict[str, Method] = {}
 
@@ -46,12 +40,6 @@ def methods() -> dict[str, Method]:
 def parameter_names() -> set[str]:
     """Names of every parameter of every method."""
     return {p.name for m in methods().values() for p in m.parameters}
-
-
-def load_own() -> None:
-    """Register the methods of this package; called once, when `nbmerge.methods` is imported."""
-    for module in _MODULES:
-        import_module(f"nbmerge.methods.{module}")
 
 
 @cache

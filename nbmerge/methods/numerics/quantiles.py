@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nbmerge.methods.numerics.selection import MARGIN, MOST_HELD, SMALL, Blocks, _by_bits, _spread
+from nbmerge.methods.numerics.selection import MARGIN, MOST_HELD, SMALL, Blocks, find_by_bits, spread_sample
 
 
 def quantiles(blocks: Blocks, count: int, shares: Sequence[float]) -> list[float]:
@@ -31,12 +31,12 @@ def _ranked(blocks: Blocks, count: int, ranks: list[int]) -> list[float]:
     if count <= SMALL:
         values = np.concatenate([v.copy() for _, v in blocks()])
         return [float(x) for x in np.partition(values, ranks)[ranks]]
-    sample = np.sort(_spread(blocks, count))
+    sample = np.sort(spread_sample(blocks, count))
     brackets = [_Bracket(sample, rank, count) for rank in ranks]
     for _, values in blocks():
         for bracket in brackets:
             bracket.take(values)
-    return [b.value() if b.holds() else _by_bits(blocks, count - b.rank) for b in brackets]
+    return [b.value() if b.holds() else find_by_bits(blocks, count - b.rank) for b in brackets]
 
 
 class _Bracket:

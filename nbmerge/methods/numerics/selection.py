@@ -88,11 +88,11 @@ def largest(blocks: Blocks, count: int, k: int, sample: Callable[[], np.ndarray]
     if k <= 0:
         return Cut(np.inf, 0, {start: (0, 0) for start, _ in blocks()})
     if count <= SMALL:
-        return _within(blocks, -np.inf, np.inf, k) or _at(blocks, _by_bits(blocks, k), k)
-    for some in (sample, lambda: _spread(blocks, count)):
+        return _within(blocks, -np.inf, np.inf, k) or _at(blocks, find_by_bits(blocks, k), k)
+    for some in (sample, lambda: spread_sample(blocks, count)):
         if some is not None and (cut := _guessed(blocks, np.sort(some()), 1 - k / count, k)):
             return cut
-    return _at(blocks, _by_bits(blocks, k), k)
+    return _at(blocks, find_by_bits(blocks, k), k)
 
 
 def cut(tensors: InputBlocks, i: int, k: int) -> Cut:
@@ -165,7 +165,7 @@ class _Counted:
         return Cut(self.value, ties, None if ties == self.equal else self.ties_up_to)
 
 
-def _spread(blocks: Blocks, count: int) -> np.ndarray:
+def spread_sample(blocks: Blocks, count: int) -> np.ndarray:
     """A sample spread over the tensor."""
     stride = max(1, count // SAMPLE) | 1
     return np.concatenate([v[-start % stride :: stride] for start, v in blocks()])
@@ -177,7 +177,7 @@ def _just_below(value: float, itemsize: int) -> float:
     return float(np.nextafter(kind(value), kind(-np.inf)))
 
 
-def _by_bits(blocks: Blocks, k: int) -> float:
+def find_by_bits(blocks: Blocks, k: int) -> float:
     """Fix the k-th largest value's bits from the top; non-negative floats are ordered as their bit patterns are."""
     first = next(iter(blocks()))[1]
     integer, width = (np.uint64, 64) if first.dtype == np.float64 else (np.uint32, 32)
