@@ -102,13 +102,11 @@ def check_fits(plan: Plan, *, available: int | None = None, threads: int | None 
 
 
 def _alternatives(plan: Plan, pins: list[Plan], available: int | None) -> Iterable[str]:
-    from nbmerge.engine.planning.virtual import obstacle
-
     if pins:
         yield f"keep {'no merge' if len(pins) == 1 else 'fewer merges'} pinned ({human(pins[0].bytes_written)} each at most)"
     wide = sum(t.count for t in plan.tensors if t.dtype in ("float32", "float64"))
     if wide:
         yield f"set dtype: bfloat16 in the recipe ({human(sum(2 * t.count for t in plan.tensors))})"
-    if obstacle(plan) is None:
+    if plan.virtual_obstacle is None:
         yield "evaluate it from its parents' files without making it (nbmerge.virtual)"
     yield "merge it to disk (nbmerge.merge), which takes little memory"

@@ -19,7 +19,6 @@ from nbmerge.engine.live.live_merge import LiveMerge
 from nbmerge.engine.live.workers import expected_seconds
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
-from nbmerge.engine.planning.virtual import obstacle
 from nbmerge.errors import TooLargeError
 from nbmerge.recipe import Recipe
 
@@ -79,7 +78,7 @@ def choose_backend(
     update = sum(map(expected_seconds, changed)) * (live.workers.pace if live is not None else 1.0) + (
         BUILD if live is None else 0.0
     )
-    why_not, extra = obstacle(plan), _extra(plan, prompt_tokens, new_tokens)
+    why_not, extra = plan.virtual_obstacle, _extra(plan, prompt_tokens, new_tokens)
     if live is None and not (room := forecast_live(plan)).fits:
         if why_not is not None:
             raise TooLargeError(f"A live merge {room}, and it cannot be heard without being made: {why_not}")

@@ -23,7 +23,6 @@ from nbmerge.engine.live.workers import LastingWorkers
 from nbmerge.engine.loading.hf_model import assembled, empty_weights, tokenizer_of
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
-from nbmerge.engine.planning.virtual import obstacle
 from nbmerge.errors import VirtualError
 from nbmerge.recipe import Recipe
 
@@ -55,7 +54,7 @@ def virtual(recipe: Recipe | str | Plan, *, gram: Gram | None = None) -> Virtual
         When a tensor is not a weighted sum, or belongs to a module that cannot be blended; it names which.
     """
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
-    if (why := obstacle(plan)) is not None:
+    if (why := plan.virtual_obstacle) is not None:
         raise VirtualError(f"{why} Use nbmerge.live instead, which forms the weights.")
     merge = VirtualMerge(plan, gram)
     try:
@@ -97,7 +96,7 @@ class VirtualMerge(MergeInMemory):
         """
         began = time.perf_counter()
         plan = self.plan_for(recipe)
-        if (why := obstacle(plan)) is not None:
+        if (why := plan.virtual_obstacle) is not None:
             raise VirtualError(f"{why} Use nbmerge.live instead, which forms the weights.")
         with self._lock:
             self._require_open()

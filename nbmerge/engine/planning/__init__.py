@@ -6,6 +6,5 @@ Begin reading at `planner`, which has the steps in order; what they make is in `
 from nbmerge.engine.planning.incremental import plan_after, revised
 from nbmerge.engine.planning.planner import examine, plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
-from nbmerge.engine.planning.virtual import obstacle
 
-__all__ = ["Plan", "TensorPlan", "examine", "obstacle", "plan", "plan_after", "revised"]
+__all__ = ["Plan", "TensorPlan", "examine", "plan", "plan_after", "revised"]

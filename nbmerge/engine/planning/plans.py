@@ -229,6 +229,13 @@ class Plan:
     def _by_name(self) -> dict[str, TensorPlan]:
         return {t.name: t for t in self.tensors}
 
+    @cached_property
+    def virtual_obstacle(self) -> str | None:
+        """Why it cannot be evaluated from its parents' layers; None where nothing is known against it."""
+        from nbmerge.engine.planning.virtual import find_obstacle
+
+        return find_obstacle(self)
+
     def formula(self, tensor: str) -> Formula:
         """The formula of one output tensor, with its numbers after normalisation."""
         from nbmerge.engine.planning.formula import formula

@@ -7,7 +7,7 @@ from nbmerge.engine.planning.plans import Plan
 from nbmerge.methods import Combination
 
 
-def obstacle(plan: Plan) -> str | None:
+def find_obstacle(plan: Plan) -> str | None:
     """Why a plan cannot be evaluated from its parents' layers, None where nothing is known against it.
 
     What its architecture is made of is seen when it is built.

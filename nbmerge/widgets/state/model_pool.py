@@ -101,9 +101,8 @@ class Stage:
 
     def _choice(self, plan: Plan, prompt_tokens: int, new_tokens: int) -> str:
         from nbmerge.engine.live import choose_backend
-        from nbmerge.engine.planning import obstacle
 
-        if obstacle(plan) is not None and (self.live is not None or forecast_live(plan).fits):
+        if plan.virtual_obstacle is not None and (self.live is not None or forecast_live(plan).fits):
             return LIVE
         return choose_backend(plan, self.live, prompt_tokens=prompt_tokens, new_tokens=new_tokens).kind
 
@@ -119,9 +118,8 @@ class Stage:
 
     def _through_virtual(self, plan: Plan) -> Speaker:
         from nbmerge.engine.live import virtual
-        from nbmerge.engine.planning import obstacle
 
-        if (why_not := obstacle(plan)) is not None:
+        if (why_not := plan.virtual_obstacle) is not None:
             raise VirtualError(f"This merge cannot be heard without being made: {why_not}")
         if self.virtual is None or self.virtual.plan.method is not plan.method:
             self.virtual = virtual(plan)

@@ -9,7 +9,6 @@ from nbmerge.engine.live.live_merge import live
 from nbmerge.engine.live.virtual_merge import virtual
 from nbmerge.engine.merge import merge
 from nbmerge.engine.planning.planner import plan
-from nbmerge.engine.planning.virtual import obstacle
 from nbmerge.errors import TooLargeError, VirtualError
 from nbmerge.recipe import Recipe
 from nbmerge.sampling import sample
@@ -137,7 +136,7 @@ def test_tensors_that_are_computed_themselves_are_refused(tmp_path):
         {"merge_method": "linear", "models": sources("inner", family.base)},
     ]
     r = Recipe.load("---\n".join(map(yaml.safe_dump, documents)))
-    assert "computed themselves" in obstacle(plan(r))
+    assert "computed themselves" in plan(r).virtual_obstacle
 
 
 def test_modules_that_cannot_be_blended_are_named(tmp_path, monkeypatch):
