@@ -137,3 +137,11 @@ def test_rooms_can_be_looked_over(name):
 def test_rooms_say_what_they_are_for(name):
     tree = TREES[name]
     assert ast.get_docstring(tree), f"{name} does not say what it is for"
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_what_is_private_stays_in_its_module(name):
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nbmerge":
+            private = [a.name for a in node.names if a.name.startswith("_") and not a.name.startswith("__")]
+            assert not private, f"{name} imports {', '.join(private)} of {node.module}"
