@@ -47,7 +47,11 @@ def weights_of(
             made[name] = Scaled(tensor, scale, _block(folder, tensor, scale, blocks), out)
         elif name not in scales.values() and not _is_about_activations(tensor):
             made[name] = tensor
-    return {k: v for k, v in config.items() if k != "quantization_config"}, made
+    return _without_quantisation(config), made
+
+
+def _without_quantisation(config: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in config.items() if k != "quantization_config"}
 
 
 def _scale_name(name: str, tensors: Mapping[str, StoredTensor]) -> str | None:

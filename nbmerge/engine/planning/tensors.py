@@ -193,15 +193,24 @@ def _plan_tensor(
     resolved: Resolved, piece: Piece, out: Output, found: Sequence[StoredTensor | None]
 ) -> TensorPlan | None:
     """One output tensor from what its sources hold under its name; None where that is wrong, which is noted."""
-    held = [(i.ref, s) for i, s in zip(piece.inputs, found, strict=True) if s is not None]
-    mixed = not is_derived(out.name) and any("float" in s.dtype for _, s in held)
+    mixed = _can_mix(out.name, found)
     if mixed and not _all_there(resolved, piece, out.name, found):
         return None
-    if not mixed or (piece.has_base and len(held) == 1):  # there is nothing to add to a base alone
-        ref, stored = held[0]
+    if not mixed or (piece.has_base and len(found) == 1):  # there is nothing to add to a base alone
+        ref, stored = next((i.ref, s) for i, s in zip(piece.inputs, found, strict=True) if s is not None)
         return _copy(resolved, out.name, out.layer, out.kind, stored, ref)
-    refs, inputs = [ref for ref, _ in held], tuple(s for _, s in held)
-    vocabulary, dtype = resolved.vocabulary, _dtype_of(resolved.recipe, out.name, inputs)
+    return _plan_aligned(resolved, piece, out, tuple(found))
+
+
+def _can_mix(name: str, found: Iterable[StoredTensor | None]) -> bool:
+    """Whether a tensor holds numbers to be mixed, not whole numbers or what a model computes by itself."""
+    return not is_derived(name) and any("float" in s.dtype for s in found if s is not None)
+
+
+def _plan_aligned(resolved: Resolved, piece: Piece, out: Output, inputs: tuple[StoredTensor, ...]) -> TensorPlan | None:
+    """A tensor from inputs whose rows are first brought to the vocabulary of the result, where they have one for each token."""
+    refs, vocabulary = [i.ref for i in piece.inputs], resolved.vocabulary
+    dtype = _dtype_of(resolved.recipe, out.name, inputs)
     if vocabulary is not None:
         if vocabulary.by_owner and vocabulary.concerns(refs, out.name, out.kind, inputs):
             return _plan_by_owner(resolved, vocabulary, piece, out, inputs, dtype)

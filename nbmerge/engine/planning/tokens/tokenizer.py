@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.planning.findings import Findings
@@ -85,16 +86,26 @@ class _Maker:
         folder, document = found
         if self.recipe.tokenizer:
             document = named(document, tuple(self.recipe.tokenizer.tokens))
-        template = self.template(folder, self._template_of_another(folder))
-        changed = None if document is read_document(folder) else document
-        written = Written(folder, self.checkpoints[self.donor].path, changed, template)
-        merged = any(self.folder(r) == folder for r in documents if r in self.checkpoints)
-        donor = None if merged else Checkpoint.open(folder)
+        written = self._written(folder, document)
+        donor = self._stranger(folder, documents)
         made = ByToken(self.recipe, checkpoints, documents=documents, document=document, written=written, donor=donor)
         self._check_rules(made)
+        self._note_differences(key)
+        return None if self.findings.fatal else made
+
+    def _stranger(self, folder: Path, documents: Iterable[ModelRef]) -> Checkpoint | None:
+        """The model that a tokenizer's folder belongs to, None where it is one of those that are merged."""
+        merged = any(self.folder(r) == folder for r in documents if r in self.checkpoints)
+        return None if merged else Checkpoint.open(folder)
+
+    def _written(self, folder: Path, document: Document) -> Written:
+        template = self.template(folder, self._template_of_another(folder))
+        changed = None if document is read_document(folder) else document
+        return Written(folder, self.checkpoints[self.donor].path, changed, template)
+
+    def _note_differences(self, key: str) -> None:
         for fact in Comparison.of({self.labels[r]: self.folder(r) for r in in_order(self.recipe)}).facts():
             self.findings.info((key,), fact)
-        return None if self.findings.fatal else made
 
     def _open_owners(self) -> tuple[dict[ModelRef, Checkpoint], dict[ModelRef, Document]]:
         """The models whose tokens are known or named, and the tokenizers of those that have one."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem
@@ -11,6 +12,9 @@ from nbmerge.recipe.readers.command import FLAG, MANY, VALUE, Command, Options, 
 from nbmerge.recipe.readers.recipe_text import RecipeText, note, reading_error
 from nbmerge.recipe.readers.shared_options import SHARED, note_unused_options
 from nbmerge.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from nbmerge.methods import Method
 
 FIRST = "main.py"
 HEIR = ("mergekit-legacy", "legacy.py", "mergekit.scripts.legacy")
@@ -100,14 +104,22 @@ def _weighted(
         raise reading_error(f"{method} needs a --base-model.", where=("--base-model",), line=command.line)
     if method == "linear" and base is not None and base not in models:
         models = _with_base(program, models, base, notes)
-    # A method that is not known here has weights and is normalised, as nearly all are.
-    names = {"weight", "normalize"} if known is None else {p.name for p in known.parameters}
+    names = _names_of_parameters(known)
     weights = _weights(method, given, models, notes, command)
     densities = _densities(program, method, "density" in names, given, models, notes, command)
-    each = {name: row for name, row in (("weight", weights), ("density", densities)) if row and name in names}
-    sources = [{"model": m, "parameters": {k: v[i] for k, v in each.items()}} for i, m in enumerate(models)]
+    each = {"weight": weights if "weight" in names else None, "density": densities}
     parameters = {"normalize": given.flags.get("normalize", True)} if "normalize" in names else {}
-    return {"models": sources, "parameters": parameters | _vote(program, method, given)}
+    return {"models": _sources(models, each), "parameters": parameters | _vote(program, method, given)}
+
+
+def _sources(models: list[ModelRef], each: Mapping[str, list[float] | None]) -> list[dict[str, Any]]:
+    """Models with the parameters that are given for each."""
+    return [{"model": m, "parameters": {k: v[i] for k, v in each.items() if v}} for i, m in enumerate(models)]
+
+
+def _names_of_parameters(method: Method | None) -> set[str]:
+    """What a method takes; one that is not known here has weights and is normalised, as nearly all are."""
+    return {"weight", "normalize"} if method is None else {p.name for p in method.parameters}
 
 
 def _vote(program: str, method: str, given: Options) -> dict[str, Any]:
