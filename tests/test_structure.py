@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -145,3 +146,35 @@ def test_what_is_private_stays_in_its_module(name):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nbmerge":
             private = [a.name for a in node.names if a.name.startswith("_") and not a.name.startswith("__")]
             assert not private, f"{name} imports {', '.join(private)} of {node.module}"
+
+
+def rows_of_the_map() -> dict[str, str]:
+    """The package of each row of CONTRIBUTING's map, and the rest of the row."""
+    page = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| `(nbmerge/[\w/]*)` \|(.*)$", page, re.MULTILINE)
+    assert found
+    return dict(found)
+
+
+def test_the_map_has_every_package():
+    mapped = {
+        place
+        for package, rest in rows_of_the_map().items()
+        for place in (package, *(f"{package}{part}" for part in re.findall(r"`([\w/]+/)`", rest)))
+    }
+    missing = {name.replace(".", "/") + "/" for name in PACKAGES - {"nbmerge"}} - mapped
+    assert not missing, f"CONTRIBUTING.md does not mention {', '.join(sorted(missing))}"
+
+
+@pytest.mark.parametrize("package", rows_of_the_map())
+def test_every_path_of_the_map_exists(package):
+    paths = re.findall(r"`([\w/]+(?:/|\.py))`", rows_of_the_map()[package])
+    assert paths
+    assert not [path for path in paths if not (PACKAGE.parent / package / path).exists()]
+
+
+def test_other_paths_of_contributing_exist():
+    page = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:nbmerge|tests|docs|notebooks|binder|\.ci)/[\w./-]*)`", page)
+    assert paths
+    assert not [path for path in paths if not (PACKAGE.parent / path).exists()]
