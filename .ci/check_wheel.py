@@ -1,4 +1,4 @@
-"""The wheel holds what people need and no more, and imports where nothing else is installed."""
+"""Checks that the wheel contains the package and nothing else, and that it imports without its dependencies."""
 
 import re
 import subprocess
@@ -32,7 +32,7 @@ with tempfile.TemporaryDirectory() as folder:
     venv.create(folder, with_pip=True)
     python = Path(folder, "bin", "python")
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
-    # Elsewhere, so that the checkout is not what is imported; and with nothing installed, so that nothing heavy can be.
+    # In another folder, so that the checkout is not imported; without dependencies, so that no heavy one can be imported.
     subprocess.run(
         [python, "-c", "import nbmerge; print(nbmerge.__version__, nbmerge.__file__)"], check=True, cwd=folder
     )

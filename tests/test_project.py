@@ -74,7 +74,7 @@ LOG = "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2026-11-21\n"
     ],
 )
 def test_a_release_needs_its_version_and_its_changes(tag, package, log, words):
-    found = script(".ci/check_release.py").obstacles(tag, package, log)
+    found = script(".ci/check_release.py").find_problems(tag, package, log)
     assert len(found) == len(words)
     assert all(word in problem for word, problem in zip(words, found, strict=True))
 
