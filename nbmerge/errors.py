@@ -2,6 +2,7 @@
 
 NbmergeError
 ├── RecipeError (ValueError)      the recipe says something impossible; `.problems` has all of it
+├── ArgumentError (ValueError)    an argument of a function is out of range or of another kind
 ├── CheckpointError (ValueError)  a model's files cannot be used as they are
 ├── MergeError (RuntimeError)     a merge had to end: disk full, unreadable input, ...
 │   └── MergeStopped              somebody pressed stop
@@ -36,6 +37,10 @@ class NbmergeError(Exception):
 
     def __init__(self, *args: Any):
         super().__init__(*(readable(a) if isinstance(a, str) else a for a in args))
+
+
+class ArgumentError(NbmergeError, ValueError):
+    """An argument of a function is out of range or of another kind; the message names it."""
 
 
 class CheckpointError(NbmergeError, ValueError):

@@ -21,7 +21,7 @@ LEVELS = (
     {"lazy", "model_ref", "quoting", "sizes", "typing"},
     {"problems"},
     {"errors"},
-    {"bounded", "progress"},
+    {"arguments", "bounded", "progress"},
     {"guarded_files"},
     {"checkpoints", "methods", "tokenizers"},
     {"recipe"},

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbmerge.arguments import parse_size_argument
 from nbmerge.checkpoints import hub
 from nbmerge.engine.compute.device import DEVICE
 from nbmerge.engine.compute.device import found as found_device
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.compute.pool import run
+from nbmerge.engine.compute.threads import parse_threads
 from nbmerge.engine.output.commit import beside
 from nbmerge.engine.output.folder import absolute, building, check_output, clear, write_companions
 from nbmerge.engine.output.journal import Journal, identity
@@ -26,7 +28,7 @@ from nbmerge.engine.planning.plans import Plan
 from nbmerge.progress import Listener, Whole
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.yaml_text import dump_yaml
-from nbmerge.sizes import human, parse_size
+from nbmerge.sizes import human
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def merge(
 
     Raises
     ------
+    ArgumentError
+        When `max_shard_size` or `threads` is not what it should be, before anything else.
     RecipeError
         With all problems, before anything is written.
     OutputError
@@ -107,6 +111,8 @@ def merge(
         Nothing lies under the output's name, and inputs are never touched. What is finished is kept beside it
         (``.OUT.nbmerge-partial``): the same merge goes on from there, with the same result.
     """
+    max_shard_size = parse_size_argument("max_shard_size", max_shard_size)
+    parse_threads(threads)  # a wrong number is refused before anything is downloaded or written
     accelerator = found_device(device) if executor is None else None if device == "cpu" else device
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
 
@@ -149,15 +155,6 @@ def metadata_of(plan: Plan, device: str | None = None) -> dict[str, str]:
     return {"nbmerge_recipe": dump_yaml(plan.recipe.plain()), "nbmerge_fingerprint": plan.recipe.fingerprint} | where
 
 
-def _bytes(size: int | str) -> int:
-    """Most bytes of weights in one file."""
-    if isinstance(size, str):
-        return parse_size(size)
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"max_shard_size is a number of bytes or a size such as '2GB', not {size!r}.")
-    return size
-
-
 def write_model(
     plan: Plan,
     out: Path,
@@ -176,7 +173,7 @@ def write_model(
     device : str, optional
         Where they were mixed, if not on the processor; a merge that was mixed elsewhere is another merge.
     """
-    max_shard_size = _bytes(max_shard_size)
+    max_shard_size = parse_size_argument("max_shard_size", max_shard_size)
     remove_leftovers(out.parent)
     check_output(plan, out, overwrite)
     began = time.perf_counter()

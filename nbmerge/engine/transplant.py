@@ -12,6 +12,7 @@ from nbmerge.checkpoints import hub
 from nbmerge.engine.merge import MergeResult, merge
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.tokens import Fates, fates
+from nbmerge.errors import ArgumentError
 from nbmerge.recipe import Recipe
 
 WAYS = ("pieces", "pursuit")
@@ -52,7 +53,7 @@ class Transplant:
 def transplant_recipe(model: str | Path, donor: str | Path, way: str = "pieces", **fields: Any) -> Recipe:
     """The recipe of a transplant: one model as it is, with another's tokenizer."""
     if way not in WAYS:
-        raise ValueError(f"way is one of {', '.join(WAYS)}, not {way!r}.")
+        raise ArgumentError(f"way is one of {', '.join(WAYS)}, not {way!r}.")
     tokenizer = {"source": str(donor), "approximate": way}
     return Recipe.of(
         {"merge_method": "passthrough", "models": [{"model": str(model)}], "tokenizer": tokenizer, **fields}

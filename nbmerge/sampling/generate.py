@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from nbmerge.errors import SampleError
+from nbmerge.errors import ArgumentError, SampleError
 from nbmerge.sampling.loading import Loaded, asked, held
 from nbmerge.sampling.result import Sample
 from nbmerge.sampling.stream import OnToken, listening, text_behind, unheard
@@ -67,7 +68,7 @@ def sample(
     ------
     SampleError
         When a model cannot be loaded, a prompt gives no tokens or does not fit, or the model gives no numbers.
-    ValueError
+    ArgumentError
         For a setting out of range, before anything is loaded.
     """
     prompts = _checked(prompts, max_new_tokens, temperature, seed)
@@ -87,14 +88,18 @@ def sample(
 def _checked(prompts: str | Sequence[str], max_new_tokens: int, temperature: float, seed: int) -> list[str]:
     prompts = [prompts] if isinstance(prompts, str) else list(prompts)
     if not all(isinstance(p, str) for p in prompts):
-        raise ValueError("prompts are texts: one, or a list of them.")
+        raise ArgumentError("prompts are texts: one, or a list of them.")
     if isinstance(max_new_tokens, bool) or not isinstance(max_new_tokens, int) or max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens is a whole number of at least 1, not {max_new_tokens!r}.")
-    if not 0 <= temperature < float("inf"):
-        raise ValueError(f"temperature is a number from 0 (always the likeliest token) up, not {temperature!r}.")
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed is a whole number from 0 to 2**64 - 1, not {seed!r}.")
+        raise ArgumentError(f"max_new_tokens is a whole number of at least 1, not {max_new_tokens!r}.")
+    if not _is_number(temperature) or not 0 <= temperature < float("inf"):
+        raise ArgumentError(f"temperature is a number from 0 (always the likeliest token) up, not {temperature!r}.")
+    if not _is_number(seed) or not 0 <= seed < 2**64:
+        raise ArgumentError(f"seed is a whole number from 0 to 2**64 - 1, not {seed!r}.")
     return prompts
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _tokens(loaded: Loaded, prompt: str, max_new_tokens: int) -> torch.Tensor:

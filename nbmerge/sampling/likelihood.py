@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from nbmerge.errors import SampleError
+from nbmerge.arguments import parse_count_argument
+from nbmerge.errors import ArgumentError, SampleError
 from nbmerge.sampling.loading import Loaded, asked, held
 from nbmerge.sampling.threads import fitting_threads
 
@@ -62,10 +63,10 @@ def perplexity(
         ids = _ids(loaded, text)
         if len(ids) < 2:
             raise SampleError(f"the text {text!r} has {len(ids)} tokens; perplexity needs two at least.")
-        window = min(window or WINDOW, _context(loaded))
-        stride = stride or max(1, window // 2)
+        window = min(parse_count_argument("window", window, WINDOW), _context(loaded))
+        stride = parse_count_argument("stride", stride, max(1, window // 2))
         if not 1 <= stride < window:
-            raise ValueError(
+            raise ArgumentError(
                 f"stride is a whole number from 1 to {window - 1}, one less than the window, not {stride}."
             )
         total, count = 0.0, 0

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nbmerge.errors import SampleError
+from nbmerge.errors import ArgumentError, SampleError
 from nbmerge.sampling import Loaded, load, sample
 from tests.models import make_model
 
@@ -158,13 +158,15 @@ def test_no_prompts_give_no_samples(loaded):
         {"temperature": -1},
         {"temperature": float("nan")},
         {"temperature": float("inf")},
+        {"temperature": "hot"},
         {"seed": -1},
+        {"seed": "any"},
         {"prompts": [3]},
     ],
 )
 def test_a_setting_out_of_range_is_named(setting):
     (name,) = setting
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ArgumentError, match=name):
         sample("no/model/is/loaded/for/this", **({"prompts": "abc"} | setting))
 
 

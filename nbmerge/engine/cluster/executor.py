@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from nbmerge.arguments import parse_count_argument
 from nbmerge.engine.cluster.task import Group, Made, groups, make
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.output.lease import Lease
@@ -78,7 +79,7 @@ def run_on(
     submit, give_up, workers = _seam(executor)
     fetch(tensors, progress, cancel)
     most = min(GROUP, max(1, sum(t.nbytes for t in tensors) // (GROUPS_EACH * workers)))
-    how = {"threads": threads or 1, "allow_nonfinite": allow_nonfinite, "device": device}
+    how = {"threads": parse_count_argument("threads", threads, 1), "allow_nonfinite": allow_nonfinite, "device": device}
     sizes, notes = {t.name: t.nbytes for t in tensors}, Counter()
     writer.sync()  # nothing of ours may reach the files after what the workers write
     with _reported(progress, tensors) as report, Lease.granted(writer.folder) as lease:

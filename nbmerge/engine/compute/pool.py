@@ -22,7 +22,7 @@ from nbmerge.engine.compute.input_files import Files
 from nbmerge.engine.compute.malloc import keep_buffers
 from nbmerge.engine.compute.nonfinite import guarded
 from nbmerge.engine.compute.tensor import compute
-from nbmerge.engine.compute.threads import Stop, StopSignal, default_threads
+from nbmerge.engine.compute.threads import Stop, StopSignal, parse_threads
 from nbmerge.engine.compute.workspace import Emit, Open, Workspace
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeStopped
@@ -199,7 +199,7 @@ class _ThreadsForOneRun:
     ) -> None:
         self._files, self._device, self._kinds = files, device, kinds
         one_queue = device is not None and device.type == "mps"  # all threads would share its one queue of commands
-        self._threads = 1 if one_queue else threads or default_threads()
+        self._threads = 1 if one_queue else parse_threads(threads)
 
     def divide(self, tensors: Sequence[TensorPlan]) -> list[Task]:
         """Whole tensors, the largest first."""

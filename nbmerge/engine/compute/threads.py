@@ -6,11 +6,24 @@ import os
 import threading
 from typing import Protocol
 
+from nbmerge.arguments import parse_count_argument
+
 
 def default_threads() -> int:
     """As many workers as processors are allowed, up to eight: beyond that memory bandwidth is the limit."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(allowed, 8)
+
+
+def parse_threads(threads: int | None) -> int:
+    """The number of workers that a caller asks for, or the default.
+
+    Raises
+    ------
+    ArgumentError
+        When it is not a number of workers.
+    """
+    return parse_count_argument("threads", threads, default_threads())
 
 
 class StopSignal(Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nbmerge.engine.compute.threads import default_threads
+from nbmerge.arguments import parse_size_argument
+from nbmerge.engine.compute.threads import parse_threads
 from nbmerge.engine.cost.available_memory import available_memory
 from nbmerge.engine.cost.merge_forecast import worker_bytes
 from nbmerge.engine.planning.plans import Plan
@@ -61,7 +62,7 @@ class LiveForecast:
 
 
 def forecast_live(
-    plan: Plan, pinned: Iterable[Plan] = (), *, available: int | None = None, threads: int | None = None
+    plan: Plan, pinned: Iterable[Plan] = (), *, available: int | str | None = None, threads: int | None = None
 ) -> LiveForecast:
     """What `nbmerge.live` will take of memory.
 
@@ -70,22 +71,22 @@ def forecast_live(
     plan : Plan
     pinned : iterable of Plan or Pin
         Merges that will be kept beside it.
-    available : int, optional
-        Bytes that it may take; default what is free.
+    available : int or str, optional
+        Bytes that it may take, or a size such as ``"8GB"``; default what is free.
     threads : int, optional
         Number of workers.
     """
     pins = [getattr(p, "plan", p) for p in pinned]
     model, kept = plan.bytes_written, sum(p.bytes_written for p in pins)
-    buffers = (threads or default_threads()) * max(map(worker_bytes, plan.tensors), default=0)
+    buffers = parse_threads(threads) * max(map(worker_bytes, plan.tensors), default=0)
     files = {leaf.file for t in plan.tensors for leaf in t.leaves()}
     mapped = sum(f.stat().st_size for f in files if f.exists())
-    available = available_memory() if available is None else available
+    available = available_memory() if available is None else parse_size_argument("available", available)
     ways = tuple(_alternatives(plan, pins, available))
     return LiveForecast(model, kept, buffers, mapped, available, ways)
 
 
-def check_fits(plan: Plan, *, available: int | None = None, threads: int | None = None) -> LiveForecast:
+def check_fits(plan: Plan, *, available: int | str | None = None, threads: int | None = None) -> LiveForecast:
     """Refuse a merge that does not fit.
 
     Raises

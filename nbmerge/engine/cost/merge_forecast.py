@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nbmerge.engine.compute.download import Download, downloads
-from nbmerge.engine.compute.threads import default_threads
+from nbmerge.engine.compute.threads import parse_threads
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.sizes import human
 
@@ -69,7 +69,7 @@ def forecast(plan: Plan, threads: int | None = None, out: Path | None = None) ->
     out : Path, optional
         Where it is written to, to time that disk.
     """
-    threads = threads or default_threads()
+    threads = parse_threads(threads)
     near = next((p for p in out.parents if p.is_dir()), None) if out is not None else None
     memory = PROCESS + threads * max(map(worker_bytes, plan.tensors), default=0)
     return Forecast(plan.bytes_read, plan.bytes_written, memory, plan, threads, near, downloads(plan.tensors))

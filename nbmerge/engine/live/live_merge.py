@@ -16,6 +16,7 @@ from weakref import WeakSet
 
 import torch
 
+from nbmerge.arguments import parse_size_argument
 from nbmerge.checkpoints import hub
 from nbmerge.engine.compute.device import found as found_device
 from nbmerge.engine.cost.live_forecast import check_fits
@@ -41,7 +42,7 @@ def live(
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     threads: int | None = None,
-    max_memory: int | None = None,
+    max_memory: int | str | None = None,
     device: str | None = None,
 ) -> LiveMerge:
     """Merge into memory.
@@ -53,14 +54,16 @@ def live(
         As in `merge`.
     threads : int, optional
         Number of workers, also of later updates; results do not depend on it.
-    max_memory : int, optional
-        Bytes that it may take; default what the machine has free.
+    max_memory : int or str, optional
+        Bytes that it may take, or a size such as ``"8GB"``; default what the machine has free.
     device : str, optional
         "cuda", "cuda:1", "mps", "auto": where the model is asked. Weights are computed on the processor, so what is saved is
         what `merge` writes; what changed is copied over.
 
     Raises
     ------
+    ArgumentError
+        When `max_memory` or `threads` is not what it should be.
     RecipeError
         With all problems, before a weight is read.
     TooLargeError
@@ -68,9 +71,10 @@ def live(
     SampleError
         When transformers cannot make a model of the result.
     """
+    most = None if max_memory is None else parse_size_argument("max_memory", max_memory)
     accelerator = found_device(device)
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
-    check_fits(plan, available=max_memory, threads=threads)
+    check_fits(plan, available=most, threads=threads)
     merged = LiveMerge(plan, LastingWorkers(threads), accelerator)
     try:
         with merged._changing():

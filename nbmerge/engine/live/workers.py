@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.engine.compute.blocks import Blocks
 from nbmerge.engine.compute.input_files import Files
 from nbmerge.engine.compute.pool import Sink, Task, execute
 from nbmerge.engine.compute.tensor import restricted
-from nbmerge.engine.compute.threads import Stop, StopSignal, default_threads
+from nbmerge.engine.compute.threads import Stop, StopSignal, parse_threads
 from nbmerge.engine.compute.workspace import BLOCK, Emit, Workspace
 from nbmerge.engine.live.cache import Remembered
 from nbmerge.engine.live.mapped_files import Mapped
@@ -43,7 +44,7 @@ class LastingWorkers:
     def __init__(self, threads: int | None = None):
         self.mapped = Mapped()
         self.remembered = Remembered(self.mapped)
-        self.threads = threads or default_threads()
+        self.threads = parse_threads(threads)
         self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="nbmerge")
         self.pace = 1.0
         """How much longer work took, the last time, than `expected_seconds`."""
@@ -65,7 +66,7 @@ class LastingWorkers:
         MergeStopped, MergeError
             As `run` does; NaN and infinity pass, so that they can be seen in the model.
         """
-        workers = _Some(self, threads or self.threads)
+        workers = _Some(self, parse_count_argument("threads", threads, self.threads))
         execute(tensors, _into(target), workers, progress=progress, cancel=cancel, allow_nonfinite=True)
 
     def close(self) -> None:
