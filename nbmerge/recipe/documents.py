@@ -2,58 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
 from nbmerge.recipe.recipe import Recipe
 
 MAX_MERGES = 100
-"""How often merges may occur in each other; each occurrence is planned by itself."""
+"""How often merges may occur in each other; each occurrence is planned separately."""
 
 
-def documents(recipes: Iterable[Recipe]) -> Recipe:
-    """One recipe of several that feed each other: the one that no other takes, the others as its `merges`."""
+def join_documents(recipes: Iterable[Recipe]) -> Recipe:
+    """One recipe of several that feed each other: the one that no other takes, with the others as its `merges`.
+
+    Raises
+    ------
+    RecipeError
+        When names occur twice, when merges feed each other in a circle, or when not exactly one is left over.
+    """
     everyone = list(recipes)
-    names = [r.name for r in everyone if r.name]
-    if twice := next((n for n in names if names.count(n) > 1), None):
-        raise RecipeError([Problem("error", (), f"two documents are named '{twice}'.", "Give each a name of its own.")])
-    taken = {ref.path for r in everyone for ref in r.references} & set(names)
-    last = [r for r in everyone if r.name not in taken]
-    if len(last) != 1:
-        what = (
-            "the documents feed each other in a circle."
-            if not last
-            else f"{len(last)} of the documents feed no other one."
-        )
-        raise RecipeError([Problem("error", (), what, "Keep exactly one that takes the others, directly or not.")])
-    by_name = {r.name: r for r in everyone if r.name}
-    count = 0
+    named = _by_name(everyone)
+    final = _final(everyone, named)
+    occurrences = itertools.count(1)
 
-    def linked(recipe: Recipe, above: tuple[str, ...]) -> Recipe:
-        nonlocal count
-        count += 1
-        if count > MAX_MERGES:
-            what = f"the documents take each other more than {MAX_MERGES} times over."
-            raise RecipeError([Problem("error", (), what, "Save some of the merges, and name their folders.")])
+    def link(recipe: Recipe, above: tuple[str, ...]) -> Recipe:
+        if next(occurrences) > MAX_MERGES:
+            what = f"the documents use each other more than {MAX_MERGES} times in total."
+            raise _refused(what, "Run some of the merges first, and name their output folders.")
         inner = []
         for ref in recipe.references:
             if ref.path in above:
-                how = "A merge cannot take its own result."
-                raise RecipeError(
-                    [Problem("error", (), f"the documents feed each other in a circle ({ref.path}).", how)]
-                )
-            if ref.path in by_name:
-                inner.append(linked(by_name[ref.path], (*above, ref.path)))
+                what = f"the documents feed each other in a circle ({ref.path})."
+                raise _refused(what, "A merge cannot use its own result.")
+            if ref.path in named:
+                inner.append(link(named[ref.path], (*above, ref.path)))
         return recipe.model_copy(update={"merges": tuple(inner)}).with_origin(like=recipe)
 
-    return linked(last[0], (last[0].name,) if last[0].name else ())
+    return link(final, (final.name,) if final.name else ())
+
+
+def _by_name(recipes: Iterable[Recipe]) -> dict[str, Recipe]:
+    named: dict[str, Recipe] = {}
+    for recipe in recipes:
+        if recipe.name and recipe.name in named:
+            raise _refused(f"two documents are named '{recipe.name}'.", "Give each a different name.")
+        if recipe.name:
+            named[recipe.name] = recipe
+    return named
+
+
+def _final(recipes: Sequence[Recipe], named: Mapping[str, Recipe]) -> Recipe:
+    """The one recipe that no other uses as a model."""
+    used = {ref.path for r in recipes for ref in r.references} & named.keys()
+    final = [r for r in recipes if r.name not in used]
+    if len(final) == 1:
+        return final[0]
+    what = (
+        f"{len(final)} of the documents are not used by any other."
+        if final
+        else "the documents feed each other in a circle."
+    )
+    raise _refused(what, "Keep exactly one that uses the others, directly or indirectly.")
+
+
+def _refused(what: str, how: str) -> RecipeError:
+    return RecipeError([Problem("error", (), what, how)])
 
 
 def order_merges(recipe: Recipe) -> list[Recipe]:
-    """A recipe and all merges that feed it, directly or not, each once and before those that take it."""
-    found: dict[str | None, Recipe] = {}
+    """A recipe and all merges that feed it, directly or not, each once and before those that use it."""
+    merges: dict[str | None, Recipe] = {}
     for merge in recipe.merges:
         for inner in order_merges(merge):
-            found.setdefault(inner.name, inner)
-    return [*found.values(), recipe]
+            merges.setdefault(inner.name, inner)
+    return [*merges.values(), recipe]

@@ -1,7 +1,6 @@
-"""Sections: the forms `models`, `slices` and `modules` of a recipe as one, with the place of everything in them.
+"""Sections: one view of a recipe's `models`, `slices` and `modules`, with the place of everything in them.
 
-The first two forms are one section that speaks of the whole model; each entry of `modules` is a section that speaks of
-a part of it.
+The first two forms are one section for the whole model; each entry of `modules` is a section for a part of it.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Parameters = Mapping[str, Setting]
 
 @dataclass(frozen=True)
 class Section:
-    """What a recipe says of the whole model, or of one part of it.
+    """The part of a recipe that describes the whole model, or one module of it.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ class Section:
     whole : bool
         Whether models are merged over their whole depth: the form `models`.
     parameters : mapping
-        What holds for this part.
+        Parameters of this part.
     """
 
     module: str | None
@@ -57,7 +56,7 @@ class Section:
         return (*self.where, "models", i) if self.whole else (*self.where, "slices", k, "sources", i)
 
     def levels(self, k: int) -> tuple[Level, ...]:
-        """Parameters of a slice and of the section, the nearer first; those of the recipe come behind."""
+        """Parameters of a slice and of the section, the nearer first; those of the recipe itself come after."""
         own = () if self.whole else (((*self.slice_place(k), "parameters"), self.slices[k].parameters),)
         return own if self.module is None else (*own, ((*self.where, "parameters"), self.parameters))
 
@@ -75,7 +74,7 @@ def _section(name: str | None, part: Recipe | Module) -> Section:
 
 
 def levels(recipe: Recipe) -> Iterator[tuple[Where, Parameters, bool, int | None]]:
-    """Every place with parameters, whether it speaks for one model only, and the number of its slice in `pieces`."""
+    """Every place with parameters, whether it applies to one model only, and the number of its slice in `pieces`."""
     yield ("parameters",), recipe.parameters, False, None
     number = 0
     for section in sections(recipe):
@@ -91,9 +90,9 @@ def levels(recipe: Recipe) -> Iterator[tuple[Where, Parameters, bool, int | None
 
 def rewrite_parts(
     recipe: Recipe,
-    source: Callable[[Source], dict] = plain,
-    piece: Callable[[Slice], dict] = plain,
-    module: Callable[[Module], dict] = plain,
+    source: Callable[[Source], dict[str, Any]] = plain,
+    piece: Callable[[Slice], dict[str, Any]] = plain,
+    module: Callable[[Module], dict[str, Any]] = plain,
     last: bool = False,
 ) -> dict[str, Any]:
     """The recipe's `models`, `slices` or `modules` as plain data, with its parts as these functions write them.
@@ -101,17 +100,18 @@ def rewrite_parts(
     Parameters
     ----------
     source, piece, module : callable
-        Write a part without those that are in it.
+        Write a part without the parts inside it.
     last : bool
-        Of several slices, rewrite only the last, which is the one that makes what lies behind the layers.
+        Of several slices, rewrite only the last, which also makes the tensors after the layers.
     """
 
     def inside(part: Recipe | Module) -> dict[str, Any]:
         if part.models is not None:
             return {"models": [source(s) for s in part.models]}
+        slices = part.slices or ()
         changed = [
-            piece(p) | {"sources": [source(s) for s in p.sources]} if not last or p is part.slices[-1] else plain(p)
-            for p in part.slices
+            plain(p) if last and p is not slices[-1] else piece(p) | {"sources": [source(s) for s in p.sources]}
+            for p in slices
         ]
         return {"slices": changed}
 

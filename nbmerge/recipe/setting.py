@@ -1,8 +1,8 @@
 """A setting: the value of one parameter, anywhere in a model.
 
 It is a scalar, a gradient (a list of values spread evenly over the layers) or a list of rules, each with a filter that
-a tensor's name must contain. The first rule that matches wins; when none does, the next level of the recipe is asked.
-All of these are kept in one form, a tuple of rules, so that equal meaning is equal data.
+a tensor's name must contain. The first rule that matches wins; when none does, the next level of the recipe decides.
+All of these are stored in one form, a tuple of rules, so that equal meaning is equal data.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 Scalar = bool | int | float | str
 MAX_VALUES = 10_000
-"""Longest gradient or rule list that is read: far above any model's depth, far below what could exhaust memory."""
+"""Longest gradient or rule list that is read: far above the depth of any model, far below what could exhaust memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Rule:
     value : scalar or tuple of scalars
         One value, or a gradient over the layers of a slice.
     filter : str, optional
-        Text that the tensor's name must contain. None means every tensor.
+        String that the tensor's name must contain. None means every tensor.
     """
 
     value: Scalar | tuple[Scalar, ...]
     filter: str | None = None
 
     def matches(self, tensor: str) -> bool:
-        """Whether the rule speaks about this tensor."""
+        """Whether the rule applies to this tensor."""
         return self.filter is None or self.filter in tensor
 
     def at(self, t: float) -> Scalar:
@@ -43,7 +43,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a recipe says about one parameter at one level: rules, the first match wins."""
+    """The value of one parameter at one level of a recipe: rules, of which the first match wins."""
 
     rules: tuple[Rule, ...]
 
@@ -54,15 +54,15 @@ class Setting:
         Raises
         ------
         ValueError
-            With a sentence that says which part is not understood.
+            When a part of it is not understood; the message names that part.
         """
         if isinstance(raw, Setting):
             return raw
         if isinstance(raw, Mapping) or (isinstance(raw, Sequence) and any(isinstance(r, Mapping | Rule) for r in raw)):
             entries = [raw] if isinstance(raw, Mapping) else raw
-            _bounded(entries)
-            return cls(_reachable(r if isinstance(r, Rule) else _rule(r) for r in entries))
-        return cls((Rule(_value(raw)),))
+            _check_length(entries)
+            return cls(_drop_unreachable(r if isinstance(r, Rule) else _parse_rule(r) for r in entries))
+        return cls((Rule(_parse_value(raw)),))
 
     def find(self, tensor: str) -> int | None:
         """Position of the rule that decides for this tensor, None when no filter matches."""
@@ -80,7 +80,7 @@ class Setting:
 
     def with_first(self, filter: str, value: Scalar) -> Setting:
         """The same setting with one more rule in front."""
-        return Setting(_reachable((Rule(value, filter), *self.rules)))
+        return Setting(_drop_unreachable((Rule(value, filter), *self.rules)))
 
     def plain(self) -> Any:
         """The setting as YAML writes it, in the shortest form."""
@@ -92,7 +92,7 @@ class Setting:
 def interpolate(values: Sequence[Scalar], t: float) -> Scalar:
     """Value at position `t` of a gradient, linear between neighbours.
 
-    Words and flags cannot be blended: they hold until the next one begins.
+    Words and flags cannot be interpolated: each holds until the next one begins.
 
     Parameters
     ----------
@@ -106,20 +106,21 @@ def interpolate(values: Sequence[Scalar], t: float) -> Scalar:
     if abs(x - round(x)) < 1e-9:
         return values[round(x)]
     i = int(x)
-    if any(isinstance(v, bool | str) for v in values):
+    numbers = [v for v in values if not isinstance(v, bool | str)]
+    if len(numbers) < len(values):
         return values[i]
-    return (1 - (x - i)) * values[i] + (x - i) * values[i + 1]
+    return (1 - (x - i)) * numbers[i] + (x - i) * numbers[i + 1]
 
 
 def position(index: int, count: int) -> float:
-    """Where layer `index` of `count` stands in a gradient; a single layer takes the last value."""
+    """Position of layer `index` of `count` in a gradient, from 0 to 1; a single layer takes the last value."""
     return index / (count - 1) if count > 1 else 1.0
 
 
-def _rule(raw: Any) -> Rule:
+def _parse_rule(raw: Any) -> Rule:
     if not isinstance(raw, Mapping):
         raise ValueError(
-            f"a list holds either values or rules with 'value' and 'filter', not both (found {raw!r:.200})."
+            f"a list contains either values or rules with 'value' and 'filter', not both (found {raw!r:.200})."
         )
     extra = set(raw) - {"filter", "value"}
     if extra or "value" not in raw:
@@ -127,30 +128,30 @@ def _rule(raw: Any) -> Rule:
         raise ValueError(f"a rule {what}; write it as {{filter: mlp, value: 0.5}}.")
     filter = raw.get("filter", None)
     if filter is not None and not isinstance(filter, str):
-        raise ValueError(f"a filter is a text that tensor names contain, not {filter!r}.")
-    return Rule(_value(raw["value"]), None if filter in (None, "", "*") else filter)
+        raise ValueError(f"a filter is a string that tensor names contain, not {filter!r}.")
+    return Rule(_parse_value(raw["value"]), None if filter in (None, "", "*") else filter)
 
 
-def _value(raw: Any) -> Scalar | tuple[Scalar, ...]:
+def _parse_value(raw: Any) -> Scalar | tuple[Scalar, ...]:
     if isinstance(raw, str) or not isinstance(raw, Sequence):
-        return _scalar(raw)
+        return _parse_scalar(raw)
     if not raw:
         raise ValueError("a gradient needs at least one value.")
-    _bounded(raw)
-    values = tuple(_scalar(v) for v in raw)
+    _check_length(raw)
+    values = tuple(_parse_scalar(v) for v in raw)
     return values[0] if len(set(values)) == 1 else values
 
 
-def _scalar(raw: Any) -> Scalar:
+def _parse_scalar(raw: Any) -> Scalar:
     if isinstance(raw, bool):
         return raw
     if isinstance(raw, str):
-        try:  # YAML 1.1 reads 1e-4 as a text
+        try:  # YAML 1.1 reads 1e-4 as a string
             raw = float(raw)
         except ValueError:
             return raw
     if not isinstance(raw, int | float):
-        raise ValueError(f"{raw!r} is neither a number, a word nor true/false.")
+        raise ValueError(f"expected a number, a word, true or false, not {raw!r:.200}.")
     try:
         number = float(raw)
     except OverflowError:
@@ -160,19 +161,18 @@ def _scalar(raw: Any) -> Scalar:
     return number
 
 
-def _bounded(values: Sequence) -> None:
+def _check_length(values: Sequence[Any]) -> None:
     if len(values) > MAX_VALUES:
         raise ValueError(f"a list of {len(values):,} entries is too long (at most {MAX_VALUES:,}).")
 
 
-def _reachable(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """Drop what can never match: rules behind a catch-all, and a filter's second mention."""
-    kept: list[Rule] = []
+def _drop_unreachable(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Drop what can never match: rules after a catch-all, and a filter's second occurrence."""
+    reachable: list[Rule] = []
     for rule in rules:
-        if any(earlier.filter is None or earlier.filter == rule.filter for earlier in kept):
-            continue
-        kept.append(rule)
-    return tuple(kept)
+        if not any(earlier.filter is None or earlier.filter == rule.filter for earlier in reachable):
+            reachable.append(rule)
+    return tuple(reachable)
 
 
 def _plain(value: Scalar | tuple[Scalar, ...]) -> Any:

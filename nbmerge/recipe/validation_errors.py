@@ -1,4 +1,4 @@
-"""From pydantic's findings to ours: the place, what is wrong with it, and the nearest right name."""
+"""pydantic's errors as problems: the place, what is wrong there, and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe.key_hints import hint_for_key
-from nbmerge.recipe.parts import Module, Slice, Source, Tokenizer, TokenRule
+from nbmerge.recipe.parts import Module, Part, Slice, Source, Tokenizer, TokenRule
 from nbmerge.recipe.yaml_text import line_of
 
 _WORDS = {
     "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping", "tuple_type": "a list",
-    "list_type": "a list", "string_type": "a text", "int_type": "a whole number", "bool_type": "true or false",
+    "list_type": "a list", "string_type": "a string", "int_type": "a whole number", "bool_type": "true or false",
 }  # fmt: skip
-"""Kinds of pydantic's findings, and what belongs there."""
+"""Types of pydantic's errors, and what was expected."""
 
 
 def drop_consequences(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The findings that say something: a list is not also too short because its entry was refused."""
+    """The errors without those that follow from others: a list is not also too short because its entry was refused."""
     errors = list(errors)
     places = [tuple(e["loc"]) for e in errors]
 
@@ -31,18 +31,18 @@ def drop_consequences(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, 
 
 
 def explain_error(error: Mapping[str, Any], lines: Mapping[Where, int], keys: list[str], data: Any = None) -> Problem:
-    """Translate one finding.
+    """Turn one error into a problem.
 
     Parameters
     ----------
     error : mapping
         An entry of ``ValidationError.errors()``.
     lines : mapping
-        See `nbmerge.recipe.yaml_text.parse`.
+        See `nbmerge.recipe.yaml_text.parse_yaml`.
     keys : list of str
         Names of the recipe's own fields.
     data : optional
-        What was validated, for hints that name what stands beside a wrong key.
+        What was validated, for hints that quote what is next to an unknown key.
     """
     where = tuple(error["loc"])
     kind = error["type"]
@@ -54,7 +54,7 @@ def explain_error(error: Mapping[str, Any], lines: Mapping[Where, int], keys: li
     elif kind == "missing":
         what, how = f"'{where[-1]}' is missing.", "Every recipe needs it." if len(where) == 1 else "Add it here."
     elif kind in _WORDS:
-        what = f"this is {_WORDS[kind]}, not {error.get('input')!r:.80}."
+        what = f"expected {_WORDS[kind]}, not {error.get('input')!r:.80}."
     else:
         message = re.sub(r"^(Value error|Assertion failed), ", "", error["msg"])
         what = message if message.endswith((".", "?")) else f"{message} (found {error.get('input')!r:.80})."
@@ -62,7 +62,7 @@ def explain_error(error: Mapping[str, Any], lines: Mapping[Where, int], keys: li
 
 
 def remove_keys(data: Mapping[str, Any], wrong: Iterable[Where]) -> dict[str, Any] | None:
-    """A copy of plain data without the keys at these places; None where one of them is no key of a mapping."""
+    """A copy of plain data without the keys at these places; None where one of them is not a key of a mapping."""
     rest = _copied(data)
     for *above, key in filter(None, wrong):
         inner = rest
@@ -84,11 +84,11 @@ def _copied(data: Any) -> Any:
 
 
 def _fields(where: Where, keys: list[str]) -> list[str]:
-    """Names that are known at the place of an unknown one."""
+    """Valid keys at the place of an unknown one."""
     parents = [p for p in where[:-1] if isinstance(p, str)]
     if not parents:
         return keys
-    known = {
+    known: dict[str, type[Part]] = {
         "models": Source,
         "sources": Source,
         "slices": Slice,

@@ -1,7 +1,8 @@
-"""YAML in and out: plain data plus the line of every place in it. Nothing in a text can execute, expand or exhaust."""
+"""YAML in and out: plain data and the line of every place in it. No text can run code, expand or exhaust memory."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -13,29 +14,29 @@ MAX_CHARACTERS = 500_000
 MAX_NODES = 10_000
 MAX_DEPTH = 40
 MAX_SCALAR = 100
-"""Longest text that can be a number: PyYAML takes minutes over a base-60 number of a megabyte."""
+"""Longest text that is read as a number: PyYAML takes minutes over a base-60 number of a megabyte."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without types
     """PyYAML's safe loader, used for its parser and its reading of scalars only."""
 
     depth = nodes = 0
 
-    def compose_node(self, parent, index):
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
         # The parser recurses: a thousand opening brackets must end here, not in Python's own limit.
         self.depth += 1
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise _refused(f"more than {MAX_NODES:,} entries are too many for a recipe.", self.peek_event().start_mark)
+            raise _yaml_error(f"more than {MAX_NODES:,} entries, too many for a recipe.", self.peek_event().start_mark)
         if self.depth > MAX_DEPTH:
-            raise _refused(f"nested deeper than {MAX_DEPTH} levels.", self.peek_event().start_mark)
+            raise _yaml_error(f"nested deeper than {MAX_DEPTH} levels.", self.peek_event().start_mark)
         try:
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
 
 
-def parse(text: str) -> list[tuple[Any, dict[Where, int]]]:
+def parse_yaml(text: str) -> list[tuple[Any, dict[Where, int]]]:
     """Read YAML of one or several documents.
 
     Returns
@@ -49,7 +50,7 @@ def parse(text: str) -> list[tuple[Any, dict[Where, int]]]:
         With the line, for anything that is not plain YAML of a reasonable size.
     """
     if len(text) > MAX_CHARACTERS:
-        raise _refused(f"{len(text):,} characters are too many for a recipe (at most {MAX_CHARACTERS:,}).")
+        raise _yaml_error(f"the text has {len(text):,} characters; a recipe has at most {MAX_CHARACTERS:,}.")
     try:
         loader = _Loader(text)
         try:
@@ -64,13 +65,13 @@ def parse(text: str) -> list[tuple[Any, dict[Where, int]]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        raise _refused(f"not valid YAML: {what}.", mark) from error
+        raise _yaml_error(f"not valid YAML: {what}.", mark) from error
     except (ValueError, OverflowError, RecursionError) as error:  # 0o9, impossible dates
-        raise _refused(f"not valid YAML: {error}.") from error
+        raise _yaml_error(f"not valid YAML: {error}.") from error
 
 
 class _Builder:
-    """Turns a YAML node tree into data, noting lines and counting what aliases would expand to."""
+    """Turns a tree of YAML nodes into data, recording lines and counting what aliases would expand to."""
 
     def __init__(self, loader: _Loader):
         self.loader = loader
@@ -83,10 +84,12 @@ class _Builder:
     def build(self, node: yaml.Node, where: Where) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES or len(where) > MAX_DEPTH:
-            raise _refused("it expands to more than a recipe can hold (too many entries or aliases).", node.start_mark)
+            raise _yaml_error(
+                "it expands to more than a recipe can contain (too many entries or aliases).", node.start_mark
+            )
         self.lines.setdefault(where, node.start_mark.line + 1)
         if not node.tag.startswith("tag:yaml.org,2002:") or "python" in node.tag:
-            raise _refused(f"the tag {node.tag!r} is not allowed; a recipe is plain data.", node.start_mark)
+            raise _yaml_error(f"the tag {node.tag!r} is not allowed; a recipe is plain data.", node.start_mark)
         if isinstance(node, yaml.MappingNode):
             return self.build_mapping(node, where)
         if isinstance(node, yaml.SequenceNode):
@@ -100,45 +103,45 @@ class _Builder:
             value = self.loader.construct_object(node)
         except Exception as error:  # PyYAML trips over forced tags in many ways: !!int "", !!bool abc
             kind = node.tag.rsplit(":", 1)[-1]
-            raise _refused(f"{node.value!r:.60} cannot be read as {kind}.", node.start_mark) from error
-        # A date or bytes is never meant: what looks like one is a name.
+            raise _yaml_error(f"{node.value!r:.60} cannot be read as {kind}.", node.start_mark) from error
+        # Dates and bytes never occur in recipes: what looks like one is a name.
         return value if value is None or isinstance(value, bool | int | float | str) else node.value
 
-    def build_mapping(self, node: yaml.MappingNode, where: Where) -> dict:
-        data: dict = {}
+    def build_mapping(self, node: yaml.MappingNode, where: Where) -> dict[str, Any]:
+        data: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise _refused("a key must be a plain word.", key_node.start_mark)
+                raise _yaml_error("a key must be a plain string.", key_node.start_mark)
             key = key_node.value
             if key in data:
-                raise _refused(f"the key '{key}' occurs twice here; one of the two would be lost.", key_node.start_mark)
+                raise _yaml_error(f"the key '{key}' occurs twice here. Remove one of them.", key_node.start_mark)
             self.lines[(*where, key)] = key_node.start_mark.line + 1
             data[key] = self.build(value_node, (*where, key))
         return data
 
 
-def _refused(what: str, mark: yaml.Mark | None = None) -> RecipeError:
+def _yaml_error(what: str, mark: yaml.Mark | None = None) -> RecipeError:
     return RecipeError([Problem("error", (), what, line=mark.line + 1 if mark else None)])
 
 
-def line_of(where: Where, lines: dict[Where, int]) -> int | None:
+def line_of(where: Where, lines: Mapping[Where, int]) -> int | None:
     """Line of a place, or of the nearest enclosing place that was written down."""
     while where and where not in lines:
         where = where[:-1]
     return lines.get(where)
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML comes without types
     """Block style, with short lists of plain values on one line as people write them."""
 
-    def ignore_aliases(self, data):
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
-    def increase_indent(self, flow=False, indentless=False):
-        return super().increase_indent(flow, False)
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
 
 
-def _represent_list(dumper: _Dumper, data: list) -> yaml.Node:
+def _represent_list(dumper: _Dumper, data: list[Any]) -> yaml.Node:
     flat = not any(isinstance(v, dict | list) for v in data)
     return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flat)
 

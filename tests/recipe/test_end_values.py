@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from nbmerge.recipe import Recipe
+from nbmerge.recipe.end_values import spell_out_ends
 from tests.models import make_model
 
 NORM, HEAD = "model.norm.weight", "lm_head.weight"
@@ -123,3 +124,12 @@ def test_names_are_asked_from_a_model_at_hand(tmp_path):
     text = slerp([0, 1], models=[str(tmp_path / "a"), "b"]).to_yaml()
     assert "transformer.ln_f" in text
     assert "model.norm" not in text
+
+
+def test_a_tensor_that_no_rule_matches_gets_none():
+    weight = [{"filter": "norm.weight", "value": [0, 1]}]
+    models = [{"model": "a", "parameters": {"weight": weight}}, {"model": "b", "parameters": {"weight": 1}}]
+    r = Recipe.of({"merge_method": "linear", "models": models, "parameters": {"weight": 0.5}})
+    spelled = spell_out_ends(r, ends={"model.norm": ("model.norm.weight", "model.norm.bias")})
+    assert spelled.models[0].parameters["weight"].at("model.norm.weight", 0.0) == 1
+    assert spelled.models[0].parameters["weight"].at("model.norm.bias", 0.0) is None

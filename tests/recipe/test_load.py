@@ -136,7 +136,7 @@ def test_a_chain_of_documents_survives_the_way_through_yaml():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("merge_method: linear\nmodels: [a]\n---\nmerge_method: linear\nmodels: [b]\n", "feed no other"),
+        ("merge_method: linear\nmodels: [a]\n---\nmerge_method: linear\nmodels: [b]\n", "not used by any other"),
         ("name: x\nmerge_method: linear\nmodels: [a]\n---\nname: x\nmerge_method: linear\nmodels: [b]\n", "named 'x'"),
         ("name: x\nmerge_method: linear\nmodels: [y]\n---\nname: y\nmerge_method: linear\nmodels: [x]\n", "circle"),
         ("name: x\nmerge_method: linear\nmodels: [x]\n---\nmerge_method: linear\nmodels: [x]\n", "circle"),

@@ -105,7 +105,7 @@ def test_references_come_once_inputs_then_base_then_donors():
         ({"models": [{"model": "a", "layer_range": 5}]}, "models[0].layer_range", "[0, 16]"),
         ({"models": [{"model": "a", "layer_range": [1, 2, 3]}]}, "models[0].layer_range", "[0, 16]"),
         ({"parameters": [1, 2]}, "parameters", "mapping"),
-        ({"parameters": {"normalize": [[1], [2]]}}, "parameters.normalize", "neither a number"),
+        ({"parameters": {"normalize": [[1], [2]]}}, "parameters.normalize", "expected a number"),
         (
             {"models": [{"model": "a", "parameters": {"weight": [1, {"valu": 2}]}}]},
             "models[0].parameters.weight",
@@ -115,7 +115,7 @@ def test_references_come_once_inputs_then_base_then_donors():
         ({"random_seed": 1.5}, "random_seed", "integer"),
         ({"random_seed": "soon"}, "random_seed", "soon"),
         ({"merge_method": None}, "merge_method", "missing"),
-        ({"merge_method": ["ties"]}, "merge_method", "a text"),
+        ({"merge_method": ["ties"]}, "merge_method", "a string"),
         ({"base_model": 5}, "base_model", "5"),
     ],
 )
@@ -242,9 +242,9 @@ def test_it_shows_short_in_text_and_escaped_in_html():
 @pytest.mark.parametrize(
     ("more", "what"),
     [
-        ({"modules": [{"models": ["a"]}]}, "modules: this is a mapping, not [{'models': ['a']}]."),
-        ({"modules": {"default": None}}, "modules.default: this is a mapping, not None."),
-        ({"slices": {"sources": []}}, "slices: this is a list, not {'sources': []}."),
+        ({"modules": [{"models": ["a"]}]}, "modules: expected a mapping, not [{'models': ['a']}]."),
+        ({"modules": {"default": None}}, "modules.default: expected a mapping, not None."),
+        ({"slices": {"sources": []}}, "slices: expected a list, not {'sources': []}."),
     ],
 )
 def test_what_belongs_in_a_place_is_said_in_words(more, what):

@@ -164,7 +164,7 @@ def test_all_values_that_occur():
         ("1e999", "finite"),
         (10**400, "finite"),
         ([1, None], "None"),
-        ([[1, 2], [3, 4]], "neither a number"),
+        ([[1, 2], [3, 4]], "expected a number"),
         ([1, {"value": 2}], "not both"),
         ([{"filter": "mlp"}], "no 'value'"),
         ({"valu": 2}, "'valu'"),
@@ -174,7 +174,7 @@ def test_all_values_that_occur():
         ([{"value": []}], "at least one"),
         ([0.5] * 10_001, "too long"),
         ([{"filter": str(i), "value": 1} for i in range(10_001)], "too long"),
-        (object(), "neither a number"),
+        (object(), "expected a number"),
     ],
 )
 def test_what_is_no_setting_is_refused_in_words(raw, said):

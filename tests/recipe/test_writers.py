@@ -262,8 +262,8 @@ def test_what_stands_beside_the_numbers():
     )
     words = r.describe()
     assert "a weight 1; a density 0.5" in words
-    assert "Embedding as they are in a." in words
-    assert "tokenizer of c" in words
+    assert "Embedding copied from a." in words
+    assert "tokenizer copied from c" in words
     assert "bfloat16" in words
 
 

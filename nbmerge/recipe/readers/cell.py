@@ -1,4 +1,4 @@
-"""A Python cell that holds a recipe as a text or as data, as LazyMergekit's does. It is parsed, never run."""
+"""A Python cell that contains a recipe as a string or as data, as LazyMergekit's does. It is parsed, never run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
@@ -16,13 +17,14 @@ from nbmerge.recipe.recipe import Recipe
 _CODE = re.compile(r"^[ \t]*\w+[ \t]*(?::[^=\n]*)?\+?=(?!=)|Recipe\.(?:of|load)\s*\(", re.MULTILINE)
 """An assignment, or a recipe of ours."""
 MAKING = ("format", "dedent", "strip", "lstrip", "rstrip", "join")
-"""Calls that make a text of texts."""
+"""Calls that make a string of strings."""
 SETTINGS = ("MODEL_NAME", "username", "license", "token_name", "branch", "runtime", "trust_remote_code", "hub_license")
-"""What LazyMergekit's cell also says."""
+"""Other settings in LazyMergekit's cell."""
+_DATA = "the data of a Python cell"
 
 
 def read(text: RecipeText) -> Recipe | None:
-    """Read the first text, or plain data, of a cell that is a recipe."""
+    """Read the first string, or plain data, of a cell that is a recipe."""
     if text.raw.lstrip().startswith("{") and '"cells"' in text.raw:
         return _notebook(text)
     if not _CODE.search(text.raw):
@@ -32,7 +34,7 @@ def read(text: RecipeText) -> Recipe | None:
 
 
 def _parsed(source: str) -> ast.Module | None:
-    # Lines for the shell and for IPython are no Python.
+    # Lines for the shell and for IPython are not Python.
     lines = [re.sub(r"^(\s*)[!%].*$", r"\1pass", line) for line in source.splitlines()]
     try:
         return ast.parse("\n".join(lines))
@@ -41,37 +43,49 @@ def _parsed(source: str) -> ast.Module | None:
 
 
 def _recipe(tree: ast.Module, text: RecipeText) -> Recipe | None:
-    from nbmerge.recipe.readers import read as read_any
-
-    constants, failed = Constants(tree), None
-    for node in (*_expressions(tree), *constants.grown()):
+    constants, first_error = Constants(tree), None
+    for node in (*_expressions(tree), *constants.appended_names()):
         try:
-            value = constants.value(node)
-            if isinstance(value, str) and "\n" in value and _may_be_recipe(value):
-                recipe = read_any(value, text.above + node.lineno - 1, "cell")
-                return recipe.with_origin(f"{recipe.origin} in a Python cell", _notes(tree, text.above))
-            if isinstance(value, dict) and "merge_method" in value:
-                return Recipe.of(value).with_origin("the data of a Python cell")
+            recipe = _recipe_of(constants.value(node), node, text)
+            if recipe is not None:
+                notes = _notes(tree, text.above) if recipe.origin != _DATA else []
+                return recipe.with_origin(notes=notes)
         except RecipeError as error:
-            failed = failed or error
+            first_error = first_error or error
         except NotConstant as error:
             if _may_be_recipe(ast.unparse(node)):
-                line = None if error.line is None else text.above + error.line
-                how = "Write its value there, or give the YAML that the cell makes."
-                failed = failed or reading_error(f"the recipe of this cell cannot be read: {error}.", how, line=line)
+                first_error = first_error or _not_constant(error, text.above)
         except (ValueError, TypeError, RecursionError, MemoryError):
             continue
-    if failed:
-        raise failed
+    if first_error:
+        raise first_error
     return None
 
 
+def _recipe_of(value: Any, node: ast.expr, text: RecipeText) -> Recipe | None:
+    """The recipe that an expression's value is, as text or as data."""
+    from nbmerge.recipe.readers import read as read_any
+
+    if isinstance(value, str) and "\n" in value and _may_be_recipe(value):
+        recipe = read_any(value, text.above + node.lineno - 1, "cell")
+        return recipe.with_origin(f"{recipe.origin} in a Python cell")
+    if isinstance(value, dict) and "merge_method" in value:
+        return Recipe.of(value).with_origin(_DATA)
+    return None
+
+
+def _not_constant(error: NotConstant, above: int) -> RecipeError:
+    line = None if error.line is None else above + error.line
+    how = "Replace it with its value, or give the YAML that the cell makes."
+    return reading_error(f"the recipe in this cell cannot be read: {error}.", how, line=line)
+
+
 def _expressions(tree: ast.AST) -> Iterator[ast.expr]:
-    """What may be a text or data in a cell, in its order; the parts of such an expression are not asked by themselves."""
+    """What may be a string or data in a cell, in order; parts of such an expression are not listed by themselves."""
     for node in ast.iter_child_nodes(tree):
-        whole = isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Dict)
-        made = isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", None)) in MAKING
-        if whole or made:
+        if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Dict) or (
+            isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", None)) in MAKING
+        ):
             yield node
         else:
             yield from _expressions(node)
@@ -85,11 +99,15 @@ def _may_be_recipe(text: str) -> bool:
 
 def _notes(tree: ast.Module, above: int) -> list[Problem]:
     named = ((t.id, n) for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name))
-    return [note(f"'{name}' is no part of a recipe.", line=n.lineno + above) for name, n in named if name in SETTINGS]
+    return [
+        note(f"'{name}' is ignored: it is not part of a recipe.", line=n.lineno + above)
+        for name, n in named
+        if name in SETTINGS
+    ]
 
 
 def _notebook(text: RecipeText) -> Recipe | None:
-    """The first cell of a notebook file that holds a recipe."""
+    """The first cell of a notebook file that contains a recipe."""
     try:
         cells = json.loads(text.raw)["cells"]
         sources = [(c["cell_type"], "".join(c["source"])) for c in cells]
@@ -101,7 +119,7 @@ def _notebook(text: RecipeText) -> Recipe | None:
         if kind == "code" and source.startswith("%%merge"):
             from nbmerge.recipe.readers import read as read_any
 
-            recipe = read_any(source.partition("\n")[2], 0, "cell")
+            recipe: Recipe | None = read_any(source.partition("\n")[2], 0, "cell")
         else:
             recipe = read(RecipeText(source)) if kind == "code" else markdown.read(RecipeText(source))
         if recipe is not None:

@@ -1,4 +1,4 @@
-"""A command line as people paste it: found among others, cut into words and options. Nothing is run."""
+"""A command line as people paste it: located in a text and split into words and options. Nothing is run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from nbmerge.problems import nearest
 from nbmerge.recipe.readers.recipe_text import reading_error
 
 MAX_COMMAND = 50_000
-"""Longest text, in characters, in which commands are looked for."""
+"""Longest text, in characters, that is searched for commands."""
 _WINDOWS = re.compile(r"[A-Za-z]:\\|\.\\|\\\\")
 _PROMPT = re.compile(r"^\s*(?:[$>!%]\s?|\(\w+\)\s*\$\s?|PS [^>]*>\s?)")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _LAUNCHERS = re.compile(r"^(python[\d.w]*(\.exe)?|py|uv|run|time|nohup|sudo|env|accelerate|launch|-m|-u|-3)$")
 
 NAMELESS = "the command"
-"""A program that was left out: its options say which it is."""
+"""Stands for a program that was left out; its options identify it."""
 FLAG, VALUE, MANY = "flag", "value", "many"
 """Kinds of option: takes nothing, takes a value, takes a value each time it occurs."""
 
@@ -106,31 +106,30 @@ def parse_options(command: Command, kinds: Mapping[str, str], short: Mapping[str
     RecipeError
         For an option that the program does not have, and one without its value.
     """
-    found, words = Options(), iter(command.words)
+    parsed, words = Options(), iter(command.words)
     for word in words:
         if not word.startswith("-") or _is_number(word) or word == "-":
-            found.rest.append(word)
+            parsed.rest.append(word)
             continue
         name, equals, value = word.lstrip("-").partition("=")
-        name = (short or {}).get(name, name) if not word.startswith("--") else name
-        positive = name.removeprefix("no-") if name not in kinds else name
+        name = name if word.startswith("--") else (short or {}).get(name, name)
+        positive = name if name in kinds else name.removeprefix("no-")
         kind = kinds.get(positive)
         if kind is None or (positive != name and kind != FLAG):
-            known = ", ".join(f"--{k}" for k in sorted(kinds)) if not name else nearest(name[:60], kinds)
+            known = nearest(name[:60], kinds) if name else ", ".join(f"--{k}" for k in sorted(kinds))
             raise reading_error(f"{command.program} has no option '{word:.80}'.", known, line=command.line)
         if kind == FLAG:
-            found.flags[positive] = positive == name
-            continue
-        value = value if equals else next(words, None)
-        if value is None:
-            raise reading_error("its value is missing.", where=(f"--{name}",), line=command.line)
-        value = _rest_of_list(value, words)
-        found.values.setdefault(name, []).append(value)
-    return found
+            parsed.flags[positive] = positive == name
+        else:
+            given = value if equals else next(words, None)
+            parsed.values.setdefault(name, []).append(_whole_value(given, words, name, command))
+    return parsed
 
 
-def _rest_of_list(value: str, words: Iterator[str]) -> str:
-    """A list in brackets that was pasted without quotes: read on to its end."""
+def _whole_value(value: str | None, words: Iterator[str], name: str, command: Command) -> str:
+    """An option's value; a list in brackets that was pasted without quotes is read on to its end."""
+    if value is None:
+        raise reading_error("this option needs a value.", where=(f"--{name}",), line=command.line)
     while value.count("[") > value.count("]") and (more := next(words, None)) is not None:
         value += more
     return value
@@ -138,23 +137,23 @@ def _rest_of_list(value: str, words: Iterator[str]) -> str:
 
 def _logical_lines(raw: str) -> Iterator[tuple[int, str]]:
     """Lines with continuations joined: by a backslash, caret or backtick, or because options begin the next line."""
-    held, first = "", 0
+    pending, first = "", 0
     for number, line in enumerate(raw.splitlines(), start=1):
-        going_on = held and (held.endswith("\0") or line.lstrip().startswith("-"))
-        line = line if going_on else _PROMPT.sub("", line)
-        if held and not going_on:
-            yield first, held
-            held = ""
-        if not held:
+        continues = pending and (pending.endswith("\0") or line.lstrip().startswith("-"))
+        line = line if continues else _PROMPT.sub("", line)
+        if pending and not continues:
+            yield first, pending
+            pending = ""
+        if not pending:
             first = number
         stripped = line.rstrip()
         continued = bool(re.search(r"(^|\s)[\\^`]$", stripped)) or (
             stripped.endswith("\\") and not _WINDOWS.search(stripped)
         )
         part = stripped[:-1] + "\0" if continued else stripped
-        held = f"{held.rstrip(chr(0))} {part}" if held else part
-    if held:
-        yield first, held.rstrip("\0")
+        pending = f"{pending.rstrip(chr(0))} {part}" if pending else part
+    if pending:
+        yield first, pending.rstrip("\0")
 
 
 def _words(line: str) -> list[str]:
@@ -165,7 +164,7 @@ def _words(line: str) -> list[str]:
         lexer.escape = ""
     try:
         return list(lexer)
-    except ValueError:  # a quotation without an end
+    except ValueError:  # an unclosed quotation
         return []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, Where, nearest
-from nbmerge.recipe.documents import documents
+from nbmerge.recipe.documents import join_documents
 from nbmerge.recipe.readers.recipe_text import Document, RecipeText, note, reading_error
 from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.yaml_text import line_of
@@ -52,7 +52,7 @@ def read(text: RecipeText) -> Recipe:
     if len(found) == 1:
         return _of(found[0], notes).with_origin(FOUND, notes)
     try:
-        recipe = documents(_of(document, notes) for document in found)
+        recipe = join_documents(_of(document, notes) for document in found)
     except RecipeError as error:
         raise RecipeError(error.problems) from None  # what is left of one document is not the rest of them all
     return recipe.with_origin(FOUND, notes)

@@ -10,7 +10,7 @@ from typing import Any
 from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.guarded_files import read_model_text
 from nbmerge.problems import Problem, Where, nearest
-from nbmerge.recipe.yaml_text import MAX_CHARACTERS, parse
+from nbmerge.recipe.yaml_text import MAX_CHARACTERS, parse_yaml
 
 MAX_BYTES = 4 * MAX_CHARACTERS
 """Most bytes of a file that is read as a recipe."""
@@ -37,7 +37,7 @@ class RecipeText:
     @cached_property
     def _parsed(self) -> list[Document] | RecipeError:
         try:
-            read = parse(self.raw)
+            read = parse_yaml(self.raw)
         except RecipeError as error:
             return RecipeError([_moved(p, self.above) for p in error.problems])
         return [(data, {w: n + self.above for w, n in lines.items()}) for data, lines in read if data is not None]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nbmerge.methods import REQUIRED, Method, Parameter, methods
 from nbmerge.model_ref import ModelRef
 from nbmerge.recipe.parts import Slice, Source
 from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.sections import Section
 from nbmerge.recipe.setting import Rule, Setting, position
-from nbmerge.recipe.writers.amounts import Amounts, amounts, course
-
-if TYPE_CHECKING:
-    from nbmerge.methods import Parameter
+from nbmerge.recipe.writers.amounts import Amounts, describe_course, name_amounts
 
 KINDS = {
     "attention": "attention", "mlp": "MLP", "rest": "layer norms", "embedding": "embedding", "final norm": "final norm",
@@ -35,34 +33,33 @@ FILTERS = {
 
 
 def describe(recipe: Recipe, plan: Any = None) -> str:
-    """See `Recipe.in_words`."""
-    lines = [_head(recipe)]
+    """See `Recipe.describe`."""
+    lines = [_describe_method(recipe)]
     for section in recipe.sections:
-        lines += [] if section.whole else _stack(section)
-    lines += _planned(plan) if plan is not None else _said(recipe)
-    return "\n".join([*lines, *_foot(recipe)])
+        lines += [] if section.whole else _describe_slices(section)
+    lines += _describe_plan(plan) if plan is not None else _describe_parameters(recipe)
+    return "\n".join([*lines, *_describe_rest(recipe)])
 
 
-def _head(recipe: Recipe) -> str:
-    from nbmerge.methods import methods
-
+def _describe_method(recipe: Recipe) -> str:
     method = methods().get(recipe.merge_method)
     title = method.title if method else recipe.merge_method
+    kind = method.base if method else "none"
     names = list(dict.fromkeys(s.model.name for p in recipe.pieces for s in p.sources))
     base = recipe.base_model.name if recipe.base_model else None
-    if method and method.base == "first" and len(names) == 2:
+    if kind == "first" and len(names) == 2:
         first = base or names[0]
         return f"{title}: from {first} to {next(n for n in names if n != first)}."
-    if base and method and method.base in ("required", "optional"):
-        return f"{title}: {_listed([n for n in names if n != base])}, as they differ from {base}."
-    return f"{title}: {_listed(names)}."
+    if base and kind in ("required", "optional"):
+        return f"{title}: {_join([n for n in names if n != base])}, as differences from {base}."
+    return f"{title}: {_join(names)}."
 
 
-def _stack(section: Section) -> Iterator[str]:
+def _describe_slices(section: Section) -> Iterator[str]:
     start, name = 0, f"{section.module}, " if section.module else ""
     for piece in section.slices:
         ranges = [s.layer_range for s in piece.sources]
-        parts = _listed(
+        parts = _join(
             [
                 f"{_layers(*r)} of {s.model.name}" if r else s.model.name
                 for s, r in zip(piece.sources, ranges, strict=True)
@@ -80,43 +77,41 @@ def _layers(first: int, end: int) -> str:
     return f"layer {first}" if end - first == 1 else f"layers {first}–{end - 1}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "nothing"
 
 
 # --- from the recipe alone ---
 
 
-def _said(recipe: Recipe) -> Iterator[str]:
+def _describe_parameters(recipe: Recipe) -> Iterator[str]:
     for section in recipe.sections:
-        yield from _said_of(recipe, section)
+        yield from _describe_section(recipe, section)
 
 
-def _said_of(recipe: Recipe, section: Section) -> Iterator[str]:
+def _describe_section(recipe: Recipe, section: Section) -> Iterator[str]:
     start, module = 0, f"{section.module}, " if section.module else ""
     for k, piece in enumerate(section.slices):
         ranges = [s.layer_range for s in piece.sources if s.layer_range]
         depth = ranges[0][1] - ranges[0][0] if ranges else None
         where = "" if section.whole else f"{_layers(start, start + depth)}, " if depth else f"slice {k + 1}, "
-        where = module + where
         start += depth or 0
         levels = [settings for _, settings in section.levels(k)] + [recipe.parameters]
         filters = _filters(piece, levels)
         for filter in [*filters, None]:
-            text = course(_series(recipe, piece, levels, filter, depth))
+            text = describe_course(_series(recipe, piece, levels, filter, depth))
             if text:
-                name = (
-                    "all tensors"
-                    if not filters
-                    else "everything else"
-                    if filter is None
-                    else FILTERS.get(filter, f"'{filter}'")
-                )
-                yield _sentence(f"{where}{name}: {text}.")
+                yield _sentence(f"{module}{where}{_name_filter(filter, alone=not filters)}: {text}.")
+
+
+def _name_filter(filter: str | None, alone: bool) -> str:
+    if filter is None:
+        return "all tensors" if alone else "everything else"
+    return FILTERS.get(filter, f"'{filter}'")
 
 
 def _rules(piece: Slice, levels: Levels) -> Iterator[Rule]:
-    """Every rule that speaks of a slice's tensors."""
+    """Every rule for a slice's tensors."""
     for level in (*(s.parameters for s in piece.sources), *levels):
         for setting in level.values():
             yield from setting.rules
@@ -128,104 +123,98 @@ def _filters(piece: Slice, levels: Levels) -> list[str]:
 
 def _series(recipe: Recipe, piece: Slice, levels: Levels, filter: str | None, depth: int | None) -> list[Amounts]:
     """Amounts of the tensors of a filter at each anchor of its gradients."""
-    rules = [r for r in _rules(piece, levels) if isinstance(r.value, tuple)]
-    count = max((len(r.value) for r in rules), default=1)
+    count = max((len(r.value) for r in _rules(piece, levels) if isinstance(r.value, tuple)), default=1)
     steps = [0.0] if count == 1 else [position(i, count) for i in range(count)]
     if depth == 1:
         steps = [1.0]
     return [_amounts(recipe, piece, levels, filter or "\0", t) for t in steps]
 
 
-def _amounts(recipe: Recipe, piece: Slice, levels: Levels, name: str, t: float) -> Amounts:
-    from nbmerge.methods import methods
-
+def _amounts(recipe: Recipe, piece: Slice, levels: Levels, tensor: str, t: float) -> Amounts:
+    """A tensor's numbers at position t of its slice."""
     method = methods().get(recipe.merge_method)
     if method is None:
         return {}
     base = piece.base_model or recipe.base_model
-    inputs = _in_order(piece, base, method.base)
-    bare = base if method.base in ("required", "optional") else None
-    shared = {p.name: _value(p, levels, name, t) for p in method.parameters if p.scope == "global"}
+    inputs = _order_inputs(piece, base, method)
+    shared = {p.name: _value(p, levels, tensor, t) for p in method.parameters if p.scope == "global"}
+    without_values = base if method.base in ("required", "optional") else None
     each = {
-        p.name: [None if s.model == bare else _given(_value(p, (s.parameters, *levels), name, t)) for s in inputs]
+        p.name: [None if s.model == without_values else _value(p, (s.parameters, *levels), tensor, t) for s in inputs]
         for p in method.parameters
         if p.scope == "input"
     }
-    return amounts(recipe.merge_method, [s.model.name for s in inputs], shared, each)
+    return name_amounts(recipe.merge_method, [s.model.name for s in inputs], shared, each)
 
 
-def _in_order(piece: Slice, base: ModelRef | None, kind: str) -> list[Source]:
-    """The sources of a slice in the order of a method with this kind of base."""
+def _order_inputs(piece: Slice, base: ModelRef | None, method: Method) -> list[Source]:
+    """A slice's sources, the base or the first end of the merge first in methods that have one."""
     sources = list(piece.sources)
-    first = base or (sources[0].model if kind == "first" else None)
-    return sources if kind == "none" else sorted(sources, key=lambda s: s.model != first)
+    if method.base == "none":
+        return sources
+    first = base or (sources[0].model if method.base == "first" else None)
+    return sorted(sources, key=lambda s: s.model != first)
 
 
-def _value(parameter: Parameter, nearest_first: Levels, name: str, t: float) -> Any:
-    found = (level[parameter.name].at(name, t) for level in nearest_first if parameter.name in level)
-    return next((v for v in found if v is not None), parameter.default)
-
-
-def _given(value: Any) -> Any:
-    """A value, None where a required one is given nowhere."""
-    from nbmerge.methods import REQUIRED
-
+def _value(parameter: Parameter, levels: Levels, tensor: str, t: float) -> Any:
+    """A parameter's value at the nearest level that sets it, else its default; None where it must be given."""
+    values = (level[parameter.name].at(tensor, t) for level in levels if parameter.name in level)
+    value = next((v for v in values if v is not None), parameter.default)
     return None if value is REQUIRED else value
 
 
 # --- from a plan, layer by layer ---
 
-
 Part = tuple[str, str, "str | None"]
-"""A kind of tensor, what of a layer it is (its whole name outside the layers), and the stack."""
-OUTSIDE = -1
-"""Stands for the layer of what is in none."""
+"""Kind of a tensor, its name within the layer, and its stack of layers."""
 
 
-def _planned(plan: Any) -> Iterator[str]:
-    parts = _amounts_of_parts(plan)
-    said: dict[tuple[str, str, str | None], list[str]] = {}
-    for label, series, stack in _alike(parts):
-        for where, text in _courses(series, stack):
-            said.setdefault((where, text, stack if where else None), []).append(label)
-    for (where, text, stack), labels in said.items():
+def _describe_plan(plan: Any) -> Iterator[str]:
+    series = _series_by_part(plan)
+    labels: dict[tuple[str, str, str | None], list[str]] = {}
+    for kind, stack, names in _alike(series):
+        whole = sum((k, s) == (kind, stack) for k, _, s in series) == len(names)
+        label = KINDS[kind] if whole else _join([n.removesuffix(".weight") for n in names])
+        for where, text in _courses(series[kind, names[0], stack], stack):
+            labels.setdefault((where, text, stack if where else None), []).append(label)
+    for (where, text, stack), named in labels.items():
         if text:
-            every = where and set(labels) == {KINDS[k] for k, _, s in parts if k in GROUPS and s == stack}
-            yield _sentence(f"{where.removesuffix(', ') if every else where + _listed(labels)}: {text}.")
+            every = where and set(named) == {KINDS[k] for k, _, s in series if k in GROUPS and s == stack}
+            subject = where if every else ", ".join(filter(None, [where, _join(named)]))
+            yield _sentence(f"{subject}: {text}.")
 
 
-def _amounts_of_parts(plan: Any) -> dict[Part, dict[int, Amounts]]:
-    """The amounts of every part of a layer, by layer; not of what only a stack's first layer has."""
+def _series_by_part(plan: Any) -> dict[Part, dict[int, Amounts]]:
+    """Amounts of each tensor by its part and layer; -1 for tensors outside the layers."""
     layout = plan.checkpoints[plan.donor].layout
-    alone = {stack: layout.first_only(stack) for stack in plan.depths if stack in layout.stacks}
-    parts: dict[Part, dict[int, Amounts]] = {}
+    first_only = {stack: layout.first_only(stack) for stack in plan.depths if stack in layout.stacks}
+    series: dict[Part, dict[int, Amounts]] = {}
     for tensor in plan.tensors:
-        outside = tensor.layer is None
-        part = tensor.name if outside else tensor.name.split(f".{tensor.layer}.", 1)[-1]
-        if part not in alone.get(tensor.stack, ()):
-            found = amounts(tensor.method, tensor.models, tensor.values.shared, tensor.values.each)
-            parts.setdefault((tensor.kind, part, tensor.stack), {})[OUTSIDE if outside else tensor.layer] = found
-    return parts
+        part = tensor.name if tensor.layer is None else tensor.name.split(f".{tensor.layer}.", 1)[-1]
+        if tensor.stack in first_only and part in first_only[tensor.stack]:
+            continue
+        layer = -1 if tensor.layer is None else tensor.layer
+        amounts = name_amounts(tensor.method, tensor.models, tensor.values.shared, tensor.values.each)
+        series.setdefault((tensor.kind, part, tensor.stack), {})[layer] = amounts
+    return series
 
 
-def _alike(parts: Mapping[Part, dict[int, Amounts]]) -> Iterator[tuple[str, dict[int, Amounts], str | None]]:
-    """Parts of one kind with the same amounts: their name, the amounts by layer, and the stack."""
-    groups: dict[Part, list[str]] = {}
-    for (kind, part, stack), series in parts.items():
-        groups.setdefault((kind, repr(series), stack), []).append(part)
+def _alike(series: Mapping[Part, Mapping[int, Amounts]]) -> Iterator[tuple[str, str | None, list[str]]]:
+    """Kind, stack and names of the parts that have the same amounts in all layers."""
+    groups: dict[tuple[str, str, str | None], list[str]] = {}
+    for (kind, part, stack), amounts in series.items():
+        groups.setdefault((kind, repr(amounts), stack), []).append(part)
     for (kind, _, stack), names in groups.items():
-        whole = sum((k, s) == (kind, stack) for k, _, s in parts) == len(names)
-        label = KINDS[kind] if whole else _listed([n.removesuffix(".weight") for n in names])
-        yield label, parts[kind, names[0], stack], stack
+        yield kind, stack, names
 
 
 def _courses(series: dict[int, Amounts], stack: str | None) -> Iterator[tuple[str, str]]:
-    """Where amounts are, empty outside the layers, and how they run there."""
-    if OUTSIDE in series:
-        yield "", course([series[OUTSIDE]])
+    """Where a part has which amounts, in words: outside the layers, then for each range of layers."""
+    if -1 in series:
+        yield "", describe_course([series[-1]])
     for first, end in _runs(series):
-        where = f"{f'{stack}, ' if stack else ''}{_layers(first, end)}, "
-        yield where, course([series[i] for i in range(first, end)])
+        prefix = f"{stack}, " if stack else ""
+        yield f"{prefix}{_layers(first, end)}", describe_course([series[i] for i in range(first, end)])
 
 
 def _sentence(text: str) -> str:
@@ -233,17 +222,17 @@ def _sentence(text: str) -> str:
 
 
 def _runs(series: dict[int, Amounts]) -> Iterator[tuple[int, int]]:
-    """Ranges of layers over which amounts are of the same models and do not turn."""
+    """Ranges of layers over which amounts are of the same models and change in one direction."""
     layers = sorted(i for i in series if i >= 0)
     start = 0
     for end in range(1, len(layers) + 1):
-        if end == len(layers) or not _goes_on([series[i] for i in layers[start : end + 1]]):
+        if end == len(layers) or not _is_monotonic([series[i] for i in layers[start : end + 1]]):
             yield layers[start], layers[end - 1] + 1
             start = end
 
 
-def _goes_on(run: Sequence[Amounts]) -> bool:
-    """Whether the run is constant or in one direction all along."""
+def _is_monotonic(run: Sequence[Amounts]) -> bool:
+    """Whether every amount is constant, or changes in one direction all along."""
     if any(a.keys() != run[0].keys() for a in run):
         return False
     signs = [
@@ -254,19 +243,19 @@ def _goes_on(run: Sequence[Amounts]) -> bool:
     return all(len(s) == 1 for s in signs)
 
 
-# --- beside the numbers ---
+# --- everything but the numbers ---
 
 
-def _foot(recipe: Recipe) -> Iterator[str]:
+def _describe_rest(recipe: Recipe) -> Iterator[str]:
     donors = {
         "embedding": recipe.embedding_source,
         "final norm": recipe.final_norm_source,
         "head": recipe.lm_head_source,
     }
     for model in dict.fromkeys(d for d in donors.values() if d):
-        yield f"{_listed([n for n, d in donors.items() if d == model]).capitalize()} as they are in {model.name}."
+        yield f"{_join([n for n, d in donors.items() if d == model]).capitalize()} copied from {model.name}."
     if recipe.config_source:
-        yield f"Config and tokenizer of {recipe.config_source.name}."
+        yield f"Config and tokenizer copied from {recipe.config_source.name}."
     if wanted := recipe.wanted_tokenizer:
         how = ", each row the mean of the models that own its token" if wanted.rows == "owners" else ""
         yield f"Tokenizer: {wanted.source}{how}."

@@ -6,7 +6,7 @@ import torch
 
 from nbmerge.errors import RecipeError
 from nbmerge.recipe import Recipe
-from nbmerge.recipe.readers.legacy.tensor_gradient import spread
+from nbmerge.recipe.readers.legacy.tensor_gradient import spread_values
 
 
 def weights(recipe: Recipe) -> list:
@@ -111,18 +111,18 @@ def test_windows_paths_and_spaces():
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ("--merge a --merge b --merge c --weight .5 --weight .2 --method linear", "--weight: 2 values for 3 models"),
-        ("--merge a --merge b --merge c --density .5 --density .2 --base-model d", "--density: 2 values for 3 models"),
+        ("--merge a --merge b --merge c --weight .5 --weight .2 --method linear", "--weight: 2 values were given for 3 models"),
+        ("--merge a --merge b --merge c --density .5 --density .2 --base-model d", "--density: 2 values were given for 3 models"),
         ("--merge a --merge b --method linear", "--weight: linear needs"),
         ("--merge a --merge b", "--base-model: ties needs"),
-        ("--merge a --merge b --method slerp", "--weight: slerp takes exactly one"),
-        ("--merge a --method slerp --weight .5", "--merge: slerp merges two models; here are 1"),
-        ("--merge a --merge b --method slerp --weight .5 --base-model c", "here are 3"),
-        ("--merge a --method nope --base-model b", "--method: main.py merges by"),
+        ("--merge a --merge b --method slerp", "--weight: slerp needs exactly one"),
+        ("--merge a --method slerp --weight .5", "--merge: slerp merges two models; the command names 1"),
+        ("--merge a --merge b --method slerp --weight .5 --base-model c", "names 3"),
+        ("--merge a --method nope --base-model b", "--method: main.py supports the methods"),
         ("--merge a --wieght 1", "Did you mean 'weight'"),
         ("--merge a --weight heavy --base-model b", "--weight: 'heavy' is not a number"),
         ("--merge a --base-model b --density 2", None),
-        ("--merge a --base-model", "--base-model: its value is missing"),
+        ("--merge a --base-model", "--base-model: this option needs a value"),
         ("--merge a+ --base-model b", "--merge: 'a+'"),
         ("out more --merge a --base-model b", "one output folder"),
     ],
@@ -175,7 +175,7 @@ def test_a_range_is_cut_out(deep_family):
         ("--model_path1 a --model_path2 b --layer_start 1.5", "--layer_start: '1.5' is not a whole number"),
         ("--model_path1 a --model_path2 b --max_shard_size 5parsecs", "--max_shard_size: '5parsecs' is not a size"),
         ("--model_path1 a --model_path2 b --gradient_strat 1", "Did you mean 'gradient_start'"),
-        ("--model_path1 a --model_path2 b c", "takes no 'c'"),
+        ("--model_path1 a --model_path2 b c", "no argument 'c'"),
     ],
 )
 def test_what_is_wrong_with_a_gradient_is_named(words, named):
@@ -299,9 +299,9 @@ def test_values_over_tensors_that_are_none(values, named, deep_family):
 
 
 def test_sections_longer_than_the_tensors_take_the_last_value():
-    assert spread([0.1, 0.2, 0.3, 0.4], 2) == [0.4, 0.4]
-    assert spread([0.5], 3) == [0.5, 0.5, 0.5]
-    assert spread([0.0, 1.0], 0) == []
+    assert spread_values([0.1, 0.2, 0.3, 0.4], 2) == [0.4, 0.4]
+    assert spread_values([0.5], 3) == [0.5, 0.5, 0.5]
+    assert spread_values([0.0, 1.0], 0) == []
 
 
 # --- commands that name a file ---
@@ -341,7 +341,7 @@ def test_vocabularies_that_the_first_mergekit_cut_are_cut_with_a_warning(method,
 def test_mergekit_legacy_merges_the_base_of_a_linear_too():
     r = Recipe.load("mergekit-legacy out --method linear --merge a --merge b --base-model c --weight 0.5")
     assert [(s.model.path, s.parameters["weight"].plain()) for s in r.models] == [("a", 0.5), ("b", 0.5), ("c", 0.5)]
-    with pytest.raises(RecipeError, match="2 values for 3 models"):
+    with pytest.raises(RecipeError, match="2 values were given for 3 models"):
         Recipe.load("mergekit-legacy out --method linear --merge a --merge b --base-model c --weight 0.5 --weight 1")
 
 

@@ -84,7 +84,7 @@ def test_documents_that_multiply_are_refused():
         f"---\nname: s{i}\nmerge_method: linear\nmodels: [s{i - 1}, s{i - 2}]\nparameters: {{weight: 1}}\n"
         for i in range(2, 60)
     )
-    assert "times over" in refusal(text)
+    assert "times in total" in refusal(text)
 
 
 @pytest.mark.parametrize("dialect", ["mergekit-0.0", "mergekit-0.1"])
@@ -328,7 +328,7 @@ def test_block_weights_fit_models_that_name_their_layers_otherwise(tmp_path):
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        (",".join(["0.5"] * 25), "25 block weights; there are 26"),
+        (",".join(["0.5"] * 25), "25 block weights; expected 26"),
         (",".join(["0.5"] * 19 + ["R"]), "random"),
         (",".join(["0.5"] * 19 + ["half"]), "'half' is not a number"),
         ("\n".join(f"P{i}\t" + ",".join(["0.5"] * 20) for i in range(3)), "3 presets"),

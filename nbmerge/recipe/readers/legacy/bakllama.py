@@ -1,4 +1,4 @@
-"""bakllama's YAML, from mergekit's early days: layers of several models on top of each other."""
+"""bakllama's YAML, from mergekit's early days: layers of several models stacked on top of each other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read(text: RecipeText) -> Recipe | None:
     pieces = data["layer_slices"]
     if not isinstance(pieces, list) or not pieces:
         raise reading_error(
-            "a bakllama config lists at least one piece.", where=("layer_slices",), line=text.lines[("layer_slices",)]
+            "a bakllama config needs at least one slice.", where=("layer_slices",), line=text.lines[("layer_slices",)]
         )
     recipe: dict[str, Any] = {
         "merge_method": "passthrough",
@@ -33,16 +33,16 @@ def read(text: RecipeText) -> Recipe | None:
         "final_norm_source": head,
         "config_source": pieces[0]["model"],
     }
-    notes = [note("config and tokenizer are those of the first piece's model; bakllama took any model's config.")]
+    notes = [note("config and tokenizer are taken from the first slice's model; bakllama took them from any model.")]
     if head is not None:
-        notes.append(note("the final norm comes from lm_head_source, too.", ("lm_head_source",)))
+        notes.append(note("the final norm is taken from lm_head_source as well.", ("lm_head_source",)))
     return Recipe.of(recipe).with_origin("a bakllama config", notes)
 
 
-def _slice(piece: Any, where: Where, text: RecipeText) -> dict:
+def _slice(piece: Any, where: Where, text: RecipeText) -> dict[str, Any]:
     line = line_of(where, text.lines)
     if not isinstance(piece, Mapping):
-        raise reading_error("a piece has 'model', 'start' and 'end'.", where=where, line=line)
+        raise reading_error("a slice needs 'model', 'start' and 'end'.", where=where, line=line)
     check_keys(piece, ("model", "start", "end", "scale"), where, line)
     for key in ("model", "start", "end"):
         if piece.get(key) is None:
@@ -51,7 +51,7 @@ def _slice(piece: Any, where: Where, text: RecipeText) -> dict:
     if not (type(start) is int and type(end) is int and 0 <= start < end):
         how = "Count from 0; 'end' is not included."
         raise reading_error(
-            f"[{start}, {end}) holds no layer.", how, (*where, "end"), line_of((*where, "end"), text.lines)
+            f"[{start}, {end}) contains no layer.", how, (*where, "end"), line_of((*where, "end"), text.lines)
         )
     source: dict[str, Any] = {"model": piece["model"], "layer_range": [start, end]}
     if piece.get("scale") is not None:

@@ -1,8 +1,8 @@
-"""The value of a Python expression that only puts constants together, found without running anything.
+"""The value of a Python expression that only combines constants, evaluated without running anything.
 
-Notebook cells put their YAML together from names and f-strings. What such an expression is worth can be told from the
-parsed text: constants, names given to them above, f-strings, ``+``, ``%``, arithmetic, and a few methods of texts.
-Anything else, a call first of all, is not looked into.
+Notebook cells build their YAML from names and f-strings. The value of such an expression follows from the parsed text:
+constants, names assigned above, f-strings, ``+``, ``%``, arithmetic, and a few methods of strings. Anything else, calls
+above all, is not evaluated.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import operator
 import re
 import string
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from nbmerge.recipe.yaml_text import MAX_CHARACTERS
 
@@ -21,13 +21,15 @@ _SPEC = re.compile(r"[<>^=]?[+ -]?0?\d{0,2},?(\.\d{1,2})?[a-zA-Z%]?")
 _PERCENT = re.compile(r"%(?:\((\w+)\))?([-+ 0]?\d{0,2}(?:\.\d{1,2})?)([sdfgr%])")
 _ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
                ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod}  # fmt: skip
+Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign
 _PLAIN = (str, int, float, bool, type(None))
+_STRIPS = ("strip", "lstrip", "rstrip")
 MAX_STEPS = 20_000
-"""Parts of expressions that are looked at: far above any cell, far below what takes a second."""
+"""Parts of expressions that are evaluated: far above any cell, far below what takes a second."""
 
 
 class NotConstant(ValueError):
-    """An expression that only running it could tell; says where it stops being constant."""
+    """An expression whose value depends on running it; the message quotes the part that is not constant."""
 
     def __init__(self, node: ast.AST):
         what = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__
@@ -41,19 +43,19 @@ class Constants:
     Parameters
     ----------
     tree : ast.Module
-        Names count that the cell itself assigns, not those inside its loops, conditions and functions.
+        Names that the cell itself assigns are known, not those inside its loops, conditions and functions.
     """
 
     def __init__(self, tree: ast.Module):
-        self._assigned: dict[str, list[ast.stmt]] = {}
+        self._assigned: dict[str, list[Assignment]] = {}
         self._steps = 0
         for statement in tree.body:
             for name in _targets(statement):
-                self._assigned.setdefault(name, []).append(statement)
+                self._assigned.setdefault(name, []).append(cast("Assignment", statement))
         changing = (n for statement in tree.body if not _targets(statement) for n in ast.walk(statement))
         self._changed = {n.id for n in changing if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
 
-    def grown(self) -> Iterator[ast.Name]:
+    def appended_names(self) -> Iterator[ast.Name]:
         """Names that the cell adds to (``text += ...``), as they are at its end."""
         for name, statements in self._assigned.items():
             if isinstance(statements[-1], ast.AugAssign):
@@ -62,12 +64,12 @@ class Constants:
                 yield end
 
     def value(self, node: ast.expr) -> Any:
-        """What an expression is worth.
+        """Evaluate an expression.
 
         Raises
         ------
         NotConstant
-            When only running it could tell.
+            When the value depends on running it.
         """
         self._steps += 1
         handler = getattr(self, f"_{type(node).__name__.lower()}", None)
@@ -92,7 +94,7 @@ class Constants:
         if isinstance(last, ast.AugAssign):
             before = ast.copy_location(ast.Name(node.id, ast.Load()), last)
             return self.value(ast.copy_location(ast.BinOp(before, last.op, last.value), last))
-        return self.value(last.value)
+        return self.value(cast(ast.expr, last.value))  # an annotation alone is not among the assignments
 
     def _joinedstr(self, node: ast.JoinedStr) -> str:
         return _bounded((str(self.value(part)) for part in node.values), node)
@@ -118,13 +120,13 @@ class Constants:
             raise NotConstant(node)
         return -value
 
-    def _list(self, node: ast.List) -> list:
+    def _list(self, node: ast.List) -> list[Any]:
         return [self.value(e) for e in node.elts]
 
-    def _tuple(self, node: ast.Tuple) -> tuple:
+    def _tuple(self, node: ast.Tuple) -> tuple[Any, ...]:
         return tuple(self.value(e) for e in node.elts)
 
-    def _dict(self, node: ast.Dict) -> dict:
+    def _dict(self, node: ast.Dict) -> dict[Any, Any]:
         return {_plain(self.value(k), k): self.value(v) for k, v in zip(node.keys, node.values, strict=True) if k}
 
     def _subscript(self, node: ast.Subscript) -> Any:
@@ -136,25 +138,33 @@ class Constants:
     def _call(self, node: ast.Call) -> Any:
         values = [self.value(a) for a in node.args]
         named = {k.arg: self.value(k.value) for k in node.keywords if k.arg}
-        if isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", None)
+        if name == "dedent" and len(values) == 1 and isinstance(values[0], str) and not named:
+            return textwrap.dedent(values[0])
+        if isinstance(node.func, ast.Attribute) and name in (*_STRIPS, "format", "join"):
             text = self.value(node.func.value)
             if isinstance(text, str):
-                return _METHODS[node.func.attr](text, values, named, node)
-        elif _called(node.func) == "dedent" and len(values) == 1 and not named:
-            return textwrap.dedent(_texts(values, node)[0])
+                return _call_method(text, name, values, named, node)
         raise NotConstant(node)
 
 
-def _called(function: ast.expr) -> str | None:
-    """Name of a function, whatever it is taken from."""
-    return getattr(function, "attr", None) or getattr(function, "id", None)
+def _call_method(text: str, name: str, values: list[Any], named: Mapping[str, Any], node: ast.Call) -> str:
+    """The result of a method of a string."""
+    if name == "format":
+        return _format(text, values, named, node)
+    if not named and name == "join" and len(values) == 1 and all(isinstance(v, str) for v in values[0]):
+        return _bounded((part for i, v in enumerate(values[0]) for part in ((text, v) if i else (v,))), node)
+    if not named and name in _STRIPS and not values:
+        return cast(str, getattr(text, name)())
+    raise NotConstant(node)
 
 
 def _targets(statement: ast.stmt) -> list[str]:
     if isinstance(statement, ast.Assign):
         return [t.id for t in statement.targets if isinstance(t, ast.Name)]
-    one = isinstance(statement, ast.AnnAssign | ast.AugAssign) and statement.value is not None
-    return [statement.target.id] if one and isinstance(statement.target, ast.Name) else []
+    if isinstance(statement, ast.AnnAssign | ast.AugAssign) and statement.value is not None:
+        return [statement.target.id] if isinstance(statement.target, ast.Name) else []
+    return []
 
 
 def _plain(value: Any, node: ast.AST) -> Any:
@@ -164,17 +174,17 @@ def _plain(value: Any, node: ast.AST) -> Any:
 
 
 def _bounded(parts: Any, node: ast.AST) -> str:
-    found, size = [], 0
+    joined, size = [], 0
     for part in parts:
-        found.append(part)
+        joined.append(part)
         size += len(part)
         if size > MAX_CHARACTERS:
             raise NotConstant(node)
-    return "".join(found)
+    return "".join(joined)
 
 
 def _formatted(value: Any, spec: str, node: ast.AST) -> str:
-    """`format`, with no width that could fill memory."""
+    """`format`, without widths that could exhaust memory."""
     if not _SPEC.fullmatch(spec):
         raise NotConstant(node)
     try:
@@ -183,7 +193,7 @@ def _formatted(value: Any, spec: str, node: ast.AST) -> str:
         raise NotConstant(node) from error
 
 
-def _format(text: str, values: list, named: Mapping[str, Any], node: ast.AST) -> str:
+def _format(text: str, values: list[Any], named: Mapping[str, Any], node: ast.AST) -> str:
     """``str.format`` for fields that are numbers or names, and nothing inside them."""
     parts, count = [], 0
     try:
@@ -210,43 +220,10 @@ def _percent(text: str, given: Any, node: ast.AST) -> str:
     if text.count("%") != sum(m[0].count("%") for m in _PERCENT.finditer(text)):
         raise NotConstant(node)
 
-    def one(match: re.Match) -> str:
+    def one(match: re.Match[str]) -> str:
         if match[3] == "%":
             return "%"
         value = _plain(given[match[1]] if match[1] else left.pop(0), node)
         return f"%{match[2]}{match[3]}" % (value,)
 
     return _bounded([_PERCENT.sub(one, text)], node)
-
-
-def _texts(values: Any, node: ast.AST) -> list[str]:
-    """Values that are all texts."""
-    if not all(isinstance(v, str) for v in values):
-        raise NotConstant(node)
-    return list(values)
-
-
-def _joined(text: str, values: list, named: Mapping[str, Any], node: ast.AST) -> str:
-    """``text.join(texts)``."""
-    if named or len(values) != 1:
-        raise NotConstant(node)
-    texts = _texts(values[0], node)
-    return _bounded((part for i, v in enumerate(texts) for part in ((text, v) if i else (v,))), node)
-
-
-def _stripped(strip: Callable[[str], str]) -> Callable[..., str]:
-    """``text.strip()`` and its like, without arguments."""
-
-    def one(text: str, values: list, named: Mapping[str, Any], node: ast.AST) -> str:
-        if values or named:
-            raise NotConstant(node)
-        return strip(text)
-
-    return one
-
-
-_METHODS: Mapping[str, Callable[..., str]] = {
-    "format": _format, "join": _joined,
-    "strip": _stripped(str.strip), "lstrip": _stripped(str.lstrip), "rstrip": _stripped(str.rstrip),
-}  # fmt: skip
-"""Methods of texts that are carried out: ``(text, values, named values, call)``."""

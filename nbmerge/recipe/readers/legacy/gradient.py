@@ -1,4 +1,4 @@
-"""The command lines of BlockMerge_Gradient: over a range of layers in its first version, over tensors in the later."""
+"""The command lines of BlockMerge_Gradient: over a range of layers in its first version, over tensors in the later one."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def _over_layers(command: Command) -> Recipe:
 
 
 def _over_tensors(command: Command) -> Recipe:
-    from nbmerge.recipe.readers.legacy.tensor_gradient import Operation, recipe
+    from nbmerge.recipe.readers.legacy.tensor_gradient import Operation, make_recipe
 
     given = parse_options(command, TENSORS)
     first, second = _models(given, command)
-    values = numbers(given.one("gradient_values"), "--gradient_values", command.line)
+    values = parse_numbers(given.one("gradient_values"), "--gradient_values", command.line)
     if len(values) < 2:
-        raise reading_error("it takes at least two values.", where=("--gradient_values",), line=command.line)
+        raise reading_error("expected at least two values.", where=("--gradient_values",), line=command.line)
     layers = True if given.flags.get("layer_only") else False if given.flags.get("no_layers") else None
     operation = Operation(values, layers, given.one("custom_filter"))
-    made = recipe(first, second, [operation])
-    return made.with_origin("a command line of BlockMerge_Gradient (over tensors)", _notes(given, command))
+    recipe = make_recipe(first, second, [operation])
+    return recipe.with_origin("a command line of BlockMerge_Gradient (over tensors)", _notes(given, command))
 
 
-def numbers(text: str | None, where: str, line: int) -> list[float]:
+def parse_numbers(text: str | None, where: str, line: int) -> list[float]:
     """A list of numbers as Python writes it."""
     try:
         data = ast.literal_eval((text or "").strip()) if text and len(text) < 100_000 else None
@@ -65,21 +65,24 @@ def numbers(text: str | None, where: str, line: int) -> list[float]:
 
 
 def _models(given: Options, command: Command) -> tuple[str, str]:
+    paths = []
     for name in ("model_path1", "model_path2"):
-        if not given.one(name):
-            raise reading_error("it is required.", where=(f"--{name}",), line=command.line)
+        path = given.one(name)
+        if not path:
+            raise reading_error("this option is required.", where=(f"--{name}",), line=command.line)
+        paths.append(path)
     if given.rest:
-        raise reading_error(f"{command.program} takes no {given.rest[0]!r:.80}.", line=command.line)
-    return given.one("model_path1"), given.one("model_path2")
+        raise reading_error(f"{command.program} has no argument {given.rest[0]!r:.80}.", line=command.line)
+    return paths[0], paths[1]
 
 
 def _notes(given: Options, command: Command) -> list[Problem]:
     notes = []
     if out := given.one("output_model_path"):
-        notes.append(note(f"the output folder {out} is no part of a recipe.", line=command.line))
+        notes.append(note(f"the output folder {out} is ignored: it is not part of a recipe.", line=command.line))
     if size := given.one("max_shard_size"):
         try:
-            what = f"--max_shard_size {size} ({parse_size(size):,} bytes) is no part of a recipe; give it to merge."
+            what = f"--max_shard_size {size} ({parse_size(size):,} bytes) is not part of a recipe; pass it to merge()."
         except ValueError as error:
             raise reading_error(str(error), where=("--max_shard_size",), line=command.line) from error
         notes.append(note(what, line=command.line))

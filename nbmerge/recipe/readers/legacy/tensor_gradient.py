@@ -1,9 +1,9 @@
 """Gradients over tensors instead of layers, as in the later BlockMerge_Gradient.
 
-That program lays a list of values over the tensors of a model in the order of their definition, filtered or not:
-every section between two values is spread evenly, both ends included, over an equal number of tensors, and what is left
-over takes the last value. Several such operations work on each other's results; on two models they come to one share
-per tensor, 1 − Π(1 − gₖ). As each layer has the same parts, that is a gradient over the layers for each part.
+That program spreads a list of values over the tensors of a model in the order of their definition, filtered or not:
+every section between two values is spread evenly, both ends included, over an equal number of tensors, and the
+remaining tensors take the last value. Each operation works on the result of the one before; for two models that amounts
+to one share per tensor, 1 − Π(1 − gₖ). As each layer has the same parts, it is a gradient over the layers for each part.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MODULES = (
     "self_attn.q_norm", "self_attn.k_norm", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj", "input_layernorm",
     "post_attention_layernorm",
 )  # fmt: skip
-"""Modules of a Llama-like layer in the order of their definition, which files do not keep."""
+"""Modules of a Llama-like layer in the order of their definition, which files do not preserve."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +50,28 @@ class Operation:
     filter: str | None = None
     where: Where = ()
 
-    def takes(self, name: str) -> bool:
-        """Whether a tensor is among those that it merges."""
+    def matches(self, name: str) -> bool:
+        """Whether it merges this tensor."""
         return (self.layers is None or ("layer" in name) == self.layers) and (not self.filter or self.filter in name)
 
 
-def recipe(model1: Any, model2: Any, operations: Sequence[Operation]) -> Recipe:
+def make_recipe(model1: Any, model2: Any, operations: Sequence[Operation]) -> Recipe:
     """The recipe of one or several such gradients from the first model to the second."""
     try:
         first, second = ModelRef.of(model1), ModelRef.of(model2)
         checkpoint = Checkpoint.open(first)
     except CheckpointError as error:
-        what = f"a gradient over tensors needs the names of the first model's tensors. {error}"
+        what = f"a gradient over tensors requires the names of the first model's tensors. {error}"
         raise reading_error(what, where=("model_path1",)) from error
     except ValueError as error:
         raise reading_error(str(error), where=("model_path1",)) from error
     names = list_in_definition_order(checkpoint)
-    shares, notes = dict.fromkeys(names, 0.0), []
+    shares, notes = dict.fromkeys(names, 0.0), list[Problem]()
     for operation in operations:
-        taken = [n for n in names if operation.takes(n)]
+        taken = [n for n in names if operation.matches(n)]
         if not taken:
             notes.append(note("this operation matches no tensor.", operation.where, severity="warning"))
-        for name, g in zip(taken, spread(operation.values, len(taken)), strict=True):
+        for name, g in zip(taken, spread_values(operation.values, len(taken)), strict=True):
             shares[name] = 1 - (1 - shares[name]) * (1 - g)
     return _recipe(first, second, checkpoint, shares, _vocabulary(checkpoint, at_hand(second))).with_origin(
         "a gradient over tensors", notes + _overlaps(names, operations)
@@ -84,8 +84,8 @@ def list_in_definition_order(checkpoint: Checkpoint) -> list[str]:
     parts = layout.parts(0)
     unknown = [p for p in parts if p.rsplit(".", 1)[0] not in MODULES]
     if unknown or layout.stack != "model.layers":
-        other = (unknown or [layout.stack])[0]
-        what = f"the order of tensors is known for Llama-like models only; {checkpoint.name} has {other}."
+        other = unknown[0] if unknown else layout.stack
+        what = f"the order of tensors is only known for Llama-like models; {checkpoint.name} has {other}."
         raise reading_error(what, where=("model_path1",))
     # weight before bias within a module
     parts.sort(key=lambda p: (MODULES.index(p.rsplit(".", 1)[0]), p.endswith("bias")))
@@ -94,7 +94,7 @@ def list_in_definition_order(checkpoint: Checkpoint) -> list[str]:
     return [*layout.outside("embedding"), *layers, *(n for role in roles for n in role)]
 
 
-def spread(values: Sequence[float], count: int) -> list[float]:
+def spread_values(values: Sequence[float], count: int) -> list[float]:
     """The value of each of `count` tensors."""
     values = [*values, *values] if len(values) == 1 else list(values)
     each = count // (len(values) - 1)
@@ -104,17 +104,17 @@ def spread(values: Sequence[float], count: int) -> list[float]:
 
 def _vocabulary(first: Checkpoint, second: Checkpoint | None) -> str:
     """What the program does with vocabularies of different size: common rows blend, the first model's others stay."""
-    rows = first.vocabulary, second.vocabulary if second else None
-    if None in rows or rows[0] == rows[1]:
+    rows, other_rows = first.vocabulary, second.vocabulary if second else None
+    if rows is None or other_rows is None or rows == other_rows:
         return "refuse"
-    return "truncate" if rows[0] < rows[1] else "copy"
+    return "truncate" if rows < other_rows else "copy"
 
 
 def _recipe(
     first: ModelRef, second: ModelRef, checkpoint: Checkpoint, shares: dict[str, float], vocabulary: str
 ) -> Recipe:
     layout, layers = checkpoint.layout, [0, checkpoint.depth]
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"filter": f".{part}", "value": [_rounded(shares[layout.name(i, part)]) for i in range(layout.depth)]}
         for part in layout.parts(0)
     ]
@@ -154,5 +154,5 @@ def _list(value: Any) -> Iterable[float]:
 
 
 def _overlaps(names: Sequence[str], operations: Sequence[Operation]) -> list[Problem]:
-    twice = sum(sum(o.takes(n) for o in operations) > 1 for n in names)
-    return [note(f"{twice} tensors are in several operations, whose shares compound.")] if twice else []
+    twice = sum(sum(o.matches(n) for o in operations) > 1 for n in names)
+    return [note(f"{twice} tensors match several operations, whose shares compound.")] if twice else []

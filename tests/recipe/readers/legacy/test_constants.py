@@ -45,7 +45,7 @@ def test_lazymergekits_cell_with_an_f_string():
     assert r.origin == "YAML text in a Python cell"
     assert r.base_model.path == "OpenPipe/mistral-ft-optimized-1218"
     assert [s.layer_range for s in r.slices[0].sources] == [(0, 32), (0, 32)]
-    assert [(p.what, p.line) for p in r.notes] == [("'MODEL_NAME' is no part of a recipe.", 2)]
+    assert [(p.what, p.line) for p in r.notes] == [("'MODEL_NAME' is ignored: it is not part of a recipe.", 2)]
 
 
 @pytest.mark.parametrize(
