@@ -345,5 +345,5 @@ def test_the_documentation_says_what_is_so(tmp_path, monkeypatch):
     space: dict = {}
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(block, space)
-    fields = set(re.findall(r"`(\w+)`", text.split("## What can be in it")[1].split("**A model**")[0]))
+    fields = set(re.findall(r"`(\w+)`", text.split("## Fields")[1].split("**A model**")[0]))
     assert set(Recipe.model_fields) - {"modules", "merges"} <= fields
