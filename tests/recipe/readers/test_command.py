@@ -111,8 +111,14 @@ def test_windows_paths_and_spaces():
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ("--merge a --merge b --merge c --weight .5 --weight .2 --method linear", "--weight: 2 values were given for 3 models"),
-        ("--merge a --merge b --merge c --density .5 --density .2 --base-model d", "--density: 2 values were given for 3 models"),
+        (
+            "--merge a --merge b --merge c --weight .5 --weight .2 --method linear",
+            "--weight: 2 values were given for 3 models",
+        ),
+        (
+            "--merge a --merge b --merge c --density .5 --density .2 --base-model d",
+            "--density: 2 values were given for 3 models",
+        ),
         ("--merge a --merge b --method linear", "--weight: linear needs"),
         ("--merge a --merge b", "--base-model: ties needs"),
         ("--merge a --merge b --method slerp", "--weight: slerp needs exactly one"),
