@@ -100,10 +100,10 @@ def measure_skills(parents: Mapping[str, Loaded], gradient: LiveMerge) -> pd.Dat
 
     from nbmerge import demo as bundled
     from nbmerge.engine.live import live
-    from nbmerge.sampling import fitting_threads
+    from nbmerge.sampling import limit_threads
 
     merge, flat = live(bundled.flat(FLAT[0])), {}
-    with fitting_threads(merge.model):
+    with limit_threads(merge.model):
         table = {name: bundled.skills(model) for name, model in parents.items()}
         for weight in FLAT:
             merge.update(bundled.flat(weight))

@@ -8,7 +8,7 @@ three hundred words take a fraction of a second: fast enough to follow a slider.
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nbmerge.demo.characters import tokenizer as own_tokenizer
 from nbmerge.demo.texts import SKILLS, answer, prompt
@@ -17,6 +17,8 @@ from nbmerge.demo.words import random_words
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from nbmerge.typing import Askable
 
 
 class Sheet(NamedTuple):
@@ -58,34 +60,13 @@ def score(model: PreTrainedModel, questions: Sheet) -> float:
 
 
 def skills(
-    model_or_folder: Any, n: int = 300, seed: int = 0, use: str = "measure", only: str | None = None
-) -> dict[str, float]:
+    model: Askable, n: int = 300, seed: int = 0, use: str = "measure", only: str | None = None
+) -> dict[str, float]:  # fmt: skip
     """Measure every skill, or one, on `n` random words of that `use`; see `nbmerge.demo.skills`."""
-    import torch
+    from nbmerge.sampling import evaluation_mode
 
-    from nbmerge.sampling import fitting_threads
-    from nbmerge.sampling.loading import held
-
-    model, tokenizer = _asked(model_or_folder)
     words = random_words(n, seed, use)
-    asked = SKILLS if only is None else (only,)
-    was_training = model.training
-    model.eval()
-    try:
-        with held(model_or_folder), fitting_threads(model), torch.inference_mode():
-            return {skill: score(model, sheet(skill, words, tokenizer)) for skill in asked}
-    finally:
-        model.train(was_training)
-
-
-def _asked(source: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Make a model and a tokenizer of anything that `skills` takes."""
-    from transformers import PreTrainedModel
-
-    from nbmerge.sampling.loading import load
-
-    if isinstance(source, (str, PathLike)):
-        return load(source)
-    # A transformers model has a `.model` too, its inner one: look at the type first.
-    model = source if isinstance(source, PreTrainedModel) else source.model
-    return model, getattr(source, "tokenizer", None) or own_tokenizer()
+    names = SKILLS if only is None else (only,)
+    default = None if isinstance(model, str | PathLike) or getattr(model, "tokenizer", None) else own_tokenizer()
+    with evaluation_mode(model, default) as (evaluated, tokenizer):
+        return {skill: score(evaluated, sheet(skill, words, tokenizer)) for skill in names}

@@ -1,17 +1,18 @@
-"""Sampling: ask models for text, one or several side by side, and score what they find likely."""
+"""Sampling: continue prompts with one or several models, and score how likely they find a text."""
 
 from nbmerge.sampling.comparison import Comparison, compare
 from nbmerge.sampling.generate import sample
+from nbmerge.sampling.latest_request import LatestRequest
 from nbmerge.sampling.likelihood import log_probabilities, perplexity
-from nbmerge.sampling.loading import Loaded, load
+from nbmerge.sampling.loading import Loaded, evaluation_mode, load
 from nbmerge.sampling.result import Sample
 from nbmerge.sampling.score_history import Reading, ScoreHistory
 from nbmerge.sampling.scores import LogOdds, Perplexity, Phrase, log_odds
-from nbmerge.sampling.stream import Turn
-from nbmerge.sampling.threads import fitting_threads
+from nbmerge.sampling.threads import limit_threads
 
 __all__ = [
     "Comparison",
+    "LatestRequest",
     "Loaded",
     "LogOdds",
     "Perplexity",
@@ -19,9 +20,9 @@ __all__ = [
     "Reading",
     "Sample",
     "ScoreHistory",
-    "Turn",
     "compare",
-    "fitting_threads",
+    "evaluation_mode",
+    "limit_threads",
     "load",
     "log_odds",
     "log_probabilities",

@@ -1,4 +1,4 @@
-"""Ask several models the same and lay the answers side by side."""
+"""Sample several models with the same prompts and show their texts side by side."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from nbmerge.sampling.result import Sample
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nbmerge.typing import Askable, StopSignal
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Comparison:
         width = max(map(len, self.samples), default=0)
         blocks = []
         for i, prompt in enumerate(self.prompts):
-            answers = [f"  {name:<{width}}  {_visible(row[i].text)}" for name, row in self.samples.items()]
-            blocks.append("\n".join([_visible(prompt), *answers]))
+            lines = [f"  {name:<{width}}  {_visible(row[i].text)}" for name, row in self.samples.items()]
+            blocks.append("\n".join([_visible(prompt), *lines]))
         return "\n\n".join(blocks)
 
     __repr__ = __str__
@@ -63,33 +65,51 @@ _TEXT = "font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap;o
 
 
 def compare(
-    models: Mapping[str, Any],
+    models: Mapping[str, Askable],
     prompts: str | Sequence[str],
     *,
-    on_token: Callable[[str, int, str, tuple[int, ...]], None] | None = None,
-    **settings: Any,
+    tokenizer: Any = None,
+    max_new_tokens: int = 40,
+    temperature: float = 0.0,
+    seed: int = 0,
+    cancel: StopSignal | None = None,
+    on_token: Callable[[str, int, str, tuple[int, ...]], Any] | None = None,
 ) -> Comparison:
-    """Ask several models with the same prompts, seed and settings.
+    """Sample several models with the same prompts, seed and settings.
 
     Parameters
     ----------
     models : mapping of str to model
         Name to anything that `sample` takes. Folders are loaded one after the other, never together.
     prompts : str or sequence of str
+    tokenizer, max_new_tokens, temperature, seed, cancel
+        As in `sample`.
     on_token : callable, optional
-        ``(name, prompt, text, tokens)``: as in `sample`, with the name of the model that speaks before it.
-    **settings
+        ``(name, prompt, text, tokens)``: as in `sample`, with the name of the model before it.
+
+    Raises
+    ------
+    SampleError, ArgumentError, MergeStopped
         As in `sample`.
     """
     prompts = (prompts,) if isinstance(prompts, str) else tuple(prompts)
-
-    def asked(name: str, model: Any) -> tuple[Sample, ...]:
-        tell = None if on_token is None else partial(on_token, name)
-        return tuple(sample(model, prompts, on_token=tell, **settings))
-
-    return Comparison(prompts, {str(name): asked(str(name), model) for name, model in models.items()})
+    samples = {}
+    for name, model in models.items():
+        samples[str(name)] = tuple(
+            sample(
+                model,
+                prompts,
+                tokenizer=tokenizer,
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                seed=seed,
+                cancel=cancel,
+                on_token=on_token and partial(on_token, str(name)),
+            )
+        )
+    return Comparison(prompts, samples)
 
 
 def _visible(text: str) -> str:
-    """One line for a terminal: line breaks and control characters written out, so that no text can command it."""
+    """One line for a terminal: line breaks and control characters written out, so that no text can control it."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

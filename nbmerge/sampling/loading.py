@@ -1,92 +1,126 @@
-"""Load a model folder with transformers, quietly, and refuse what would only look like a model.
+"""Models to sample and score: load a folder with transformers, or take a model that is in memory already.
 
-Weights come from safetensors alone, code from nowhere: no unpickling, no remote code, no download.
+Weights are read from safetensors alone: nothing is unpickled, no remote code runs.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
-from nbmerge.engine.loading import load_model, load_tokenizer
-from nbmerge.errors import CheckpointError, NbmergeError, SampleError
+from nbmerge.engine.loading.pretrained import load_model, load_tokenizer
+from nbmerge.errors import CheckpointError, MergeStopped, NbmergeError, SampleError
 from nbmerge.recipe import ModelRef
+from nbmerge.sampling.threads import limit_threads
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from nbmerge.typing import Askable, ModelLike, StopSignal
+
 
 class Loaded(NamedTuple):
-    """A model that can be asked, and what turns text into its tokens."""
+    """A model in memory with its tokenizer."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
 
 
-def load(folder: str | PathLike | ModelRef) -> Loaded:
-    """Load a model folder or a Hub id, which is downloaded as far as it is not here, in the dtype it is stored in.
+def load(model: ModelLike, *, cancel: StopSignal | None = None) -> Loaded:
+    """Load a model folder, or a model of the Hub, in the dtype that it is stored in; missing files are downloaded.
 
-    A model with adapters, of pickled shards or of float8 with scales is put together in memory, as a merge of one model.
+    A model with adapters, pickled shards or scaled float8 weights is assembled in memory, as a merge of one model.
+
+    Parameters
+    ----------
+    model : path, Hub id or ModelRef
+    cancel : StopSignal, optional
+        Stops a download; partial downloads are kept.
 
     Raises
     ------
     SampleError
-        When it holds no model or no tokenizer, or a file is damaged or does not fit the config.
+        When there is no model or no tokenizer, or a file is damaged or does not match the config.
+    MergeStopped
+        When `cancel` was set during a download.
     """
     try:
-        ref = ModelRef.of(folder if isinstance(folder, str | ModelRef) else Path(folder))
+        ref = ModelRef.of(model if isinstance(model, str | ModelRef) else Path(model))
         checkpoint = Checkpoint.open(ref)
-        hub.fetch(leaf.file for t in checkpoint.tensors.values() for leaf in t.leaves())
-    except (CheckpointError, ValueError) as error:  # ValueError: a name that no model can have
+        hub.fetch((leaf.file for t in checkpoint.tensors.values() for leaf in t.leaves()), cancel=cancel)
+    except (CheckpointError, ValueError) as error:  # ValueError: not a possible name of a model
         raise SampleError(str(error)) from error
     if not all(isinstance(t, StoredTensor) and t.file.suffix == ".safetensors" for t in checkpoint.tensors.values()):
-        return _put_together(ref, checkpoint)
-    return Loaded(_model(checkpoint.path), load_tokenizer(checkpoint.path))
+        return _assemble(ref, checkpoint, cancel)
+    return Loaded(_load_complete(checkpoint.path), load_tokenizer(checkpoint.path))
 
 
-def asked(model: Any, tokenizer: Any = None) -> Loaded:
-    """Make a model and a tokenizer of anything that `sample` takes.
+def resolve_model(model: Askable, tokenizer: Any = None, *, cancel: StopSignal | None = None) -> Loaded:
+    """Find the model and the tokenizer in anything that `sample` takes.
 
     Parameters
     ----------
-    model : path, `Loaded`, LiveMerge or PreTrainedModel
+    model : path, `Loaded`, LiveMerge, VirtualMerge, Pin or PreTrainedModel
     tokenizer : PreTrainedTokenizerBase, optional
-        Wins over the model's own.
+        Used instead of the model's own.
     """
-    if isinstance(model, str | PathLike):
-        model = load(model)
+    source: Any = load(model, cancel=cancel) if isinstance(model, str | PathLike) else model
     # A transformers model has a `.model` too, its inner one, but no tokenizer.
-    if hasattr(model, "tokenizer") and hasattr(model, "model"):
-        model, tokenizer = model.model, tokenizer or model.tokenizer
-    if not hasattr(model, "generate"):
-        what = f"not {type(model).__name__}."
-        raise TypeError(f"a model to sample from is a folder, a transformers model or a live merge, {what}")
+    if hasattr(source, "tokenizer") and hasattr(source, "model"):
+        source, tokenizer = source.model, tokenizer or source.tokenizer
+    if not hasattr(source, "generate"):
+        raise TypeError(
+            f"model must be a folder, a Hub id, a transformers model or a merge in memory, not {type(source).__name__}."
+        )
     if tokenizer is None:
-        raise SampleError(f"{type(model).__name__} comes without a tokenizer. Pass one: tokenizer=...")
-    return Loaded(model, tokenizer)
+        raise SampleError(f"{type(source).__name__} has no tokenizer. Pass one: tokenizer=...")
+    return Loaded(source, tokenizer)
 
 
-def held(model: Any) -> AbstractContextManager:
-    """Keep a model that can change under way (a live merge) as it is, while it is asked."""
+def keep_unchanged(model: Any) -> AbstractContextManager[None]:
+    """Make updates of a merge in memory wait; other models cannot change."""
     return model.held() if hasattr(model, "held") else nullcontext()
 
 
-def _put_together(ref: ModelRef, checkpoint: Checkpoint) -> Loaded:
+@contextmanager
+def evaluation_mode(
+    model: Askable, tokenizer: Any = None, *, cancel: StopSignal | None = None
+) -> Iterator[Loaded]:  # fmt: skip
+    """A model that does not change meanwhile, in evaluation mode, with as many threads as suit it."""
+    import torch
+
+    with keep_unchanged(model):
+        loaded = resolve_model(model, tokenizer, cancel=cancel)
+        was_training = loaded.model.training
+        with limit_threads(loaded.model), torch.inference_mode():
+            loaded.model.eval()
+            try:
+                yield loaded
+            finally:
+                loaded.model.train(was_training)
+
+
+def _assemble(ref: ModelRef, checkpoint: Checkpoint, cancel: StopSignal | None) -> Loaded:
     from nbmerge.engine.live import live
 
     try:
-        made = live({"merge_method": "passthrough", "models": [{"model": ref.plain()}]})
+        merge = live({"merge_method": "passthrough", "models": [{"model": ref.plain()}]}, cancel=cancel)
     except NbmergeError as error:
-        raise error if isinstance(error, SampleError) else SampleError(str(error)) from error
-    return Loaded(made.model, load_tokenizer(checkpoint.path))
+        raise error if isinstance(error, SampleError | MergeStopped) else SampleError(str(error)) from error
+    return Loaded(merge.model, load_tokenizer(checkpoint.path))
 
 
-def _model(path: Path) -> PreTrainedModel:
+def _load_complete(path: Path) -> PreTrainedModel:
     model, missing = load_model(path)
     if missing:
-        what = f"{path} lacks {missing[0]!r} ({len(missing)} tensors) of {type(model).__name__}; they would be random."
-        raise SampleError(f"{what} Save or download the model again.")
-    return model.eval()
+        raise SampleError(
+            f"{path} has no values for {len(missing)} {'tensor' if len(missing) == 1 else 'tensors'} of "
+            f"{type(model).__name__} (first: {missing[0]!r}); transformers would initialise them randomly. "
+            "Save or download the model again."
+        )
+    model.train(False)
+    return model

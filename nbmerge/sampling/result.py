@@ -1,4 +1,4 @@
-"""A sample: what a model wrote after a prompt."""
+"""A sample: the text that a model generated after a prompt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One continuation.
+    """One continuation of a prompt.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ class Sample:
         Token ids of the continuation; the model's end token is the last one where it ended by itself.
     seconds : float
     stopped : bool
-        Whether somebody stopped it before its end.
+        Whether it was stopped before its end.
     """
 
     prompt: str

@@ -1,9 +1,8 @@
-"""Scores with their history: what each recipe was worth, and which was the best so far."""
+"""Scores of each recipe over time, and which recipe was the best so far."""
 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nbmerge.recipe import Recipe
+    from nbmerge.typing import StopSignal
 
 Score = Callable[[Any], float]
-"""Takes what `sample` takes (a live merge, say) and gives a number; a true attribute `lower` says that less is better."""
+"""Takes what `sample` takes (a live merge, say) and returns a number; with a true attribute `lower`, lower is better."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Reading:
     Parameters
     ----------
     fingerprint : str
-        The recipe's; empty where there is none.
+        Of the recipe; empty without one.
     recipe : Recipe or None
     values : dict of str to float
         Score by name.
     failed : dict of str to str
-        Name of a score that raised an error, and what it said.
+        Name of a score that raised an error to its message.
     """
 
     fingerprint: str
@@ -41,7 +41,7 @@ class Reading:
 
 
 class ScoreHistory:
-    """Named scores, read again after every change.
+    """Named scores with their values for each recipe.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class ScoreHistory:
     Attributes
     ----------
     readings : list of Reading
-        One for each recipe, the one that was read last at the end.
+        One for each recipe; the latest comes last.
     """
 
     def __init__(self, scores: Mapping[str, Score] | None = None):
@@ -62,10 +62,10 @@ class ScoreHistory:
             self.add(name, score)
 
     def add(self, name: str, score: Score, lower: bool | None = None) -> None:
-        """Add a score, or put another in place of one; `lower` says that less is better, if the score does not itself."""
+        """Add a score, or replace the one of that name; `lower` is for scores without that attribute: lower is better."""
         if not callable(score):
             raise TypeError(
-                f"the score {name!r} is a function of a model that gives a number, not {type(score).__name__}."
+                f"the score {name!r} must be a function that takes a model and returns a number, not {type(score).__name__}."
             )
         if name in self.scores and self.scores[name] != score:
             self._forget(name)
@@ -73,30 +73,31 @@ class ScoreHistory:
         self._lower[name] = bool(getattr(score, "lower", False) if lower is None else lower)
 
     def remove(self, name: str) -> None:
-        """Take a score away, with its history."""
+        """Remove a score and its history."""
         del self.scores[name], self._lower[name]
         self._forget(name)
 
-    def read(self, model: Any, recipe: Recipe | None = None, stop: threading.Event | None = None) -> Reading:
-        """Ask every score about a model.
+    def read(self, model: Any, recipe: Recipe | None = None, *, cancel: StopSignal | None = None) -> Reading:
+        """Evaluate every score for a model.
 
         Parameters
         ----------
         model : whatever the scores take
         recipe : Recipe, optional
-            What the model is; default its own ``recipe``.
-        stop : threading.Event, optional
-            Set it from anywhere: no further score is asked, and those that were not are absent.
+            The recipe of the model; by default its ``recipe`` attribute.
+        cancel : StopSignal, optional
+            Set it from any thread: no further score is evaluated, and the rest are absent.
 
         Returns
         -------
         Reading
-            A score that raises is noted in `failed`, and the others are read.
+            A score that raises an exception is listed in `failed`; the others are evaluated all the same.
         """
         recipe = recipe if recipe is not None else getattr(model, "recipe", None)
-        values, failed = {}, {}
+        values: dict[str, float] = {}
+        failed: dict[str, str] = {}
         for name, score in list(self.scores.items()):
-            if stop is not None and stop.is_set():
+            if cancel is not None and cancel.is_set():
                 break
             try:
                 values[name] = float(score(model))
@@ -109,15 +110,15 @@ class ScoreHistory:
 
     @property
     def latest(self) -> Reading | None:
-        """What was read last."""
+        """The last reading."""
         return self.readings[-1] if self.readings else None
 
     def values(self, name: str) -> list[float]:
-        """A score's values, the latest last."""
+        """A score's values over time; the latest comes last."""
         return [r.values[name] for r in self.readings if name in r.values]
 
     def best(self, name: str) -> Reading | None:
-        """The reading with the best value of a score, the earliest of equals."""
+        """The reading with the best value of a score, the earliest where several are equal."""
         known = [r for r in self.readings if not math.isnan(r.values.get(name, math.nan))]
         sign = -1.0 if self._lower[name] else 1.0
         return max(known, key=lambda r: sign * r.values[name], default=None)
@@ -128,7 +129,7 @@ class ScoreHistory:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row for each recipe, in the order they were read, one column for each score."""
+        """One row for each recipe, in the order of reading, one column for each score."""
         import pandas as pd
 
         index = pd.Index([r.fingerprint for r in self.readings], name="recipe")

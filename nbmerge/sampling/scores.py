@@ -1,23 +1,27 @@
-"""Scores: anything that is called with a model and gives one number. These are the usual ones."""
+"""Scores: functions of a model that return one number. These are the usual ones."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nbmerge.errors import ArgumentError
 from nbmerge.sampling.likelihood import log_probabilities, perplexity
+
+if TYPE_CHECKING:
+    from nbmerge.typing import Askable, StopSignal
 
 
 @dataclass(frozen=True)
 class LogOdds:
-    """How a model goes on from a prompt.
+    """How likely a model continues a prompt in one way rather than in another.
 
     Parameters
     ----------
     value : float
-        log P(any wanted) − log P(any unwanted), in nats; log P(any wanted) where nothing is unwanted.
+        log P(any wanted) − log P(any unwanted), in nats; log P(any wanted) without unwanted completions.
     wanted, unwanted : dict of str to float
         log P of each completion.
     """
@@ -31,14 +35,15 @@ class LogOdds:
 
 
 def log_odds(
-    model: Any,
+    model: Askable,
     prompt: str,
     wanted: str | Sequence[str],
     unwanted: str | Sequence[str] = (),
     *,
     tokenizer: Any = None,
+    cancel: StopSignal | None = None,
 ) -> LogOdds:
-    """Weigh completions that are wanted against those that are not.
+    """Compare the probability of wanted completions with that of unwanted ones.
 
     Parameters
     ----------
@@ -47,25 +52,34 @@ def log_odds(
     prompt : str
     wanted, unwanted : str or sequence of str
         Texts that may follow the prompt, see `log_probabilities`. Compare texts of similar length.
+    cancel : StopSignal, optional
+        Set it from any thread to stop before the next completion.
+
+    Raises
+    ------
+    ArgumentError
+        When there is no wanted completion, or one is both wanted and unwanted.
+    SampleError, MergeStopped
+        See `log_probabilities`.
     """
-    wanted, unwanted = _texts(wanted), _texts(unwanted)
+    wanted, unwanted = _unique(wanted), _unique(unwanted)
     if not wanted:
-        raise ValueError("wanted is a text that the model should go on with, or a list of them.")
+        raise ArgumentError("wanted must be a text, or a list of texts, that the model should continue with.")
     if both := set(wanted) & set(unwanted):
-        raise ValueError(f"{min(both)!r} is both wanted and unwanted.")
-    found = log_probabilities(model, prompt, (*wanted, *unwanted), tokenizer=tokenizer)
-    pro, con = ({c: found[c] for c in texts} for texts in (wanted, unwanted))
-    return LogOdds(_any(pro.values()) - (_any(con.values()) if con else 0.0), pro, con)
+        raise ArgumentError(f"{min(both)!r} is both wanted and unwanted.")
+    logs = log_probabilities(model, prompt, (*wanted, *unwanted), tokenizer=tokenizer, cancel=cancel)
+    pro, con = ({c: logs[c] for c in texts} for texts in (wanted, unwanted))
+    return LogOdds(_log_sum(pro.values()) - (_log_sum(con.values()) if con else 0.0), pro, con)
 
 
 @dataclass(frozen=True)
 class Perplexity:
-    """The perplexity of a text as a score; the lower, the better."""
+    """The perplexity of a text as a score; lower is better."""
 
     text: str
     lower = True
 
-    def __call__(self, model: Any) -> float:
+    def __call__(self, model: Askable) -> float:
         """See `nbmerge.perplexity`."""
         return perplexity(model, self.text)
 
@@ -79,16 +93,16 @@ class Phrase:
     unwanted: str | tuple[str, ...] = ()
     lower = False
 
-    def __call__(self, model: Any) -> float:
+    def __call__(self, model: Askable) -> float:
         """See `nbmerge.log_odds`."""
         return log_odds(model, self.prompt, self.wanted, self.unwanted).value
 
 
-def _texts(texts: str | Iterable[str]) -> tuple[str, ...]:
+def _unique(texts: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((texts,) if isinstance(texts, str) else texts))
 
 
-def _any(logs: Iterable[float]) -> float:
+def _log_sum(logs: Iterable[float]) -> float:
     """Log of the sum of probabilities."""
     logs = list(logs)
     most = max(logs)

@@ -1,4 +1,4 @@
-"""How many threads a model is asked with."""
+"""How many threads a model is evaluated with."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 TINY = 20_000_000
-"""Parameters up to which a second thread costs more in waiting than it gives in work."""
+"""Parameters up to which a second thread costs more in waiting than it gains in work."""
 
 
 @contextmanager
-def fitting_threads(model: nn.Module) -> Iterator[None]:
-    """Ask a tiny model with one thread of torch, and leave others as they are.
+def limit_threads(model: nn.Module) -> Iterator[None]:
+    """Evaluate a tiny model with one thread of torch; larger models keep theirs.
 
-    Threads meet after every small operation. Where another program has one of the processors, each meeting waits for
-    it: measured on two busy processors, a model of 0.6 million parameters answers 20 times as fast with one thread.
+    Threads synchronise after every small operation. Where another program occupies one of the processors, each
+    synchronisation waits for it: measured on two busy processors, a model of 0.6 million parameters generates 20 times
+    as fast with one thread.
     """
     import torch
 

@@ -142,7 +142,7 @@ def test_exam_says_what_greedy_decoding_says(models):
 
 def test_skills_takes_folders_models_and_what_holds_one(models):
     model = models["shouter"]
-    holder = type("Holder", (), {"model": model})()
+    holder = type("Holder", (), {"model": model, "tokenizer": None})()
     expected = demo.skills(model, n=40)
     assert demo.skills(demo.family().experts["shouter"], n=40) == expected
     assert demo.skills(str(demo.family().experts["shouter"]), n=40) == expected

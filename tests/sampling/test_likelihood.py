@@ -8,7 +8,7 @@ import torch
 
 from nbmerge.errors import SampleError
 from nbmerge.sampling import Loaded, load, log_odds, log_probabilities, perplexity
-from nbmerge.sampling.likelihood import _windows
+from nbmerge.sampling.likelihood import plan_windows
 from tests.models import make_model
 
 
@@ -44,9 +44,9 @@ def test_a_long_text_counts_every_token_once_with_what_stands_before_it(loaded):
 
 
 @pytest.mark.parametrize(("count", "window", "stride"), [(2, 8, 4), (8, 8, 4), (9, 8, 4), (100, 8, 1), (33, 32, 31)])
-def test_windows_cover_all_but_the_first_token_once(count, window, stride):
+def testplan_windows_cover_all_but_the_first_token_once(count, window, stride):
     seen = []
-    for first, begin, end in _windows(count, window, stride):
+    for first, begin, end in plan_windows(count, window, stride):
         assert 0 <= first < begin < end <= count
         assert end - first <= window
         seen += range(begin, end)
@@ -121,11 +121,11 @@ def test_log_odds_weigh_any_wanted_against_any_unwanted(loaded):
     assert log_odds(loaded, "the ", "fox").value == pytest.approx(found["fox"])
 
 
-def test_a_stop_ends_between_windows(loaded):
+def test_a_stop_ends_betweenplan_windows(loaded):
     stop = threading.Event()
     stop.set()
     text = "the fox ran. " * 20
-    assert perplexity(loaded, text, window=16, stop=stop) == pytest.approx(perplexity(loaded, text[:16]), rel=1e-5)
+    assert perplexity(loaded, text, window=16, cancel=stop) == pytest.approx(perplexity(loaded, text[:16]), rel=1e-5)
 
 
 def test_the_model_is_given_back_as_it_was(family):
@@ -136,18 +136,18 @@ def test_the_model_is_given_back_as_it_was(family):
 
 
 def test_what_cannot_be_scored_says_why(loaded, tmp_path):
-    with pytest.raises(SampleError, match="two at least"):
+    with pytest.raises(SampleError, match="at least two"):
         perplexity(loaded, "a")
-    with pytest.raises(SampleError, match="is no completion"):
+    with pytest.raises(SampleError, match="a completion is empty"):
         log_probabilities(loaded, "a", ["b", ""])
-    with pytest.raises(SampleError, match=r"have 71 tokens; the model holds 64"):
+    with pytest.raises(SampleError, match=r"have 71 tokens; the model's context is 64"):
         log_probabilities(loaded, "a" * 70, ["b"])
     with pytest.raises(ValueError, match="both wanted and unwanted"):
         log_odds(loaded, "a", "b", ["b"])
-    with pytest.raises(ValueError, match="wanted is a text"):
+    with pytest.raises(ValueError, match="wanted must be a text"):
         log_odds(loaded, "a", [])
-    with pytest.raises(ValueError, match="stride is"):
+    with pytest.raises(ValueError, match="stride must be"):
         perplexity(loaded, "abc", window=8, stride=8)
     broken = make_model(tmp_path / "m", replace={"model.norm.weight": torch.full((16,), torch.nan)})
-    with pytest.raises(SampleError, match="not numbers"):
+    with pytest.raises(SampleError, match="logits contain NaN"):
         perplexity(broken, "abc")

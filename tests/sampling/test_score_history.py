@@ -55,14 +55,14 @@ def test_another_score_of_the_same_name_begins_anew(history):
     history.add("up", lambda m: m.value * 2)
     assert history.values("up") == []
     assert history.values("down") == [-1]
-    with pytest.raises(TypeError, match="is a function"):
+    with pytest.raises(TypeError, match="must be a function"):
         history.add("x", 3)
 
 
 def test_stop_asks_no_further_score(history):
     stop = threading.Event()
     history.add("up", lambda m: stop.set() or m.value)
-    assert history.read(merge(1, "a"), stop=stop).values == {"up": 1}
+    assert history.read(merge(1, "a"), cancel=stop).values == {"up": 1}
 
 
 def test_a_live_merge_is_scored_as_it_changes(family):

@@ -5,8 +5,8 @@ import threading
 import pytest
 import torch
 
-from nbmerge.sampling import Loaded, Turn, compare, load, sample
-from nbmerge.sampling.stream import text_behind
+from nbmerge.sampling import Loaded, compare, load, sample
+from nbmerge.sampling.stream import decode_continuation
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_every_token_is_told_and_nothing_changes(loaded, temperature):
 def test_a_stop_from_the_listener_ends_at_that_token(loaded):
     stop = threading.Event()
     (got,) = sample(
-        loaded, "abc", max_new_tokens=30, stop=stop, on_token=lambda i, text, tokens: len(tokens) == 4 and stop.set()
+        loaded, "abc", max_new_tokens=30, cancel=stop, on_token=lambda i, text, tokens: len(tokens) == 4 and stop.set()
     )
     assert len(got.tokens) == 4
     assert got.stopped
@@ -68,30 +68,5 @@ def test_half_a_character_is_not_told(loaded):
             return bytes(tokens).decode("utf-8", errors="replace")
 
     whole = list("aé".encode())
-    assert text_behind(Bytes(), whole[:2], 1).rstrip("�") == ""
-    assert text_behind(Bytes(), whole, 1) == "é"
-
-
-def test_the_latest_wins(loaded):
-    turn, begun, texts = Turn(), threading.Event(), {}
-    first = turn.take()
-
-    def listen(*_):
-        begun.set()
-        assert first.wait(20)  # until somebody else takes the turn
-
-    def speak():
-        texts["first"] = sample(loaded, "abc", max_new_tokens=60, stop=first, on_token=listen)
-
-    thread = threading.Thread(target=speak)
-    thread.start()
-    assert begun.wait(20)
-    second = turn.take()
-    texts["second"] = sample(loaded, "abc", max_new_tokens=5, stop=second)
-    thread.join()
-    assert texts["first"][0].stopped
-    assert not texts["second"][0].stopped
-    assert turn.is_latest(second)
-    assert not turn.is_latest(first)
-    turn.stop()
-    assert second.is_set()
+    assert decode_continuation(Bytes(), whole[:2], 1).rstrip("�") == ""
+    assert decode_continuation(Bytes(), whole, 1) == "é"

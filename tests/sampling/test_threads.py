@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nbmerge.sampling import fitting_threads, load, sample
+from nbmerge.sampling import limit_threads, load, sample
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def test_a_tiny_model_is_asked_with_one_thread(family, two_threads):
 def test_a_larger_model_keeps_its_threads(two_threads):
     with torch.device("meta"):
         large = torch.nn.Linear(5000, 5000)
-    with fitting_threads(large):
+    with limit_threads(large):
         assert torch.get_num_threads() == 2
 
 
 def test_threads_come_back_after_an_error(two_threads):
-    with pytest.raises(ZeroDivisionError), fitting_threads(torch.nn.Linear(1, 1)):
+    with pytest.raises(ZeroDivisionError), limit_threads(torch.nn.Linear(1, 1)):
         raise ZeroDivisionError
     assert torch.get_num_threads() == 2

@@ -156,7 +156,7 @@ class ScoresPanel(Panel):
 
         def work(cancel: threading.Event) -> None:
             speaker = self.state.stage.merged(plan, cancel=cancel, prompt_tokens=256)
-            self.history.read(speaker.model, plan.recipe, stop=cancel)
+            self.history.read(speaker.model, plan.recipe, cancel=cancel)
             self.words = speaker.words
             self._show()
 

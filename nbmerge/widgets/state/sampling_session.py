@@ -166,7 +166,7 @@ class Conversation:
                 texts[i] = replace(texts[i], pieces=(*texts[i].pieces, text[len(texts[i].text) :]))
                 self._set(name, texts, key)
 
-            (said,) = sample(speaker.model, [prompt], stop=cancel, on_token=heard, **dict(asked.settings))
+            (said,) = sample(speaker.model, [prompt], cancel=cancel, on_token=heard, **dict(asked.settings))
             rest = said.text[len(texts[i].text) :] if said.text.startswith(texts[i].text) else ""
             pieces = (*texts[i].pieces, rest) if rest else texts[i].pieces
             texts[i] = replace(texts[i], pieces=pieces, status="stopped" if said.stopped else "done")

@@ -43,7 +43,17 @@ ASKING = {
 OTHERS = {"Recipe", "Studio", "choose_backend", "live", "virtual"}
 """Public names that ask no model: `choose_backend` says whether to update it, and the Studio is tested below."""
 LIVE_ONLY = {"save", "pin", "verify"}
-NO_MODELS = {"Comparison", "Loaded", "LogOdds", "Reading", "Sample", "Turn", "fitting_threads", "load"}
+NO_MODELS = {
+    "Comparison",
+    "Loaded",
+    "LogOdds",
+    "Reading",
+    "Sample",
+    "LatestRequest",
+    "evaluation_mode",
+    "limit_threads",
+    "load",
+}
 
 
 @pytest.fixture(scope="module")

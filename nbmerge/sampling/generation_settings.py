@@ -1,0 +1,49 @@
+"""The settings that every model is sampled with, so that models can be compared.
+
+A model's saved generation settings (temperature, top-p, repetition penalty) are ignored, except for its end tokens.
+torch's random state is restored afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from nbmerge.sampling.loading import Loaded
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig
+
+
+def build_generation_config(loaded: Loaded, max_new_tokens: int, temperature: float) -> GenerationConfig:
+    """Plain greedy decoding (temperature 0) or sampling from the whole vocabulary, up to the model's own end tokens."""
+    from transformers import GenerationConfig
+
+    saved: Any = loaded.model.generation_config or GenerationConfig()
+    end = saved.eos_token_id if saved.eos_token_id is not None else loaded.tokenizer.eos_token_id
+    ends = list(end) if isinstance(end, list | tuple) else [] if end is None else [end]
+    # One prompt at a time needs no padding, but without a pad token transformers warns.
+    pad = next((p for p in (saved.pad_token_id, loaded.tokenizer.pad_token_id, *ends) if p is not None), 0)
+    decoding: dict[str, Any] = (
+        {"do_sample": True, "temperature": float(temperature), "top_k": 0} if temperature else {"do_sample": False}
+    )
+    return GenerationConfig(max_new_tokens=max_new_tokens, eos_token_id=ends or None, pad_token_id=pad, **decoding)
+
+
+@contextmanager
+def apply_settings(loaded: Loaded, config: GenerationConfig) -> Iterator[None]:
+    """Use this generation config and evaluation mode; restore the model's own, and torch's random state, at the end."""
+    import torch
+
+    model: Any = loaded.model
+    saved_config, was_training = model.generation_config, model.training
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices, enabled=bool(config.do_sample)):
+        model.generation_config = config
+        model.eval()
+        try:
+            yield
+        finally:
+            model.generation_config = saved_config
+            model.train(was_training)
