@@ -12,7 +12,7 @@ class LatestRequest:
     --------
     >>> latest = LatestRequest()
     >>> cancel = latest.begin()  # in the thread that is about to sample; earlier requests end at their next token
-    >>> samples = sample(model, prompts, cancel=cancel)  # doctest: +SKIP
+    >>> samples = nbm.sample(model, prompts, cancel=cancel)
     """
 
     def __init__(self) -> None:

@@ -52,9 +52,9 @@ class Studio(StateBox):
     Examples
     --------
     >>> import nbmerge as nbm
-    >>> studio = nbm.Studio()              # doctest: +SKIP
-    >>> studio                             # doctest: +SKIP
-    >>> nbm.merge(studio.recipe, "merged") # doctest: +SKIP
+    >>> studio = nbm.Studio()  # in a notebook, end the cell with `studio` to display it
+    >>> result = nbm.merge(studio.recipe, "merged")
+    >>> studio.close()
     """
 
     def __init__(self, recipe: Any = None, *, state: StudioState | None = None):

@@ -53,7 +53,7 @@ def formula(tensor: TensorPlan, gram: np.ndarray | None = None) -> Formula:
 
     Examples
     --------
-    >>> print(formula(plan["model.layers.0.mlp.up_proj.weight"]))  # doctest: +SKIP
+    >>> print(formula(plan["model.layers.0.mlp.up_proj.weight"]))
     W = 0.25·base + 0.75·pirate
     """
     method, names = tensor.how, told_apart(tensor.models)
