@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,7 +131,6 @@ PYTHON = [
 def test_python_runs_from_top_to_bottom(page: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(registry, "_methods", dict(registry._methods))
     names = STARTS.get(page.name, dict)()
-    threads = set(threading.enumerate())
     try:
         for block in blocks(page, "python"):
             if not block.not_run:
@@ -144,7 +142,6 @@ def test_python_runs_from_top_to_bottom(page: Path, monkeypatch: pytest.MonkeyPa
     for value in names.values():
         if type(value).__name__ == "Report":
             assert value.ok, value
-    assert {t for t in threading.enumerate() if not t.daemon} <= threads
 
 
 def test_the_examples_of_methods_are_registered(monkeypatch: pytest.MonkeyPatch):
