@@ -17,11 +17,12 @@ NUMBERED = re.compile(r"^(?P<stack>(?:.*?\.)?[A-Za-z_]\w*)\.(?P<index>\d+)\.(?P<
 """A tensor in a list of modules; in lists of lists, the outermost counts."""
 
 _DEPTH = re.compile(r"^(n_layers?|num_layers|depth|(num_)?\w+_layers)$")
+_PLAIN = re.compile(r"^(num_)?(encoder|decoder)_(hidden_)?layers$")
 _NO_DEPTH = re.compile(r"layerdrop|position|freq|shared|dense_layers|feat|hash|local|global|window|skip|every")
-SENSES = {"vision", "audio", "image", "speech", "video"}
+SENSES = {"vision", "audio", "speech", "video"}
 """Words for stacks that a language model sees and hears with."""
 _SYNONYMS = {
-    "visual": "vision", "vit": "vision", "img": "image", "language": "text", "llm": "text", "enc": "encoder",
+    "visual": "vision", "vit": "vision", "img": "vision", "image": "vision", "language": "text", "llm": "text", "enc": "encoder",
     "dec": "decoder",
 }  # fmt: skip
 _TELLING = {"encoder", "decoder", "text", *SENSES}
@@ -62,6 +63,11 @@ class SaidDepth:
         """What its name says about the stack that is meant: ``{"decoder"}``, ``{"text"}``, or nothing."""
         return telling(self.path)
 
+    @property
+    def _sections(self) -> set[str]:
+        """Names of the configs that it stands in: ``{"patcher"}`` for ``patcher_config``."""
+        return {key.removesuffix("_config").lower() for key in self.path[:-1]}
+
     def means(self, stack: Stack, main: bool, others: Sequence[SaidDepth]) -> bool:
         """Whether this is the depth of a stack.
 
@@ -75,10 +81,14 @@ class SaidDepth:
         if self.value != stack.depth:
             return False
         words = telling((stack.name,))
+        if not self.words and self._sections & set(_words(stack.name)):
+            return True
         if not self.words:  # num_layers beside num_decoder_layers is the encoder's
             apart = any("decoder" in d.words for d in others)
             return "encoder" in words and not words & SENSES if apart else main
         ours, theirs = self.words & (SENSES | {"text"}), words & (SENSES | {"text"})
+        if theirs == {"text"} and not ours and _PLAIN.match(self.path[-1]):
+            return bool(self.words & words)  # decoder_layers, of the text_decoder
         if ours or theirs:
             return bool(ours & theirs) or (main and ours <= {"text"} and not theirs)
         return bool(self.words & words)
@@ -133,12 +143,17 @@ def stacks(names: Iterable[str], lengths: Iterable[int], depth: int | None) -> t
 
 
 def _alike(layers: Mapping[int, set[str]]) -> bool:
-    """Whether a list is numbered without gaps and its modules share most of their parts."""
-    common = set.intersection(*layers.values())
-    return set(layers) == set(range(len(layers))) and 2 * len(common) > max(map(len, layers.values()))
+    """Whether a list is numbered without gaps and its modules share most of their parts; experts count once."""
+    parts = [{re.sub(r"\d+", "#", part) for part in layer} for layer in layers.values()]
+    common = set.intersection(*parts)
+    return set(layers) == set(range(len(layers))) and 2 * len(common) > max(map(len, parts))
 
 
 def telling(path: Iterable[str]) -> set[str]:
     """What names of modules or config keys say about a stack: ``vision_tower`` is of vision."""
-    words = (w for part in path for w in re.split(r"[._]", part.lower()))
+    words = (w for part in path for w in _words(part))
     return {_SYNONYMS.get(w, w) for w in words} & _TELLING
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[._]", name.lower())

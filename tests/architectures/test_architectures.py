@@ -16,6 +16,9 @@ SAMPLE = {
     "CpmAntForCausalLM": "cpmant",
     "CamembertForMaskedLM": "camembert",
     "T5ForConditionalGeneration": "t5",
+    "SwitchTransformersForConditionalGeneration": "switch_transformers",
+    "SeamlessM4TForTextToText": "seamless_m4t",
+    "NemotronHForCausalLM": "nemotron_h",
     "BertForMaskedLM": "bert",
 }
 

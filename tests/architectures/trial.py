@@ -114,7 +114,7 @@ def judge(folder: Path, name: str) -> dict[str, Any]:
     """What transformers says of a folder, and what it answers."""
     cls = getattr(transformers, name)
     model, info = cls.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
-    ids = torch.arange(4, 20)[None] % 40
+    ids = (torch.arange(4, 20)[None] % 40).repeat(getattr(model.config, "num_codebooks", 1), 1)
     more = {"decoder_input_ids": ids} if model.config.is_encoder_decoder else {}
     with torch.no_grad():
         answer = model.eval()(input_ids=ids, **more)

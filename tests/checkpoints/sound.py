@@ -94,7 +94,9 @@ def sharded() -> tuple[Folder, dict[str, Any]]:
     """A sound model in two files, and its index."""
     shapes = list(tensors().items())
     parts = {"model-00001-of-00002.safetensors": dict(shapes[:4]), "model-00002-of-00002.safetensors": dict(shapes[4:])}
-    files = sound() | {HEADER: None} | {name: packed(header(part)) for name, part in parts.items()}
+    headers = {name: header(part) for name, part in parts.items()}
+    ends = {name: max(e["data_offsets"][1] for n, e in h.items() if n != "__metadata__") for name, h in headers.items()}
+    files = sound() | {HEADER: None} | {name: packed(h, ends[name]) for name, h in headers.items()}
     return files, {"metadata": {"total_size": 1}, "weight_map": {t: name for name, part in parts.items() for t in part}}
 
 

@@ -100,7 +100,7 @@ def test_no_weight_is_read(folder, monkeypatch):
         size, header = file.stat().st_size, 8 + int.from_bytes(file.read_bytes()[:8], "little")
         with open(file, "r+b") as f:
             f.truncate(header)
-            f.truncate(size + 10**9)
+            f.truncate(size)
     c = Checkpoint.open(folder)
     assert (c.depth, c.vocabulary) == (3, 32)
 

@@ -4,7 +4,7 @@ import pytest
 
 from nbmerge.checkpoints import Layout
 from nbmerge.checkpoints.modules import claims
-from nbmerge.checkpoints.stacks import depths
+from nbmerge.checkpoints.stacks import Stack, depths
 
 
 def layers(name: str, depth: int, *parts: str) -> list[str]:
@@ -82,6 +82,31 @@ def test_every_stack_that_the_config_counts_is_found(model, main, stacks):
 def test_the_config_counts_each_stack_at_its_own_place(model, stack, paths):
     found, said = layout(model), depths(ALL[model][1])
     assert {d.path for d in said if d.means(found.stacks[stack], stack == found.stack, said)} == paths
+
+
+@pytest.mark.parametrize(
+    ("stack", "config", "paths"),
+    [
+        ("model.patcher.layers", {"patcher_config": {"num_hidden_layers": 2}, "decoder_config": {"num_hidden_layers": 2}},
+         {("patcher_config", "num_hidden_layers")}),
+        ("model.global_transformer.layers", {"global_config": {"n_layers": 2}}, {("global_config", "n_layers")}),
+        ("image_embed.img_processor.layers", {"num_hidden_layers": 2, "vision_config": {"num_hidden_layers": 2}},
+         {("vision_config", "num_hidden_layers")}),
+        ("text_decoder.layers", {"decoder_layers": 2, "t2u_decoder_layers": 2, "speech_encoder_layers": 2},
+         {("decoder_layers",)}),
+        ("text_encoder.layers", {"encoder_layers": 2, "speech_encoder_layers": 2}, {("encoder_layers",)}),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_model_is_counted_where_its_name_says(stack, config, paths):
+    said = depths(config)
+    assert {d.path for d in said if d.means(Stack(stack, 2), False, said)} == paths
+
+
+def test_a_stack_with_experts_in_some_layers_is_one():
+    dense = [f"encoder.block.{i}.{part}.weight" for i in range(4) for part in ("q", "k", "v", "norm")]
+    experts = [f"encoder.block.3.mlp.experts.expert_{i}.{part}.weight" for i in range(8) for part in ("wi", "wo")]
+    decoder = layers("decoder.block", 4, "q.weight", "k.weight")
+    assert set(Layout([*dense, *experts, *decoder], None, {4}).stacks) == {"encoder.block", "decoder.block"}
 
 
 def test_a_list_that_the_config_does_not_count_is_no_stack():

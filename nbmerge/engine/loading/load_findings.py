@@ -17,7 +17,7 @@ from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.loading.dry_load import Loaded, Shapes, load
 from nbmerge.engine.loading.pretrained import build_config
 from nbmerge.engine.planning.layer_config import is_by_number
-from nbmerge.engine.planning.output_config import depth_places
+from nbmerge.engine.planning.output_config import described_in
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.problems import Problem
 
@@ -75,7 +75,7 @@ def _moved(plan: Plan, donor: Checkpoint) -> Iterator[Problem]:
     """Layers that transformers would build as another kind than the layers that they are made from."""
     ours, theirs = build_config(plan.config), build_config(donor.config)
     for stack, layers in plan.donor_layers.items():
-        for inside in dict.fromkeys(path[:-1] for path in depth_places(donor, stack)):
+        for inside in described_in(donor, stack):
             new, old = _part(ours, inside), _part(theirs, inside)
             depth = donor.layout.stacks[stack].depth
             own = [min(i, depth - 1) for i in layers]

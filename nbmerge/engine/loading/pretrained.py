@@ -114,7 +114,16 @@ def build_config(config: Mapping[str, Any]) -> PretrainedConfig:
     import transformers
 
     refuse_foreign_code("The config of this merge", config)
-    return transformers.AutoConfig.for_model(**{k: v for k, v in config.items() if k != "auto_map"})
+    return transformers.AutoConfig.for_model(**{k: _decoded(v) for k, v in config.items() if k != "auto_map"})
+
+
+def _decoded(value: Any) -> Any:
+    """A value with the numbers that JSON does not have, which transformers 5 writes as ``{"__float__": "Infinity"}``."""
+    if isinstance(value, Mapping):
+        if set(value) == {"__float__"} and isinstance(value["__float__"], str):
+            return float(value["__float__"])
+        return {k: _decoded(v) for k, v in value.items()}
+    return [_decoded(v) for v in value] if isinstance(value, list) else value
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

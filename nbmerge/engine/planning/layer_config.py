@@ -132,6 +132,16 @@ def is_by_number(key: str, value: Any, depth: int) -> bool:
     return not flags
 
 
+def lists_kinds(part: Mapping[str, Any], depth: int) -> bool:
+    """Whether a list, or a text of letters, names the kind of each layer of a stack."""
+    kinds = {k: v for k, v in part.items() if isinstance(v, str) or (isinstance(v, list) and _are_words(v))}
+    return any((made := _each(k, v, depth, range(depth), part)) is not None and not made[1] for k, v in kinds.items())
+
+
+def _are_words(values: list[Any]) -> bool:
+    return all(isinstance(v, str) for v in values)
+
+
 def _names(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping) -> Made:
     """A list that names layers by number."""
     if not is_by_number(key, value, depth):

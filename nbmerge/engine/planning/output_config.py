@@ -9,7 +9,7 @@ from typing import Any
 
 from nbmerge.checkpoints.checkpoint import DEPTH_KEYS, Checkpoint
 from nbmerge.checkpoints.stacks import depths, telling
-from nbmerge.engine.planning.layer_config import restack
+from nbmerge.engine.planning.layer_config import lists_kinds, restack
 
 
 def fitted(
@@ -82,22 +82,44 @@ def depth_places(donor: Checkpoint, stack: str) -> list[tuple[str, ...]]:
     return named + [path for path in meant if path not in named and (not named or telling(path[-1:]))]
 
 
+def described_in(donor: Checkpoint, stack: str) -> list[tuple[str, ...]]:
+    """Parts of a config that describe a stack: those with its number of layers, or with a list of its layers' kinds alone."""
+    if places := depth_places(donor, stack):
+        return list(dict.fromkeys(path[:-1] for path in places))
+    listed = stack == donor.layout.stack and lists_kinds(donor.text_config, donor.layout.stacks[stack].depth)
+    return [("text_config",) if donor.text_config is not donor.config else ()] if listed else []
+
+
 def _restack(config: dict[str, Any], donor: Checkpoint, stack: str, layers: Sequence[int]) -> list[str]:
     """Write a stack's number of layers, and what the config says of each of them; what cannot be written is returned."""
     notes: list[str] = []
+    stored = donor.layout.stacks[stack].depth
+    if list(layers) == list(range(stored)):
+        return notes  # a config may count otherwise than the files, such as layers that run several times
     places = depth_places(donor, stack)
-    for inside in dict.fromkeys(path[:-1] for path in places):
+    for inside in described_in(donor, stack):
         part = config
         for key in inside:
             part = part[key]
-        keys = [path[-1] for path in places if path[:-1] == inside]
-        depth = part[keys[0]]
+        named = [path[-1] for path in places if path[:-1] == inside]
+        keys = [key for key in named if not _runs_again(part[key], stored)]
+        notes += [
+            f"{key}: {part[key]} stands for {stored} layers in the files, and is left as it is"
+            for key in named
+            if key not in keys
+        ]
+        depth = part[keys[0]] if keys else stored
         if list(layers) == list(range(depth)):
             continue
         is_of = partial(_is_of, stack=stack, others=_others(donor, stack, inside), main=stack == donor.layout.stack)
         notes += restack(part, depth, layers, is_of)
         part |= dict.fromkeys(keys, len(layers))
     return notes
+
+
+def _runs_again(count: int, stored: int) -> bool:
+    """Whether a number of layers counts those of the files several times, as models do that run them in cycles."""
+    return count > stored and count % stored == 0
 
 
 def _others(donor: Checkpoint, stack: str, inside: tuple[str, ...]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nbmerge.engine.planning.advice import advise
-from nbmerge.engine.planning.output_config import depth_places, fitted, is_head
+from nbmerge.engine.planning.output_config import described_in, fitted, is_head
 from nbmerge.engine.planning.plans import MOST_READS, Plan, TensorPlan, most_reads
 from nbmerge.engine.planning.resolved import Resolved, Stretch
 from nbmerge.engine.planning.tensors import plan_tensors
@@ -84,7 +84,7 @@ def _fit_config(resolved: Resolved, tensors: Sequence[TensorPlan], layers: dict[
         how = "Set config_source to a model that fits."
         resolved.findings.warning(("config_source",), f"{what}, which has {donor.vocabulary}.", how)
     for stack, own in layers.items():
-        if len(own) != donor.layout.stacks[stack].depth and not depth_places(donor, stack):
+        if len(own) != donor.layout.stacks[stack].depth and not described_in(donor, stack):
             what = f"the config of {label} does not say how many layers {stack} has; now {len(own)}."
             resolved.findings.warning((), what, "Write the number into the result's config.json.")
     head = any(t.kind == "head" and is_head(t.name, t.shape, rows) for t in tensors)

@@ -105,3 +105,24 @@ def test_a_decoder_alone_has_the_depth_of_its_own_key(tmp_path):
     slices = [{"sources": [{"model": str(model), "layer_range": [0, 2]}]}]
     out = plan(Recipe.of({"merge_method": "passthrough", "slices": slices})).config
     assert (out["decoder_layers"], out["encoder_layers"]) == (2, 2)
+
+
+def test_lists_of_kinds_follow_the_slices_where_no_number_says_how_many_layers_there_are(tmp_path):
+    kinds = {"layers_block_type": list("abcdef"), "num_hidden_layers": None}
+    assert config(kinds, (0, 4), (2, 6), folder=tmp_path)["layers_block_type"] == list("abcdcdef")
+    model = make_model(tmp_path / "m", layers=2, config={"layers_block_type": ["a", "b"], "num_hidden_layers": None})
+    slices = [{"sources": [{"model": str(model), "layer_range": [1, 2]}]}]
+    assert plan(Recipe.of({"merge_method": "passthrough", "slices": slices})).problems == ()
+
+
+def test_a_config_that_counts_each_layer_several_times_is_left_as_it_is(tmp_path):
+    model = str(make_model(tmp_path / "m", layers=2, config={"num_hidden_layers": 8}))
+    itself = {"merge_method": "linear", "models": [model, model], "parameters": {"weight": 0.5}}
+    assert plan(Recipe.of(itself)).config["num_hidden_layers"] == 8
+    slices = [
+        {"sources": [{"model": model, "layer_range": [0, 2]}]},
+        {"sources": [{"model": model, "layer_range": [1, 2]}]},
+    ]
+    made = plan(Recipe.of({"merge_method": "passthrough", "slices": slices}))
+    assert made.config["num_hidden_layers"] == 8
+    assert "8 stands for 2 layers" in str(made.problems)
