@@ -143,6 +143,8 @@ def merge(
 
     with whole:
         remove_leftovers(absolute(out).parent)
+        # Before a download that may take an hour; `write_model` looks again, at what happened to the output meanwhile. What
+        # is fetched here is part of the merge's identity, so it must be there before its journal is; `run` then finds it.
         check_output(plan, absolute(out), overwrite)
         fetch(plan.tensors, progress and whole, cancel)
         place = accelerator and str(accelerator)

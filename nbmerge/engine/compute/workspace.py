@@ -65,10 +65,14 @@ class Workspace:
 
         An input has the fields of a `StoredTensor`: name, dtype, shape, count, nbytes, is_float.
         """
-        for kind in type(source).__mro__:
-            if kind in self.kinds:
-                return self.kinds[kind](source, self, slot)
-        raise TypeError(f"{type(source).__name__} is not an input of a merge")
+        begin = self.kinds.get(type(source)) or self._begin_of_base(type(source))
+        return begin(source, self, slot)
+
+    def _begin_of_base(self, kind: type) -> Open:
+        for base in kind.__mro__:
+            if base in self.kinds:
+                return self.kinds[base]
+        raise TypeError(f"{kind.__name__} is not an input of a merge")
 
     def stored(self, slot: int, stored: StoredTensor, start: int, count: int) -> torch.Tensor:
         """Elements ``start … start + count`` in the dtype they are stored in; valid until the slot's next use."""
