@@ -98,17 +98,20 @@ class RecipeError(NbmergeError, ValueError):
         Exception.__init__(self, "\n".join([*lines, f"... and {more:,} more."] if more else lines))
 
 
+RESUME = "Run again to resume; finished tensors are kept."
+"""The end of a message about a merge that could not be completed."""
+
 _ADVICE = {
     (errno.ENOSPC, getattr(errno, "EDQUOT", -1)): "Free some space or choose another disk",
-    (errno.EROFS, errno.EACCES, errno.EPERM): "Check the permissions, or choose another place",
-    (errno.ENOENT, errno.ESTALE if hasattr(errno, "ESTALE") else -1): "Something removed it meanwhile; leave it alone",
-    (errno.EMFILE, errno.ENFILE): "Too many files are open; close some programs or raise the limit (ulimit -n)",
+    (errno.EROFS, errno.EACCES, errno.EPERM): "Check the permissions, or choose another folder",
+    (errno.ENOENT, errno.ESTALE if hasattr(errno, "ESTALE") else -1): "It was removed during the run",
+    (errno.EMFILE, errno.ENFILE): "Close some programs or raise the limit (ulimit -n)",
 }  # fmt: skip
 
 
 def advice(error: OSError) -> str:
-    """What the operating system refused, where, and what can be done."""
+    """Describe what the operating system refused, where, and what to do about it."""
     what = error.strerror or str(error)
     where = f" ({error.filename})" if error.filename and not isinstance(error.filename, int) else ""
     how = next((words for numbers, words in _ADVICE.items() if error.errno in numbers), "Check the disk")
-    return f"{what}{where}. {how}, then run it again: it goes on from what is finished."
+    return f"{what}{where}. {how}."

@@ -1,6 +1,6 @@
-"""What a merge tells while it runs: one small protocol for widgets, terminals and tests.
+"""Progress events of a merge, for widgets, terminals and tests.
 
-A consumer is any callable that takes an `Event`. It is called from worker threads, one call at a time.
+A listener is any callable that takes an `Event`. It is called from worker threads, one call at a time.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from nbmerge.sizes import human
 Kind = Literal["fetching", "planned", "bytes", "tensor", "saving", "finished", "stopped", "failed"]
 
 FREQUENT = ("fetching", "bytes", "tensor")
-"""Kinds that come so often that a consumer may leave some out."""
+"""Kinds that are so frequent that a listener may skip some."""
 ENDS = ("finished", "stopped", "failed")
-"""Kinds that come last, one of them once."""
+"""Kinds that end the work; exactly one such event is sent, as the last."""
 EVERY = 0.1
 """Seconds between two events of the kind "bytes"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step.
+    """One step of the work.
 
     Parameters
     ----------
     kind : str
-        "planned" comes first, then one "tensor" for each, then one of "finished", "stopped", "failed". Between them comes
-        "bytes" while a large tensor is being written, and "saving" once all tensors are, while they are brought to
-        the disk. Before all of them, where something must be downloaded, come several of "fetching". What cannot be begun
-        only has "failed".
+        "planned" is the first, followed by a "tensor" for each finished tensor, and by one of "finished", "stopped" and
+        "failed" at the end. In between, "bytes" is sent while a large tensor is being written, and "saving" while all of
+        them are flushed to disk. If there is something to download, several "fetching" are sent before all others. Work
+        that cannot start sends "failed" only.
     tensor : str
-        Name of the tensor just done; in "fetching" of the file that is coming.
+        Name of the tensor that was just finished; in "fetching", of the file that is being downloaded.
     tensors_done, tensors : int
-        In "fetching" files.
+        Numbers of tensors; in "fetching", of files.
     bytes_done, bytes : int
-        Bytes of the result; in "fetching" of the download.
+        Bytes of the result; in "fetching", of the download.
     seconds : float
         Since the start.
     error : str
-        What went wrong, in "failed".
+        The error message, in "failed".
     kept : int
-        Tensors that an earlier run had finished; they are not among `tensors`.
+        Tensors that an earlier run finished; `tensors` does not include them.
     """
 
     kind: Kind
@@ -62,7 +62,7 @@ class Event:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate from the speed so far; None before there is one."""
+        """Estimate from the speed so far; None before the first bytes."""
         if not self.bytes_done:
             return None
         return self.seconds * (self.bytes - self.bytes_done) / self.bytes_done
@@ -78,7 +78,7 @@ Listener = Callable[[Event], None]
 
 
 class Reporter:
-    """Counts what is done and tells the listener; safe to call from several threads."""
+    """Counts what is done and sends events to the listener; safe to call from several threads."""
 
     def __init__(self, listener: Listener | None, tensors: int, nbytes: int):
         self._listener = listener
@@ -101,7 +101,7 @@ class Reporter:
             )  # fmt: skip
 
     def add(self, nbytes: int) -> None:
-        """Count bytes of a tensor that is not done yet; reported now and then."""
+        """Count bytes of an unfinished tensor; they are reported every `EVERY` seconds."""
         with self._lock:
             self._bytes_done += nbytes
             due = time.perf_counter() - self._told >= EVERY
@@ -109,10 +109,10 @@ class Reporter:
             self.tell("bytes")
 
 
-class Whole:
-    """The listener of work in several steps: the end of a step is not the end, which is told once and at the very end.
+class OverallProgress:
+    """Combines the events of several steps: the end is reported once, after the last step.
 
-    Use it as a context, and give it to the steps as their listener.
+    Use it as a context manager, and pass it to the steps as their listener.
 
     Parameters
     ----------
@@ -124,24 +124,24 @@ class Whole:
         self._last = Event("planned", 0, 0)
         self._since = time.perf_counter()
         self.kept = 0
-        """Tensors that were found finished."""
+        """Tensors that an earlier run finished."""
 
     def __call__(self, event: Event) -> None:
-        """Hand on an event of a step."""
+        """Pass on an event of a step."""
         self._last, self._since = replace(event, kept=self.kept), time.perf_counter()
         if event.kind == "finished":
             self._tell("saving")
         elif event.kind not in ENDS and self._listener is not None:
             self._listener(self._last)
 
-    def __enter__(self) -> Whole:
+    def __enter__(self) -> OverallProgress:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if error is None:
             self._tell("finished")
             return
-        with suppress(Exception):  # what the work ended with counts, also where the listener was the cause
+        with suppress(Exception):  # the error of the work is raised, not one of the listener
             self._tell("stopped" if isinstance(error, (MergeStopped, KeyboardInterrupt)) else "failed", str(error))
 
     def _tell(self, kind: Kind, error: str = "") -> None:

@@ -9,7 +9,7 @@ from nbmerge import progress as progress_module
 from nbmerge.engine.merge import merge
 from nbmerge.engine.verify import verify
 from nbmerge.errors import MergeError, MergeStopped, OutputError
-from nbmerge.progress import ENDS, Event, Reporter, Whole
+from nbmerge.progress import ENDS, Event, OverallProgress, Reporter
 from nbmerge.recipe import Recipe
 from tests.engine.output.faults import Calls, failing
 
@@ -96,7 +96,7 @@ def test_a_stop_is_told_and_what_was_kept_the_next_time(half, tmp_path):
 
 def test_an_interrupt_is_a_stop():
     events = []
-    Whole(events.append).__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    OverallProgress(events.append).__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert [e.kind for e in events] == ["stopped"]
 
 
@@ -104,15 +104,15 @@ def test_an_error_in_a_listener_is_not_hidden_by_another():
     def listener(event):
         raise ZeroDivisionError(event.kind)
 
-    with pytest.raises(ZeroDivisionError, match="planned"), Whole(listener) as whole:
-        whole(Event("planned", 3, 10))
+    with pytest.raises(ZeroDivisionError, match="planned"), OverallProgress(listener) as overall:
+        overall(Event("planned", 3, 10))
 
 
 def test_ends_of_steps_are_not_the_end():
     events = []
-    with Whole(events.append) as whole:
+    with OverallProgress(events.append) as overall:
         for kind in ("fetching", "planned", "tensor", "finished"):
-            whole(Event(kind, 1, 10))
+            overall(Event(kind, 1, 10))
     assert [e.kind for e in events] == ["fetching", "planned", "tensor", "saving", "finished"]
 
 
@@ -120,8 +120,8 @@ LISTENERS = {"silent": None, "heard": lambda event: None}
 
 
 def test_nobody_need_listen(half, tmp_path):
-    with Whole(None) as whole:
-        assert whole(Event("planned", 1, 1)) is None
+    with OverallProgress(None) as overall:
+        assert overall(Event("planned", 1, 1)) is None
     written = [merge(half, tmp_path / name, progress=listener).path for name, listener in LISTENERS.items()]
     assert len({(path / "model.safetensors").read_bytes() for path in written}) == 1
 

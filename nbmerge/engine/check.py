@@ -1,4 +1,4 @@
-"""Check before you pay: everything that would fail later, and what the merge will cost, from headers alone."""
+"""Check a recipe before merging: what would fail, and what the merge will cost, from headers alone."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found.
+    """Result of `check`.
 
     Parameters
     ----------
     problems : tuple of Problem
-        The worst first.
+        Errors first.
     plan : Plan, optional
-        None where errors forbid one.
+        None if there are errors that prevent planning.
     forecast : Forecast, optional
-        What the merge will cost; None without a plan.
+        The cost of the merge; None without a plan.
     """
 
     problems: tuple[Problem, ...]
@@ -46,7 +46,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing forbids the merge."""
+        """Whether the merge can run."""
         return not any(p.severity == "error" for p in self.problems)
 
     def __bool__(self) -> bool:
@@ -56,7 +56,7 @@ class Report:
         return "\n".join([*(f"{p.severity}: {p}" for p in self.problems), *self._result()])
 
     def _result(self) -> Iterator[str]:
-        """What would be made, and what it costs."""
+        """Lines about the merged model and its cost."""
         if not self.problems:
             yield "No problems."
         if (plan := self.plan) is not None:
@@ -64,7 +64,7 @@ class Report:
             yield f"{plan.method.title}: {size}."
         if self.forecast is not None:
             cost = str(self.forecast)
-            yield f"It {cost}."
+            yield f"The merge {cost}."
 
     __repr__ = __str__
 
@@ -80,7 +80,7 @@ class Report:
 def check(
     recipe: Recipe | str | Path, out: str | Path | None = None, overwrite: bool = False, dialect: str | None = None
 ) -> Report:
-    """Find everything that stands in a recipe's way, reading headers only.
+    """Find everything that would make a merge fail, reading headers only.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def check(
     Returns
     -------
     Report
-        Never raises for what is wrong with recipe, models or output; it reports that.
+        Problems of the recipe, the models and the output are reported, not raised.
     """
     try:
         plan, problems = examine(Recipe.load(recipe, dialect))
@@ -118,7 +118,7 @@ def check(
 
 
 def _besides(error: RecipeError) -> list[Problem]:
-    """What else is wrong with a recipe that could not be read whole, but for what follows from that."""
+    """Further errors in the readable rest of a recipe, except those that follow from what could not be read."""
     if error.rest is None:
         return []
     missed = {p.where[-1] for p in error.problems if p.where}
@@ -126,7 +126,7 @@ def _besides(error: RecipeError) -> list[Problem]:
 
 
 def _room_to_download(plan: Plan, out: Path | None) -> Problem | None:
-    """What forbids the download that the merge begins with: a disk that is too small for it, or for it and the result."""
+    """The problem if the disk is too small for what must be downloaded, or for that and the merged model."""
     if not (absent := to_fetch(plan.tensors)):
         return None
     cache = absent[0].snapshot.folder

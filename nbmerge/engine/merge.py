@@ -14,7 +14,7 @@ from typing import Any
 from nbmerge.arguments import parse_size_argument
 from nbmerge.checkpoints import hub
 from nbmerge.engine.compute.device import DEVICE
-from nbmerge.engine.compute.device import found as found_device
+from nbmerge.engine.compute.device import found as find_device
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.compute.pool import run
 from nbmerge.engine.compute.threads import parse_threads
@@ -25,7 +25,7 @@ from nbmerge.engine.output.leftovers import remove_leftovers
 from nbmerge.engine.output.shards import MAX_SHARD, ShardWriter, shard_names
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
-from nbmerge.progress import Listener, Whole
+from nbmerge.progress import Listener, OverallProgress
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.yaml_text import dump_yaml
 from nbmerge.sizes import human
@@ -33,7 +33,7 @@ from nbmerge.sizes import human
 
 @dataclass(frozen=True)
 class MergeResult:
-    """What a merge wrote.
+    """Result of a merge.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class MergeResult:
     plan : Plan
     seconds : float
     notes : Counter
-        Special cases that occurred, with the number of tensors.
+        Special cases, each with the number of tensors.
     """
 
     path: Path
@@ -70,9 +70,9 @@ def merge(
     executor: Any = None,
     device: str | None = None,
 ) -> MergeResult:
-    """Carry out a recipe and write an ordinary model folder.
+    """Merge models as a recipe describes, and write a model folder.
 
-    The weights are streamed: memory holds a few blocks of each input, never a model. The folder appears under its name
+    The weights are streamed: memory holds a few blocks of each input, never a whole model. The folder appears under its name
     only when it is complete.
 
     Parameters
@@ -81,78 +81,76 @@ def merge(
     out : path
         Folder to create. It must not exist, unless `overwrite` is set and it is a model folder.
     max_shard_size : int or str
-        Most bytes of weights in one file, or a size such as ``"2GB"``.
+        Maximum size of one weights file, in bytes or such as ``"2GB"``.
     overwrite : bool
         Replace an existing model folder, once the new one is complete.
     threads : int, optional
-        Workers; the result does not depend on it.
+        Number of threads; the result does not depend on it.
     progress : callable, optional
         Takes an `nbmerge.progress.Event`.
     cancel : threading.Event, optional
-        Set it from anywhere to stop.
+        Set it from any thread to stop.
     allow_nonfinite : bool
-        Write NaN and infinity where inputs hold them or the dtype is too narrow, instead of stopping.
+        Write NaN and infinity, which come from the inputs or from a dtype with too small a range, instead of stopping.
     executor : dask.distributed.Client or concurrent.futures.Executor, optional
-        Whose workers do the work, with the same result; they must see inputs and output under the same paths as this
-        process. `threads` is then for each task (default 1).
+        Run the merge on its workers, with the same result. They must see inputs and output under the same paths as this
+        process. `threads` then applies to each task (default 1).
     device : str, optional
-        "cuda", "cuda:1", "mps", "auto": where blocks are mixed; on the workers, if there is an executor. Results agree with those of
-        the processor to one unit in the last place, see `nbmerge.engine.compute.device`.
+        The device to compute on, of each worker if there is an executor: "cuda", "cuda:1", "mps" or "auto". Results agree with
+        those of the CPU to one unit in the last place, see `nbmerge.engine.compute.device`.
 
     Raises
     ------
     ArgumentError
         When `max_shard_size` or `threads` is not what it should be, before anything else.
     RecipeError
-        With all problems, before anything is written.
+        With all problems of the recipe, before anything is written.
     OutputError
-        When the folder cannot or must not be written, before anything is written.
+        When the output folder cannot be used, before anything is written.
     MergeStopped, MergeError
-        Nothing lies under the output's name, and inputs are never touched. What is finished is kept beside it
-        (``.OUT.nbmerge-partial``): the same merge goes on from there, with the same result.
+        When the merge was stopped or failed. The output folder does not exist, and the inputs are unchanged. Finished tensors
+        are kept next to it (``.OUT.nbmerge-partial``): run the same merge again to resume, with the same result.
     """
     max_shard_size = parse_size_argument("max_shard_size", max_shard_size)
     parse_threads(threads)  # a wrong number is refused before anything is downloaded or written
-    accelerator = found_device(device) if executor is None else None if device == "cpu" else device
+    here = find_device(device) if executor is None else None
+    device_name = str(here) if here is not None else None if executor is None or device == "cpu" else device
     plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
-
-    whole = Whole(progress)
+    overall = OverallProgress(progress)
+    listener = None if progress is None else overall
 
     def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
-        more = {
-            "progress": progress and whole,
-            "cancel": cancel,
-            "threads": threads,
-            "allow_nonfinite": allow_nonfinite,
-        }
-        more["device"] = accelerator
         if executor is not None:
             from nbmerge.engine.cluster.executor import run_on
 
-            journal.begin(dict(journal.finished))  # workers look whether it is sound
-            return run_on(executor, plan.tensors, writer, journal.note, known=journal.finished, **more)
+            journal.begin(dict(journal.finished))  # the workers compare the checksums
+            return run_on(
+                executor, plan.tensors, writer, journal.note, known=journal.finished, progress=listener, cancel=cancel,
+                threads=threads, allow_nonfinite=allow_nonfinite, device=device_name,
+            )  # fmt: skip
         known = ((t, journal.finished.get(t.name)) for t in plan.tensors)
         journal.begin({t.name: c for t, c in known if c is not None and writer.holds(t, c, cancel)})
-        left = [t for t in plan.tensors if t.name not in journal.finished]
-        whole.kept = len(plan.tensors) - len(left)
+        remaining = [t for t in plan.tensors if t.name not in journal.finished]
+        overall.kept = len(plan.tensors) - len(remaining)
+        return run(
+            remaining, lambda tensor, _: writer.emit(tensor, journal.note), progress=listener, cancel=cancel,
+            threads=threads, allow_nonfinite=allow_nonfinite, device=here,
+        )  # fmt: skip
 
-        def sink(tensor, blocks):
-            return writer.emit(tensor, journal.note)
-
-        return run(left, sink, **more)
-
-    with whole:
-        remove_leftovers(absolute(out).parent)
-        # Before a download that may take an hour; `write_model` looks again, at what happened to the output meanwhile. What
-        # is fetched here is part of the merge's identity, so it must be there before its journal is; `run` then finds it.
-        check_output(plan, absolute(out), overwrite)
-        fetch(plan.tensors, progress and whole, cancel)
-        place = accelerator and str(accelerator)
-        return write_model(plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite, device=place)
+    with overall:
+        folder = absolute(out)
+        remove_leftovers(folder.parent)
+        # Before a download that may take an hour; `write_model` checks again what happened to the output in the meantime.
+        # The downloaded files are part of the merge's identity, so they must exist before its journal; `run` then finds them.
+        check_output(plan, folder, overwrite)
+        fetch(plan.tensors, listener, cancel)
+        return write_model(
+            plan, folder, fill, max_shard_size=max_shard_size, overwrite=overwrite, device=device_name
+        )  # fmt: skip
 
 
 def metadata_of(plan: Plan, device: str | None = None) -> dict[str, str]:
-    """What the header of each weights file says beside the tensors: also where they were mixed, if not on the processor."""
+    """Metadata for the header of each weights file: the recipe, and the device that was used, if not the CPU."""
     where = {} if device is None else {DEVICE: device}
     return {"nbmerge_recipe": dump_yaml(plan.recipe.plain()), "nbmerge_fingerprint": plan.recipe.fingerprint} | where
 
@@ -166,14 +164,14 @@ def write_model(
     overwrite: bool,
     device: str | None = None,
 ) -> MergeResult:
-    """Write a plan's model folder, its weights from wherever they are.
+    """Write the model folder of a plan, with weights from any source.
 
     Parameters
     ----------
     fill : callable
-        ``(writer, journal) -> Counter``: hands every tensor's blocks to ``writer.emit(tensor)``.
+        ``(writer, journal) -> Counter``: passes the blocks of every tensor to ``writer.emit(tensor)``.
     device : str, optional
-        Where they were mixed, if not on the processor; a merge that was mixed elsewhere is another merge.
+        The device that was used, if not the CPU; the same merge on another device is a different merge.
     """
     max_shard_size = parse_size_argument("max_shard_size", max_shard_size)
     remove_leftovers(out.parent)
@@ -182,7 +180,7 @@ def write_model(
     with building(out, overwrite) as folder:
         metadata = metadata_of(plan, device)
         journal = Journal(beside(out, "journal"), identity(plan.tensors, max_shard_size, metadata))
-        # what another merge left here must not get into this one
+        # files of another unfinished merge must not get into this one
         clear(folder, keep=shard_names(plan.tensors, max_shard_size) if journal.continues else ())
         with closing(ShardWriter(folder, plan.tensors, metadata, max_shard_size)) as writer:
             notes = fill(writer, journal)

@@ -1,4 +1,4 @@
-"""What a merge's models are called where others read it: Hub ids, and never paths of this machine."""
+"""Names of the models of a merge for publication: Hub ids, and never local paths."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _CACHED = re.compile(r"models--(?P<id>[^/\\]+)[/\\]snapshots[/\\](?P<commit>[0-9
 
 
 def public_names(recipe: Recipe) -> dict[str, str]:
-    """Name the folders of this machine that a recipe uses: each path with what others see in its place.
+    """Map each local path in a recipe to the name that is published instead.
 
-    A snapshot of the Hugging Face cache is its Hub id and commit, any other folder its own name. Two folders of one name are
-    told apart by a number.
+    A snapshot in the Hugging Face cache gets its Hub id and commit, any other folder its own name. Folders with the same name
+    get a number.
     """
     refs = [ref for part in (recipe, *recipe.merges) for ref in part.references]
     feeding = {merge.name for merge in recipe.merges}
-    donors = (text for text in _texts(plain(recipe, model=lambda ref: None)) if _says_where(text))  # of tokenizers
+    donors = (text for text in _texts(plain(recipe, model=lambda ref: None)) if _has_parents(text))  # of tokenizers
     every = (*(path for ref in refs for path in (ref.path, *ref.lora)), *donors)
     paths = dict.fromkeys(path for path in every if path not in feeding and _is_local(path))
     names: dict[str, str] = {}
@@ -33,7 +33,7 @@ def public_names(recipe: Recipe) -> dict[str, str]:
 
 
 def with_names(recipe: Recipe, names: Mapping[str, str]) -> Recipe:
-    """The same recipe with other names for its models; a name that holds a commit becomes the revision."""
+    """Rename the models of a recipe; a commit in a name becomes the revision."""
 
     def renamed(ref: ModelRef) -> object:
         path, _, commit = names[ref.path].partition("@") if ref.path in names else (ref.path, "", "")
@@ -43,11 +43,11 @@ def with_names(recipe: Recipe, names: Mapping[str, str]) -> Recipe:
 
 
 def replace_names(text: str, names: Mapping[str, str]) -> str:
-    """A text with every such path replaced, the longest first: one may begin with another."""
-    ordered = sorted((path for path in names if _says_where(path)), key=len, reverse=True)
+    """Replace all these paths in a text, the longest first, because one may begin with another."""
+    ordered = sorted((path for path in names if _has_parents(path)), key=len, reverse=True)
     if not ordered:
         return text
-    return re.sub("|".join(map(re.escape, ordered)), lambda found: names[found[0]], text)
+    return re.sub("|".join(map(re.escape, ordered)), lambda path: names[path[0]], text)
 
 
 def _texts(data: Any) -> Iterator[str]:
@@ -60,7 +60,7 @@ def _texts(data: Any) -> Iterator[str]:
 
 
 def _replaced(data: Any, names: Mapping[str, str]) -> Any:
-    """Plain data with other names for whole texts."""
+    """Plain data with texts replaced that are such a name as a whole."""
     if isinstance(data, str):
         return names.get(data, data)
     if isinstance(data, Mapping):
@@ -72,8 +72,8 @@ def _all(paths: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(names.get(path, path) for path in paths)
 
 
-def _says_where(path: str) -> bool:
-    """Whether a path tells more than the name of its folder."""
+def _has_parents(path: str) -> bool:
+    """Whether a path is more than the name of a folder."""
     return Path(path).name != path
 
 
@@ -84,13 +84,13 @@ def _is_local(path: str) -> bool:
 
 def _name(path: str) -> str:
     folder = Path(path).expanduser().absolute()
-    if found := _CACHED.search(str(folder)):
-        return f"{found['id'].replace('--', '/')}@{found['commit']}"
+    if snapshot := _CACHED.search(str(folder)):
+        return f"{snapshot['id'].replace('--', '/')}@{snapshot['commit']}"
     return re.sub(r"[@+\s]+", "-", Path(os.path.normpath(folder)).name) or "model"
 
 
 def _unused(name: str, taken: set[str]) -> str:
-    """The name, with a number behind it where another has it."""
+    """The name, with a number after it where it is taken."""
     count = 1
     while (numbered := name if count == 1 else f"{name}-{count}") in taken:
         count += 1

@@ -1,4 +1,4 @@
-"""A merged folder onto the Hub, with its card, through huggingface_hub and its login."""
+"""Upload a merged model to the Hub with its card, through huggingface_hub and its login."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 NEEDED = ("config.json", "README.md", RECIPE_FILE, MANIFEST)
-"""What a complete merge has beside its weights."""
+"""What a complete merged model has besides its weights."""
 LEFT_OUT = (".*", "**/.*", "*.incomplete", "*.lock")
 """What is never uploaded."""
 _ID = re.compile(r"([\w-][\w.-]*/)?[\w-][\w.-]*")
@@ -31,16 +31,16 @@ _ID = re.compile(r"([\w-][\w.-]*/)?[\w-][\w.-]*")
 
 @dataclass(frozen=True)
 class Published:
-    """Where a merge is now.
+    """A model that was published.
 
     Parameters
     ----------
     url : str
-        Its page.
+        Its page on the Hub.
     repo_id, commit : str
-        ``repo_id@commit`` names these very files in any recipe.
+        ``repo_id@commit`` refers to exactly these files in a recipe.
     private : bool
-        Whether only you, or your organisation, can see it.
+        Whether only you or your organisation can see it.
     """
 
     url: str
@@ -55,12 +55,12 @@ class Published:
 def publish(
     out: str | Path, repo_id: str, *, private: bool = True, message: str | None = None, branch: str | None = None
 ) -> Published:
-    """Upload a merged folder with its card.
+    """Upload a merged model with its card.
 
-    Card and recipe name folders of this machine by their Hub id, or by their name alone.
+    In the card and the recipe, local paths are replaced by Hub ids or folder names.
 
-    Every tensor is compared with the checksum that was recorded when it was written, so that only what was merged is
-    published. A model that exists already gets a new commit, and stays as visible as it is.
+    Every tensor is first compared with the checksum that was recorded when it was written. A model that already exists gets a
+    new commit and keeps its visibility.
 
     Parameters
     ----------
@@ -69,27 +69,27 @@ def publish(
     repo_id : str
         ``you/name``, or a name alone for your own account.
     private : bool
-        Whether a new model is seen by you alone; make it public on its page when you have looked at it, or pass False.
+        Whether a new model is private. You can make it public on its page later.
     message : str, optional
-        Of the commit.
+        Commit message.
     branch : str, optional
-        Default ``main``; another must exist.
+        Default ``main``; any other branch must exist.
 
     Raises
     ------
     CheckpointError
-        When the folder is not a complete merge, or damaged. Nothing is created on the Hub.
+        When the folder is not a complete merged model, or is damaged. Nothing is created on the Hub.
     OutputError
-        When the Hub does not take it: no login, no right, no network. Uploading again goes on where it stopped.
+        When the Hub rejects the upload: no login, no permission, no network. Run again to resume.
     """
     folder = absolute(out)
     recipe = _complete(folder)
     if not isinstance(repo_id, str) or not _ID.fullmatch(repo_id):
-        raise OutputError(f"{repo_id!r:.120} is not the id of a model. It is you/name, such as alice/my-merge.")
+        raise OutputError(f"{repo_id!r:.120} is not a Hub id. Use the form user/name, such as alice/my-merge.")
     from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:
-        raise OutputError("Offline mode (HF_HUB_OFFLINE) forbids uploads. Unset it to publish.")
+        raise OutputError("Uploads are disabled in offline mode. Unset HF_HUB_OFFLINE to publish.")
     hub = HfApi()
     with public_copy(folder, recipe) as shared:
         return _upload(hub, shared, recipe, repo_id, private, message, branch)
@@ -98,33 +98,35 @@ def publish(
 def _upload(
     hub: HfApi, folder: Path, recipe: Recipe, repo_id: str, private: bool, message: str | None, branch: str | None
 ) -> Published:
-    """Create the repository where there is none, and commit the folder."""
+    """Create the repository if needed, and commit the folder."""
     from huggingface_hub import constants
 
     try:
         repo_id = wait_for(
             lambda: hub.create_repo(repo_id, private=private, exist_ok=True).repo_id, PATIENCE, "the Hub"
         )
-        done = hub.upload_folder(
+        commit = hub.upload_folder(
             folder_path=folder, repo_id=repo_id, revision=branch, ignore_patterns=list(LEFT_OUT),
-            commit_message=message or f"A merge by {recipe.merge_method}, made with nbmerge",
+            commit_message=message or f"Upload a {recipe.merge_method} merge made with nbmerge",
         )  # fmt: skip
         info = wait_for(lambda: hub.model_info(repo_id, revision=branch), PATIENCE, "the Hub")
     except NbmergeError:
         raise
     except Exception as error:  # of huggingface_hub and the library below it
         raise _refused(error, repo_id, constants.ENDPOINT) from error
-    return Published(f"{hub.endpoint}/{repo_id}", repo_id, getattr(done, "oid", None) or info.sha, bool(info.private))
+    return Published(
+        f"{hub.endpoint}/{repo_id}", repo_id, getattr(commit, "oid", None) or str(info.sha), bool(info.private)
+    )
 
 
 def local_models(recipe: Recipe) -> dict[str, str]:
-    """Folders of this machine that a recipe names, with the name that card and recipe have for them on the Hub."""
+    """Local folders in a recipe, with the names that replace them in the published card and recipe."""
     return public_names(recipe)
 
 
 @contextmanager
 def public_copy(folder: Path, recipe: Recipe) -> Iterator[Path]:
-    """Give the folder to upload: the merge itself, or links to it beside a card and a recipe without paths of this machine."""
+    """Yield the folder to upload: the merged model, or links to its files with a card and a recipe without local paths."""
     names = public_names(recipe)
     if not names:
         yield folder
@@ -144,35 +146,35 @@ def public_copy(folder: Path, recipe: Recipe) -> Iterator[Path]:
 
 
 def _complete(folder: Path) -> Recipe:
-    """The recipe of a merged folder that is complete and sound."""
+    """Load the recipe of a merged model, after checking that the folder is complete and undamaged."""
     if not folder.is_dir():
-        raise CheckpointError(f"{folder} is not a folder. Publish what nbmerge.merge wrote.")
-    if lacking := [n for n in NEEDED if not (folder / n).is_file()]:
+        raise CheckpointError(f"{folder} is not a folder. Pass the folder of a merged model.")
+    if missing := [n for n in NEEDED if not (folder / n).is_file()]:
         raise CheckpointError(
-            f"{folder} is not a complete merge: it lacks {', '.join(lacking)}. Publish a folder that nbmerge.merge wrote; "
-            "other folders are uploaded with: hf upload"
+            f"{folder} is not a complete merged model: it has no {', '.join(missing)}. Only folders that nbmerge wrote can be "
+            "published; upload other folders with: hf upload"
         )
     from nbmerge.engine.verify import verify
 
-    found = verify(folder)
-    if not found.ok:
+    verification = verify(folder)
+    if not verification.ok:
         raise CheckpointError(
-            f"{folder} is damaged: {', '.join(found.damaged[:4])} ({len(found.damaged)} tensors) is not what was written. "
-            "Merge again with overwrite=True (--overwrite)."
+            f"{folder} is damaged: {len(verification.damaged)} tensors do not match their checksums "
+            f"({', '.join(verification.damaged[:4])}). Merge again with overwrite=True (--overwrite)."
         )
     return Recipe.load(folder / RECIPE_FILE)
 
 
 def _refused(error: BaseException, repo_id: str, endpoint: str) -> OutputError:
     while getattr(error, "response", None) is None and error.__cause__ is not None:
-        error = error.__cause__  # an upload that fails says so of the file, and why below
+        error = error.__cause__  # the reason is in the cause
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status == 401 or type(error).__name__ == "LocalTokenNotFoundError":
-        what = f"{endpoint} does not know you: {LOG_IN} with a token that may write."
+        what = f"you are not logged in to {endpoint}: {LOG_IN} with a token that has write access."
     elif status in (403, 404):
-        what = f"{endpoint} does not let you write to '{repo_id}' (status {status}). Choose your own name, or {LOG_IN}."
+        what = f"you do not have write access to '{repo_id}' on {endpoint} (status {status}). Use your own account, or {LOG_IN}."
     elif status is not None:
-        what = f"{endpoint} answered the upload of '{repo_id}' with status {status} ({reason(error)})."
+        what = f"the upload of '{repo_id}' to {endpoint} failed with status {status} ({reason(error)})."
     else:
-        what = f"{endpoint} cannot be reached to upload '{repo_id}' ({type(error).__name__}: {reason(error)})."
-    return OutputError(f"{what} The folder is untouched; run it again to go on.")
+        what = f"cannot connect to {endpoint} to upload '{repo_id}' ({type(error).__name__}: {reason(error)})."
+    return OutputError(f"{what} The folder was not changed. Run again to resume.")

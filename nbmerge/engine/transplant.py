@@ -1,4 +1,4 @@
-"""Give a model the tokenizer of another, without training: shared tokens keep their rows, the others are approximated."""
+"""Give a model the tokenizer of another model without training: shared tokens keep their rows, others are approximated."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from nbmerge.errors import ArgumentError
 from nbmerge.recipe import Recipe
 
 WAYS = ("pieces", "pursuit")
-"""The mean of the tokens that a text is cut into; orthogonal matching pursuit over the tokens that both models have."""
+"""The mean of the old tokens that spell the new one; or orthogonal matching pursuit over the tokens that both models have."""
 
 
 @dataclass(frozen=True)
 class Transplant:
-    """What a transplant wrote.
+    """Result of a transplant.
 
     Parameters
     ----------
     result : MergeResult
     rows : tuple of Fates
-        For embedding and head, how many rows are exact, approximated, the mean of all, or zero.
+        For embedding and head: the number of rows that are exact, approximated, the mean of all rows, or zero.
     """
 
     result: MergeResult
@@ -51,9 +51,9 @@ class Transplant:
 
 
 def transplant_recipe(model: str | Path, donor: str | Path, way: str = "pieces", **fields: Any) -> Recipe:
-    """The recipe of a transplant: one model as it is, with another's tokenizer."""
+    """The recipe of a transplant: one unchanged model, with the tokenizer of another."""
     if way not in WAYS:
-        raise ArgumentError(f"way is one of {', '.join(WAYS)}, not {way!r}.")
+        raise ArgumentError(f"way must be one of {', '.join(WAYS)}, not {way!r}.")
     tokenizer = {"source": str(donor), "approximate": way}
     return Recipe.of(
         {"merge_method": "passthrough", "models": [{"model": str(model)}], "tokenizer": tokenizer, **fields}
@@ -64,17 +64,17 @@ def transplant_recipe(model: str | Path, donor: str | Path, way: str = "pieces",
 def transplant(
     model: str | Path, donor: str | Path, out: str | Path, *, way: str = "pieces", **options: Any
 ) -> Transplant:
-    """Write a model with the tokenizer of another.
+    """Write a model with the tokenizer of another model.
 
     Parameters
     ----------
     model : path
     donor : path
-        Whose tokenizer the result has; its weights are read by "pursuit" only.
+        The model with the new tokenizer; its weights are read for "pursuit" only.
     out : path
         Folder to create.
     way : "pieces" or "pursuit"
-        How tokens that the model lacks get their rows; see `WAYS`.
+        How rows for new tokens are computed; see `WAYS`.
     **options
         As in `nbmerge.merge`.
 

@@ -1,4 +1,4 @@
-"""Whether a merged folder is still what was written, and what its recipe says."""
+"""Check that a merged model is what was written, and what its recipe produces."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ import xxhash
 from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
 from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.compute.arithmetic import RECORD, arithmetic, difference
+from nbmerge.engine.compute.blocks import Blocks
 from nbmerge.engine.compute.device import DEVICE
 from nbmerge.engine.compute.device import found as found_device
 from nbmerge.engine.compute.pool import run
+from nbmerge.engine.compute.tensor import Emit
 from nbmerge.engine.output.folder import MANIFEST, absolute
-from nbmerge.engine.output.shards import checksum_at
+from nbmerge.engine.output.shards import bytes_of, checksum_at
 from nbmerge.engine.planning.planner import plan as make_plan
+from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import CheckpointError, MergeError, MergeStopped
 from nbmerge.guarded_files import open_model_file, read_model_json
 from nbmerge.progress import Listener, Reporter
@@ -28,7 +31,7 @@ from nbmerge.recipe import RECIPE_FILE, Recipe
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found.
+    """Result of `verify`.
 
     Parameters
     ----------
@@ -36,15 +39,15 @@ class Verification:
     checked : int
         Tensors whose bytes were compared with their recorded checksum.
     damaged : tuple of str
-        Tensors whose bytes are not those that were written.
+        Tensors whose bytes do not match.
     derived : int
-        Tensors that were computed again from recipe and parents.
+        Number of tensors that were computed again from the recipe and its models.
     differing : tuple of str
-        Those of them that came out differently: recipe, a parent or the file was changed.
+        Those of them that came out differently: the recipe, a model or the file was modified.
     device : str, optional
-        Where the folder was mixed, if not on the processor.
+        The device that the merge was computed on, if not the CPU.
     arithmetic : str, optional
-        What decides rounding and was another when the folder was written than it is here, in words; None where it is the same.
+        How the arithmetic of the machine that wrote the folder differs from this one, in words; None if it does not.
     """
 
     path: Path
@@ -57,7 +60,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether everything is as it should be."""
+        """Whether nothing is damaged or differs."""
         return not (self.damaged or self.differing)
 
     def __bool__(self) -> bool:
@@ -66,16 +69,18 @@ class Verification:
     def __str__(self) -> str:
         lines = [f"{self.path}: {self.checked} tensors checked, {len(self.damaged)} damaged."]
         if self.derived:
-            lines.append(f"{self.derived} derived again from recipe and parents, {len(self.differing)} differ.")
+            lines.append(f"{self.derived} computed again from the recipe and its models, {len(self.differing)} differ.")
         if self.differing and self.device:
-            lines.append(f"It was mixed on {self.device}: on other hardware numbers differ in their last place.")
+            lines.append(
+                f"It was computed on {self.device}; on other hardware, numbers can differ in their last digit."
+            )
         if self.arithmetic and (self.differing or not self.derived):
             cause = (
-                "the likely cause, rather than recipe or parents"
+                "This is the likely cause, rather than the recipe or its models."
                 if self.differing
-                else "so deriving it here may differ"
+                else "Tensors that are computed again here may differ."
             )
-            lines.append(f"It was rounded otherwise than here ({self.arithmetic}): {cause}.")
+            lines.append(f"The arithmetic of this machine rounds differently ({self.arithmetic}). {cause}")
         return "\n".join([*lines, *(f"damaged: {n}" for n in self.damaged), *(f"differs: {n}" for n in self.differing)])
 
     __repr__ = __str__
@@ -89,52 +94,54 @@ def verify(
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
 ) -> Verification:
-    """Compare a merged folder's tensors with the checksums recorded when they were written.
+    """Compare the tensors of a merged model with the checksums that were recorded when they were written.
 
     Parameters
     ----------
     out : path
         A folder that `nbmerge.merge` wrote.
     derive : bool or iterable of str
-        Also compute all tensors, or those named, again from the folder's recipe and its parents.
+        Also compute all tensors, or those named, again from the recipe in the folder and its models.
 
     Raises
     ------
     CheckpointError
-        When it is no such folder, or lacks tensors.
+        When it is not such a folder, or tensors are missing.
     RecipeError
-        When its recipe can no longer be carried out, with `derive`.
+        With `derive`, when its recipe can no longer be run.
     """
     folder = absolute(out)
     checksums, then = _recorded(folder)
     rounded = difference(then, arithmetic())
     stored = Checkpoint.open(folder).tensors
     if lost := sorted(set(checksums) - set(stored)):
-        raise CheckpointError(f"{folder} lacks {len(lost)} of the tensors that were written: {', '.join(lost[:4])}.")
+        raise CheckpointError(
+            f"{folder} is missing {len(lost)} of the tensors that were written: {', '.join(lost[:4])}."
+        )
     damaged = _damaged(checksums, stored, progress, cancel)
     if not derive:
         return Verification(folder, len(checksums), damaged, arithmetic=rounded)
     plan = make_plan(Recipe.load(folder / RECIPE_FILE))
     wanted = plan.tensors if derive is True else tuple(plan[name] for name in derive)
-    found: dict[str, str] = {}
+    computed: dict[str, str] = {}
 
-    def sink(tensor, blocks):
+    def sink(tensor: TensorPlan, blocks: Blocks) -> Emit:
         digest = xxhash.xxh3_64()
 
-        def take(start: int, block: torch.Tensor) -> None:
-            digest.update(memoryview(block.contiguous().view(torch.uint8).numpy()))
-            found[tensor.name] = digest.hexdigest()
+        def update(start: int, block: torch.Tensor) -> None:
+            digest.update(bytes_of(block))
+            computed[tensor.name] = digest.hexdigest()
 
-        return take
+        return update
 
     device = next((read_header(s.file)[1].get(DEVICE) for s in stored.values()), None)
     run(wanted, sink, progress=progress, cancel=cancel, allow_nonfinite=True, device=_device(device))
-    differing = tuple(n for n, c in found.items() if checksums.get(n) != c)
-    return Verification(folder, len(checksums), damaged, len(found), differing, device, rounded)
+    differing = tuple(n for n, c in computed.items() if checksums.get(n) != c)
+    return Verification(folder, len(checksums), damaged, len(computed), differing, device, rounded)
 
 
 def _device(name: str | None) -> torch.device | None:
-    """Where to derive what was mixed there: the same device, else the processor."""
+    """The device to compute on: the one of the merge if it is available, else the CPU."""
     try:
         return found_device(name)
     except MergeError:
@@ -142,22 +149,24 @@ def _device(name: str | None) -> torch.device | None:
 
 
 def _recorded(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Checksums by tensor, and what decided rounding when they were computed: empty in folders of older versions."""
+    """Checksums by tensor, and the arithmetic that they were computed with (empty in folders of older versions)."""
     if not folder.is_dir():
-        raise CheckpointError(f"there is no folder {folder}. Check the path.")
+        raise CheckpointError(f"the folder {folder} does not exist. Check the path.")
     if not os.path.lexists(folder / MANIFEST):
-        raise CheckpointError(f"{folder} has no {MANIFEST}; only folders that nbmerge wrote can be verified.")
+        raise CheckpointError(
+            f"{folder} cannot be verified: it has no {MANIFEST}. Only folders that nbmerge wrote can be verified."
+        )
     try:
         manifest = read_model_json(folder / MANIFEST)
-        return tuple(
-            {str(k): str(v)[:200] for k, v in part.items()} for part in (manifest["tensors"], manifest.get(RECORD, {}))
-        )
+        return _texts(manifest["tensors"]), _texts(manifest.get(RECORD, {}))
     except CheckpointError:
         raise
     except (KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{MANIFEST} in {folder} names no tensors; only folders that nbmerge wrote can be verified."
-        ) from error
+        raise CheckpointError(f"{folder} cannot be verified: {MANIFEST} does not list any tensors.") from error
+
+
+def _texts(table: Mapping[str, object]) -> dict[str, str]:
+    return {str(k): str(v)[:200] for k, v in table.items()}
 
 
 def _damaged(
@@ -166,10 +175,10 @@ def _damaged(
     progress: Listener | None,
     cancel: threading.Event | None,
 ) -> tuple[str, ...]:
-    """Tensors whose bytes have another checksum."""
+    """Tensors whose bytes do not match their checksum."""
     report = Reporter(progress, len(checksums), sum(stored[n].nbytes for n in checksums))
     report.tell("planned")
-    found = []
+    damaged: list[str] = []
     for name, checksum in checksums.items():
         try:
             same = _checksum(stored[name], cancel) == checksum
@@ -179,14 +188,14 @@ def _damaged(
         except OSError as error:
             report.tell("failed", error=str(error))
             raise CheckpointError(
-                f"{stored[name].file} cannot be read ({name}): {error.strerror or error}. Check the disk, and copy the "
-                "model from elsewhere."
+                f"cannot read {name} in {stored[name].file}: {error.strerror or error}. Check the disk, and restore the model from "
+                "a copy."
             ) from error
         if not same:
-            found.append(name)
+            damaged.append(name)
         report.tell("tensor", name, stored[name].nbytes)
     report.tell("finished")
-    return tuple(found)
+    return tuple(damaged)
 
 
 def _checksum(stored: StoredTensor, cancel: threading.Event | None) -> str:

@@ -52,7 +52,7 @@ def test_a_quiet_check_speaks_only_of_errors(recipe):
 def test_check_looks_at_the_output_too(recipe, family):
     done = run("check", recipe, "--out", family.base)
     assert done.exit_code == 1
-    assert "is, holds or lies in the input" in done.stdout
+    assert "overlaps the input model" in done.stdout
 
 
 def test_a_recipe_from_standard_input(recipe):

@@ -43,7 +43,7 @@ def test_sound_after_a_move(merged, tmp_path):
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(CheckpointError, match=r"there is no folder .*nowhere"):
+    with pytest.raises(CheckpointError, match=r"the folder .*nowhere does not exist"):
         verify(tmp_path / "nowhere")
 
 

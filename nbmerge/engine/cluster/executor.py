@@ -1,8 +1,8 @@
 """Run a plan on other processes and machines that share a filesystem: groups of tensors go out, checksums come back.
 
-The lead lays out the files, keeps the journal and writes no weight. Workers write their tensors into place, sync them,
-and report checksums; only then a tensor counts as finished. So a worker may die at any instant, and a merge that was
-stopped goes on later, here or there. Bytes are those of a local run.
+The coordinator lays out the files and keeps the journal; it writes no weights. Workers write and flush their tensors and
+report checksums; only then a tensor counts as finished. So a worker may die at any time, and a merge that was stopped can be
+resumed here or elsewhere. The bytes are those of a local run.
 """
 
 from __future__ import annotations
@@ -20,22 +20,25 @@ from functools import partial
 from typing import Any
 
 from nbmerge.arguments import parse_count_argument
-from nbmerge.engine.cluster.task import Group, Made, groups, make
+from nbmerge.engine.cluster.task import Group, GroupResult, compute_group, divide_into_groups
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.output.lease import Lease
 from nbmerge.engine.output.shards import ShardWriter
 from nbmerge.engine.planning.plans import TensorPlan
-from nbmerge.errors import MergeError, MergeStopped, NbmergeError
+from nbmerge.errors import RESUME, MergeError, MergeStopped, NbmergeError
 from nbmerge.progress import Listener, Reporter
 
 GROUP = 128 << 20
-"""Bytes of the result in one task, about; more where tensors are larger."""
+"""Approximate bytes of the result in one task; more where tensors are larger."""
 GROUPS_EACH = 8
-"""Tasks for each worker at least, where there are tensors enough: the last ones then end at about the same time."""
+"""Minimum number of tasks for each worker, if there are enough tensors: the workers then finish at about the same time."""
 TRIES = 3
-"""How often a group is tried that fails by its disk or network."""
+"""How often a group is tried when a disk or network fails."""
+Submit = Callable[[Callable[[Group], GroupResult], Group], Any]
+CancelAll = Callable[[list[Any]], Any]
+
 POLL = 0.1
-"""Seconds between two looks at the stop signal."""
+"""Seconds between two checks of the stop signal."""
 
 
 def run_on(
@@ -59,55 +62,60 @@ def run_on(
     tensors : sequence of TensorPlan
     writer : ShardWriter
     done : callable
-        Told the name and checksum of each tensor that lies in its place, synced.
+        Called with the name and checksum of each tensor that is on disk.
     known : mapping of str to str, optional
-        Checksums of tensors that may be there already; the workers look.
+        Checksums of tensors that may be finished; the workers check.
     progress, cancel, allow_nonfinite
         As in `run`.
     threads : int, optional
         Threads of each task; default 1, because a worker may run several tasks at a time.
     device : str, optional
-        Of each worker, where blocks are mixed.
+        The device that each worker computes on.
 
     Raises
     ------
     MergeStopped
-        When `cancel` was set. Workers at work end within a block or half a second, unwatched.
+        When `cancel` was set. Running workers end within a block or half a second, by themselves.
     MergeError
-        As in `run`; or when a worker has other inputs or programs, or workers die again and again.
+        As in `run`; or when a worker has other inputs or software, or workers die repeatedly.
     """
-    submit, give_up, workers = _seam(executor)
+    submit, cancel_all, workers = _interface_of(executor)
     fetch(tensors, progress, cancel)
     most = min(GROUP, max(1, sum(t.nbytes for t in tensors) // (GROUPS_EACH * workers)))
-    how = {"threads": parse_count_argument("threads", threads, 1), "allow_nonfinite": allow_nonfinite, "device": device}
-    sizes, notes = {t.name: t.nbytes for t in tensors}, Counter()
-    writer.sync()  # nothing of ours may reach the files after what the workers write
+    options = {
+        "threads": parse_count_argument("threads", threads, 1),
+        "allow_nonfinite": allow_nonfinite,
+        "device": device,
+    }
+    sizes = {t.name: t.nbytes for t in tensors}
+    notes: Counter[str] = Counter()
+    writer.sync()  # nothing of this process may reach the files after what the workers write
     with _reported(progress, tensors) as report, Lease.granted(writer.folder) as lease:
-        work = sorted(groups(tensors, writer, most, lease, known or {}, **how), key=lambda g: -g.nbytes)
-        for made in _answers(work, submit, give_up, cancel):
-            for name, checksum in made.checksums.items():
+        work = sorted(divide_into_groups(tensors, writer, most, lease, known or {}, **options), key=lambda g: -g.nbytes)
+        for result in _results(work, submit, cancel_all, cancel):
+            for name, checksum in result.checksums.items():
                 writer.checksums[name] = checksum
                 done(name, checksum)
                 report.tell("tensor", name, sizes[name])
-            if isinstance(made.error, MergeStopped):
-                raise MergeError(
-                    f"{writer.folder} is being built by another process now. Wait for it, then look there."
-                )
-            if made.error is not None:
-                raise made.error
-            notes += made.notes
+            if isinstance(result.error, MergeStopped):
+                raise MergeError(f"another merge is now writing to {writer.folder}. Wait for it to finish.")
+            if result.error is not None:
+                raise result.error
+            notes += result.notes
     return notes
 
 
-def _answers(work: Iterable[Group], submit, give_up, cancel: threading.Event | None) -> Iterator[Made]:
-    """What workers answer, as it comes; groups that a disk or network failed are tried again."""
-    ended: queue.SimpleQueue = queue.SimpleQueue()
+def _results(
+    work: Iterable[Group], submit: Submit, cancel_all: CancelAll, cancel: threading.Event | None
+) -> Iterator[GroupResult]:
+    """Yield what workers return, as it arrives; groups that failed by a disk or network are tried again."""
+    ended: queue.SimpleQueue[tuple[Any, GroupResult | None, BaseException | None]] = queue.SimpleQueue()
     waiting: dict[Any, Group] = {}
     tries: Counter[str] = Counter()
 
     def send(group: Group) -> None:
         tries[str(group)] += 1
-        future = submit(make, group)
+        future = submit(compute_group, group)
         waiting[future] = group
         future.add_done_callback(lambda f: ended.put((f, *_outcome(f))))
 
@@ -116,44 +124,44 @@ def _answers(work: Iterable[Group], submit, give_up, cancel: threading.Event | N
             send(group)
         while waiting:
             if cancel is not None and cancel.is_set():
-                raise MergeStopped("The merge was stopped. Run it again to go on from here.")
+                raise MergeStopped("The merge was stopped. Run again to resume.")
             try:
-                future, made, error = ended.get(timeout=POLL)
+                future, result, error = ended.get(timeout=POLL)
             except queue.Empty:
                 continue
             group = waiting.pop(future)
-            if error is None:
-                yield made
+            if result is not None:
+                yield result
             elif not isinstance(error, NbmergeError):
-                raise MergeError(_died(group, error)) from error
+                raise MergeError(_failure(group, error)) from error
             elif tries[str(group)] == TRIES:
                 raise error
             else:
                 send(group)
     finally:
-        give_up(list(waiting))
+        cancel_all(list(waiting))
 
 
-def _outcome(future: Any) -> tuple[Made | None, BaseException | None]:
-    """A finished task's answer. Fetching it can take long, when its worker has died meanwhile, so that nobody waits here."""
+def _outcome(future: Any) -> tuple[GroupResult | None, BaseException | None]:
+    """The result or error of a finished task. Fetching it can take long when its worker has died."""
     try:
         return future.result(), None
     except BaseException as error:
         return None, error
 
 
-def _died(group: Group, error: BaseException) -> str:
+def _failure(group: Group, error: BaseException | None) -> str:
     if isinstance(error, Cancelled | CancelledError):
-        return "the cluster dropped the merge's tasks; is its scheduler still there? What is finished is kept."
-    how = "Look at the workers' logs and memory; what is finished is kept, and the next run goes on from it."
+        return f"the cluster dropped the tasks of this merge. Check that its scheduler is running. {RESUME}"
+    how = f"Check the logs and the memory of the workers. {RESUME}"
     if isinstance(error, ImportError | AttributeError):
-        how = "Every worker needs the same nbmerge as here, with the packages that bring its merge methods."
-    return f"no worker could make {group}: {type(error).__name__}: {error}. {how}"
+        how = "Install the same version of nbmerge on every worker, and the packages that provide its merge methods."
+    return f"no worker could compute {group}: {type(error).__name__}: {error}. {how}"
 
 
 @contextmanager
 def _reported(progress: Listener | None, tensors: Sequence[TensorPlan]) -> Iterator[Reporter]:
-    """Tell how it begins and ends."""
+    """Report the start and the end."""
     report = Reporter(progress, len(tensors), sum(t.nbytes for t in tensors))
     report.tell("planned")
     try:
@@ -164,8 +172,8 @@ def _reported(progress: Listener | None, tensors: Sequence[TensorPlan]) -> Itera
     report.tell("finished")
 
 
-def _seam(executor: Any) -> tuple[Callable, Callable[[list], Any], int]:
-    """How to submit and to give up tasks, and how many run at a time: all that is asked of whatever runs them.
+def _interface_of(executor: Any) -> tuple[Submit, CancelAll, int]:
+    """How to submit and cancel tasks on an executor, and how many run at a time.
 
     Raises
     ------
@@ -176,28 +184,30 @@ def _seam(executor: Any) -> tuple[Callable, Callable[[list], Any], int]:
         return executor.submit, lambda futures: [f.cancel() for f in futures], getattr(executor, "_max_workers", 1)
     distributed = sys.modules.get("distributed")
     if distributed is None or not isinstance(executor, distributed.Client):
-        raise TypeError(f"executor is a dask.distributed.Client or concurrent.futures.Executor, not {executor!r:.200}.")
+        raise TypeError(
+            f"executor must be a dask.distributed.Client or concurrent.futures.Executor, not {executor!r:.200}."
+        )
     if executor.asynchronous:
-        raise TypeError("executor is an asynchronous Client. Make one without asynchronous=True.")
-    submit = partial(executor.submit, pure=False)  # never the answer of an earlier try
+        raise TypeError("executor is an asynchronous Client. Create one without asynchronous=True.")
+    submit = partial(executor.submit, pure=False)  # never the cached result of an earlier try
     return submit, executor.cancel, max(1, sum(executor.nthreads().values()))
 
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """A client of the Dask scheduler at an address.
+    """Connect to the Dask scheduler at an address.
 
     Raises
     ------
     MergeError
-        When Dask is not installed, or nobody answers there.
+        When Dask is not installed, or no scheduler answers.
     """
     try:
         from distributed import Client
     except ImportError:
-        raise MergeError('Dask is not installed here: pip install "nbmerge[dask]"') from None
+        raise MergeError('Dask is not installed: pip install "nbmerge[dask]"') from None
     try:
-        client = Client(address, timeout=10, set_as_default=False)
+        client = Client(address, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call]  # distributed has no types
     except (OSError, ValueError, ImportError) as error:
         raise MergeError(f"no Dask scheduler answers at {address}: {error}") from error
     with client:

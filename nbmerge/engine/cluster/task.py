@@ -1,4 +1,4 @@
-"""Some tensors of a plan as one task: what a worker on any machine is sent, does, and answers."""
+"""A task for a worker on any machine: a group of tensors, and what the worker returns."""
 
 from __future__ import annotations
 
@@ -9,44 +9,45 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from nbmerge.engine.compute.arithmetic import arithmetic, describe
-from nbmerge.engine.compute.device import found
+from nbmerge.engine.compute.device import found as find_device
 from nbmerge.engine.compute.pool import run
 from nbmerge.engine.output.direct_io import PAGE
 from nbmerge.engine.output.lease import Lease
 from nbmerge.engine.output.shard_part import ShardPart
-from nbmerge.engine.output.shards import Place, ShardWriter
+from nbmerge.engine.output.shards import Extent, ShardWriter
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeError, NbmergeError
 from nbmerge.methods import methods
 
 State = tuple[int, int]
-"""Size and time of the last change (ns) of a file."""
+"""Size and modification time (ns) of a file: what all machines agree on."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """What one task makes; plain data, a few kilobytes when pickled.
+    """The tensors of one task; plain data, a few kilobytes when pickled.
 
     Parameters
     ----------
     tensors : tuple of TensorPlan
-    places : mapping of str to Place
+    extents : mapping of str to Extent
     known : mapping of str to str
-        Checksums of tensors that an earlier run has noted as finished: looked at, and only made where they are not there.
+        Checksums of tensors that an earlier run finished: they are checked, and computed only where they do not match.
     inputs : mapping of Path to (int, int)
-        State of the files that are read, as the lead sees them.
+        State of the input files on the coordinator.
     lease : Lease
     threads : int
     allow_nonfinite : bool
     device : str, optional
     versions : mapping of str to str
-        What computes the same bytes everywhere only where it is the same.
+        Versions and instruction sets, which must be equal for equal bytes.
     """
 
     tensors: tuple[TensorPlan, ...]
-    places: Mapping[str, Place]
+    extents: Mapping[str, Extent]
     known: Mapping[str, str]
     inputs: Mapping[Path, State]
     lease: Lease
@@ -66,16 +67,16 @@ class Group:
 
 
 @dataclass
-class Made:
-    """A worker's answer.
+class GroupResult:
+    """What a worker returns.
 
     Parameters
     ----------
     checksums : dict of str to str
-        Of the tensors that lie in their places now, synced to the disk.
+        Checksums of the tensors that are now on disk.
     notes : Counter
     error : NbmergeError, optional
-        What trying again would not change.
+        An error that trying again would not fix.
     """
 
     checksums: dict[str, str] = field(default_factory=dict)
@@ -83,76 +84,87 @@ class Made:
     error: NbmergeError | None = None
 
 
-def groups(
-    tensors: Sequence[TensorPlan], writer: ShardWriter, most: int, lease: Lease, known: Mapping[str, str], **how
+def divide_into_groups(
+    tensors: Sequence[TensorPlan],
+    writer: ShardWriter,
+    most: int,
+    lease: Lease,
+    known: Mapping[str, str],
+    **options: Any,
 ) -> Iterator[Group]:
     """Divide tensors, neighbours together, into groups of about `most` bytes.
 
-    A tensor is never divided, and neither is a page of a file between two groups.
+    Neither a tensor nor a page of a file is divided between two groups.
     """
     versions, states = arithmetic(), {file: _state(file) for file in _files(tensors)}
-    for some in _divide(tensors, writer.places(tensors), most):
+    for some in _divide(tensors, writer.extents(tensors), most):
         lean = tuple(replace(t, decided={}) for t in some)
         noted = {t.name: known[t.name] for t in some if t.name in known}
         yield Group(
-            lean, writer.places(some), noted, {f: states[f] for f in _files(some)}, lease, versions=versions, **how
+            lean, writer.extents(some), noted, {f: states[f] for f in _files(some)}, lease, versions=versions, **options
         )  # fmt: skip
 
 
-def make(group: Group) -> Made:
-    """Make a group's tensors in their places; runs in the worker.
+def compute_group(group: Group) -> GroupResult:
+    """Compute and write the tensors of a group; runs in the worker.
 
-    Doing it twice writes the same bytes to the same places, so a group may be tried again at any time, anywhere.
+    Doing it twice writes the same bytes to the same positions, so a group may be tried again at any time, anywhere.
 
     Raises
     ------
     MergeError
-        When a disk or network failed, which may be better the next time. Other errors are part of the answer.
+        When a disk or network failed, which may work the next time. Other errors are part of the result.
     """
-    made = Made()
+    result = GroupResult()
     try:
         _check(group)
-        device = found(group.device)
-        with closing(ShardPart(group.lease.folder, group.places)) as part:
+        device = find_device(group.device)
+        with closing(ShardPart(group.lease.folder, group.extents)) as part:
             left = [t for t in group.tensors if not (t.name in group.known and part.holds(t, group.known[t.name]))]
             try:
-                made.notes = run(
+                result.notes = run(
                     left, lambda tensor, _: part.emit(tensor),
                     cancel=group.lease, threads=group.threads, allow_nonfinite=group.allow_nonfinite,
                     device=device,
                 )  # fmt: skip
             finally:
-                part.finish()  # what is reported is on the disk, whatever becomes of this machine
-                made.checksums = part.checksums
+                part.finish()  # what is reported is on disk, even if this machine fails now
+                result.checksums = part.checksums
     except NbmergeError as error:
         if isinstance(error.__cause__, OSError):
             raise
-        made.error = error
-    return made
+        result.error = error
+    return result
 
 
 def _check(group: Group) -> None:
-    """Be sure that this worker has the lead's program, inputs and output."""
+    """Refuse to work with other software, inputs or output than the coordinator."""
     here, folder = f"the worker on {socket.gethostname()} (process {os.getpid()})", group.lease.folder
     if group.versions != arithmetic():
         raise MergeError(
-            f"{here} has {describe(arithmetic())}, and the process that leads this merge {describe(group.versions)}. "
-            "Install the same versions; where processors differ, set ATEN_CPU_CAPABILITY (and MKL_CBWR) to the same everywhere."
+            f"{here} has {describe(arithmetic())}, and the coordinator has {describe(group.versions)}. Install the same versions; "
+            "where processors differ, set ATEN_CPU_CAPABILITY (and MKL_CBWR) to the same value on all machines."
         )
-    if lacking := {t.method for t in group.tensors} - methods().keys():
-        raise MergeError(f"{here} knows no method {min(lacking)!r}. Install there the package that brings it.")
+    if missing := {t.method for t in group.tensors} - methods().keys():
+        raise MergeError(
+            f"{here} does not have the merge method {min(missing)!r}. Install the package that provides it there."
+        )
     for file, state in group.inputs.items():
         try:
-            found = _state(file)
+            seen = _state(file)
         except MergeError:
-            raise MergeError(f"{here} sees no {file}. All workers must see the inputs under the same paths.") from None
-        if found != state:
-            what = f"{found[0]:,} bytes changed at {found[1]}, not {state[0]:,} at {state[1]} ns"
-            raise MergeError(f"{here} sees another {file}: {what}. All workers must see the same files.")
+            raise MergeError(
+                f"{here} cannot find {file}. All workers must see the inputs under the same paths."
+            ) from None
+        if seen != state:
+            what = (
+                f"{seen[0]:,} bytes, modified at {seen[1]} ns, instead of {state[0]:,} bytes, modified at {state[1]} ns"
+            )
+            raise MergeError(f"{here} sees a different {file}: {what}. All workers must see the same files.")
     if not group.lease.held():
         raise MergeError(
-            f"{here} does not see {folder}, where the result is built, as the process that leads this merge does; or another "
-            "process leads it now. Choose an output on a filesystem that all workers share."
+            f"{here} does not see the coordinator's lease in {folder}: either the folder is not shared, or another merge into it has "
+            "started. Choose an output folder on a filesystem that all workers share."
         )
 
 
@@ -162,25 +174,27 @@ def _files(tensors: Iterable[TensorPlan]) -> set[Path]:
 
 def _state(file: Path) -> State:
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError as error:
-        raise MergeError(f"the input {file} is gone: {error.strerror or error}. Put it back and go on.") from error
-    return found.st_size, found.st_mtime_ns
+        raise MergeError(
+            f"the input {file} cannot be read: {error.strerror or error}. Restore it and run the merge again."
+        ) from error
+    return status.st_size, status.st_mtime_ns
 
 
-def _divide(tensors: Sequence[TensorPlan], places: Mapping[str, Place], most: int) -> Iterator[list[TensorPlan]]:
-    """Cut where the files allow it.
+def _divide(tensors: Sequence[TensorPlan], extents: Mapping[str, Extent], most: int) -> Iterator[list[TensorPlan]]:
+    """Divide at page boundaries of the files.
 
-    Network filesystems move whole pages: of two machines that write into one page, the later may undo what the other wrote.
+    Network filesystems transfer whole pages: of two machines that write into one page, the later may undo what the other wrote.
     """
     some: list[TensorPlan] = []
     size, file = 0, None
     for tensor in tensors:
-        place = places[tensor.name]
-        if some and size >= most and (place.file != file or place.offset % PAGE == 0):
+        extent = extents[tensor.name]
+        if some and size >= most and (extent.file != file or extent.offset % PAGE == 0):
             yield some
             some, size = [], 0
         some.append(tensor)
-        size, file = size + tensor.nbytes, place.file
+        size, file = size + tensor.nbytes, extent.file
     if some:
         yield some

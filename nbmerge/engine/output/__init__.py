@@ -1,4 +1,4 @@
-"""Output: a model folder built beside its final place, written past the cache, resumable, and renamed when complete."""
+"""Output: a model folder built next to its final path, resumable, and renamed when it is complete."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""One name, one merge, and never anything incomplete under it: locks beside the output, and the renames at the end."""
+"""Locks next to an output folder, and the renames that give a complete folder its name."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from nbmerge.engine.compute.positioned_io import BINARY, exchange, sync
 from nbmerge.errors import MergeError, OutputError
 
 try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
+    import fcntl
 except ImportError:  # Windows
-    flock = None
+    fcntl = None  # type: ignore[assignment]  # there is no type for a module that may be absent
 
 
 def beside(out: Path, what: str) -> Path:
-    """A hidden neighbour of the output: "partial", "journal" or "replaced"."""
+    """The path of a hidden neighbour of the output: "partial", "journal" or "replaced"."""
     return out.with_name(f".{out.name}.nbmerge-{what}")
 
 
 @contextmanager
 def reserved(out: Path) -> Iterator[Path]:
-    """Hold the place of an output; gives the folder to build in.
+    """Lock an output path; yields the folder to build in.
 
     Raises
     ------
     OutputError
-        When another merge holds it, or something lies where the folder would be.
+        When another merge has locked it, or a file is in the way of that folder.
     """
     try:
         with _lock(out).acquire(timeout=0):
@@ -43,7 +43,9 @@ def reserved(out: Path) -> Iterator[Path]:
             recover(out)
             partial = beside(out, "partial")
             if partial.is_symlink() or (partial.exists() and not partial.is_dir()):
-                raise OutputError(f"{partial} is in the way: it is not a folder. Remove it, or choose another name.")
+                raise OutputError(
+                    f"{partial} is in the way: it is not a folder. Remove it, or choose another output folder."
+                )
             partial.mkdir(exist_ok=True)
             with _alone_in(partial):
                 yield partial
@@ -57,12 +59,12 @@ def _lock(out: Path) -> FileLock:
 
 
 def _lock_folder() -> Path:
-    """A folder for locks that nobody else can write to, or has put in our way.
+    """A folder for locks that no other user can write to.
 
     Raises
     ------
     OutputError
-        When there is none.
+        When no such folder can be used.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     folders = [Path(runtime) / "nbmerge-locks"] if os.path.isabs(runtime) else []
@@ -72,23 +74,23 @@ def _lock_folder() -> Path:
         if _is_ours(folder):
             return folder
     raise OutputError(
-        f"no folder for locks can be used: {', '.join(map(str, folders))} belong to others or cannot be written to. "
-        "Set TMPDIR to a folder of your own."
+        f"cannot create a lock: {', '.join(map(str, folders))} are not writable, or belong to other users. "
+        "Set TMPDIR to a folder that only you can write to."
     )
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is, or can be made, a folder of this user that nobody else can write to."""
+    """Whether it is, or can be created as, a folder that only this user can write to."""
     try:
         if folder.parent.name == "nbmerge":
             folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = os.lstat(folder)
+        status = os.lstat(folder)
     except OSError:
         return False
-    if not stat.S_ISDIR(found.st_mode) or not os.access(folder, os.W_OK | os.X_OK):
+    if not stat.S_ISDIR(status.st_mode) or not os.access(folder, os.W_OK | os.X_OK):
         return False
-    return os.name != "posix" or (found.st_uid == _user() and not found.st_mode & 0o022)
+    return os.name != "posix" or (status.st_uid == _user() and not status.st_mode & 0o022)
 
 
 def _user() -> int:
@@ -97,7 +99,7 @@ def _user() -> int:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Hold the place of an output without building in it; OutputError when another process holds it."""
+    """Lock an output path without building in it; OutputError when another process has locked it."""
     partial = beside(out, "partial")
     try:
         with _lock(out).acquire(timeout=0), _alone_in(partial) if partial.is_dir() else nullcontext():
@@ -107,20 +109,20 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def _held_by_another(out: Path) -> OutputError:
-    return OutputError(f"another merge is writing {out}. Wait for it, or choose another name.")
+    return OutputError(f"another merge is writing to {out}. Wait for it to finish, or choose another folder.")
 
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """A lock on the folder itself, where the file system keeps such locks.
+    """Lock the folder itself, where the file system supports it.
 
-    It also holds between containers, and between processes that have different folders for temporary files.
+    This also works between containers, and between processes with different temporary folders.
     """
-    descriptor = os.open(folder, os.O_RDONLY | BINARY) if flock else None
+    descriptor = os.open(folder, os.O_RDONLY | BINARY) if fcntl is not None else None
     try:
         if descriptor is not None:
             try:
-                flock(descriptor, LOCK_EX | LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                     raise BlockingIOError(error.errno, error.strerror) from error
@@ -131,20 +133,20 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def recover(out: Path) -> None:
-    """Give back the older model that a merge was about to replace when it was killed between two renames."""
+    """Restore the model that a merge was about to replace when it was killed between two renames."""
     old = beside(out, "replaced")
     if old.exists() and not out.exists():
         old.rename(out)
 
 
 def put_in_place(partial: Path, out: Path, check: Callable[[Path, Path], None]) -> None:
-    """Bring a complete folder to the disk and give it its name, with the mode of the folder that it replaces.
+    """Flush a complete folder to disk and rename it, with the mode of the folder that it replaces.
 
     Parameters
     ----------
     partial, out : Path
     check : callable
-        ``(folder, out)``: raises if what lay under the name `out`, and lies in `folder` now, must not be removed.
+        ``(folder, out)``: raises if what was at `out`, and is in `folder` now, must not be removed.
     """
     for path in partial.iterdir():
         sync(path)
@@ -154,27 +156,27 @@ def put_in_place(partial: Path, out: Path, check: Callable[[Path, Path], None]) 
         with suppress(OSError):
             partial.chmod(stat.S_IMODE(out.stat().st_mode))
     if not out.exists() or (os.name == "posix" and not any(out.iterdir())):
-        partial.rename(out)  # an empty folder gives way in the same step
+        partial.rename(out)  # this replaces an empty folder
     elif exchange(partial, out):
         _check_replaced(partial, out, check, lambda: exchange(partial, out))
         old = beside(out, "replaced")
         remove(old)
-        partial.rename(old)  # nobody begins to build in what is being removed
+        partial.rename(old)  # so that no other merge builds in what is being removed
     else:
         old = _in_two_steps(partial, out, check)
     try:
         sync(out.parent)
     except OSError as error:
         raise MergeError(
-            f"{out} is complete, but the disk did not confirm that it holds its name: {error.strerror or error}. "
-            f"Check the disk; 'nbmerge verify {out}' tells whether the model is sound."
+            f"{out} is complete, but its name may not be on disk: {error.strerror or error}. "
+            f"Check the disk, then check the model with 'nbmerge verify {out}'."
         ) from error
     if old is not None:
         remove(old)
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, as far as the system allows; a link is left alone."""
+    """Remove a folder, as far as the system allows; links are not followed or removed."""
     if folder.is_symlink() or not folder.exists():
         return
     with suppress(OSError):
@@ -183,7 +185,7 @@ def remove(folder: Path) -> None:
 
 
 def _check_replaced(old: Path, out: Path, check: Callable[[Path, Path], None], undo: Callable[[], object]) -> None:
-    """Look once more before anything is removed: what came into the folder at the last moment is not lost either."""
+    """Check once more before anything is removed, because files may have been added in the meantime."""
     try:
         check(old, out)
     except BaseException:
@@ -192,7 +194,7 @@ def _check_replaced(old: Path, out: Path, check: Callable[[Path, Path], None], u
 
 
 def _in_two_steps(partial: Path, out: Path, check: Callable[[Path, Path], None]) -> Path:
-    """Where names cannot change places in one step; what a kill between the two leaves is put right by the next run."""
+    """Replace where two names cannot be swapped in one step; a kill between the steps is repaired by the next run."""
     old = beside(out, "replaced")
     remove(old)
     out.rename(old)

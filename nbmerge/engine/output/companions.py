@@ -1,7 +1,7 @@
-"""Files beside the weights that a model needs to work, by a rule: what tokenizers, transformers and sentence-transformers read.
+"""The files that a model needs besides its weights: those that tokenizers, transformers and sentence-transformers read.
 
-They are small files of settings and vocabularies, told by words in their names; weights, code and pickles never are. Modules
-of sentence-transformers (``1_Pooling/``) have folders of their own, which ``modules.json`` names.
+They are small files with settings and vocabularies, recognised by words in their names; weights, code and pickles are never
+among them. Modules of sentence-transformers (``1_Pooling/``) have folders of their own, which ``modules.json`` lists.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from nbmerge.bounded import is_name
 from nbmerge.errors import CheckpointError
@@ -24,27 +25,27 @@ _WORDS = re.compile(
 _MODULE = re.compile(r"\d+_\w{1,60}")
 _SETTINGS = re.compile(r"\w*config\.json|tokenizer\.json|vocab\.txt|stopwords\.txt|whitespacetokenizer_config\.json")
 MOST_FILES = 64
-"""More files than any model has beside its weights."""
+"""More files than any model has besides its weights."""
 
 
 def is_companion(name: str) -> bool:
-    """Whether a file in a model folder is one that the model needs beside config and weights."""
+    """Whether a model needs a file of this name besides its config and weights."""
     return bool(_SENTENCE.fullmatch(name) or _WORDS.fullmatch(name))
 
 
 def companion_names(folder: Path, tokens: bool = True) -> list[str]:
-    """Names of the companions in a model folder, in order; without those of tokens where the tokenizer is made anew."""
+    """Names of the companions in a model folder, sorted; without tokenizer files where the result gets another tokenizer."""
     rule = is_companion if tokens else lambda name: bool(_SENTENCE.fullmatch(name))
     return sorted(name for name in os.listdir(folder) if rule(name) and not (folder / name).is_dir())[:MOST_FILES]
 
 
 def is_module_folder(folder: Path) -> bool:
-    """Whether a subfolder is one of sentence-transformers' modules, with settings and nothing else."""
+    """Whether a subfolder is a module of sentence-transformers that contains only settings."""
     return bool(_MODULE.fullmatch(folder.name)) and all(map(_SETTINGS.fullmatch, os.listdir(folder)))
 
 
 def module_files(folder: Path) -> list[Path]:
-    """Settings of the modules that ``modules.json`` names; a folder that leads elsewhere is passed over."""
+    """Settings of the modules that ``modules.json`` lists; folders that are links out of the model folder are skipped."""
     if not os.path.lexists(folder / MODULES):
         return []
     try:
@@ -52,14 +53,14 @@ def module_files(folder: Path) -> list[Path]:
     except CheckpointError:
         return []  # it is copied as it is, and refused where it is read
     inside = [folder / p for p in dict.fromkeys(paths) if isinstance(p, str) and is_name(p) and _MODULE.fullmatch(p)]
-    found = []
+    files: list[Path] = []
     for module in inside:
         if module.is_dir() and module.resolve().parent == folder.resolve():
-            found += [module / name for name in sorted(os.listdir(module)) if _SETTINGS.fullmatch(name)]
-    return found[:MOST_FILES]
+            files += [module / name for name in sorted(os.listdir(module)) if _SETTINGS.fullmatch(name)]
+    return files[:MOST_FILES]
 
 
-def _modules(folder: Path) -> list[dict]:
+def _modules(folder: Path) -> list[dict[str, Any]]:
     try:
         found = json.loads(read_model_text(folder / MODULES, 1_000_000))
     except (ValueError, RecursionError) as error:

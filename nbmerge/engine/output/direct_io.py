@@ -1,8 +1,8 @@
-"""Writing past the system's page cache.
+"""Writing without the system's page cache.
 
-A result of gigabytes would go there only to push the inputs out, and every page of it has to be found, cleared and
-written back later. Blocks that fill whole pages go to the disk at once instead; what is left at a tensor's two ends is
-written in the ordinary way. Where the system or the disk cannot do that, everything is.
+Gigabytes of output would only evict the inputs from the cache, and every page would have to be found, cleared and written
+back later. Blocks that fill whole pages go to disk at once instead; the rest at both ends of a tensor is written in the
+ordinary way. Where the system or the disk does not support direct writes, everything is.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from nbmerge.engine.compute.positioned_io import BINARY, write_all
 PAGE = 4096
 """Bytes that direct writes are aligned to, in memory and on disk."""
 HELD = 1 << 20
-"""Bytes gathered for one direct write (1 MiB): the disk is not faster with more, and every worker holds them."""
+"""Bytes collected for one direct write (1 MiB): more is not faster, and every worker has such a buffer."""
 WORTHWHILE = 1 << 27
-"""Files smaller than this (128 MiB) go to the page cache, where whoever loads them next finds them at once."""
+"""Files smaller than this (128 MiB) go through the page cache, so that loading them next is fast."""
 
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-"""For `os.open`: a link that somebody put in the place of a file of ours is an error, and what it leads to is not written."""
+"""For `os.open`: a link in the place of an output file is an error, so its target is not overwritten."""
 
 _buffers = threading.local()
 
 
 class OutputFile:
-    """A file of the result, laid out before its tensors come.
+    """A file of the result, laid out before its tensors are written.
 
     Parameters
     ----------
     path : Path
     create : bool
-        Make it where it is not there.
+        Create it if it does not exist.
     direct_from : int
-        Size in bytes from which on it is written past the page cache.
+        Size in bytes from which on it is written without the page cache.
     """
 
     def __init__(self, path: Path, create: bool = False, direct_from: int | None = None):
@@ -49,7 +49,7 @@ class OutputFile:
         self._lock = threading.Lock()
 
     def stream(self, offset: int) -> Stream:
-        """What takes the bytes of one tensor that begins at `offset`."""
+        """A stream for the bytes of one tensor that begins at `offset`."""
         with self._lock:  # several workers may begin their first tensors at once
             if not self._direct_tried:
                 self._direct_tried = True
@@ -57,16 +57,16 @@ class OutputFile:
         return Stream(self.descriptor, self._direct, offset)
 
     def _open_direct(self) -> int | None:
-        """The same file, open for writes past the page cache; None where it is small, or the system cannot."""
+        """The same file, open for direct writes; None where it is small, or the system does not support them."""
         if not hasattr(os, "O_DIRECT") or os.fstat(self.descriptor).st_size < self._direct_from:
             return None
         try:
             return os.open(self._path, os.O_WRONLY | os.O_DIRECT | NO_LINK | BINARY)
-        except OSError:  # not every file system can; the ordinary way is always there
+        except OSError:  # not every file system supports it
             return None
 
     def sync(self) -> None:
-        """Bring it to the disk."""
+        """Flush it to disk."""
         os.fsync(self.descriptor)
 
     def close(self) -> None:
@@ -77,15 +77,15 @@ class OutputFile:
 
 
 class Stream:
-    """The bytes of one tensor on their way to their place in a file, in order, from one thread.
+    """Writes the bytes of one tensor to a file, in order, from one thread.
 
     Parameters
     ----------
     descriptor : int
     direct : int or None
-        The same file, open for writes past the page cache.
+        The same file, open for direct writes.
     offset : int
-        Place of the first byte in the file.
+        Position of the first byte in the file.
     """
 
     def __init__(self, descriptor: int, direct: int | None, offset: int):
@@ -94,7 +94,7 @@ class Stream:
         self._held = 0
 
     def write(self, data: memoryview) -> None:
-        """Take the next bytes."""
+        """Write the next bytes."""
         if self._direct is None:
             self._ordinary(data)
             return
@@ -112,7 +112,7 @@ class Stream:
                 self._flush(buffer, HELD)
 
     def close(self) -> None:
-        """Write what is still held; the tensor is complete."""
+        """Write what is still buffered; the tensor is complete."""
         if self._held:
             buffer, whole = _buffer(), self._held - self._held % PAGE
             rest = bytes(buffer[whole : self._held])
@@ -122,13 +122,16 @@ class Stream:
     def _flush(self, buffer: memoryview, count: int) -> None:
         done = 0
         try:
-            while done < count and (taken := os.pwrite(self._direct, buffer[done:count], self._place + done)):
+            while self._direct is not None and done < count:
+                taken = os.pwrite(self._direct, buffer[done:count], self._place + done)
+                if not taken:
+                    break
                 done += taken
         except OSError as error:
-            if error.errno != errno.EINVAL:  # a file system that opens files so and then will not write
+            if error.errno != errno.EINVAL:  # some file systems open files this way and then refuse to write
                 raise
             self._direct = None
-        if done < count:  # the ordinary way knows what to make of a disk that takes nothing
+        if done < count:  # write_all handles a disk that accepts no bytes
             write_all(self._descriptor, buffer[done:count], self._place + done)
         self._place += count
         self._held = 0

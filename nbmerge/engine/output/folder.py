@@ -1,4 +1,4 @@
-"""The output folder: built beside its final place, renamed when complete."""
+"""The output folder: built next to its final path, and renamed when it is complete."""
 
 from __future__ import annotations
 
@@ -16,36 +16,37 @@ from nbmerge.engine.output.companions import companion_names, module_files
 from nbmerge.engine.output.model_card import card
 from nbmerge.engine.output.model_folder import refuse_foreign, refuse_protected
 from nbmerge.engine.planning.plans import Plan
-from nbmerge.errors import CheckpointError, MergeError, NbmergeError, OutputError, advice
+from nbmerge.errors import RESUME, CheckpointError, MergeError, NbmergeError, OutputError, advice
 from nbmerge.guarded_files import LARGEST_COPY, check_model_file, copy_model_file
 from nbmerge.recipe import RECIPE_FILE
+from nbmerge.sizes import human
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model",
     "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "chat_template.jinja",
     "chat_template.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
 )  # fmt: skip
-"""Files taken from the donor as they are."""
+"""Files that are copied unchanged from the model that provides the config."""
 
 LONGEST_NAME = 220
-"""Bytes of a folder's name: 255 less what the names of unfinished folders add."""
+"""Maximum bytes of a folder's name: 255, less what the names of unfinished folders add."""
 MANIFEST = "nbmerge_checksums.json"
 """A checksum for every tensor, for `nbmerge verify`."""
 RESERVE = 1_000_000
-"""Bytes beside the weights: config, tokenizer, card."""
+"""Bytes needed besides the weights: config, tokenizer, card."""
 
 
 def absolute(out: str | Path) -> Path:
-    """The path in full, with ~ resolved.
+    """The absolute path, with ~ expanded.
 
     Raises
     ------
     OutputError
-        When it cannot be a path here: the home of nobody, a NUL character, a name too long to build beside.
+        When it cannot be a path on this machine: an unknown home directory, a NUL character, a name that is too long.
     """
     try:
         path = Path(out).expanduser().absolute()
-        if ".." in path.parts:  # what is built beside a folder lies beside its real name
+        if ".." in path.parts:  # unfinished folders lie next to the real path
             path = path.resolve() if path.name == ".." else path.parent.resolve() / path.name
         if not path.name:
             refuse_protected(path)
@@ -54,12 +55,12 @@ def absolute(out: str | Path) -> Path:
         if isinstance(error, NbmergeError):
             raise
         raise OutputError(
-            f"'{out!s:.200}' cannot be written here: {getattr(error, 'strerror', None) or error}. Choose another place."
+            f"cannot write to '{out!s:.200}': {getattr(error, 'strerror', None) or error}. Choose another folder."
         ) from error
     if "\0" in str(path):
-        raise OutputError(f"{str(path)!r:.200} holds a NUL character. Choose another name.")
+        raise OutputError(f"{str(path)!r:.200} contains a NUL character. Choose another name.")
     if len(os.fsencode(path.name)) > LONGEST_NAME:
-        raise OutputError(f"'{path.name[:60]}...' is too long a name for a folder. Choose a shorter one.")
+        raise OutputError(f"the folder name '{path.name[:60]}...' is too long. Choose a shorter one.")
     return path
 
 
@@ -76,24 +77,25 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
         c.path for c in plan.checkpoints.values()
     }:
         if place == path or place in path.parents or path in place.parents:
-            raise OutputError(f"{out} is, holds or lies in the input {path}. Choose another folder.")
+            raise OutputError(f"{out} overlaps the input model {path}. Choose a folder outside it.")
     for error in unsafe_side_files(plan):
         raise error
     try:
         _may_take(out, overwrite)
         parent = next(p for p in place.parents if p.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise OutputError(f"{out} cannot be created: {parent} is not a folder that you may write to.")
+            kind = "writable" if parent.is_dir() else "a folder"
+            raise OutputError(f"cannot create {out}: {parent} is not {kind}. Choose another folder.")
         free, needed = shutil.disk_usage(parent).free, plan.bytes_written + RESERVE
         if free < needed and free + _taken(beside(out, "partial")) < needed:
             raise OutputError(
-                f"the disk of {out} has {free / 1e9:,.2f} GB free and the result needs {needed / 1e9:,.2f} GB. "
-                "Free some space, choose another disk, or a shorter dtype."
+                f"not enough disk space for {out}: the merge needs {human(needed)} and {human(free)} are free. "
+                "Free some space, choose another disk, or set a smaller dtype."
             )
     except OSError as error:
         if isinstance(error, NbmergeError):
             raise
-        raise OutputError(f"{out} cannot be written: {advice(error)}") from error
+        raise OutputError(f"cannot write to {out}: {advice(error)}") from error
 
 
 def _may_take(out: Path, overwrite: bool) -> None:
@@ -111,7 +113,7 @@ def _may_take(out: Path, overwrite: bool) -> None:
 
 
 def _taken(partial: Path) -> int:
-    """Bytes on disk of what an unfinished merge has left, which the next run goes on with or removes."""
+    """Bytes on disk of an unfinished merge, which the next run resumes or removes."""
     if not partial.is_dir():
         return 0
     return sum(getattr(f.stat(), "st_blocks", 0) * 512 for f in partial.iterdir() if f.is_file())
@@ -119,17 +121,16 @@ def _taken(partial: Path) -> int:
 
 @contextmanager
 def building(out: Path, overwrite: bool = False) -> Iterator[Path]:
-    """A folder to build in that takes the name `out` at the end.
+    """Yield a folder to build in, and rename it to `out` at the end.
 
-    The name never stands for something incomplete, and a second merge into the same place is refused. What an unfinished
-    merge has built stays beside it, for the next run to go on from. What appears under the name meanwhile is not replaced,
-    unless `overwrite` says so.
+    There is never anything incomplete at `out`, and a second merge into it is refused. What an unfinished merge built stays
+    next to it, for the next run to resume. What appears at `out` in the meantime is replaced with `overwrite` only.
     """
     try:
         with reserved(out) as partial:
             _may_take(out, overwrite)
             yield partial
-            (partial / lease.FILE).unlink(missing_ok=True)  # a lead that was killed leaves its lease
+            (partial / lease.FILE).unlink(missing_ok=True)  # a coordinator that was killed leaves its lease
             _may_take(out, overwrite)
             put_in_place(partial, out, refuse_foreign)
             with suppress(OSError):  # one that stays does no harm
@@ -137,20 +138,20 @@ def building(out: Path, overwrite: bool = False) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, NbmergeError):
             raise
-        raise MergeError(f"{out} could not be written: {advice(error)}") from error
+        raise MergeError(f"cannot write to {out}: {advice(error)} {RESUME}") from error
 
 
 def clear(folder: Path, keep: Collection[str] = ()) -> None:
-    """Remove everything from a folder but the files of these names."""
+    """Remove everything from a folder except the files with these names."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name not in keep or not path.is_file() or path.is_symlink() or path.stat().st_nlink > 1:
-            path.unlink()  # a hard link is somebody's copy, and writing on would change it
+            path.unlink()  # a hard link may be a backup, which writing on would change
 
 
 def write_companions(plan: Plan, folder: Path, checksums: Mapping[str, str]) -> None:
-    """Everything but the weights: config, tokenizer, generation config, card, recipe and checksums."""
+    """Write everything but the weights: config, tokenizer, generation config, card, recipe and checksums."""
     write_tokenizer(plan, folder)
     (folder / "config.json").write_text(json.dumps(plan.config, indent=2) + "\n", encoding="utf-8")
     (folder / RECIPE_FILE).write_text(plan.recipe.to_yaml(), encoding="utf-8")
@@ -162,7 +163,7 @@ def write_companions(plan: Plan, folder: Path, checksums: Mapping[str, str]) -> 
 
 
 def write_tokenizer(plan: Plan, folder: Path) -> None:
-    """The result's tokenizer and generation config: the donor's files, or what the plan makes of several."""
+    """Write the merged model's tokenizer and generation config: copies of one model's files, or a merged tokenizer."""
     donor = plan.checkpoints[plan.donor].path
     modules = module_files(donor)
     for file in _companions(plan):
@@ -176,27 +177,27 @@ def write_tokenizer(plan: Plan, folder: Path) -> None:
 
 
 def side_files(plan: Plan) -> list[Path]:
-    """Files of model folders that go into the result, unchanged or nearly so: tokenizer, templates, generation config.
+    """Files of the models that are copied into the merged model: tokenizer, templates, generation config.
 
-    Names of what is not a file, such as a pipe, are listed as well; `unsafe_side_files` says what is wrong with them.
+    Names of special files, such as pipes, are listed as well; `unsafe_side_files` reports them.
     """
     made = plan.tokenizer.side_files if plan.tokenizer is not None else []
     return [*made, *_companions(plan), *module_files(plan.checkpoints[plan.donor].path)]
 
 
 def _companions(plan: Plan) -> list[Path]:
-    """The donor's files that are copied as they are, into the same place."""
-    donor, made = plan.checkpoints[plan.donor].path, plan.tokenizer is not None
-    names = [] if made else [name for name in TOKENIZER_FILES if os.path.lexists(donor / name)]
-    return [donor / name for name in dict.fromkeys([*names, *companion_names(donor, tokens=not made)])]
+    """The files that are copied unchanged from the model that provides the config."""
+    donor, has_own = plan.checkpoints[plan.donor].path, plan.tokenizer is not None
+    names = [] if has_own else [name for name in TOKENIZER_FILES if os.path.lexists(donor / name)]
+    return [donor / name for name in dict.fromkeys([*names, *companion_names(donor, tokens=not has_own)])]
 
 
 def unsafe_side_files(plan: Plan) -> list[CheckpointError]:
-    """What forbids to take over side files: those that are links out of their folder, not files, or too large."""
-    found = []
+    """Errors for side files that must not be copied: links out of their folder, special files, or files that are too large."""
+    errors = []
     for file in side_files(plan):
         try:
             check_model_file(file, LARGEST_COPY)
         except CheckpointError as error:
-            found.append(error)
-    return found
+            errors.append(error)
+    return errors

@@ -1,10 +1,10 @@
-"""What an unfinished merge has finished: one line per tensor with its checksum, so that the next run can go on.
+"""The journal of a merge: one line per finished tensor with its checksum, so that the next run can resume.
 
-The first line says what the merge is: its plan, down to the files it reads. A changed recipe, a changed input or another
-layout of shards is another merge, and its journal starts afresh; so does one of a process that rounded otherwise, because a
-result of both would be nobody's. A line is only a claim: after a power cut it may be there and the tensor's bytes not, so
-whoever goes on compares the checksum first, and a line that was torn does no harm. The last line names the folder that is
-about to get the output's name: where it has it, the merge is complete, and what else lies beside it is left over.
+The first line identifies the merge by its plan and the files it reads. With a changed recipe, a changed input or another
+layout of shards the journal starts over; so it does where the arithmetic rounds differently, because no single machine would
+produce a mixture of both. A line is only a claim: after a power cut it may exist without the bytes of the tensor, so their
+checksum is compared before they are kept, and a truncated line does no harm. The last line identifies the folder that is about
+to be renamed to the output: once it has that name, the merge is complete, and anything else next to it is left over.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ PLACED = "placed"
 
 
 class Journal:
-    """The finished tensors of a merge.
+    """Records the finished tensors of a merge.
 
     Parameters
     ----------
     path : Path
-        Beside the folder being built, not in it: that folder holds what the result will hold, and can be renamed as it is.
+        Next to the folder being built, not in it, so that the folder can be renamed as it is.
     identity : str
         See `identity`.
     """
 
     def __init__(self, path: Path, identity: str):
         self.path = path
-        self.head = {"format": FORMAT, "merge": identity, RECORD: arithmetic()}
+        self.head: dict[str, Any] = {"format": FORMAT, "merge": identity, RECORD: arithmetic()}
         self.continues = False
-        """Whether a run of the same merge was here before."""
+        """Whether an earlier run of the same merge can be resumed."""
         self.notes: Counter[str] = Counter()
-        """What the user should know of a run before this one, with the number of tensors."""
+        """Remarks about an earlier run, each with the number of tensors."""
         self.finished: dict[str, str] = self._read()
         self._lock = threading.Lock()
 
     def _read(self) -> dict[str, str]:
-        """Checksums by tensor, of the same merge; lines that were cut short or overwritten do not count."""
+        """Checksums by tensor of the same merge; damaged lines are skipped."""
         head, *lines = _own_file(self.path).split(b"\n")
         before = _parsed(head)
         self.continues = before == self.head
@@ -64,30 +64,30 @@ class Journal:
         return {}
 
     def _discard(self, then: Any, count: int) -> None:
-        """Say that finished tensors are made again, because they were rounded otherwise."""
+        """Note that finished tensors are computed again because they were rounded differently."""
         then = then if isinstance(then, dict) else {}
         what = difference({str(k): str(v) for k, v in then.items()}, self.head[RECORD])
         if count:
-            self.notes[f"made again, because the unfinished merge was rounded otherwise ({what})"] = count
+            self.notes[f"computed again, because the unfinished merge rounded differently ({what})"] = count
 
-    def begin(self, kept: Mapping[str, str]) -> None:
-        """Write the journal anew, with the tensors that were found sound; the old one holds until the new one is there."""
+    def begin(self, finished: Mapping[str, str]) -> None:
+        """Replace the journal by one with the tensors whose checksums matched."""
         fresh = self.path.with_name(self.path.name + "-new")
         fresh.unlink(missing_ok=True)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | BINARY, 0o666)
         with open(descriptor, "wb") as file:
-            file.write(json.dumps(self.head).encode() + b"".join(_line([n, c]) for n, c in kept.items()))
+            file.write(json.dumps(self.head).encode() + b"".join(_line([n, c]) for n, c in finished.items()))
         fresh.replace(self.path)
-        self.finished = dict(kept)
+        self.finished = dict(finished)
 
     def note(self, name: str, checksum: str) -> None:
-        """Record a tensor that is completely written."""
+        """Record a tensor that was completely written."""
         with self._lock:
             self._append([name, checksum])
             self.finished[name] = checksum
 
     def announce(self, folder: Path) -> None:
-        """Record that this folder is complete, and gets the output's name next."""
+        """Record that this folder is complete and about to be renamed to the output."""
         found = os.stat(folder)
         self._append({PLACED: [found.st_dev, found.st_ino]})
 
@@ -98,7 +98,7 @@ class Journal:
 
 
 def is_placed(journal: Path, out: Path) -> bool:
-    """Whether the merge that a journal belongs to is complete: the folder that it announced has the output's name."""
+    """Whether the merge of a journal is complete: the folder that it announced is at the output path."""
     announced = [
         e[PLACED] for e in map(_parsed, _own_file(journal).split(b"\n")) if isinstance(e, dict) and PLACED in e
     ]
@@ -110,7 +110,7 @@ def is_placed(journal: Path, out: Path) -> bool:
 
 
 def _own_file(path: Path) -> bytes:
-    """All of an ordinary file; nothing where there is none, but a link or a pipe in its place."""
+    """The contents of a regular file; empty where there is no file, or a link or a pipe instead."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | NO_LINK | BINARY)
     except OSError:
@@ -120,7 +120,7 @@ def _own_file(path: Path) -> bytes:
 
 
 def _line(entry: Any) -> bytes:
-    """A line's end comes before it, so that a line which a full disk cut short spoils no other."""
+    """Encode an entry, with the line break first, so that a truncated line does not damage the next one."""
     return b"\n" + json.dumps(entry).encode()
 
 
@@ -138,7 +138,7 @@ def _entries(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
 
 
 def identity(tensors: Iterable[TensorPlan], max_shard: int, metadata: Mapping[str, str]) -> str:
-    """SHA-256 over all that decides the bytes of the shards but the arithmetic: plan, layout, and the state of the input files."""
+    """SHA-256 of what determines the bytes of the shards, apart from the arithmetic: plan, layout, and state of the input files."""
     digest = hashlib.sha256(json.dumps([FORMAT, max_shard, dict(metadata)]).encode())
     files: dict[Path, FileState | None] = {}
     for tensor in tensors:
@@ -149,16 +149,16 @@ def identity(tensors: Iterable[TensorPlan], max_shard: int, metadata: Mapping[st
             found = file.stat()
         except OSError as error:
             raise MergeError(
-                f"the input {file} is gone: {error.strerror or error}. Put it back and run the merge again."
+                f"the input {file} cannot be read: {error.strerror or error}. Restore it and run the merge again."
             ) from error
         if planned is not None and not planned.agrees_with(FileState.of(found)):
-            raise MergeError(f"the input {file} was changed after the merge was planned. Plan and merge again.")
+            raise MergeError(f"the input {file} was modified after the merge was planned. Plan and merge again.")
         state = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-        digest.update(f"{file}\0{state}\n".encode())  # a date can be set back, a number and the time of that cannot
+        digest.update(f"{file}\0{state}\n".encode())  # a modification time can be set back, a change time cannot
     return digest.hexdigest()
 
 
-def _described(tensor: TensorPlan) -> dict:
+def _described(tensor: TensorPlan) -> dict[str, Any]:
     inputs = [_input(i) for i in tensor.inputs]
     return {
         "name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape, "method": tensor.method, "inputs": inputs,
@@ -166,8 +166,8 @@ def _described(tensor: TensorPlan) -> dict:
     }  # fmt: skip
 
 
-def _input(source) -> dict | list:
-    """An input of whatever kind, down to the stored tensors."""
+def _input(source: Any) -> dict[str, Any] | list[Any]:
+    """Describe an input of any kind, down to the stored tensors."""
     if isinstance(source, TensorPlan):
         return _described(source)
     if hasattr(source, "described"):

@@ -1,7 +1,7 @@
-"""A small file in the folder being built that says which process leads the work there.
+"""A small file in the folder being built that identifies the coordinator.
 
-Workers on other machines look at it: where it is not to be seen, they do not share the lead's files; when it is gone or
-another's, they are no longer wanted and stop. So a stop needs nothing but the shared filesystem, whoever runs the workers.
+Workers on other machines read it: where they cannot see it, they do not share a filesystem with the coordinator; when it is
+gone or belongs to another one, they stop. So stopping needs nothing but the shared filesystem.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pathlib import Path
 
 FILE = "nbmerge_lease"
 EVERY = 0.5
-"""Seconds between two looks, so that a look for every block costs nothing."""
+"""Seconds between two reads of the file, so that checking it for every block costs nothing."""
 
 
 class Lease:
-    """What a worker holds; it has the `is_set` of a stop signal.
+    """A worker's view of the lease file; it is a `StopSignal`.
 
     Parameters
     ----------
     folder : Path
-        Where the merge is being built.
+        The folder being built.
     token : str
-        What the file says as long as the work is wanted.
+        Contents of the file as long as the work is to be done.
     """
 
     def __init__(self, folder: Path, token: str):
@@ -36,7 +36,7 @@ class Lease:
     @classmethod
     @contextmanager
     def granted(cls, folder: Path) -> Iterator[Lease]:
-        """Be the lead in a folder; a lead before this one loses its workers."""
+        """Become the coordinator of a folder; an earlier coordinator loses its workers."""
         lease = cls(folder, secrets.token_hex(16))
         (folder / FILE).write_text(lease.token, encoding="ascii")
         try:
@@ -46,20 +46,20 @@ class Lease:
                 (folder / FILE).unlink(missing_ok=True)
 
     def held(self) -> bool:
-        """Whether the file is there and says the same."""
+        """Whether the file exists and has this token."""
         for _ in range(2):
             try:
-                # Opening, unlike a look at times and sizes, makes network filesystems ask their server.
+                # Opening the file, unlike stat, makes network filesystems ask their server.
                 return (self.folder / FILE).read_text(encoding="ascii") == self.token
             except (OSError, ValueError):
                 try:
-                    os.listdir(self.folder)  # so that a name remembered as missing is asked for again
+                    os.listdir(self.folder)  # so that a cached negative lookup is discarded
                 except OSError:
                     return False
         return False
 
     def is_set(self) -> bool:
-        """Whether the work is no longer wanted, as known half a second ago at most."""
+        """Whether the work is to stop; at most half a second out of date."""
         now = time.monotonic()
         if not self._set and now - self._looked > EVERY:
             self._looked, self._set = now, not self.held()

@@ -1,8 +1,8 @@
-"""What a killed merge left beside its output and nobody needs any more; any merge into the same folder removes it.
+"""Files that a killed merge left next to its output and that are no longer needed; any merge into the same folder removes them.
 
-A kill while an older model was being removed leaves that model's remains, and maybe the journal. Both are recognised by the
-journal: the merge is complete where the folder that it announced has the output's name. An unfinished merge is never touched,
-nor is anything of another user's, or whose output is being written.
+A kill while an older model was being removed leaves the rest of that model, and perhaps the journal. The journal identifies
+both: the merge is complete where the folder that it announced is at the output path. Unfinished merges, files of other users,
+and outputs that are being written are never touched.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NAME = re.compile(r"\.(.+)\.nbmerge-(partial|replaced|journal|journal-new)", re
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what complete merges into this folder left behind, and give back models that were about to be replaced."""
+    """Remove what completed merges left in this folder, and restore models that were about to be replaced."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -34,16 +34,16 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _has_leftovers(out: Path) -> bool:
-    """Whether something is there that a merge at work, or one to go on with, would not leave."""
+    """Whether there is something that neither a running merge nor one to resume would leave."""
     if not all(map(_is_ours, _neighbours(out))):
         return False
     partial, replaced = beside(out, "partial"), beside(out, "replaced")
-    given_back = os.path.lexists(replaced) and not os.path.lexists(out)
-    return given_back or not os.path.lexists(partial) or is_placed(beside(out, "journal"), out)
+    to_restore = os.path.lexists(replaced) and not os.path.lexists(out)
+    return to_restore or not os.path.lexists(partial) or is_placed(beside(out, "journal"), out)
 
 
 def _remove(out: Path) -> None:
-    """The same, once nobody else is at work there: the journal goes last, as it says what the others are."""
+    """Remove it, with the output locked: the journal last, because it identifies the rest."""
     recover(out)
     journal = beside(out, "journal")
     if is_placed(journal, out):

@@ -1,4 +1,4 @@
-"""The model card of a merge: what went in, by which recipe, to do again by anyone."""
+"""The model card of a merged model: its models and its recipe."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ Made with [nbmerge](https://github.com/nbmerge/nbmerge) by **{method.title}** ({
 {models}
 
 {_tokenizer(plan)}
-The result has {plan.depth} layers and {plan.parameters:,} parameters.
+The merged model has {plan.depth} layers and {plan.parameters:,} parameters.
 
 ## Recipe
 
-`nbmerge merge nbmerge_recipe.yml OUT` makes the same model again, byte for byte. mergekit reads this recipe, too.
+`nbmerge merge nbmerge_recipe.yml OUT` reproduces this model byte for byte. mergekit also reads this recipe.
 
 ```yaml
 {plan.recipe.to_yaml().rstrip()}
@@ -51,8 +51,8 @@ def _tokenizer(plan: Plan) -> str:
     """Where config and tokenizer come from."""
     donor = _code(plan.labels[plan.donor])
     if plan.tokenizer is None:
-        return f"Config and tokenizer are those of {donor}."
-    return f"The config is that of {donor}; the tokenizer was made as the recipe says."
+        return f"Config and tokenizer are from {donor}."
+    return f"The config is from {donor}; the tokenizer was built as the recipe describes."
 
 
 def _code(text: str) -> str:

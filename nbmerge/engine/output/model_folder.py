@@ -1,8 +1,8 @@
-"""Which folders may give way to a new model: those that hold a model and nothing else, and never certain places.
+"""Which folders a merge may replace: those that contain a model and nothing else, except for protected ones.
 
-``--overwrite`` removes a folder with all that is in it. So a folder is replaced only if every name in it is one that models
-have, and it is a model: it has a config and weights. A thesis beside the weights, a repository, a training run with its
-optimizer, and a folder that somebody stands in are refused, with the names of what would be lost.
+``--overwrite`` removes a folder with everything in it. So a folder is replaced only if every file in it is one that models
+have, and it is a model: it has a config and weights. Other documents next to the weights, a repository, a training run with
+its optimizer, and the working directory are refused, with the names of what would be lost.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _SHOWN = 6
 
 
 def refuse_protected(out: Path) -> None:
-    """Refuse a folder that must never be replaced, whatever it holds and by whatever name it is reached.
+    """Refuse a folder that must never be replaced, whatever it contains and however it is named.
 
     Raises
     ------
     OutputError
-        For the root of a file system, a mount point, the working directory, the home directory, a folder around one of
-        these two, and the root of a repository.
+        For the root of a file system, a mount point, the working directory, the home directory, a parent of one of these
+        two, and the root of a repository.
     """
     place = out.resolve()
     if place.is_dir() and (what := _protection(place)):
@@ -49,14 +49,14 @@ def refuse_protected(out: Path) -> None:
 
 
 def refuse_foreign(folder: Path, out: Path | None = None) -> None:
-    """Refuse to remove a folder that is not a model, or holds more than a model.
+    """Refuse to remove a folder that is not a model, or contains more than a model.
 
     Parameters
     ----------
     folder : Path
-        Where it is now.
+        Its current path.
     out : Path, optional
-        Its name for the user, if another.
+        The path to name in messages, if different.
 
     Raises
     ------
@@ -73,21 +73,21 @@ def refuse_foreign(folder: Path, out: Path | None = None) -> None:
         )
     if foreign:
         raise OutputError(
-            f"{out} holds files that are not part of a model, so it is not replaced: {_listed(foreign)} would be lost. "
+            f"{out} contains files that are not part of a model, so it is not replaced: {_listed(foreign)} would be lost. "
             "Move them elsewhere, or choose another name."
         )
 
 
 def _protection(place: Path) -> str | None:
-    """What makes a folder one that is never replaced, in words."""
+    """Why a folder is never replaced, in words; None if it may be."""
     if place == place.parent:
         return "the root of the file system"
     if os.path.ismount(place):
         return "a mount point"
-    found = os.stat(place)
+    status = os.stat(place)
     for name, what in (("working", _working_directory()), ("home", Path.home())):
         around = [] if what is None else [what, *what.parents]
-        same = [folder for folder in around if _is(folder, found)]  # by number: a bind mount is another name for it
+        same = [folder for folder in around if _is(folder, status)]  # a bind mount has another name
         if same:
             return f"the {name} directory" if same[0] == what else f"a parent of the {name} directory"
     if any(os.path.lexists(place / name) for name in _REPOSITORIES):
@@ -102,14 +102,14 @@ def _working_directory() -> Path | None:
         return None
 
 
-def _is(folder: Path, found: os.stat_result) -> bool:
+def _is(folder: Path, status: os.stat_result) -> bool:
     with suppress(OSError):
-        return os.path.samestat(os.stat(folder), found)
+        return os.path.samestat(os.stat(folder), status)
     return False
 
 
 def _foreign_names(folder: Path) -> Iterator[str]:
-    """What lies in a folder and is not part of a model; folders end with a slash."""
+    """Names in a folder that are not part of a model; folders end with a slash."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -124,7 +124,7 @@ def _is_model_file(name: str) -> bool:
 
 
 def _is_part(folder: Path) -> bool:
-    """Whether a subfolder is one that models have: Meta's ``original``, a module's settings, or notes of the Hub's downloads."""
+    """Whether models have such a subfolder: Meta's ``original``, settings of a module, or metadata of downloads."""
     if is_module_folder(folder):
         return True
     if folder.name == "original":

@@ -1,4 +1,4 @@
-"""Safetensors files laid out before a weight is read: sizes follow from the plan, so every block has its place at once.
+"""Safetensors files laid out before a weight is read: sizes follow from the plan, so every block has a fixed position.
 
 No shard is ever held in memory, and blocks may arrive in any order from any worker.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import xxhash
@@ -22,24 +23,22 @@ from nbmerge.engine.compute.positioned_io import read_into, reserve, write_all
 from nbmerge.engine.compute.workspace import Emit
 from nbmerge.engine.output.direct_io import PAGE, OutputFile
 from nbmerge.engine.planning.plans import TensorPlan
-from nbmerge.errors import MergeError, MergeStopped, advice
+from nbmerge.errors import RESUME, MergeError, MergeStopped, advice
 
 MAX_SHARD = 5_000_000_000
 """Default size of a shard in bytes, as transformers has it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a tensor of the result lies.
+class Extent:
+    """The bytes that a tensor of the result takes in its file.
 
     Parameters
     ----------
     file : str
         Name in the folder.
-    offset : int
-        Of its first byte.
-    end : int
-        Of the byte behind its last.
+    offset, end : int
+        Its first byte, and the byte after its last.
     """
 
     file: str
@@ -53,12 +52,12 @@ class ShardWriter:
     Parameters
     ----------
     folder : Path
-        Existing; files of an earlier, unfinished run are written on.
+        An existing folder; files of an earlier, unfinished run are continued.
     tensors : sequence of TensorPlan
     metadata : mapping of str to str
-        For each file's header.
+        Metadata for the header of each file.
     max_shard : int
-        Most bytes of tensors in a file; a larger tensor has a file of its own.
+        Maximum size of the tensors in one file, in bytes; a larger tensor gets a file of its own.
     direct_from : int, optional
         See `OutputFile`.
 
@@ -81,7 +80,7 @@ class ShardWriter:
         self.checksums: dict[str, str] = {}
         shards = _divide(tensors, max_shard)
         names = _names(shards)
-        self._places: dict[str, Place] = {}
+        self._extents: dict[str, Extent] = {}
         self._files: dict[str, OutputFile] = {}
         try:
             for name, shard in zip(names, shards, strict=True):
@@ -94,21 +93,22 @@ class ShardWriter:
 
     def _open(self, path: Path, shard: list[TensorPlan], metadata: Mapping[str, str]) -> None:
         """Write the header and reserve the whole file, so that a full disk shows now and not at the end."""
-        entries, end = {"__metadata__": {"format": "pt", **metadata}}, 0
+        entries: dict[str, Any] = {"__metadata__": {"format": "pt", **metadata}}
+        size = 0
         for tensor in shard:
             entries[tensor.name] = {
-                "dtype": CODES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [end, end + tensor.nbytes],
+                "dtype": CODES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [size, size + tensor.nbytes],
             }  # fmt: skip
-            end += tensor.nbytes
+            size += tensor.nbytes
         header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
         header += b" " * (-(8 + len(header)) % PAGE)  # tensors of whole pages then begin with a page
         with _disk_errors(path):
             file = self._files[path.name] = OutputFile(path, create=True, direct_from=self._direct_from)
             write_all(file.descriptor, len(header).to_bytes(8, "little") + header, 0)
-            reserve(file.descriptor, 8 + len(header) + end)
+            reserve(file.descriptor, 8 + len(header) + size)
         for tensor in shard:
-            first, behind = (8 + len(header) + offset for offset in entries[tensor.name]["data_offsets"])
-            self._places[tensor.name] = Place(path.name, first, behind)
+            begin, end = (8 + len(header) + offset for offset in entries[tensor.name]["data_offsets"])
+            self._extents[tensor.name] = Extent(path.name, begin, end)
 
     def _write_index(self, names: list[str], shards: list[list[TensorPlan]]) -> None:
         index = {
@@ -119,13 +119,16 @@ class ShardWriter:
             (self.folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
     def emit(self, tensor: TensorPlan, done: Callable[[str, str], None] | None = None) -> Emit:
-        """What takes the blocks of one tensor, in order; `done` is told its name and checksum when it is complete."""
-        place, digest = self._places[tensor.name], xxhash.xxh3_64()
+        """Return the function that takes the blocks of one tensor, in order.
+
+        When the tensor is complete, `done` is called with its name and checksum.
+        """
+        extent, digest = self._extents[tensor.name], xxhash.xxh3_64()
         with _disk_errors(self.folder):
-            stream = self._files[place.file].stream(place.offset)
+            stream = self._files[extent.file].stream(extent.offset)
 
         def write(start: int, block: torch.Tensor) -> None:
-            data = memoryview(block.contiguous().view(torch.uint8).numpy())
+            data = bytes_of(block)
             digest.update(data)  # while it is still in the processor's cache
             with _disk_errors(self.folder):
                 stream.write(data)
@@ -143,34 +146,36 @@ class ShardWriter:
             complete()
         return write
 
-    def places(self, tensors: Sequence[TensorPlan]) -> dict[str, Place]:
-        """Where tensors lie, for a `ShardPart` in another process."""
-        return {t.name: self._places[t.name] for t in tensors}
+    def extents(self, tensors: Sequence[TensorPlan]) -> dict[str, Extent]:
+        """Return the extents of some tensors, for a `ShardPart` in another process."""
+        return {t.name: self._extents[t.name] for t in tensors}
 
     def holds(self, tensor: TensorPlan, checksum: str, cancel: threading.Event | None = None) -> bool:
-        """Whether a tensor lies here already, complete and unharmed; it then counts as written."""
-        place = self._places[tensor.name]
+        """Whether a tensor is already complete and undamaged in its file; it then counts as written."""
+        extent = self._extents[tensor.name]
         try:
-            sound = checksum_at(self._files[place.file].descriptor, place.offset, tensor.nbytes, cancel) == checksum
-        except OSError:  # what cannot be read is made again
+            sound = checksum_at(self._files[extent.file].descriptor, extent.offset, tensor.nbytes, cancel) == checksum
+        except OSError:  # what cannot be read is computed again
             return False
         if sound:
             self.checksums[tensor.name] = checksum
         return sound
 
     def sync(self) -> None:
-        """Bring everything to the disk."""
+        """Flush everything to disk."""
         with _disk_errors(self.folder):
             for file in self._files.values():
                 file.sync()
 
     def finish(self) -> None:
-        """Bring everything to the disk and close."""
+        """Flush everything to disk and close."""
         with _disk_errors(self.folder):
             for name, file in self._files.items():
                 file.sync()
                 if not os.path.samestat(os.fstat(file.descriptor), os.stat(self.folder / name)):
-                    raise MergeError(f"{self.folder / name} was replaced while it was written. Run the merge again.")
+                    raise MergeError(
+                        f"{self.folder / name} was replaced while it was being written. Run the merge again."
+                    )
         self.close()
 
     def close(self) -> None:
@@ -191,6 +196,11 @@ def _divide(tensors: Sequence[TensorPlan], max_shard: int) -> list[list[TensorPl
     return shards
 
 
+def bytes_of(block: torch.Tensor) -> memoryview:
+    """View the bytes of a tensor, in row-major order."""
+    return memoryview(block.contiguous().view(torch.uint8).numpy())  # type: ignore[arg-type]  # arrays are buffers
+
+
 def _names(shards: list[list[TensorPlan]]) -> list[str]:
     if len(shards) == 1:
         return [SINGLE]
@@ -208,7 +218,7 @@ def checksum_at(descriptor: int, offset: int, nbytes: int, cancel: threading.Eve
     done = 0
     while done < nbytes:
         if cancel is not None and cancel.is_set():
-            raise MergeStopped("The merge was stopped. Run it again to go on from here.")
+            raise MergeStopped("The merge was stopped. Run again to resume.")
         got = read_into(descriptor, buffer[: nbytes - done], offset + done)
         if got == 0:
             break
@@ -218,9 +228,9 @@ def checksum_at(descriptor: int, offset: int, nbytes: int, cancel: threading.Eve
 
 
 @contextmanager
-def _disk_errors(path: Path):
-    """Say in words what the operating system refused."""
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Turn errors of the operating system into errors of ours."""
     try:
         yield
     except OSError as error:
-        raise MergeError(f"writing to {path} failed: {advice(error)}") from error
+        raise MergeError(f"cannot write to {path}: {advice(error)} {RESUME}") from error

@@ -17,7 +17,7 @@ from nbmerge.cli import app
 from nbmerge.engine.cluster import executor as cluster
 from nbmerge.engine.cluster import task as group
 from nbmerge.engine.cluster.executor import connected
-from nbmerge.engine.cluster.task import Group, Made, groups, make
+from nbmerge.engine.cluster.task import Group, GroupResult, compute_group, divide_into_groups
 from nbmerge.engine.merge import merge
 from nbmerge.engine.output import lease
 from nbmerge.engine.output.journal import Journal
@@ -159,7 +159,7 @@ def sent(r: Recipe, folder: Path, **how) -> list[Group]:
     how = {"threads": 1, "allow_nonfinite": False, "device": None} | how
     with Lease.granted(folder) as held:
         writer = ShardWriter(folder, planned.tensors, {}, SHARD)
-        made = list(groups(planned.tensors, writer, 1, held, {}, **how))
+        made = list(divide_into_groups(planned.tensors, writer, 1, held, {}, **how))
         writer.close()
     return made
 
@@ -174,7 +174,7 @@ def test_what_is_sent_is_small_and_whole(models, tmp_path):
         assert set(piece.inputs) == {leaf.file for t in piece.tensors for leaf in t.leaves()}
         back = pickle.loads(pickle.dumps(piece))
         assert back.tensors == piece.tensors
-        assert back.places == piece.places
+        assert back.extents == piece.extents
 
 
 def test_two_groups_never_share_a_page_of_a_file(tmp_path):
@@ -183,13 +183,15 @@ def test_two_groups_never_share_a_page_of_a_file(tmp_path):
     (tmp_path / "out").mkdir()
     with Lease.granted(tmp_path / "out") as held:
         writer = ShardWriter(tmp_path / "out", planned.tensors, {}, 100_000)
-        made = list(groups(planned.tensors, writer, 1, held, {}, threads=1, allow_nonfinite=False, device=None))
+        made = list(
+            divide_into_groups(planned.tensors, writer, 1, held, {}, threads=1, allow_nonfinite=False, device=None)
+        )
         writer.close()
     pages = {}
     for i, piece in enumerate(made):
-        for place in piece.places.values():
-            for page in range(place.offset // 4096, (place.end - 1) // 4096 + 1):
-                assert pages.setdefault((place.file, page), i) == i
+        for extent in piece.extents.values():
+            for page in range(extent.offset // 4096, (extent.end - 1) // 4096 + 1):
+                assert pages.setdefault((extent.file, page), i) == i
     assert len(made) > 4
 
 
@@ -289,16 +291,16 @@ def test_a_worker_that_is_no_longer_wanted_stops(models, tmp_path, monkeypatch):
     (tmp_path / lease.FILE).write_text(piece.lease.token)
     real = group._check
     monkeypatch.setattr(group, "_check", lambda g: real(g) or (tmp_path / lease.FILE).write_text("another"))
-    answer = make(piece)
+    answer = compute_group(piece)
     assert isinstance(answer.error, MergeStopped)
     assert not answer.checksums
 
 
 def test_a_second_lead_takes_over_and_the_first_is_told(models, tmp_path):
     def taken_over(piece):
-        return Made(error=MergeStopped("stopped"))
+        return GroupResult(error=MergeStopped("stopped"))
 
-    with pytest.raises(MergeError, match="built by another process") as caught:
+    with pytest.raises(MergeError, match="another merge is now writing") as caught:
         merge(recipe(models, "linear"), tmp_path / "out", executor=Here(taken_over))
     assert not isinstance(caught.value, MergeStopped)
 
@@ -329,7 +331,7 @@ def test_a_group_whose_disk_failed_is_tried_again(models, tmp_path):
         if len(failed) < 2:
             failed.append(piece)
             raise MergeError("reading failed")
-        return make(piece)
+        return compute_group(piece)
 
     r = recipe(models, "linear")
     out = merge(r, tmp_path / "out", max_shard_size=SHARD, executor=Here(shaky)).path
@@ -354,7 +356,7 @@ def test_a_worker_that_cannot_write_reports_it_as_its_own_kind_of_error(models, 
     for file in tmp_path.glob("*.safetensors"):
         file.unlink()
     with pytest.raises(MergeError, match=r"safetensors cannot be opened: No such file"):
-        make(piece)
+        compute_group(piece)
 
 
 @pytest.mark.slow
@@ -375,7 +377,7 @@ def test_nan_is_reported_as_in_a_local_run(tmp_path, client):
 def test_a_worker_that_does_not_see_the_output_says_so(models, tmp_path):
     def elsewhere(piece):
         (piece.lease.folder / lease.FILE).unlink()
-        return make(piece)
+        return compute_group(piece)
 
     with pytest.raises(MergeError, match=r"does not see .*filesystem that all workers share"):
         merge(recipe(models, "linear"), tmp_path / "out", executor=Here(elsewhere))
@@ -384,28 +386,39 @@ def test_a_worker_that_does_not_see_the_output_says_so(models, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda g: {"inputs": {f: (s[0] + 1, s[1]) for f, s in g.inputs.items()}}, "sees another .*model.safetensors"),
-        (lambda g: {"inputs": {f: (s[0], s[1] + 1) for f, s in g.inputs.items()}}, "sees another .*model.safetensors"),
-        (lambda g: {"inputs": {Path("/nowhere/model.safetensors"): (1, 1)}}, "sees no /nowhere/model.safetensors"),
+        (
+            lambda g: {"inputs": {f: (s[0] + 1, s[1]) for f, s in g.inputs.items()}},
+            "sees a different .*model.safetensors",
+        ),
+        (
+            lambda g: {"inputs": {f: (s[0], s[1] + 1) for f, s in g.inputs.items()}},
+            "sees a different .*model.safetensors",
+        ),
+        (lambda g: {"inputs": {Path("/nowhere/model.safetensors"): (1, 1)}}, "cannot find /nowhere/model.safetensors"),
         (lambda g: {"device": "cuda:99"}, "device 'cuda:99' is not available on "),
-        (lambda g: {"versions": {"nbmerge": "0.0.1", "torch": "1.0"}}, "has nbmerge .*leads this merge nbmerge 0.0.1"),
+        (
+            lambda g: {"versions": {"nbmerge": "0.0.1", "torch": "1.0"}},
+            "has nbmerge .*the coordinator has nbmerge 0.0.1",
+        ),
         (
             lambda g: {"tensors": tuple(replace(t, method="homegrown") for t in g.tensors)},
-            "knows no method 'homegrown'",
+            "does not have the merge method 'homegrown'",
         ),
     ],
 )
 def test_a_worker_that_sees_something_else_says_what(models, tmp_path, change, words):
     with pytest.raises(MergeError, match=words):
-        merge(recipe(models, "linear"), tmp_path / "out", executor=Here(lambda g: make(replace(g, **change(g)))))
+        merge(
+            recipe(models, "linear"), tmp_path / "out", executor=Here(lambda g: compute_group(replace(g, **change(g))))
+        )
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (RuntimeError("worker died three times"), "no worker could make .*died three times.*memory"),
-        (CancelledError(), "is its scheduler still there"),
-        (ModuleNotFoundError("No module named 'nbmerge'"), "the same nbmerge"),
+        (RuntimeError("worker died three times"), "no worker could compute .*died three times.*memory"),
+        (CancelledError(), "Check that its scheduler is running"),
+        (ModuleNotFoundError("No module named 'nbmerge'"), "same version of nbmerge"),
     ],
 )
 def test_what_a_scheduler_says_comes_back_as_our_error(models, tmp_path, error, words):

@@ -94,7 +94,7 @@ def test_an_unfinished_merge_of_another_processor_is_made_again_and_it_is_said(u
     done = []
     result = merge(uneven, tmp_path / "out", progress=lambda e: done.append(e.tensor) if e.kind == "tensor" else None)
     assert len(done) == len(result.plan.tensors)
-    ((words, count),) = [(w, n) for w, n in result.notes.items() if "made again" in w]
+    ((words, count),) = [(w, n) for w, n in result.notes.items() if "computed again" in w]
     assert count == 10
     assert f"processor {torch.backends.cpu.get_cpu_capability()}, rounding" in words
     assert words.endswith("processor NEON, rounding 00000000 now)")
@@ -103,26 +103,26 @@ def test_an_unfinished_merge_of_another_processor_is_made_again_and_it_is_said(u
 def test_an_unfinished_merge_of_the_same_processor_is_gone_on_with(uneven, tmp_path):
     unfinished(uneven, tmp_path / "out")
     result = merge(uneven, tmp_path / "out")
-    assert not any("made again" in words for words in result.notes)
+    assert not any("computed again" in words for words in result.notes)
 
 
 def test_nothing_is_said_of_another_merge(uneven, tmp_path, other):
     unfinished(uneven.replace(parameters={"t": 0.4}), tmp_path / "out")
     other()
-    assert not any("made again" in words for words in merge(uneven, tmp_path / "out").notes)
+    assert not any("computed again" in words for words in merge(uneven, tmp_path / "out").notes)
 
 
 def test_verify_names_the_processor(uneven, tmp_path, other, monkeypatch):
     out = merge(uneven, tmp_path / "out").path
-    assert "rounded" not in str(verify(out, derive=True))
+    assert "rounds differently" not in str(verify(out, derive=True))
     other()
-    assert "deriving it here may differ" in str(verify(out))
-    assert "rounded" not in str(verify(out, derive=True))  # it came out the same
+    assert "computed again here may differ" in str(verify(out))
+    assert "rounds differently" not in str(verify(out, derive=True))  # it came out the same
     changed = plan(uneven.replace(parameters={"t": 0.31}))
     monkeypatch.setattr("nbmerge.engine.verify.make_plan", lambda recipe: changed)
     found = str(verify(out, derive=True))
     assert "processor NEON" in found
-    assert "likely cause, rather than recipe or parents" in found
+    assert "likely cause, rather than the recipe or its models" in found
 
 
 def test_verify_of_a_folder_of_an_older_version(uneven, tmp_path):

@@ -108,7 +108,7 @@ def test_a_place_inside_a_file(tmp_path, half):
 
 def test_a_folder_that_may_not_be_written_to(tmp_path, half, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # as tests may run as root, who may write anywhere
-    with pytest.raises(OutputError, match="may write to"):
+    with pytest.raises(OutputError, match="is not writable"):
         merge(half, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

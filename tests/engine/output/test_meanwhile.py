@@ -124,7 +124,7 @@ def test_an_input_that_changes_between_two_runs_is_noticed(pair, half, tmp_path)
 
 def test_the_folder_being_built_is_deleted(half, tmp_path):
     act = lambda: shutil.rmtree(beside(tmp_path / "out", "partial"))  # noqa: E731
-    with pytest.raises(MergeError, match=r"No such file.*run it again"):
+    with pytest.raises(MergeError, match=r"No such file.*Run again"):
         merge(half, tmp_path / "out", **after(5, act))
     assert not (tmp_path / "out").exists()
     assert contents(merge(half, tmp_path / "out").path) == contents(merge(half, tmp_path / "whole").path)
