@@ -66,7 +66,7 @@ class Studio(StateBox):
         panels = {kind: self._panel(kind) for kind in order}
         self.models, self.tokens, self.method, self.gradients = (panels[k] for k in LEFT)
         self.recipe_panel, self.statistics, self.samples, self.scores, self.merge = (panels[k] for k in RIGHT)
-        self.gradients.beside.children = [self.scores.beside]
+        self.gradients.below_curve.children = [self.scores.compact_view]
         self.status = text(kind="status")
         self.add_class("nbm-studio")
         left, right = (
@@ -138,7 +138,7 @@ def _tabs(panels: list[Panel], chosen: int) -> ipywidgets.Tab:
 
     def turn(change: Any = None) -> None:
         for i, panel in enumerate(panels):
-            panel.sight = i == tabs.selected_index
+            panel.in_view = i == tabs.selected_index
 
     tabs.observe(turn, "selected_index")
     turn()

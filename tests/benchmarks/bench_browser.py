@@ -132,7 +132,7 @@ def tokens(moves: int) -> dict[str, list[float]]:
     with tempfile.TemporaryDirectory() as folder, studio("", Path(folder)) as page:
         tab(page, "Samples")
         page.locator(".nbm-samples").get_by_label("Follow the sliders").check()
-        until(page, "studio.samples.follow.wait(30)", seconds=60)
+        until(page, "studio.samples.runner.wait(30)", seconds=60)
         page.evaluate(WATCH, [".nbm-merged", "token"])
         times = pressed(page, moves, value(page, "studio.state.plan.depth"), REST)
     return {"edit to first token": times}

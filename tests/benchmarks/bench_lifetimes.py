@@ -54,9 +54,9 @@ def used(recipe: Any) -> Any:
 
     studio = Studio(recipe)
     samples = studio.samples
-    samples.through.value, samples.prompts.value, samples.length.value = "live", "the", 1
+    samples.backend.value, samples.prompts.value, samples.length.value = "live", "the", 1
     samples.pin.click()
-    assert samples.follow.wait(300)
+    assert samples.runner.wait(300)
     assert not samples.errors.value, samples.errors.value
     studio.statistics.job.start.click()
     studio.state.job.wait(300)
@@ -94,12 +94,12 @@ def pins(recipe: Any, count: int) -> Iterator[tuple[str, list[int]]]:
     """Pins that are added in a Studio and taken away."""
     studio = used(recipe)
     yield "1 pin", left()
-    panel, stage = studio.samples, studio.state.stage
+    panel, pool = studio.samples, studio.state.pool
     for _ in range(count - 1):
-        stage.live.pin()
+        pool.live.pin()
         panel._show_pins()
     yield f"{count} pins", left()
-    for name in list(stage.pins)[1:]:
+    for name in list(pool.pins)[1:]:
         panel._unpin(name)
     yield f"{count} pins, all but one taken away", left()
     studio.close()

@@ -32,5 +32,5 @@ def test_the_first_notebook_runs_and_its_studio_works(server):
         studio.get_by_role("button", name="Generate").click()
         expect(studio.locator(".nbm-card")).to_have_count(4, timeout=PATIENCE)
         expect(studio.locator(".nbm-card").first).to_contain_text("the merge")
-        until(page, "not studio.samples.follow.busy", seconds=60)
+        until(page, "not studio.samples.runner.busy", seconds=60)
         assert page.errors == []

@@ -22,11 +22,11 @@ COUNTS = """[
 
 def spoken(page: Page) -> list[int]:
     """Listen to the Studio and pin it; what there is in the kernel afterwards."""
-    execute(page, "studio.samples.through.value, studio.samples.length.value = 'live', 1")
+    execute(page, "studio.samples.backend.value, studio.samples.length.value = 'live', 1")
     tab(page, "Samples")
     press(page, "samples", "Pin")
     expect(page.locator(".nbm-pinned")).to_contain_text("pinned A", timeout=60_000)
-    until(page, "not studio.samples.follow.busy", seconds=60)
+    until(page, "not studio.samples.runner.busy", seconds=60)
     return value(page, COUNTS)
 
 

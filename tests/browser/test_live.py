@@ -17,11 +17,10 @@ pytestmark = pytest.mark.browser
 
 SLOW = """
 import time
-from nbmerge.widgets import samples as _samples
-def told(voice, told=studio.samples.conversation.told):
-    told(voice)
+def slowly(output, on_change=studio.samples.session.on_change):
+    on_change(output)
     time.sleep(0.05)
-studio.samples.conversation.told = told
+studio.samples.session.on_change = slowly
 """
 
 
@@ -36,17 +35,17 @@ def samples(page: Page, prompts: str = "the cat\nonce upon", tokens: int = 5) ->
 
 
 def quiet(page: Page) -> None:
-    until(page, "not studio.samples.follow.busy and not studio.scores.follow.busy", seconds=60)
+    until(page, "not studio.samples.runner.busy and not studio.scores.runner.busy", seconds=60)
 
 
 def test_samples_stand_side_by_side(page: Page):
     panel = samples(page)
-    expect(panel).to_contain_text(re.compile(r"Asking needs .* of memory .* are free"))
+    expect(panel).to_contain_text(re.compile(r"Sampling needs .* of memory .* are free"))
     press(page, "samples", "Generate")
     cards = page.locator(".nbm-card")
     expect(cards).to_have_count(4, timeout=60_000)
     expect(cards.first).to_contain_text("the merge")
-    expect(cards.first.locator(".nbm-who")).to_contain_text(re.compile("live model|virtual merge"), timeout=60_000)
+    expect(cards.first.locator(".nbm-who")).to_contain_text(re.compile("live merge|virtual merge"), timeout=60_000)
     quiet(page)
     expect(page.locator(".nbm-waiting")).to_have_count(0)
     drag(page, point(page, 2), 60)
@@ -55,7 +54,7 @@ def test_samples_stand_side_by_side(page: Page):
 
 def test_the_merge_follows_the_sliders_and_marks_what_changed(page: Page):
     panel = samples(page, tokens=12)
-    panel.get_by_label("ask the parents too").uncheck()
+    panel.get_by_label("Include the parents").uncheck()
     panel.get_by_label("Follow the sliders").check()
     merge = page.locator(".nbm-merged section")
     expect(merge).to_have_attribute("data-tokens", re.compile("[1-9]"), timeout=60_000)
@@ -63,11 +62,11 @@ def test_the_merge_follows_the_sliders_and_marks_what_changed(page: Page):
     first = merge.get_attribute("data-of")
     for slot in (2, 3, 4, 5):
         drag(page, slider(page, slot), 40)
-    until(page, "studio.samples.conversation.voices['the merge'].of == studio.recipe.fingerprint")
+    until(page, "studio.samples.session.outputs['the merge'].fingerprint == studio.recipe.fingerprint")
     quiet(page)
     expect(merge).not_to_have_attribute("data-of", first)
     expect(merge.locator("small")).to_have_count(2)
-    expect(merge.locator("small").first).to_have_text(re.compile("tokens changed|nothing changed"))
+    expect(merge.locator("small").first).to_have_text(re.compile("tokens changed|no change"))
     expect(panel).not_to_contain_text("Out of date")
     if merge.locator("mark").count():  # a line below, not only a colour
         style = "(node) => getComputedStyle(node).textDecorationLine"
@@ -82,7 +81,7 @@ def test_what_is_being_said_is_stopped(page: Page):
     press(page, "samples", "Stop")
     expect(page.locator(".nbm-merged")).to_contain_text("(stopped)")
     quiet(page)
-    assert value(page, "len(studio.samples.conversation.voices['the merge'].texts[0].pieces)") < 40
+    assert value(page, "len(studio.samples.session.outputs['the merge'].continuations[0].pieces)") < 40
 
 
 def test_a_merge_is_pinned_and_heard_beside_a_later_one(page: Page):
@@ -137,5 +136,5 @@ def test_scores_stand_beside_the_curve_and_follow_it(page: Page):
     until(page, "studio.scores.history.latest.fingerprint == studio.recipe.fingerprint", seconds=60)
     quiet(page)
     expect(beside.first.get_by_role("img", name=re.compile("the cat: [2-9] readings"))).to_be_visible()
-    press(page, "scores", "Back to its best")
+    press(page, "scores", "Restore best recipe")
     until(page, "studio.scores.history.best(studio.scores.which.value).fingerprint == studio.recipe.fingerprint")

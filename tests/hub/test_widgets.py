@@ -2,7 +2,7 @@
 
 from nbmerge.progress import Event
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.controls.job_row import in_words
+from nbmerge.widgets.controls.job_row import describe_progress
 from nbmerge.widgets.panels.models import HUB, ModelsPanel
 from nbmerge.widgets.state.studio_state import StudioState
 
@@ -44,4 +44,4 @@ def test_what_the_hub_refuses_is_shown(online):
 
 def test_a_download_in_words():
     event = Event("fetching", 4, 4_000_000, "model.safetensors", 1, 1_000_000, 2.0)
-    assert in_words(event) == "downloading 1 MB of 4 MB, about 6 s left"
+    assert describe_progress(event) == "downloading 1 MB of 4 MB, about 6 s left"

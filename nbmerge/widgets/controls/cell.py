@@ -37,9 +37,9 @@ class Closable(Protocol):
 _on_screen: WeakKeyDictionary[Closable, Run] = WeakKeyDictionary()
 
 
-def end_former(widget: Closable) -> None:
+def close_previous(widget: Closable) -> None:
     """Note a widget that the running cell has made, and close those that an earlier run of the same cell has made."""
-    run = current_run()
+    run = find_current_run()
     if run is None:
         return
     former = [w for w, of in list(_on_screen.items()) if of.cell == run.cell and of.request != run.request]
@@ -49,7 +49,7 @@ def end_former(widget: Closable) -> None:
         other.close()
 
 
-def current_run() -> Run | None:
+def find_current_run() -> Run | None:
     """The run of a cell that is going on, None outside of one."""
     try:
         from IPython import get_ipython

@@ -52,14 +52,14 @@ def field(kind: type, description: str = "", width: str = "auto", **settings: An
     return kind(description=description, style={"description_width": "initial"}, layout=Layout(width=width), **settings)
 
 
-def hint(widget: ipywidgets.Widget, words: str) -> ipywidgets.Widget:
+def set_tooltip(widget: ipywidgets.Widget, words: str) -> ipywidgets.Widget:
     """Give a widget words to show under a resting mouse."""
     name = "tooltip" if widget.has_trait("tooltip") else "description_tooltip"  # ipywidgets 8 and 7
     setattr(widget, name, words)
     return widget
 
 
-def show(widget: ipywidgets.Widget, visible: bool) -> None:
+def set_visible(widget: ipywidgets.Widget, visible: bool) -> None:
     """Show or hide a widget without taking its place in the tree."""
     widget.layout.display = "" if visible else "none"
 

@@ -11,7 +11,7 @@ from ipywidgets import Layout
 
 from nbmerge.progress import Event
 from nbmerge.sizes import human
-from nbmerge.widgets.controls.elements import button, row, show, text
+from nbmerge.widgets.controls.elements import button, row, set_visible, text
 from nbmerge.widgets.controls.guard import Guard
 from nbmerge.widgets.controls.lifetime import OwningBox
 from nbmerge.widgets.state.job import DONE, FAILED, RUNNING, STOPPED, STOPPING, Job
@@ -75,8 +75,8 @@ class JobRow(OwningBox):
         status = self.job.status
         self.start.disabled = self.job.running or not self._ready
         self.stop.disabled = not (self.mine and status == RUNNING)
-        show(self.stop, self.mine and self.job.running)
-        show(self.bar, self.mine and self.job.running)
+        set_visible(self.stop, self.mine and self.job.running)
+        set_visible(self.bar, self.mine and self.job.running)
         if not self.mine:
             self.note.value = f"Waiting: {html.escape(self.job.name)} is going on." if self.job.running else ""
             return
@@ -98,10 +98,10 @@ class JobRow(OwningBox):
             return
         done, total = (event.bytes_done, event.bytes) if event.bytes else (event.tensors_done, event.tensors)
         self.bar.value = done / total if total else 0.0
-        self.note.value = in_words(event)
+        self.note.value = describe_progress(event)
 
 
-def in_words(event: Event) -> str:
+def describe_progress(event: Event) -> str:
     """Progress as people read it: how much of how much, and how long still."""
     if event.bytes:
         amount = f"{human(event.bytes_done)} of {human(event.bytes)}"

@@ -10,8 +10,8 @@ import ipywidgets
 from ipywidgets import Layout
 
 from nbmerge.methods import Parameter
-from nbmerge.widgets.controls.elements import field, row, show, text
-from nbmerge.widgets.curves.rounding import on_step, step_of, tidy
+from nbmerge.widgets.controls.elements import field, row, set_visible, text
+from nbmerge.widgets.curves.rounding import round_to_step, round_value, step_of
 
 
 class Control(ipywidgets.VBox):
@@ -50,8 +50,8 @@ class Control(ipywidgets.VBox):
         self._value, self._busy = value, True
         try:
             for widget in self.inputs:
-                show(widget, value is not None)
-            show(self.varies, value is None)
+                set_visible(widget, value is not None)
+            set_visible(self.varies, value is None)
             if value is not None:
                 self._put(value)
         finally:
@@ -108,16 +108,16 @@ class NumberControl(Control):
 
     def _put(self, value: float) -> None:
         self.box.value = value
-        self.slider.value = on_step(min(max(value, self.slider.min), self.slider.max), self._step)
+        self.slider.value = round_to_step(min(max(value, self.slider.min), self.slider.max), self._step)
 
     def _slid(self, value: float) -> None:
         # A shown slider writes its own rounding back; that is no move.
         known = 0.0 if self._value is None else min(max(self._value, self.slider.min), self.slider.max)
         if not self._busy and abs(value - known) > self._step * 0.500001:
-            self.changed(tidy(value))
+            self.changed(round_value(value))
 
 
-def control(
+def make_control(
     parameter: Parameter, label: str, help: str, on_change: Callable[[Any, Any], Any], key: Any = None
 ) -> Control:
     """The control that fits a parameter."""

@@ -17,7 +17,7 @@ SHOWN = 48
 def score_table(history: ScoreHistory, stale: bool = False) -> str:
     """Every score: its value, what it was before, its best, its history."""
     rows = "".join(_row(history, name) for name in history.scores)
-    kind = "nbm-scores nbm-stale" if stale else "nbm-scores"
+    kind = "nbm-score-table nbm-stale" if stale else "nbm-score-table"
     return f"<div class='{kind}'>{rows}</div>" if rows else ""
 
 

@@ -11,9 +11,9 @@ from ipywidgets import Layout
 
 from nbmerge.plots.curve import LEFT, RIGHT
 from nbmerge.widgets.controls.curve_editor import least_width
-from nbmerge.widgets.controls.elements import hint
+from nbmerge.widgets.controls.elements import set_tooltip
 from nbmerge.widgets.controls.lifetime import replace_children
-from nbmerge.widgets.curves.rounding import decimals_of, on_step, step_of, tidy
+from nbmerge.widgets.curves.rounding import decimals_of, round_to_step, round_value, step_of
 
 ECHO = 0.7
 """Seconds in which a value that was sent to a slider may come back from it."""
@@ -58,7 +58,7 @@ class SliderRow(ipywidgets.HBox):
                 self._form = (tuple(slots), span)
                 self._make(slots, span, names)
             for slider, value in zip(self.children, values, strict=True):
-                self._put(slider, on_step(value, self._step))
+                self._put(slider, round_to_step(value, self._step))
             self._style.handle_color = colour
         finally:
             self._busy = False
@@ -85,7 +85,7 @@ class SliderRow(ipywidgets.HBox):
                 orientation="vertical", readout_format=f".{decimals_of(self._step)}f", **shared,
             )  # fmt: skip
             slider.observe(lambda change, number=number: self._slid(number, change["new"]), "value")
-            sliders.append(hint(slider, name))
+            sliders.append(set_tooltip(slider, name))
             shared["style"] = self._style = slider.style  # the first one's, for all
         replace_children(self, sliders)
 
@@ -93,4 +93,4 @@ class SliderRow(ipywidgets.HBox):
         if self._busy or abs(value - self._values[slot]) <= self._step * 0.500001:
             return
         if not self._is_echo(self.children[slot], value):
-            self._on_move(slot, tidy(value))
+            self._on_move(slot, round_value(value))

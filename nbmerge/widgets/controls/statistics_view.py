@@ -39,10 +39,10 @@ class ChangesView(anywidget.AnyWidget):
 
     def show(self, changes: Changes, what: str, parent: str, colour: Mapping[str, str]) -> None:
         """Draw; arguments as for `picture`."""
-        self.view = picture(changes, what, parent, colour)
+        self.view = picture_data(changes, what, parent, colour)
 
 
-def picture(changes: Changes, what: str, parent: str, colour: Mapping[str, str]) -> dict[str, Any]:
+def picture_data(changes: Changes, what: str, parent: str, colour: Mapping[str, str]) -> dict[str, Any]:
     """All that the browser needs.
 
     Parameters

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
 from nbmerge.recipe.setting import interpolate, position
-from nbmerge.widgets.curves.rounding import tidy
+from nbmerge.widgets.curves.rounding import round_value
 
 
 def _flat(i: int, depth: int) -> float:
@@ -48,13 +48,13 @@ PRESETS: dict[str, tuple[Callable[[int, int], float], str]] = {
 """Name to shape (layer, depth → 0 … 1) and what it does, in words."""
 
 
-def preset(name: str, depth: int, first: float = 0.0, second: float = 1.0) -> list[float]:
+def draw_preset(name: str, depth: int, first: float = 0.0, second: float = 1.0) -> list[float]:
     """Values of a shape for `depth` layers, rounded to four digits."""
     shape = PRESETS[name][0]
     return [round(float(f"{first + (second - first) * shape(i, depth):.4g}"), 12) for i in range(depth)]
 
 
-def spread_out(text: str, depth: int) -> list[float]:
+def parse_values(text: str, depth: int) -> list[float]:
     """Typed numbers for all layers: one each, or fewer that are joined by straight lines.
 
     Raises
@@ -69,4 +69,4 @@ def spread_out(text: str, depth: int) -> list[float]:
     if not 1 <= len(values) <= depth or not all(map(math.isfinite, values)):
         how = f"Write {depth}, or fewer that shall be joined by straight lines."
         raise RecipeError([Problem("error", (), f"{len(values)} numbers for {depth} layers.", how)])
-    return [tidy(float(interpolate(values, position(i, depth)))) for i in range(depth)]
+    return [round_value(float(interpolate(values, position(i, depth)))) for i in range(depth)]

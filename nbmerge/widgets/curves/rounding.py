@@ -15,19 +15,19 @@ def decimals_of(step: float) -> int:
     return max(2, round(-math.log10(step)))
 
 
-def tidy(value: float) -> float:
+def round_value(value: float) -> float:
     """Six digits: far below what bfloat16 can tell apart, and free of binary noise such as 0.6000000000000001."""
     return round(float(f"{value:.6g}"), 12)
 
 
-def on_step(value: float, step: float) -> float:
+def round_to_step(value: float, step: float) -> float:
     """The nearest multiple of a step, as a browser's slider computes it: 0.41, not 41 times 0.01."""
-    return tidy(round(value / step) * step)
+    return round_value(round(value / step) * step)
 
 
-def widened(span: tuple[float, float], values: list[float]) -> tuple[float, float]:
+def widen_range(span: tuple[float, float], values: list[float]) -> tuple[float, float]:
     """A range that also holds these values, by ten steps at a time."""
     unit = 10 * step_of(span)
     low = min(span[0], math.floor(min(values) / unit + 1e-9) * unit)
     high = max(span[1], math.ceil(max(values) / unit - 1e-9) * unit)
-    return tidy(low), tidy(high)
+    return round_value(low), round_value(high)

@@ -1,4 +1,4 @@
-"""Tracks: what can be drawn over the layers, read from a plan.
+"""Tracks: the parameters that can be drawn over the layers, read from a plan.
 
 A track is one number that may differ from layer to layer: slerp's t, or one model's weight. Its curve holds what the
 plan resolved, so that any recipe, however it was written, shows its true values.
@@ -14,7 +14,7 @@ from nbmerge.checkpoints import GROUPS
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.methods import REQUIRED, Combination, Parameter
 from nbmerge.recipe import ModelRef
-from nbmerge.widgets.curves.rounding import tidy
+from nbmerge.widgets.curves.rounding import round_value
 
 ENDS = ("embedding", "final norm", "head")
 """Roles outside the layers that have a control of their own."""
@@ -71,83 +71,78 @@ class Curve:
         return len(next(iter(self.layers.values()), ()))
 
     @property
-    def apart(self) -> bool:
+    def varies_by_group(self) -> bool:
         """Whether the groups differ anywhere."""
         return len(set(self.layers.values())) > 1 or any(a != b for s in self.spread.values() for a, b in s)
 
-    def natural(self, role: str) -> float:
-        """The value an end takes when nothing is said about it: that of the nearest layer, by the last rule."""
+    def tied_value(self, role: str) -> float:
+        """The value of an end that is not set: that of the nearest layer, by the last rule."""
         rest = self.layers.get("rest") or next(iter(self.layers.values()))
         return rest[0] if role == "embedding" else rest[-1]
 
-    def follows(self, role: str) -> bool:
+    def is_tied(self, role: str) -> bool:
         """Whether an end has its neighbouring layer's value."""
-        return tidy(self.ends[role]) == tidy(self.natural(role))
+        return round_value(self.ends[role]) == round_value(self.tied_value(role))
 
     def with_layers(self, group: str | None, values: Sequence[float]) -> Curve:
-        """Other values for one group, or for all (None). Ends that followed the curve keep following it."""
+        """Other values for one group, or for all (None). Ends that were tied to the layers stay tied."""
         values = tuple(map(float, values))
         changed = {g: values if group in (None, g) else old for g, old in self.layers.items()}
         spread = {g: tuple((v, v) for v in vs) if group in (None, g) else self.spread[g] for g, vs in changed.items()}
         curve = replace(self, layers=changed, spread=spread)
-        return replace(curve, ends={r: curve.natural(r) if self.follows(r) else v for r, v in self.ends.items()})
+        return replace(curve, ends={r: curve.tied_value(r) if self.is_tied(r) else v for r, v in self.ends.items()})
 
     def with_end(self, role: str, value: float) -> Curve:
         """Another value for one end."""
         return replace(self, ends={**self.ends, role: float(value)})
 
 
-def tracks(plan: Plan) -> list[Track]:
+def list_tracks(plan: Plan) -> list[Track]:
     """Everything of a plan that is drawn over the layers, in the method's order."""
-    found = []
+    tracks = []
     for parameter in plan.method.parameters:
         if parameter.kind != "number":
             continue
         if parameter.scope == "input":
-            found += [_of_model(plan, parameter, ref) for ref in _inputs(plan)]
+            tracks += [_of_model(plan, parameter, ref) for ref in _inputs(plan)]
         elif parameter.default is REQUIRED or len({v for _, v in _values(plan, parameter, None)}) > 1:
-            found.append(_of_merge(plan, parameter))
-    return found
+            tracks.append(_of_merge(plan, parameter))
+    return tracks
 
 
-def curve(plan: Plan, track: Track) -> Curve:
+def read_curve(plan: Plan, track: Track) -> Curve:
     """What a plan resolved for one track."""
-    layers, ends = _by_place(plan, track)
-    values = _over_depth(layers, plan.depth)
-    means = {g: tuple(map(_mean, by)) for g, by in values.items()}
-    spread = {g: tuple(map(_range, by)) for g, by in values.items()}
-    return Curve(means, spread, {r: ends[r] for r in ENDS if r in ends})
+    groups, ends = _collect_values(plan, track)
+    everywhere = [[v for values in groups.values() for v in values.get(i, ())] for i in range(plan.depth)]
+    layers = {g: [values.get(i) or everywhere[i] or [0.0] for i in range(plan.depth)] for g, values in groups.items()}
+    return Curve(
+        layers={g: tuple(map(_mean, values)) for g, values in layers.items()},
+        spread={g: tuple(map(_range, values)) for g, values in layers.items()},
+        ends={role: ends[role] for role in ENDS if role in ends},
+    )
 
 
-def _by_place(plan: Plan, track: Track) -> tuple[dict[str, dict[int, list[float]]], dict[str, float]]:
-    """A track's values by group and layer, and those outside the layers by kind.
-
-    Of several stacks, the deepest is drawn; a gradient spreads over each in the same way.
-    """
-    layers: dict[str, dict[int, list[float]]] = {g: {} for g in GROUPS}
+def _collect_values(plan: Plan, track: Track) -> tuple[dict[str, dict[int, list[float]]], dict[str, float]]:
+    """The values of every group that occurs, by layer, and those of the ends."""
+    groups: dict[str, dict[int, list[float]]] = {group: {} for group in GROUPS}
     ends: dict[str, float] = {}
     for tensor, value in _values(plan, track.parameter, track.model):
         if tensor.layer is None:
-            ends.setdefault(tensor.kind, value)
-        elif tensor.stack == plan.stack:
-            layers[tensor.kind].setdefault(tensor.layer, []).append(value)
-    return layers, ends
+            if tensor.kind in ENDS:
+                ends.setdefault(tensor.kind, value)
+        elif tensor.stack == plan.stack:  # of several, the deepest; a gradient spreads over each in the same way
+            groups[tensor.kind].setdefault(tensor.layer, []).append(value)
+    return {group: values for group, values in groups.items() if values}, ends
 
 
-def _over_depth(layers: Mapping[str, Mapping[int, list[float]]], depth: int) -> dict[str, list[list[float]]]:
-    """For each group, the values of every layer; of one that the group does not have, those of the other groups."""
-    everywhere = [[v for by in layers.values() for v in by.get(i, ())] or [0.0] for i in range(depth)]
-    return {g: [by.get(i) or everywhere[i] for i in range(depth)] for g, by in layers.items() if by}
-
-
-def separable(plan: Plan, track: Track) -> bool:
+def can_separate_groups(plan: Plan, track: Track) -> bool:
     """Whether filters can tell attention and MLP from the rest of a layer by the tensors' names."""
     layout = plan.checkpoints[track.model or plan.donor].layout
     return all(layout.filters(g) for g in ("attention", "mlp"))
 
 
 def _values(plan: Plan, parameter: Parameter, model: ModelRef | None) -> Iterator[tuple[TensorPlan, float]]:
-    """A parameter's value for every tensor that the method makes."""
+    """A parameter's value for every tensor that the method computes."""
     label = plan.labels[model] if model is not None else None
     for tensor in plan.tensors:
         if tensor.method != plan.method.name:
@@ -172,7 +167,7 @@ def _of_model(plan: Plan, parameter: Parameter, ref: ModelRef) -> Track:
     ends = {
         "weight": (f"0 = nothing of {name}", f"1 = all of {name}"),
         "density": (f"0 = no change of {name} is kept", f"1 = every change of {name} is kept"),
-        "scale": (f"0 = {name} silenced", f"1 = {name} as it is"),
+        "scale": (f"0 = {name} removed", f"1 = {name} unchanged"),
     }
     return Track(parameter, ref, f"{parameter.name} of {name}", ends.get(parameter.name, ("", "")))
 
@@ -197,10 +192,10 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 def is_flat(drawn: Curve) -> bool:
     """Whether a curve is one number, ends included."""
     inside = {v for layer in drawn.layers.values() for v in layer}
-    return len(inside | set(drawn.ends.values())) == 1 and not drawn.apart
+    return len(inside | set(drawn.ends.values())) == 1 and not drawn.varies_by_group
 
 
-def shared_value(plan: Plan, parameter: Parameter) -> Any:
+def read_shared_value(plan: Plan, parameter: Parameter) -> Any:
     """The one value of a parameter of the whole merge, None where tensors differ."""
-    found = {t.values.shared[parameter.name] for t in plan.tensors if parameter.name in t.values.shared}
-    return found.pop() if len(found) == 1 else None
+    values = {t.values.shared[parameter.name] for t in plan.tensors if parameter.name in t.values.shared}
+    return values.pop() if len(values) == 1 else None

@@ -11,11 +11,11 @@ from nbmerge.recipe import ModelRef, Recipe, Slice, Source
 from nbmerge.recipe.parts import Module, plain
 from nbmerge.recipe.sections import rewrite_parts
 from nbmerge.recipe.setting import interpolate, position
-from nbmerge.widgets.curves.rounding import tidy
+from nbmerge.widgets.curves.rounding import round_value
 from nbmerge.widgets.curves.tracks import Curve, Track
 
 
-def write(recipe: Recipe, plan: Plan, track: Track, drawn: Curve) -> Recipe:
+def write_curve(recipe: Recipe, plan: Plan, track: Track, drawn: Curve) -> Recipe:
     """The recipe with one track set to a curve, by one explicit setting and in its shortest form.
 
     Parameters
@@ -26,7 +26,7 @@ def write(recipe: Recipe, plan: Plan, track: Track, drawn: Curve) -> Recipe:
     """
     name, layout = track.parameter.name, plan.checkpoints[track.model or plan.donor].layout
     if recipe.slices is None:
-        recipe = _unsaid(recipe, name) if track.model is None else recipe
+        recipe = _without_overrides(recipe, name) if track.model is None else recipe
         return recipe.with_parameter(name, _setting(drawn, layout, 0, plan.depth), track.model)
     slices, start = [], 0
     for piece, depth in zip(recipe.slices, plan.piece_depths, strict=True):
@@ -40,11 +40,11 @@ def write(recipe: Recipe, plan: Plan, track: Track, drawn: Curve) -> Recipe:
 
 def _setting(drawn: Curve, layout: Layout, first: int, end: int) -> Any:
     """One setting for the layers [first, end), rules before the values for everything else."""
-    parts = {g: tuple(tidy(v) for v in values[first:end]) for g, values in drawn.layers.items()}
+    parts = {g: tuple(round_value(v) for v in values[first:end]) for g, values in drawn.layers.items()}
     rest = parts.get("rest") or next(iter(parts.values()))
     rules = []
     for role, value in drawn.ends.items():
-        value = tidy(value)
+        value = round_value(value)
         outside = first > 0 if role == "embedding" else end < drawn.depth
         if not outside and value != (rest[0] if role == "embedding" else rest[-1]):
             rules += [{"filter": f, "value": value} for f in layout.filters(role) or layout.outside(role)]
@@ -64,13 +64,13 @@ def shortest(values: Sequence[float]) -> float | list[float]:
     return line if straight and len(values) > 2 else values
 
 
-def settle(recipe: Recipe, name: str, value: Any, model: ModelRef | None = None) -> Recipe:
+def set_everywhere(recipe: Recipe, name: str, value: Any, model: ModelRef | None = None) -> Recipe:
     """The recipe with a parameter at one value everywhere, also where a slice had its own."""
-    recipe = _unsaid(recipe, name) if model is None else recipe
+    recipe = _without_overrides(recipe, name) if model is None else recipe
     return recipe.with_parameter(name, value, model)
 
 
-def _unsaid(recipe: Recipe, name: str) -> Recipe:
+def _without_overrides(recipe: Recipe, name: str) -> Recipe:
     """The recipe without a parameter in slices and modules, where it would outdo that of the whole merge."""
     if recipe.slices is None and recipe.modules is None:
         return recipe

@@ -18,13 +18,13 @@ from nbmerge.problems import Problem
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.controls.colours import model_colours
 from nbmerge.widgets.controls.curve_editor import CurveEditor
-from nbmerge.widgets.controls.elements import button, field, row, show, text
+from nbmerge.widgets.controls.elements import button, field, row, set_visible, text
 from nbmerge.widgets.controls.sliders import SliderRow
-from nbmerge.widgets.curves.presets import PRESETS, preset, spread_out
-from nbmerge.widgets.curves.rounding import step_of, tidy, widened
+from nbmerge.widgets.curves.presets import PRESETS, draw_preset, parse_values
+from nbmerge.widgets.curves.rounding import round_value, step_of, widen_range
 from nbmerge.widgets.curves.slots import Slots
-from nbmerge.widgets.curves.tracks import Curve, Track, curve, separable, tracks
-from nbmerge.widgets.curves.write_back import write
+from nbmerge.widgets.curves.tracks import Curve, Track, can_separate_groups, list_tracks, read_curve
+from nbmerge.widgets.curves.write_back import write_curve
 from nbmerge.widgets.panels.panel import Panel
 
 GROUP_NAMES = {"attention": "attention", "mlp": "MLP", "rest": "everything else"}
@@ -53,9 +53,9 @@ class GradientsPanel(Panel):
         self.sliders = SliderRow(guard(self._moved))
         canvas = ipywidgets.VBox([self.editor, self.sliders])
         canvas.add_class("nbm-canvas")
-        self.beside = ipywidgets.VBox()  # for others: what should be seen while a curve is moved
+        self.below_curve = ipywidgets.VBox()  # for others: what should be seen while a curve is moved
         self.ends = text(kind="quiet")
-        self.follow = button("Let them follow", guard(lambda _: self._let_follow()), hint=FOLLOW_HINT)
+        self.tie_ends = button("Let them follow", guard(lambda _: self._tie_ends_to_layers()), hint=FOLLOW_HINT)
         self.body = ipywidgets.VBox(
             [
                 row(self.which, kind="choice"),
@@ -63,8 +63,8 @@ class GradientsPanel(Panel):
                 self.meaning,
                 self.legend,
                 canvas,
-                self.beside,
-                row(self.ends, self.follow),
+                self.below_curve,
+                row(self.ends, self.tie_ends),
                 self._shapes(),
                 self._fields(),
             ]
@@ -108,13 +108,13 @@ class GradientsPanel(Panel):
         plan = self.state.plan
         self._busy = True
         try:
-            self._tracks = tracks(plan) if plan else []
+            self._tracks = list_tracks(plan) if plan else []
             self._offer()
             self.hint.value = "" if self.track else _why_empty(self.state, plan)
-            show(self.hint, not self.track)
-            show(self.body, bool(self.track))
+            set_visible(self.hint, not self.track)
+            set_visible(self.body, bool(self.track))
             if self.track:
-                self._show_curve(plan, curve(plan, self.track))
+                self._show_curve(plan, read_curve(plan, self.track))
         finally:
             self._busy = False
 
@@ -122,15 +122,15 @@ class GradientsPanel(Panel):
         """List the tracks, keeping the one that is chosen."""
         if not self._tracks:  # while a recipe is broken, remember what was chosen
             return
-        choose(self.which, [(t.title, t.key) for t in self._tracks])
-        show(self.which, len(self._tracks) > 1)
+        set_options(self.which, [(t.title, t.key) for t in self._tracks])
+        set_visible(self.which, len(self._tracks) > 1)
 
     def _show_curve(self, plan: Plan, drawn: Curve) -> None:
-        can = separable(plan, self.track)
+        can = can_separate_groups(plan, self.track)
         self.apart.disabled = not can
         self.apart.value = can and (self.apart.value or len(set(drawn.layers.values())) > 1)
-        choose(self.group, [(GROUP_NAMES[g], g) for g in drawn.layers])
-        show(self.group, self.apart.value)
+        set_options(self.group, [(GROUP_NAMES[g], g) for g in drawn.layers])
+        set_visible(self.group, self.apart.value)
         self.meaning.value = html.escape(self.track.parameter.help)
         slots, lines = Slots(drawn, self._group), self._lines(plan, drawn)
         span = self._span(plan, lines)
@@ -139,16 +139,16 @@ class GradientsPanel(Panel):
         colour = next(line.colour for line in lines if line.selected)
         self.sliders.show(slots.names, slots.values, span, slots.long_names, colour)
         self.legend.value = _legend(lines)
-        show(self.legend, len(lines) > 1)
+        set_visible(self.legend, len(lines) > 1)
         self._show_numbers(slots)
 
     def _show_numbers(self, slots: Slots) -> None:
-        choose(self.slot, [(name, i) for i, name in enumerate(slots.long_names)])
-        self.value.value = tidy(slots.values[self.slot.value])
+        set_options(self.slot, [(name, i) for i, name in enumerate(slots.long_names)])
+        self.value.value = round_value(slots.values[self.slot.value])
         self.typed.value = ", ".join(f"{v:.6g}" for v in slots.layers)
-        own = [role for role in slots.curve.ends if not slots.curve.follows(role)]
+        own = [role for role in slots.curve.ends if not slots.curve.is_tied(role)]
         self.ends.value = f"Set apart from the layers: {', '.join(own)}." if own else FOLLOWING
-        show(self.follow, bool(own))
+        set_visible(self.tie_ends, bool(own))
 
     def _lines(self, plan: Plan, drawn: Curve) -> list[Line]:
         """The chosen curve, its other groups, and the same parameter of the other models."""
@@ -158,7 +158,7 @@ class GradientsPanel(Panel):
             if track.parameter != self.track.parameter:
                 continue
             here = track.key == self.track.key
-            other = drawn if here else curve(plan, track)
+            other = drawn if here else read_curve(plan, track)
             colour = colours.get(plan.labels.get(track.model), next(iter(colours.values())))
             for group in other.layers if self.apart.value and here else [self._group]:
                 slots, selected = Slots(other, group if group in other.layers else None), here and group == self._group
@@ -173,7 +173,7 @@ class GradientsPanel(Panel):
         """Ends of sliders and axis: the usual range and whatever lies beyond; it grows and never shrinks."""
         key = plan.method.name, self.track.parameter.name
         usual = self._spans.get(key, self.track.parameter.slider)
-        self._spans[key] = widened(usual, [v for line in lines for v in line.values])
+        self._spans[key] = widen_range(usual, [v for line in lines for v in line.values])
         return self._spans[key]
 
     # --- screen to state ---
@@ -186,7 +186,7 @@ class GradientsPanel(Panel):
 
         def change(recipe: Recipe) -> Recipe:
             plan = self.state.plan
-            return write(recipe, plan, track, make(curve(plan, track)))
+            return write_curve(recipe, plan, track, make(read_curve(plan, track)))
 
         self.state.edit(change, None if tag is None else (track.key, self._group, tag))
 
@@ -207,13 +207,13 @@ class GradientsPanel(Panel):
             raise RecipeError([Problem("error", (), fault)])
 
     def _set_layers(self, make: Callable[[int], list[float]]) -> None:
-        values = make(curve(self.state.plan, self.track).depth)
+        values = make(read_curve(self.state.plan, self.track).depth)
         self._refuse(*values)
         group = self._group
         self._change(lambda drawn: drawn.with_layers(group, values))
 
     def _draw_preset(self, name: str) -> None:
-        self._set_layers(lambda depth: preset(name, depth, self.first.value, self.second.value))
+        self._set_layers(lambda depth: draw_preset(name, depth, self.first.value, self.second.value))
 
     def _typed_one(self, change: dict) -> None:
         if not self._busy:
@@ -221,12 +221,12 @@ class GradientsPanel(Panel):
 
     def _typed_all(self, change: dict) -> None:
         if not self._busy:
-            self._set_layers(lambda depth: spread_out(change["new"], depth))
+            self._set_layers(lambda depth: parse_values(change["new"], depth))
 
-    def _let_follow(self) -> None:
+    def _tie_ends_to_layers(self) -> None:
         def change(drawn: Curve) -> Curve:
             for role in drawn.ends:
-                drawn = drawn.with_end(role, drawn.natural(role))
+                drawn = drawn.with_end(role, drawn.tied_value(role))
             return drawn
 
         self._change(change)
@@ -240,7 +240,7 @@ class GradientsPanel(Panel):
         self._refresh()
 
 
-def choose(widget: Any, options: list[tuple[str, Any]]) -> None:
+def set_options(widget: Any, options: list[tuple[str, Any]]) -> None:
     """Give a choice other options, keeping the chosen value where it is still among them."""
     if list(widget.options) == options:
         return

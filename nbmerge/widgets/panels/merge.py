@@ -14,7 +14,7 @@ from nbmerge.engine.output import check_output
 from nbmerge.errors import NbmergeError, OutputError
 from nbmerge.recipe.parts import DTYPES
 from nbmerge.sizes import human
-from nbmerge.widgets.controls.elements import field, problem_list, row, show, text
+from nbmerge.widgets.controls.elements import field, problem_list, row, set_visible, text
 from nbmerge.widgets.controls.job_row import JobRow
 from nbmerge.widgets.panels.panel import Panel
 
@@ -71,7 +71,7 @@ class MergePanel(Panel):
                 )
         self.obstacle.value = obstacle
         self._show_result()
-        show(self.obstacle, bool(obstacle))
+        set_visible(self.obstacle, bool(obstacle))
         self.job.allow(not blocked)
 
     def _own_output(self) -> bool:

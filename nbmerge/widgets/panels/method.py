@@ -9,14 +9,15 @@ from typing import Any
 
 import ipywidgets
 
+from nbmerge.engine.planning import Plan
 from nbmerge.errors import RecipeError
 from nbmerge.methods import Method, Parameter, methods
 from nbmerge.problems import Problem
 from nbmerge.widgets.controls.elements import field, text
 from nbmerge.widgets.controls.lifetime import replace_children
-from nbmerge.widgets.controls.parameter_controls import control
-from nbmerge.widgets.curves.tracks import Track, curve, is_flat, shared_value, tracks
-from nbmerge.widgets.curves.write_back import settle
+from nbmerge.widgets.controls.parameter_controls import make_control
+from nbmerge.widgets.curves.tracks import Track, is_flat, list_tracks, read_curve, read_shared_value
+from nbmerge.widgets.curves.write_back import set_everywhere
 from nbmerge.widgets.panels.panel import Panel
 
 
@@ -60,28 +61,29 @@ class MethodPanel(Panel):
             self.formula.value = formula
         self.reference.value = linked(method.reference)
 
-    def _show_controls(self, method: Method, plan: Any) -> None:
-        drawn, own = _drawn_and_own(plan)
+    def _show_controls(self, method: Method, plan: Plan | None) -> None:
+        drawn, own = _split_tracks(plan)
         shared = [p for p in method.parameters if plan and p.scope == "global" and p.name not in drawn]
         form = (method.name, tuple(p.name for p in shared), tuple(t.key for t in own))
         if form != self._form:
             self._form = form
             self._make_controls(shared, own, drawn)
-        self._show_values(plan, shared, own)
+        if plan is not None:
+            self._show_values(plan, shared, own)
 
-    def _show_values(self, plan: Any, shared: Sequence[Parameter], own: Sequence[Track]) -> None:
+    def _show_values(self, plan: Plan, shared: Sequence[Parameter], own: Sequence[Track]) -> None:
         for parameter in shared:
-            self._shared[parameter.name].show(shared_value(plan, parameter))
+            self._shared[parameter.name].show(read_shared_value(plan, parameter))
         for track in own:
-            drawing = curve(plan, track)
-            self._own[track.key].show(drawing.natural("embedding") if is_flat(drawing) else None)
+            curve = read_curve(plan, track)
+            self._own[track.key].show(curve.tied_value("embedding") if is_flat(curve) else None)
 
     def _make_controls(self, shared: Sequence[Parameter], own: Sequence[Track], drawn: Collection[str]) -> None:
-        """Controls for parameters of the merge and of its models, and a word on those that are drawn elsewhere."""
-        self._shared = {p.name: control(p, p.name, p.help, self.errors(self._set_shared)) for p in shared}
+        """Controls for parameters of the merge and of its models, and a note on those that are drawn elsewhere."""
+        self._shared = {p.name: make_control(p, p.name, p.help, self.errors(self._set_shared)) for p in shared}
         last = {t.parameter.name: t for t in own}  # what a parameter means is said once, below its last model
         self._own = {
-            t.key: control(
+            t.key: make_control(
                 t.parameter, t.title, t.parameter.help if t is last[t.parameter.name] else "",
                 self.errors(self._set_own), key=t.key,
             )
@@ -100,14 +102,16 @@ class MethodPanel(Panel):
         if self._busy:
             return
         self._refuse(self.state.plan.method.parameter(name), value)
-        self.state.edit(lambda recipe: settle(recipe, name, value), tag=("shared", name))
+        self.state.edit(lambda recipe: set_everywhere(recipe, name, value), tag=("shared", name))
 
     def _set_own(self, key: tuple[str, str], value: float) -> None:
         if self._busy:
             return
-        track: Track = next(t for t in tracks(self.state.plan) if t.key == key)
+        track: Track = next(t for t in list_tracks(self.state.plan) if t.key == key)
         self._refuse(track.parameter, value)
-        self.state.edit(lambda recipe: settle(recipe, track.parameter.name, value, track.model), tag=("own", key))
+        self.state.edit(
+            lambda recipe: set_everywhere(recipe, track.parameter.name, value, track.model), tag=("own", key)
+        )
 
     def _refuse(self, parameter: Parameter, value: Any) -> None:
         """Refuse what the method cannot take, before it gets into the recipe."""
@@ -117,10 +121,10 @@ class MethodPanel(Panel):
             raise RecipeError([Problem("error", (), fault)])
 
 
-def _drawn_and_own(plan: Any) -> tuple[set[str], list[Track]]:
+def _split_tracks(plan: Plan | None) -> tuple[set[str], list[Track]]:
     """Names of the parameters of the merge that are drawn over the layers, and the tracks of its models."""
-    found = tracks(plan) if plan else []
-    return {t.parameter.name for t in found if t.model is None}, [t for t in found if t.model is not None]
+    tracks = list_tracks(plan) if plan else []
+    return {t.parameter.name for t in tracks if t.model is None}, [t for t in tracks if t.model is not None]
 
 
 def linked(reference: str) -> str:

@@ -11,11 +11,11 @@ from nbmerge.checkpoints import Checkpoint, cached_models, hub
 from nbmerge.errors import CheckpointError, NbmergeError
 from nbmerge.methods import methods
 from nbmerge.sizes import human
-from nbmerge.widgets.controls.elements import button, field, row, show, table, text
+from nbmerge.widgets.controls.elements import button, field, row, set_visible, table, text
 from nbmerge.widgets.panels.panel import Panel
-from nbmerge.widgets.state.compatibility import fits
-from nbmerge.widgets.state.compose import unused
-from nbmerge.widgets.state.latest_only import Latest
+from nbmerge.widgets.state.compatibility import find_incompatibility
+from nbmerge.widgets.state.compose import list_unused
+from nbmerge.widgets.state.latest_only import LatestOnly
 
 FAMILY, FOLDER, CACHE = "the bundled family", "a folder", "the Hugging Face cache"
 HUB = "the Hugging Face Hub"
@@ -41,14 +41,14 @@ class ModelsPanel(Panel):
         )
         self.remove = button("Remove", guard(lambda _: self._remove()), hint="Take it out of the merge")
         places = [FAMILY, FOLDER, CACHE, HUB]
-        self.from_ = field(ipywidgets.Dropdown, "Add from", options=places, value=FAMILY if bundled() else FOLDER)
+        self.from_ = field(ipywidgets.Dropdown, "Add from", options=places, value=FAMILY if list_bundled() else FOLDER)
         self.family = field(ipywidgets.Dropdown)
         self.folder = ipywidgets.Text(placeholder="/path/to/model: the folder that holds config.json")
         self.folder.add_class("nbm-grow")
         self.cache = field(ipywidgets.Dropdown)
         self.id = ipywidgets.Text(placeholder="name/model, or name/model@revision")
         self.id.add_class("nbm-grow")
-        self.looking = Latest(self.errors(self._not_found))
+        self.looking = LatestOnly(self.errors(self._not_found))
         self.at_close(self.looking.close)
         self.add = button("Add", guard(lambda _: self._add()), style="primary", hint="Merge this model too")
         self.hint = text(kind="quiet")
@@ -91,17 +91,17 @@ class ModelsPanel(Panel):
         if method is None or recipe.slices is not None:
             return []
         named = {str(r) for r in recipe.references}
-        return [m for m in unused(method, self.state.base, self.state.models) if m not in named]
+        return [m for m in list_unused(method, self.state.base, self.state.models) if m not in named]
 
     def _offer(self) -> None:
         """Show what can be added from the chosen place."""
         place = self.from_.value
-        show(self.family, place == FAMILY)
-        show(self.folder, place == FOLDER)
-        show(self.cache, place == CACHE)
-        show(self.id, place == HUB)
+        set_visible(self.family, place == FAMILY)
+        set_visible(self.folder, place == FOLDER)
+        set_visible(self.cache, place == CACHE)
+        set_visible(self.id, place == HUB)
         if place == FAMILY and not self.family.options:
-            self.family.options = bundled()
+            self.family.options = list_bundled()
             self.family.index = 0 if self.family.options else None
         if place == CACHE:
             self.cache.options = cached_models()
@@ -146,22 +146,22 @@ class ModelsPanel(Panel):
     def _choose(self, path: str) -> None:
         Checkpoint.open(path)  # what is no model is refused here, with the reason
         if not self.state.base:
-            self.state.choose(path, self.state.models)
+            self.state.choose_models(path, self.state.models)
         else:
-            self.state.choose(self.state.base, [*self.state.models, path])
+            self.state.choose_models(self.state.base, [*self.state.models, path])
 
     def _make_base(self) -> None:
         old, new = self.state.base, self.chosen.value
         if new and new != old:
-            self.state.choose(new, [*([old] if old else []), *self.state.models])
+            self.state.choose_models(new, [*([old] if old else []), *self.state.models])
 
     def _remove(self) -> None:
         gone = self.chosen.value
         base = "" if gone == self.state.base else self.state.base
-        self.state.choose(base, [m for m in self.state.models if m != gone])
+        self.state.choose_models(base, [m for m in self.state.models if m != gone])
 
 
-def bundled() -> list[tuple[str, str]]:
+def list_bundled() -> list[tuple[str, str]]:
     """Names and folders of the bundled family; empty where it is not installed."""
     try:
         from nbmerge.demo import family
@@ -198,7 +198,7 @@ def _table(paths: list[str], opened: list, base: str, unused: list[str]) -> str:
 
 
 def _facts(checkpoint: Checkpoint, reference: Checkpoint) -> list[str]:
-    reason = fits(reference, checkpoint) if checkpoint is not reference else None
+    reason = find_incompatibility(reference, checkpoint) if checkpoint is not reference else None
     fit = f"<td class='nbm-bad'>no: it {html.escape(reason)}" if reason else "<td class='nbm-good'>yes"
     size = human(checkpoint.nbytes)
     if absent := sum(

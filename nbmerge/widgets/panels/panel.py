@@ -9,7 +9,7 @@ from ipywidgets import Layout
 from traitlets import Bool
 
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.controls.cell import end_former
+from nbmerge.widgets.controls.cell import close_previous
 from nbmerge.widgets.controls.elements import styles
 from nbmerge.widgets.controls.guard import Guard
 from nbmerge.widgets.controls.lifetime import OwningBox, close_tree
@@ -31,15 +31,15 @@ class StateBox(OwningBox):
         super().__init__(layout=Layout(width="auto"))
         self.errors = Guard()
         self.at_close(lambda: close_tree(self.errors))
-        self.state.enter(self)
-        self.at_close(lambda: self.state.leave(self))
+        self.state.attach(self)
+        self.at_close(lambda: self.state.detach(self))
         try:
             self._open()
         except BaseException:
             self.close()
             raise
         if not part:
-            end_former(self)
+            close_previous(self)
 
     def _open(self) -> None:
         """Make what it shows."""
@@ -60,14 +60,14 @@ class Panel(StateBox):
 
     A panel holds no truth: `_build` makes its widgets once, `_refresh` makes them show the state, and what a person
     does goes to the state. Every callback is wrapped by `self.errors`. A panel that stands behind another one in tabs is
-    out of `sight`: it shows the state when it comes to the front again, so that nobody waits for what nobody sees.
+    out of `in_view`: it shows the state when it comes to the front again, so that nobody waits for what nobody sees.
 
     What a panel has made ends with it: `close` it, or run its cell again. The state lets go of models in memory when the
     last panel that shows it is closed.
     """
 
     title = ""
-    sight = Bool(True)
+    in_view = Bool(True)
 
     def __init__(self, recipe: Any = None, state: StudioState | None = None, *, part: bool = False):
         self._busy = False
@@ -80,7 +80,7 @@ class Panel(StateBox):
         self.children = [styles(), *content, self.errors]
         self._seen = -1
         self.watch(self.state, self.errors(lambda change: self._follow()), "revision")
-        self.observe(self.errors(lambda change: self._follow()), "sight")
+        self.observe(self.errors(lambda change: self._follow()), "in_view")
         self.errors(self._follow)()
 
     @property
@@ -101,7 +101,7 @@ class Panel(StateBox):
 
     def _follow(self) -> None:
         """Show the state if somebody sees it and it is not shown yet."""
-        if self.sight and self._seen != self.state.revision:
+        if self.in_view and self._seen != self.state.revision:
             self._seen = self.state.revision
             self._refresh()
 

@@ -7,7 +7,7 @@ import html
 import ipywidgets
 from ipywidgets import Layout
 
-from nbmerge.widgets.controls.elements import button, problem_list, row, show, text
+from nbmerge.widgets.controls.elements import button, problem_list, row, set_visible, text
 from nbmerge.widgets.panels.panel import Panel
 
 NOT_APPLIED = "<p><b>Not applied.</b> The text is not a recipe; everything else is as it was.</p>"
@@ -52,7 +52,7 @@ class RecipePanel(Panel):
             if not keep:
                 self.area.value = state.text
         self.undo.disabled, self.redo.disabled = not state.can_undo, not state.can_redo
-        self.python.value = as_python(state.text)
+        self.python.value = python_code(state.text)
         self._mark()
 
     def _mark(self) -> None:
@@ -63,7 +63,7 @@ class RecipePanel(Panel):
             self.problems.value = NOT_APPLIED + problem_list(refused, self.area.value)
         else:
             self.problems.value = problem_list(self.state.problems, self.state.text)
-        show(self.problems, bool(self.problems.value))
+        set_visible(self.problems, bool(self.problems.value))
 
     def _apply(self) -> None:
         typed = self.area.value
@@ -78,7 +78,7 @@ class RecipePanel(Panel):
         self.state.drop_refused()
 
 
-def as_python(yaml: str) -> str:
+def python_code(yaml: str) -> str:
     """Three lines of Python that do what the Studio does with this recipe."""
     quoted = yaml.rstrip("\n").replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f'import nbmerge as nbm\nrecipe = nbm.Recipe.load("""\n{quoted}\n""")\nnbm.merge(recipe, "merged")\n'

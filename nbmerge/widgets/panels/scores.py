@@ -13,13 +13,13 @@ from ipywidgets import Layout
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.sampling import Perplexity, Phrase, ScoreHistory
-from nbmerge.widgets.controls.elements import button, field, hint, row, show, text
+from nbmerge.widgets.controls.elements import button, field, row, set_tooltip, set_visible, text
 from nbmerge.widgets.controls.lifetime import close_tree
 from nbmerge.widgets.controls.score_table import score_table
-from nbmerge.widgets.panels.gradients import choose
-from nbmerge.widgets.panels.models import bundled
+from nbmerge.widgets.panels.gradients import set_options
+from nbmerge.widgets.panels.models import list_bundled
 from nbmerge.widgets.panels.panel import Panel
-from nbmerge.widgets.state.debounce import Follow
+from nbmerge.widgets.state.debounce import DebouncedRunner
 
 TEXT, PHRASE, SKILL = "perplexity of a text", "what follows a prompt", "a skill of the bundled family"
 HELP = {
@@ -40,23 +40,23 @@ class ScoresPanel(Panel):
     def _build(self) -> list[ipywidgets.Widget]:
         guard = self.errors
         self.history = ScoreHistory()
-        self.follow = Follow(guard.show)
-        self.at_close(self.follow.close)
+        self.runner = DebouncedRunner(guard.show)
+        self.at_close(self.runner.close)
         self.read = button(
             "Read",
-            guard(lambda _: self.follow.now(self._work())),
+            guard(lambda _: self.runner.submit(self._work())),
             style="primary",
             hint="Ask every score about the merge",
         )
         self.stop = button(
-            "Stop", guard(lambda _: self.follow.stop()), hint="Ends when the present score has been read"
+            "Stop", guard(lambda _: self.runner.stop()), hint="Ends when the present score has been read"
         )
         self.automatic = ipywidgets.Checkbox(
             description="Follow the sliders", indent=False, layout=Layout(width="auto")
         )
         self.note = text(kind="quiet")
-        self.view, self.beside = text(kind="score-box"), text(kind="score-box")
-        self.at_close(lambda: close_tree(self.beside))  # it is shown elsewhere, or nowhere
+        self.view, self.compact_view = text(kind="score-box"), text(kind="score-box")
+        self.at_close(lambda: close_tree(self.compact_view))  # it is shown elsewhere, or nowhere
         self.which = field(ipywidgets.Dropdown, "Score")
         self.back = button(
             "Back to its best",
@@ -65,7 +65,7 @@ class ScoresPanel(Panel):
         )
         self.remove = button("Remove", guard(lambda _: self._remove()), hint="Take it away, with its history")
         self.chosen = row(self.which, self.back, self.remove)
-        self.follow.observe(guard(lambda change: self._status()), "busy")
+        self.runner.observe(guard(lambda change: self._status()), "busy")
         self.automatic.observe(guard(lambda change: self._hear()), "value")
         self.watch(self.state, guard(lambda change: self._hear()), "revision")
         self.suggested = False
@@ -75,7 +75,7 @@ class ScoresPanel(Panel):
     def _form(self) -> list[ipywidgets.Widget]:
         """What adds a score."""
         guard = self.errors
-        kinds = [PHRASE, TEXT, *([SKILL] if bundled() else [])]
+        kinds = [PHRASE, TEXT, *([SKILL] if list_bundled() else [])]
         self.kind = field(ipywidgets.Dropdown, "Add", options=kinds)
         self.passage = field(ipywidgets.Text, "Text", placeholder="a text that the merge should know")
         self.prompt = field(ipywidgets.Text, "Prompt", "200px", placeholder="reverse lion >")
@@ -83,7 +83,7 @@ class ScoresPanel(Panel):
         self.unwanted = field(ipywidgets.Text, "unwanted", "180px", placeholder="LION | lion")
         self.skill = field(ipywidgets.Dropdown, options=_skills())
         self.passage.add_class("nbm-grow")
-        hint(self.wanted, "Continuations, separated by |")
+        set_tooltip(self.wanted, "Continuations, separated by |")
         self.adder = button("Add", guard(lambda _: self._add()))
         self.help = text(kind="quiet")
         self.kind.observe(guard(lambda change: self._offer()), "value")
@@ -113,7 +113,7 @@ class ScoresPanel(Panel):
 
     def _suggest(self, plan: Plan) -> None:
         """The bundled family comes with two scores of its own."""
-        family = {path for _, path in bundled()}
+        family = {path for _, path in list_bundled()}
         if not self.suggested and family & {str(c.path) for c in plan.checkpoints.values()}:
             for name, score in _skills():
                 self.history.add(name, score)
@@ -155,9 +155,9 @@ class ScoresPanel(Panel):
             raise NbmergeError("There is no score yet. Add one below.")
 
         def work(cancel: threading.Event) -> None:
-            speaker = self.state.stage.merged(plan, cancel=cancel, prompt_tokens=256)
-            self.history.read(speaker.model, plan.recipe, cancel=cancel)
-            self.words = speaker.words
+            pooled = self.state.pool.load_merge(plan, cancel=cancel, prompt_tokens=256)
+            self.history.read(pooled.model, plan.recipe, cancel=cancel)
+            self.words = pooled.description
             self._show()
 
         return work
@@ -165,7 +165,7 @@ class ScoresPanel(Panel):
     def _hear(self) -> None:
         """Read again where the panel follows the sliders."""
         if self.automatic.value and self.state.plan is not None and self.history.scores:
-            self.follow.rested(self._work())
+            self.runner.submit_debounced(self._work())
 
     # --- state to screen ---
 
@@ -177,7 +177,7 @@ class ScoresPanel(Panel):
         self._status()
 
     def _status(self) -> None:
-        busy = self.follow.busy
+        busy = self.runner.busy
         self.read.disabled = self.state.plan is None or not self.history.scores
         self.stop.disabled = not busy
         self._show()
@@ -186,13 +186,13 @@ class ScoresPanel(Panel):
         plan, latest = self.state.plan, self.history.latest
         stale = latest is not None and (plan is None or latest.fingerprint != plan.recipe.fingerprint)
         self.view.value = score_table(self.history, stale)
-        self.beside.value = self.view.value if latest is not None else ""
-        show(self.beside, latest is not None)
+        self.compact_view.value = self.view.value if latest is not None else ""
+        set_visible(self.compact_view, latest is not None)
         names = list(self.history.scores)
-        choose(self.which, [(n, n) for n in names])
-        show(self.chosen, bool(names))
+        set_options(self.which, [(n, n) for n in names])
+        set_visible(self.chosen, bool(names))
         self.read.disabled = plan is None or not names
-        if self.follow.busy:
+        if self.runner.busy:
             self.note.value = "Reading …"
         elif stale:
             self.note.value = "<b>Out of date:</b> read with an earlier recipe."
@@ -202,10 +202,10 @@ class ScoresPanel(Panel):
     def _offer(self) -> None:
         """Show the fields of the chosen kind."""
         kind = self.kind.value
-        show(self.passage, kind == TEXT)
-        show(self.skill, kind == SKILL)
+        set_visible(self.passage, kind == TEXT)
+        set_visible(self.skill, kind == SKILL)
         for widget in (self.prompt, self.wanted, self.unwanted):
-            show(widget, kind == PHRASE)
+            set_visible(widget, kind == PHRASE)
         self.help.value = f"{html.escape(HELP[kind])} {OWN}"
 
 

@@ -14,11 +14,11 @@ from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.errors import NbmergeError
 from nbmerge.methods import Combination
 from nbmerge.widgets.controls.colours import model_colours
-from nbmerge.widgets.controls.elements import field, row, show, table, text
+from nbmerge.widgets.controls.elements import field, row, set_visible, table, text
 from nbmerge.widgets.controls.job_row import JobRow
 from nbmerge.widgets.controls.statistics_view import ChangesView
 from nbmerge.widgets.panels.panel import Panel
-from nbmerge.widgets.state.debounce import Follow
+from nbmerge.widgets.state.debounce import DebouncedRunner
 from nbmerge.widgets.state.incremental_statistics import IncrementalStatistics
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ class StatisticsPanel(Panel):
         self.what = field(ipywidgets.Dropdown, "Show", options=WHAT)
         self.parent = field(ipywidgets.Dropdown, "Heat map against")
         self.job = JobRow(self.state.job, "measuring", "Measure", "", self._work, self._measured, guard)
-        self.follow = Follow(guard.show)
+        self.runner = DebouncedRunner(guard.show)
         self.at_close(self._forget)
-        self.at_close(self.follow.close)
+        self.at_close(self.runner.close)
         self.guess = ipywidgets.Checkbox(
             description="Estimate from some rows while the sliders move", indent=False, layout=Layout(width="auto")
         )
@@ -53,7 +53,7 @@ class StatisticsPanel(Panel):
         self.pictures = ipywidgets.VBox([row(self.what, self.parent), self.drawn])
         for widget in (self.what, self.parent):
             widget.observe(guard(lambda change: self._redraw()), "value")
-        self.watch(self.state, guard(lambda change: self._predict() if self.sight else None), "plan")
+        self.watch(self.state, guard(lambda change: self._predict() if self.in_view else None), "plan")
         self._statistics: IncrementalStatistics | None = None
         self._changes: Any = None
         self._of = ""
@@ -66,7 +66,7 @@ class StatisticsPanel(Panel):
         """Whether the pictures can follow the sliders without reading weights."""
         plan, known = self.state.plan, self._statistics
         if self._checked[0] is not plan or self._checked[1] is not known:
-            follows = plan is not None and known is not None and can_follow(plan) and known.can_predict(plan)
+            follows = plan is not None and known is not None and can_be_predicted(plan) and known.can_predict(plan)
             self._checked = plan, known, follows
         return self._checked[2]
 
@@ -75,15 +75,15 @@ class StatisticsPanel(Panel):
     def _refresh(self) -> None:
         self._predict()  # first, what the eye waits for
         plan = self.state.plan
-        follows = plan is not None and (self.predicted or can_follow(plan))
+        follows = plan is not None and (self.predicted or can_be_predicted(plan))
         self.job.start.description = "Measure the models" if follows else "Measure this merge"
         self.job.start.tooltip = (
             "One pass over the models' weights; after that the pictures follow the sliders" if follows
             else "Computes the merge without writing it"
         )  # fmt: skip
         self.job.allow(plan is not None and not self.predicted)
-        show(self.job.start, not self.predicted)
-        show(self.guess, plan is not None and not follows)
+        set_visible(self.job.start, not self.predicted)
+        set_visible(self.guess, plan is not None and not follows)
         if not self.predicted:
             self._mark()
             self._guess()
@@ -98,7 +98,7 @@ class StatisticsPanel(Panel):
     def _guess(self) -> None:
         """Estimate what does not follow exactly, when the hand rests."""
         plan = self.state.plan
-        if not self.guess.value or plan is None or can_follow(plan):
+        if not self.guess.value or plan is None or can_be_predicted(plan):
             return
         if self._changes is not None and self._of == plan.recipe.fingerprint:  # measured, or estimated already
             return
@@ -111,7 +111,7 @@ class StatisticsPanel(Panel):
                 if self.state.plan is plan:
                     self._show(found.changes, plan, found)
 
-        self.follow.rested(work)
+        self.runner.submit_debounced(work)
 
     def _show(self, changes: Any, plan: Plan, estimate: Any = None) -> None:
         self._changes, self._of, self._plan, self._estimate = changes, plan.recipe.fingerprint, plan, estimate
@@ -142,7 +142,7 @@ class StatisticsPanel(Panel):
     def _mark(self) -> None:
         """Say whether the pictures belong to the recipe."""
         plan, drawn = self.state.plan, self._changes is not None
-        show(self.pictures, drawn)
+        set_visible(self.pictures, drawn)
         current = drawn and plan is not None and self._of == plan.recipe.fingerprint
         (self.drawn.remove_class if current else self.drawn.add_class)("nbm-stale")
         if not drawn:
@@ -171,7 +171,7 @@ class StatisticsPanel(Panel):
         plan = self.state.plan
         if plan is None:
             raise NbmergeError("The recipe has errors; mend them first.")
-        if not can_follow(plan):
+        if not can_be_predicted(plan):
             return lambda progress, cancel: (None, measure_merge(plan, progress=progress, cancel=cancel), plan)
         base = plan.recipe.base_model
         first = [base] if base in plan.checkpoints else []
@@ -201,7 +201,7 @@ class StatisticsPanel(Panel):
         self._checked = (None, None, False)
 
 
-def can_follow(plan: Plan) -> bool:
+def can_be_predicted(plan: Plan) -> bool:
     """Whether the merge will follow from statistics of its models: sums of stored tensors, nothing else."""
     nested = any(isinstance(source, TensorPlan) for t in plan.tensors for source in t.inputs)
     return not nested and all(isinstance(t.how, Combination) for t in plan.tensors)

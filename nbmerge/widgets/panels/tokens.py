@@ -11,7 +11,7 @@ from nbmerge.engine.planning import Plan
 from nbmerge.engine.planning.tokens import fates
 from nbmerge.errors import CheckpointError
 from nbmerge.tokenizers.comparison import SPECIAL, Comparison
-from nbmerge.widgets.controls.elements import field, row, show, table, text
+from nbmerge.widgets.controls.elements import field, row, set_visible, table, text
 from nbmerge.widgets.panels.panel import Panel
 
 SOURCES = [
@@ -76,7 +76,7 @@ class TokensPanel(Panel):
         except CheckpointError as error:
             self.compared = None
             self.facts.value = html.escape(str(error))
-        show(self.body, bool(folders))
+        set_visible(self.body, bool(folders))
         if self.compared is not None:
             missing = [m for m in folders if m not in self.compared.models]
             self.summary.value, self.specials.value = _summary(self.compared), _specials(self.compared)

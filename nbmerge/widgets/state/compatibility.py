@@ -6,7 +6,7 @@ from nbmerge.checkpoints import Checkpoint
 from nbmerge.checkpoints.layout import is_derived
 
 
-def fits(base: Checkpoint, other: Checkpoint) -> str | None:
+def find_incompatibility(base: Checkpoint, other: Checkpoint) -> str | None:
     """The first reason why two models cannot be merged as a whole, None when they fit.
 
     Parameters

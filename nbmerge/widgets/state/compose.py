@@ -12,7 +12,7 @@ KEPT = ("dtype", "out_dtype", "random_seed")
 """Fields that hold for any method and any models."""
 
 
-def compose(method: Method, base: str, models: Sequence[str], memory: Sequence[Recipe] = ()) -> Recipe:
+def compose_recipe(method: Method, base: str, models: Sequence[str], memory: Sequence[Recipe] = ()) -> Recipe:
     """The recipe for a method and some models.
 
     Parameters
@@ -31,7 +31,7 @@ def compose(method: Method, base: str, models: Sequence[str], memory: Sequence[R
     RecipeError
         When no recipe can be made of it.
     """
-    listed = inputs(method, base, models)
+    listed = list_inputs(method, base, models)
     data: dict[str, Any] = {"merge_method": method.name}
     if method.base == "required":
         data["base_model"] = base or None
@@ -41,12 +41,12 @@ def compose(method: Method, base: str, models: Sequence[str], memory: Sequence[R
     data["models"] = [{"model": m, "parameters": _own(method, m, shared, memory)} for m in listed]
     required = [p for p in method.parameters if p.scope == "global" and p.default is REQUIRED]
     missing = [p for p in required if p.name not in shared]
-    data["parameters"] = shared | {p.name: first_value(p) for p in missing}
+    data["parameters"] = shared | {p.name: starting_value(p) for p in missing}
     data |= {name: getattr(memory[0], name) for name in KEPT} if memory else {}
     return Recipe.of(data)
 
 
-def inputs(method: Method, base: str, models: Sequence[str]) -> list[str]:
+def list_inputs(method: Method, base: str, models: Sequence[str]) -> list[str]:
     """The models that a method lists: without the base where it only serves to take differences from."""
     models = [m for m in models if m != base]
     least, most = method.inputs
@@ -57,14 +57,14 @@ def inputs(method: Method, base: str, models: Sequence[str]) -> list[str]:
     return listed[:most]
 
 
-def first_value(parameter: Parameter) -> float:
+def starting_value(parameter: Parameter) -> float:
     """What a required number starts at: in the middle, so that its slider can move both ways."""
     return sum(parameter.slider) / 2
 
 
-def unused(method: Method, base: str, models: Sequence[str]) -> list[str]:
+def list_unused(method: Method, base: str, models: Sequence[str]) -> list[str]:
     """Chosen models that the method leaves aside."""
-    used = [*inputs(method, base, models), *([base] if method.base == "required" else [])]
+    used = [*list_inputs(method, base, models), *([base] if method.base == "required" else [])]
     return [m for m in [base, *models] if m and m not in used]
 
 
@@ -76,7 +76,7 @@ def _own(method: Method, model: str, shared: Mapping[str, Any], memory: Sequence
         if value is not None:
             found[parameter.name] = value
         elif parameter.default is REQUIRED and parameter.name not in shared:
-            found[parameter.name] = first_value(parameter)
+            found[parameter.name] = starting_value(parameter)
     return found
 
 

@@ -1,66 +1,67 @@
-"""Work that follows the hand: it starts when the hand rests, stops when the hand moves on, and the latest wins."""
+"""Work that follows a slider: it starts when the slider rests, stops when it moves on, and the newest request wins."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from traitlets import Bool, HasTraits
 
 from nbmerge.errors import MergeStopped
 
 REST = 0.15
-"""Seconds without a move after which a hand rests. The first move after a rest is followed at once."""
+"""Seconds without a move after which a slider rests. The first move after a rest is followed at once."""
 
-Work = Callable[[threading.Event], Any]
+Work: TypeAlias = Callable[[threading.Event], Any]
+"""Takes the event that stops it."""
 
 
-class Follow(HasTraits):
+class DebouncedRunner(HasTraits):
     """Runs the newest request in a thread of its own; older ones are stopped or never begun.
 
     Parameters
     ----------
-    failed : callable
+    on_error : callable
         Takes an exception that work raised.
 
     Attributes
     ----------
     busy : bool
-        Whether anything is going on or about to. Observers are called in the worker thread.
+        Whether work is running or waiting. Observers are called in the worker thread.
     """
 
     busy = Bool(False)
 
-    def __init__(self, failed: Callable[[BaseException], Any]):
+    def __init__(self, on_error: Callable[[BaseException], Any]):
         super().__init__()
-        self._failed = failed
+        self._on_error = on_error
         self._condition = threading.Condition()
         self._next: tuple[float, Work] | None = None
         self._cancel = threading.Event()
-        self._moved = float("-inf")
+        self._moved_at = float("-inf")
         self._closed = False
 
-    def now(self, work: Work) -> None:
-        """Run ``work(cancel)`` as soon as what is running has ended, which it is asked to do."""
+    def submit(self, work: Work) -> None:
+        """Stop what is running, then run ``work(cancel)``."""
         self._submit(work, time.monotonic())
 
-    def rested(self, work: Work) -> None:
-        """The same for a move of the hand: at once when it is the first, else when no other has come for a while."""
+    def submit_debounced(self, work: Work) -> None:
+        """The same for a slider's move: at once when it is the first, else when no other move has come for a while."""
         now = time.monotonic()
-        moving, self._moved = now - self._moved < REST, now
+        moving, self._moved_at = now - self._moved_at < REST, now
         self._submit(work, now + REST if moving else now)
 
     def stop(self) -> None:
-        """End what is going on, and forget what was to come."""
+        """Stop what is running, and drop what is waiting."""
         with self._condition:
             self._next = None
             self._cancel.set()
             self._condition.notify_all()
 
     def close(self) -> None:
-        """End what is going on, for good: what is asked for later is not done."""
+        """Stop for good: what is submitted later is ignored."""
         self._closed = True
         self.stop()
 
@@ -101,5 +102,5 @@ class Follow(HasTraits):
                 work(cancel)
             except MergeStopped:
                 pass
-            except Exception as error:  # shown on screen by the panel that asked
-                self._failed(error)
+            except Exception as error:  # shown on screen by the panel that submitted it
+                self._on_error(error)

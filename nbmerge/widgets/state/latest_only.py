@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Latest:
+class LatestOnly:
     """Runs the most recently submitted function in one thread.
 
     Parameters

@@ -1,56 +1,59 @@
-"""What parents, merge and pinned merges say to the same prompts, token by token. State, without widgets."""
+"""What parents, merge and pinned merges generate for the same prompts, token by token. State, without widgets."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import MergeStopped
-from nbmerge.widgets.state.model_pool import AUTOMATIC, Speaker, Stage
+from nbmerge.widgets.state.model_pool import AUTOMATIC, ModelPool, PooledModel
 
-MERGE = "the merge"
-PARENT, PIN = "parent", "pin"
-KEPT = 512
-"""Texts that are remembered, so that nothing is asked twice."""
+MERGE_NAME = "the merge"
+MERGE, PIN, PARENT = "merge", "pin", "parent"
+CACHED = 512
+"""Continuations that are remembered, so that nothing is generated twice."""
+
+SourceKey: TypeAlias = tuple[str, str]
+"""What a model is, whatever its name: the kind, and the fingerprint of its recipe or its folder."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What everybody is asked.
+class SampleRequest:
+    """What all models are to generate.
 
     Parameters
     ----------
     prompts : tuple of str
     settings : tuple of (str, object)
         Of `nbmerge.sample`: max_new_tokens, temperature, seed.
-    through : str
-        How the merge is heard, see `Stage.merged`.
+    backend : str
+        How the merge is run, see `ModelPool.load_merge`.
     parents : bool
-        Whether the parents are asked, too.
+        Whether the parents are sampled, too.
     """
 
     prompts: tuple[str, ...]
     settings: tuple[tuple[str, Any], ...]
-    through: str = AUTOMATIC
+    backend: str = AUTOMATIC
     parents: bool = True
 
 
 @dataclass(frozen=True)
-class Text:
-    """A continuation as far as it is written.
+class Continuation:
+    """What follows one prompt, as far as it is generated.
 
     Parameters
     ----------
     prompt : str
     pieces : tuple of str
-        What each token added.
-    status : "waiting", "speaking", "done" or "stopped"
+        The text that each token added.
+    status : "waiting", "generating", "done" or "stopped"
     """
 
     prompt: str
@@ -64,137 +67,150 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Voice:
-    """One who speaks.
+class ModelOutput:
+    """What one model has generated.
 
     Parameters
     ----------
     name : str
     kind : "merge", "pin" or "parent"
-    texts : tuple of Text
+    continuations : tuple of Continuation
         One for each prompt.
-    words : str
-        Who exactly it was: the live model or the virtual merge.
-    of : str
-        Fingerprint of the recipe that it is of; empty for parents.
-    before : tuple of Text
-        What it said to the same prompts before the last change, as far as it had ended.
+    description : str
+        How the model was run: as a live merge or as a virtual merge.
+    fingerprint : str
+        Of the recipe that it belongs to; empty for parents.
+    previous : tuple of Continuation
+        What it generated for the same prompts before the last change, as far as that was finished.
     """
 
     name: str
     kind: str
-    texts: tuple[Text, ...] = ()
-    words: str = ""
-    of: str = ""
-    before: tuple[Text, ...] = ()
+    continuations: tuple[Continuation, ...] = ()
+    description: str = ""
+    fingerprint: str = ""
+    previous: tuple[Continuation, ...] = ()
 
 
 @dataclass
-class Conversation:
-    """Asks everybody the same.
+class SamplingSession:
+    """Samples all models with the same prompts.
 
     Parameters
     ----------
-    stage : Stage
-    told : callable
-        Takes the `Voice` that has changed, in the thread that asks.
+    pool : ModelPool
+    on_change : callable
+        Takes the `ModelOutput` that has changed, in the thread that samples.
     """
 
-    stage: Stage
-    told: Callable[[Voice], Any]
-    voices: dict[str, Voice] = field(default_factory=dict)
-    _said: OrderedDict[tuple, tuple[str, ...]] = field(default_factory=OrderedDict)
+    pool: ModelPool
+    on_change: Callable[[ModelOutput], Any]
+    outputs: dict[str, ModelOutput] = field(default_factory=dict)
+    _cache: OrderedDict[Hashable, tuple[str, ...]] = field(default_factory=OrderedDict)
 
-    def cast(self, plan: Plan, asked: Asked) -> list[Voice]:
-        """Who will speak: the merge, the pinned merges, the parents; each with what it said last."""
-        names = {MERGE: "merge", **{pin: PIN for pin in self.stage.pins}}
-        names |= dict.fromkeys(plan.parents, PARENT) if asked.parents else {}
-        self.voices = {name: self.voices.get(name, Voice(name, kind)) for name, kind in names.items()}
-        return list(self.voices.values())
+    def list_outputs(self, plan: Plan, request: SampleRequest) -> list[ModelOutput]:
+        """An output for the merge, the pinned merges and the parents, with what each generated last."""
+        kinds = {MERGE_NAME: MERGE, **dict.fromkeys(self.pool.pins, PIN)}
+        kinds |= dict.fromkeys(plan.parents, PARENT) if request.parents else {}
+        self.outputs = {name: self.outputs.get(name, ModelOutput(name, kind)) for name, kind in kinds.items()}
+        return list(self.outputs.values())
 
-    def ask(self, plan: Plan, asked: Asked, cancel: threading.Event) -> None:
-        """Ask the merge, then whoever has not said it yet.
+    def run(self, plan: Plan, request: SampleRequest, cancel: threading.Event) -> None:
+        """Sample the merge, then every other model whose continuations are not known yet.
 
         Raises
         ------
         MergeStopped
             When `cancel` was set before the end.
         """
-        speakers: dict[str, tuple[tuple, Callable[[], Speaker]]] = {}
-        for voice in self.cast(plan, asked):
-            if voice.kind == PARENT:
-                speakers[voice.name] = (
-                    (PARENT, self.stage.parent_key(plan, voice.name)),
-                    partial(self.stage.parent, plan, voice.name, cancel),
-                )
-            elif voice.kind == PIN:
-                pin = self.stage.pins[voice.name]
-                words = "pinned, kept in memory"
-                speakers[voice.name] = (MERGE, pin.recipe.fingerprint), partial(Speaker, pin, words)
-            else:
-                longest = max(map(len, asked.prompts)) // 3 + 1
-                make = partial(
-                    self.stage.merged, plan, asked.through, cancel, longest, dict(asked.settings)["max_new_tokens"]
-                )
-                speakers[voice.name] = (MERGE, plan.recipe.fingerprint), make
-        for name, (key, make) in speakers.items():
-            self._hear(name, key, make, asked, cancel)
+        sources = [
+            (out.name, *self._find_source(out, plan, request, cancel)) for out in self.list_outputs(plan, request)
+        ]
+        for name, key, load in sources:
+            self._sample_model(name, key, load, request, cancel)
 
-    def _hear(
-        self, name: str, key: tuple, make: Callable[[], Speaker], asked: Asked, cancel: threading.Event
+    def _find_source(
+        self, output: ModelOutput, plan: Plan, request: SampleRequest, cancel: threading.Event
+    ) -> tuple[SourceKey, Callable[[], PooledModel]]:  # fmt: skip
+        """What a model is, and how to get it."""
+        if output.kind == PARENT:
+            key = PARENT, self.pool.parent_key(plan, output.name)
+            return key, partial(self.pool.load_parent, plan, output.name, cancel)
+        if output.kind == PIN:
+            pin = self.pool.pins[output.name]
+            return (MERGE, pin.recipe.fingerprint), partial(PooledModel, pin, "pinned, kept in memory")
+        longest, new_tokens = max(map(len, request.prompts)) // 3 + 1, dict(request.settings)["max_new_tokens"]
+        load = partial(self.pool.load_merge, plan, request.backend, cancel, longest, new_tokens)
+        return (MERGE, plan.recipe.fingerprint), load
+
+    def _sample_model(
+        self, name: str, key: SourceKey, load: Callable[[], PooledModel], request: SampleRequest, cancel: threading.Event
     ) -> None:  # fmt: skip
-        """One voice: what is remembered at once, the rest as it is spoken."""
-        from nbmerge.sampling import sample
-
-        known = [self._said.get((*key, prompt, asked.settings)) for prompt in asked.prompts]
+        """One model: what is cached at once, the rest token by token."""
+        cached = [self._cache.get((key, prompt, request.settings)) for prompt in request.prompts]
         texts = [
-            Text(p, k or (), "waiting" if k is None else "done") for p, k in zip(asked.prompts, known, strict=True)
+            Continuation(prompt, pieces or (), "waiting" if pieces is None else "done")
+            for prompt, pieces in zip(request.prompts, cached, strict=True)
         ]
         self._set(name, texts, key)
-        if all(k is not None for k in known) and name != MERGE:
+        if None not in cached and name != MERGE_NAME:
             return
-        speaker = make()  # the merge is brought up to date also where its text is remembered
-        self._set(name, texts, key, speaker.words)
-        for i, prompt in enumerate(asked.prompts):
-            if known[i] is not None:
-                continue
-            if cancel.is_set():
-                raise MergeStopped("Stopped.")
-            texts[i] = replace(texts[i], status="speaking")
-
-            def heard(_: int, text: str, tokens: tuple[int, ...], i: int = i) -> None:
-                texts[i] = replace(texts[i], pieces=(*texts[i].pieces, text[len(texts[i].text) :]))
-                self._set(name, texts, key)
-
-            (said,) = sample(speaker.model, [prompt], cancel=cancel, on_token=heard, **dict(asked.settings))
-            rest = said.text[len(texts[i].text) :] if said.text.startswith(texts[i].text) else ""
-            pieces = (*texts[i].pieces, rest) if rest else texts[i].pieces
-            texts[i] = replace(texts[i], pieces=pieces, status="stopped" if said.stopped else "done")
-            if not said.stopped:
-                self._remember((*key, prompt, asked.settings), pieces)
-            self._set(name, texts, key)
+        pooled = load()  # the merge is brought up to date also where its continuations are cached
+        self._set(name, texts, key, pooled.description)
+        for number, pieces in enumerate(cached):
+            if pieces is None:
+                if cancel.is_set():
+                    raise MergeStopped("Stopped.")
+                self._generate(name, key, pooled, texts, number, request, cancel)
         if cancel.is_set() and any(t.status != "done" for t in texts):
             raise MergeStopped("Stopped.")
 
-    def _set(self, name: str, texts: Sequence[Text], key: tuple, words: str | None = None) -> None:
-        voice = self.voices[name]
-        of = key[1] if key[0] == MERGE else ""
-        before = voice.before
-        if of != voice.of:  # what was said to its end is what the next text is compared with
-            ended = {t.prompt: t for t in (*before, *voice.texts) if t.status == "done"}
-            before = tuple(ended.values())
-        voice = replace(voice, texts=tuple(texts), of=of, before=before, words=voice.words if words is None else words)
-        self.voices[name] = voice
-        self.told(voice)
+    def _generate(
+        self, name: str, key: SourceKey, pooled: PooledModel, texts: list[Continuation], number: int,
+        request: SampleRequest, cancel: threading.Event,
+    ) -> None:  # fmt: skip
+        """Generate one continuation, which is changed in `texts` with every token."""
+        from nbmerge.sampling import sample
 
-    def _remember(self, key: tuple, pieces: tuple[str, ...]) -> None:
-        self._said[key] = pieces
-        while len(self._said) > KEPT:
-            self._said.popitem(last=False)
+        prompt = request.prompts[number]
+        texts[number] = replace(texts[number], status="generating")
+
+        def add_token(_: int, text: str, tokens: tuple[int, ...]) -> None:
+            so_far = texts[number]
+            texts[number] = replace(so_far, pieces=(*so_far.pieces, text[len(so_far.text) :]))
+            self._set(name, texts, key)
+
+        (result,) = sample(pooled.model, [prompt], cancel=cancel, on_token=add_token, **dict(request.settings))
+        so_far = texts[number]
+        rest = result.text[len(so_far.text) :] if result.text.startswith(so_far.text) else ""
+        pieces = (*so_far.pieces, rest) if rest else so_far.pieces
+        texts[number] = replace(so_far, pieces=pieces, status="stopped" if result.stopped else "done")
+        if not result.stopped:
+            self._remember((key, prompt, request.settings), pieces)
+        self._set(name, texts, key)
+
+    def _set(self, name: str, texts: Sequence[Continuation], key: SourceKey, description: str | None = None) -> None:
+        output = self.outputs[name]
+        fingerprint = key[1] if key[0] == MERGE else ""
+        previous = output.previous
+        if fingerprint != output.fingerprint:  # what was finished is what the next texts are compared with
+            finished = {t.prompt: t for t in (*previous, *output.continuations) if t.status == "done"}
+            previous = tuple(finished.values())
+        output = replace(
+            output, continuations=tuple(texts), fingerprint=fingerprint, previous=previous,
+            description=output.description if description is None else description,
+        )  # fmt: skip
+        self.outputs[name] = output
+        self.on_change(output)
+
+    def _remember(self, key: Hashable, pieces: tuple[str, ...]) -> None:
+        self._cache[key] = pieces
+        while len(self._cache) > CACHED:
+            self._cache.popitem(last=False)
 
 
-def changed(pieces: Sequence[str], reference: Sequence[str]) -> list[bool]:
-    """Which tokens of a text are not those of another, taking as many as possible for the same, in order."""
+def mark_changed(pieces: Sequence[str], reference: Sequence[str]) -> list[bool]:
+    """Which tokens of a text are not those of another, matching as many as possible in order."""
     flags = [True] * len(pieces)
     for block in SequenceMatcher(None, list(reference), list(pieces), autojunk=False).get_matching_blocks():
         flags[block.b : block.b + block.size] = [False] * block.size

@@ -22,9 +22,9 @@ from nbmerge.errors import RecipeError
 from nbmerge.methods import methods
 from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.state.compose import compose
+from nbmerge.widgets.state.compose import compose_recipe
 from nbmerge.widgets.state.job import Job
-from nbmerge.widgets.state.model_pool import Stage
+from nbmerge.widgets.state.model_pool import ModelPool
 
 PAUSE = 1.0
 """Seconds of rest after which moving the same slider is a new step of the history."""
@@ -77,8 +77,8 @@ class StudioState(HasTraits):
         Counts changes; set last, when everything else fits together. Observe this one.
     job : Job
         The one place for long work.
-    stage : Stage
-        Models in memory, for whoever asks them.
+    pool : ModelPool
+        Models in memory, for the panels that sample and score them.
     """
 
     recipe = AnyTrait(None, allow_none=True)
@@ -95,7 +95,7 @@ class StudioState(HasTraits):
 
     def __init__(self, recipe: Any = None):
         super().__init__(job=Job())
-        self.stage = Stage()
+        self.pool = ModelPool()
         self._lock = threading.RLock()
         self._users: WeakSet[Any] = WeakSet()
         self._history: list[Step] = []
@@ -159,7 +159,7 @@ class StudioState(HasTraits):
             self.refused = ()
             self.revision += 1
 
-    def choose(self, base: str, models: Sequence[str]) -> None:
+    def choose_models(self, base: str, models: Sequence[str]) -> None:
         """Choose models; the recipe follows, as far as one can be made of them."""
         with self._lock:
             self.base, self.models = base, tuple(dict.fromkeys(m for m in models if m != base))
@@ -181,11 +181,11 @@ class StudioState(HasTraits):
 
     # --- the end ---
 
-    def enter(self, user: Any) -> None:
+    def attach(self, user: Any) -> None:
         """Note somebody who shows this state."""
         self._users.add(user)
 
-    def leave(self, user: Any) -> None:
+    def detach(self, user: Any) -> None:
         """Note that somebody shows it no more; the last one to leave releases it."""
         self._users.discard(user)
         if not self._users:
@@ -204,7 +204,7 @@ class StudioState(HasTraits):
     def _let_go(self) -> None:
         self.job.wait()
         self.job.forget()
-        self.stage.release()
+        self.pool.release()
 
     # --- inside ---
 
@@ -219,7 +219,7 @@ class StudioState(HasTraits):
             return
         self._last = (None, 0.0)
         memory = [step.recipe for step in reversed(self._history[: self._at + 1])]
-        self.set_recipe(compose(methods()[name], self.base, self.models, memory))
+        self.set_recipe(compose_recipe(methods()[name], self.base, self.models, memory))
         self.revision += 1
 
     def _go(self, by: int) -> None:

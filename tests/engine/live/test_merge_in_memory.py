@@ -14,7 +14,7 @@ from nbmerge.engine.live.live_merge import live
 from nbmerge.engine.live.virtual_merge import virtual
 from nbmerge.errors import MergeStopped, NotReadyError, SampleError
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.state.model_pool import Stage
+from nbmerge.widgets.state.model_pool import ModelPool
 
 ASKING = {
     "sample": lambda merge, out: nbmerge.sample(merge, "abc", max_new_tokens=1),
@@ -194,11 +194,11 @@ def _refusing(*_):
 
 
 def test_the_studio_finishes_what_was_stopped(recipe, other):
-    stage, cancel = Stage(), threading.Event()
-    stage.merged(nbmerge.plan(recipe), "live")
-    stopped_at(stage.live, other, 5)
-    speaker = stage.merged(nbmerge.plan(other), "live", cancel)
-    assert speaker.model.recipe == other
+    pool, cancel = ModelPool(), threading.Event()
+    pool.load_merge(nbmerge.plan(recipe), "live")
+    stopped_at(pool.live, other, 5)
+    pooled = pool.load_merge(nbmerge.plan(other), "live", cancel)
+    assert pooled.model.recipe == other
 
 
 def test_nothing_is_left_of_one_that_was_closed(recipe):

@@ -51,11 +51,11 @@ def test_without_ids_the_same_code_is_the_same_cell(run, recipe):
 def test_a_state_that_is_taken_over_keeps_its_models(run, recipe):
     run(cell_id="a", request="1")
     first = Studio(recipe)
-    first.state.stage.merged(first.state.plan, "live")
+    first.state.pool.load_merge(first.state.plan, "live")
     run(cell_id="a", request="2")
     again = Studio(state=first.state)
     assert first.closed
-    assert again.state.stage.live is not None
+    assert again.state.pool.live is not None
 
 
 def test_what_cannot_be_made_leaves_the_former_one(run, recipe):
@@ -70,4 +70,4 @@ def test_what_cannot_be_made_leaves_the_former_one(run, recipe):
 @pytest.mark.parametrize("shell", [None, object(), Shell(kind="comm_msg")], ids=["script", "terminal", "button"])
 def test_outside_of_a_cell_nothing_is_ended(monkeypatch, shell):
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
-    assert cell.current_run() is None
+    assert cell.find_current_run() is None

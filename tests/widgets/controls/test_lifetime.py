@@ -51,10 +51,10 @@ def sources(*models) -> list[dict]:
 
 def speaking(studio: Studio) -> None:
     """Make a live model, its pins and the parents, as somebody who listens does."""
-    studio.samples.through.value = "live"
+    studio.samples.backend.value = "live"
     studio.samples.prompts.value, studio.samples.length.value = "the", 1
     studio.samples.pin.click()
-    assert studio.samples.follow.wait(120)
+    assert studio.samples.runner.wait(120)
     assert studio.samples.errors.value == ""
 
 
@@ -69,9 +69,9 @@ def test_a_closed_studio_lets_go_of_everything(recipe):
     studio = Studio(recipe)
     speaking(studio)
     measured(studio)
-    live = studio.state.stage.live
+    live = studio.state.pool.live
     dead = [weakref.ref(x) for x in (live, live.workers, live.model, live.pins["A"], studio.statistics._statistics)]
-    parents = [weakref.ref(p.model) for p in studio.state.stage._parents.values()]
+    parents = [weakref.ref(p.model) for p in studio.state.pool._parents.values()]
     del live
     studio.close()
     studio.close()
@@ -89,7 +89,7 @@ def test_a_closed_studio_lets_go_of_everything(recipe):
 def test_closing_all_widgets_lets_go_as_well(recipe):
     studio = Studio(recipe)
     speaking(studio)
-    live = weakref.ref(studio.state.stage.live)
+    live = weakref.ref(studio.state.pool.live)
     ipywidgets.Widget.close_all()
     gc.collect()
     assert (live(), registered(), studio.closed) == (None, 0, True)
@@ -123,9 +123,9 @@ def test_a_state_that_others_show_is_released_by_the_last(recipe):
     studio, panel = Studio(state=state), SamplesPanel(state=state)
     speaking(studio)
     studio.close()
-    assert state.stage.live is not None
+    assert state.pool.live is not None
     panel.close()
-    assert state.stage.live is None
+    assert state.pool.live is None
 
 
 def test_what_a_closed_studio_was_doing_is_cancelled(recipe):
@@ -138,12 +138,12 @@ def test_what_a_closed_studio_was_doing_is_cancelled(recipe):
     studio.state.job.start("the merge", work)
     assert began.wait(20)
     asked = threading.Event()
-    studio.samples.follow.now(lambda cancel: (asked.set(), seen.append(cancel.wait(20))))
+    studio.samples.runner.submit(lambda cancel: (asked.set(), seen.append(cancel.wait(20))))
     assert asked.wait(20)
     studio.close()
     assert threads() == []
     assert seen == [True, True]
-    studio.samples.follow.now(lambda cancel: seen.append("too late"))
+    studio.samples.runner.submit(lambda cancel: seen.append("too late"))
     assert threads() == []
     assert len(seen) == 2
 
@@ -153,28 +153,28 @@ def test_models_of_work_that_ends_late_are_let_go_of_when_it_does(recipe, monkey
     monkeypatch.setattr("nbmerge.widgets.state.studio_state.PATIENCE", 0.01)
     studio, began, go_on = Studio(recipe), threading.Event(), threading.Event()
     speaking(studio)
-    stage = studio.state.stage
+    pool = studio.state.pool
 
     def work(progress, cancel):
-        with stage.live.held():
+        with pool.live.held():
             began.set()
             go_on.wait(20)
 
     studio.state.job.start("score", work)
     assert began.wait(20)
     studio.close()
-    assert stage.live is not None
+    assert pool.live is not None
     go_on.set()
     assert threads() == []
-    assert stage.live is None
+    assert pool.live is None
 
 
 def test_a_thread_that_comes_too_late_leaves_no_widgets(recipe):
     before = registered()
     panel = SamplesPanel(recipe)
-    plan, asked = panel.state.plan, panel._asked()
+    plan, request = panel.state.plan, panel._request()
     panel.close()
-    panel._deal(plan, asked)
+    panel._arrange_cards(plan, request)
     assert registered() == before
 
 
@@ -186,12 +186,12 @@ def test_pins_come_and_go(recipe, count):
     speaking(studio)
     one = registered()
     for i in range(count):
-        studio.state.stage.live.pin()
+        studio.state.pool.live.pin()
         studio.samples._show_pins()
         if i == 0:
             each = registered() - one
     assert registered() == one + count * each  # two buttons, with layout and style
-    for name in list(studio.state.stage.pins)[1:]:
+    for name in list(studio.state.pool.pins)[1:]:
         studio.samples._unpin(name)
     assert registered() == one
     studio.close()
@@ -205,7 +205,7 @@ def test_widgets_that_are_replaced_are_closed(recipe, deep_family):
             studio.method.method.value = method
         studio.recipe = recipe.with_parameter("weight", 7.0, "ft2")  # sliders of another range
         studio.recipe = recipe
-        studio.state.choose(str(deep_family.base), [str(deep_family.ft1)])
+        studio.state.choose_models(str(deep_family.base), [str(deep_family.ft1)])
         studio.recipe = recipe
         return registered()
 
@@ -215,10 +215,10 @@ def test_widgets_that_are_replaced_are_closed(recipe, deep_family):
 
 def test_parents_that_are_not_asked_any_more_are_let_go(recipe, deep_family):
     state = StudioState(recipe)
-    state.stage.parent(state.plan, "ft1")
-    ft1 = weakref.ref(next(iter(state.stage._parents.values())).model)
+    state.pool.load_parent(state.plan, "ft1")
+    ft1 = weakref.ref(next(iter(state.pool._parents.values())).model)
     state.set_recipe(Recipe.of({"merge_method": "linear", "models": sources(deep_family.base, deep_family.ft2)}))
-    state.stage.parent(state.plan, "ft2")
+    state.pool.load_parent(state.plan, "ft2")
     gc.collect()
     assert ft1() is None
 
@@ -228,10 +228,14 @@ def test_nothing_is_made_for_who_was_stopped(recipe):
 
     state, cancel = StudioState(recipe), threading.Event()
     cancel.set()
-    for make in (state.stage.merged, state.stage.pin, lambda plan, cancel: state.stage.parent(plan, "ft1", cancel)):
+    for make in (
+        state.pool.load_merge,
+        state.pool.pin,
+        lambda plan, cancel: state.pool.load_parent(plan, "ft1", cancel),
+    ):
         with pytest.raises(MergeStopped):
             make(state.plan, cancel=cancel)
-    assert (state.stage.live, state.stage.virtual, state.stage._parents) == (None, None, {})
+    assert (state.pool.live, state.pool.virtual, state.pool._parents) == (None, None, {})
 
 
 def test_what_a_box_watches_is_unobserved_and_its_ends_come_last_first():
@@ -260,12 +264,12 @@ def test_there_is_one_live_model_however_often_a_cell_runs(recipe, monkeypatch):
 
     counts = []
     for number in range(3):
-        monkeypatch.setattr(cell, "current_run", lambda number=number: cell.Run("id a", str(number)))
+        monkeypatch.setattr(cell, "find_current_run", lambda number=number: cell.Run("id a", str(number)))
         studio = Studio(recipe)
         speaking(studio)
         gc.collect()
         alive = [x for x in gc.get_objects() if type(x) is LiveMerge and not x.closed]
-        counts.append((registered(), sum(x is studio.state.stage.live for x in alive), len(alive)))
+        counts.append((registered(), sum(x is studio.state.pool.live for x in alive), len(alive)))
     assert counts[0] == counts[1] == counts[2]
     studio.close()
 

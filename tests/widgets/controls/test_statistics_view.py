@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nbmerge.statistics import measure_merge
-from nbmerge.widgets.controls.statistics_view import ChangesView, picture
+from nbmerge.widgets.controls.statistics_view import ChangesView, picture_data
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def moved(deep_family):
 
 @pytest.mark.parametrize("what", ["distance", "cosine"])
 def test_numbers_are_those_of_the_tables(moved, what):
-    view = picture(moved, what, "ft1", {"ft1": "#123456"})
+    view = picture_data(moved, what, "ft1", {"ft1": "#123456"})
     assert np.array_equal(np.frombuffer(view["curves"]).reshape(3, 6), moved.by_layer(what).to_numpy().T)
     assert np.array_equal(np.frombuffer(view["cells"]).reshape(3, 6), moved.grid("ft1", what).to_numpy().T)
     assert view["kinds"] == ["attention", "mlp", "rest"]
@@ -27,7 +27,7 @@ def test_numbers_are_those_of_the_tables(moved, what):
 
 
 def test_the_picture_is_told_in_a_sentence(moved):
-    words = picture(moved, "distance", "base", {})["summary"]
+    words = picture_data(moved, "distance", "base", {})["summary"]
     assert words.startswith("distance, % of norm: from base between ")
     assert words.count(" in layer ") == 6
 

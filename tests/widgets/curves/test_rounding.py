@@ -1,6 +1,6 @@
 import pytest
 
-from nbmerge.widgets.curves.rounding import decimals_of, on_step, step_of, tidy, widened
+from nbmerge.widgets.curves.rounding import decimals_of, round_to_step, round_value, step_of, widen_range
 
 
 @pytest.mark.parametrize(
@@ -19,15 +19,15 @@ def test_steps_fit_the_range(span, step, decimals):
 
 
 def test_tidy_numbers_stay_as_they_are():
-    assert tidy(0.6000000000000001) == 0.6
-    assert tidy(1 / 7) == 0.142857
-    assert tidy(tidy(1 / 7)) == tidy(1 / 7)
-    assert tidy(1e-17) == 0
-    assert tidy(0.00012345678) == 0.000123457
+    assert round_value(0.6000000000000001) == 0.6
+    assert round_value(1 / 7) == 0.142857
+    assert round_value(round_value(1 / 7)) == round_value(1 / 7)
+    assert round_value(1e-17) == 0
+    assert round_value(0.00012345678) == 0.000123457
 
 
 def test_multiples_of_a_step():
-    assert [on_step(i / 100 + 0.001, 0.01) for i in range(100)] == [round(i * 0.01, 2) for i in range(100)]
+    assert [round_to_step(i / 100 + 0.001, 0.01) for i in range(100)] == [round(i * 0.01, 2) for i in range(100)]
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_multiples_of_a_step():
     [([0.5], (0, 1)), ([1.0, 0.0], (0, 1)), ([-0.25, 0.5], (-0.3, 1)), ([1.01], (0, 1.1))],
 )
 def test_ranges_widen_by_ten_steps(values, span):
-    assert widened((0.0, 1.0), values) == span
+    assert widen_range((0.0, 1.0), values) == span

@@ -3,7 +3,7 @@
 import pytest
 
 from nbmerge.widgets import GradientsPanel
-from nbmerge.widgets.curves.tracks import curve, tracks
+from nbmerge.widgets.curves.tracks import list_tracks, read_curve
 from tests.widgets.browser import move
 
 
@@ -79,11 +79,11 @@ def test_attention_and_mlp_can_be_drawn_apart(gradients):
     gradients.apart.value = True
     gradients.group.value = "mlp"
     move(gradients.sliders.children[3], value=0.9)
-    drawn = curve(gradients.state.plan, tracks(gradients.state.plan)[0])
+    drawn = read_curve(gradients.state.plan, list_tracks(gradients.state.plan)[0])
     assert drawn.layers["mlp"][2] == 0.9
     assert drawn.layers["attention"][2] == pytest.approx(0.4)
     gradients.apart.value = False
-    drawn = curve(gradients.state.plan, tracks(gradients.state.plan)[0])
+    drawn = read_curve(gradients.state.plan, list_tracks(gradients.state.plan)[0])
     assert drawn.layers["attention"] == drawn.layers["mlp"] == drawn.layers["rest"]
 
 
@@ -116,10 +116,10 @@ def test_words_instead_of_numbers_are_an_error_on_screen(gradients, recipe):
     assert gradients.recipe == recipe
 
 
-def test_ends_have_values_of_their_own_until_they_follow(gradients):
+def test_ends_have_values_of_their_own_until_they_are_tied(gradients):
     move(gradients.sliders.children[0], value=0.6)
     assert "embedding" in gradients.ends.value
-    gradients.follow.click()
+    gradients.tie_ends.click()
     assert gradients.state.plan["model.embed_tokens.weight"].values.each["weight"][1] == 0
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from nbmerge.widgets import SamplesPanel
-from nbmerge.widgets.state.sampling_session import MERGE
+from nbmerge.widgets.state.sampling_session import MERGE_NAME
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def panel(state):
 
 def generated(panel):
     panel.generate.click()
-    assert panel.follow.wait(120)
+    assert panel.runner.wait(120)
     assert panel.errors.value == ""
     return [child.value for child in panel.cards.children]
 
@@ -31,7 +31,7 @@ def test_parents_and_merge_are_asked_the_same(panel, state):
     state.edit(lambda r: r.with_parameter("lambda", 0.5))
     assert "Out of date" in panel.note.value
     assert "earlier recipe" in panel.cards.children[0].value
-    assert "tokens changed" in (again := generated(panel))[0] or "nothing changed" in again[0]
+    assert "tokens changed" in (again := generated(panel))[0] or "no change" in again[0]
     assert panel.note.layout.display == "none"
     panel.parents.value = False
     assert len(generated(panel)) == 1
@@ -40,48 +40,51 @@ def test_parents_and_merge_are_asked_the_same(panel, state):
 def test_it_follows_the_sliders_where_it_is_asked_to(panel, state):
     panel.parents.value = False
     panel.automatic.value = True
-    assert panel.follow.wait(120)
-    first = panel.conversation.voices[MERGE].of
+    assert panel.runner.wait(120)
+    first = panel.session.outputs[MERGE_NAME].fingerprint
     state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
-    assert panel.follow.wait(120)
-    assert panel.conversation.voices[MERGE].of == state.recipe.fingerprint != first
-    panel.sight = False  # behind another tab it keeps quiet
+    assert panel.runner.wait(120)
+    assert panel.session.outputs[MERGE_NAME].fingerprint == state.recipe.fingerprint != first
+    panel.in_view = False  # behind another tab it keeps quiet
     state.edit(lambda r: r.with_parameter("weight", 0.8, "ft1"))
-    assert not panel.follow.busy
-    panel.sight = True
-    assert panel.follow.wait(120)
-    assert panel.conversation.voices[MERGE].of == state.recipe.fingerprint
+    assert not panel.runner.busy
+    panel.in_view = True
+    assert panel.runner.wait(120)
+    assert panel.session.outputs[MERGE_NAME].fingerprint == state.recipe.fingerprint
 
 
 def test_an_edit_stops_what_is_being_said_and_starts_over(panel, state):
     panel.parents.value = False
     panel.length.value = 40
     panel.automatic.value = True
-    assert panel.follow.wait(120)
-    spoken, told = threading.Event(), panel.conversation.told
+    assert panel.runner.wait(120)
+    spoken, told = threading.Event(), panel.session.on_change
 
-    def tell(voice):
-        told(voice)
-        if voice.of == middle and voice.texts[0].pieces:
+    def tell(output):
+        told(output)
+        if output.fingerprint == middle and output.continuations[0].pieces:
             spoken.set()
 
-    panel.conversation.told, middle = tell, ""
+    panel.session.on_change, middle = tell, ""
     state.edit(lambda r: r.with_parameter("weight", 0.7, "ft1"))
     middle = state.recipe.fingerprint
     assert spoken.wait(60)
     state.edit(lambda r: r.with_parameter("weight", 0.2, "ft1"))
-    assert panel.follow.wait(120)
-    voice = panel.conversation.voices[MERGE]
-    assert voice.of == state.recipe.fingerprint
-    assert all(t.status == "done" for t in voice.texts)
+    assert panel.runner.wait(120)
+    output = panel.session.outputs[MERGE_NAME]
+    assert output.fingerprint == state.recipe.fingerprint
+    assert all(t.status == "done" for t in output.continuations)
 
 
 def test_stop(panel):
     panel.length.value = 40
-    told = panel.conversation.told
-    panel.conversation.told = lambda voice: (told(voice), panel.stop.click() if voice.texts[0].pieces else None)
+    told = panel.session.on_change
+    panel.session.on_change = lambda output: (
+        told(output),
+        panel.stop.click() if output.continuations[0].pieces else None,
+    )
     panel.generate.click()
-    assert panel.follow.wait(120)
+    assert panel.runner.wait(120)
     assert "(stopped)" in panel.cards.children[0].value
     assert panel.stop.disabled
     assert panel.errors.value == ""
@@ -91,7 +94,7 @@ def test_pin_and_back(panel, state):
     generated(panel)
     recipe = state.recipe
     panel.pin.click()
-    assert panel.follow.wait(120)
+    assert panel.runner.wait(120)
     assert panel.errors.value == ""
     assert "pinned A" in panel.cards.children[1].value
     state.edit(lambda r: r.with_parameter("lambda", 2.0))
@@ -107,33 +110,33 @@ def test_pin_and_back(panel, state):
 
 
 def test_who_speaks_can_be_chosen(panel, state):
-    panel.through.value = "virtual"
+    panel.backend.value = "virtual"
     assert "virtual merge" in generated(panel)[0]
     state.edit(lambda r: r.with_parameter("lambda", 0.9))
-    panel.through.value = "live"
-    assert "live model" in generated(panel)[0]
-    panel.through.value = "virtual"
+    panel.backend.value = "live"
+    assert "live merge" in generated(panel)[0]
+    panel.backend.value = "virtual"
     state.use_method("ties")
     panel.generate.click()
-    assert panel.follow.wait(120)
-    assert "cannot be heard without being made: " in panel.errors.value
-    panel.through.value = "automatic"
-    assert "live model" in generated(panel)[0]
+    assert panel.runner.wait(120)
+    assert "cannot be evaluated as a virtual merge: " in panel.errors.value
+    panel.backend.value = "automatic"
+    assert "live merge" in generated(panel)[0]
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_taken(panel, state, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.cost.live_forecast.available_memory", lambda: 10_000)
     state.edit(lambda r: r.with_parameter("lambda", 0.9))
     assert "It does not fit" in panel.memory.value
-    assert "ask the merge without its parents" in panel.memory.value
-    panel.through.value = "live"
+    assert "leave out the parents" in panel.memory.value
+    panel.backend.value = "live"
     panel.generate.click()
     assert "Instead:" in panel.errors.value
-    assert not panel.follow.busy
+    assert not panel.runner.busy
 
 
 def test_without_a_prompt_nothing_starts(panel):
     panel.prompts.value = "\n"
     panel.generate.click()
-    assert "Type a prompt" in panel.errors.value
-    assert not panel.follow.busy
+    assert "Type at least one prompt" in panel.errors.value
+    assert not panel.runner.busy

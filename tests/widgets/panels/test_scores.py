@@ -22,17 +22,17 @@ def panel(state):
 
 def read(panel):
     panel.read.click()
-    assert panel.follow.wait(120)
+    assert panel.runner.wait(120)
     assert panel.errors.value == ""
 
 
 def test_a_users_function_is_read_with_its_history(panel, state):
     assert "not read yet" in panel.view.value
-    panel.state.stage.merged(state.plan, "live")
+    panel.state.pool.load_merge(state.plan, "live")
     read(panel)
     assert "&lt;weight&gt;" in panel.view.value
     assert "<weight>" not in panel.view.value
-    assert panel.beside.value == panel.view.value
+    assert panel.compact_view.value == panel.view.value
     assert "Read from the " in panel.note.value
     state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
     assert "Out of date" in panel.note.value
@@ -43,10 +43,10 @@ def test_a_users_function_is_read_with_its_history(panel, state):
 
 def test_it_follows_the_sliders_where_it_is_asked_to(panel, state):
     panel.automatic.value = True
-    assert panel.follow.wait(120)
-    panel.sight = False  # the scores are also seen beside the curve
+    assert panel.runner.wait(120)
+    panel.in_view = False  # the scores are also seen beside the curve
     state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
-    assert panel.follow.wait(120)
+    assert panel.runner.wait(120)
     assert panel.history.latest.fingerprint == state.recipe.fingerprint
 
 

@@ -59,16 +59,16 @@ def test_what_cannot_be_predicted_is_estimated_where_that_is_wanted(state):
     state.use_method("ties")
     assert panel.guess.layout.display == ""
     panel.guess.value = True
-    assert panel.follow.wait(60)
+    assert panel.runner.wait(60)
     assert "<b>Estimated</b> from" in panel.note.value
     before = panel.view.view["curves"]
     state.edit(lambda r: r.with_parameter("lambda", 0.5))
-    assert panel.follow.wait(60)
+    assert panel.runner.wait(60)
     assert panel.errors.value == ""
     assert panel.view.view["curves"] != before
     panel.job.start.click()
     assert state.job.wait(60)
-    assert panel.follow.wait(60)
+    assert panel.runner.wait(60)
     assert panel.note.value == "Measured on the present recipe."
     drawn = np.frombuffer(panel.view.view["curves"]).reshape(3, 6)
     assert drawn == pytest.approx(measure_merge(state.recipe).by_layer().to_numpy().T)

@@ -1,7 +1,7 @@
 import pytest
 
 from nbmerge.checkpoints import Checkpoint
-from nbmerge.widgets.state.compatibility import fits
+from nbmerge.widgets.state.compatibility import find_incompatibility
 from tests.models import make_model
 
 
@@ -19,5 +19,5 @@ from tests.models import make_model
 )
 def test_the_reason_is_named(family, tmp_path, sizes, reason):
     other = Checkpoint.open(make_model(tmp_path / "other", **sizes))
-    found = fits(Checkpoint.open(family.base), other)
+    found = find_incompatibility(Checkpoint.open(family.base), other)
     assert (found is None) if reason is None else (reason in found)

@@ -1,7 +1,7 @@
 import pytest
 
 from nbmerge.methods import methods
-from nbmerge.widgets.state.compose import compose, inputs, unused
+from nbmerge.widgets.state.compose import compose_recipe, list_inputs, list_unused
 
 BASE, A, B, C = "base", "a", "b", "c"
 
@@ -19,17 +19,17 @@ BASE, A, B, C = "base", "a", "b", "c"
     ],
 )
 def test_which_models_a_method_lists(method, models, listed):
-    assert inputs(methods()[method], BASE, models) == listed
+    assert list_inputs(methods()[method], BASE, models) == listed
 
 
 def test_what_is_left_aside_is_known():
-    assert unused(methods()["slerp"], BASE, [A, B, C]) == [BASE, C]
-    assert unused(methods()["ties"], BASE, [A, B]) == []
+    assert list_unused(methods()["slerp"], BASE, [A, B, C]) == [BASE, C]
+    assert list_unused(methods()["ties"], BASE, [A, B]) == []
 
 
 @pytest.mark.parametrize("method", list(methods()))
 def test_every_method_gets_what_it_requires(method):
-    recipe = compose(methods()[method], BASE, [A, B])
+    recipe = compose_recipe(methods()[method], BASE, [A, B])
     assert recipe.merge_method == method
     for parameter in methods()[method].parameters:
         if repr(parameter.default) == "required":
@@ -39,17 +39,17 @@ def test_every_method_gets_what_it_requires(method):
 
 def test_values_are_taken_over_where_the_method_has_them():
     before = (
-        compose(methods()["ties"], BASE, [A, B])
+        compose_recipe(methods()["ties"], BASE, [A, B])
         .with_parameter("weight", [0, 1], "a")
         .with_parameter("density", 0.3, "b")
     )
-    after = compose(methods()["task_arithmetic"], BASE, [A, B], [before])
+    after = compose_recipe(methods()["task_arithmetic"], BASE, [A, B], [before])
     assert after.models[0].parameters["weight"].plain() == [0, 1]
     assert "density" not in after.models[1].parameters
-    again = compose(methods()["dare_ties"], BASE, [A, B], [after, before])
+    again = compose_recipe(methods()["dare_ties"], BASE, [A, B], [after, before])
     assert again.models[1].parameters["density"].plain() == 0.3
 
 
 def test_values_that_the_other_method_refuses_are_not_taken_over():
-    before = compose(methods()["ties"], BASE, [A, B]).with_parameter("normalize", "l1")
-    assert "normalize" not in compose(methods()["linear"], BASE, [A, B], [before]).parameters
+    before = compose_recipe(methods()["ties"], BASE, [A, B]).with_parameter("normalize", "l1")
+    assert "normalize" not in compose_recipe(methods()["linear"], BASE, [A, B], [before]).parameters

@@ -2,21 +2,21 @@ import threading
 import time
 
 from nbmerge.widgets.state import debounce as module
-from nbmerge.widgets.state.debounce import Follow
+from nbmerge.widgets.state.debounce import DebouncedRunner
 
 
 def test_the_newest_wins_and_stops_what_is_running():
-    follow, started, done = Follow(print), threading.Event(), []
+    runner, started, done = DebouncedRunner(print), threading.Event(), []
 
     def long(cancel):
         started.set()
         done.append(("stopped", cancel.wait(10)))
 
-    follow.now(long)
+    runner.submit(long)
     assert started.wait(10)
     for i in range(50):
-        follow.now(lambda cancel, i=i: done.append((i, cancel.is_set())))
-    assert follow.wait(10)
+        runner.submit(lambda cancel, i=i: done.append((i, cancel.is_set())))
+    assert runner.wait(10)
     assert done[0] == ("stopped", True)
     assert done[-1] == (49, False)
     assert len(done) < 51
@@ -24,42 +24,42 @@ def test_the_newest_wins_and_stops_what_is_running():
 
 def test_the_first_move_is_followed_at_once_and_the_next_when_the_hand_rests(monkeypatch):
     monkeypatch.setattr(module, "REST", 3600)
-    follow, ran = Follow(print), []
+    runner, ran = DebouncedRunner(print), []
 
     def move(i):
-        follow.rested(lambda cancel: ran.append((i, time.monotonic())))
+        runner.submit_debounced(lambda cancel: ran.append((i, time.monotonic())))
         return time.monotonic()
 
     move(0)
-    assert follow.wait(10)
+    assert runner.wait(10)
     assert len(ran) == 1  # without any rest
     move(1)
     monkeypatch.setattr(module, "REST", 0.2)
     moved = [move(i) for i in (2, 3, 4)][-1]
-    assert follow.wait(10)
+    assert runner.wait(10)
     assert [i for i, _ in ran] == [0, 4]
     assert ran[1][1] - moved > 0.15  # what came before it was recorded after the rest had begun
 
 
 def test_stop_ends_what_runs_and_forgets_what_waits():
-    follow, started, done = Follow(print), threading.Event(), []
-    follow.now(lambda cancel: (started.set(), done.append(cancel.wait(10))))
+    runner, started, done = DebouncedRunner(print), threading.Event(), []
+    runner.submit(lambda cancel: (started.set(), done.append(cancel.wait(10))))
     assert started.wait(10)
-    follow.rested(lambda cancel: done.append("never"))
-    follow.stop()
-    assert follow.wait(10)
+    runner.submit_debounced(lambda cancel: done.append("never"))
+    runner.stop()
+    assert runner.wait(10)
     assert done == [True]
-    follow.stop()  # of nothing
+    runner.stop()  # of nothing
 
 
 def test_errors_are_handed_on_and_work_goes_on():
     seen, busy = [], []
-    follow = Follow(seen.append)
-    follow.observe(lambda change: busy.append(change["new"]), "busy")
-    follow.now(lambda cancel: 1 / 0)
-    assert follow.wait(10)
-    follow.now(lambda cancel: seen.append("after"))
-    assert follow.wait(10)
+    runner = DebouncedRunner(seen.append)
+    runner.observe(lambda change: busy.append(change["new"]), "busy")
+    runner.submit(lambda cancel: 1 / 0)
+    assert runner.wait(10)
+    runner.submit(lambda cancel: seen.append("after"))
+    assert runner.wait(10)
     assert isinstance(seen[0], ZeroDivisionError)
     assert seen[1] == "after"
     assert busy == [True, False, True, False]

@@ -1,11 +1,11 @@
 import threading
 
-from nbmerge.widgets.state.latest_only import Latest
+from nbmerge.widgets.state.latest_only import LatestOnly
 
 
 def test_the_newest_wins_and_nothing_queues_up():
     started, go, done = threading.Event(), threading.Event(), []
-    latest = Latest(lambda error: done.append(error))
+    latest = LatestOnly(lambda error: done.append(error))
     latest.submit(lambda: (started.set(), go.wait(10), done.append(0)))
     assert started.wait(10)
     for i in range(1, 100):
@@ -17,7 +17,7 @@ def test_the_newest_wins_and_nothing_queues_up():
 
 def test_errors_are_handed_on_and_work_goes_on():
     seen = []
-    latest = Latest(seen.append)
+    latest = LatestOnly(seen.append)
     latest.submit(lambda: 1 / 0)
     assert latest.wait(10)
     latest.submit(lambda: seen.append("after"))

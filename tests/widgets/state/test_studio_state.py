@@ -111,9 +111,9 @@ def test_without_a_recipe_there_is_nothing_to_edit():
 
 def test_choosing_models_makes_a_recipe(deep_family):
     state = StudioState()
-    state.choose(str(deep_family.base), [])
+    state.choose_models(str(deep_family.base), [])
     assert state.recipe is None
-    state.choose(state.base, [str(deep_family.ft1)])
+    state.choose_models(state.base, [str(deep_family.ft1)])
     assert state.recipe.merge_method == "task_arithmetic"
     assert state.plan is not None
 
