@@ -26,6 +26,7 @@ from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import CheckpointError, MergeError, MergeStopped
 from nbmerge.guarded_files import open_model_file, read_model_json
 from nbmerge.progress import Listener, Reporter
+from nbmerge.quoting import quote
 from nbmerge.recipe import RECIPE_FILE, Recipe
 
 
@@ -81,7 +82,8 @@ class Verification:
                 else "Tensors that are computed again here may differ."
             )
             lines.append(f"The arithmetic of this machine rounds differently ({self.arithmetic}). {cause}")
-        return "\n".join([*lines, *(f"damaged: {n}" for n in self.damaged), *(f"differs: {n}" for n in self.differing)])
+        lines += [f"damaged: {quote(n)}" for n in self.damaged] + [f"differs: {quote(n)}" for n in self.differing]
+        return "\n".join(lines)
 
     __repr__ = __str__
 
@@ -116,7 +118,7 @@ def verify(
     stored = Checkpoint.open(folder).tensors
     if lost := sorted(set(checksums) - set(stored)):
         raise CheckpointError(
-            f"{folder} is missing {len(lost)} of the tensors that were written: {', '.join(lost[:4])}."
+            f"{folder} is missing {len(lost)} of the tensors that were written: {', '.join(map(quote, lost[:4]))}."
         )
     damaged = _damaged(checksums, stored, progress, cancel)
     if not derive:
@@ -188,7 +190,7 @@ def _damaged(
         except OSError as error:
             report.tell("failed", error=str(error))
             raise CheckpointError(
-                f"cannot read {name} in {stored[name].file}: {error.strerror or error}. Check the disk, and restore the model from "
+                f"cannot read {quote(name)} in {stored[name].file}: {error.strerror or error}. Check the disk, and restore the model from "
                 "a copy."
             ) from error
         if not same:

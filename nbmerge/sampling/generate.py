@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbmerge.errors import ArgumentError, SampleError
 from nbmerge.sampling.generation_settings import apply_settings, build_generation_config
-from nbmerge.sampling.loading import Loaded, keep_unchanged, resolve_model
+from nbmerge.sampling.loading import Loaded, keep_unchanged, library_errors, resolve_model
 from nbmerge.sampling.result import Sample
 from nbmerge.sampling.stream import OnToken, build_stopping_criterion, decode_continuation
 from nbmerge.sampling.threads import limit_threads
@@ -83,13 +83,32 @@ def sample(
     prompts = _check_arguments(prompts, max_new_tokens, temperature, seed)
     with keep_unchanged(model):  # before its model is taken, so that it is neither half-updated nor replaced meanwhile
         loaded = resolve_model(model, tokenizer, cancel=cancel)
-        inputs = [_encode_prompt(loaded, prompt, max_new_tokens) for prompt in prompts]
-        config = build_generation_config(loaded, max_new_tokens, temperature)
-        with _generation_lock, limit_threads(loaded.model), apply_settings(loaded, config):
+        with library_errors("The tokenizer or the settings of this model cannot be used"):
+            inputs = [_encode_prompt(loaded, prompt, max_new_tokens) for prompt in prompts]
+            config = build_generation_config(loaded, max_new_tokens, temperature)
+        on_token, callback_errors = _collect_errors(on_token)
+        failure = library_errors("transformers cannot sample from this model", passing=callback_errors)
+        with failure, _generation_lock, limit_threads(loaded.model), apply_settings(loaded, config):
             return [
                 _continue_prompt(loaded, config, prompt, ids, seed, cancel, on_token and partial(on_token, i))
                 for i, (prompt, ids) in enumerate(zip(prompts, inputs, strict=True))
             ]
+
+
+def _collect_errors(on_token: OnToken | None) -> tuple[OnToken | None, list[Exception]]:
+    """A callback that also keeps what it raises: its errors are the caller's, not the model's."""
+    errors: list[Exception] = []
+    if on_token is None:
+        return None, errors
+
+    def call(prompt: int, text: str, tokens: tuple[int, ...]) -> None:
+        try:
+            on_token(prompt, text, tokens)
+        except Exception as error:
+            errors.append(error)
+            raise
+
+    return call, errors
 
 
 def _check_arguments(prompts: str | Sequence[str], max_new_tokens: int, temperature: float, seed: int) -> list[str]:

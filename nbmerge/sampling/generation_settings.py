@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from nbmerge.errors import SampleError
+from nbmerge.quoting import quote
 from nbmerge.sampling.loading import Loaded
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig
+
+LARGEST_ID, MAX_IDS = 2**31, 1_000
+"""Largest token id, and most end tokens, that a model's files may name."""
 
 
 def build_generation_config(loaded: Loaded, max_new_tokens: int, temperature: float) -> GenerationConfig:
@@ -22,13 +27,25 @@ def build_generation_config(loaded: Loaded, max_new_tokens: int, temperature: fl
 
     saved: Any = loaded.model.generation_config or GenerationConfig()
     end = saved.eos_token_id if saved.eos_token_id is not None else loaded.tokenizer.eos_token_id
-    ends = list(end) if isinstance(end, list | tuple) else [] if end is None else [end]
+    ends = _parse_token_ids("eos_token_id", end)
     # One prompt at a time needs no padding, but without a pad token transformers warns.
     pad = next((p for p in (saved.pad_token_id, loaded.tokenizer.pad_token_id, *ends) if p is not None), 0)
+    (pad,) = _parse_token_ids("pad_token_id", pad)[:1] or [0]
     decoding: dict[str, Any] = (
         {"do_sample": True, "temperature": float(temperature), "top_k": 0} if temperature else {"do_sample": False}
     )
     return GenerationConfig(max_new_tokens=max_new_tokens, eos_token_id=ends or None, pad_token_id=pad, **decoding)
+
+
+def _parse_token_ids(name: str, value: Any) -> list[int]:
+    """One token id or several, as a list; a model's files can hold anything there."""
+    ids = list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
+    if len(ids) > MAX_IDS or not all(type(i) is int and abs(i) <= LARGEST_ID for i in ids):
+        raise SampleError(
+            f"the model's {name} is {quote(value, 80)}, which is neither a token id nor a short list of them. Correct "
+            "generation_config.json or config.json."
+        )
+    return ids
 
 
 @contextmanager

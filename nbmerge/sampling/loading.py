@@ -5,7 +5,7 @@ Weights are read from safetensors alone: nothing is unpickled, no remote code ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from os import PathLike
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
 from nbmerge.engine.loading.pretrained import load_model, load_tokenizer
 from nbmerge.errors import CheckpointError, MergeStopped, NbmergeError, SampleError
+from nbmerge.quoting import quote
 from nbmerge.recipe import ModelRef
 from nbmerge.sampling.threads import limit_threads
 
@@ -96,12 +97,39 @@ def evaluation_mode(
     with keep_unchanged(model):
         loaded = resolve_model(model, tokenizer, cancel=cancel)
         was_training = loaded.model.training
-        with limit_threads(loaded.model), torch.inference_mode():
+        failure = library_errors("transformers cannot score texts with this model")
+        with failure, limit_threads(loaded.model), torch.inference_mode():
             loaded.model.eval()
             try:
                 yield loaded
             finally:
                 loaded.model.train(was_training)
+
+
+@contextmanager
+def library_errors(what: str, passing: Container[Exception] = ()) -> Iterator[None]:
+    """Replace what transformers, tokenizers and torch raise because of a model's files by a `SampleError`.
+
+    Parameters
+    ----------
+    what : str
+        What failed; the message begins with it.
+    passing : container of Exception, optional
+        Errors of a caller's own functions, which are raised as they are.
+
+    Raises
+    ------
+    SampleError
+        For anything but errors of nbmerge, those that pass, and a lack of memory.
+    """
+    try:
+        yield
+    except (NbmergeError, MemoryError):
+        raise
+    except Exception as error:  # anything from TypeError to IndexError: the files of a model can be wrong in every way
+        if error in passing:
+            raise
+        raise SampleError(f"{what}: {type(error).__name__}: {quote(str(error), 400)}") from error
 
 
 def _assemble(ref: ModelRef, checkpoint: Checkpoint, cancel: StopSignal | None) -> Loaded:

@@ -2,8 +2,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nbmerge.errors import SampleError
-from nbmerge.sampling import load, sample
+from nbmerge.errors import CheckpointError, SampleError
+from nbmerge.sampling import load, perplexity, sample
+from nbmerge.sampling.loading import library_errors
 from tests.adapters import Q, make_adapter, modules
 from tests.models import make_model, read_tensors
 
@@ -91,3 +92,30 @@ def test_load_is_silent(tmp_path, capfd, heard):
     load(make_model(tmp_path / "m"))
     assert capfd.readouterr() == ("", "")
     assert not heard.records
+
+
+def test_errors_of_libraries_become_ours_and_those_of_callers_do_not():
+    own = KeyError("theirs")
+    with (
+        pytest.raises(SampleError, match="It cannot be read: ValueError: deep inside"),
+        library_errors("It cannot be read"),
+    ):
+        raise ValueError("deep inside")
+    with pytest.raises(KeyError, match="theirs"), library_errors("It cannot be read", passing=[own]):
+        raise own
+    with pytest.raises(CheckpointError), library_errors("It cannot be read"):
+        raise CheckpointError("ours")
+    with pytest.raises(MemoryError), library_errors("It cannot be read"):
+        raise MemoryError
+
+
+def test_what_generation_raises_is_ours(family, monkeypatch):
+    def fail(*_, **__):
+        raise IndexError("index out of range in self")
+
+    loaded = load(family.base)
+    monkeypatch.setattr(type(loaded.model), "forward", fail)
+    with pytest.raises(SampleError, match="transformers cannot sample from this model: IndexError: index out"):
+        sample(loaded, "abc", max_new_tokens=1)
+    with pytest.raises(SampleError, match="transformers cannot score texts with this model: IndexError"):
+        perplexity(loaded, "abc def")

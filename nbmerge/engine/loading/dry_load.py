@@ -57,7 +57,8 @@ def model_class(config: Mapping[str, Any]) -> type | None:
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    if config.get("model_type") not in CONFIG_MAPPING or config.get("quantization_config"):
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING or config.get("quantization_config"):
         return None
     named = config.get("architectures")
     name = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""

@@ -20,6 +20,7 @@ from nbmerge.engine.planning.layer_config import is_by_number
 from nbmerge.engine.planning.output_config import described_in
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.problems import Problem
+from nbmerge.quoting import quote
 
 _DTYPES = ("dtype", "torch_dtype")
 _PER_LAYER = re.compile(r"layer_types$|block_types?$|_layers$|layers_num|per_layer$|indexer_types$|layer_ids$|idxs$")
@@ -73,7 +74,12 @@ def _problems(found: Loaded, control: Loaded, name: str) -> Iterator[Problem]:
 
 def _moved(plan: Plan, donor: Checkpoint) -> Iterator[Problem]:
     """Layers that transformers would build as another kind than the layers that they are made from."""
-    ours, theirs = build_config(plan.config), build_config(donor.config)
+    try:
+        ours, theirs = build_config(plan.config), build_config(donor.config)
+    except Exception as error:  # the result's config may be corrected where the donor's is refused
+        yield Problem("info", (), f"transformers cannot read the config of {plan.labels[plan.donor]} ({quote(str(error), 200)}), "
+                                  "so the kinds of the layers were not compared.")  # fmt: skip
+        return
     for stack, layers in plan.donor_layers.items():
         for inside in described_in(donor, stack):
             new, old = _part(ours, inside), _part(theirs, inside)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.checkpoints.declared import building, check_declared
 from nbmerge.engine.loading.quiet_transformers import without_bars
+from nbmerge.engine.loading.settings_files import check_settings_files
 from nbmerge.errors import CheckpointError, SampleError
 from nbmerge.guarded_files import check_model_folder, read_model_json
 from nbmerge.quoting import quote
@@ -179,9 +180,10 @@ def _choices(config: Any, below: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a folder with a file that is not its own, and a config that asks for code."""
+    """Refuse a folder with a file that is not its own or too large, and a config that asks for code."""
     try:
         check_model_folder(folder)
+        check_settings_files(folder)
         for name in ("config.json", "tokenizer_config.json"):
             if (folder / name).exists():
                 refuse_foreign_code(str(folder / name), read_model_json(folder / name))
