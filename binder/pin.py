@@ -1,6 +1,6 @@
 """Print constraints: the version of every package in this environment. ``make pins`` writes them to constraints.txt.
 
-A version that an older Python cannot have gets a marker, so that such a Python chooses its own.
+A version that does not support the oldest Python gets a marker; older Pythons are then not constrained.
 """
 
 from importlib.metadata import distributions

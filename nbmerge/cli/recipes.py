@@ -116,7 +116,7 @@ def convert(
         if out is not None:
             write_file(out, recipe.to_yaml(), overwrite)
         return
-    for line in (f"Found {recipe.origin}.", *(f"{note.severity}: {note}" for note in recipe.notes)):
+    for line in (f"Read {recipe.origin}.", *(f"{note.severity}: {note}" for note in recipe.notes)):
         print(line, file=sys.stderr)
     if out is None:
         print(recipe.to_yaml(), end="")
@@ -130,7 +130,7 @@ def _as_json(recipe: Recipe) -> dict[str, Any]:
     return {
         "ok": True,
         "problems": json_output.list_problems(recipe.notes),
-        "found": recipe.origin,
+        "origin": recipe.origin,
         "fingerprint": recipe.fingerprint,
         "recipe": recipe.plain(),
         "yaml": recipe.to_yaml(),

@@ -1,4 +1,4 @@
-"""The command itself: what it costs, what it lists, and what a bug looks like."""
+"""The program itself: cost of the import, list of commands, tracebacks of bugs."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import nbmerge
 from tests.cli.commands import run
 
 
-def test_the_command_line_costs_no_heavy_import():
+def test_the_command_line_imports_nothing_heavy():
     heavy = "('torch', 'transformers', 'pandas', 'numpy', 'matplotlib', 'pydantic', 'ipywidgets')"
     code = f"import sys, nbmerge.cli; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
@@ -18,7 +18,7 @@ def test_python_dash_m(recipe):
     assert (done.returncode, done.stdout) == (0, f"nbmerge {nbmerge.__version__}\n")
 
 
-def test_every_command_is_listed_and_explains_itself():
+def test_every_command_is_listed_and_has_help():
     listed = run("--help").stdout
     for command in ("demo", "lab", "check", "plan", "merge", "verify", "convert", "measure", "transplant"):
         assert f"\n  {command} " in listed

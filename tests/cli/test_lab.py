@@ -29,7 +29,7 @@ def test_lab_without_jupyterlab_gives_the_command(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_lab_where_nothing_can_be_written(tmp_path):
+def test_lab_in_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     done = run("lab", tmp_path / "file")
     assert done.exit_code == 1

@@ -1,4 +1,4 @@
-"""A table of distances, from the command line."""
+"""`nbmerge measure`."""
 
 import io
 import json

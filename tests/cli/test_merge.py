@@ -1,4 +1,4 @@
-"""A merge from the command line, also one that is refused or stopped."""
+"""`nbmerge merge`, including merges that are refused or stopped."""
 
 import json
 import signal
@@ -23,23 +23,23 @@ def test_merge_writes_a_model(recipe, tmp_path):
     assert len(list((tmp_path / "out").glob("*.safetensors"))) > 1
 
 
-def test_merge_with_a_seed_says_so_in_the_recipe(recipe, tmp_path):
+def test_merge_records_its_seed_in_the_recipe(recipe, tmp_path):
     recipe.write_text(recipe.read_text().replace("task_arithmetic", "dare_linear") + "parameters: {density: 0.5}\n")
     assert run("merge", recipe, tmp_path / "out", "--seed", 7, "--quiet").stdout == ""
     assert Recipe.load(tmp_path / "out").random_seed == 7
 
 
-def test_merge_for_programs(recipe, tmp_path):
-    said = json.loads(run("merge", recipe, tmp_path / "out", "--json").stdout)
-    assert set(said) == {"ok", "path", "tensors", "bytes_written", "seconds", "notes", "problems"}
-    assert said["path"] == str(tmp_path / "out")
-    assert said["tensors"] == len(read_tensors(tmp_path / "out"))
+def test_merge_as_json(recipe, tmp_path):
+    output = json.loads(run("merge", recipe, tmp_path / "out", "--json").stdout)
+    assert set(output) == {"ok", "path", "tensors", "bytes_written", "seconds", "notes", "problems"}
+    assert output["path"] == str(tmp_path / "out")
+    assert output["tensors"] == len(read_tensors(tmp_path / "out"))
     recipe.write_text(recipe.read_text().replace("weight: 0.3", "wieght: 0.3"))
     done = run("merge", recipe, tmp_path / "never", "--json")
     assert done.exit_code == 1
-    said = json.loads(done.stdout)
-    assert not said["ok"]
-    assert "wieght" in said["problems"][0]["what"]
+    output = json.loads(done.stdout)
+    assert not output["ok"]
+    assert "wieght" in output["problems"][0]["what"]
 
 
 def test_merge_refuses_and_overwrites(recipe, tmp_path):
@@ -59,7 +59,7 @@ def test_merge_of_an_impossible_recipe(recipe, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_numbers_that_are_none_stop_a_merge_unless_allowed(recipe, family, tmp_path):
+def test_nan_stops_a_merge_unless_allowed(recipe, family, tmp_path):
     broken = make_model(
         tmp_path / "broken", base=family.ft1, replace={"model.norm.weight": torch.full((16,), torch.nan)}
     )
@@ -70,14 +70,14 @@ def test_numbers_that_are_none_stop_a_merge_unless_allowed(recipe, family, tmp_p
     assert run("merge", recipe, tmp_path / "out", "--allow-nonfinite").exit_code == 0
 
 
-def test_a_size_that_is_none(recipe, tmp_path):
+def test_an_invalid_size(recipe, tmp_path):
     done = run("merge", recipe, tmp_path / "out", "--max-shard-size", "5 tons")
     assert done.exit_code == 2
     assert "GiB" in done.stderr
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_ctrl_c_leaves_nothing_under_the_name_and_can_be_followed_by_another_try(recipe, tmp_path, monkeypatch):
+def test_ctrl_c_leaves_no_output_folder_and_the_merge_can_be_repeated(recipe, tmp_path, monkeypatch):
     usual = signal.getsignal(signal.SIGINT)
 
     @contextmanager

@@ -24,24 +24,24 @@ from nbmerge.cli.mergekit_flags import translate_flags
 )
 def test_options_are_translated(given, wanted, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.compute.device.available", lambda: ["cpu", "cuda"])
-    said = []
-    assert translate_flags(given.split(), said.append) == wanted.split()
-    assert not said
+    output = []
+    assert translate_flags(given.split(), output.append) == wanted.split()
+    assert not output
 
 
 def test_ignored_options_give_a_warning():
-    said = []
+    output = []
     line = "r.yml out --lazy-unpickle --no-copy-tokenizer --allow-crimes --transformers-cache /x --multi-gpu"
-    assert translate_flags(line.split(), said.append) == ["r.yml", "out"]
-    assert [words.split()[0] for words in said] == [
+    assert translate_flags(line.split(), output.append) == ["r.yml", "out"]
+    assert [words.split()[0] for words in output] == [
         "--lazy-unpickle", "--no-copy-tokenizer", "--allow-crimes", "--transformers-cache", "--multi-gpu",
     ]  # fmt: skip
-    assert all(" is ignored: " in words for words in said)
+    assert all(" is ignored: " in words for words in output)
 
 
 @pytest.mark.parametrize("flag", ["--cuda", "--gpu-rich"])
 def test_scripts_for_a_gpu_run_without_one(flag, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.compute.device.available", lambda: ["cpu"])
-    said = []
-    assert translate_flags(["r.yml", "out", flag], said.append) == ["r.yml", "out"]
-    assert said == [f"{flag} is ignored: there is no CUDA device; merging on the processor instead."]
+    output = []
+    assert translate_flags(["r.yml", "out", flag], output.append) == ["r.yml", "out"]
+    assert output == [f"{flag} is ignored: there is no CUDA device; merging on the processor instead."]

@@ -1,4 +1,4 @@
-"""What can be said of a recipe from headers alone: check, plan, convert."""
+"""Commands that read recipes and headers only: check, plan, convert."""
 
 import errno
 import json
@@ -29,7 +29,7 @@ def test_check_finds_all_problems_with_their_lines(recipe):
     assert "Did you mean 'weight'?" in done.stdout
 
 
-def test_check_for_programs(recipe, tmp_path):
+def test_check_as_json(recipe, tmp_path):
     good = json.loads(run("check", recipe, "--json").stdout)
     assert good["ok"]
     assert good["forecast"]["bytes_written"] == plan(Recipe.load(recipe)).bytes_written
@@ -41,7 +41,7 @@ def test_check_for_programs(recipe, tmp_path):
     assert json.loads(done.stdout)["problems"][0]["severity"] == "error"
 
 
-def test_a_quiet_check_speaks_only_of_errors(recipe):
+def test_a_quiet_check_prints_only_errors(recipe):
     assert run("check", recipe, "--quiet").stdout == ""
     recipe.write_text(recipe.read_text().replace("weight: 0.3", "wieght: 0.3"))
     done = run("check", recipe, "--quiet")
@@ -63,7 +63,7 @@ def test_a_recipe_from_standard_input(recipe):
 
 
 def test_plan_as_a_table(recipe):
-    """What varies as columns, the rest once above them; in a pipe whole names and no colours."""
+    """Values that vary are columns, the others are printed once above them; in a pipe nothing is shortened or coloured."""
     above, table = run("plan", recipe).stdout.split("\n\n")
     assert [line.split() for line in above.splitlines()] == [
         ["method", "task_arithmetic"],
@@ -79,7 +79,7 @@ def test_plan_as_a_table(recipe):
     assert "\x1b" not in table
 
 
-def test_plan_says_why_when_asked(recipe):
+def test_plan_with_why(recipe):
     recipe.write_text(recipe.read_text().replace("weight: 0.3", "weight: [{filter: mlp, value: 0.3}, {value: 1}]"))
     assert "decided by" not in run("plan", recipe).stdout
     above, table = run("plan", recipe, "--why").stdout.split("\n\n")
@@ -89,7 +89,7 @@ def test_plan_says_why_when_asked(recipe):
     assert reasons["model.norm.weight"] == "models[1].parameters.weight[1]"
 
 
-def test_plan_for_programs_and_spreadsheets(recipe, tmp_path):
+def test_plan_as_json_and_csv(recipe, tmp_path):
     expected = plan(Recipe.load(recipe)).values()
     rows = json.loads(run("plan", recipe, "--json").stdout)
     assert [r["weight[ft1]"] for r in rows] == expected["weight[ft1]"].tolist()
@@ -102,44 +102,44 @@ def test_plan_for_programs_and_spreadsheets(recipe, tmp_path):
 # --- convert
 
 
-def test_convert_for_programs(recipe, tmp_path):
-    said = json.loads(run("convert", recipe, "--json", "--out", tmp_path / "r.yml").stdout)
+def test_convert_as_json(recipe, tmp_path):
+    output = json.loads(run("convert", recipe, "--json", "--out", tmp_path / "r.yml").stdout)
     wanted = Recipe.load(recipe)
-    assert set(said) == {
-        "ok", "problems", "found", "fingerprint", "recipe", "yaml", "mergekit", "python", "words",
+    assert set(output) == {
+        "ok", "problems", "origin", "fingerprint", "recipe", "yaml", "mergekit", "python", "words",
     }  # fmt: skip
-    assert said["fingerprint"] == wanted.fingerprint
-    assert Recipe.of(said["recipe"]) == Recipe.load(said["yaml"]) == Recipe.load(tmp_path / "r.yml") == wanted
-    assert said["mergekit"]["same"]
-    assert {p["severity"] for p in said["mergekit"]["lost"]} <= {"info"}
+    assert output["fingerprint"] == wanted.fingerprint
+    assert Recipe.of(output["recipe"]) == Recipe.load(output["yaml"]) == Recipe.load(tmp_path / "r.yml") == wanted
+    assert output["mergekit"]["same"]
+    assert {p["severity"] for p in output["mergekit"]["lost"]} <= {"info"}
 
 
 @pytest.mark.parametrize("command", ["check", "convert", "plan"])
-def test_what_forbids_a_recipe_is_said_to_programs(command, tmp_path):
+def test_errors_of_a_recipe_as_json(command, tmp_path):
     file = tmp_path / "r.yml"
     file.write_text("merge_method: slerp\nmodel: [a, b]\n")
     done = run(command, file, "--json")
     assert done.exit_code == 1
-    said = json.loads(done.stdout)
-    assert said["ok"] is False
-    first = said["problems"][0]
+    output = json.loads(done.stdout)
+    assert output["ok"] is False
+    first = output["problems"][0]
     assert set(first) == {"severity", "where", "place", "what", "how", "line"}
     assert (first["where"], first["line"]) == (["model"], 2)
 
 
-def test_notes_on_a_source_are_said_to_programs():
-    said = json.loads(run("convert", "-", "--json", input="0,1,0.5" + ",0" * 17).stdout)
-    assert said["found"].startswith("supermerger") or "block weights" in said["found"]
-    assert {p["severity"] for p in said["problems"]} <= {"info", "warning"}
+def test_notes_on_a_source_as_json():
+    output = json.loads(run("convert", "-", "--json", input="0,1,0.5" + ",0" * 17).stdout)
+    assert output["origin"].startswith("supermerger") or "block weights" in output["origin"]
+    assert {p["severity"] for p in output["problems"]} <= {"info", "warning"}
 
 
-def test_convert_spells_out_what_versions_read_differently(recipe, tmp_path):
+def test_convert_writes_yaml_with_the_same_meaning(recipe, tmp_path):
     out = tmp_path / "new.yml"
     assert run("convert", recipe, "-o", out).exit_code == 0
     assert plan(Recipe.load(out)).tensors == plan(Recipe.load(recipe)).tensors
     done = run("convert", recipe)
     assert done.stdout == out.read_text()
-    assert "Found the YAML file recipe.yml." in done.stderr
+    assert "Read the YAML file recipe.yml." in done.stderr
 
 
 def test_every_command_that_reads_a_recipe_takes_a_dialect(family, tmp_path):
@@ -164,7 +164,7 @@ def test_convert_with_a_dialect(recipe):
     assert plan(Recipe.load(recipe))["lm_head.weight"].values.each["weight"][1] == 1
 
 
-def test_convert_replaces_nothing_unasked(recipe):
+def test_convert_replaces_nothing_without_overwrite(recipe):
     text = recipe.read_text()
     done = run("convert", recipe, "-o", recipe)
     assert done.exit_code == 1
@@ -173,7 +173,7 @@ def test_convert_replaces_nothing_unasked(recipe):
     assert run("convert", recipe, "-o", recipe.parent, "--overwrite").exit_code == 1
 
 
-def test_what_convert_replaces_stays_when_the_disk_is_full(recipe, tmp_path, monkeypatch):
+def test_convert_keeps_the_old_file_when_the_disk_is_full(recipe, tmp_path, monkeypatch):
     def full_disk(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

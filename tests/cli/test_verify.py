@@ -1,4 +1,4 @@
-"""Checksums again, from the command line."""
+"""`nbmerge verify`."""
 
 import json
 
@@ -6,7 +6,7 @@ from tests.cli.commands import run
 from tests.models import read_tensors
 
 
-def test_verify_finds_what_was_changed_afterwards(recipe, tmp_path):
+def test_verify_finds_changed_bytes(recipe, tmp_path):
     assert run("merge", recipe, tmp_path / "out").exit_code == 0
     done = run("verify", tmp_path / "out", "--derive")
     assert done.exit_code == 0
@@ -18,11 +18,11 @@ def test_verify_finds_what_was_changed_afterwards(recipe, tmp_path):
     assert "1 damaged" in done.stdout
 
 
-def test_verify_for_programs_and_for_scripts(recipe, tmp_path):
+def test_verify_as_json_and_quietly(recipe, tmp_path):
     assert run("merge", recipe, tmp_path / "out", "--quiet").exit_code == 0
-    said = json.loads(run("verify", tmp_path / "out", "--json").stdout)
+    output = json.loads(run("verify", tmp_path / "out", "--json").stdout)
     count = len(read_tensors(tmp_path / "out"))
-    assert said == {
+    assert output == {
         "ok": True, "path": str(tmp_path / "out"), "checked": count,
         "damaged": [], "derived": 0, "differing": [], "device": None,
     }  # fmt: skip
