@@ -1,6 +1,6 @@
-"""Three older tools as functions: the merges that they make, as recipes.
+"""The merges of three older tools as recipes.
 
-Their numbers keep the meaning that they had there; the recipes say in mergekit's terms what it was.
+Arguments have the meaning that they had there; the recipes express it in mergekit's terms.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def block_merge(
     if outside not in ("first", "second"):
         raise _refused("outside", f"'{outside}' is neither 'first' nor 'second'.")
     for ref, name in ((a, "first"), (b, "second")):
-        checkpoint = at_hand(ref)
+        checkpoint = open_if_local(ref)
         if checkpoint and checkpoint.depth != len(shares):
-            what = f"{len(shares)} ratios for the {checkpoint.depth} layers of the {name} model, {checkpoint.name}."
+            what = f"{len(shares)} ratios were given for the {checkpoint.depth} layers of the {name} model, {checkpoint.name}."
             raise _refused("ratios", what, "Give one per layer; both models need the same number of layers.")
     if not shares:
-        raise _refused("ratios", "there are none.", "Give one per layer.")
+        raise _refused("ratios", "the list is empty.", "Give one ratio per layer.")
     donor = a if outside == "first" else b
     return Recipe.of({
         "merge_method": "linear",
@@ -56,18 +56,18 @@ def block_gradient(
     for name, value in (("layer_start", layer_start), ("layer_end", layer_end)):
         if isinstance(value, bool) or not isinstance(value, int):
             raise _refused(name, f"{value!r} is not a whole number.")
-    recipe = {"merge_method": "linear", "parameters": {"normalize": False}, "dtype": "float16"}
+    recipe: dict[str, Any] = {"merge_method": "linear", "parameters": {"normalize": False}, "dtype": "float16"}
     recipe |= dict.fromkeys(("embedding_source", "final_norm_source", "lm_head_source", "config_source"), a)
-    checkpoint = at_hand(a)
+    checkpoint = open_if_local(a)
     if checkpoint is None:
         if layer_start != 0 or layer_end < ALL_LAYERS:
-            what = f"how many layers {a} has must be known to cut a range out of it, and it is not on this machine."
-            raise _refused("model1", what, f"Fetch it first: hf download {a.path}")
+            what = f"a range of layers needs the number of layers of {a}, which is not on this machine."
+            raise _refused("model1", what, f"Download it first: hf download {a.path}")
         return Recipe.of(recipe | {"models": _blend(a, b, [start, end])}).with_origin("a gradient over all layers")
     depth = checkpoint.depth
     first, last = _range(layer_start, layer_end, depth)
-    if (other := at_hand(b)) and other.depth < last:
-        what = f"{other.name} has {other.depth} layers, and the range needs layer {last - 1}."
+    if (other := open_if_local(b)) and other.depth < last:
+        what = f"{other.name} has only {other.depth} layers, but the range includes layer {last - 1}."
         raise _refused("model2", what, f"Choose a layer_end of at most {other.depth}.")
     shares = [start, end] if last - first > 1 else [start]
     slices = [{"sources": _blend(a, b, shares, [first, last])}]
@@ -97,33 +97,33 @@ def slerp_merge(
 
 
 def complement(share: float) -> float:
-    """What a share leaves of the whole, without the last digits that binary fractions bring: 0.2 for 0.8."""
+    """One minus a share, without the rounding errors of binary fractions: 0.2 for 0.8."""
     return round(1 - share, 12)
 
 
-def _blend(a: ModelRef, b: ModelRef, shares: list[float], layers: list[int] | None = None) -> list[dict]:
+def _blend(a: ModelRef, b: ModelRef, shares: list[float], layers: list[int] | None = None) -> list[dict[str, Any]]:
     """Two sources; `shares` are those of the second."""
     return [_alone(a, layers, [complement(s) for s in shares]), _alone(b, layers, shares)]
 
 
-def _alone(model: ModelRef, layers: list[int] | None, weight: Any = 1) -> dict:
+def _alone(model: ModelRef, layers: list[int] | None, weight: Any = 1) -> dict[str, Any]:
     source = {"model": model, "parameters": {"weight": weight}}
     return source | {"layer_range": layers} if layers else source
 
 
 def _range(start: int, end: int, depth: int) -> tuple[int, int]:
-    """The range [start, end) of a model's layers, its end brought back to the model's."""
+    """The range [start, end) of a model's layers, its end limited to the model's."""
     last = min(end, depth)
     if not 0 <= start < depth:
         raise _refused("layer_start", f"{start} is not a layer of a model of {depth} layers.", f"Use 0 to {depth - 1}.")
     if last <= start:
-        what = f"{end} ends the range [{start}, {end}) before it has a layer."
+        what = f"the range [{start}, {end}) contains no layer."
         raise _refused("layer_end", what, f"Use {start + 1} to {depth}; the end is not included.")
     return start, last
 
 
-def at_hand(ref: ModelRef) -> Checkpoint | None:
-    """The model's checkpoint where it is on this machine, to ask it for its depth and sizes."""
+def open_if_local(ref: ModelRef) -> Checkpoint | None:
+    """The model's checkpoint if it is on this machine."""
     from nbmerge.checkpoints import Checkpoint
     from nbmerge.errors import CheckpointError
 

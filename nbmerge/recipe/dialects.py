@@ -1,15 +1,15 @@
-"""Dialects: the same words, another meaning. Reading in a dialect writes that meaning into the recipe.
+"""Dialects: the same words with another meaning. Reading in a dialect writes that meaning into the recipe.
 
-``nbmerge``, the default: what mergekit 0.1 documents, with the exceptions of docs/recipes.md, which is where users read
-all of this.
+``nbmerge``, the default: what mergekit 0.1 documents, with the exceptions in docs/recipes.md, where all of this is
+documented for users.
 
 ``mergekit-0.0``: mergekit before 0.1 (2023 and 2024). A slerp with a zero tensor follows the formula. A base model
 that is not listed is an input of methods that have no base. With `tokenizer_source`, rows of tokens are means of the
 models that own them.
 
 ``mergekit-0.1``: mergekit since 0.1 (2025). A slerp with a zero tensor and a base model that is not listed as before;
-final norm and head take a gradient's *first* value, and DARE and its kin rescale to the same sum of absolute values.
-Where the last slice has more models than the first, final norm and head are made without the models beyond that number.
+final norm and head take a gradient's *first* value, and DARE and similar methods rescale to the same sum of absolute values.
+Where the last slice has more models than the first, final norm and head are merged without the models beyond that number.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from nbmerge.problems import Problem, nearest
 from nbmerge.recipe.end_values import find_ends, spell_out_ends
-from nbmerge.recipe.readers.mergekit import DIALECTS, UNSAID
+from nbmerge.recipe.readers.mergekit import DIALECTS, UNDECLARED
 from nbmerge.recipe.readers.recipe_text import note, reading_error
 from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.sections import levels
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from nbmerge.methods import Method
 
 NEWEST = "mergekit-0.1"
-"""The release of mergekit that people run today."""
+"""The current release of mergekit."""
 
 
 def check_dialect(dialect: str | None) -> None:
-    """Refuse a dialect that there is not."""
+    """Refuse an unknown dialect."""
     if dialect is not None and dialect not in DIALECTS:
         raise reading_error(f"unknown dialect '{dialect!s:.60}'.", nearest(str(dialect)[:60], DIALECTS))
 
 
 def apply_dialect(recipe: Recipe, dialect: str | None) -> Recipe:
-    """The recipe that says in our meaning what it says in a dialect.
+    """The recipe that means here what it means in a dialect.
 
     Parameters
     ----------
     recipe : Recipe
     dialect : str, optional
-        In place of what the recipe, and each merge that feeds it, says of itself.
+        Replaces the dialect that the recipe, and each merge that feeds it, declares.
     """
     merges = [apply_dialect(m, dialect) for m in recipe.merges]
     if merges:
@@ -52,7 +52,7 @@ def apply_dialect(recipe: Recipe, dialect: str | None) -> Recipe:
     own = dialect or recipe.declared_dialect
     if own in (None, "nbmerge"):
         return recipe
-    if own == UNSAID:
+    if own == UNDECLARED:
         return recipe.with_origin(notes=_otherwise(recipe))
     notes: list[Problem] = []
     read = _as_mergekit_0_1(recipe, notes) if own == NEWEST else _as_mergekit_0_0(recipe, notes)
@@ -69,10 +69,10 @@ def _as_mergekit_0_1(recipe: Recipe, notes: list[Problem]) -> Recipe:
 
 
 def _otherwise(recipe: Recipe) -> list[Problem]:
-    """Where mergekit 0.1 makes another model of a recipe that does not say whose meaning it has."""
+    """Where mergekit 0.1 makes a different model of a recipe that declares no dialect."""
     notes: list[Problem] = []
     _short_ends(_first_values(_listed_base(recipe, notes), notes), notes)
-    how = f"Here that is not so, unless the recipe is read in the dialect {NEWEST}."
+    how = f"To get the same here, read the recipe in the dialect {NEWEST}."
     return [
         Problem("info", n.where, f"in mergekit 0.1, {n.what.partition(', as in mergekit')[0]}.", how) for n in notes
     ]
@@ -87,17 +87,17 @@ def _first_values(recipe: Recipe, notes: list[Problem]) -> Recipe:
 
 
 def _owners(recipe: Recipe, notes: list[Problem]) -> Recipe:
-    """The old key for a vocabulary takes rows of tokens from the models that own them."""
+    """The old key for a vocabulary takes rows of tokens from the models that have them."""
     if recipe.tokenizer_source is None:
         return recipe
-    what = "rows of tokens are weighted means of the models that own them, as in mergekit before 0.1."
+    what = "rows of tokens are weighted means over the models that have them, as in mergekit before 0.1."
     notes.append(note(what, ("tokenizer_source",)))
     wanted = {"source": recipe.tokenizer_source, "rows": "owners"}
     return recipe.replace(tokenizer_source=None, tokenizer=wanted).with_origin(like=recipe)
 
 
 def _short_ends(recipe: Recipe, notes: list[Problem]) -> Recipe:
-    """Final norm and head are made from no more of the last slice's models than the first slice has."""
+    """Final norm and head are merged from no more of the last slice's models than the first slice has."""
     method = _method(recipe)
     if method is None or method.parameter("weight") is None:
         return recipe
@@ -108,12 +108,12 @@ def _short_ends(recipe: Recipe, notes: list[Problem]) -> Recipe:
             continue
         part = data if section.module is None else data["modules"][section.module]
         for source in part["slices"][-1]["sources"][count:]:
-            said = source.get("parameters", {})
-            weight = Setting.of(said["weight"]) if "weight" in said else Setting(())
+            given = source.get("parameters", {})
+            weight = Setting.of(given["weight"]) if "weight" in given else Setting(())
             for filter in find_ends(recipe):
                 weight = weight.with_first(filter, 0.0)
-            source["parameters"] = said | {"weight": weight.plain()}
-        what = f"final norm and head are made from the last slice's first {count} models, as in mergekit 0.1."
+            source["parameters"] = given | {"weight": weight.plain()}
+        what = f"final norm and head are merged from the first {count} models of the last slice, as in mergekit 0.1."
         notes.append(note(what, section.where))
         recipe = Recipe.of(data).with_origin(like=recipe)
     return recipe
@@ -126,17 +126,17 @@ def _method(recipe: Recipe) -> Method | None:
 
 
 def _listed_base(recipe: Recipe, notes: list[Problem]) -> Recipe:
-    """A method without a base takes an unlisted base model as one more input; so does mergekit, of any age."""
+    """A method without a base takes an unlisted base model as an additional input, as every version of mergekit does."""
     method = _method(recipe)
     base = recipe.base_model
     if method is None or method.base != "none" or method.inputs[1] == 1 or base is None:
         return recipe
-    lacking = [s for s in recipe.sections if s.whole and base not in [x.model for x in s.slices[0].sources]]
-    if not lacking:
+    incomplete = [s for s in recipe.sections if s.whole and base not in [x.model for x in s.slices[0].sources]]
+    if not incomplete:
         return recipe
-    notes.append(note(f"the base model is one more input of {method.name}, as in mergekit.", ("base_model",)))
+    notes.append(note(f"the base model is an additional input of {method.name}, as in mergekit.", ("base_model",)))
     data = recipe.plain()
-    for section in lacking:
+    for section in incomplete:
         part = data if section.module is None else data["modules"][section.module]
         part["models"] = [*part["models"], {"model": base.plain()}]
     return Recipe.of(data).with_origin(like=recipe)
@@ -144,7 +144,7 @@ def _listed_base(recipe: Recipe, notes: list[Problem]) -> Recipe:
 
 def _zero_tensors(recipe: Recipe, notes: list[Problem]) -> Recipe:
     method = _method(recipe)
-    if method is None or method.parameter("zero_tensors") is None or _says(recipe, "zero_tensors"):
+    if method is None or method.parameter("zero_tensors") is None or _sets(recipe, "zero_tensors"):
         return recipe
     notes.append(note("where one of two tensors is zero, the formula is followed, as in mergekit."))
     return recipe.with_parameter("zero_tensors", "formula").with_origin(like=recipe)
@@ -162,12 +162,12 @@ def _rescale(recipe: Recipe, notes: list[Problem]) -> Recipe:
         return Setting(tuple(Rule("l1" if r.value in (True, 1.0) else r.value, r.filter) for r in setting.rules))
 
     changed = recipe.each_setting(l1)
-    if not _says(recipe, "rescale") and parameter.default is True:
+    if not _sets(recipe, "rescale") and parameter.default is True:
         changed = changed.with_parameter("rescale", "l1").with_origin(like=changed)
     if changed != recipe:
-        notes.append(note("dropped changes are made up for by matching sums of absolute values, as in mergekit 0.1."))
+        notes.append(note("kept changes are rescaled to the same sum of absolute values, as in mergekit 0.1."))
     return changed
 
 
-def _says(recipe: Recipe, name: str) -> bool:
+def _sets(recipe: Recipe, name: str) -> bool:
     return any(name in settings for _, settings, one_model, _ in levels(recipe) if not one_model)

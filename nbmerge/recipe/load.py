@@ -1,4 +1,4 @@
-"""Read a recipe from wherever it is: a text, a file, a merged folder."""
+"""Read a recipe from a text, a file, a merged model folder or the Hub."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from nbmerge.checkpoints import hub
 from nbmerge.errors import CheckpointError, RecipeError
@@ -16,21 +17,21 @@ from nbmerge.recipe.readers.recipe_text import read_file, reading_error
 from nbmerge.recipe.recipe import Recipe
 
 RECIPE_FILE = "nbmerge_recipe.yml"
-"""Our recipe's name in a merged folder."""
+"""File name of the recipe in a merged model folder."""
 IN_FOLDERS = (RECIPE_FILE, "mergekit_config.yml", "README.md")
-"""Files of a merged folder that may hold its recipe, the surest first."""
+"""Files of a merged model folder that may contain its recipe, the most reliable first."""
 
 MAX_PATH = 4096
-"""No path is longer; what is longer is a text."""
+"""Longest path; anything longer is a text."""
 
 
-def load(source: str | Path | Mapping | Recipe, dialect: str | None = None) -> Recipe:
+def load(source: str | PathLike[str] | Mapping[str, Any] | Recipe, dialect: str | None = None) -> Recipe:
     """See `Recipe.load`."""
     dialects.check_dialect(dialect)
     if isinstance(source, Recipe):
         return source
     if not isinstance(source, str | PathLike | Mapping):
-        what = "a recipe is a Recipe, a mapping, a text of YAML or the path of a file or merged folder"
+        what = "a recipe is a Recipe, a mapping, YAML text or the path of a file or merged model folder"
         raise reading_error(f"{what}, not {type(source).__name__}.")
     try:
         if isinstance(source, Mapping):
@@ -40,7 +41,7 @@ def load(source: str | Path | Mapping | Recipe, dialect: str | None = None) -> R
         else:
             recipe = _from_path(source)
     except RecursionError as error:
-        raise reading_error("this is nested too deeply for a recipe.") from error
+        raise reading_error("the recipe is nested too deeply.") from error
     return dialects.apply_dialect(recipe, dialect)
 
 
@@ -57,7 +58,7 @@ def _exists(source: str) -> bool:
         return False
 
 
-def _from_path(source: str | Path) -> Recipe:
+def _from_path(source: str | PathLike[str]) -> Recipe:
     why = ""
     try:
         path = Path(source).expanduser()
@@ -78,8 +79,8 @@ def _from_path(source: str | Path) -> Recipe:
         else:
             return _load_folder(folder, source)
     if recipe is None:
-        what = "it is neither a file, a merged model's folder nor the text of one"
-        raise reading_error(f"'{source!s:.200}' holds no recipe: {what}{why}.")
+        what = "it is not a file, a merged model folder or the text of a recipe"
+        raise reading_error(f"'{source!s:.200}' is not a recipe: {what}{why}.")
     return recipe
 
 
@@ -89,7 +90,7 @@ def load_file(file: str | Path) -> Recipe:
     Raises
     ------
     RecipeError
-        When it cannot be read or holds none.
+        When it cannot be read or contains none.
     """
     path = Path(file)
     if path.suffix == ".safetensors":
@@ -118,8 +119,8 @@ def _load_folder(path: Path, name: str = "") -> Recipe:
             return metadata.read(file).with_origin(f"the recipe in the header of {file.name} in {name}")
         except RecipeError as error:
             raise reading_error(
-                f"the folder {path} holds no recipe: neither {' nor '.join(IN_FOLDERS)} has one. {error}"
+                f"the folder {path} contains no recipe: neither {' nor '.join(IN_FOLDERS)} has one. {error}"
             ) from error
     raise reading_error(
-        f"the folder {path} holds no recipe (looked for {', '.join(IN_FOLDERS[:2])}, a model card and safetensors)."
+        f"the folder {path} contains no recipe (searched {', '.join(IN_FOLDERS[:2])}, a model card and safetensors)."
     )

@@ -13,7 +13,7 @@ from nbmerge.recipe.setting import Setting
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 MOST_PADDING = 65_536
-"""Largest `pad_to_multiple_of`; what hardware asks for is a few hundred."""
+"""Largest `pad_to_multiple_of`; hardware needs a few hundred at most."""
 _SHORT = {"bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp32": "float32", "float": "float32"}
 
 
@@ -21,17 +21,19 @@ def _dtype(raw: Any) -> str:
     name = str(raw).removeprefix("torch.").lower()
     name = _SHORT.get(name, name)
     if name not in DTYPES:
-        raise ValueError(f"'{raw}' is not a dtype to merge in. {nearest(name, DTYPES)}")
+        raise ValueError(f"'{raw}' is not a supported dtype. {nearest(name, DTYPES)}")
     return name
 
 
 def _layer_range(raw: Any) -> tuple[int, int]:
     ok = isinstance(raw, list | tuple) and len(raw) == 2 and all(type(x) is int for x in raw)
     if not ok:
-        raise ValueError(f"a layer range is [first, end) with whole numbers, such as [0, 16], not {raw!r:.200}.")
+        raise ValueError(f"a layer range is two whole numbers [first, end), such as [0, 16], not {raw!r:.200}.")
     first, end = raw
     if first < 0 or end <= first:
-        raise ValueError(f"the layer range [{first}, {end}) holds no layer; count from 0, and the end is not included.")
+        raise ValueError(
+            f"the layer range [{first}, {end}) contains no layer. Layers are counted from 0, and the end is not included."
+        )
     return first, end
 
 
@@ -39,12 +41,12 @@ def _parameters(raw: Any) -> dict[str, Any]:
     if raw is None:
         return {}
     if not isinstance(raw, Mapping):
-        raise ValueError(f"parameters are a mapping of name to value, not {raw!r:.200}.")
+        raise ValueError(f"parameters are a mapping of names to values, not {raw!r:.200}.")
     return {str(k): v for k, v in raw.items() if v is not None}
 
 
 def _named(raw: Any) -> Any:
-    """Take a bare name for an entry of `models`."""
+    """Accept a bare name as an entry of `models`."""
     if not isinstance(raw, list | tuple):
         return raw
     return [x if isinstance(x, Mapping | Source) else {"model": x} for x in raw]
@@ -57,7 +59,7 @@ Parameters = Annotated[dict[str, Annotated[Setting, BeforeValidator(Setting.of)]
 
 
 class Part(BaseModel):
-    """Common ground of all parts: immutable, and a key that is not known is an error."""
+    """Base class of all parts: immutable, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -74,9 +76,9 @@ class Source(Part):
     ----------
     model : ModelRef
     layer_range : (int, int), optional
-        First layer and the one behind the last. None means all layers.
+        First layer and the one after the last. None means all layers.
     parameters : dict of str to Setting
-        What holds for this model alone.
+        Parameters of this model only.
     """
 
     model: Model
@@ -96,7 +98,7 @@ class Slice(Part):
     base_model : ModelRef, optional
         The base model of these layers, instead of the recipe's own.
     parameters : dict of str to Setting
-        What holds for these layers.
+        Parameters of these layers.
     """
 
     sources: tuple[Source, ...] = Field(min_length=1)
@@ -114,7 +116,7 @@ class Module(Part):
     slices : tuple of Slice
         The layers of this part, piece by piece.
     parameters : dict of str to Setting
-        What holds for this part.
+        Parameters of this part.
     """
 
     models: Models | None = None
@@ -129,14 +131,14 @@ class Module(Part):
 
 
 class DtypeRule(Part):
-    """A dtype for the output tensors whose names contain a text."""
+    """A dtype for the output tensors whose names contain a string."""
 
     filter: str
     dtype: Dtype
 
 
 class TokenSource(Part):
-    """Where a token's embedding comes from: a model's token by text or number, zeros, or the mean of its owners."""
+    """Where a token's embedding comes from: a model's token by text or id, zeros, or the mean over models that have it."""
 
     kind: Literal["model_token", "zero", "mean"]
     model: Model | None = None
@@ -155,23 +157,23 @@ def _token_source(raw: Any) -> Any:
 
 
 class TokenRule(Part):
-    """What one token's embedding becomes."""
+    """How one token's embedding is made."""
 
     source: Annotated[TokenSource | ModelRef | None, BeforeValidator(_token_source)] = None
     force: bool = False
 
 
 class Tokenizer(Part):
-    """The vocabulary of the result: whose tokens, and where rows come from."""
+    """The vocabulary of the result: which tokens it has, and how their rows are made."""
 
     source: str = "union"
     tokens: dict[str, TokenRule] = Field(default_factory=dict)
     pad_to_multiple_of: int | None = Field(default=None, ge=1, le=MOST_PADDING)
     rows: Literal["method", "owners"] = "method"
-    """How a row is made: by the merge method once missing rows are filled, or as the weighted mean of the models that own
-    the token, as mergekit did before 0.1."""
+    """How a row is made: by the merge method once missing rows are filled in, or as the weighted mean over the models that
+    have the token, as mergekit did before 0.1."""
     approximate: Literal["pieces", "pursuit"] = "pieces"
-    """Rows for tokens that no model has: the mean of what a token is cut into, or matching pursuit over shared tokens."""
+    """Rows for tokens that no model has: the mean of the tokens that it is split into, or matching pursuit over shared tokens."""
 
 
 def plain(
@@ -184,14 +186,14 @@ def plain(
         return model(value)
     if isinstance(value, Part):
         fields = type(value).model_fields
-        # A tokenizer's source is said even where it is the default: the key alone means something.
-        said = {
+        # A tokenizer's source is written even if it is the default: the key alone means something.
+        written = {
             n: v
             for n in fields
             if (v := getattr(value, n)) != fields[n].get_default(call_default_factory=True)
             or (isinstance(value, Tokenizer) and n == "source")
         }
-        return {n: p for n, v in said.items() if (p := plain(v, setting, model)) not in (None, {}, [])}
+        return {n: p for n, v in written.items() if (p := plain(v, setting, model)) not in (None, {}, [])}
     if isinstance(value, Mapping):
         return {k: plain(v, setting, model) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
@@ -48,9 +48,9 @@ class Recipe(Part):
     slices : list of Slice
         The output's layers, piece by piece.
     base_model : ModelRef, optional
-        What task vectors are measured against, and the first end of a slerp.
+        What task vectors are relative to, and the first end of a slerp.
     parameters : dict of str to Setting
-        What holds for the whole merge.
+        Parameters of the whole merge.
     dtype, out_dtype : str, optional
         dtype of the result (`out_dtype` wins); default the stored one.
     embedding_source, final_norm_source, lm_head_source, config_source : ModelRef, optional
@@ -58,18 +58,18 @@ class Recipe(Part):
     dtype_overrides : list of DtypeRule
         dtypes of single output tensors; the first filter that matches wins.
     tokenizer_source, tokenizer, chat_template
-        What vocabulary the result has, as in mergekit; ``tokenizer_source: X`` is short for ``tokenizer: {source: X}``.
+        The vocabulary of the result, as in mergekit; ``tokenizer_source: X`` is short for ``tokenizer: {source: X}``.
     vocabulary : str
-        What becomes of vocabularies of different size without a tokenizer: refuse them, or bring embeddings and heads
-        to one size by a rule of `VOCABULARIES`.
+        How to treat vocabularies of different sizes without a tokenizer: refuse them, or bring embeddings and heads to
+        one size by a rule of `VOCABULARIES`.
     modules : dict of str to Module
-        Models of several stacks of layers, as in mergekit.
+        Parts of a model with several stacks of layers, as in mergekit.
     random_seed : int
         Seed of random masks; default 0.
     name : str, optional
-        What other recipes call this merge.
+        Name by which other recipes refer to this merge.
     merges : list of Recipe
-        Merges, each with a `name`, that this one takes as models.
+        Merges, each with a `name`, that this one uses as models.
 
     Examples
     --------
@@ -109,11 +109,11 @@ class Recipe(Part):
     def _whole(self) -> Recipe:
         forms = [n for n in ("models", "slices", "modules") if getattr(self, n) is not None]
         if len(forms) != 1:
-            raise ValueError("a recipe has exactly one of 'models', 'slices' and 'modules'.")
+            raise ValueError("a recipe needs exactly one of 'models', 'slices' and 'modules'.")
         if not getattr(self, forms[0]):
             raise ValueError(f"'{forms[0]}' is empty; name at least one model.")
         if self.tokenizer is not None and self.tokenizer_source is not None:
-            raise ValueError("a recipe has either 'tokenizer' or 'tokenizer_source'.")
+            raise ValueError("a recipe can have 'tokenizer' or 'tokenizer_source', not both.")
         if not all(m.name for m in self.merges):
             raise ValueError("a merge that feeds another needs a 'name'.")
         return self
@@ -145,7 +145,7 @@ class Recipe(Part):
 
     @classmethod
     def _rest(cls, data: Mapping[str, Any], wrong: Iterable[Where], lines: dict[Where, int]) -> Recipe | None:
-        """The recipe without its wrong parts; None where it is none without them."""
+        """The recipe without its invalid parts; None if the rest is not a recipe."""
         rest = remove_keys(data, wrong)
         try:
             recipe = None if rest is None else cls.model_validate(rest)
@@ -156,8 +156,8 @@ class Recipe(Part):
         return recipe
 
     @classmethod
-    def load(cls, source: str | Path | Mapping[str, Any] | Recipe, dialect: str | None = None) -> Recipe:
-        """Read a recipe from a path or a text in any format known; `found` says which it was.
+    def load(cls, source: str | PathLike[str] | Mapping[str, Any] | Recipe, dialect: str | None = None) -> Recipe:
+        """Read a recipe from a path or a text in any known format; `origin` describes which it was.
 
         Parameters
         ----------
@@ -165,13 +165,13 @@ class Recipe(Part):
             A text or file of any format that `nbmerge.recipe.readers` knows, a merged model's folder or safetensors
             file, or plain data.
         dialect : str, optional
-            Interpret it as this release of mergekit does, such as ``"mergekit-0.1"``, in place of what a key `dialect`
-            in the recipe says; see `nbmerge.recipe.dialects`.
+            Interpret it as this release of mergekit does, such as ``"mergekit-0.1"``; overrides the key `dialect` in
+            the recipe. See `nbmerge.recipe.dialects`.
 
         Raises
         ------
         RecipeError
-            With the line of what is not understood.
+            With the line of what cannot be read.
         """
         from nbmerge.recipe.load import load
 
@@ -269,13 +269,13 @@ class Recipe(Part):
 
     @property
     def wanted_tokenizer(self) -> Tokenizer | None:
-        """What `tokenizer` or its short form `tokenizer_source` says of the result's vocabulary."""
+        """The result's vocabulary, from `tokenizer` or its short form `tokenizer_source`."""
         short = None if self.tokenizer_source is None else Tokenizer(source=self.tokenizer_source)
         return self.tokenizer or short
 
     @property
     def notes(self) -> tuple[Problem, ...]:
-        """What the text that was read says beyond this recipe, and what was decided in reading it."""
+        """Notes on what the text contains beyond this recipe, and on decisions made while reading it."""
         return self._notes
 
     def with_origin(
@@ -391,21 +391,21 @@ class Recipe(Part):
         """YAML that mergekit also reads and, whatever its version, understands in the same way.
 
         Where a gradient reaches the final norm or the head, their values are spelled out, because versions of mergekit
-        differ there. Merges that feed this one come first, as documents of their own. `to_mergekit` says what mergekit
-        cannot do of it.
+        differ there. Merges that feed this one come first, as separate documents. `to_mergekit` lists what mergekit
+        cannot express.
         """
         from nbmerge.recipe.writers.nbmerge_yaml import to_yaml
 
         return to_yaml(self)
 
     def to_mergekit(self) -> Export:
-        """YAML for mergekit 0.1.5 to compute the same model from, and what it cannot express."""
+        """YAML from which mergekit 0.1.5 computes the same model, and what it cannot express."""
         from nbmerge.recipe.writers.mergekit import to_mergekit
 
         return to_mergekit(self)
 
     def to_python(self, name: str = "recipe") -> str:
-        """A notebook cell that makes this recipe again and calls it `name`."""
+        """A notebook cell that recreates this recipe as the variable `name`."""
         from nbmerge.recipe.writers.python import to_python
 
         return to_python(self, name)

@@ -115,8 +115,9 @@ class _Builder:
             key = key_node.value
             if key in data:
                 raise _yaml_error(f"the key '{key}' occurs twice here. Remove one of them.", key_node.start_mark)
-            self.lines[(*where, key)] = key_node.start_mark.line + 1
-            data[key] = self.build(value_node, (*where, key))
+            place = (*where, key)
+            self.lines[place] = key_node.start_mark.line + 1
+            data[key] = self.build(value_node, place)
         return data
 
 

@@ -44,7 +44,7 @@ def test_a_recipe_may_come_as_text_or_file(half, tmp_path):
         ("merge_method: linear\nmodels: [", "not valid YAML"),
         ("merge_methd: linear\nmodels: [a]\n", "merge_method"),
         ("merge_method: linear\nmodels: [/no/such/folder]\nparameters: {weight: 1}\n", "neither a folder"),
-        ("nowhere.yml", "neither a file"),
+        ("nowhere.yml", "not a file"),
     ],
 )
 def test_what_is_wrong_is_reported_and_not_raised(text, said):

@@ -29,7 +29,7 @@ def refusal(change: dict, **source) -> str:
         ({"select_topk": 0.1}, "under the recipe's own 'parameters'"),
         ({"dtype": "bfloat16"}, "at the top level of the recipe"),
         ({"tokenizer_source": "union"}, "at the top level of the recipe"),
-        ({"int8_mask": True}, "may be left out"),
+        ({"int8_mask": True}, "has no effect"),
     ],
 )
 def test_beside_a_model(source, said):
@@ -42,7 +42,7 @@ def test_beside_a_model(source, said):
         ({"select_topk": 0.1}, "under the recipe's own 'parameters'"),
         ({"normalize": False}, "under the recipe's own 'parameters'"),
         ({"density": 0.5}, "'parameters' of each model, or the recipe's own 'parameters'"),
-        ({"layer_range": [0, 2]}, "beside a model in the sources of a slice"),
+        ({"layer_range": [0, 2]}, "next to a model in the sources of a slice"),
         ({"pad_to_multiple_of": 8}, "under tokenizer"),
         ({"base_model": "org/a", "revision": "main"}, "write 'org/a@main'"),
         ({"tokenizer": {"source": "union", "dtype": "float16"}}, "at the top level of the recipe"),
@@ -71,7 +71,7 @@ def test_under_parameters(family):
     })  # fmt: skip
     text = "\n".join(map(str, examine(recipe)[1]))
     assert "parameters.dtype: 'dtype' is not a parameter of a merge method. 'dtype' belongs at the top level" in text
-    assert "'layer_range' belongs beside a model in the sources of a slice, not under parameters." in text
+    assert "'layer_range' belongs next to a model in the sources of a slice, not under parameters." in text
 
 
 def test_a_mixture_of_experts_is_named(family):

@@ -71,12 +71,12 @@ def test_plain_data_and_recipes():
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("nowhere.yml", "neither a file"),
-        ("", "holds no recipe"),
+        ("nowhere.yml", "not a file"),
+        ("", "contains no recipe"),
         ("a" * 300, "a"),
         ("~nobody-of-this-name/recipe.yml", "nobody-of-this-name"),
-        ("x" * 5000, "holds no recipe"),
-        ("nul\0byte", "neither"),
+        ("x" * 5000, "is not a recipe"),
+        ("nul\0byte", "not a file"),
     ],
 )
 def test_what_leads_nowhere_is_refused_in_words(source, said, tmp_path, monkeypatch):
@@ -140,7 +140,7 @@ def test_a_chain_of_documents_survives_the_way_through_yaml():
         ("name: x\nmerge_method: linear\nmodels: [a]\n---\nname: x\nmerge_method: linear\nmodels: [b]\n", "named 'x'"),
         ("name: x\nmerge_method: linear\nmodels: [y]\n---\nname: y\nmerge_method: linear\nmodels: [x]\n", "circle"),
         ("name: x\nmerge_method: linear\nmodels: [x]\n---\nmerge_method: linear\nmodels: [x]\n", "circle"),
-        ("merge_method: linear\nmodels: [a]\n---\n- b\n", "no recipe"),
+        ("merge_method: linear\nmodels: [a]\n---\n- b\n", "not a recipe"),
     ],
 )
 def test_documents_that_do_not_fit_together(text, said):

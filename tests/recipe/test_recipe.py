@@ -99,7 +99,7 @@ def test_references_come_once_inputs_then_base_then_donors():
         ({"slices": [{"sources": [{"model": "a"}]}]}, "", "models"),
         ({"models": ["a@b@c"]}, "models[0].model", "a@b@c"),
         ({"models": [{"model": "a", "layer_range": [3, 1]}]}, "models[0].layer_range", "no layer"),
-        ({"models": [{"model": "a", "layer_range": [-1, 1]}]}, "models[0].layer_range", "count from 0"),
+        ({"models": [{"model": "a", "layer_range": [-1, 1]}]}, "models[0].layer_range", "counted from 0"),
         ({"models": [{"model": "a", "layer_range": [0, 1.5]}]}, "models[0].layer_range", "whole numbers"),
         ({"models": [{"model": "a", "layer_range": [0, True]}]}, "models[0].layer_range", "whole numbers"),
         ({"models": [{"model": "a", "layer_range": 5}]}, "models[0].layer_range", "[0, 16]"),

@@ -1,4 +1,4 @@
-"""A README or model card: the first of its blocks of code that holds a recipe."""
+"""A README or model card: the first of its code blocks that contains a recipe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<word>[
 MAX_BLOCKS = 200
 YAML = ("yaml", "yml")
 HINTS = ("merge_method", "layer_slices", "genome:", "operations:", "--merge", "--model_path1", "mergekit-yaml")
-"""What a block holds that was meant as a recipe."""
+"""What a block contains that is meant as a recipe."""
 
 
 def read(text: RecipeText) -> Recipe | None:
@@ -22,21 +22,21 @@ def read(text: RecipeText) -> Recipe | None:
         return None
     from nbmerge.recipe.readers import read as read_any
 
-    found = [b for b in _blocks(text.raw) if any(h in b[2] for h in HINTS)]
-    found.sort(key=lambda b: b[1] not in YAML)
-    failed: RecipeError | None = None
-    for line, _, block in found:
+    blocks = [b for b in _blocks(text.raw) if any(h in b[2] for h in HINTS)]
+    blocks.sort(key=lambda b: b[1] not in YAML)
+    first_error: RecipeError | None = None
+    for line, _, block in blocks:
         try:
             recipe = read_any(block, line + text.above, "markdown")
         except RecipeError as error:
-            failed = failed or error
+            first_error = first_error or error
             continue
         return recipe.with_origin(f"{recipe.origin} in Markdown, line {line + 1 + text.above}")
-    if failed:
-        raise failed
+    if first_error:
+        raise first_error
     if _is_yaml(text):
         return None
-    raise reading_error("none of the blocks of code in this text is a recipe.", "Paste the recipe alone.")
+    raise reading_error("no code block in this text is a recipe.", "Paste only the recipe.")
 
 
 def _is_yaml(text: RecipeText) -> bool:
@@ -46,19 +46,19 @@ def _is_yaml(text: RecipeText) -> bool:
 
 def _blocks(raw: str) -> Iterator[tuple[int, str, str]]:
     """Each fenced block: number of lines above it, its language, its text without the fence's indent."""
-    held: list[str] | None = None
+    block: list[str] | None = None
     fence, word, indent, above, count = "", "", "", 0, 0
     for number, line in enumerate(raw.splitlines(), start=1):
         match = _FENCE.match(line) if len(line) < 400 else None
-        if held is None:
+        if block is None:
             if match:
-                held, fence, word, indent, above = [], match["fence"], match["word"].lower(), match["indent"], number
+                block, fence, word, indent, above = [], match["fence"], match["word"].lower(), match["indent"], number
         elif match and match["fence"].startswith(fence) and not match["word"]:
-            yield above, word, "\n".join(held) + "\n"
-            held, count = None, count + 1
+            yield above, word, "\n".join(block) + "\n"
+            block, count = None, count + 1
             if count >= MAX_BLOCKS:
                 return
         else:
-            held.append(line.removeprefix(indent) if indent else line)
-    if held is not None:
-        yield above, word, "\n".join(held) + "\n"
+            block.append(line.removeprefix(indent) if indent else line)
+    if block is not None:
+        yield above, word, "\n".join(block) + "\n"

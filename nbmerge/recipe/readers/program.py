@@ -18,11 +18,11 @@ PROGRAMS = {
     "bakllama": SHARED, "bakllama.py": SHARED, "nbmerge": OURS,
     "BlockMerge_Gradient_Tensors_YAML.py": {"config": VALUE},
 }  # fmt: skip
-"""Programs whose first word, or ``--config``, names the file, and their options."""
+"""Programs whose first argument, or ``--config``, is the file, and their options."""
 
 
 def read(text: RecipeText) -> Recipe | None:
-    """Read the file that the first such command of a text names."""
+    """Read the file that the first such command in a text names."""
     if not any(program in text.raw for program in PROGRAMS):
         return None
     for command in find_commands(text.raw, text.above):
@@ -32,15 +32,15 @@ def read(text: RecipeText) -> Recipe | None:
 
 
 def _load(file: str, command: Command) -> Recipe:
-    """The file's recipe, which is always YAML: a file that names a command would lead on and on."""
+    """The file's recipe, which is always YAML: a file that names a command could continue without end."""
     from nbmerge.recipe.readers import read as read_any
 
     try:
         raw = read_file(Path(file).expanduser().resolve())
     except (OSError, ValueError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or f"{error!s:.300}"
-        what = f"{command.program} reads {file!r:.200}, which cannot be read here: {why}."
-        raise reading_error(what, "Paste or load that file.", line=command.line) from error
+        what = f"{command.program} reads {file!r:.200}, which cannot be read: {why}."
+        raise reading_error(what, "Paste the contents of that file, or load it.", line=command.line) from error
     return read_any(raw, 0, "program")
 
 
@@ -49,11 +49,13 @@ def _recipe(command: Command) -> Recipe | None:
     words = [w for w in given.rest if w not in ("merge", "check", "plan", "convert")]
     file = given.one("config") or next(iter(words), None)
     if file is None:
-        raise reading_error(f"{command.program} names no recipe file here.", line=command.line)
+        raise reading_error(f"{command.program} is called without a recipe file.", line=command.line)
     if any(c in file for c in "\n\0"):
         return None
     recipe = _load(file, command)
     if (seed := given.one("random-seed") or given.one("seed")) is not None:
         recipe = recipe.replace(random_seed=seed).with_origin(like=recipe)
-    notes = [note(f"the output folder {w} is no part of a recipe.", line=command.line) for w in words[1:2]]
+    notes = [
+        note(f"the output folder {w} is ignored: it is not part of a recipe.", line=command.line) for w in words[1:2]
+    ]
     return recipe.with_origin(f"{recipe.origin}, named in a command", notes + note_unused_options(given, (), command))

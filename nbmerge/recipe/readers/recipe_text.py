@@ -1,4 +1,4 @@
-"""A text that may hold a recipe, read as YAML once for all readers that ask."""
+"""A text that may contain a recipe, parsed as YAML once for all readers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.guarded_files import read_model_text
-from nbmerge.problems import Problem, Where, nearest
+from nbmerge.problems import Problem, Severity, Where, nearest
 from nbmerge.recipe.yaml_text import MAX_CHARACTERS, parse_yaml
 
 MAX_BYTES = 4 * MAX_CHARACTERS
@@ -19,7 +19,7 @@ Document = tuple[Any, dict[Where, int]]
 
 
 class RecipeText:
-    """A text, and what YAML makes of it.
+    """A text and, if it is YAML, its data.
 
     Parameters
     ----------
@@ -30,17 +30,17 @@ class RecipeText:
 
     def __init__(self, raw: str, above: int = 0):
         if len(raw) > MAX_CHARACTERS:
-            raise reading_error(f"{len(raw):,} characters are too many for a recipe (at most {MAX_CHARACTERS:,}).")
+            raise reading_error(f"the text has {len(raw):,} characters; a recipe has at most {MAX_CHARACTERS:,}.")
         self.raw = raw
         self.above = above
 
     @cached_property
     def _parsed(self) -> list[Document] | RecipeError:
         try:
-            read = parse_yaml(self.raw)
+            parsed = parse_yaml(self.raw)
         except RecipeError as error:
-            return RecipeError([_moved(p, self.above) for p in error.problems])
-        return [(data, {w: n + self.above for w, n in lines.items()}) for data, lines in read if data is not None]
+            return RecipeError([_shift(p, self.above) for p in error.problems])
+        return [(data, {w: n + self.above for w, n in lines.items()}) for data, lines in parsed if data is not None]
 
     @property
     def documents(self) -> list[Document]:
@@ -57,10 +57,11 @@ class RecipeText:
 
     @property
     def mapping(self) -> Mapping[str, Any]:
-        """The data of its only document, empty where it is no single mapping."""
+        """The data of its only document, empty unless it is a single mapping."""
         parsed = self._parsed
-        single = not isinstance(parsed, RecipeError) and len(parsed) == 1 and isinstance(parsed[0][0], Mapping)
-        return parsed[0][0] if single else {}
+        if isinstance(parsed, RecipeError) or len(parsed) != 1 or not isinstance(parsed[0][0], Mapping):
+            return {}
+        return parsed[0][0]
 
     @property
     def lines(self) -> dict[Where, int]:
@@ -69,12 +70,12 @@ class RecipeText:
 
 
 def read_file(file: Path) -> str:
-    """The text of a file that may hold a recipe: an ordinary file of a recipe's size, in UTF-8.
+    """The text of a file that may contain a recipe: a regular file of limited size, in UTF-8.
 
     Raises
     ------
     RecipeError
-        When it is anything else, such as a pipe, which might never end.
+        When it is anything else, such as a pipe, which may never end.
     """
     try:
         return read_model_text(file, MAX_BYTES)
@@ -82,22 +83,22 @@ def read_file(file: Path) -> str:
         raise reading_error(f"{error}") from error
 
 
-def _moved(problem: Problem, by: int) -> Problem:
+def _shift(problem: Problem, by: int) -> Problem:
     return Problem(problem.severity, problem.where, problem.what, problem.how, problem.line and problem.line + by)
 
 
 def reading_error(what: str, how: str = "", where: Where = (), line: int | None = None) -> RecipeError:
-    """The error that ends a reading."""
+    """The error for a text that cannot be read as a recipe."""
     return RecipeError([Problem("error", where, what, how, line)])
 
 
-def note(what: str, where: Where = (), line: int | None = None, severity: str = "info") -> Problem:
-    """Something that a format says and that has no meaning here, or that was decided in reading it."""
+def note(what: str, where: Where = (), line: int | None = None, severity: Severity = "info") -> Problem:
+    """A note on something in the text that has no effect here, or on a decision made while reading it."""
     return Problem(severity, where, what, line=line)
 
 
-def check_keys(data: Mapping, known: tuple[str, ...], where: Where = (), line: int | None = None) -> None:
-    """Refuse a key that a format does not have."""
+def check_keys(data: Mapping[Any, Any], known: tuple[str, ...], where: Where = (), line: int | None = None) -> None:
+    """Refuse keys that the format does not have."""
     for key in data:
         if key not in known:
             raise reading_error(f"unknown key '{key!s:.80}'.", nearest(str(key)[:80], known), (*where, key), line)

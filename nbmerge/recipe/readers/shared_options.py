@@ -1,4 +1,4 @@
-"""Options that all of mergekit's programs share. They say how a merge is run, not what it is."""
+"""Options that all of mergekit's programs share. They control how a merge is run, not what it is."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SHARED = {
     "write-threads": VALUE, "out-shard-size": VALUE, "copy-tokenizer": FLAG, "clone-tensors": FLAG,
     "write-model-card": FLAG, "safe-serialization": FLAG,
 }  # fmt: skip
-"""What `random-seed` says becomes part of the recipe; nothing else does."""
+"""Only `random-seed` becomes part of the recipe."""
 
 
 def note_unused_options(given: Options, names: Iterable[str], command: Command) -> list[Problem]:
-    """A note for each option that was given and has no meaning in a recipe."""
+    """A note for each option that was given and has no effect on a recipe."""
     there = [n for n in (*names, *SHARED) if n != "random-seed" and (n in given.flags or n in given.values)]
-    what = "'{}' says how mergekit runs, and is no part of a recipe."
+    what = "'{}' is ignored: it controls how mergekit runs and is not part of a recipe."
     return [note(what.format(f"-{n}" if len(n) == 1 else f"--{n}"), line=command.line) for n in there]

@@ -1,4 +1,4 @@
-"""Donors as rules: what `embedding_source` and its kin say, in words that mergekit has, where its method allows it.
+"""Donors as rules: `embedding_source` and the like expressed by parameters that mergekit has, where the method allows it.
 
 A tensor is one model's own when that model alone has weight there (linear), when no other has (methods with a base
 model, for the base), or when t is at its end (slerp).
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbmerge.model_ref import ModelRef
-from nbmerge.recipe.parts import Slice
+from nbmerge.recipe.parts import Slice, Source
 from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.setting import Setting
 
 ROLES = {"embedding_source": ("embedding", 0), "final_norm_source": ("final norm", -1), "lm_head_source": ("head", -1)}
 """Field of the recipe to the role of its tensors and the slice that makes them."""
 FILTERS = {"embedding": ("embed_tokens",), "final norm": ("model.norm",), "head": ("lm_head",)}
-"""Filters for them in nearly all current architectures, used where no checkpoint can be asked."""
+"""Filters for them in nearly all current architectures, used when no checkpoint is on this machine."""
 
 
 def write_donors_as_rules(recipe: Recipe) -> tuple[Recipe, list[str]]:
@@ -27,15 +27,15 @@ def write_donors_as_rules(recipe: Recipe) -> tuple[Recipe, list[str]]:
         donor = getattr(recipe, field)
         if donor is None:
             continue
-        written = _written(recipe, donor, filters(recipe, role), at)
+        written = _written(recipe, donor, find_filters(recipe, role), at)
         if written is None:
             lost.append(field)
         recipe = (written or recipe).replace(**{field: None})
     return recipe, lost
 
 
-def filters(recipe: Recipe, role: str) -> tuple[str, ...]:
-    """Filters for a role's tensors, by the first model that is at hand."""
+def find_filters(recipe: Recipe, role: str) -> tuple[str, ...]:
+    """Filters for a role's tensors, by the first model that is on this machine."""
     from nbmerge.checkpoints import Checkpoint
     from nbmerge.errors import CheckpointError
 
@@ -44,8 +44,8 @@ def filters(recipe: Recipe, role: str) -> tuple[str, ...]:
             layout = Checkpoint.open(ref, ask=False).layout
         except CheckpointError:
             continue
-        if found := layout.filters(role):  # a tied model has no head
-            return found
+        if known := layout.filters(role):  # a tied model has no head
+            return known
     return FILTERS[role]
 
 
@@ -94,7 +94,7 @@ def _with_t(recipe: Recipe, pieces: list[Slice], at: int, filters: tuple[str, ..
     return changed
 
 
-def _ruled(source, filters: tuple[str, ...], share: float | None):
+def _ruled(source: Source, filters: tuple[str, ...], share: float | None) -> Source:
     if share is None:
         return source
     weight = source.parameters.get("weight")

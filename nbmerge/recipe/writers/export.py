@@ -1,4 +1,4 @@
-"""A recipe in another tool's language, and what that language cannot say."""
+"""A recipe in another tool's language, and what that language cannot express."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Export:
     text : str
         The other tool's recipe.
     lost : tuple of Problem
-        What it does not say, the worst first: an error means another model or none, a warning a difference in some
-        cases, an info something beside the weights, or a case that trained weights do not meet.
+        What it cannot express, the worst first: an error means a different model or none, a warning a difference in some
+        cases, an info something other than weights, or a case that does not occur with trained weights.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""A recipe as a cell of Python that makes it again."""
+"""A recipe as a Python cell that recreates it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from nbmerge.recipe.recipe import Recipe
 
 WIDTH = 100
-"""Characters of a line that is still written as one."""
+"""Longest line, in characters, that is not split."""
 
 
 def to_python(recipe: Recipe, name: str = "recipe") -> str:
     """See `Recipe.to_python`."""
     if not name.isidentifier():
-        raise ValueError(f"{name!r} is not a name for a variable.")
+        raise ValueError(f"{name!r} is not a valid name for a variable.")
     return f"import nbmerge as nbm\n\n{name} = nbm.Recipe.of({literal(recipe.plain())})\n"
 
 
@@ -31,7 +31,7 @@ def literal(data: Any, indent: int = 0) -> str:
     return f"{ends[0]}\n" + "".join(f"{pad}{e},\n" for e in entries) + " " * indent + ends[1]
 
 
-def _has_parts(data: dict | list) -> bool:
-    """Whether parts of parts are in it, which read better on lines of their own."""
+def _has_parts(data: dict[str, Any] | list[Any]) -> bool:
+    """Whether it contains nested parts, which are easier to read on separate lines."""
     parts = [v for v in (data.values() if isinstance(data, dict) else data) if isinstance(v, dict | list)]
     return any(isinstance(v, dict | list) for p in parts for v in (p.values() if isinstance(p, dict) else p))

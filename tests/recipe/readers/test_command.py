@@ -158,7 +158,7 @@ def test_a_gradient_over_all_layers_of_models_elsewhere():
 
 
 def test_a_range_needs_the_model_here():
-    with pytest.raises(RecipeError, match=r"how many layers a/b has.*hf download"):
+    with pytest.raises(RecipeError, match=r"number of layers of a/b.*hf download"):
         Recipe.load(
             "python BlockMerge_Gradient.py --model_path1 a/b --model_path2 c --layer_end 12 --output_model_path o"
         )

@@ -242,7 +242,7 @@ def test_a_card_with_a_command():
 
 
 def test_a_card_without_a_recipe():
-    assert "none of the blocks" in refusal("# Title\n\n```python\nprint(1)\n```\n")
+    assert "no code block" in refusal("# Title\n\n```python\nprint(1)\n```\n")
 
 
 # --- cells and notebooks ---
@@ -385,7 +385,7 @@ def test_supermergers_header(tmp_path):
         ),
         ({"sd_merge_recipe": "["}, "not JSON"),
         ({"sd_merge_recipe": "[1]"}, "not an object"),
-        ({"format": "pt"}, "holds format"),
+        ({"format": "pt"}, "keys: format"),
     ],
 )
 def test_headers_without_a_recipe_for_us(tmp_path, metadata, what):
@@ -394,7 +394,7 @@ def test_headers_without_a_recipe_for_us(tmp_path, metadata, what):
 
 
 def test_a_folder_without_a_recipe(family):
-    with pytest.raises(RecipeError, match="holds no recipe"):
+    with pytest.raises(RecipeError, match="contains no recipe"):
         Recipe.load(family.base)
 
 

@@ -77,7 +77,7 @@ def test_text_is_kept_as_it_was_written(state):
         ("merge_method: slerp\nmodelz: []\n", 2, "unknown key"),
         ("merge_method: [slerp\n", None, "not valid YAML"),
         ("", None, "'merge_method' is missing"),
-        ("just words", None, "no recipe"),
+        ("just words", None, "not a recipe"),
     ],
 )
 def test_a_bad_text_changes_nothing_but_what_was_refused(state, recipe, text, line, what):

@@ -1,4 +1,4 @@
-"""Readers of what came before: recipes of older programs, each by one module, and Python cells as data (`constants`)."""
+"""Readers for the formats of older programs, one module each, and for constants in Python cells (`constants`)."""
 
 from nbmerge.recipe.readers.legacy import bakllama, block_weights, genome, gradient, gradient_yaml, mergekit_legacy
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem
-from nbmerge.recipe.constructors import at_hand
+from nbmerge.recipe.constructors import open_if_local
 from nbmerge.recipe.readers.command import FLAG, MANY, VALUE, Command, Options, find_commands, parse_options
 from nbmerge.recipe.readers.recipe_text import RecipeText, note, reading_error
 from nbmerge.recipe.readers.shared_options import SHARED, note_unused_options
@@ -78,7 +78,7 @@ def _recipe(program: str, command: Command) -> Recipe:
 
 def _truncates(method: str, models: list[ModelRef], base: ModelRef | None) -> bool:
     """Whether main.py would truncate vocabularies: to the shortest; in TIES to the base model's, if that is the shortest."""
-    checkpoints = [at_hand(m) for m in (base, *models) if m is not None]
+    checkpoints = [open_if_local(m) for m in (base, *models) if m is not None]
     rows = [c.vocabulary for c in checkpoints if c is not None and c.vocabulary is not None]
     return len(rows) == len(checkpoints) and len(set(rows)) > 1 and (method != "ties" or rows[0] == min(rows))
 

@@ -17,7 +17,7 @@ from nbmerge.checkpoints import Checkpoint
 from nbmerge.errors import CheckpointError
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, Where
-from nbmerge.recipe.constructors import at_hand
+from nbmerge.recipe.constructors import open_if_local
 from nbmerge.recipe.readers.recipe_text import note, reading_error
 from nbmerge.recipe.recipe import Recipe
 
@@ -73,7 +73,7 @@ def make_recipe(model1: Any, model2: Any, operations: Sequence[Operation]) -> Re
             notes.append(note("this operation matches no tensor.", operation.where, severity="warning"))
         for name, g in zip(taken, spread_values(operation.values, len(taken)), strict=True):
             shares[name] = 1 - (1 - shares[name]) * (1 - g)
-    return _recipe(first, second, checkpoint, shares, _vocabulary(checkpoint, at_hand(second))).with_origin(
+    return _recipe(first, second, checkpoint, shares, _vocabulary(checkpoint, open_if_local(second))).with_origin(
         "a gradient over tensors", notes + _overlaps(names, operations)
     )
 
