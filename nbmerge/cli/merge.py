@@ -99,13 +99,13 @@ def _as_json(result: MergeResult) -> dict[str, Any]:
         "bytes_written": result.plan.bytes_written,
         "seconds": result.seconds,
         "notes": dict(result.notes),
-        "problems": json_output.list_problems(result.plan.problems),
+        "problems": json_output.list_problems((*result.plan.problems, *result.warnings)),
     }
 
 
 def _print_result(result: MergeResult) -> None:
     """Print a result, and its warnings and notes on standard error."""
-    for problem in result.plan.problems:
+    for problem in (*result.plan.problems, *result.warnings):
         print(f"{problem.severity}: {problem}", file=sys.stderr)
     for note, count in result.notes.items():
         print(f"note: {count} {'tensor' if count == 1 else 'tensors'}: {note}", file=sys.stderr)

@@ -12,7 +12,7 @@ from nbmerge.checkpoints.hub import check_disk
 from nbmerge.engine.compute.download import to_fetch
 from nbmerge.engine.cost.merge_forecast import Forecast, forecast
 from nbmerge.engine.loading.load_findings import loading_findings
-from nbmerge.engine.output.folder import absolute, check_output, unsafe_side_files
+from nbmerge.engine.output.folder import absolute, check_output, modules_left_behind, unsafe_side_files
 from nbmerge.engine.planning.planner import examine
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import CheckpointError, OutputError, RecipeError
@@ -113,7 +113,7 @@ def check(
     if plan is not None and (problem := _room_to_download(plan, place)):
         problems = worst_first([*problems, problem])
     if plan is not None:
-        problems = worst_first([*problems, *loading_findings(plan)])
+        problems = worst_first([*problems, *modules_left_behind(plan), *loading_findings(plan)])
     return Report(tuple(problems), plan, None if plan is None else forecast(plan, out=place))
 
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,15 @@ from nbmerge.engine.compute.device import found as find_device
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.compute.pool import run
 from nbmerge.engine.compute.threads import parse_threads
+from nbmerge.engine.loading.load_findings import loading_warnings
 from nbmerge.engine.output.commit import beside
-from nbmerge.engine.output.folder import absolute, building, check_output, clear, write_companions
+from nbmerge.engine.output.folder import absolute, building, check_output, clear, modules_left_behind, write_companions
 from nbmerge.engine.output.journal import Journal, identity
 from nbmerge.engine.output.leftovers import remove_leftovers
 from nbmerge.engine.output.shards import MAX_SHARD, ShardWriter, shard_names
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
+from nbmerge.problems import Problem
 from nbmerge.progress import Listener, OverallProgress
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.yaml_text import dump_yaml
@@ -43,16 +45,20 @@ class MergeResult:
     seconds : float
     notes : Counter
         Special cases, each with the number of tensors.
+    warnings : tuple of Problem
+        What transformers would refuse, initialise randomly or ignore when it loads the folder, and what the folder lacks.
     """
 
     path: Path
     plan: Plan
     seconds: float
     notes: Counter[str]
+    warnings: tuple[Problem, ...] = ()
 
     def __repr__(self) -> str:
         size = human(self.plan.bytes_written)
         notes = "".join(f"; {n} {'tensor' if n == 1 else 'tensors'}: {text}" for text, n in self.notes.items())
+        notes += "".join(f"; warning: {problem}" for problem in self.warnings)
         return f"<MergeResult {self.path}: {len(self.plan.tensors)} tensors, {size}, {self.seconds:.1f} s{notes}>"
 
 
@@ -144,9 +150,11 @@ def merge(
         # The downloaded files are part of the merge's identity, so they must exist before its journal; `run` then finds them.
         check_output(plan, folder, overwrite)
         fetch(plan.tensors, listener, cancel)
-        return write_model(
+        result = write_model(
             plan, folder, fill, max_shard_size=max_shard_size, overwrite=overwrite, device=device_name
         )  # fmt: skip
+    # After the merge: transformers takes seconds and memory that the merge itself may need.
+    return replace(result, warnings=(*modules_left_behind(plan), *loading_warnings(plan)))
 
 
 def metadata_of(plan: Plan, device: str | None = None) -> dict[str, str]:

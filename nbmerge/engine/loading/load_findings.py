@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -49,6 +50,11 @@ def loading_findings(plan: Plan) -> Iterator[Problem]:
         yield from _problems(found, control, donor.architecture)
     if not found.refusal:
         yield from _moved(plan, donor)
+
+
+def loading_warnings(plan: Plan) -> tuple[Problem, ...]:
+    """`loading_findings` as warnings: for a folder that has been written, and that another program may be meant for."""
+    return tuple(replace(p, severity="warning") for p in loading_findings(plan) if p.severity != "info")
 
 
 def _problems(found: Loaded, control: Loaded, name: str) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ _WORDS = re.compile(
 )
 _MODULE = re.compile(r"\d+_\w{1,60}")
 _SETTINGS = re.compile(r"\w*config\.json|tokenizer\.json|vocab\.txt|stopwords\.txt|whitespacetokenizer_config\.json")
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 MOST_FILES = 64
 """More files than any model has besides its weights."""
 
@@ -46,6 +47,18 @@ def is_module_folder(folder: Path) -> bool:
 
 def module_files(folder: Path) -> list[Path]:
     """Settings of the modules that ``modules.json`` lists; folders that are links out of the model folder are skipped."""
+    files: list[Path] = []
+    for module in _module_folders(folder):
+        files += [module / name for name in sorted(os.listdir(module)) if _SETTINGS.fullmatch(name)]
+    return files[:MOST_FILES]
+
+
+def weighted_modules(folder: Path) -> list[str]:
+    """Names of the modules that have weights of their own, such as ``2_Dense``; these are neither merged nor copied."""
+    return [m.name for m in _module_folders(folder) if any(name.endswith(_WEIGHTS) for name in os.listdir(m))]
+
+
+def _module_folders(folder: Path) -> list[Path]:
     if not os.path.lexists(folder / MODULES):
         return []
     try:
@@ -53,11 +66,7 @@ def module_files(folder: Path) -> list[Path]:
     except CheckpointError:
         return []  # it is copied as it is, and refused where it is read
     inside = [folder / p for p in dict.fromkeys(paths) if isinstance(p, str) and is_name(p) and _MODULE.fullmatch(p)]
-    files: list[Path] = []
-    for module in inside:
-        if module.is_dir() and module.resolve().parent == folder.resolve():
-            files += [module / name for name in sorted(os.listdir(module)) if _SETTINGS.fullmatch(name)]
-    return files[:MOST_FILES]
+    return [m for m in inside if m.is_dir() and m.resolve().parent == folder.resolve()]
 
 
 def _modules(folder: Path) -> list[dict[str, Any]]:

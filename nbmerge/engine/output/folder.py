@@ -12,12 +12,13 @@ from pathlib import Path
 from nbmerge.engine.compute.arithmetic import RECORD, arithmetic
 from nbmerge.engine.output import lease
 from nbmerge.engine.output.commit import beside, put_in_place, reserved
-from nbmerge.engine.output.companions import companion_names, module_files
+from nbmerge.engine.output.companions import companion_names, module_files, weighted_modules
 from nbmerge.engine.output.model_card import card
 from nbmerge.engine.output.model_folder import refuse_foreign, refuse_protected
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import RESUME, CheckpointError, MergeError, NbmergeError, OutputError, advice
 from nbmerge.guarded_files import LARGEST_COPY, check_model_file, copy_model_file
+from nbmerge.problems import Problem
 from nbmerge.recipe import RECIPE_FILE
 from nbmerge.sizes import human
 
@@ -190,6 +191,19 @@ def _companions(plan: Plan) -> list[Path]:
     donor, has_own = plan.checkpoints[plan.donor].path, plan.tokenizer is not None
     names = [] if has_own else [name for name in TOKENIZER_FILES if os.path.lexists(donor / name)]
     return [donor / name for name in dict.fromkeys([*names, *companion_names(donor, tokens=not has_own)])]
+
+
+def modules_left_behind(plan: Plan) -> list[Problem]:
+    """Warnings of modules of sentence-transformers that have weights, which the result lacks."""
+    label = plan.labels[plan.donor]
+    return [
+        Problem(
+            "warning", (), f"{name} of {label} is a module of sentence-transformers with weights of its own. The result "
+            "gets its settings and not its weights, so sentence-transformers cannot load it.",
+            f"Copy the weights in {name} of {label} into {name} of the result, if they suit the merged model.",
+        )
+        for name in weighted_modules(plan.checkpoints[plan.donor].path)
+    ]  # fmt: skip
 
 
 def unsafe_side_files(plan: Plan) -> list[CheckpointError]:

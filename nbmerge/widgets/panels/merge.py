@@ -116,6 +116,7 @@ class MergePanel(Panel):
             f"<b>{'Written' if same else 'Written, from an earlier recipe'}:</b> <code>{path}</code> ({size})",
             f"Load it with <code>{load}</code>",
             *notes,
+            *(f"<b>Warning:</b> {html.escape(str(problem))}" for problem in result.warnings),
         ]
         self.result.value = f"<div class='nbm-done'>{'<br>'.join(lines)}</div>"
 

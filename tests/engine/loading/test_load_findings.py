@@ -119,6 +119,18 @@ def test_layers_that_lack_weights_are_refused(tmp_path):
     assert "would ignore" in str(report)
 
 
+def test_a_merge_warns_of_what_it_wrote_and_does_not_load(tmp_path):
+    plain = make_model(tmp_path / "plain")
+    data = stacked(plain, (0, 2)).plain() | {
+        "config_source": str(make_model(tmp_path / "biased", architecture="qwen2"))
+    }
+    result = merge(Recipe.of(data), tmp_path / "out")
+    assert [p.severity for p in result.warnings] == ["warning"]
+    assert "initialise them randomly" in repr(result)
+    assert judge(tmp_path / "out").missing
+    assert merge(stacked(plain, (0, 2)), tmp_path / "sound").warnings == ()
+
+
 def test_kinds_of_layers_that_move_are_named(tmp_path):
     config = {"layer_types": None, "use_sliding_window": True, "sliding_window": 8, "max_window_layers": 2}
     model = make_model(tmp_path / "m", layers=4, architecture="qwen2", config=config)
@@ -155,11 +167,12 @@ def test_a_config_that_asks_for_a_kernel_of_the_hub_is_not_built(family):
     assert "foreign code" in load(config, {}).refusal
 
 
-def test_most_merges_are_checked_without_transformers(family):
+def test_most_merges_are_checked_and_written_without_transformers(family, tmp_path):
     data = {"merge_method": "linear", "models": [str(family.base), str(family.ft1)], "parameters": {"weight": 0.5}}
     code = (
         "import sys\nfrom nbmerge.engine.check import check\n"
         f"assert check({json.dumps(json.dumps(data))}).ok\n"
+        f"from nbmerge.engine.merge import merge; merge({json.dumps(json.dumps(data))}, {str(tmp_path / 'out')!r})\n"
         "assert 'transformers' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

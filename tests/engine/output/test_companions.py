@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from nbmerge.engine.check import check
 from nbmerge.engine.merge import merge
 from nbmerge.engine.output.companions import companion_names, is_companion
 from nbmerge.engine.planning.planner import plan
@@ -47,6 +48,16 @@ def test_modules_of_sentence_transformers_are_copied_and_may_be_replaced(sentenc
     assert (tmp_path / "out" / "modules.json").is_file()
     names = {p.name for p in (tmp_path / "out").rglob("*")}
     assert not names & {"pytorch_model.bin", "modeling_x.py", "etc"}
+
+
+def test_weights_of_a_module_are_missed_in_words(sentence_model, tmp_path):
+    report = check(itself(sentence_model))
+    assert report.ok
+    assert "1_Pooling of m is a module of sentence-transformers with weights" in str(report)
+    assert "1_Pooling" in repr(merge(itself(sentence_model), tmp_path / "out"))
+    (sentence_model / "1_Pooling" / "pytorch_model.bin").unlink()
+    assert "weights of its own" not in str(check(itself(sentence_model)))
+    assert merge(itself(sentence_model), tmp_path / "again").warnings == ()
 
 
 def test_a_module_that_leads_elsewhere_is_not_followed(sentence_model, tmp_path):
