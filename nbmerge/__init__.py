@@ -6,36 +6,86 @@ The names below are loaded when first used, so that ``import nbmerge`` stays che
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same to the program that runs
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from nbmerge.engine.check import Report, check
+    from nbmerge.engine.cost.live_forecast import LiveForecast, forecast_live
+    from nbmerge.engine.live.backend_choice import BackendChoice, choose_backend
+    from nbmerge.engine.live.live_merge import LiveMerge, live
+    from nbmerge.engine.live.snapshots import Pin
+    from nbmerge.engine.live.update import Update
+    from nbmerge.engine.live.virtual_merge import VirtualMerge, virtual
+    from nbmerge.engine.merge import MergeResult, merge
+    from nbmerge.engine.planning.planner import plan
+    from nbmerge.engine.planning.plans import Plan
+    from nbmerge.engine.publish import Published, publish
+    from nbmerge.engine.transplant import Transplant, transplant
+    from nbmerge.engine.verify import Verification, verify
+    from nbmerge.model_ref import ModelRef
+    from nbmerge.problems import Problem
+    from nbmerge.recipe import Recipe
+    from nbmerge.sampling import Comparison, LogOdds, Sample, compare, log_odds, perplexity, sample
+    from nbmerge.statistics import Changes, Statistics, measure_merge, measure_models
+    from nbmerge.widgets import Studio
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Recipe": "nbmerge.recipe",
-    "check": "nbmerge.engine.check",
-    "plan": "nbmerge.engine.planning.planner",
-    "merge": "nbmerge.engine.merge",
-    "live": "nbmerge.engine.live.live_merge",
-    "virtual": "nbmerge.engine.live.virtual_merge",
-    "choose_backend": "nbmerge.engine.live.backend_choice",
-    "verify": "nbmerge.engine.verify",
-    "publish": "nbmerge.engine.publish",
-    "measure_models": "nbmerge.statistics",
-    "measure_merge": "nbmerge.statistics",
-    "sample": "nbmerge.sampling",
-    "compare": "nbmerge.sampling",
-    "perplexity": "nbmerge.sampling",
-    "log_odds": "nbmerge.sampling",
-    "Studio": "nbmerge.widgets",
+_EXPORTS = {
+    "nbmerge.engine.check": ("Report", "check"),
+    "nbmerge.engine.cost.live_forecast": ("LiveForecast", "forecast_live"),
+    "nbmerge.engine.live.backend_choice": ("BackendChoice", "choose_backend"),
+    "nbmerge.engine.live.live_merge": ("LiveMerge", "live"),
+    "nbmerge.engine.live.snapshots": ("Pin",),
+    "nbmerge.engine.live.update": ("Update",),
+    "nbmerge.engine.live.virtual_merge": ("VirtualMerge", "virtual"),
+    "nbmerge.engine.merge": ("MergeResult", "merge"),
+    "nbmerge.engine.planning.planner": ("plan",),
+    "nbmerge.engine.planning.plans": ("Plan",),
+    "nbmerge.engine.publish": ("Published", "publish"),
+    "nbmerge.engine.transplant": ("Transplant", "transplant"),
+    "nbmerge.engine.verify": ("Verification", "verify"),
+    "nbmerge.model_ref": ("ModelRef",),
+    "nbmerge.problems": ("Problem",),
+    "nbmerge.recipe": ("Recipe",),
+    "nbmerge.sampling": ("Comparison", "LogOdds", "Sample", "compare", "log_odds", "perplexity", "sample"),
+    "nbmerge.statistics": ("Changes", "Statistics", "measure_merge", "measure_models"),
+    "nbmerge.widgets": ("Studio",),
 }
-_ROOMS = ("checkpoints", "demo", "engine", "errors", "methods", "plots", "recipe", "sampling", "statistics", "widgets")
+_HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
+_ROOMS = (
+    "checkpoints", "demo", "engine", "errors", "methods", "plots", "progress", "recipe", "sampling", "statistics", "typing",
+    "widgets",
+)  # fmt: skip
 
 __all__ = [
+    "BackendChoice",
+    "Changes",
+    "Comparison",
+    "LiveForecast",
+    "LiveMerge",
+    "LogOdds",
+    "MergeResult",
+    "ModelRef",
+    "Pin",
+    "Plan",
+    "Problem",
+    "Published",
     "Recipe",
+    "Report",
+    "Sample",
+    "Statistics",
     "Studio",
+    "Transplant",
+    "Update",
+    "Verification",
+    "VirtualMerge",
     "check",
     "choose_backend",
     "compare",
+    "forecast_live",
     "live",
     "log_odds",
     "measure_merge",
@@ -45,6 +95,7 @@ __all__ = [
     "plan",
     "publish",
     "sample",
+    "transplant",
     "verify",
     "virtual",
 ]
@@ -64,8 +115,8 @@ def __dir__() -> list[str]:
     return sorted([*__all__, *_ROOMS, "__version__"])
 
 
-def load_ipython_extension(ipython) -> None:
-    """Make ``%%merge`` known: a recipe in the cell, a live model out."""
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """Register the cell magic ``%%merge``: a recipe in the cell becomes a live merge."""
     from nbmerge.magic import load
 
     load(ipython)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbmerge.checkpoints.hub import check_disk
 from nbmerge.engine.compute.download import to_fetch
@@ -18,6 +19,9 @@ from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import CheckpointError, OutputError, RecipeError
 from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe
+
+if TYPE_CHECKING:
+    from nbmerge.typing import RecipeLike
 
 _COLOURS = {
     "error": "--jp-error-color1, #c62828",
@@ -78,13 +82,13 @@ class Report:
 
 
 def check(
-    recipe: Recipe | str | Path, out: str | Path | None = None, overwrite: bool = False, dialect: str | None = None
+    recipe: RecipeLike, out: str | Path | None = None, overwrite: bool = False, dialect: str | None = None
 ) -> Report:
     """Find everything that would make a merge fail, reading headers only.
 
     Parameters
     ----------
-    recipe : Recipe, or anything that `Recipe.load` reads
+    recipe : Recipe, Plan, or anything that `Recipe.load` reads
     out : path, optional
         Also check this output folder.
     overwrite : bool
@@ -98,7 +102,7 @@ def check(
         Problems of the recipe, the models and the output are reported, not raised.
     """
     try:
-        plan, problems = examine(Recipe.load(recipe, dialect))
+        plan, problems = examine(Recipe.load(recipe.recipe if isinstance(recipe, Plan) else recipe, dialect))
     except RecipeError as error:
         return Report(tuple(worst_first([*error.problems, *_besides(error)])))
     place = None

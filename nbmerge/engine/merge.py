@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbmerge.arguments import parse_size_argument
 from nbmerge.checkpoints import hub
@@ -28,9 +27,11 @@ from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.problems import Problem
 from nbmerge.progress import Listener, OverallProgress
-from nbmerge.recipe import Recipe
 from nbmerge.recipe.yaml_text import dump_yaml
 from nbmerge.sizes import human
+
+if TYPE_CHECKING:
+    from nbmerge.typing import RecipeLike, StopSignal
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,14 @@ class MergeResult:
 
 @hub.stopping
 def merge(
-    recipe: Recipe | str | Plan,
+    recipe: RecipeLike,
     out: str | Path,
     *,
     max_shard_size: int | str = MAX_SHARD,
     overwrite: bool = False,
     threads: int | None = None,
     progress: Listener | None = None,
-    cancel: threading.Event | None = None,
+    cancel: StopSignal | None = None,
     allow_nonfinite: bool = False,
     executor: Any = None,
     device: str | None = None,
@@ -94,8 +95,8 @@ def merge(
         Number of threads; the result does not depend on it.
     progress : callable, optional
         Takes an `nbmerge.progress.Event`.
-    cancel : threading.Event, optional
-        Set it from any thread to stop.
+    cancel : StopSignal, optional
+        Stops the work once it is set, such as a `threading.Event`.
     allow_nonfinite : bool
         Write NaN and infinity, which come from the inputs or from a dtype with too small a range, instead of stopping.
     executor : dask.distributed.Client or concurrent.futures.Executor, optional
@@ -121,7 +122,7 @@ def merge(
     parse_threads(threads)  # a wrong number is refused before anything is downloaded or written
     here = find_device(device) if executor is None else None
     device_name = str(here) if here is not None else None if executor is None or device == "cpu" else device
-    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
+    plan = make_plan(recipe)
     overall = OverallProgress(progress)
     listener = None if progress is None else overall
 

@@ -53,7 +53,7 @@ class Published:
 
 
 def publish(
-    out: str | Path, repo_id: str, *, private: bool = True, message: str | None = None, branch: str | None = None
+    folder: str | Path, repo_id: str, *, private: bool = True, message: str | None = None, branch: str | None = None
 ) -> Published:
     """Upload a merged model with its card.
 
@@ -64,7 +64,7 @@ def publish(
 
     Parameters
     ----------
-    out : path
+    folder : path
         A folder that `nbmerge.merge` wrote.
     repo_id : str
         ``you/name``, or a name alone for your own account.
@@ -82,7 +82,7 @@ def publish(
     OutputError
         When the Hub rejects the upload: no login, no permission, no network. Run again to resume.
     """
-    folder = absolute(out)
+    folder = absolute(folder)
     recipe = _complete(folder)
     if not isinstance(repo_id, str) or not _ID.fullmatch(repo_id):
         raise OutputError(f"{repo_id!r:.120} is not a Hub id. Use the form user/name, such as alice/my-merge.")

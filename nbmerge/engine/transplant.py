@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nbmerge.checkpoints import hub
 from nbmerge.engine.merge import MergeResult, merge
+from nbmerge.engine.output.shards import MAX_SHARD
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.tokens import Fates, fates
 from nbmerge.errors import ArgumentError
+from nbmerge.progress import Listener
 from nbmerge.recipe import Recipe
+
+if TYPE_CHECKING:
+    from nbmerge.typing import ModelLike, StopSignal
 
 WAYS = ("pieces", "pursuit")
 """The mean of the old tokens that spell the new one; or orthogonal matching pursuit over the tokens that both models have."""
@@ -50,7 +55,7 @@ class Transplant:
     __repr__ = __str__
 
 
-def transplant_recipe(model: str | Path, donor: str | Path, way: str = "pieces", **fields: Any) -> Recipe:
+def transplant_recipe(model: ModelLike, donor: ModelLike, way: str = "pieces", **fields: Any) -> Recipe:
     """The recipe of a transplant: one unchanged model, with the tokenizer of another."""
     if way not in WAYS:
         raise ArgumentError(f"way must be one of {', '.join(WAYS)}, not {way!r}.")
@@ -62,29 +67,55 @@ def transplant_recipe(model: str | Path, donor: str | Path, way: str = "pieces",
 
 @hub.stopping
 def transplant(
-    model: str | Path, donor: str | Path, out: str | Path, *, way: str = "pieces", **options: Any
+    model: ModelLike,
+    donor: ModelLike,
+    out: str | Path,
+    *,
+    way: str = "pieces",
+    max_shard_size: int | str = MAX_SHARD,
+    overwrite: bool = False,
+    threads: int | None = None,
+    progress: Listener | None = None,
+    cancel: StopSignal | None = None,
+    allow_nonfinite: bool = False,
+    executor: Any = None,
+    device: str | None = None,
 ) -> Transplant:
-    """Write a model with the tokenizer of another model.
+    """Write a model with the tokenizer of another one.
 
     Parameters
     ----------
-    model : path
-    donor : path
-        The model with the new tokenizer; its weights are read for "pursuit" only.
+    model : path, Hub id or ModelRef
+    donor : path, Hub id or ModelRef
+        The model whose tokenizer the result has; its weights are read only by "pursuit".
     out : path
         Folder to create.
     way : "pieces" or "pursuit"
-        How rows for new tokens are computed; see `WAYS`.
-    **options
+        How rows of tokens that the model does not have are approximated; see `WAYS`.
+    max_shard_size, overwrite, threads, progress, cancel, allow_nonfinite, executor, device
         As in `nbmerge.merge`.
 
     Raises
     ------
-    RecipeError, OutputError
+    ArgumentError, RecipeError, OutputError
         Before anything is written.
+    MergeStopped, MergeError
+        As in `nbmerge.merge`.
     """
     plan = make_plan(transplant_recipe(model, donor, way))
     rows = tuple(fates(plan)) or tuple(
         Fates(t.name, t.models[0], int(np.prod(t.shape[:1]))) for t in plan.tensors if t.kind in ("embedding", "head")
     )
-    return Transplant(merge(plan, out, **options), rows)
+    result = merge(
+        plan,
+        out,
+        max_shard_size=max_shard_size,
+        overwrite=overwrite,
+        threads=threads,
+        progress=progress,
+        cancel=cancel,
+        allow_nonfinite=allow_nonfinite,
+        executor=executor,
+        device=device,
+    )
+    return Transplant(result, rows)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import xxhash
@@ -28,6 +28,9 @@ from nbmerge.guarded_files import open_model_file, read_model_json
 from nbmerge.progress import Listener, Reporter
 from nbmerge.quoting import quote
 from nbmerge.recipe import RECIPE_FILE, Recipe
+
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
 
 
 @dataclass(frozen=True)
@@ -90,17 +93,17 @@ class Verification:
 
 @hub.stopping
 def verify(
-    out: str | Path,
+    folder: str | Path,
     derive: bool | Iterable[str] = False,
     *,
     progress: Listener | None = None,
-    cancel: threading.Event | None = None,
+    cancel: StopSignal | None = None,
 ) -> Verification:
     """Compare the tensors of a merged model with the checksums that were recorded when they were written.
 
     Parameters
     ----------
-    out : path
+    folder : path
         A folder that `nbmerge.merge` wrote.
     derive : bool or iterable of str
         Also compute all tensors, or those named, again from the recipe in the folder and its models.
@@ -112,7 +115,7 @@ def verify(
     RecipeError
         With `derive`, when its recipe can no longer be run.
     """
-    folder = absolute(out)
+    folder = absolute(folder)
     checksums, then = _recorded(folder)
     rounded = difference(then, arithmetic())
     stored = Checkpoint.open(folder).tensors
@@ -175,7 +178,7 @@ def _damaged(
     checksums: Mapping[str, str],
     stored: Mapping[str, StoredTensor],
     progress: Listener | None,
-    cancel: threading.Event | None,
+    cancel: StopSignal | None,
 ) -> tuple[str, ...]:
     """Tensors whose bytes do not match their checksum."""
     report = Reporter(progress, len(checksums), sum(stored[n].nbytes for n in checksums))
@@ -200,6 +203,6 @@ def _damaged(
     return tuple(damaged)
 
 
-def _checksum(stored: StoredTensor, cancel: threading.Event | None) -> str:
+def _checksum(stored: StoredTensor, cancel: StopSignal | None) -> str:
     with open_model_file(stored.file) as descriptor:
         return checksum_at(descriptor, stored.start, stored.nbytes, cancel)

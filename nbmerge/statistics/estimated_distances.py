@@ -7,10 +7,9 @@ a method would take from the whole tensor it takes from the sample.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,14 +17,16 @@ import torch
 
 from nbmerge.checkpoints import hub
 from nbmerge.engine.compute import KINDS, Blocks, Read, Workspace, run
-from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.engine.planning import TensorPlan
 from nbmerge.engine.planning import plan as make_plan
 from nbmerge.engine.planning.tokens import Rows
 from nbmerge.errors import PredictionError
-from nbmerge.recipe import Recipe
 from nbmerge.statistics.distances import Changes, ratio
 from nbmerge.statistics.measured_distances import compared, frame
 from nbmerge.tokenizers.table import Table
+
+if TYPE_CHECKING:
+    from nbmerge.typing import RecipeLike, StopSignal
 
 SAMPLE = 1 << 15
 """Elements of a tensor's sample, as long as that makes `FEWEST` rows."""
@@ -37,9 +38,7 @@ GOLDEN = 0.6180339887498949
 
 
 @hub.stopping
-def estimate(
-    recipe: Recipe | str | Path | Plan, *, cancel: threading.Event | None = None, threads: int | None = None
-) -> Estimate:
+def estimate(recipe: RecipeLike, *, cancel: StopSignal | None = None, threads: int | None = None) -> Estimate:
     """How far a merge of any method is from each parent, from some rows of each tensor.
 
     Parameters
@@ -55,7 +54,7 @@ def estimate(
     MergeStopped, MergeError
         When it was stopped, or an input cannot be read.
     """
-    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
+    plan = make_plan(recipe)
     tensors = compared(plan)
     if whole := next((t for t in tensors if getattr(t.how, "whole", "") == "matrix" and len(t.shape) > 1), None):
         raise PredictionError(

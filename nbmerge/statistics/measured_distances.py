@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,16 +15,18 @@ from nbmerge.engine.compute import Blocks, run
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
 from nbmerge.progress import Listener
-from nbmerge.recipe import Recipe
 from nbmerge.statistics.distances import SUMS, Changes
+
+if TYPE_CHECKING:
+    from nbmerge.typing import RecipeLike, StopSignal
 
 
 @hub.stopping
 def measure_merge(
-    recipe: Recipe | str | Path | Plan,
+    recipe: RecipeLike,
     *,
     progress: Listener | None = None,
-    cancel: threading.Event | None = None,
+    cancel: StopSignal | None = None,
     threads: int | None = None,
 ) -> Changes:
     """Carry out a merge without writing it, and measure how far it is from each parent.
@@ -46,7 +47,7 @@ def measure_merge(
     MergeStopped, MergeError
         When it was stopped, or an input cannot be read.
     """
-    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
+    plan = make_plan(recipe)
     tensors = compared(plan)
     sums = {t.name: np.zeros((len(t.inputs), len(SUMS))) for t in tensors}
 

@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
-from nbmerge.recipe import Recipe
 from nbmerge.statistics.distances import Changes
 from nbmerge.statistics.predicted_distances import gram_of, predict, trace
 from nbmerge.statistics.retention import kept_mass
 from nbmerge.statistics.tally import Tally
+
+if TYPE_CHECKING:
+    from nbmerge.typing import RecipeLike
 
 
 class Statistics:
@@ -73,7 +76,7 @@ class Statistics:
         sums = (x.sum(0, keepdims=True) for x in (self.counts, self.tally.gram, self.tally.same, self.tally.opposite))
         return pd.Series({name: float(x[0]) for name, x in _columns(self.models[1:], *sums)})
 
-    def predict(self, recipe: Recipe | str | Path | Plan) -> Changes:
+    def predict(self, recipe: RecipeLike) -> Changes:
         """How far a merge of these models is from each parent, without reading a weight.
 
         Exact for combinations (methods whose result is a weighted sum), up to the rounding of the result's dtype.
@@ -88,11 +91,11 @@ class Statistics:
         PredictionError
             When any tensor does not follow from the sums; it names reasons and tensors.
         """
-        return predict(self, recipe if isinstance(recipe, Plan) else make_plan(recipe))
+        return predict(self, make_plan(recipe))
 
-    def can_predict(self, recipe: Recipe | str | Path | Plan) -> bool:
+    def can_predict(self, recipe: RecipeLike) -> bool:
         """Whether `predict` has an answer."""
-        return not trace(self, recipe if isinstance(recipe, Plan) else make_plan(recipe)).obstacles
+        return not trace(self, make_plan(recipe)).obstacles
 
     def kept_mass(self, model: str, density: float) -> pd.DataFrame:
         """Share of a model's changes, by Σ|δ|, that is kept when the largest are kept and the rest is trimmed.

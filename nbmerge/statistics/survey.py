@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from nbmerge.statistics.statistics import Statistics
 from nbmerge.statistics.store import Store, default_folder, key_of
 from nbmerge.statistics.tally import Tally
 
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
+
 Model = str | Path | ModelRef
 
 
@@ -30,7 +33,7 @@ def measure_models(
     base: Model,
     *models: Model,
     progress: Listener | None = None,
-    cancel: threading.Event | None = None,
+    cancel: StopSignal | None = None,
     threads: int | None = None,
     cache: bool | str | Path = True,
 ) -> Statistics:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -27,6 +28,9 @@ from nbmerge.checkpoints.hub.messages import refused
 from nbmerge.checkpoints.hub.ranges import stream
 from nbmerge.checkpoints.hub.snapshot import RemoteFile, Snapshot, remote, snapshot_of
 from nbmerge.errors import CheckpointError, MergeStopped, NbmergeError, OutputError
+
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
 
 FILES_AT_ONCE = 4
 TRIES = 5
@@ -84,7 +88,7 @@ def missing(files: Iterable[Path]) -> list[Missing]:
     return [Missing(snapshot_of(f.parent), f) for f in absent]
 
 
-def fetch(files: Iterable[Path], report: Report | None = None, cancel: threading.Event | None = None) -> None:
+def fetch(files: Iterable[Path], report: Report | None = None, cancel: StopSignal | None = None) -> None:
     """Download those of these files that are not here.
 
     Parameters
@@ -93,7 +97,7 @@ def fetch(files: Iterable[Path], report: Report | None = None, cancel: threading
         Files of stored tensors, from wherever.
     report : callable, optional
         See `Report`.
-    cancel : threading.Event, optional
+    cancel : StopSignal, optional
         Set it to stop; what has come is kept, and the next download of the file goes on from there.
 
     Raises

@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from nbmerge.errors import CheckpointError, MergeStopped
+
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
 
 LOOK_UP = 0.05
 """Seconds between two looks at whether somebody wants to stop."""
@@ -23,13 +26,6 @@ STOPPED = "The download was stopped. Run it again to go on from here."
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class StopSignal(Protocol):
-    """What says that somebody wants to stop, such as a `threading.Event`."""
-
-    def is_set(self) -> bool:
-        """Whether to stop."""
 
 
 _signal: ContextVar[StopSignal | None] = ContextVar("nbmerge_stop", default=None)

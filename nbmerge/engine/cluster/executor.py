@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import queue
 import sys
-import threading
 from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from concurrent.futures import CancelledError as Cancelled
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbmerge.arguments import parse_count_argument
 from nbmerge.engine.cluster.task import Group, GroupResult, compute_group, divide_into_groups
@@ -27,6 +26,9 @@ from nbmerge.engine.output.shards import ShardWriter
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import RESUME, MergeError, MergeStopped, NbmergeError
 from nbmerge.progress import Listener, Reporter
+
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
 
 GROUP = 128 << 20
 """Approximate bytes of the result in one task; more where tensors are larger."""
@@ -49,7 +51,7 @@ def run_on(
     *,
     known: Mapping[str, str] | None = None,
     progress: Listener | None = None,
-    cancel: threading.Event | None = None,
+    cancel: StopSignal | None = None,
     threads: int | None = None,
     allow_nonfinite: bool = False,
     device: str | None = None,
@@ -106,7 +108,7 @@ def run_on(
 
 
 def _results(
-    work: Iterable[Group], submit: Submit, cancel_all: CancelAll, cancel: threading.Event | None
+    work: Iterable[Group], submit: Submit, cancel_all: CancelAll, cancel: StopSignal | None
 ) -> Iterator[GroupResult]:
     """Yield what workers return, as it arrives; groups that failed by a disk or network are tried again."""
     ended: queue.SimpleQueue[tuple[Any, GroupResult | None, BaseException | None]] = queue.SimpleQueue()

@@ -11,15 +11,18 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 import torch
 
 from nbmerge.engine.compute.input_files import Files
-from nbmerge.engine.compute.threads import StopSignal
 from nbmerge.engine.compute.workspace import BlockAt, Emit, Open, Workspace
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeError
 from nbmerge.methods import Combination
+
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
 
 DEVICE = "nbmerge_device"
 """Under which a weights file's header says where it was mixed."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.hub import Missing
@@ -14,6 +14,9 @@ from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeStopped
 from nbmerge.progress import Event, Listener
 from nbmerge.sizes import human
+
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,7 @@ def downloads(tensors: Iterable[TensorPlan]) -> tuple[Download, ...]:
     )
 
 
-def fetch(
-    tensors: Iterable[TensorPlan], progress: Listener | None = None, cancel: threading.Event | None = None
-) -> None:
+def fetch(tensors: Iterable[TensorPlan], progress: Listener | None = None, cancel: StopSignal | None = None) -> None:
     """Download the files that these tensors are read from, as far as they are not here; most often that is nothing.
 
     Parameters
@@ -67,7 +68,7 @@ def fetch(
     tensors : iterable of TensorPlan
     progress : callable, optional
         Takes an `Event` of the kind "fetching" whenever something has come.
-    cancel : threading.Event, optional
+    cancel : StopSignal, optional
         Set it to stop; the next time goes on from there.
 
     Raises

@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -22,11 +22,14 @@ from nbmerge.engine.compute.input_files import Files
 from nbmerge.engine.compute.malloc import keep_buffers
 from nbmerge.engine.compute.nonfinite import guarded
 from nbmerge.engine.compute.tensor import compute
-from nbmerge.engine.compute.threads import Stop, StopSignal, parse_threads
+from nbmerge.engine.compute.threads import Stop, parse_threads
 from nbmerge.engine.compute.workspace import Emit, Open, Workspace
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeStopped
 from nbmerge.progress import Listener, Reporter
+
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
 
 Task = tuple[TensorPlan, slice]
 """A tensor, and which of its blocks."""

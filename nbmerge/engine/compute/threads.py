@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from nbmerge.arguments import parse_count_argument
+
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
 
 
 def default_threads() -> int:
@@ -24,13 +27,6 @@ def parse_threads(threads: int | None) -> int:
         When it is not a number of workers.
     """
     return parse_count_argument("threads", threads, default_threads())
-
-
-class StopSignal(Protocol):
-    """Whatever says whether to stop, such as a `threading.Event`."""
-
-    def is_set(self) -> bool:
-        """Whether to stop."""
 
 
 class Stop:

@@ -10,11 +10,11 @@ import torch
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
 from nbmerge.engine.compute.input_files import Files
-from nbmerge.engine.compute.threads import StopSignal
 from nbmerge.errors import MergeStopped
 
 if TYPE_CHECKING:
     from nbmerge.engine.planning.plans import TensorPlan
+    from nbmerge.typing import StopSignal
 
 BLOCK = 1 << 18
 """Elements in a block: 1 MiB in float32."""

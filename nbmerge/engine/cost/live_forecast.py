@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nbmerge.arguments import parse_size_argument
 from nbmerge.engine.compute.threads import parse_threads
 from nbmerge.engine.cost.available_memory import available_memory
 from nbmerge.engine.cost.merge_forecast import worker_bytes
+from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import TooLargeError
 from nbmerge.sizes import human
+
+if TYPE_CHECKING:
+    from nbmerge.typing import RecipeLike
 
 RESERVE = 0.05
 """Share of what is free that is left to everybody else."""
@@ -62,13 +67,13 @@ class LiveForecast:
 
 
 def forecast_live(
-    plan: Plan, pinned: Iterable[Plan] = (), *, available: int | str | None = None, threads: int | None = None
+    recipe: RecipeLike, pinned: Iterable[Plan] = (), *, available: int | str | None = None, threads: int | None = None
 ) -> LiveForecast:
     """What `nbmerge.live` will take of memory.
 
     Parameters
     ----------
-    plan : Plan
+    recipe : Recipe, Plan, or anything that `Recipe.load` reads
     pinned : iterable of Plan or Pin
         Merges that will be kept beside it.
     available : int or str, optional
@@ -76,6 +81,7 @@ def forecast_live(
     threads : int, optional
         Number of workers.
     """
+    plan = make_plan(recipe)
     pins = [getattr(p, "plan", p) for p in pinned]
     model, kept = plan.bytes_written, sum(p.bytes_written for p in pins)
     buffers = parse_threads(threads) * max(map(worker_bytes, plan.tensors), default=0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch.nn import functional
@@ -20,7 +20,9 @@ from nbmerge.engine.live.workers import expected_seconds
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import TooLargeError
-from nbmerge.recipe import Recipe
+
+if TYPE_CHECKING:
+    from nbmerge.typing import RecipeLike
 
 BUILD = 0.3
 """Seconds in which transformers makes a model around weights and loads a tokenizer."""
@@ -50,7 +52,7 @@ class BackendChoice:
 
 
 def choose_backend(
-    recipe: Recipe | str | Plan,
+    recipe: RecipeLike,
     live: LiveMerge | None = None,
     *,
     prompt_tokens: int = 16,
@@ -73,7 +75,7 @@ def choose_backend(
         When a live model does not fit into memory and the merge cannot be virtual either.
     """
     # Also of a live model that refuses to answer: the question is what to do next.
-    plan = live.plan_for(recipe) if live is not None else recipe if isinstance(recipe, Plan) else make_plan(recipe)
+    plan = live.plan_for(recipe) if live is not None else make_plan(recipe)
     changed = live.pending(plan) if live is not None else list(plan.tensors)
     update = sum(map(expected_seconds, changed)) * (live.workers.pace if live is not None else 1.0) + (
         BUILD if live is None else 0.0

@@ -6,12 +6,12 @@ A change of the recipe recomputes only what the plan says has changed, always fr
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import torch
@@ -32,15 +32,17 @@ from nbmerge.engine.output.shards import MAX_SHARD, ShardWriter
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.progress import Listener
-from nbmerge.recipe import Recipe
+
+if TYPE_CHECKING:
+    from nbmerge.typing import RecipeLike, StopSignal
 
 
 @hub.stopping
 def live(
-    recipe: Recipe | str | Plan,
+    recipe: RecipeLike,
     *,
     progress: Listener | None = None,
-    cancel: threading.Event | None = None,
+    cancel: StopSignal | None = None,
     threads: int | None = None,
     max_memory: int | str | None = None,
     device: str | None = None,
@@ -73,7 +75,7 @@ def live(
     """
     most = None if max_memory is None else parse_size_argument("max_memory", max_memory)
     accelerator = found_device(device)
-    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
+    plan = make_plan(recipe)
     check_fits(plan, available=most, threads=threads)
     merged = LiveMerge(plan, LastingWorkers(threads), accelerator)
     try:
@@ -120,10 +122,10 @@ class LiveMerge(MergeInMemory):
     @hub.stopping
     def update(
         self,
-        recipe: Recipe | str | Plan,
+        recipe: RecipeLike,
         *,
         progress: Listener | None = None,
-        cancel: threading.Event | None = None,
+        cancel: StopSignal | None = None,
         threads: int | None = None,
     ) -> Update:
         """Change the model to another recipe, computing only the tensors whose inputs or numbers changed.

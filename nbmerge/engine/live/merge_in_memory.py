@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from typing_extensions import Self
 
+    from nbmerge.typing import RecipeLike
+
 
 class MergeInMemory:
     """A merge that can be asked, changed and closed.
@@ -89,10 +91,10 @@ class MergeInMemory:
 
     # --- changes ---
 
-    def plan_for(self, recipe: Recipe | str | Plan) -> Plan:
+    def plan_for(self, recipe: RecipeLike) -> Plan:
         """The plan of a recipe, made from the present one where only numbers differ."""
         self._require_open()
-        return recipe if isinstance(recipe, Plan) else plan_after(self._plan, recipe)
+        return plan_after(self._plan, recipe)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
+from nbmerge.checkpoints import hub
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.live.blended_modules import Blend, BlendedEmbedding, BlendedLinear
 from nbmerge.engine.live.merge_in_memory import MergeInMemory
@@ -24,7 +26,10 @@ from nbmerge.engine.loading.hf_model import assembled, empty_weights, tokenizer_
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.errors import VirtualError
-from nbmerge.recipe import Recipe
+from nbmerge.progress import Listener
+
+if TYPE_CHECKING:
+    from nbmerge.typing import RecipeLike, StopSignal
 
 Gram = Callable[[TensorPlan], "np.ndarray | None"]
 """The Gram matrix over [W₀, W₁−W₀, …] of a tensor's inputs, None where it is not known; see `Statistics.gram`."""
@@ -36,12 +41,24 @@ FORMED = 1 << 16
 """Elements up to which a tensor that belongs to no known kind of module is formed like a vector."""
 
 
-def virtual(recipe: Recipe | str | Plan, *, gram: Gram | None = None) -> VirtualMerge:
+@hub.stopping
+def virtual(
+    recipe: RecipeLike,
+    *,
+    progress: Listener | None = None,
+    cancel: StopSignal | None = None,
+    threads: int | None = None,
+    gram: Gram | None = None,
+) -> VirtualMerge:
     """Evaluate a merge from its parents' layers.
 
     Parameters
     ----------
     recipe : Recipe, Plan, or anything that `Recipe.load` reads
+    progress, cancel
+        As in `merge`; they also cover the download of missing files.
+    threads : int, optional
+        Number of workers, also of later updates; results do not depend on it.
     gram : callable, optional
         Where methods that need angles have them from, such as `Statistics.gram`; default one look at the weights, whose
         findings are kept for later updates.
@@ -53,12 +70,12 @@ def virtual(recipe: Recipe | str | Plan, *, gram: Gram | None = None) -> Virtual
     VirtualError
         When a tensor is not a weighted sum, or belongs to a module that cannot be blended; it names which.
     """
-    plan = recipe if isinstance(recipe, Plan) else make_plan(recipe)
+    plan = make_plan(recipe)
     if (why := plan.virtual_obstacle) is not None:
         raise VirtualError(f"{why} Use nbmerge.live instead, which forms the weights.")
-    merge = VirtualMerge(plan, gram)
+    merge = VirtualMerge(plan, gram, threads)
     try:
-        merge._make(plan)
+        merge._make(plan, progress, cancel)
     except BaseException:
         merge.close()  # the error's traceback would keep mapped files and workers
         raise
@@ -79,19 +96,22 @@ class VirtualMerge(MergeInMemory):
 
     _kind, _maker = "virtual merge", "nbmerge.virtual"
 
-    def __init__(self, plan: Plan, gram: Gram | None = None):
+    def __init__(self, plan: Plan, gram: Gram | None = None, threads: int | None = None):
         super().__init__(plan)
-        self._workers = LastingWorkers()
+        self._workers = LastingWorkers(threads)
         self._gram = gram or (lambda tensor: None)
         self._modules = _Modules()
         self._altered: set[Path] = set()
 
-    def update(self, recipe: Recipe | str | Plan) -> Update:
+    @hub.stopping
+    def update(
+        self, recipe: RecipeLike, *, progress: Listener | None = None, cancel: StopSignal | None = None
+    ) -> Update:
         """Change to another recipe: coefficients, and vectors whose numbers changed.
 
         Raises
         ------
-        RecipeError, VirtualError, MergeError
+        RecipeError, VirtualError, MergeStopped, MergeError
             The model is as it was.
         """
         began = time.perf_counter()
@@ -103,20 +123,20 @@ class VirtualMerge(MergeInMemory):
             other = plan.config != self._plan.config or list(map(_made_of, plan.tensors)) != self._made_of
             self._altered |= self._workers.mapped.refresh()  # files that were saved anew are mapped anew
             if self._altered or other:
-                self._make(plan)
+                self._make(plan, progress, cancel)
                 return Update(tuple(t.name for t in plan.tensors), time.perf_counter() - began)
             before = {t.name: t for t in self._plan.tensors} if self._ready else {}
             changed = [t for t in plan.tensors if t != before.get(t.name)]
             other_tokenizer = plan.tokenizer != self._plan.tokenizer
             tokenizer = tokenizer_of(plan) if other_tokenizer else self._tokenizer
-            vectors, coefficients = self._numbers(self._modules, changed)  # what may fail comes first
+            vectors, coefficients = self._numbers(self._modules, changed, progress, cancel)  # what may fail comes first
             with self._changing():
                 self._modules.take(vectors, coefficients)
                 self._plan, self._tokenizer = plan, tokenizer
         return Update(tuple(t.name for t in changed), time.perf_counter() - began)
 
-    def _make(self, plan: Plan) -> None:
-        fetch(plan.tensors)
+    def _make(self, plan: Plan, progress: Listener | None, cancel: StopSignal | None) -> None:
+        fetch(plan.tensors, progress, cancel)
         places = empty_weights(plan)  # never touched where a blend takes their place, so never in memory
         model, modules = assembled(plan, places), _Modules()
         names = {t.data_ptr(): name for name, t in places.items()}
@@ -126,7 +146,7 @@ class VirtualMerge(MergeInMemory):
         if lost:
             what = f"{type(model).__name__} does not hold {lost[0]} as it is stored ({len(lost)} such tensors)"
             raise VirtualError(f"{what}, so it cannot be blended. Use nbmerge.live instead.")
-        modules.take(*self._numbers(modules, plan.tensors))
+        modules.take(*self._numbers(modules, plan.tensors, progress, cancel))
         tokenizer = tokenizer_of(plan)
         with self._changing():
             self._plan, self._model, self._tokenizer, self._modules = plan, model, tokenizer, modules
@@ -153,11 +173,17 @@ class VirtualMerge(MergeInMemory):
                 what = f"{name} lies in a {type(module).__name__}, of which nothing is known that could be blended."
                 raise VirtualError(f"{what} Use nbmerge.live instead, which forms the weights.")
 
-    def _numbers(self, modules: _Modules, tensors: Iterable[TensorPlan]) -> tuple[Vectors, Coefficients]:
+    def _numbers(
+        self,
+        modules: _Modules,
+        tensors: Iterable[TensorPlan],
+        progress: Listener | None,
+        cancel: StopSignal | None,
+    ) -> tuple[Vectors, Coefficients]:
         """What some tensors are made of in another recipe; the model is as it was."""
         formed = [t for t in tensors if t.name in modules.formed]
         vectors = {t.name: torch.empty_like(modules.formed[t.name]) for t in formed}
-        self._workers.compute_into(formed, lambda t: vectors[t.name].view(-1))
+        self._workers.compute_into(formed, lambda t: vectors[t.name].view(-1), progress=progress, cancel=cancel)
         return vectors, {t.name: self._coefficients(t) for t in tensors if t.name in modules.blends}
 
     def _coefficients(self, tensor: TensorPlan) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from nbmerge.engine.compute.blocks import Blocks
 from nbmerge.engine.compute.input_files import Files
 from nbmerge.engine.compute.pool import Sink, Task, execute
 from nbmerge.engine.compute.tensor import restricted
-from nbmerge.engine.compute.threads import Stop, StopSignal, parse_threads
+from nbmerge.engine.compute.threads import Stop, parse_threads
 from nbmerge.engine.compute.workspace import BLOCK, Emit, Workspace
 from nbmerge.engine.live.cache import Remembered
 from nbmerge.engine.live.mapped_files import Mapped
@@ -27,6 +27,9 @@ from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeStopped
 from nbmerge.methods import Combination
 from nbmerge.progress import Listener
+
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
 
 SPAN = 8
 """Blocks in a task: enough that handing it out costs nothing, few enough that workers end together."""

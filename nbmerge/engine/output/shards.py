@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import xxhash
@@ -24,6 +23,9 @@ from nbmerge.engine.compute.workspace import Emit
 from nbmerge.engine.output.direct_io import PAGE, OutputFile
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import RESUME, MergeError, MergeStopped, advice
+
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
 
 MAX_SHARD = 5_000_000_000
 """Default size of a shard in bytes, as transformers has it."""
@@ -150,7 +152,7 @@ class ShardWriter:
         """Return the extents of some tensors, for a `ShardPart` in another process."""
         return {t.name: self._extents[t.name] for t in tensors}
 
-    def holds(self, tensor: TensorPlan, checksum: str, cancel: threading.Event | None = None) -> bool:
+    def holds(self, tensor: TensorPlan, checksum: str, cancel: StopSignal | None = None) -> bool:
         """Whether a tensor is already complete and undamaged in its file; it then counts as written."""
         extent = self._extents[tensor.name]
         try:
@@ -212,7 +214,7 @@ def shard_names(tensors: Sequence[TensorPlan], max_shard: int) -> list[str]:
     return _names(_divide(tensors, max_shard))
 
 
-def checksum_at(descriptor: int, offset: int, nbytes: int, cancel: threading.Event | None = None) -> str:
+def checksum_at(descriptor: int, offset: int, nbytes: int, cancel: StopSignal | None = None) -> str:
     """XXH3 (64 bits) of a part of a file, as `ShardWriter` computes it while writing; MergeStopped if `cancel` is set."""
     digest, buffer = xxhash.xxh3_64(), memoryview(bytearray(min(nbytes, 1 << 22)))
     done = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
 from nbmerge.engine.planning.advice import check_rules
@@ -22,11 +23,14 @@ from nbmerge.engine.planning.values import find_values
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe import Recipe, Setting
 
+if TYPE_CHECKING:
+    from nbmerge.typing import RecipeLike
+
 Change = tuple[int | None, Setting, Setting]
 """Number of a source (None for the whole recipe) with one of its settings, before and after."""
 
 
-def plan_after(before: Plan, recipe: Recipe | str) -> Plan:
+def plan_after(before: Plan, recipe: RecipeLike) -> Plan:
     """The plan of a recipe, equal to `nbmerge.plan(recipe)`, in less time if it is `before` with other numbers.
 
     Raises
@@ -34,6 +38,8 @@ def plan_after(before: Plan, recipe: Recipe | str) -> Plan:
     RecipeError
         As `nbmerge.plan` does.
     """
+    if isinstance(recipe, Plan):
+        return recipe
     recipe = Recipe.load(recipe)
     return revised(before, recipe) or make_plan(recipe)
 

@@ -6,6 +6,7 @@ Each step adds to a `Resolved`: methods, then models, then the slices of each, t
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nbmerge.engine.planning.findings import Findings
 from nbmerge.engine.planning.pin_commits import pinned
@@ -22,19 +23,25 @@ from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe
 from nbmerge.tokenizers import Written
 
+if TYPE_CHECKING:
+    from nbmerge.typing import RecipeLike
 
-def plan(recipe: Recipe | str) -> Plan:
+
+def plan(recipe: RecipeLike) -> Plan:
     """Resolve a recipe against its checkpoints, reading headers only.
 
     Parameters
     ----------
     recipe : Recipe, or anything that `Recipe.load` reads
+        A `Plan` is returned as it is.
 
     Raises
     ------
     RecipeError
         With every error and warning that was found.
     """
+    if isinstance(recipe, Plan):
+        return recipe
     made, problems = examine(Recipe.load(recipe))
     if made is None:
         raise RecipeError(problems)
