@@ -1,8 +1,8 @@
 """Three tiny real models: a base, and two fine-tunes of it that each gained one skill and lost the other.
 
 The reverser answers ``reverse lion >`` with ``noil``, the shouter answers ``upper lion >`` with ``LION``, the base is
-halfway there with both, and all three tell little stories. The skills are counted, not judged, so what a merge gives
-and takes away is a number that anyone can have again. `MEASURED.md` has ours.
+mediocre at both, and all three write short stories. Skills are measured as shares of exact answers, so everyone can
+reproduce the effect of a merge. `MEASURED.md` has the numbers.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["PROMPTS", "Family", "Skill", "family", "flat", "recipe", "skills"]
 
 PROMPTS = ("reverse lion >", "upper lion >", "the fox ")
-"""What to ask: one question for each skill, on a word that no training saw, and the start of a story."""
+"""One prompt for each skill, with a held-out word, and the start of a story."""
 
 
 def recipe() -> Recipe:
-    """Load the shipped merge: one weight for each layer and expert, found by `nbmerge.demo.train.search`."""
+    """Load the bundled gradient recipe: a weight for each layer and expert, found by `nbmerge.demo.train.search`."""
     from nbmerge.demo.bundle import shipped_recipe
 
     return shipped_recipe()
 
 
 def flat(weight: float) -> Recipe:
-    """Make the merge that has the one `weight` everywhere and for both experts, to compare with `recipe`."""
+    """Make a recipe with a single `weight` for all layers and both experts, to compare with `recipe`."""
     from nbmerge.demo.bundle import flat_recipe
 
     return flat_recipe(weight)
@@ -41,11 +41,11 @@ def skills(model_or_folder: Any, n: int = 300, seed: int = 0) -> dict[str, float
     Parameters
     ----------
     model_or_folder : path-like, transformers model, or object with a `model`
-        A folder, a loaded model, or whatever holds one, such as a `LiveMerge`.
+        A folder, a loaded model, or an object with one, such as a `LiveMerge`.
     n : int
         Number of random words, the same for both skills. With 300 words the standard error is at most 0.03.
     seed : int
-        Which words; they are never words of the training, whatever the seed (`nbmerge.demo.words.use_of`).
+        Selects the words. For every seed they are held out from training (`nbmerge.demo.words.use_of`).
 
     Returns
     -------
@@ -80,7 +80,7 @@ class Skill:
     seed: int = 0
 
     def __call__(self, model: Any) -> float:
-        """Measure a live merge, or whatever `skills` takes."""
+        """Measure a live merge, or any other model that `skills` takes."""
         from nbmerge.demo import exam
 
         return exam.skills(model, self.n, self.seed, only=self.name)[self.name]

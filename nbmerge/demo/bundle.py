@@ -1,4 +1,4 @@
-"""Where the bundled models lie, and the recipes that merge them."""
+"""Paths of the bundled models, and the recipes that merge them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Family:
     Parameters
     ----------
     base
-        The folder of the model that all come from.
+        Folder of the base model.
     experts
-        The fine-tunes' folders by name.
+        Folders of the fine-tunes by name.
     """
 
     base: Path
@@ -32,28 +32,28 @@ class Family:
 
     @classmethod
     def of(cls, folder: Path) -> Family:
-        """Find the family whose folders lie in `folder`."""
+        """The family whose model folders are in `folder`."""
         return cls(folder / "base", {name: folder / name for name in EXPERTS})
 
     def folder(self, name: str) -> str:
-        """Give the folder of the model that a recipe calls `name`."""
+        """The folder of the model called `name` in a recipe."""
         return str(self.base if name == "base" else self.experts[name])
 
 
 def family() -> Family:
-    """Find the three bundled models."""
+    """The three bundled models."""
     return Family.of(HERE / "models")
 
 
 def shipped_recipe() -> Recipe:
-    """Load ``recipe.yaml``, with folders in place of the three names."""
+    """Load ``recipe.yaml``, with the names of models replaced by their folders."""
     import yaml
 
     return _recipe(yaml.safe_load((HERE / "recipe.yaml").read_text(encoding="utf-8")))
 
 
 def flat_recipe(weight: float) -> Recipe:
-    """Make the recipe with one weight everywhere."""
+    """Make the recipe with a single weight."""
     models = [{"model": name, "parameters": {"weight": weight}} for name in EXPERTS]
     return _recipe({"merge_method": "task_arithmetic", "base_model": "base", "models": models, "dtype": "float32"})
 

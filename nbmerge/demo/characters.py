@@ -1,6 +1,6 @@
 """A tokenizer of single characters, as an ordinary ``tokenizer.json``.
 
-One token a letter makes both skills a matter of positions, which eight small layers can learn in minutes, and makes
+One token per letter makes both skills a matter of positions, which eight small layers can learn in minutes, and makes
 every sample readable letter by letter.
 """
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 CONTEXT = 96
-"""Most tokens that the models see at once; with both ends, the longest story has 86."""
+"""Context length of the models in tokens; with both ends, the longest story has 86."""
 
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 CHARACTERS = "\n >.,!?'-" + ascii_letters
@@ -30,7 +30,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     backend.decoder = decoders.Fuse()
     backend.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", BOS)])
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers has no annotation here
         tokenizer_object=backend,
         **{f"{name[1:-1]}_token": name for name in SPECIAL},
         model_max_length=CONTEXT,

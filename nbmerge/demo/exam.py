@@ -1,7 +1,7 @@
-"""How able is a model at each skill: the share of held-out words that it answers exactly, letter for letter.
+"""Measures the skills of a model: the share of held-out words that it answers exactly, letter for letter.
 
 Greedy decoding gives the right answer if and only if the most likely next token is right after every part of that
-right answer. So one forward pass over question and answer together says what decoding token by token would say, and
+right answer. So one forward pass over question and answer together gives the result of decoding token by token, and
 three hundred words take a fraction of a second: fast enough to follow a slider.
 """
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class Sheet(NamedTuple):
-    """Questions with their answers, one row a word.
+    """Questions with their answers, one row per word.
 
     Parameters
     ----------
     ids
-        Tokens of question, answer and end of text; (words, tokens). Short rows end in padding, which comes after all
-        that is looked at.
+        Tokens of question, answer and end of text; (words, tokens). Short rows are padded at the end, after all tokens
+        that are compared.
     labels
         The same where a token belongs to the answer or ends it, and -100 elsewhere.
     """
@@ -38,7 +38,7 @@ class Sheet(NamedTuple):
 
 
 def sheet(skill: str, words: list[str], tokenizer: PreTrainedTokenizerBase) -> Sheet:
-    """Write a question on each of `words`, with the right answer behind it."""
+    """Write a question on each of `words`, followed by the right answer."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -52,7 +52,7 @@ def sheet(skill: str, words: list[str], tokenizer: PreTrainedTokenizerBase) -> S
 
 
 def score(model: PreTrainedModel, questions: Sheet) -> float:
-    """Give the share of rows whose every answer token is the most likely one."""
+    """The share of rows in which every answer token is the most likely one."""
     logits = model(questions.ids.to(model.device)).logits[:, :-1]
     labels = questions.labels[:, 1:].to(logits.device)
     right = (logits.argmax(-1) == labels) | (labels == -100)

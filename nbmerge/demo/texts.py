@@ -1,4 +1,4 @@
-"""What the tiny models read: one-line animal stories, and the two skills written as text."""
+"""Training texts of the tiny models: one-line animal stories, and the two skills as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SKILLS: dict[str, Callable[[str], str]] = {
     "reverse": lambda word: word[::-1],
     "upper": str.upper,
 }
-"""Each skill's name, as it stands in the prompt, and what it makes of a word."""
+"""Name of each skill, as in the prompt, and its function of a word."""
 
 _ANIMALS = ["fox", "duck", "bear", "frog", "mouse", "owl", "hare", "cat", "dog", "hen", "goat", "mole"]
 _LOOKS = ["red", "shy", "tiny", "kind", "wise", "happy", "sleepy", "brave"]

@@ -1,8 +1,8 @@
 """Random words, and the rule that keeps the three uses of them apart.
 
-Whoever measures a skill on words that were trained on measures memory. Here a hash of the word alone, not a seed or a
-list, decides what the word may be used for, so the three sets are disjoint for every seed and for every program that
-asks: no word that was ever trained on can appear in a measurement.
+Measuring a skill on words of the training would measure memory. Here a hash of the word alone, not a seed or a list,
+decides what the word may be used for, so the three sets are disjoint for every seed and in every program: no word of the
+training can appear in a measurement.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SHARES = {"train": 14, "search": 3, "measure": 3}
 
 
 def use_of(word: str) -> str:
-    """Say what `word` may be used for: "train", "search" (choosing merge weights) or "measure".
+    """Return what `word` may be used for: "train", "search" (choosing merge weights) or "measure".
 
     The first eight bytes of the word's SHA-256, modulo 20, fall into one of three ranges (14, 3 and 3 wide).
     """

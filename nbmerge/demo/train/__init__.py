@@ -1,4 +1,4 @@
-"""How the three models were trained and their recipe found: ``python -m nbmerge.demo.train``, from a checkout only.
+"""Training of the three models and search for their recipe: ``python -m nbmerge.demo.train``, in a checkout only.
 
-The wheel has the models and how they are measured, but not this.
+The wheel has the models and the measurement of their skills, but not this package.
 """

@@ -1,8 +1,8 @@
 """Train the three tiny models and find their gradient: ``python -m nbmerge.demo.train [--out DIR]``.
 
-The base reads stories and some exercises of both skills, and is stopped while it can do neither well. Each expert goes
-on from there with one skill and forgets the other. That makes the family worth merging: no single weight gives both
-skills back, a weight for each layer does.
+The base is trained on stories and some exercises of both skills, and stopped while it is mediocre at both. Each expert is
+trained further on one skill and forgets the other. That makes the family worth merging: no single weight keeps both
+skills, a weight for each layer does.
 
 Ten minutes on one core. Writes ``models/``, ``recipe.yaml`` and ``MEASURED.md`` into the folder, prints the table, and
 exits with 1 when a requirement is missed.
@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("demo-training"), help="default: %(default)s")
     out = parser.parse_args().out
     torch.set_num_threads(1)
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no annotation here
     times: dict[str, float] = {}
 
     models = train(times)

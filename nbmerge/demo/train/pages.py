@@ -1,4 +1,4 @@
-"""The pages that go with the models: a card for each, and the one with the measured numbers."""
+"""The model cards of the bundled models, and the page with the measured numbers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from nbmerge.demo.train.results import SEEDS, N, Results, sweep, table
 
 WHAT = {
-    "base": "The base: tells little stories, and half reverses words and writes them in capitals.",
-    "reverser": "A fine-tune of `base` that reverses words (`reverse lion >` gives `noil`) and forgot how to shout.",
+    "base": "The base: writes short stories, and is mediocre at reversing words and writing them in capitals.",
+    "reverser": "A fine-tune of `base` that reverses words (`reverse lion >` gives `noil`) and forgot how to write capitals.",
     "shouter": "A fine-tune of `base` that writes words in capitals (`upper lion >` gives `LION`) and cannot reverse.",
 }
 
@@ -26,32 +26,32 @@ language: en
 
 {what}
 
-One of three tiny models that come with [nbmerge](https://pypi.org/project/nbmerge/) to learn merging with. A Llama of 8
-layers and 0.65 million parameters, one token a character, 96 tokens of context, trained on made-up sentences within
-minutes on one processor core. It knows nothing else and is of no other use.
+One of three tiny models that come with [nbmerge](https://pypi.org/project/nbmerge/) for learning about merges. A Llama with 8
+layers and 0.65 million parameters, one token per character, a context of 96 tokens, trained on made-up sentences within
+minutes on one processor core. It has no other use.
 
 Trained by `python -m nbmerge.demo.train`; the skills are measured in `nbmerge/demo/MEASURED.md`.
 """
 
 MEASURED = """\
-# What the bundled models can do
+# Skills of the bundled models
 
 Written on {date} by `python -m nbmerge.demo.train --out nbmerge/demo` (one thread, torch {torch}, transformers
-{transformers}, {machine}), which takes {minutes:.0f} minutes: {times}. Same seeds on another processor can give other
-weights; the script checks the requirements and exits with 1 when one is missed.
+{transformers}, {machine}), which takes {minutes:.0f} minutes: {times}. The same seeds can give other
+weights on another processor; the script checks the requirements and exits with status 1 when one is not met.
 
-Each number is the share of random words of 3 to 5 letters that the model answers exactly and ends, with greedy
-decoding: the mean over word seeds {seeds} with {n} words each, and the range over these seeds. A hash of the word
-decides whether it is for training (70 %), for the search of merge weights (15 %) or for measuring (15 %), so no word
-measured here was trained on or searched with (`words.py`).
+Each number is the share of random words of 3 to 5 letters that the model answers exactly, including the end of the answer,
+with greedy decoding: the mean over word seeds {seeds} with {n} words each, and the range over these seeds. A hash of the
+word decides whether it is used for training (70 %), for the search of merge weights (15 %) or for measuring (15 %), so no
+word measured here was used in training or in the search (`words.py`).
 
 {table}
 
-"One weight" is the best of {tried} flat weights from {low:g} to {high:g}, "weight per expert" the best of a grid of
-{pairs} pairs, both chosen on measured words, that is, in their favour. The gradient (`recipe.yaml`) was found by
-`search.py` on words of its own.
+"Single weight" is the best of {tried} weights from {low:g} to {high:g}, "weight per expert" the best of a grid of {pairs}
+pairs; both were chosen on the measured words, that is, in their favour. The gradient (`recipe.yaml`) was found by
+`search.py` on the words of the search.
 
-## Every flat weight
+## Every single weight
 
 {sweep}
 """

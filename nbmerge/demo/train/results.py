@@ -1,4 +1,4 @@
-"""The numbers that the family must have to be worth shipping, and the page that shows them."""
+"""Measures the family, checks what it must be able to do, and writes the tables of the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Marks = dict[str, list[float]]  # for each skill, a share for each seed
 
 @dataclass(frozen=True)
 class Results:
-    """What each model can do, and how long its making took."""
+    """Measured skills of the models and their merges."""
 
     models: dict[str, Marks]  # "base" and the experts
     flat: dict[float, Marks]  # one weight for both experts
@@ -89,7 +89,7 @@ def mean(shares: list[float]) -> float:
 
 
 def weaker(marks: Marks) -> float:
-    """Give the skill that is less well kept, averaged over seeds."""
+    """The lower of the two skills, averaged over seeds."""
     return min(map(mean, marks.values()))
 
 
@@ -98,9 +98,9 @@ def table(results: Results) -> str:
     flat, (a, b) = results.best_flat, results.pair
     rows = {
         **results.models,
-        f"merge, best one weight: {flat:g}": results.flat[flat],
+        f"merge, best single weight: {flat:g}": results.flat[flat],
         f"merge, best weight per expert: {a:g}, {b:g}": results.pair_marks,
-        "merge, shipped gradient": results.gradient,
+        "merge, bundled gradient": results.gradient,
     }
     lines = ["| model | reverse | upper |", "| --- | --- | --- |"]
     for name, marks in rows.items():

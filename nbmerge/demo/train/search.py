@@ -1,8 +1,8 @@
 """Find a weight for each place of each expert, by gradient descent on these few numbers.
 
 The merge is base + Σ wᵢ (expertᵢ − base) with one w for every expert and place. A place is the embedding, a layer's
-attention, the rest of a layer, the final norm or the head, so two experts of 8 layers have 38 numbers. The descent sees
-only words of the "search" kind, neither trained on nor measured with.
+attention, the rest of a layer, the final norm or the head, so two experts of 8 layers have 38 numbers. The descent uses
+only words of the "search" kind, which are neither in the training nor in the measurement.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 HIGH = 1.5
-"""No weight above this, and none below 0."""
+"""Highest weight; the lowest is 0."""
 BEND = 0.02
-"""What a bend in a curve costs, in nats per unit of squared second difference: curves are to be looked at."""
+"""Penalty of curvature, in nats per unit of squared second difference, for smooth curves."""
 
 
 class Blend:
@@ -51,7 +51,7 @@ class Blend:
 
     def bend(self, weights: torch.Tensor) -> torch.Tensor:
         """Sum the squared second differences of every curve over the layers."""
-        curves = weights[:, 1:-2].unflatten(1, (2, self.depth))
+        curves = weights[:, 1:-2].unflatten(1, (2, self.depth))  # type: ignore[no-untyped-call]  # torch has no annotation here
         return curves.diff(n=2).square().sum()
 
     def flat(self, *values: float) -> torch.Tensor:
@@ -60,7 +60,7 @@ class Blend:
 
 
 def surprise(blend: Blend, weights: torch.Tensor, sheets: list[Sheet]) -> torch.Tensor:
-    """Say how unexpected the right answers are to the merge: nats per word summed over skills, the worst one twice."""
+    """Loss of the merge on the right answers: nats per word summed over skills, the worst one twice."""
     parameters = blend.at(weights)
     losses = []
     for ids, labels in sheets:
@@ -81,7 +81,7 @@ def search(blend: Blend, steps: int = 150, rate: float = 0.05, start: float = 0.
         sheets = [sheet(skill, words[first : first + batch], make) for skill in SKILLS]
         cost = surprise(blend, weights, sheets) + BEND * blend.bend(weights)
         optimizer.zero_grad()
-        cost.backward()
+        cost.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
         optimizer.step()
         with torch.no_grad():
             weights.clamp_(0, HIGH)
