@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+MAX_ADAPTERS = 100
+"""Most adapters of one model."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
@@ -25,6 +28,10 @@ class ModelRef:
     path: str
     revision: str | None = None
     lora: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.lora) > MAX_ADAPTERS:
+            raise ValueError(f"a model cannot have {len(self.lora):,} adapters (at most {MAX_ADAPTERS}).")
 
     @classmethod
     def of(cls, raw: Any) -> ModelRef:

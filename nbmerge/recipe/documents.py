@@ -11,6 +11,8 @@ from nbmerge.recipe.recipe import Recipe
 
 MAX_MERGES = 100
 """How often merges may occur in each other; each occurrence is planned separately."""
+MAX_LEVELS = 20
+"""How many merges may feed each other in a row: the time to read them grows with the cube of their number."""
 
 
 def join_documents(recipes: Iterable[Recipe]) -> Recipe:
@@ -29,6 +31,9 @@ def join_documents(recipes: Iterable[Recipe]) -> Recipe:
     def link(recipe: Recipe, above: tuple[str, ...]) -> Recipe:
         if next(occurrences) > MAX_MERGES:
             what = f"the documents use each other more than {MAX_MERGES} times in total."
+            raise _refused(what, "Run some of the merges first, and name their output folders.")
+        if len(above) > MAX_LEVELS:
+            what = f"more than {MAX_LEVELS} of the documents feed each other in a row."
             raise _refused(what, "Run some of the merges first, and name their output folders.")
         inner = []
         for ref in recipe.references:

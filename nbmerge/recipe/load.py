@@ -21,6 +21,8 @@ RECIPE_FILE = "nbmerge_recipe.yml"
 IN_FOLDERS = (RECIPE_FILE, "mergekit_config.yml", "README.md")
 """Files of a merged model folder that may contain its recipe, the most reliable first."""
 
+MAX_MODELS = 500
+"""Most models of one recipe; each may be looked up on the Hub."""
 MAX_PATH = 4096
 """Longest path; anything longer is a text."""
 
@@ -42,6 +44,8 @@ def load(source: str | PathLike[str] | Mapping[str, Any] | Recipe, dialect: str 
             recipe = _from_path(source)
     except RecursionError as error:
         raise reading_error("the recipe is nested too deeply.") from error
+    if (count := len(recipe.references)) > MAX_MODELS:
+        raise reading_error(f"{count:,} models are too many for a recipe (at most {MAX_MODELS}).")
     return dialects.apply_dialect(recipe, dialect)
 
 

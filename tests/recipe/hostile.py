@@ -12,6 +12,13 @@ SIZE = 490_000
 """Just below the longest text that is read at all."""
 
 
+def row(count: int, times: int) -> str:
+    """Documents each of which takes the one before, so many times."""
+    models = [f"models: [{', '.join([f'm{i - 1}'] * times)}]" for i in range(1, count)]
+    named = [f"name: m{i}\nmerge_method: linear\n{m}\n" for i, m in enumerate(models, start=1)]
+    return "---\n".join(["name: m0\nmerge_method: linear\nmodels: [a, b]\n", *named])
+
+
 def texts() -> dict[str, Callable[[], str]]:
     """Each text by name, made when asked for."""
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -23,6 +30,16 @@ def texts() -> dict[str, Callable[[], str]]:
     return {
         "deep lists": lambda: "merge_method: " + "[" * 100_000,
         "deep mappings": lambda: "a: " * 1 + "{a: " * 50_000,
+        "many models": lambda: "merge_method: linear\nmodels: [" + ",".join(f"m{i}" for i in range(9_900)) + "]\n",
+        "many adapters": lambda: "merge_method: linear\nmodels: [a" + "+b" * (SIZE // 2) + "]\n",
+        "documents in a row": lambda: row(90, 1),
+        "documents that take each other twice": lambda: row(90, 2),
+        "a long tuple in a cell": lambda: "x = (" + "1," * (SIZE // 2) + ")",
+        "base 60": lambda: "merge_method: " + "1:" * (SIZE // 2) + "1",
+        "escapes": lambda: 'merge_method: "' + "\\x41" * (SIZE // 4) + '"',
+        "folded lines": lambda: "merge_method: >\n" + "\n" * SIZE,
+        "anchors": lambda: head + "x: [" + ",".join(f"&a{i} 1" for i in range(9_900)) + "]",
+        "directives": lambda: "%FOO bar\n" * (SIZE // 9),
         "deep indents": lambda: "".join(f"{' ' * i}a:\n" for i in range(1500)),
         "a bomb": lambda: bomb + head,
         "an alias of itself": lambda: "merge_method: &a [*a]\n",

@@ -16,6 +16,8 @@ from nbmerge.recipe.recipe import Recipe
 
 _CODE = re.compile(r"^[ \t]*\w+[ \t]*(?::[^=\n]*)?\+?=(?!=)|Recipe\.(?:of|load)\s*\(", re.MULTILINE)
 """An assignment, or a recipe of ours."""
+MAX_CODE = 100_000
+"""Most characters of code that is parsed: Python's parser takes seconds and hundreds of megabytes for a large text."""
 MAKING = ("format", "dedent", "strip", "lstrip", "rstrip", "join")
 """Calls that make a string of strings."""
 SETTINGS = ("MODEL_NAME", "username", "license", "token_name", "branch", "runtime", "trust_remote_code", "hub_license")
@@ -34,6 +36,8 @@ def read(text: RecipeText) -> Recipe | None:
 
 
 def _parsed(source: str) -> ast.Module | None:
+    if len(source) > MAX_CODE:
+        return None
     # Lines for the shell and for IPython are not Python.
     lines = [re.sub(r"^(\s*)[!%].*$", r"\1pass", line) for line in source.splitlines()]
     try:
