@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from nbmerge.checkpoints import StoredTensor
-    from nbmerge.engine.live.live_merge import LiveMerge
-    from nbmerge.engine.live.snapshots import Pin
-    from nbmerge.engine.live.virtual_merge import VirtualMerge
-    from nbmerge.engine.planning.plans import Plan
+    from nbmerge.engine.live import LiveMerge, Pin, VirtualMerge
+    from nbmerge.engine.planning import Plan
     from nbmerge.model_ref import ModelRef
     from nbmerge.recipe import Recipe
     from nbmerge.sampling.loading import Loaded

@@ -178,3 +178,13 @@ def test_other_paths_of_contributing_exist():
     paths = re.findall(r"`((?:nbmerge|tests|docs|notebooks|binder|\.ci)/[\w./-]*)`", page)
     assert paths
     assert not [path for path in paths if not (PACKAGE.parent / path).exists()]
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_rooms_of_the_engine_are_entered_by_their_door(name):
+    """Outside of the engine, its rooms are what their ``__init__`` exports."""
+    if name.startswith("nbmerge.engine"):
+        return
+    inner = {module for module in MODULES if module not in PACKAGES and module.rsplit(".", 1)[0] in PACKAGES}
+    rooms = {module for module in inner if module.startswith("nbmerge.engine.") and module.count(".") > 2}
+    assert not imported(name) & rooms, f"{name} imports {', '.join(sorted(imported(name) & rooms))}"

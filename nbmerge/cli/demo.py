@@ -68,8 +68,7 @@ def check_demo_folder(out: Path) -> None:
     OutputError
     """
     from nbmerge.cli.shipped_notebooks import find_notebook
-    from nbmerge.engine.output.folder import MANIFEST
-    from nbmerge.engine.output.model_folder import refuse_foreign
+    from nbmerge.engine.output import MANIFEST, refuse_foreign
 
     elsewhere = "Choose another output folder: --out demo-output"
     if (out / "config.json").exists():

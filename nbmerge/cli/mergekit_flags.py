@@ -81,9 +81,9 @@ def translate_flags(arguments: Sequence[str], warn: Callable[[str], None]) -> li
 
 
 def _has_cuda() -> bool:
-    from nbmerge.engine.compute.device import available
+    from nbmerge.engine.compute import available_devices
 
-    return any(name.startswith("cuda") for name in available())
+    return any(name.startswith("cuda") for name in available_devices())
 
 
 def _translate_size(text: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
-from nbmerge.engine.loading.pretrained import load_model, load_tokenizer
+from nbmerge.engine.loading import load_model, load_tokenizer
 from nbmerge.errors import CheckpointError, MergeStopped, NbmergeError, SampleError
 from nbmerge.quoting import quote
 from nbmerge.recipe import ModelRef

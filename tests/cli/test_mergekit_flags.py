@@ -23,7 +23,7 @@ from nbmerge.cli.mergekit_flags import translate_flags
     ],
 )
 def test_options_are_translated(given, wanted, monkeypatch):
-    monkeypatch.setattr("nbmerge.engine.compute.device.available", lambda: ["cpu", "cuda"])
+    monkeypatch.setattr("nbmerge.engine.compute.available_devices", lambda: ["cpu", "cuda"])
     output = []
     assert translate_flags(given.split(), output.append) == wanted.split()
     assert not output
@@ -41,7 +41,7 @@ def test_ignored_options_give_a_warning():
 
 @pytest.mark.parametrize("flag", ["--cuda", "--gpu-rich"])
 def test_scripts_for_a_gpu_run_without_one(flag, monkeypatch):
-    monkeypatch.setattr("nbmerge.engine.compute.device.available", lambda: ["cpu"])
+    monkeypatch.setattr("nbmerge.engine.compute.available_devices", lambda: ["cpu"])
     output = []
     assert translate_flags(["r.yml", "out", flag], output.append) == ["r.yml", "out"]
     assert output == [f"{flag} is ignored: there is no CUDA device; merging on the processor instead."]

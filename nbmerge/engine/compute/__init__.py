@@ -10,16 +10,28 @@ from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
     from nbmerge.engine.compute.blocks import Blocks, products
+    from nbmerge.engine.compute.device import available_devices
     from nbmerge.engine.compute.input_kinds import KINDS
     from nbmerge.engine.compute.pool import run
     from nbmerge.engine.compute.threads import default_threads, parse_threads
     from nbmerge.engine.compute.workspace import Read, Workspace
 
-__all__ = ["KINDS", "Blocks", "Read", "Workspace", "default_threads", "parse_threads", "products", "run"]
+__all__ = [
+    "KINDS",
+    "Blocks",
+    "Read",
+    "Workspace",
+    "available_devices",
+    "default_threads",
+    "parse_threads",
+    "products",
+    "run",
+]
 
 __getattr__ = exporter(
     __name__,
     blocks=("Blocks", "products"),
+    device=("available_devices",),
     input_kinds=("KINDS",),
     pool=("run",),
     threads=("default_threads", "parse_threads"),

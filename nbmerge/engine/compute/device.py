@@ -40,7 +40,7 @@ def found(name: str | None) -> torch.device | None:
     """
     if name is None:
         return None
-    have = available()
+    have = available_devices()
     if name == "auto":
         return torch.device(have[1]) if len(have) > 1 else None
     try:
@@ -54,7 +54,7 @@ def found(name: str | None) -> torch.device | None:
     return device
 
 
-def available() -> list[str]:
+def available_devices() -> list[str]:
     """Names of the devices that this process can use."""
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]

@@ -7,15 +7,17 @@ from nbmerge.lazy import exporter
 if TYPE_CHECKING:
     from nbmerge.engine.live.backend_choice import BackendChoice, choose_backend
     from nbmerge.engine.live.live_merge import LiveMerge, live
+    from nbmerge.engine.live.snapshots import Pin
     from nbmerge.engine.live.update import Update
     from nbmerge.engine.live.virtual_merge import VirtualMerge, virtual
 
-__all__ = ["BackendChoice", "LiveMerge", "Update", "VirtualMerge", "choose_backend", "live", "virtual"]
+__all__ = ["BackendChoice", "LiveMerge", "Pin", "Update", "VirtualMerge", "choose_backend", "live", "virtual"]
 
 __getattr__ = exporter(
     __name__,
     backend_choice=("BackendChoice", "choose_backend"),
     live_merge=("LiveMerge", "live"),
+    snapshots=("Pin",),
     update=("Update",),
     virtual_merge=("VirtualMerge", "virtual"),
 )

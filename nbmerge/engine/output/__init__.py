@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
-    from nbmerge.engine.output.folder import check_output
+    from nbmerge.engine.output.folder import MANIFEST, check_output
+    from nbmerge.engine.output.model_folder import refuse_foreign
     from nbmerge.engine.output.shards import ShardWriter
 
-__all__ = ["ShardWriter", "check_output"]
+__all__ = ["MANIFEST", "ShardWriter", "check_output", "refuse_foreign"]
 
-__getattr__ = exporter(__name__, folder=("check_output",), shards=("ShardWriter",))
+__getattr__ = exporter(
+    __name__, folder=("MANIFEST", "check_output"), model_folder=("refuse_foreign",), shards=("ShardWriter",)
+)

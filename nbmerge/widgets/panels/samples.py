@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 from ipywidgets import Layout
 
-from nbmerge.engine.live.snapshots import Pin
+from nbmerge.engine.live import Pin
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.widgets.controls.cards import card_colour, render_card

@@ -8,7 +8,7 @@ from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.compute import blocks as blocks_module
 from nbmerge.engine.compute import device as device_module
 from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.device import DEVICE, DeviceWorkspace, available, found, why_not
+from nbmerge.engine.compute.device import DEVICE, DeviceWorkspace, available_devices, found, why_not
 from nbmerge.engine.compute.input_files import Files
 from nbmerge.engine.compute.pool import run
 from nbmerge.engine.live.live_merge import live
@@ -23,7 +23,7 @@ from tests.engine.planning.recipes import recipe as spelled
 from tests.models import make_family, make_model, read_tensors
 
 CPU = torch.device("cpu")
-REAL = [d for d in ("cuda", "mps") if any(a.startswith(d) for a in available())]
+REAL = [d for d in ("cuda", "mps") if any(a.startswith(d) for a in available_devices())]
 ANYWHERE = [n for n, m in methods().items() if isinstance(m, Elementwise) and m.anywhere]
 
 
