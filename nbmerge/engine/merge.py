@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbmerge.arguments import parse_size_argument
 from nbmerge.checkpoints import hub
-from nbmerge.engine.compute.device import DEVICE
-from nbmerge.engine.compute.device import found as find_device
+from nbmerge.engine.compute.device import DEVICE, find_device
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.compute.pool import run
 from nbmerge.engine.compute.threads import parse_threads

@@ -15,8 +15,7 @@ from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
 from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.compute.arithmetic import RECORD, arithmetic, difference
 from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.device import DEVICE
-from nbmerge.engine.compute.device import found as found_device
+from nbmerge.engine.compute.device import DEVICE, find_device
 from nbmerge.engine.compute.pool import run
 from nbmerge.engine.compute.tensor import Emit
 from nbmerge.engine.output.folder import MANIFEST, absolute
@@ -148,7 +147,7 @@ def verify(
 def _device(name: str | None) -> torch.device | None:
     """The device to compute on: the one of the merge if it is available, else the CPU."""
     try:
-        return found_device(name)
+        return find_device(name)
     except MergeError:
         return None
 

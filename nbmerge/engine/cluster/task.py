@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.engine.compute.arithmetic import arithmetic, describe
-from nbmerge.engine.compute.device import found as find_device
+from nbmerge.engine.compute.device import find_device
 from nbmerge.engine.compute.pool import run
 from nbmerge.engine.output.direct_io import PAGE
 from nbmerge.engine.output.lease import Lease

@@ -30,7 +30,7 @@ AHEAD = 2
 """Blocks under way at a time: one is read while the one before it is copied and mixed."""
 
 
-def found(name: str | None) -> torch.device | None:
+def find_device(name: str | None) -> torch.device | None:
     """The accelerator of that name, any with "auto"; None for the processor.
 
     Raises

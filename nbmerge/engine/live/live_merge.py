@@ -18,7 +18,7 @@ import torch
 
 from nbmerge.arguments import parse_size_argument
 from nbmerge.checkpoints import hub
-from nbmerge.engine.compute.device import found as found_device
+from nbmerge.engine.compute.device import find_device
 from nbmerge.engine.cost.live_forecast import check_fits
 from nbmerge.engine.live.merge_in_memory import MergeInMemory
 from nbmerge.engine.live.snapshots import Pin
@@ -74,7 +74,7 @@ def live(
         When transformers cannot make a model of the result.
     """
     most = None if max_memory is None else parse_size_argument("max_memory", max_memory)
-    accelerator = found_device(device)
+    accelerator = find_device(device)
     plan = make_plan(recipe)
     check_fits(plan, available=most, threads=threads)
     merged = LiveMerge(plan, LastingWorkers(threads), accelerator)

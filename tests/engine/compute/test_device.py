@@ -8,7 +8,7 @@ from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.compute import blocks as blocks_module
 from nbmerge.engine.compute import device as device_module
 from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.device import DEVICE, DeviceWorkspace, available_devices, found, why_not
+from nbmerge.engine.compute.device import DEVICE, DeviceWorkspace, available_devices, find_device, why_not
 from nbmerge.engine.compute.input_files import Files
 from nbmerge.engine.compute.pool import run
 from nbmerge.engine.live.live_merge import live
@@ -166,9 +166,9 @@ def test_where_a_tensor_is_mixed(family):
 
 
 def test_the_processor_is_no_detour():
-    assert found(None) is None
-    assert found("cpu") is None
-    assert (found("auto") is None) == (not REAL)
+    assert find_device(None) is None
+    assert find_device("cpu") is None
+    assert (find_device("auto") is None) == (not REAL)
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "tpu", "nonsense!", "xpu", "meta", *sorted({"cuda", "mps"} - set(REAL))])
@@ -180,8 +180,8 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_written(family
 
 def test_a_merge_says_where_it_ran(family, tmp_path, monkeypatch):
     whole = merge(recipe(family, "ties"), tmp_path / "whole").path
-    monkeypatch.setattr(device_module, "found", lambda name: CPU)
-    monkeypatch.setattr("nbmerge.engine.merge.found_device", lambda name: CPU)
+    monkeypatch.setattr(device_module, "find_device", lambda name: CPU)
+    monkeypatch.setattr("nbmerge.engine.merge.find_device", lambda name: CPU)
     told = []
     out = merge(recipe(family, "ties"), tmp_path / "out", device="cuda", progress=told.append).path
     here, there = read_header(whole / "model.safetensors")[1], read_header(out / "model.safetensors")[1]
@@ -192,7 +192,7 @@ def test_a_merge_says_where_it_ran(family, tmp_path, monkeypatch):
 
 
 def test_what_was_mixed_elsewhere_is_derived_again_where_it_can_be(family, tmp_path, monkeypatch):
-    monkeypatch.setattr("nbmerge.engine.merge.found_device", lambda name: torch.device("cuda:99"))
+    monkeypatch.setattr("nbmerge.engine.merge.find_device", lambda name: torch.device("cuda:99"))
     monkeypatch.setattr("nbmerge.engine.merge.run", lambda *a, device, **more: run(*a, **more))
     out = merge(recipe(family, "linear"), tmp_path / "out", device="cuda:99").path
     answer = verify(out, derive=True)
@@ -201,7 +201,7 @@ def test_what_was_mixed_elsewhere_is_derived_again_where_it_can_be(family, tmp_p
     assert "cuda:99" not in str(answer)
     file = out / "nbmerge_checksums.json"
     file.write_text(file.read_text().replace('": "', '": "0', 40))
-    assert "mixed on cuda:99: on other hardware" in str(verify(out, derive=True))
+    assert "computed on cuda:99; on other hardware" in str(verify(out, derive=True))
 
 
 def test_a_merge_is_not_gone_on_with_on_another_device(family, tmp_path, monkeypatch):
@@ -210,7 +210,7 @@ def test_a_merge_is_not_gone_on_with_on_another_device(family, tmp_path, monkeyp
     cancel = threading.Event()
     with pytest.raises(MergeStopped):
         merge(recipe(family, "linear"), tmp_path / "out", threads=1, cancel=cancel, progress=lambda e: cancel.set())
-    monkeypatch.setattr("nbmerge.engine.merge.found_device", lambda name: CPU)
+    monkeypatch.setattr("nbmerge.engine.merge.find_device", lambda name: CPU)
     told = []
     merge(recipe(family, "linear"), tmp_path / "out", device="cuda", progress=told.append)
     assert told[0].tensors == len(plan(recipe(family, "linear")).tensors)
@@ -226,7 +226,7 @@ def parameters(merged) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("device", ["stand-in", *REAL])
 def test_a_live_model_is_asked_on_the_device_and_saved_from_the_processor(family, tmp_path, monkeypatch, device):
     if device == "stand-in":
-        monkeypatch.setattr("nbmerge.engine.live.live_merge.found_device", lambda name: CPU)
+        monkeypatch.setattr("nbmerge.engine.live.live_merge.find_device", lambda name: CPU)
     first, then = recipe(family, "task_arithmetic"), recipe(family, "ties")
     merged = live(first, device=device)
     own = {w.data_ptr() for w in merged._weights.values()}
