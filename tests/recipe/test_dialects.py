@@ -63,7 +63,7 @@ def test_where_mergekit_makes_another_model_reading_says_so():
     assert ENDS in found.what
     assert "read the recipe in the dialect mergekit-0.1" in found.how
     karcher = {"merge_method": "karcher", "base_model": "c", "models": ["a", "b"]}
-    assert any("the base model is one more input of karcher" in n.what for n in Recipe.load(karcher).notes)
+    assert any("the base model is an additional input of karcher" in n.what for n in Recipe.load(karcher).notes)
 
 
 @pytest.mark.parametrize("dialect", ["nbmerge", "mergekit-0.0"])
