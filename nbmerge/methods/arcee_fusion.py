@@ -56,10 +56,10 @@ METHODS = (
     Elementwise(
         name="arcee_fusion",
         title="Arcee fusion",
-        words="Rates each change of the second model by its size and by how much its row as a whole has shifted, and "
-        "takes over those that stand out. All other weights stay the base's. Quantiles are values of the tensor, the "
-        "one of rank ⌊p (n−1)⌋ among n, as in mergekit 0.1.5; for tensors of more than a million elements mergekit "
-        "estimates them from a random sample, and here they are exact.",
+        words="Rates each change of the second model by its size and by how much its row has shifted as a whole, and "
+        "applies those that stand out. All other weights are the base model's. Quantiles are values of the tensor, the "
+        "one of rank ⌊p (n−1)⌋ among n, as in mergekit 0.1.5; for tensors of more than a million elements, mergekit "
+        "estimates them from a random sample, while here they are exact.",
         formula=r"W = B + [\,s \geq q_{50} + 1.5\,(q_{75} - q_{25})\,] \odot (W_1 - B),\quad "
         r"s = |W_1 - B| \cdot \mathrm{KL}(\mathrm{softmax}(W_1)\,\|\,\mathrm{softmax}(B))_\mathrm{row}",
         reference="Arcee 2024, as defined by mergekit, https://www.arcee.ai/blog/meet-mergekit-v0-1-arcee-fusion",

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 _DENSITY = Parameter(
-    "density", "Share of this model's changes that is kept, between its outliers and its smallest ones.",
+    "density", "Share of this model's changes that is kept, between its outliers and its smallest changes.",
     default=1.0, scope="input", low=0.0, high=1.0,
 )  # fmt: skip
 _GAMMA = Parameter(
-    "gamma", "Share of this model's changes that is dropped as outliers, the largest first; never so many that the "
-    "density cannot be kept.",
+    "gamma", "Share of this model's changes that is dropped as outliers, the largest first; limited so that the "
+    "density can be met.",
     default=0.01, scope="input", low=0.0, high=1.0, slider=(0.0, 0.1),
 )  # fmt: skip
 
@@ -51,16 +51,13 @@ def _thin(cuts: list[tuple[Cut | None, Cut | None]]) -> Thin:
     return thin
 
 
-_WORDS = (
-    "Drops each model's largest changes, which are often outliers, and its smallest, which are mostly noise. "
-    "What is left in the middle is {}."
-)
+_WORDS = "Drops each model's largest changes, which are often outliers, and its smallest, which are mostly noise. {}."
 _KEPT = r"z_i = [\,q_{1-\gamma-p} < |\delta_i| \leq q_{1-\gamma}]"
 
 _SUMMED = Elementwise(
     name="breadcrumbs",
     title="Breadcrumbs",
-    words=_WORDS.format("added up, as in task arithmetic"),
+    words=_WORDS.format("The remaining changes are added, as in task arithmetic"),
     formula=r"W = B + \lambda \sum_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
     mix=lambda inputs, start, cuts, values: added(inputs, start, values, _thin(cuts)),
     anywhere=True,
@@ -78,7 +75,7 @@ METHODS = (
         _SUMMED,
         name="breadcrumbs_ties",
         title="Breadcrumbs + TIES",
-        words=_WORDS.format("put to a vote on the direction of every weight, as in TIES"),
+        words=_WORDS.format("Signs are elected among the remaining changes, as in TIES"),
         formula=r"W = B + \lambda \sum_i m_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
         mix=lambda inputs, start, cuts, values: voted(inputs, start, values, _thin(cuts)),
     ),

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 _MASK = Parameter(
-    "threshold", "How large a model's own change must be, as a share of all the others' change, to be needed by it.",
+    "threshold", "A model needs a change if it is at least this share of the change that the other models make.",
     default=0.4, low=0.0, slider=(0.0, 1.0),
 )  # fmt: skip
 _AGREE = Parameter(
-    "agreement", "How many models must need an element for it to be kept.", default=2, low=0, slider=(0.0, 4.0)
+    "agreement", "Number of models that must need an element for it to be kept.", default=2, low=0, slider=(0.0, 4.0)
 )
 
 
@@ -38,8 +38,8 @@ METHODS = (
     Elementwise(
         name="consensus",
         title="Consensus (TALL masks)",
-        words="Adds task vectors, then keeps only those changes that at least two of the models need. What a single "
-        "model wants for itself, and what none of them wants, mostly disturbs the others.",
+        words="Adds task vectors, then keeps only the changes that at least two of the models need. Changes that a single "
+        "model or no model needs mostly interfere with the others.",
         formula=r"W = B + \lambda\,[\,\sum_i m_i \geq k\,] \odot \delta,\quad \delta = \sum_i w_i\delta_i,\quad "
         r"m_i = [\,|w_i\delta_i| \geq \tau\,|\delta - w_i\delta_i|\,]",
         reference="Wang et al. 2024, Localizing Task Information, https://arxiv.org/abs/2405.07813",

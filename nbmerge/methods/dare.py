@@ -24,8 +24,8 @@ DENSITY = Parameter(
     "density", "Probability that one of this model's changes is kept.", default=1.0, scope="input", low=0.0, high=1.0
 )
 RESCALE = Parameter(
-    "rescale", "How the kept changes make up for the dropped ones: divide by the density (true), match the sum of "
-    "absolute values as mergekit 0.1 does (l1), or not at all (false).",
+    "rescale", "How kept changes are rescaled: divide by the density (true), match the sum of absolute values as "
+    "mergekit 0.1 does (l1), or not at all (false).",
     default=True, kind=(True, False, "l1"),
 )  # fmt: skip
 
@@ -86,15 +86,14 @@ def _mix_ties(inputs: list[torch.Tensor], start: int, factors: list[float], valu
 
 
 _WORDS = (
-    "Drops a random part of each model's changes and scales up the rest, which on average leaves every skill in place "
-    "and makes the models get in each other's way less. The draw depends on the seed alone: the same recipe gives the "
-    "same model. "
+    "Drops random changes of each model and scales up the others, which preserves each model's skills on average and "
+    "reduces interference between models. The draw depends only on the seed, so the same recipe gives the same model. "
 )
 
 _LINEAR = Elementwise(
     name="dare_linear",
     title="DARE (linear)",
-    words=_WORDS + "What is left is added up, as in task arithmetic.",
+    words=_WORDS + "The remaining changes are added, as in task arithmetic.",
     formula=r"W = B + \lambda \sum_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
     mix=_mix_linear,
     anywhere=True,
@@ -112,7 +111,7 @@ METHODS = (
         _LINEAR,
         name="dare_ties",
         title="DARE + TIES",
-        words=_WORDS + "What is left votes on the direction of every weight, as in TIES.",
+        words=_WORDS + "Signs are elected among the remaining changes, as in TIES.",
         formula=r"W = B + \lambda \sum_i m_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
         mix=_mix_ties,
     ),

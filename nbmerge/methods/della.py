@@ -24,13 +24,13 @@ _DENSITY = Parameter(
     default=1.0, scope="input", low=0.0, high=1.0,
 )  # fmt: skip
 _EPSILON = Parameter(
-    "epsilon", "How far the probability rises above the density for a row's largest change, and falls below it for the "
-    "smallest; it stays between 0 and 1.",
+    "epsilon", "How far the probability exceeds the density for a row's largest change, and falls below it for the "
+    "smallest; limited to the range from 0 to 1.",
     default=0.15, scope="input", low=0.0, high=1.0,
 )  # fmt: skip
 _RESCALE = replace(
-    RESCALE, help="How the kept changes make up for the dropped ones: divide each by its probability (true), match the "
-    "sum of absolute values as mergekit does (l1), or not at all (false).",
+    RESCALE, help="How kept changes are rescaled: divide each by its probability (true), match the sum of absolute "
+    "values as mergekit does (l1), or not at all (false).",
 )  # fmt: skip
 
 
@@ -86,8 +86,8 @@ def _thin(values: Values, factors: list[float]) -> Thin:
 
 
 _WORDS = (
-    "Drops a random part of each model's changes like DARE, but keeps a row's large changes more often than its small "
-    "ones. The draw depends on the seed alone, and what is left is {}."
+    "Drops random changes of each model like DARE, but keeps large changes of a row with a higher probability than small "
+    "ones. The draw depends only on the seed. {}."
 )
 _KEPT = (
     r"\hat\delta_i = \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i),"
@@ -97,7 +97,7 @@ _KEPT = (
 _VOTED = Elementwise(
     name="della",
     title="DELLA",
-    words=_WORDS.format("put to a vote on the direction of every weight, as in TIES"),
+    words=_WORDS.format("Signs are elected among the remaining changes, as in TIES"),
     formula=r"W = B + \lambda \frac{\sum_i m_i w_i \hat\delta_i}{\sum_i m_i w_i},\quad " + _KEPT,
     parameters=(WEIGHT, _DENSITY, _EPSILON, replace(NORMALIZE, default=True), LAMBDA, _RESCALE),
     mix=lambda inputs, start, factors, values: voted(inputs, start, values, _thin(values, factors)),
@@ -115,7 +115,7 @@ METHODS = (
         _VOTED,
         name="della_linear",
         title="DELLA (linear)",
-        words=_WORDS.format("added up, as in task arithmetic"),
+        words=_WORDS.format("The remaining changes are added, as in task arithmetic"),
         formula=r"W = B + \lambda \sum_i w_i \hat\delta_i,\quad " + _KEPT,
         parameters=(WEIGHT, _DENSITY, _EPSILON, NORMALIZE, LAMBDA, _RESCALE),
         mix=lambda inputs, start, factors, values: added(inputs, start, values, _thin(values, factors)),

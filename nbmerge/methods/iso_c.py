@@ -25,8 +25,8 @@ def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) ->
 _FIELDS: MethodFields = {
     "name": "iso_c",
     "title": "Iso-C (isotropic)",
-    "words": "Adds task vectors and levels the singular values of each matrix's sum to their mean. A few shared "
-    "directions otherwise drown those that only one task needs.",
+    "words": "Adds task vectors and sets the singular values of each matrix's sum to their mean. Otherwise, a few shared "
+    "directions dominate those that only one task needs.",
     "formula": r"W = B + \lambda\,\bar\sigma\, U V^{\mathrm{T}},\quad U \Sigma V^{\mathrm{T}} = \sum_i w_i\delta_i,"
     r"\quad \bar\sigma = \frac{1}{r} \sum_k \Sigma_{kk}",
     "reference": "Marczak et al. 2025, No Task Left Behind, https://arxiv.org/abs/2502.04959",

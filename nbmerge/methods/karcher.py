@@ -8,9 +8,9 @@ from nbmerge.methods.framework.method import Combination, Parameter, Values
 from nbmerge.methods.multislerp import mean_direction
 from nbmerge.methods.numerics.geometry import placed, products
 
-_STEPS = Parameter("max_iter", "Most steps towards the mean.", default=10, low=1, slider=(1.0, 50.0))
+_STEPS = Parameter("max_iter", "Maximum number of steps towards the mean.", default=10, low=1, slider=(1.0, 50.0))
 _TOLERANCE = Parameter(
-    "tol", "Length of a step (in radians) at which the mean is found.", default=1e-5, low=0.0, slider=(0.0, 1e-3)
+    "tol", "Length of a step (in radians) at which the iteration stops.", default=1e-5, low=0.0, slider=(0.0, 1e-3)
 )
 
 
@@ -44,15 +44,15 @@ def _note(values: Values, gram: np.ndarray) -> str | None:
     g = products(gram, based=False)
     if not np.diag(g).any() or mean_direction(g, np.full(len(g), 1.0 / len(g))) is not None:
         return None
-    return "directions cancel out, averaged in a straight line"
+    return "directions cancel out, averaged linearly"
 
 
 METHODS = (
     Combination(
         name="karcher",
         title="Karcher mean",
-        words="The point on the sphere from which the arcs to all models balance, for any number of models with equal "
-        "shares. For two models it is the middle of the slerp between their directions.",
+        words="The mean on the sphere, at which the arcs to all models balance, for any number of models with equal shares. "
+        "For two models, it is the midpoint of the slerp between their directions.",
         formula=r"W = \bar n\, u^*,\quad u^* = \arg\min_{\|u\|=1} \sum_i \arccos^2 \langle u, W_i / \|W_i\| \rangle,"
         r"\quad \bar n = \frac{1}{N} \sum_i \|W_i\|",
         reference="Karcher 1977, https://doi.org/10.1002/cpa.3160300502",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbmerge.methods.framework.method import Combination, Parameter, Values
 
 WEIGHT = Parameter(
-    "weight", "How much of this model goes in. Weights are shares of the whole when 'normalize' is on.",
+    "weight", "Weight of this model. With 'normalize', weights are divided by their sum.",
     scope="input", slider=(0.0, 1.0),
 )  # fmt: skip
 NORMALIZE = Parameter("normalize", "Divide by the sum of the weights.", default=True, kind="flag")
@@ -27,8 +27,8 @@ METHODS = (
     Combination(
         name="linear",
         title="Linear (weighted mean)",
-        words="Averages the models' weights, each by its own share. The plainest merge, and hard to beat for models "
-        "fine-tuned from the same base.",
+        words="Computes the weighted mean of the models. The simplest merge, and hard to beat for models fine-tuned from the "
+        "same base model.",
         formula=r"W = \frac{\sum_i w_i W_i}{\sum_i w_i}",
         reference="Wortsman et al. 2022, Model soups, https://arxiv.org/abs/2203.05482",
         parameters=(WEIGHT, NORMALIZE),

@@ -57,8 +57,8 @@ def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) ->
 _FIELDS: MethodFields = {
     "name": "model_stock",
     "title": "Model stock",
-    "words": "Averages the models and moves from the base towards that mean, the further the more their changes agree "
-    "in direction. It needs no weights: the angle between the changes sets the share.",
+    "words": "Averages the models and moves from the base model towards that mean, the further the more their changes agree "
+    "in direction. It needs no weights: the angle between the changes determines the share.",
     "formula": r"W = t\,\bar W + (1-t) B,\quad t = \frac{N\cos\theta}{1 + (N-1)\cos\theta}",
     "reference": "Jang et al. 2024, Model Stock, https://arxiv.org/abs/2403.19522",
     "parameters": (_FILTER_WISE,),

@@ -11,7 +11,7 @@ import numpy as np
 from nbmerge.methods.framework.method import Combination, Parameter, Values
 from nbmerge.methods.numerics.geometry import cosines, has_base, placed, products
 
-_WEIGHT = Parameter("weight", "How much of this model goes in.", scope="input")
+_WEIGHT = Parameter("weight", "Weight of this model.", scope="input")
 _NORMALIZE = Parameter("normalize_weights", "Divide the weights by their sum.", default=True, kind="flag")
 CANCELLED = 1e-3
 """Length of a mean of unit vectors below which its direction is mostly rounding error."""
@@ -65,8 +65,8 @@ METHODS = (
     Combination(
         name="multislerp",
         title="Multi-SLERP",
-        words="Slerp for any number of models: their directions are averaged on the sphere, and the result gets their "
-        "mean length. With a base model it works on what the models have learned.",
+        words="Slerp for any number of models: their directions are averaged on the sphere, and the result has their mean "
+        "norm. With a base model, it merges task vectors.",
         formula=r"W = B + (\sum_i w_i \|\delta_i\|) \frac{m}{\|m\|},\quad "
         r"m = \sum_i w_i \frac{\delta_i}{\|\delta_i\|}",
         reference="Goddard 2025, as defined by mergekit, https://github.com/arcee-ai/mergekit",

@@ -23,8 +23,8 @@ METHODS = (
     Elementwise(
         name="nearswap",
         title="Nearswap",
-        words="Where a weight of the second model is within t of the base's, it replaces it; where it is further away, "
-        "the base's weight moves by t towards it. What is similar is carried over, what differs stays nearly as is.",
+        words="Weights of the second model within t of the base model's replace them; otherwise, the base model's weight "
+        "moves by t towards the other. Similar weights are taken over; different ones stay nearly unchanged.",
         formula=r"W = \omega W_1 + (1-\omega) B,\quad \omega = \min(1, \frac{t}{|W_1 - B|})",
         reference="Alchemonaut 2024, https://huggingface.co/alchemonaut/QuartetAnemoi-70B-t0.0001",
         parameters=(Parameter("t", "Largest change of a weight.", low=0.0, slider=(0.0, 0.01)),),

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from nbmerge.methods.framework.input_blocks import InputBlocks
 
 
-_WEIGHT = Parameter("weight", "How much of this model goes in; the two weights are shares of their sum.", scope="input")
+_WEIGHT = Parameter("weight", "Weight of this model; the two weights are divided by their sum.", scope="input")
 _FLATTEN = Parameter(
     "nuslerp_flatten", "One arc for the whole tensor (true), or one for each row or column.", default=True, kind="flag"
 )
 _BY_DIMENSION = Parameter(
-    "nuslerp_row_wise", "Without nuslerp_flatten: arcs along the first dimension instead of along the last.",
+    "nuslerp_row_wise", "Without nuslerp_flatten: arcs along the first dimension instead of the last.",
     default=False, kind="flag",
 )  # fmt: skip
 
@@ -33,7 +33,7 @@ def _share(values: Values) -> float:
 
 def _check(values: Values) -> str | None:
     if abs(sum(values.each["weight"][-2:])) < 1e-8:
-        return "the two weights sum to 0, so they are no shares. Change one of them."
+        return "the two weights sum to 0, so they cannot be normalised. Change one of them."
     return None
 
 
@@ -76,8 +76,8 @@ def _mix(inputs: list[torch.Tensor], start: int, columns: np.ndarray | None, val
 _FIELDS: MethodFields = {
     "name": "nuslerp",
     "title": "NuSLERP",
-    "words": "Slerp between two models with a weight for each; with a base model, between what the two have learned. "
-    "The arc is one for the whole tensor, or one for every row or column.",
+    "words": "Slerp between two models with a weight for each; with a base model, between their task vectors. There is one "
+    "arc for the whole tensor, or one for every row or column.",
     "formula": r"W = B + \frac{\sin((1-t)\theta)}{\sin\theta}\delta_1 + \frac{\sin(t\,\theta)}{\sin\theta}\delta_2,"
     r"\quad t = \frac{w_2}{w_1 + w_2}",
     "reference": "Shoemake 1985, https://doi.org/10.1145/325165.325242; as defined by mergekit",

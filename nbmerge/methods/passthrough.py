@@ -13,7 +13,7 @@ METHODS = (
     Combination(
         name="passthrough",
         title="Passthrough (layer stacking)",
-        words="Takes each layer from one model, unchanged or scaled. With slices of several models it builds deeper or "
+        words="Copies each layer from one model, unchanged or scaled. With slices of several models, it builds deeper or "
         'mixed stacks ("frankenmerges").',
         formula=r"W = s \, W_1",
         reference="Community practice (Goliath-120B and others, 2023)",

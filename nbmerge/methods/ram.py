@@ -1,4 +1,4 @@
-"""RAM: average the changes that models share, and keep whole those that only one of them made."""
+"""RAM: average the changes that models share, and keep in full those that only one of them made."""
 
 from __future__ import annotations
 
@@ -14,10 +14,20 @@ if TYPE_CHECKING:
 
 
 _EPSILON = Parameter(
-    "epsilon", "Change up to which a weight counts as unchanged.", default=1e-5, low=0.0, slider=(0.0, 1e-3)
+    "epsilon", "Largest change with which a weight counts as unchanged.", default=1e-5, low=0.0, slider=(0.0, 1e-3)
 )
-_R = Parameter("r", "How strongly a model's own changes grow with its overlap with the others.", default=0.1, low=0.0)
-_ALPHA = Parameter("alpha", "Overlap (shared per own changes) beyond which they grow no further.", default=0.2, low=0.0)
+_R = Parameter(
+    "r",
+    "How strongly changes that only one model made are amplified by its overlap with the others.",
+    default=0.1,
+    low=0.0,
+)
+_ALPHA = Parameter(
+    "alpha",
+    "Overlap (shared changes per own change) above which the amplification no longer grows.",
+    default=0.2,
+    low=0.0,
+)
 
 
 def _active(inputs: list[torch.Tensor], values: Values) -> tuple[list[torch.Tensor], torch.Tensor]:
@@ -55,8 +65,8 @@ def _mix(inputs: list[torch.Tensor], start: int, factors: list[float] | None, va
 
 
 _WORDS = (
-    "Where only one model changed a weight, its change is kept whole; where several did, their changes are averaged. "
-    "Made for models trained by reinforcement, which change few weights and mostly different ones"
+    "A change that only one model made is kept in full; changes that several models made are averaged. Designed for models "
+    "trained by reinforcement learning, which change few weights and mostly different ones"
 )
 
 _RAM = Elementwise(
@@ -79,7 +89,7 @@ METHODS = (
         _RAM,
         name="ramplus_tl",
         title="RAM+ (per tensor)",
-        words=_WORDS + "; a model whose changes overlap more with the others' has its own ones enlarged.",
+        words=_WORDS + "; changes that only one model made are amplified by its overlap with the others.",
         formula=r"W = B + \frac{\sum_i a_i s_i \delta_i}{\max(1, \sum_i a_i)},\quad s_i = 1 + r\min(\rho_i, \alpha)"
         r"\ \mathrm{where\ only}\ i\ \mathrm{changed,\ else}\ 1",
         parameters=(_EPSILON, _R, _ALPHA),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _TOP = Parameter(
-    "select_topk", "Share of the elements on which the models differ that is merged, those of largest variance first.",
+    "select_topk", "Share of the differing elements that is merged, those with the largest variance first.",
     default=1.0, low=0.0, high=1.0,
 )  # fmt: skip
 
@@ -92,8 +92,8 @@ METHODS = (
     Elementwise(
         name="sce",
         title="SCE",
-        words="Keeps the elements on which the models differ most, weighs each model by the energy of its changes "
-        "there, and drops changes against the majority's direction. No weights are given: they follow from the models.",
+        words="Selects the elements on which the models differ most, weighs each model by the energy of its changes there, "
+        "and drops changes whose sign differs from the majority's. Weights are computed from the models, not set.",
         formula=r"W = B + \frac{\sum_i \omega_i m_i \delta_i}{\sum_i \omega_i m_i},\quad \omega_i = "
         r"\frac{\|\delta_i\|^2}{\sum_j \|\delta_j\|^2},\quad "
         r"m_i = [\mathrm{sign}(\delta_i) = \mathrm{sign}(\sum_j\delta_j)]",

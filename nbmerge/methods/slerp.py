@@ -50,28 +50,28 @@ def _note(values: Values, gram: np.ndarray) -> str | None:
     if min(a, b) <= ZERO < max(a, b):
         return "one of the two tensors is zero"
     if cosine < -PARALLEL:
-        return "opposite directions, interpolated in a straight line"
-    return "nearly parallel, interpolated in a straight line" if cosine > PARALLEL else None
+        return "opposite directions, interpolated linearly"
+    return "nearly parallel, interpolated linearly" if cosine > PARALLEL else None
 
 
 TITLE, REFERENCE = "Slerp (spherical interpolation)", "Shoemake 1985, https://doi.org/10.1145/325165.325242"
 T = Parameter("t", "Share of the second model: 0 is the first model, 1 the second.")
 ZERO_TENSORS = Parameter(
-    "zero_tensors", "Where one of the two tensors is zero: keep the other, or follow the formula.",
+    "zero_tensors", "If one of the two tensors is zero: keep the other (keep_other) or follow the formula.",
     default="keep_other", kind=("keep_other", "formula"),
 )  # fmt: skip
 
 _TOKENS = Elementwise(
     name="slerp",
     title=TITLE,
-    words="Rows of tokens that both models own go along the arc; a row that only one owns stays as it is.",
+    words="Rows of tokens that both models have are interpolated along the arc; a row that only one model has is copied.",
     formula=r"W = \frac{\sin((1-t)\theta)}{\sin\theta} A + \frac{\sin(t\,\theta)}{\sin\theta} B",
     reference=REFERENCE,
     parameters=(T, ZERO_TENSORS),
     look=lambda tensors, values: _coefficients(values, tensors.gram()[:2, :2]),
     mix=lambda inputs, start, state, values: _mixed(inputs, state),
 )
-"""For ``embed_slerp``: inputs are the two matrices, zero where they lack a token, and the rows that one alone owns."""
+"""For ``embed_slerp``: inputs are the two matrices, zero where they do not have a token, and the rows that only one has."""
 
 
 def _mixed(inputs: list[torch.Tensor], coefficients: list[float]) -> torch.Tensor:
@@ -85,8 +85,8 @@ METHODS = (
     Combination(
         name="slerp",
         title=TITLE,
-        words="Goes from the first model (t = 0) to the second (t = 1) along the arc between them instead of the "
-        "straight line. It keeps the size of the weights where a mean of two different models would shrink them.",
+        words="Interpolates from the first model (t = 0) to the second (t = 1) along the arc between them instead of the "
+        "straight line. It preserves the norm of the weights, which the mean of two different models would reduce.",
         formula=r"W = \frac{\sin((1-t)\theta)}{\sin\theta} A + \frac{\sin(t\,\theta)}{\sin\theta} B,\quad"
         r"\cos\theta = \frac{\langle A, B\rangle}{\|A\|\,\|B\|}",
         reference=REFERENCE,

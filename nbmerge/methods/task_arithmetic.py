@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from nbmerge.methods.framework.method import Combination, Parameter, Values
 
-WEIGHT = Parameter("weight", "Factor on this model's task vector: what it learned beyond the base.", scope="input")
-LAMBDA = Parameter("lambda", "Factor on the merged task vector as a whole.", default=1.0, slider=(0.0, 2.0))
+WEIGHT = Parameter("weight", "Factor on this model's task vector, its difference from the base model.", scope="input")
+LAMBDA = Parameter("lambda", "Factor on the merged task vector.", default=1.0, slider=(0.0, 2.0))
 NORMALIZE = Parameter("normalize", "Divide by the sum of the weights.", default=False, kind="flag")
 
 
@@ -25,8 +25,8 @@ METHODS = (
     Combination(
         name="task_arithmetic",
         title="Task arithmetic",
-        words="Adds each model's difference from the base, times its weight, to the base. Weights need not sum to one: "
-        "0 leaves a skill out, 1 puts all of it in, a negative weight takes it away.",
+        words="Adds each model's difference from the base model, times its weight, to the base model. Weights need not sum "
+        "to 1: a weight of 0 omits a model's changes, 1 adds them in full, a negative weight subtracts them.",
         formula=r"W = B + \lambda \sum_i w_i (W_i - B)",
         reference="Ilharco et al. 2023, Editing models with task arithmetic, https://arxiv.org/abs/2212.04089",
         parameters=(WEIGHT, NORMALIZE, LAMBDA),

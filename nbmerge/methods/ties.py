@@ -20,11 +20,14 @@ DENSITY = Parameter(
     default=1.0, scope="input", low=0.0, high=1.0,
 )  # fmt: skip
 CONSENSUS = Parameter(
-    "consensus", "Vote on the direction with the size of the changes (sum), or with one vote for each model (count).",
+    "consensus", "Elect signs by the sum of the changes (sum) or by one vote per model (count).",
     default="sum", kind=("sum", "count"),
 )  # fmt: skip
 NORMALIZE = Parameter(
-    "normalize", "Divide each element by the weights of the models that agree there.", default=True, kind="flag"
+    "normalize",
+    "Divide each element by the sum of the weights of the models that agree with the elected sign.",
+    default=True,
+    kind="flag",
 )
 
 
@@ -57,8 +60,8 @@ METHODS = (
     Elementwise(
         name="ties",
         title="TIES",
-        words="Keeps only the largest changes of each model, then lets the models vote on the direction of every single "
-        "weight and merges those that agree. It reduces the interference that plain sums suffer from.",
+        words="Keeps only the largest changes of each model, elects a sign for every weight by majority, and merges the "
+        "changes that agree with it. It reduces interference between models compared with plain sums.",
         formula=r"W = B + \lambda \frac{\sum_i m_i w_i \hat\delta_i}{\sum_i m_i w_i},\quad"
         r"\ m_i = [\mathrm{sign}(w_i\hat\delta_i) = \mathrm{sign}(\sum_j w_j\hat\delta_j)]",
         reference="Yadav et al. 2023, TIES-Merging, https://arxiv.org/abs/2306.01708",

@@ -36,8 +36,8 @@ def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) ->
 _FIELDS: MethodFields = {
     "name": "tsv_m",
     "title": "TSV-M (task singular vectors)",
-    "words": "Gives each of N models the strongest N-th part of its singular vectors, matrix by matrix, and turns the "
-    "vectors of different models until they are orthogonal. Each task then has directions of its own.",
+    "words": "Keeps the strongest 1/N of the singular vectors of each of N models, matrix by matrix, and makes the vectors of "
+    "different models orthogonal. Each task then has its own directions.",
     "formula": r"W = B + \lambda\, U_\perp \Sigma V_\perp^{\mathrm{T}},\quad U = [U_1 \ldots U_N],\ \Sigma = "
     r"\mathrm{diag}(\Sigma_1 \ldots \Sigma_N),\quad U_i\Sigma_i V_i^{\mathrm{T}} \approx w_i\delta_i",
     "reference": "Gargiulo et al. 2025, Task Singular Vectors, https://arxiv.org/abs/2412.00081",

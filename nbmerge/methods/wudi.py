@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _RIDGE = Parameter(
-    "ridge", "Pull towards the plain sum, relative to the mean strength of an input direction.",
+    "ridge", "Regularisation towards the plain sum, relative to the mean strength of an input direction.",
     default=0.1, low=1e-6, slider=(1e-6, 1.0),
 )  # fmt: skip
 
@@ -52,8 +52,8 @@ def _corrected(base: torch.Tensor, deltas: list[torch.Tensor], values: Values) -
 _FIELDS: MethodFields = {
     "name": "wudi",
     "title": "WUDI",
-    "words": "Adds task vectors and then corrects each matrix so that, along the directions a task has changed, the "
-    "result does what that task's model does. It needs no data: the task vectors stand for their tasks' inputs.",
+    "words": "Adds task vectors, then corrects each matrix so that the result matches each task's model along the directions "
+    "that the task changed. It needs no data: the task vectors stand for their tasks' inputs.",
     "formula": r"W = B + \lambda\,\arg\min_\Delta \sum_i "
     r"\frac{\|(\Delta - w_i\delta_i)\,\delta_i^{\mathrm{T}}\|^2}{\|\delta_i\|^2}"
     r" + \frac{\rho N}{d}\|\Delta - \sum_i w_i\delta_i\|^2",

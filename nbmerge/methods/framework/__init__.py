@@ -1,4 +1,4 @@
-"""What a merge method is, how it says what it needs, and the list of all that are known."""
+"""What a merge method is, how it declares what it needs, and the registry of all known methods."""
 
 from nbmerge.methods.framework.decorators import combination, elementwise
 from nbmerge.methods.framework.method import REQUIRED, Combination, Elementwise, Method, Parameter, Values

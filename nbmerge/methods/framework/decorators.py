@@ -10,7 +10,7 @@ from nbmerge.methods.framework.method import REQUIRED, Combination, Elementwise,
 from nbmerge.methods.framework.registry import register
 
 Formula = Callable[..., Any]
-"""A plain function that holds a method's formula."""
+"""A plain function that implements a method's formula."""
 
 
 @overload
@@ -18,11 +18,11 @@ def combination(function: Formula, /) -> Combination: ...
 @overload
 def combination(**fields: Any) -> Callable[[Formula], Combination]: ...
 def combination(function: Formula | None = None, /, **fields: Any) -> Combination | Callable[[Formula], Combination]:
-    """Register a function that gives one coefficient per input as a merge method of its name.
+    """Register a function that returns one coefficient per input as a merge method with its name.
 
-    The function may ask for ``values`` (`Values`) and ``gram`` (the Gram matrix over [W₀, W₁−W₀, …]; without it, the
+    The function can take ``values`` (`Values`) and ``gram`` (the Gram matrix over [W₀, W₁−W₀, …]; without it, the
     weights are read only once). Its keyword-only arguments become parameters of the whole merge, its docstring the
-    method's explanation.
+    method's description.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def combination(function: Formula | None = None, /, **fields: Any) -> Combinatio
     def make(function: Formula) -> Combination:
         call, parameters = _adapted(function, ("values", "gram"))
         needs_gram = "gram" in inspect.signature(function).parameters
-        about = {"needs_gram": needs_gram} | _about(function, parameters, fields)
+        about = {"needs_gram": needs_gram} | _description(function, parameters, fields)
         return register(Combination(coefficients=call, **about))
 
     return make if function is None else make(function)
@@ -51,11 +51,11 @@ def elementwise(function: Formula, /) -> Elementwise: ...
 @overload
 def elementwise(**fields: Any) -> Callable[[Formula], Elementwise]: ...
 def elementwise(function: Formula | None = None, /, **fields: Any) -> Elementwise | Callable[[Formula], Elementwise]:
-    """Register a function that mixes blocks of the inputs as a merge method of its name.
+    """Register a function that mixes blocks of the inputs as a merge method with its name.
 
-    The function may ask for ``inputs`` (1-D tensors of equal length, which it may overwrite), ``values`` (`Values`),
+    The function can take ``inputs`` (1-D tensors of equal length, which it may overwrite), ``values`` (`Values`),
     ``start`` (the block's first element) and ``state`` (what ``look`` found). Its keyword-only arguments become
-    parameters of the whole merge, its docstring the method's explanation.
+    parameters of the whole merge, its docstring the method's description.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def elementwise(function: Formula | None = None, /, **fields: Any) -> Elementwis
 
     def make(function: Formula) -> Elementwise:
         call, parameters = _adapted(function, ("inputs", "start", "state", "values"))
-        return register(Elementwise(mix=call, **_about(function, parameters, fields)))
+        return register(Elementwise(mix=call, **_description(function, parameters, fields)))
 
     return make if function is None else make(function)
 
@@ -81,16 +81,16 @@ def elementwise(function: Formula | None = None, /, **fields: Any) -> Elementwis
 def _adapted(function: Formula, given: tuple[str, ...]) -> tuple[Formula, tuple[Parameter, ...]]:
     """The function called as the engine does, and the parameters among its arguments."""
     arguments = inspect.signature(function).parameters.values()
-    asked = [a.name for a in arguments if a.kind is not a.KEYWORD_ONLY]
-    if strange := set(asked) - set(given):
-        what = f"{function.__name__} asks for {', '.join(sorted(strange))}, but a method is given {', '.join(given)}."
-        raise TypeError(f"{what} Make parameters keyword-only: def {function.__name__}(..., *, {sorted(strange)[0]}).")
+    names = [a.name for a in arguments if a.kind is not a.KEYWORD_ONLY]
+    if unknown := sorted(set(names) - set(given)):
+        what = f"{function.__name__} takes {', '.join(unknown)}, but a method is called with {', '.join(given)}."
+        raise TypeError(f"{what} Make parameters keyword-only: def {function.__name__}(..., *, {unknown[0]}).")
     parameters = tuple(_parameter(a) for a in arguments if a.kind is a.KEYWORD_ONLY)
 
     def call(*positional: Any) -> Any:
         known = dict(zip(given, positional, strict=True))
         own = {p.name: known["values"][p.name] for p in parameters}
-        return function(*(known[name] for name in asked), **own)
+        return function(*(known[name] for name in names), **own)
 
     return call, parameters
 
@@ -98,15 +98,15 @@ def _adapted(function: Formula, given: tuple[str, ...]) -> tuple[Formula, tuple[
 def _parameter(argument: inspect.Parameter) -> Parameter:
     default = REQUIRED if argument.default is argument.empty else argument.default
     kind: Literal["number", "flag"] = "flag" if isinstance(default, bool) else "number"
-    return Parameter(argument.name, f"'{argument.name}' of this method.", default=default, kind=kind)
+    return Parameter(argument.name, f"Parameter '{argument.name}' of this method.", default=default, kind=kind)
 
 
-def _about(function: Formula, parameters: tuple[Parameter, ...], fields: dict[str, Any]) -> dict[str, Any]:
+def _description(function: Formula, parameters: tuple[Parameter, ...], fields: dict[str, Any]) -> dict[str, Any]:
     name = function.__name__
     about = {
         "name": name,
         "title": name.replace("_", " ").capitalize(),
-        "words": " ".join((inspect.getdoc(function) or "A method of your own.").split()),
+        "words": " ".join((inspect.getdoc(function) or "A custom method.").split()),
         "formula": "",
         "reference": "",
     }

@@ -1,4 +1,4 @@
-"""What a method's `look` is given to read."""
+"""What a method's `look` can read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class InputBlocks(Protocol):
-    """The inputs of one tensor, block by block, as often as a `look` wants them; the base, if any, is first."""
+    """The inputs of one tensor, block by block, as often as a `look` needs them; the base, if any, is first."""
 
     @property
     def inputs(self) -> Sequence[Any]:

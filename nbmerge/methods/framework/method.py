@@ -1,9 +1,9 @@
-"""What a merge method is: one of two shapes, with the words and ranges that explain it.
+"""What a merge method is: one of two shapes, with the descriptions and ranges that explain it.
 
 A *combination* is a weighted sum Σ cᵢWᵢ of whole tensors; the method is a function from numbers to the coefficients c.
-An *element-wise* method looks at the tensors once (thresholds, norms), then mixes them piece by piece; it says whether
-a piece must hold whole rows or a whole matrix.
-The engine knows these two shapes and no method; menus, checks and documentation come from the fields here.
+An *element-wise* method first looks at the tensors (thresholds, norms), then mixes them block by block; it declares
+whether a block must contain whole rows or a whole matrix.
+The engine knows only these two shapes, no method; menus, checks and documentation are generated from the fields here.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from nbmerge.methods.framework.input_blocks import InputBlocks
 
 LARGEST = 3e38
-"""Largest parameter: what float32 can still hold."""
+"""Largest value of a parameter: about the largest float32."""
 
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "required"})()
-"""Default of a parameter that a recipe must give."""
+"""Default of a parameter that a recipe must set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Parameter:
     name : str
         As recipes write it.
     help : str
-        One sentence for the person who turns it.
+        One sentence for the person who sets it.
     default : scalar
-        `REQUIRED` where a recipe must say.
+        `REQUIRED` if a recipe must set it.
     scope : "input" or "global"
         Whether each input has its own value, or the merge has one.
     low, high : float, optional
@@ -57,23 +57,23 @@ class Parameter:
     kind: Literal["number", "flag"] | tuple[str | bool, ...] = "number"
 
     def fault(self, value: Any) -> str | None:
-        """What is wrong with a value, None when nothing is."""
+        """What is wrong with a value, None if it is valid."""
         if self.kind == "flag":
-            return None if value in (True, False) else f"{self.name} is true or false, not {value!r}."
+            return None if value in (True, False) else f"{self.name} must be true or false, not {value!r}."
         if isinstance(self.kind, tuple):
             known = ", ".join(map(str, self.kind))
-            return None if value in self.kind else f"{self.name} is one of {known}, not {value!r}."
+            return None if value in self.kind else f"{self.name} must be one of {known}, not {value!r}."
         if isinstance(value, str | bool):
-            return f"{self.name} is a number, not {value!r}."
+            return f"{self.name} must be a number, not {value!r}."
         if abs(value) > LARGEST:
-            return f"{self.name} = {value:g} is beyond all numbers that weights can have."
+            return f"{self.name} = {value:g} is too large: weights have at most 32-bit range."
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
-            return f"{self.name} = {value:g} is outside {self.range}."
+            return f"{self.name} = {value:g} is out of range: {self.range}."
         return None
 
     @property
     def range(self) -> str:
-        """The values allowed, in words."""
+        """The allowed values, in words."""
         if self.kind == "flag":
             return "true or false"
         if isinstance(self.kind, tuple):
@@ -98,11 +98,11 @@ class Values:
     streams : tuple of str
         One key per input for random numbers, see `nbmerge.methods.numerics.random_streams`.
     position : float
-        Where the tensor stands: 0 at the first layer of its slice and before it, 1 at the last and behind it.
+        Position of the tensor: 0 at the first layer of its slice and before it, 1 at the last and after it.
     matrix : bool
         Whether the tensor is a weight matrix (or a stack of them) inside a layer, and not a vector, embedding or head.
     inputs_first : bool
-        Whether its rows stand for the layer's inputs, as in GPT-2, and not its columns, as nearly everywhere.
+        Whether its rows correspond to the layer's inputs, as in GPT-2, instead of its columns, as nearly everywhere.
     """
 
     shared: Mapping[str, Any]
@@ -126,7 +126,7 @@ Mix = Callable[["list[torch.Tensor]", int, Any, Values], "torch.Tensor"]
 
 
 class MethodFields(TypedDict):
-    """What the shapes of a method that has several have in common; see `Method` for each."""
+    """Fields that the shapes of a method with several of them share; see `Method` for each."""
 
     name: str
     title: str
@@ -147,25 +147,25 @@ class Method:
     name : str
         As recipes write it.
     title : str
-        As people say it.
+        Its usual name.
     words : str
-        What it does, in two sentences.
+        Description in two sentences.
     formula : str
         LaTeX, without dollar signs.
     reference : str
-        Where it comes from.
+        Publication or other source.
     parameters : tuple of Parameter
     base : "required", "optional", "first" or "none"
-        "required": inputs are task vectors of `base_model`. "optional": so they are where a base model is named, else
-        they are whole weights. "first": `base_model`, or else the first model named, is the first end. "none": a base
+        "required": inputs are task vectors relative to `base_model`. "optional": the same if a base model is named, else
+        inputs are whole weights. "first": `base_model`, or else the first model named, is the first end. "none": a base
         model is an input like any other, if it is listed.
     inputs : (int, int or None)
-        Least and most number of inputs, a required base included, an optional one not. A required base that comes
-        alone is the result as it is, without asking the method.
+        Minimum and maximum number of inputs, including a required base but not an optional one. A required base without
+        other inputs is copied, without calling the method.
     variant : callable, optional
-        ``(values) -> Method or None``: the method of another shape that some values or tensors ask for.
+        ``(values) -> Method or None``: the method of another shape that some values or tensors require.
     check : callable, optional
-        ``(values) -> str or None``: what makes values impossible together.
+        ``(values) -> str or None``: why values cannot be combined.
     """
 
     name: str
@@ -184,11 +184,11 @@ class Method:
         return next((p for p in self.parameters if p.name == name), None)
 
     def fault(self, values: Values) -> str | None:
-        """What makes a set of values impossible together, None when nothing does."""
+        """Why a set of values cannot be combined, None if it can."""
         return self.check(values) if self.check else None
 
     def resolve(self, values: Values) -> Method:
-        """The method that is carried out for these values: this one, or its variant of another shape."""
+        """The method that is run for these values: this one, or its variant of another shape."""
         return (self.variant(values) if self.variant else None) or self
 
     @property
@@ -209,7 +209,7 @@ class Combination(Method):
     needs_gram : bool
         Whether the coefficients depend on the weights.
     note : callable, optional
-        ``(values, gram) -> str or None``: a special case that this tensor is, to be counted and shown.
+        ``(values, gram) -> str or None``: a special case that applies to this tensor, to be counted and shown.
     """
 
     coefficients: Coefficients
@@ -224,7 +224,7 @@ class Combination(Method):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elementwise(Method):
-    """A method that treats each element (or row, or matrix) by itself once it has looked at the tensors.
+    """A method that treats each element (or row, or matrix) separately, after it has looked at the tensors.
 
     Parameters
     ----------
@@ -233,13 +233,13 @@ class Elementwise(Method):
         dtype (float32, or float64 for float64 models), elements start, start+1, … of the flattened tensors; the base is
         first. They may be overwritten and one of them may be the result.
     look : callable, optional
-        ``(tensors, values) -> state``. `tensors` (`InputBlocks`) gives one block of all inputs after
-        another, as often as wanted.
+        ``(tensors, values) -> state``. `tensors` (`InputBlocks`) yields all inputs block by block, as often as
+        needed.
     whole : "element", "row" or "matrix"
-        What a block never cuts. With "row" (of the last dimension; a vector is one row) and "matrix" (of the last two),
-        `inputs` have the shape (rows, columns). A worker's memory holds one block of all inputs, at least a whole.
+        What is never split between blocks. With "row" (of the last dimension; a vector is one row) and "matrix" (of the last two),
+        `inputs` have the shape (rows, columns). A worker keeps one block of all inputs in memory, at least one such unit.
     anywhere : bool
-        Whether `mix` takes tensors of any device and stays there: plain torch, nothing by way of NumPy.
+        Whether `mix` accepts tensors on any device and stays there: plain torch, no conversion to NumPy.
     """
 
     mix: Mix

@@ -19,26 +19,26 @@ GROUP = "nbmerge.methods"
 _methods: dict[str, Method] = {}
 
 IGNORED = {
-    "int8_mask": "it only saved memory in mergekit and never changed a result",
-    "eps": "divisions by nothing are recognised without it",
+    "int8_mask": "it saves memory in mergekit and does not change results",
+    "eps": "divisions by zero are detected without it",
 }
-"""Parameters that recipes carry and that have no effect on any method, with the reason."""
+"""Parameters that occur in recipes but have no effect on any method, with the reason."""
 
 
 def register(method: M) -> M:
-    """Make a method known under its name, to recipes and to the interface; the same name replaces."""
+    """Make a method available by its name, in recipes and in the interface; replaces a method of the same name."""
     _methods[method.name] = method
     return method
 
 
 def methods() -> dict[str, Method]:
-    """Every known method, by name, in the order they are shown."""
+    """Every known method by name, in the order in which they are shown."""
     _load_packages()
     return dict(_methods)
 
 
 def parameter_names() -> set[str]:
-    """Names of every parameter of every method."""
+    """Names of all parameters of all methods."""
     return {p.name for m in methods().values() for p in m.parameters}
 
 
@@ -46,9 +46,9 @@ def parameter_names() -> set[str]:
 def _load_packages() -> None:
     for entry in entry_points(group=GROUP):
         try:
-            found = entry.load()
-        except Exception as error:  # a broken package must not take all methods with it
+            loaded = entry.load()
+        except Exception as error:  # a broken package must not make all methods unavailable
             warnings.warn(f"merge methods of {entry.value} cannot be loaded: {error}", stacklevel=3)
             continue
-        if isinstance(found, Method):
-            register(found)
+        if isinstance(loaded, Method):
+            register(loaded)

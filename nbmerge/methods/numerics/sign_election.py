@@ -49,7 +49,7 @@ def elect(weighted: list[torch.Tensor], weights: list[float], normalize: bool, c
 
 
 def _share(agreeing: list[torch.Tensor], weights: list[float]) -> torch.Tensor:
-    """Σ mᵢwᵢ, 1 where there is nothing to divide by: nobody agrees, or negative weights cancel."""
+    """Σ mᵢwᵢ, 1 where there is nothing to divide by: no model agrees, or negative weights cancel."""
     import torch
 
     share = torch.gt(agreeing[0], 0, out=torch.empty_like(agreeing[0])).mul_(weights[0])

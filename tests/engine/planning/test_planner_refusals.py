@@ -36,7 +36,7 @@ def test_refused_with_place_and_way_out(family, method, more, place, said):
 
 @pytest.mark.parametrize(
     ("density", "said"),
-    [(1.5, "density = 1.5 is outside 0 to 1"), (-0.1, "-0.1"), ([0, 1, 2], "density = 2"), (True, "number")],
+    [(1.5, "density = 1.5 is out of range: 0 to 1"), (-0.1, "-0.1"), ([0, 1, 2], "density = 2"), (True, "number")],
 )
 def test_values_out_of_range(family, density, said):
     r = recipe("ties", (family.ft1, {"weight": 1, "density": density}), base=family.base)

@@ -85,7 +85,7 @@ def test_the_same_name_replaces():
 
 
 def test_an_argument_that_no_method_is_given_is_named():
-    with pytest.raises(TypeError, match=r"asks for strength.*keyword-only"):
+    with pytest.raises(TypeError, match=r"takes strength.*keyword-only"):
 
         @combination
         def wrong(values, strength):
