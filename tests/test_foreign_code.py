@@ -41,18 +41,25 @@ ENTRIES = {
 }
 
 
-def calls(file: Path) -> set[str]:
+def calls(file: Path, names: set[str] = LOADERS) -> set[str]:
     tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
     return {
         name
         for node in tree
-        if isinstance(node, ast.Call) and (name := getattr(node.func, "attr", getattr(node.func, "id", ""))) in LOADERS
+        if isinstance(node, ast.Call) and (name := getattr(node.func, "attr", getattr(node.func, "id", ""))) in names
     }
 
 
 def test_only_one_module_loads():
     found = {f.relative_to(PACKAGE).as_posix(): calls(f) for f in PACKAGE.rglob("*.py")}
     assert {f: c for f, c in found.items() if c} == ALLOWED
+
+
+def test_no_chat_template_is_rendered():
+    """A template is a program that can loop for ever; it is compared and copied as a text."""
+    renderers = {"apply_chat_template", "render_jinja_template", "Environment", "SandboxedEnvironment", "from_string"}
+    assert not {f.name: c for f in PACKAGE.rglob("*.py") if (c := calls(f, renderers))}
+    assert not [f.name for f in PACKAGE.rglob("*.py") if "jinja2" in f.read_text(encoding="utf-8")]
 
 
 def change(folder: Path, name: str = "config.json", **entries) -> Path:

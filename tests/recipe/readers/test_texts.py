@@ -9,7 +9,11 @@ from safetensors.torch import save_file
 from nbmerge.engine.merge import merge
 from nbmerge.engine.planning.planner import plan
 from nbmerge.errors import RecipeError
+from nbmerge.model_ref import MAX_ADAPTERS
 from nbmerge.recipe import Recipe
+from nbmerge.recipe.documents import MAX_LEVELS
+from nbmerge.recipe.load import MAX_MODELS
+from tests.recipe.hostile import row
 
 LINEAR = """\
 merge_method: linear
@@ -82,9 +86,26 @@ def test_a_chain_of_documents_comes_back_whole():
 def test_documents_that_multiply_are_refused():
     text = "".join(
         f"---\nname: s{i}\nmerge_method: linear\nmodels: [s{i - 1}, s{i - 2}]\nparameters: {{weight: 1}}\n"
-        for i in range(2, 60)
+        for i in range(2, 20)
     )
     assert "times in total" in refusal(text)
+
+
+def test_documents_in_a_row_up_to_a_bound():
+    assert len(Recipe.load(row(20, 2)).merges) == 1
+    assert f"more than {MAX_LEVELS} of the documents" in refusal(row(MAX_LEVELS + 2, 2))
+    assert f"more than {MAX_LEVELS} of the documents" in refusal(row(90, 1))
+
+
+def test_models_and_adapters_up_to_a_bound():
+    def of(count: int, adapters: int = 0) -> str:
+        models = [f"m{i}" + "+b" * adapters for i in range(count)]
+        return f"merge_method: linear\nmodels: [{', '.join(models)}]\n"
+
+    assert len(Recipe.load(of(MAX_MODELS)).models) == MAX_MODELS
+    assert "501 models are too many" in refusal(of(MAX_MODELS + 1))
+    assert len(Recipe.load(of(1, MAX_ADAPTERS)).models[0].model.lora) == MAX_ADAPTERS
+    assert "101 adapters" in refusal(of(1, MAX_ADAPTERS + 1))
 
 
 @pytest.mark.parametrize("dialect", ["mergekit-0.0", "mergekit-0.1"])
