@@ -17,8 +17,7 @@ from nbmerge.model_ref import ModelRef
 from nbmerge.sizes import human
 
 if TYPE_CHECKING:
-    from nbmerge.engine.live import LiveMerge, VirtualMerge
-    from nbmerge.engine.live.snapshots import Pin
+    from nbmerge.engine.live import LiveMerge, Pin, VirtualMerge
     from nbmerge.typing import Askable
 
 AUTOMATIC, LIVE, VIRTUAL = "automatic", "live", "virtual"
