@@ -106,9 +106,13 @@ def verify(
         A folder that `nbmerge.merge` wrote.
     derive : bool or iterable of str
         Also compute all tensors, or those named, again from the recipe in the folder and its models.
+    progress, cancel
+        As in `nbmerge.merge`.
 
     Raises
     ------
+    MergeStopped
+        When `cancel` was set.
     CheckpointError
         When it is not such a folder, or tensors are missing.
     RecipeError
