@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Read by huggingface_hub when it is imported, so before anything else; an empty cache makes every machine equal.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -16,15 +17,40 @@ os.environ["NBMERGE_CACHE"] = ""  # statistics are measured, not remembered from
 import pytest
 import torch
 
+from nbmerge.engine.output import folder
+from tests.judgement import OutputJudge, is_judged
 from tests.models import Family, make_family
 
 torch.set_num_threads(1)
+JUDGED = os.environ.get("NBMERGE_JUDGE_OUTPUTS") == "1"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Keep libraries and 7,000 collected tests out of every later collection of garbage: they stay until the end."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def written_outputs() -> Iterator[OutputJudge]:
+    """Looks at every model folder that this process writes."""
+    outputs, real = OutputJudge(), folder.put_in_place
+
+    def put_in_place(partial: Path, out: Path, *more: Any) -> None:
+        real(partial, out, *more)
+        outputs.note(out)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folder, "put_in_place", put_in_place)
+        yield outputs
+
+
+@pytest.fixture(autouse=JUDGED)
+def what_is_written_loads(request: pytest.FixtureRequest, written_outputs: OutputJudge) -> Iterator[None]:
+    """With NBMERGE_JUDGE_OUTPUTS=1, a test fails that writes a model folder which transformers does not load."""
+    written_outputs.looking = is_judged(request)
+    yield
+    assert (wrong := written_outputs.wrong()) == [], f"transformers does not load what this test wrote: {wrong}"
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from nbmerge.engine.merge import merge
 from nbmerge.methods import methods
 from nbmerge.recipe import Recipe
 from tests.encoder_decoders import make_bart, make_llava, make_t5
-from tests.judgement import assert_loads, judge
+from tests.judgement import OutputJudge, assert_loads, judge
 from tests.models import make_model, read_tensors
 
 
@@ -85,6 +85,18 @@ def test_models_of_several_stacks_load(make, tmp_path):
     assert_loads(tmp_path / "out")
 
 
+def test_the_judge_of_all_outputs_finds_what_does_not_load_once(family, tmp_path):
+    biased = make_model(
+        tmp_path / "biased", architecture="qwen2", replace={"model.layers.0.self_attn.q_proj.bias": None}
+    )
+    outputs = OutputJudge()
+    for folder in (biased, biased, family.base):
+        outputs.note(folder)
+    assert [found.missing for found in outputs.wrong()] == [{"model.layers.0.self_attn.q_proj.bias"}]
+    outputs.note(biased)
+    assert outputs.wrong() == []
+
+
 # --- what does not load is refused ---
 
 
@@ -119,6 +131,7 @@ def test_layers_that_lack_weights_are_refused(tmp_path):
     assert "would ignore" in str(report)
 
 
+@pytest.mark.unloadable("to be warned of")
 def test_a_merge_warns_of_what_it_wrote_and_does_not_load(tmp_path):
     plain = make_model(tmp_path / "plain")
     data = stacked(plain, (0, 2)).plain() | {
