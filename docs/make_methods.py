@@ -1,4 +1,4 @@
-"""Writes the generated part of docs/methods.md: ``python docs/make_methods.py``. A test keeps it true."""
+"""Writes the generated part of docs/methods.md: ``python docs/make_methods.py``. A test checks that it is up to date."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BASE = {
 def generated() -> str:
     """The table of all methods and one section for each."""
     known = methods().values()
-    rows = ["| method | what it is called | models | base | shape |", "|---|---|---|---|---|"]
+    rows = ["| method | name | models | base | kind |", "|---|---|---|---|---|"]
     for m in known:
         rows.append(f"| [`{m.name}`](#{_anchor(m)}) | {m.title} | {_inputs(m)} | {BASE[m.base]} | {_shape(m)} |")
     return "\n".join([*rows, "", *(_section(m) for m in known)]).rstrip()
