@@ -1,4 +1,4 @@
-"""The face: panels and the Studio that composes them. The state they share has no widgets and lives in `state`."""
+"""The user interface: panels and the Studio that arranges them. The state that they share has no widgets, see `state`."""
 
 from nbmerge.widgets.panels.gradients import GradientsPanel
 from nbmerge.widgets.panels.merge import MergePanel

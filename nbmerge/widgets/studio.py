@@ -27,7 +27,7 @@ RIGHT = (RecipePanel, StatisticsPanel, SamplesPanel, ScoresPanel, MergePanel)
 
 
 class Studio(StateBox):
-    """Pick models, draw gradients, see what changes, hear the result, merge.
+    """Choose models, draw gradients, see what changes, sample the merge, write it to disk.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class Studio(StateBox):
 
     Notes
     -----
-    `close` takes it off the screen, stops what it is doing and lets go of the models it has in memory; so does running
-    its cell again, which puts a new Studio in the place of the former one. `recipe` stays. Studios in different cells
+    `close` removes it from the screen, stops its work and frees the models it has in memory; so does running its cell
+    again, which shows a new Studio in its place. `recipe` stays. Studios in different cells
     live side by side.
 
     Examples
@@ -61,7 +61,7 @@ class Studio(StateBox):
         super().__init__(state if state is not None else StudioState(recipe if recipe is not None else _first_recipe()))
 
     def _open(self) -> None:
-        # Told first of what changed: what eyes and ears wait for.
+        # Notified first: what a user waits for.
         order = dict.fromkeys([StatisticsPanel, SamplesPanel, *LEFT, *RIGHT])
         panels = {kind: self._panel(kind) for kind in order}
         self.models, self.tokens, self.method, self.gradients = (panels[k] for k in LEFT)
@@ -79,8 +79,8 @@ class Studio(StateBox):
         self.undo = button("", self.errors(lambda _: self.state.undo()), hint="Undo", icon="undo")
         self.redo = button("", self.errors(lambda _: self.state.redo()), hint="Redo", icon="repeat")
         self.children = [styles(), row(self.status, self.undo, self.redo), columns, self.errors]
-        self.watch(self.state, self.errors(lambda change: self._tell()), "revision")
-        self._tell()
+        self.watch(self.state, self.errors(lambda change: self._show_status()), "revision")
+        self._show_status()
 
     def _panel(self, kind: type[Panel]) -> Panel:
         panel = kind(state=self.state, part=True)
@@ -96,8 +96,8 @@ class Studio(StateBox):
     def recipe(self, recipe: Any) -> None:
         self.state.set_recipe(Recipe.load(recipe))
 
-    def _tell(self) -> None:
-        self.status.value = status(self.state)
+    def _show_status(self) -> None:
+        self.status.value = describe_state(self.state)
         self.undo.disabled, self.redo.disabled = not self.state.can_undo, not self.state.can_redo
 
     def __repr__(self) -> str:
@@ -107,16 +107,16 @@ class Studio(StateBox):
         return f"<Studio {recipe!r}>\n{recipe.to_yaml()}"
 
 
-NEXT = "Drag a point of the curve, look at Statistics, listen in Samples, count in Scores, then Merge."
+NEXT = "Drag a point of the curve, look at Statistics, compare Samples and Scores, then Merge."
 FIRST = "Choose a base model and one that was fine-tuned from it, in the Models panel."
 
 
-def status(state: StudioState) -> str:
-    """One line: how things stand, and what to do next."""
+def describe_state(state: StudioState) -> str:
+    """One line: the state of the recipe, and what to do next."""
     errors = [p for p in state.problems if p.severity == "error"]
     warnings = sum(p.severity == "warning" for p in state.problems)
     if state.refused:
-        kind, head, advice = "bad", "text not applied", "The Recipe panel shows the line. Mend it, or press Revert."
+        kind, head, advice = "bad", "text not applied", "The Recipe panel shows the line. Correct it, or press Revert."
     elif state.recipe is None:
         kind, head, advice = "idle", "no models yet", FIRST
     elif errors or state.plan is None:
@@ -146,7 +146,7 @@ def _tabs(panels: list[Panel], chosen: int) -> ipywidgets.Tab:
 
 
 def _first_recipe() -> Recipe | None:
-    """The bundled family's recipe: a newcomer shall see something alive at once."""
+    """The bundled family's recipe: a new user sees something that works at once."""
     try:
         from nbmerge import demo
 

@@ -34,11 +34,11 @@ def main(out: Path) -> None:
             studio = page.locator(".nbm-studio")
             expect(studio.locator(".nbm-dot").first).to_be_visible()
             studio.get_by_role("tab", name="Scores", exact=True).click()
-            studio.get_by_role("button", name="Read").click()
+            studio.get_by_role("button", name="Compute").click()
             expect(studio.locator(".nbm-gradients .nbm-score")).to_have_count(2, timeout=60_000)
             for slot, goal in ((4, 0.2), (5, 0.5), (4, 0.8)):  # a history, as a hand makes one
                 execute(page, f"studio.gradients.sliders.children[{slot}].value = {goal}")
-                studio.get_by_role("button", name="Read").click()
+                studio.get_by_role("button", name="Compute").click()
                 until(page, "studio.scores.history.latest.fingerprint == studio.recipe.fingerprint", seconds=60)
             studio.get_by_role("tab", name="Statistics", exact=True).click()
             studio.get_by_role("button", name="Measure the models").click()

@@ -43,15 +43,15 @@ def test_what_the_models_do_not_share(page: Page, tokens):
 
 
 def test_a_vocabulary_is_chosen_and_the_rows_are_told(page: Page, tokens):
-    tokens.get_by_label("Vocabulary of the result").select_option("union, mean of the owners")
+    tokens.get_by_label("Vocabulary").select_option("union; mean of the models that have a token")
     until(page, "studio.recipe.tokenizer is not None and studio.state.plan is not None")
-    expect(tokens).to_contain_text("rows of the result")
+    expect(tokens).to_contain_text("rows of the merged model")
     expect(tokens).to_contain_text("lm_head.weight")
     expect(page.locator(".nbm-status")).to_contain_text("ready")
     expect(page.locator(".nbm-recipe textarea").first).to_have_value(re.compile("rows: owners"))
     page.locator(".nbm-studio button[title=Undo]").first.click()
     until(page, "studio.recipe.tokenizer is None")
-    expect(tokens.get_by_label("Vocabulary of the result")).to_have_value("as they are")
+    expect(tokens.get_by_label("Vocabulary")).to_have_value("unchanged")
 
 
 def test_a_text_is_shown_as_each_model_cuts_it(page: Page, tokens):

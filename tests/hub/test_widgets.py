@@ -39,7 +39,7 @@ def test_what_the_hub_refuses_is_shown(online):
     assert "hf auth login" in panel.errors.value
     assert not panel.add.disabled
     look(panel, "")
-    assert "Type the id" in panel.errors.value
+    assert "Enter the id" in panel.errors.value
 
 
 def test_a_download_in_words():

@@ -1,9 +1,9 @@
-"""A cell that runs again ends what its former run has put on screen.
+"""A cell that runs again closes what its previous run has put on screen.
 
 Which cell runs is known from the message that asked for the run. JupyterLab, Notebook 7 and VS Code name the cell in it
-(``metadata.cellId``); where a front end does not, a run of exactly the same code is taken for the same cell. Widgets
-that are made by one run of a cell live side by side, and so do those of different cells. Outside of a kernel (a script,
-IPython in a terminal) nothing is ended.
+(``metadata.cellId``); where a front end does not, a run of exactly the same code counts as the same cell. Widgets of
+one run live side by side, and so do those of different cells. Outside of a kernel (a script, IPython in a terminal)
+nothing is closed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 
-class Run(NamedTuple):
+class CellRun(NamedTuple):
     """One run of one cell.
 
     Parameters
@@ -31,14 +31,14 @@ class Closable(Protocol):
     """What can be on screen."""
 
     def close(self) -> None:
-        """Take it off the screen, with everything that belongs to it."""
+        """Remove it from the screen, with everything that belongs to it."""
 
 
-_on_screen: WeakKeyDictionary[Closable, Run] = WeakKeyDictionary()
+_on_screen: WeakKeyDictionary[Closable, CellRun] = WeakKeyDictionary()
 
 
 def close_previous(widget: Closable) -> None:
-    """Note a widget that the running cell has made, and close those that an earlier run of the same cell has made."""
+    """Note a widget that the running cell has made, and close those of earlier runs of the same cell."""
     run = find_current_run()
     if run is None:
         return
@@ -49,8 +49,8 @@ def close_previous(widget: Closable) -> None:
         other.close()
 
 
-def find_current_run() -> Run | None:
-    """The run of a cell that is going on, None outside of one."""
+def find_current_run() -> CellRun | None:
+    """The current run of a cell, None outside of one."""
     try:
         from IPython import get_ipython
 
@@ -59,6 +59,6 @@ def find_current_run() -> Run | None:
             return None
         metadata, code = request.get("metadata") or {}, request["content"]["code"]
         cell = f"id {metadata['cellId']}" if metadata.get("cellId") else f"code {code}"
-        return Run(cell, request["header"]["msg_id"])
+        return CellRun(cell, request["header"]["msg_id"])
     except (ImportError, AttributeError, KeyError, TypeError):  # no IPython, or one without a kernel
         return None

@@ -1,7 +1,7 @@
-"""The curve that can be dragged: numbers go to the browser, which draws them, and moves come back.
+"""The curve editor: numbers go to the browser, which draws them, and moves of points come back.
 
-The browser sends what the hand does (`edit`), the kernel what is to be seen (`view`). Nothing travels both ways, so the
-two can never chase each other. For paper and files there is the same picture by matplotlib: `nbmerge.plots.curve`.
+The browser sends moves (`edit`), the kernel what is drawn (`view`). No value travels both ways, so the two can never
+chase each other. For paper and files, matplotlib draws the same picture: `nbmerge.plots.curve`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ SLOT = 34
 """Least pixels per layer: a slider with its number must fit under each point."""
 
 
-def script(name: str) -> str:
+def read_script(name: str) -> str:
     """A view's module with what all views share in front of it; a widget's module can import nothing beside it."""
     return "\n".join((STATIC / f"{part}.js").read_text(encoding="utf-8") for part in ("svg", name))
 
 
-def style_sheet(name: str) -> str:
-    """A view's style sheet as a text: given a path, anywidget keeps every widget of the class alive to tell it of changes."""
+def read_style_sheet(name: str) -> str:
+    """A view's style sheet as a text: given a path, anywidget would keep every widget of the class alive to notify it of changes."""
     return (STATIC / f"{name}.css").read_text(encoding="utf-8")
 
 
@@ -39,8 +39,8 @@ class CurveEditor(anywidget.AnyWidget):
         ``(slot, value)``: called for every move of a point, by mouse, finger or keyboard.
     """
 
-    _esm = script("curve")
-    _css = style_sheet("curve")
+    _esm = read_script("curve")
+    _css = read_style_sheet("curve")
 
     view = Dict().tag(sync=True)
     edit = Dict().tag(sync=True)
@@ -49,7 +49,7 @@ class CurveEditor(anywidget.AnyWidget):
         super().__init__()
         self.add_class("nbm-curve")
         self._on_edit = on_edit
-        self._content: dict | None = None
+        self._content: dict[str, Any] | None = None
         self._answered, self._answering = 0, False
         self.observe(self._edited, "edit")
 
@@ -64,7 +64,7 @@ class CurveEditor(anywidget.AnyWidget):
         lines, slots, span, ends
             See `nbmerge.plots.curve.curve`. The selected line gets the points.
         labels : sequence of str
-            What each point is called by a screen reader, one per slot.
+            Names of the points for screen readers, one per slot.
         step : float
             Values are rounded to this.
         """
@@ -78,12 +78,13 @@ class CurveEditor(anywidget.AnyWidget):
             "ends": list(ends), "low": span[0], "high": span[1], "step": step, "least": least_width(len(slots)),
         }  # fmt: skip
         if not self._answering:
-            self._hand_over()
+            self._send_view()
 
-    def _hand_over(self) -> None:
-        self.view = {**self._content, "answers": self._answered}
+    def _send_view(self) -> None:
+        if self._content is not None:
+            self.view = {**self._content, "answers": self._answered}
 
-    def _edited(self, change: dict) -> None:
+    def _edited(self, change: dict[str, Any]) -> None:
         edit = change["new"]
         slot, value = edit.get("slot"), edit.get("value")
         self._answering = True
@@ -93,8 +94,7 @@ class CurveEditor(anywidget.AnyWidget):
         finally:
             self._answering = False
         self._answered = edit.get("count", 0)
-        if self._content is not None:  # also where nothing changed: the point must go back to where it belongs
-            self._hand_over()
+        self._send_view()  # also where nothing changed: the point must go back to where it belongs
 
 
 def _plain(line: Line) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Errors behind buttons, made visible.
+"""Errors of callbacks, shown on screen.
 
-A notebook shows nothing when a widget's callback fails: the error goes to a log that nobody has open. So every
-callback of ours passes through a `Guard`, which writes the error's text into the panel that was used.
+A notebook shows nothing when a widget's callback fails: the error goes to a log that is usually closed. So every
+callback passes through a `Guard`, which shows the error in the panel that was used.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from nbmerge.errors import NbmergeError
 class Guard(ipywidgets.HTML):
     """A place on screen for errors, and the wrapper that sends them there."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.add_class("nbm-errors")
         self._source: Any = None
         self._closed = False
 
     def __call__(self, callback: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a callback: what it raises is shown, and its next success takes that away."""
+        """Wrap a callback: what it raises is shown until it next succeeds."""
 
         @wraps(callback)
-        def guarded(*args, **kwargs):
-            if self._closed:  # a thread that was still at work when the panel was closed
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if self._closed:  # a thread that was still running when the panel was closed
                 return None
             try:
                 result = callback(*args, **kwargs)
@@ -45,22 +45,22 @@ class Guard(ipywidgets.HTML):
         return guarded
 
     def show(self, error: BaseException | str, source: Any = None) -> None:
-        """Put an error on screen: ours as the sentence it is, any other with its traceback folded away."""
+        """Show an error: one of nbmerge as its message, any other with its traceback folded."""
         self._source = source
-        self.value = message(error)
+        self.value = render_error(error)
 
     def clear(self) -> None:
-        """Take the error away."""
+        """Hide the error."""
         self._source = None
         self.value = ""
 
     def close(self) -> None:
-        """From here on nothing that was wrapped is called any more."""
+        """Close it; wrapped callbacks do nothing from here on."""
         self._closed = True
         super().close()
 
 
-def message(error: BaseException | str) -> str:
+def render_error(error: BaseException | str) -> str:
     """An error as HTML."""
     if isinstance(error, str | NbmergeError):
         return f"<div class='nbm-error' role='alert'>{html.escape(str(error)).replace(chr(10), '<br>')}</div>"

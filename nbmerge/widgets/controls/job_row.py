@@ -1,4 +1,4 @@
-"""A start button, a stop button, a progress bar and a line of text: the face of the Studio's one job."""
+"""A start button, a stop button, a progress bar and a line of text for the Studio's one job."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from nbmerge.widgets.state.job import DONE, FAILED, RUNNING, STOPPED, STOPPING, 
 
 
 class JobRow(OwningBox):
-    """Starts one kind of work and shows how it goes.
+    """Starts one kind of work and shows its progress.
 
     Parameters
     ----------
     job : Job
-        Shared: while any work is going on, nothing else can be started.
+        Shared: while any work is running, nothing else can be started.
     name : str
-        Of this kind of work; jobs of other names are only waited for.
+        Of this kind of work; for others it only shows that they are running.
     label, hint : str
         Of the start button.
     prepare : callable
@@ -45,12 +45,12 @@ class JobRow(OwningBox):
         self._prepare, self._finished, self._errors = prepare, errors(finished), errors
         self.start = button(label, errors(self._start), hint=hint, style="primary")
         self.stop = button(
-            "Stop", errors(lambda _: job.stop()), hint="Ends within one tensor or token; nothing half-done is left"
+            "Stop", errors(lambda _: job.stop()), hint="Stop within one tensor or token; no incomplete output is left"
         )
         self.bar = ipywidgets.FloatProgress(value=0, min=0, max=1, layout=Layout(width="auto"))
         self.bar.add_class("nbm-grow")
         self.note = text(kind="quiet")
-        self.stopped_words = "Stopped."
+        self.stopped_note = "Stopped."
         self.children = [row(self.start, self.stop, self.bar, self.note)]
         self._ready = True
         self.watch(job, errors(lambda change: self._status()), "status")
@@ -78,14 +78,14 @@ class JobRow(OwningBox):
         set_visible(self.stop, self.mine and self.job.running)
         set_visible(self.bar, self.mine and self.job.running)
         if not self.mine:
-            self.note.value = f"Waiting: {html.escape(self.job.name)} is going on." if self.job.running else ""
+            self.note.value = f"Waiting for {html.escape(self.job.name)} to finish." if self.job.running else ""
             return
         if status == RUNNING:
             self.bar.value, self.note.value = 0.0, "Starting …"
         elif status == STOPPING:
             self.note.value = "Stopping …"
         elif status == STOPPED:
-            self.note.value = self.stopped_words
+            self.note.value = self.stopped_note
         elif status == FAILED:
             self.note.value = ""
             self._errors.show(self.job.error)
@@ -102,21 +102,21 @@ class JobRow(OwningBox):
 
 
 def describe_progress(event: Event) -> str:
-    """Progress as people read it: how much of how much, and how long still."""
+    """Progress for people: how much of how much, and the time left."""
     if event.bytes:
         amount = f"{human(event.bytes_done)} of {human(event.bytes)}"
         amount = f"downloading {amount}" if event.kind == "fetching" else amount
     else:
         amount = f"{event.tensors_done} of {event.tensors}"
     if event.kind == "saving":
-        return f"{amount}, bringing it to the disk"
+        return f"{amount}, flushing to disk"
     if event.kept:
-        amount = f"going on ({event.kept} tensors were finished): {amount}"
+        amount = f"resumed ({event.kept} tensors were finished): {amount}"
     left = event.seconds_left
-    return amount if left is None else f"{amount}, about {seconds(left)} left"
+    return amount if left is None else f"{amount}, about {format_seconds(left)} left"
 
 
-def seconds(number: float) -> str:
+def format_seconds(number: float) -> str:
     """A span of time, no more precise than it is known."""
     if number < 60:
         return f"{max(number, 0):.0f} s"

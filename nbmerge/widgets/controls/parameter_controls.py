@@ -1,4 +1,4 @@
-"""One control for one parameter: a checkbox, a list of words, or a number with a slider."""
+"""One control for one parameter: a checkbox, a list of choices, or a number with a slider."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Control(ipywidgets.VBox):
     key : object
         Handed to `on_change`.
     on_change : callable
-        ``(key, value)``, for what a person did.
+        ``(key, value)``, called when a user has changed the value.
     """
 
     def __init__(self, parameter: Parameter, label: str, help: str, on_change: Callable[[Any, Any], Any], key: Any):
@@ -33,7 +33,7 @@ class Control(ipywidgets.VBox):
         self._value: Any = None
         self._busy = False
         self.inputs = self._make(label)
-        self.varies = text(f"<b>{html.escape(label)}</b> differs from layer to layer: see Gradients.", "quiet")
+        self.varies = text(f"<b>{html.escape(label)}</b> differs between layers: see Gradients.", "quiet")
         words = [text(f"{html.escape(help)} <i>({parameter.range})</i>", "help")] if help else []
         self.children = [row(*self.inputs, self.varies), *words]
 
@@ -46,7 +46,7 @@ class Control(ipywidgets.VBox):
         raise NotImplementedError
 
     def show(self, value: Any | None) -> None:
-        """Show a value; None says that there is not one but several."""
+        """Show a value, or None where there are several."""
         self._value, self._busy = value, True
         try:
             for widget in self.inputs:
@@ -58,7 +58,7 @@ class Control(ipywidgets.VBox):
             self._busy = False
 
     def changed(self, value: Any) -> None:
-        """Hand on what a person did."""
+        """Report a change by the user."""
         if not self._busy:
             self._on_change(self._key, value)
 
@@ -75,14 +75,11 @@ class FlagControl(Control):
         self.box.value = bool(value)
 
 
-class WordControl(Control):
-    """One of several words."""
+class ChoiceControl(Control):
+    """One of several choices."""
 
     def _make(self, label: str) -> list[ipywidgets.Widget]:
-        names = {True: "true", False: "false"}
-        options = [
-            (names.get(w, str(w)) if isinstance(w, bool) else str(w), i) for i, w in enumerate(self._parameter.kind)
-        ]
+        options = [(str(c).lower() if isinstance(c, bool) else c, i) for i, c in enumerate(self._parameter.kind)]
         self.box = field(ipywidgets.Dropdown, label, options=options)
         self.box.observe(lambda change: self.changed(self._parameter.kind[change["new"]]), "value")
         return [self.box]
@@ -121,5 +118,6 @@ def make_control(
     parameter: Parameter, label: str, help: str, on_change: Callable[[Any, Any], Any], key: Any = None
 ) -> Control:
     """The control that fits a parameter."""
-    kind = {"flag": FlagControl, "number": NumberControl}.get(parameter.kind, WordControl)
+    kinds: dict[Any, type[Control]] = {"flag": FlagControl, "number": NumberControl}
+    kind = kinds.get(parameter.kind, ChoiceControl)
     return kind(parameter, label, help, on_change, parameter.name if key is None else key)

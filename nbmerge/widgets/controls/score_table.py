@@ -15,7 +15,7 @@ SHOWN = 48
 
 
 def score_table(history: ScoreHistory, stale: bool = False) -> str:
-    """Every score: its value, what it was before, its best, its history."""
+    """Every score: its value, what it wunchanged, its best, its history."""
     rows = "".join(_row(history, name) for name in history.scores)
     kind = "nbm-score-table nbm-stale" if stale else "nbm-score-table"
     return f"<div class='{kind}'>{rows}</div>" if rows else ""
@@ -28,7 +28,7 @@ def _row(history: ScoreHistory, name: str) -> str:
         return f"<div class='nbm-score'><b>{title}</b><span class='nbm-fault' role='alert'>{html.escape(fault)}</span></div>"
     values = history.values(name)
     if not values:
-        return f"<div class='nbm-score'><b>{title}</b><span class='nbm-quiet'>not read yet</span></div>"
+        return f"<div class='nbm-score'><b>{title}</b><span class='nbm-quiet'>not computed yet</span></div>"
     best = history.best(name)
     top = best.values[name] if best else math.nan
     return (
@@ -48,7 +48,7 @@ def number(value: float) -> str:
 def change(history: ScoreHistory, name: str, values: Sequence[float]) -> str:
     """How a score changed with the last reading, in an arrow and a word."""
     if len(values) < 2 or number(values[-1]) == number(values[-2]):
-        return "as before" if len(values) > 1 else "first reading"
+        return "unchanged" if len(values) > 1 else "first value"
     now, before = values[-1], values[-2]
     arrow = "▲" if now > before else "▼"
     word = "better" if history.is_better(name, now, before) else "worse"
@@ -74,7 +74,7 @@ def sparkline(history: Sequence[float], best: float, name: str) -> str:
         if best in values
         else ""
     )
-    label = f"{name}: {len(history)} readings from {number(low)} to {number(high)}, now {number(history[-1])}"
+    label = f"{name}: {len(history)} values from {number(low)} to {number(high)}, now {number(history[-1])}"
     return (
         f"<svg role='img' aria-label='{html.escape(label, quote=True)}' width='{WIDTH}' height='{HEIGHT}' viewBox='0 0 {WIDTH} {HEIGHT}'>"
         f"<polyline points='{line}'/>{ring}{end}</svg>"

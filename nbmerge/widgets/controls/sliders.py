@@ -25,7 +25,7 @@ class SliderRow(ipywidgets.HBox):
     Parameters
     ----------
     on_move : callable
-        ``(slot, value)``, once for each move that a person makes.
+        ``(slot, value)``, once for each move by the user.
 
     A shown slider writes its own rounding back to the kernel, at once and after every change from here. So it is given
     multiples of its step; what comes back within half a step of the true value is no move, and neither is the late
@@ -37,7 +37,7 @@ class SliderRow(ipywidgets.HBox):
         self.add_class("nbm-sliders")
         self._on_move = on_move
         self._values: list[float] = []
-        self._form: tuple = ()
+        self._form: tuple[tuple[str, ...], tuple[float, float]] | None = None
         self._step = 0.01
         self._sent: list[tuple[ipywidgets.FloatSlider, float, float]] = []
         self._busy = False
@@ -50,7 +50,7 @@ class SliderRow(ipywidgets.HBox):
         names: Sequence[str],
         colour: str,
     ) -> None:
-        """Show these values in the colour of their curve; sliders are only made anew when slots or range change."""
+        """Show these values in the colour of their curve; new sliders are made only when slots or range change."""
         self._values = list(values)
         self._busy = True
         try:

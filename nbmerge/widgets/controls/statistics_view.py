@@ -1,4 +1,4 @@
-"""The statistics picture that keeps up with a slider: the kernel sends a few kB of numbers, the browser draws them.
+"""The statistics picture, fast enough to follow a slider: the kernel sends a few kB of numbers, the browser draws them.
 
 For paper and files there are the same pictures by matplotlib: `nbmerge.plots.layer_curves` and `nbmerge.plots.heatmap`,
 which take some hundred milliseconds.
@@ -12,12 +12,13 @@ from typing import Any
 import anywidget
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 from traitlets import Bytes, Dict
 
 from nbmerge.plots import theme
 from nbmerge.plots.measures import MEASURES, Measure
 from nbmerge.statistics.distances import Changes
-from nbmerge.widgets.controls.curve_editor import script, style_sheet
+from nbmerge.widgets.controls.curve_editor import read_script, read_style_sheet
 
 AIR = 0.05
 """Share of the range left free beyond the curves."""
@@ -27,13 +28,13 @@ SIGNS = {"distance": " %", "cosine": ""}
 class ChangesView(anywidget.AnyWidget):
     """Curves over the layers for each parent, and a heat map of layers × kinds of tensor against one of them."""
 
-    _esm = script("changes")
-    _css = style_sheet("changes")
+    _esm = read_script("changes")
+    _css = read_style_sheet("changes")
 
     view = Dict().tag(sync=True)
     colours = Bytes().tag(sync=True)
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(colours=_colours())
         self.add_class("nbm-changes")
 
@@ -75,12 +76,12 @@ def picture_data(changes: Changes, what: str, parent: str, colour: Mapping[str, 
             "title": f"{measure.title(theme.shortened(parent))}, by kind of tensor", "limits": list(limits),
             "towards": f"{measure.toward} {theme.shortened(parent)}", "rising": measure.rising, "decimals": measure.decimals(limits),
         },
-        "summary": summary(curves, changes.parents, measure),
+        "summary": summarise(curves, changes.parents, measure),
     }  # fmt: skip
 
 
-def summary(curves: np.ndarray, parents: tuple[str, ...], measure: Measure) -> str:
-    """The picture in a sentence, for those who cannot see it."""
+def summarise(curves: npt.NDArray[np.float64], parents: tuple[str, ...], measure: Measure) -> str:
+    """The picture in a sentence, for screen readers."""
     limits, parts = measure.limits(curves), []
     for name, values in zip(parents, curves, strict=True):
         if not np.isfinite(values).any():
@@ -92,15 +93,15 @@ def summary(curves: np.ndarray, parents: tuple[str, ...], measure: Measure) -> s
 
 
 def _parents(changes: Changes, colour: Mapping[str, str]) -> list[dict[str, Any]]:
-    own, found = theme.colours(changes.parents) | dict(colour), []
+    colours, parents = theme.colours(changes.parents) | dict(colour), []
     for i, name in enumerate(changes.parents):
         turn, k = divmod(i, len(theme.MARKERS))
         dash = theme.DASHES[turn % len(theme.DASHES)]
-        found.append({
-            "name": theme.shortened(name), "colour": own[name], "marker": theme.MARKERS[k],
+        parents.append({
+            "name": theme.shortened(name), "colour": colours[name], "marker": theme.MARKERS[k],
             "dash": [] if dash == "solid" else list(dash[1]),
         })  # fmt: skip
-    return found
+    return parents
 
 
 def _colours() -> bytes:

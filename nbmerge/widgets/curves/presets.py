@@ -45,7 +45,7 @@ PRESETS: dict[str, tuple[Callable[[int, int], float], str]] = {
     "valley": (_valley, "the first number in the middle, the second at both ends"),
     "smoothstep": (_smoothstep, "from the first number to the second, steepest in the middle"),
 }
-"""Name to shape (layer, depth → 0 … 1) and what it does, in words."""
+"""Name to shape (layer, depth → 0 … 1) and its explanation."""
 
 
 def draw_preset(name: str, depth: int, first: float = 0.0, second: float = 1.0) -> list[float]:
@@ -60,13 +60,13 @@ def parse_values(text: str, depth: int) -> list[float]:
     Raises
     ------
     RecipeError
-        When these are no numbers, or too many.
+        When these are not numbers, or too many.
     """
     try:
         values = [float(v) for v in text.replace("[", " ").replace("]", " ").replace(",", " ").split()]
     except ValueError as error:
         raise RecipeError([Problem("error", (), f"'{text}' is not a list of numbers.", "Write 0, 0.5, 1.")]) from error
     if not 1 <= len(values) <= depth or not all(map(math.isfinite, values)):
-        how = f"Write {depth}, or fewer that shall be joined by straight lines."
+        how = f"Write {depth}, or fewer to join by straight lines."
         raise RecipeError([Problem("error", (), f"{len(values)} numbers for {depth} layers.", how)])
     return [round_value(float(interpolate(values, position(i, depth)))) for i in range(depth)]

@@ -1,4 +1,4 @@
-"""A curve as a row of slots: embeddings, the layers, final norm, head. What stands on screen from left to right."""
+"""A curve as a row of slots: embeddings, the layers, final norm, head. In their order on screen."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Slots:
         values[role] = value
         return self.curve.with_layers(self.group, values)
 
-    def _around(self, inside: Any, end: Any) -> list:
+    def _around(self, inside: Any, end: Any) -> list[Any]:
         ends = self.curve.ends
         front = [end("embedding")] if "embedding" in ends else []
         return [*front, *inside, *(end(role) for role in ends if role != "embedding")]

@@ -1,4 +1,4 @@
-"""Curves written back to a recipe: one explicit setting, in the shortest form that says it."""
+"""Curves written back to a recipe: one explicit setting, in its shortest form."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def _setting(drawn: Curve, layout: Layout, first: int, end: int) -> Any:
             rules += [{"filter": f, "value": value} for f in layout.filters(role) or layout.outside(role)]
     for group in ("attention", "mlp"):
         if group in parts and parts[group] != rest:
-            rules += [{"filter": f, "value": shortest(parts[group])} for f in layout.filters(group)]
-    return [*rules, {"value": shortest(rest)}] if rules else shortest(rest)
+            rules += [{"filter": f, "value": find_shortest(parts[group])} for f in layout.filters(group)]
+    return [*rules, {"value": find_shortest(rest)}] if rules else find_shortest(rest)
 
 
-def shortest(values: Sequence[float]) -> float | list[float]:
+def find_shortest(values: Sequence[float]) -> float | list[float]:
     """The fewest gradient anchors that give these values: one number, a straight line's two, or all of them."""
     values = list(values)
     if len(set(values)) == 1:
@@ -71,26 +71,26 @@ def set_everywhere(recipe: Recipe, name: str, value: Any, model: ModelRef | None
 
 
 def _without_overrides(recipe: Recipe, name: str) -> Recipe:
-    """The recipe without a parameter in slices and modules, where it would outdo that of the whole merge."""
+    """The recipe without a parameter in slices and modules, where it would override that of the whole merge."""
     if recipe.slices is None and recipe.modules is None:
         return recipe
 
-    def without(part: Slice | Module) -> dict:
+    def without(part: Slice | Module) -> dict[str, Any]:
         return _without(part, name)
 
     return recipe.replace(**rewrite_parts(recipe, piece=without, module=without))
 
 
-def _with(part: Slice | Source, name: str, setting: Any) -> dict:
+def _with(part: Slice | Source, name: str, setting: Any) -> dict[str, Any]:
     data = plain(part)
     return data | {"parameters": {**data.get("parameters", {}), name: setting}}
 
 
-def _with_model(piece: Slice, name: str, setting: Any, model: ModelRef) -> dict:
+def _with_model(piece: Slice, name: str, setting: Any, model: ModelRef) -> dict[str, Any]:
     sources = [_with(s, name, setting) if s.model == model else plain(s) for s in piece.sources]
     return plain(piece) | {"sources": sources}
 
 
-def _without(piece: Slice | Module, name: str) -> dict:
+def _without(piece: Slice | Module, name: str) -> dict[str, Any]:
     data = plain(piece)
     return data | {"parameters": {k: v for k, v in data.get("parameters", {}).items() if k != name}}

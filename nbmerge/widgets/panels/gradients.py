@@ -1,4 +1,4 @@
-"""The Gradients panel: how much of what goes into each layer, as a curve to draw and a slider for each layer."""
+"""The Gradients panel: parameters over the layers, as a curve to draw and a slider for each layer."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from nbmerge.widgets.curves.write_back import write_curve
 from nbmerge.widgets.panels.panel import Panel
 
 GROUP_NAMES = {"attention": "attention", "mlp": "MLP", "rest": "everything else"}
-FOLLOWING = "Outside the layers, embeddings follow the first layer; final norm and head follow the last."
-FOLLOW_HINT = "Embeddings take the first layer's value, final norm and head the last layer's"
+TIED_NOTE = "Outside the layers, the embeddings take the first layer's value, final norm and head the last layer's."
+TIE_HINT = "Embeddings take the first layer's value, final norm and head the last layer's"
 
 
 class GradientsPanel(Panel):
-    """A curve over the layers for every number that may differ between them, with a slider per layer."""
+    """A curve over the layers for every parameter that may differ between them, with a slider per layer."""
 
     title = "Gradients"
 
@@ -44,7 +44,7 @@ class GradientsPanel(Panel):
         self.hint = text(kind="hint")
         self.which = ipywidgets.ToggleButtons(options=[], style={"button_width": "auto"})
         self.apart = ipywidgets.Checkbox(
-            description="attention and MLP apart", indent=False, layout=Layout(width="auto")
+            description="separate attention and MLP", indent=False, layout=Layout(width="auto")
         )
         self.group = ipywidgets.ToggleButtons(options=[], style={"button_width": "auto"})
         self.meaning = text(kind="quiet")
@@ -53,9 +53,9 @@ class GradientsPanel(Panel):
         self.sliders = SliderRow(guard(self._moved))
         canvas = ipywidgets.VBox([self.editor, self.sliders])
         canvas.add_class("nbm-canvas")
-        self.below_curve = ipywidgets.VBox()  # for others: what should be seen while a curve is moved
+        self.below_curve = ipywidgets.VBox()  # for other panels: what should be visible while a curve is moved
         self.ends = text(kind="quiet")
-        self.tie_ends = button("Let them follow", guard(lambda _: self._tie_ends_to_layers()), hint=FOLLOW_HINT)
+        self.tie_ends = button("Tie ends to layers", guard(lambda _: self._tie_ends_to_layers()), hint=TIE_HINT)
         self.body = ipywidgets.VBox(
             [
                 row(self.which, kind="choice"),
@@ -95,7 +95,7 @@ class GradientsPanel(Panel):
 
     @property
     def track(self) -> Track | None:
-        """The track under the hand."""
+        """The selected track."""
         return next((t for t in self._tracks if t.key == self.which.value), None)
 
     @property
@@ -110,11 +110,12 @@ class GradientsPanel(Panel):
         try:
             self._tracks = list_tracks(plan) if plan else []
             self._offer()
-            self.hint.value = "" if self.track else _why_empty(self.state, plan)
-            set_visible(self.hint, not self.track)
-            set_visible(self.body, bool(self.track))
-            if self.track:
-                self._show_curve(plan, read_curve(plan, self.track))
+            track = self.track
+            self.hint.value = "" if track else _why_empty(self.state, plan)
+            set_visible(self.hint, track is None)
+            set_visible(self.body, track is not None)
+            if plan is not None and track is not None:
+                self._show_curve(plan, track, read_curve(plan, track))
         finally:
             self._busy = False
 
@@ -125,17 +126,17 @@ class GradientsPanel(Panel):
         set_options(self.which, [(t.title, t.key) for t in self._tracks])
         set_visible(self.which, len(self._tracks) > 1)
 
-    def _show_curve(self, plan: Plan, drawn: Curve) -> None:
-        can = can_separate_groups(plan, self.track)
+    def _show_curve(self, plan: Plan, track: Track, drawn: Curve) -> None:
+        can = can_separate_groups(plan, track)
         self.apart.disabled = not can
         self.apart.value = can and (self.apart.value or len(set(drawn.layers.values())) > 1)
         set_options(self.group, [(GROUP_NAMES[g], g) for g in drawn.layers])
         set_visible(self.group, self.apart.value)
-        self.meaning.value = html.escape(self.track.parameter.help)
-        slots, lines = Slots(drawn, self._group), self._lines(plan, drawn)
-        span = self._span(plan, lines)
-        labels = [f"{name}, {self.track.title}" for name in slots.long_names]
-        self.editor.show(lines, slots.names, span, self.track.ends, labels, step_of(span))
+        self.meaning.value = html.escape(track.parameter.help)
+        slots, lines = Slots(drawn, self._group), self._lines(plan, track, drawn)
+        span = self._span(plan, track, lines)
+        labels = [f"{name}, {track.title}" for name in slots.long_names]
+        self.editor.show(lines, slots.names, span, track.ends, labels, step_of(span))
         colour = next(line.colour for line in lines if line.selected)
         self.sliders.show(slots.names, slots.values, span, slots.long_names, colour)
         self.legend.value = _legend(lines)
@@ -147,19 +148,20 @@ class GradientsPanel(Panel):
         self.value.value = round_value(slots.values[self.slot.value])
         self.typed.value = ", ".join(f"{v:.6g}" for v in slots.layers)
         own = [role for role in slots.curve.ends if not slots.curve.is_tied(role)]
-        self.ends.value = f"Set apart from the layers: {', '.join(own)}." if own else FOLLOWING
+        self.ends.value = f"Not tied to the layers: {', '.join(own)}." if own else TIED_NOTE
         set_visible(self.tie_ends, bool(own))
 
-    def _lines(self, plan: Plan, drawn: Curve) -> list[Line]:
+    def _lines(self, plan: Plan, chosen: Track, drawn: Curve) -> list[Line]:
         """The chosen curve, its other groups, and the same parameter of the other models."""
         colours = model_colours(plan)
         lines = []
         for track in self._tracks:
-            if track.parameter != self.track.parameter:
+            if track.parameter != chosen.parameter:
                 continue
-            here = track.key == self.track.key
+            here = track.key == chosen.key
             other = drawn if here else read_curve(plan, track)
-            colour = colours.get(plan.labels.get(track.model), next(iter(colours.values())))
+            label = plan.labels.get(track.model) if track.model is not None else None
+            colour = colours.get(label or "", next(iter(colours.values())))
             for group in other.layers if self.apart.value and here else [self._group]:
                 slots, selected = Slots(other, group if group in other.layers else None), here and group == self._group
                 title = f"{track.title}, {GROUP_NAMES[group]}" if group else track.title
@@ -169,45 +171,48 @@ class GradientsPanel(Panel):
                 )
         return lines
 
-    def _span(self, plan: Plan, lines: list[Line]) -> tuple[float, float]:
+    def _span(self, plan: Plan, track: Track, lines: list[Line]) -> tuple[float, float]:
         """Ends of sliders and axis: the usual range and whatever lies beyond; it grows and never shrinks."""
-        key = plan.method.name, self.track.parameter.name
-        usual = self._spans.get(key, self.track.parameter.slider)
-        self._spans[key] = widen_range(usual, [v for line in lines for v in line.values])
+        key = plan.method.name, track.parameter.name
+        usual = self._spans.get(key, track.parameter.slider)
+        self._spans[key] = widen_range(usual, [v for line in lines for v in line.values if v is not None])
         return self._spans[key]
 
     # --- screen to state ---
 
     def _change(self, make: Callable[[Curve], Curve], tag: Any = None) -> None:
-        """Replace the chosen curve by what `make` makes of it."""
-        track = self.track
-        if self.state.plan is None or track is None:
+        """Replace the selected curve by what `make` returns for it."""
+        plan, track = self.state.plan, self.track
+        if plan is None or track is None:
             return
 
         def change(recipe: Recipe) -> Recipe:
-            plan = self.state.plan
             return write_curve(recipe, plan, track, make(read_curve(plan, track)))
 
         self.state.edit(change, None if tag is None else (track.key, self._group, tag))
 
     def _moved(self, slot: int, value: float) -> None:
-        """A slider or a point was moved, or a number typed."""
+        """Apply the move of a slider or a point, or a typed number."""
         self._refuse(value)
         self._busy, busy = True, self._busy
-        self.slot.value = slot  # the number field follows the hand
+        self.slot.value = slot  # the number field shows what is moved
         self._busy = busy
         group = self._group
         self._change(lambda drawn: Slots(drawn, group).with_value(slot, value), tag=slot)
 
     def _refuse(self, *values: float) -> None:
-        """Refuse what the method cannot take, before it gets into the recipe."""
-        fault = next((f for v in values if (f := self.track.parameter.fault(v))), None)
+        """Refuse a value that the method does not accept, before it gets into the recipe."""
+        track = self.track
+        fault = next((f for v in values if track and (f := track.parameter.fault(v))), None)
         if fault:
             self._refresh()
             raise RecipeError([Problem("error", (), fault)])
 
     def _set_layers(self, make: Callable[[int], list[float]]) -> None:
-        values = make(read_curve(self.state.plan, self.track).depth)
+        plan, track = self.state.plan, self.track
+        if plan is None or track is None:
+            return
+        values = make(read_curve(plan, track).depth)
         self._refuse(*values)
         group = self._group
         self._change(lambda drawn: drawn.with_layers(group, values))
@@ -215,11 +220,11 @@ class GradientsPanel(Panel):
     def _draw_preset(self, name: str) -> None:
         self._set_layers(lambda depth: draw_preset(name, depth, self.first.value, self.second.value))
 
-    def _typed_one(self, change: dict) -> None:
+    def _typed_one(self, change: dict[str, Any]) -> None:
         if not self._busy:
             self._moved(self.slot.value, change["new"])
 
-    def _typed_all(self, change: dict) -> None:
+    def _typed_all(self, change: dict[str, Any]) -> None:
         if not self._busy:
             self._set_layers(lambda depth: parse_values(change["new"], depth))
 
@@ -231,17 +236,17 @@ class GradientsPanel(Panel):
 
         self._change(change)
 
-    def _toggled(self, change: dict) -> None:
+    def _toggled(self, change: dict[str, Any]) -> None:
         if self._busy:
             return
-        if not change["new"]:  # together again: all take the values that were on screen
+        if not change["new"]:  # joined again: all groups take the values that were on screen
             group = self.group.value
             self._change(lambda drawn: drawn.with_layers(None, drawn.layers[group]))
         self._refresh()
 
 
 def set_options(widget: Any, options: list[tuple[str, Any]]) -> None:
-    """Give a choice other options, keeping the chosen value where it is still among them."""
+    """Replace the options of a choice, keeping its value where that is still among them."""
     if list(widget.options) == options:
         return
     chosen, values = widget.value, [v for _, v in options]
@@ -251,10 +256,10 @@ def set_options(widget: Any, options: list[tuple[str, Any]]) -> None:
 
 def _why_empty(state: Any, plan: Plan | None) -> str:
     if plan is not None:
-        return f"{html.escape(plan.method.title)} has no number that may differ between layers."
+        return f"{html.escape(plan.method.title)} has no parameter that can differ between layers."
     if state.recipe is None:
-        return "Choose models first, in the Models panel."
-    return "The curve appears when the recipe has no errors. The Recipe panel lists them."
+        return "Choose models in the Models panel first."
+    return "Fix the errors in the recipe to see the curve. The Recipe panel lists them."
 
 
 def _legend(lines: list[Line]) -> str:

@@ -1,10 +1,11 @@
-"""The Merge panel: where to, what it will cost, and the merge itself."""
+"""The Merge panel: the output folder, a forecast of the cost, and the merge itself."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ipywidgets
 
@@ -37,7 +38,7 @@ class MergePanel(Panel):
             self.state.job, "the merge", "Merge", "Write the merged model to the output folder",
             self._work, self._written, self.errors,
         )  # fmt: skip
-        self.job.stopped_words = "Stopped; the output folder was not made. Merge again to go on from here."
+        self.job.stopped_note = "Stopped; no output folder was created. Merge again to resume."
         self.result = text(kind="result")
         self._last: MergeResult | None = None
         self.out.observe(self.errors(lambda change: self._check()), "value")
@@ -55,7 +56,7 @@ class MergePanel(Panel):
         self._check()
 
     def _check(self) -> None:
-        """Say what the merge will cost, or what stands in its way."""
+        """Show what the merge will cost, or why it cannot be started."""
         plan = self.state.plan
         self.forecast.value = f"This merge {html.escape(str(forecast(plan)))}." if plan else ""
         obstacle = problem_list(tuple(p for p in self.state.problems if p.severity != "info"), self.state.text)
@@ -65,10 +66,8 @@ class MergePanel(Panel):
                 check_output(plan, self._folder(), self.overwrite.value)
             except OutputError as error:
                 blocked = True
-                kind = "info" if self._own_output() else "error"  # what we just wrote is there, which is no mistake
-                obstacle += (
-                    f"<ul class='nbm-problems'><li class='nbm-{kind}-item'>{html.escape(_for_panel(error))}</li></ul>"
-                )
+                kind = "info" if self._own_output() else "error"  # the merge that was just written is not a mistake
+                obstacle += f"<ul class='nbm-problems'><li class='nbm-{kind}-item'>{html.escape(_adapt_to_panel(error))}</li></ul>"
         self.obstacle.value = obstacle
         self._show_result()
         set_visible(self.obstacle, bool(obstacle))
@@ -81,17 +80,17 @@ class MergePanel(Panel):
     def _folder(self) -> Path:
         name = self.out.value.strip()
         if not name:
-            raise OutputError("Type the name of a folder to write to.")
+            raise OutputError("Enter an output folder.")
         return Path(name).expanduser()
 
-    def _set_dtype(self, change: dict) -> None:
+    def _set_dtype(self, change: dict[str, Any]) -> None:
         if not self._busy and self.state.recipe is not None:
             self.state.edit(lambda recipe: recipe.replace(dtype=change["new"] or None, out_dtype=None))
 
     def _work(self) -> Callable[..., MergeResult]:
         plan, out, overwrite = self.state.plan, self._folder(), self.overwrite.value
         if plan is None:
-            raise NbmergeError("The recipe has errors; mend them first.")
+            raise NbmergeError("Fix the errors in the recipe first.")
         self._last = None
         self._show_result()
         return lambda progress, cancel: merge(plan, out, overwrite=overwrite, progress=progress, cancel=cancel)
@@ -101,7 +100,7 @@ class MergePanel(Panel):
         self._check()
 
     def _show_result(self) -> None:
-        """What was written last, and whether it is what is on screen now."""
+        """Show what was written last, and whether it matches the present recipe."""
         result = self._last
         if result is None:
             self.result.value = ""
@@ -121,5 +120,5 @@ class MergePanel(Panel):
         self.result.value = f"<div class='nbm-done'>{'<br>'.join(lines)}</div>"
 
 
-def _for_panel(error: Exception) -> str:
+def _adapt_to_panel(error: Exception) -> str:
     return str(error).replace("pass overwrite=True (--overwrite) to replace it", "tick “replace an existing model”")

@@ -1,4 +1,4 @@
-"""The Method panel: what a merge method does, its formula, and the numbers that hold for all layers."""
+"""The Method panel: what a merge method does, its formula, and the parameters that are the same in all layers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nbmerge.widgets.panels.panel import Panel
 
 
 class MethodPanel(Panel):
-    """Choose a method, read what it does, set its numbers."""
+    """Choose a method, read what it does, set its parameters."""
 
     title = "Method"
 
@@ -41,8 +41,8 @@ class MethodPanel(Panel):
     def _refresh(self) -> None:
         recipe, plan = self.state.recipe, self.state.plan
         method = methods().get(recipe.merge_method) if recipe else methods()[self.method.value]
-        if method is None:  # a misspelt name; the Recipe panel says so
-            self.words.value = "The recipe names a method that does not exist."
+        if method is None:  # the Recipe panel lists it
+            self.words.value = "The recipe names an unknown merge method."
             replace_children(self.controls, ())
             self._form = None
             return
@@ -59,7 +59,7 @@ class MethodPanel(Panel):
         formula = f"$$\\displaystyle {html.escape(method.formula)}$$"
         if self.formula.value != formula:
             self.formula.value = formula
-        self.reference.value = linked(method.reference)
+        self.reference.value = link_addresses(method.reference)
 
     def _show_controls(self, method: Method, plan: Plan | None) -> None:
         drawn, own = _split_tracks(plan)
@@ -81,7 +81,7 @@ class MethodPanel(Panel):
     def _make_controls(self, shared: Sequence[Parameter], own: Sequence[Track], drawn: Collection[str]) -> None:
         """Controls for parameters of the merge and of its models, and a note on those that are drawn elsewhere."""
         self._shared = {p.name: make_control(p, p.name, p.help, self.errors(self._set_shared)) for p in shared}
-        last = {t.parameter.name: t for t in own}  # what a parameter means is said once, below its last model
+        last = {t.parameter.name: t for t in own}  # the explanation is shown once, below the parameter's last model
         self._own = {
             t.key: make_control(
                 t.parameter, t.title, t.parameter.help if t is last[t.parameter.name] else "",
@@ -94,7 +94,7 @@ class MethodPanel(Panel):
         ]
         replace_children(self.controls, [*self._own.values(), *self._shared.values(), *elsewhere])
 
-    def _chosen(self, change: dict) -> None:
+    def _chosen(self, change: dict[str, Any]) -> None:
         if not self._busy:
             self.state.use_method(change["new"])
 
@@ -127,7 +127,7 @@ def _split_tracks(plan: Plan | None) -> tuple[set[str], list[Track]]:
     return {t.parameter.name for t in tracks if t.model is None}, [t for t in tracks if t.model is not None]
 
 
-def linked(reference: str) -> str:
+def link_addresses(reference: str) -> str:
     """A reference with its address as a link."""
     escaped = html.escape(reference)
     return re.sub(r"https?://\S+", lambda m: f"<a href='{m[0]}' target='_blank' rel='noopener'>{m[0]}</a>", escaped)

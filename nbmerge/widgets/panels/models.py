@@ -1,8 +1,9 @@
-"""The Models panel: what goes in, and whether it fits together."""
+"""The Models panel: the models to merge, and whether they are compatible."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
 
 import ipywidgets
@@ -21,25 +22,25 @@ FAMILY, FOLDER, CACHE = "the bundled family", "a folder", "the Hugging Face cach
 HUB = "the Hugging Face Hub"
 EMPTY = {
     FAMILY: "The bundled family is not installed.",
-    CACHE: "The local Hugging Face cache holds no model. Fetch one with: hf download ID",
+    CACHE: "The local Hugging Face cache has no models. Download one with: hf download ID",
 }
 COLUMNS = ("model", "use", "fits", "parameters", "layers", "vocabulary", "dtype", "size", "architecture")
 
 
 class ModelsPanel(Panel):
-    """Choose a base model and any number of others; see what they are and whether they fit."""
+    """Choose a base model and any number of others; see their properties and whether they are compatible."""
 
     title = "Models"
 
     def _build(self) -> list[ipywidgets.Widget]:
         guard = self.errors
         self.table = text(kind="table")
-        self._shown: tuple | None = None
+        self._shown: tuple[list[str], str, list[str]] | None = None
         self.chosen = field(ipywidgets.Dropdown, "Model")
         self.make_base = button(
             "Use as base", guard(lambda _: self._make_base()), hint="The model that the others were fine-tuned from"
         )
-        self.remove = button("Remove", guard(lambda _: self._remove()), hint="Take it out of the merge")
+        self.remove = button("Remove", guard(lambda _: self._remove()), hint="Remove this model from the merge")
         places = [FAMILY, FOLDER, CACHE, HUB]
         self.from_ = field(ipywidgets.Dropdown, "Add from", options=places, value=FAMILY if list_bundled() else FOLDER)
         self.family = field(ipywidgets.Dropdown)
@@ -50,7 +51,7 @@ class ModelsPanel(Panel):
         self.id.add_class("nbm-grow")
         self.looking = LatestOnly(self.errors(self._not_found))
         self.at_close(self.looking.close)
-        self.add = button("Add", guard(lambda _: self._add()), style="primary", hint="Merge this model too")
+        self.add = button("Add", guard(lambda _: self._add()), style="primary", hint="Add this model to the merge")
         self.hint = text(kind="quiet")
         self.from_.observe(guard(lambda change: self._offer()), "value")
         self._offer()
@@ -67,7 +68,7 @@ class ModelsPanel(Panel):
             return
         self._shown = paths, base, aside
         opened = [_open(p) for p in paths]
-        self.table.value = _table(paths, opened, base, aside) if paths else "<p>No model is chosen yet.</p>"
+        self.table.value = _table(paths, opened, base, aside) if paths else "<p>No models yet.</p>"
         options = [(_name(p, paths), p) for p in paths]
         if list(self.chosen.options) != options:
             keep = self.chosen.value
@@ -83,7 +84,7 @@ class ModelsPanel(Panel):
             return ""
         names = ", ".join(_name(p, paths) for p in aside)
         title = methods()[self.state.recipe.merge_method].title
-        return html.escape(f"{title} leaves these aside: {names}. Other methods may take them.")
+        return html.escape(f"{title} does not use these models: {names}. Other methods may.")
 
     def _unused(self) -> list[str]:
         recipe = self.state.recipe
@@ -119,17 +120,19 @@ class ModelsPanel(Panel):
             self._look_up(str(path).strip())
             return
         if not path or not str(path).strip():
-            raise NbmergeError("Type a model's folder first: the one that holds config.json and the safetensors files.")
+            raise NbmergeError(
+                "Enter the folder of a model: the one that contains config.json and the safetensors files."
+            )
         path = str(path).strip()
         if self.from_.value == FOLDER:
             path = str(Path(path).expanduser())
         self._choose(path)
 
     def _look_up(self, name: str) -> None:
-        """Add a model of the Hub once its headers are read; nobody waits for the network."""
+        """Add a model of the Hub once its headers are read, in a thread, since the network may be slow."""
         if not name:
-            raise NbmergeError("Type the id of a model on the Hub first, such as HuggingFaceTB/SmolLM2-135M.")
-        self.add.disabled, self.hint.value = True, f"Looking at {html.escape(name)} on the Hub …"
+            raise NbmergeError("Enter the id of a model on the Hub, such as HuggingFaceTB/SmolLM2-135M.")
+        self.add.disabled, self.hint.value = True, f"Looking up {html.escape(name)} on the Hub …"
 
         def look() -> None:
             if not self.closed:
@@ -144,7 +147,7 @@ class ModelsPanel(Panel):
         self.errors.show(error)
 
     def _choose(self, path: str) -> None:
-        Checkpoint.open(path)  # what is no model is refused here, with the reason
+        Checkpoint.open(path)  # what is not a model is refused here, with the reason
         if not self.state.base:
             self.state.choose_models(path, self.state.models)
         else:
@@ -162,17 +165,17 @@ class ModelsPanel(Panel):
 
 
 def list_bundled() -> list[tuple[str, str]]:
-    """Names and folders of the bundled family; empty where it is not installed."""
+    """Names and folders of the bundled models; empty where they are not installed."""
     try:
         from nbmerge.demo import family
 
-        found = family()
-        return [("base", str(found.base)), *((name, str(path)) for name, path in found.experts.items())]
+        models = family()
+        return [("base", str(models.base)), *((name, str(path)) for name, path in models.experts.items())]
     except (ImportError, AttributeError, NbmergeError, OSError):
         return []
 
 
-def _open(path: str) -> Checkpoint | CheckpointError:
+def _open(path: str) -> Checkpoint | CheckpointError | ValueError:
     try:
         return Checkpoint.open(path)
     except (CheckpointError, ValueError) as error:
@@ -184,13 +187,13 @@ def _name(path: str, paths: list[str]) -> str:
     return name if [Path(p).name for p in paths].count(name) == 1 else path
 
 
-def _table(paths: list[str], opened: list, base: str, unused: list[str]) -> str:
+def _table(paths: list[str], opened: Sequence[Checkpoint | Exception], base: str, unused: list[str]) -> str:
     reference = next((c for c in opened if isinstance(c, Checkpoint)), None)
     rows = []
     for path, checkpoint in zip(paths, opened, strict=True):
         use = "not used" if path in unused else "base" if path == base else "merged"
         name = f"<span title='{html.escape(path, quote=True)}'>{html.escape(_name(path, paths))}</span>"
-        if isinstance(checkpoint, Checkpoint):
+        if isinstance(checkpoint, Checkpoint) and reference is not None:
             rows.append([name, use, *_facts(checkpoint, reference)])
         else:
             rows.append([name, use, f"<td class='nbm-bad' colspan='{len(COLUMNS) - 2}'>{html.escape(str(checkpoint))}"])
@@ -199,7 +202,7 @@ def _table(paths: list[str], opened: list, base: str, unused: list[str]) -> str:
 
 def _facts(checkpoint: Checkpoint, reference: Checkpoint) -> list[str]:
     reason = find_incompatibility(reference, checkpoint) if checkpoint is not reference else None
-    fit = f"<td class='nbm-bad'>no: it {html.escape(reason)}" if reason else "<td class='nbm-good'>yes"
+    fit = f"<td class='nbm-bad'>no: {html.escape(reason)}" if reason else "<td class='nbm-good'>yes"
     size = human(checkpoint.nbytes)
     if absent := sum(
         m.left for m in hub.missing(leaf.file for t in checkpoint.tensors.values() for leaf in t.leaves())

@@ -1,4 +1,4 @@
-"""What all panels have in common: a state, a place for errors, a style, and a text for where no widgets are shown."""
+"""What all panels have in common: a state, a place for errors, a style, and a text repr."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from nbmerge.widgets.state.studio_state import StudioState
 
 
 class StateBox(OwningBox):
-    """A box around a state, which lets go of its models when nobody shows it any more.
+    """A box that shows a state; the state releases its models when the last such box is closed.
 
     Parameters
     ----------
     state : StudioState
     part : bool, optional
-        Whether it belongs to something that closes it; what does not is closed when its cell runs again.
+        Whether it is part of a box that closes it; otherwise it is closed when its cell runs again.
     """
 
     def __init__(self, state: StudioState, *, part: bool = False):
@@ -56,14 +56,14 @@ class Panel(StateBox):
     state : StudioState, optional
         Shared with other panels.
     part : bool, optional
-        Whether it belongs to something that closes it.
+        Whether it is part of a box that closes it.
 
-    A panel holds no truth: `_build` makes its widgets once, `_refresh` makes them show the state, and what a person
-    does goes to the state. Every callback is wrapped by `self.errors`. A panel that stands behind another one in tabs is
-    out of `in_view`: it shows the state when it comes to the front again, so that nobody waits for what nobody sees.
+    A panel has no state of its own: `_build` makes its widgets once, `_refresh` makes them show the state, and changes by
+    the user go to the state. Every callback is wrapped by `self.errors`. A panel in a hidden tab is not `in_view`: it is
+    refreshed when its tab is selected, so that no time is spent on what is hidden.
 
-    What a panel has made ends with it: `close` it, or run its cell again. The state lets go of models in memory when the
-    last panel that shows it is closed.
+    Closing a panel, or running its cell again, closes everything that it has made. The state releases its models when
+    the last panel that shows it is closed.
     """
 
     title = ""
@@ -79,13 +79,13 @@ class Panel(StateBox):
         content = self._build()  # first: where it fails, no other widget is left behind
         self.children = [styles(), *content, self.errors]
         self._seen = -1
-        self.watch(self.state, self.errors(lambda change: self._follow()), "revision")
-        self.observe(self.errors(lambda change: self._follow()), "in_view")
-        self.errors(self._follow)()
+        self.watch(self.state, self.errors(lambda change: self._refresh_if_shown()), "revision")
+        self.observe(self.errors(lambda change: self._refresh_if_shown()), "in_view")
+        self.errors(self._refresh_if_shown)()
 
     @property
     def recipe(self) -> Recipe | None:
-        """The recipe as it stands; set it to anything that `Recipe.load` reads."""
+        """The present recipe; set it to anything that `Recipe.load` reads."""
         return self.state.recipe
 
     @recipe.setter
@@ -99,8 +99,8 @@ class Panel(StateBox):
     def _refresh(self) -> None:
         """Show the state."""
 
-    def _follow(self) -> None:
-        """Show the state if somebody sees it and it is not shown yet."""
+    def _refresh_if_shown(self) -> None:
+        """Show the state if the panel is in view and does not show it yet."""
         if self.in_view and self._seen != self.state.revision:
             self._seen = self.state.revision
             self._refresh()

@@ -10,11 +10,11 @@ from ipywidgets import Layout
 from nbmerge.widgets.controls.elements import button, problem_list, row, set_visible, text
 from nbmerge.widgets.panels.panel import Panel
 
-NOT_APPLIED = "<p><b>Not applied.</b> The text is not a recipe; everything else is as it was.</p>"
+NOT_APPLIED = "<p><b>Not applied.</b> The text is not a valid recipe; nothing was changed.</p>"
 
 
 class RecipePanel(Panel):
-    """The recipe's YAML: it follows the sliders, and the sliders follow it once it is applied."""
+    """The recipe as YAML: sliders change it, and applying an edited text moves the sliders."""
 
     title = "Recipe"
 
@@ -23,9 +23,9 @@ class RecipePanel(Panel):
         self.area = ipywidgets.Textarea(layout=Layout(width="auto", height="420px"))
         self.area.add_class("nbm-code")
         self.apply = button(
-            "Apply", guard(lambda _: self._apply()), hint="Read the text and make it the recipe", style="primary"
+            "Apply", guard(lambda _: self._apply()), hint="Use the edited text as the recipe", style="primary"
         )
-        self.revert = button("Revert", guard(lambda _: self._revert()), hint="Throw the edited text away")
+        self.revert = button("Revert", guard(lambda _: self._revert()), hint="Discard the edited text")
         self.undo = button("Undo", guard(lambda _: self.state.undo()), icon="undo")
         self.redo = button("Redo", guard(lambda _: self.state.redo()), icon="repeat")
         self.note = text(kind="quiet")
@@ -33,7 +33,7 @@ class RecipePanel(Panel):
         self.python = ipywidgets.Textarea(disabled=False, layout=Layout(width="auto", height="110px"))
         self.python.add_class("nbm-code")
         self.copy = ipywidgets.Accordion([self.python], selected_index=None)
-        self.copy.set_title(0, "The same in three lines of Python")
+        self.copy.set_title(0, "The same merge in Python")
         self._shown = ""
         self.area.observe(guard(lambda change: self._mark()), "value")
         bar = row(self.apply, self.revert, self.undo, self.redo, self.note)
@@ -47,7 +47,7 @@ class RecipePanel(Panel):
     def _refresh(self) -> None:
         state = self.state
         if state.text != self._shown:
-            keep = self.edited and bool(self._shown)  # never overwrite what somebody is typing
+            keep = self.edited and bool(self._shown)  # never overwrite an edit
             self._shown = state.text
             if not keep:
                 self.area.value = state.text
@@ -79,6 +79,6 @@ class RecipePanel(Panel):
 
 
 def python_code(yaml: str) -> str:
-    """Three lines of Python that do what the Studio does with this recipe."""
+    """Python code that merges this recipe."""
     quoted = yaml.rstrip("\n").replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f'import nbmerge as nbm\nrecipe = nbm.Recipe.load("""\n{quoted}\n""")\nnbm.merge(recipe, "merged")\n'

@@ -1,4 +1,4 @@
-"""The Scores panel: numbers that say how good the merge is, read again when the sliders rest."""
+"""The Scores panel: numbers that measure the merge, computed again when the sliders rest."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from nbmerge.widgets.state.debounce import DebouncedRunner
 
 TEXT, PHRASE, SKILL = "perplexity of a text", "what follows a prompt", "a skill of the bundled family"
 HELP = {
-    TEXT: "How surprised the merge is by a text; lower is better.",
-    PHRASE: "Log of how much likelier the wanted continuations are than the unwanted ones; higher is better. Separate several by |.",
+    TEXT: "Perplexity of the merge on a text; lower is better.",
+    PHRASE: "Log odds of the wanted continuations over the unwanted ones; higher is better. Separate several by |.",
     SKILL: "Share of 100 held-out words that are answered exactly; higher is better.",
 }
 OWN = "Your own function: <code>studio.scores.add('name', lambda model: ...)</code>"
@@ -33,7 +33,7 @@ LONG = 28
 
 
 class ScoresPanel(Panel):
-    """Scores with their history; `add` takes any function of a model that gives a number."""
+    """Scores with their history; `add` takes any function of a model that returns a number."""
 
     title = "Scores"
 
@@ -42,34 +42,32 @@ class ScoresPanel(Panel):
         self.history = ScoreHistory()
         self.runner = DebouncedRunner(guard.show)
         self.at_close(self.runner.close)
-        self.read = button(
-            "Read",
-            guard(lambda _: self.runner.submit(self._work())),
+        self.compute = button(
+            "Compute",
+            guard(lambda _: self.runner.submit(self._prepare())),
             style="primary",
-            hint="Ask every score about the merge",
+            hint="Compute every score for the merge",
         )
-        self.stop = button(
-            "Stop", guard(lambda _: self.runner.stop()), hint="Ends when the present score has been read"
-        )
+        self.stop = button("Stop", guard(lambda _: self.runner.stop()), hint="Stop after the present score")
         self.automatic = ipywidgets.Checkbox(
             description="Follow the sliders", indent=False, layout=Layout(width="auto")
         )
         self.note = text(kind="quiet")
         self.view, self.compact_view = text(kind="score-box"), text(kind="score-box")
-        self.at_close(lambda: close_tree(self.compact_view))  # it is shown elsewhere, or nowhere
+        self.at_close(lambda: close_tree(self.compact_view))  # another panel shows it, or none
         self.which = field(ipywidgets.Dropdown, "Score")
         self.back = button(
-            "Back to its best",
-            guard(lambda _: self._best()),
-            hint="Make the recipe with its best value the recipe again",
+            "Restore best recipe",
+            guard(lambda _: self._restore_best()),
+            hint="Go back to the recipe with the best value of this score",
         )
-        self.remove = button("Remove", guard(lambda _: self._remove()), hint="Take it away, with its history")
+        self.remove = button("Remove", guard(lambda _: self._remove()), hint="Remove this score and its history")
         self.chosen = row(self.which, self.back, self.remove)
         self.runner.observe(guard(lambda change: self._status()), "busy")
-        self.automatic.observe(guard(lambda change: self._hear()), "value")
-        self.watch(self.state, guard(lambda change: self._hear()), "revision")
+        self.automatic.observe(guard(lambda change: self._follow_sliders()), "value")
+        self.watch(self.state, guard(lambda change: self._follow_sliders()), "revision")
         self.suggested = False
-        head = row(self.read, self.stop, self.automatic, self.note)
+        head = row(self.compute, self.stop, self.automatic, self.note)
         return [head, self.view, self.chosen, *self._form()]
 
     def _form(self) -> list[ipywidgets.Widget]:
@@ -77,7 +75,7 @@ class ScoresPanel(Panel):
         guard = self.errors
         kinds = [PHRASE, TEXT, *([SKILL] if list_bundled() else [])]
         self.kind = field(ipywidgets.Dropdown, "Add", options=kinds)
-        self.passage = field(ipywidgets.Text, "Text", placeholder="a text that the merge should know")
+        self.passage = field(ipywidgets.Text, "Text", placeholder="a text that the merge should find likely")
         self.prompt = field(ipywidgets.Text, "Prompt", "200px", placeholder="reverse lion >")
         self.wanted = field(ipywidgets.Text, "wanted", "180px", placeholder="noil")
         self.unwanted = field(ipywidgets.Text, "unwanted", "180px", placeholder="LION | lion")
@@ -102,14 +100,14 @@ class ScoresPanel(Panel):
         ----------
         name : str
         score : callable
-            Takes the merge (what `nbmerge.sample` takes: `.model`, `.tokenizer`) and gives a number. It is called in a
+            Takes the merge (`.model`, `.tokenizer`; `nbmerge.sample` accepts it) and returns a number. It is called in a
             worker thread.
         lower : bool, optional
-            Whether less is better; default what the score says of itself, else False.
+            Whether less is better; default the score's attribute `lower`, else False.
         """
         self.history.add(str(name), score, lower)
         self._show()
-        self._hear()
+        self._follow_sliders()
 
     def _suggest(self, plan: Plan) -> None:
         """The bundled family comes with two scores of its own."""
@@ -125,12 +123,12 @@ class ScoresPanel(Panel):
         elif self.kind.value == TEXT:
             passage = self.passage.value
             if not passage.strip():
-                raise NbmergeError("Type the text first.")
+                raise NbmergeError("Enter a text.")
             self.add(f"perplexity of “{_short(passage)}”", Perplexity(passage))
         else:
             prompt, wanted, unwanted = self.prompt.value, _parts(self.wanted.value), _parts(self.unwanted.value)
             if not prompt.strip() or not wanted:
-                raise NbmergeError("Type a prompt, and what should follow it.")
+                raise NbmergeError("Enter a prompt and at least one wanted continuation.")
             against = f" not {_short(' or '.join(p.strip() for p in unwanted))}" if unwanted else ""
             self.add(f"{_short(prompt)}{_short(' or '.join(wanted))}{against}", Phrase(prompt, wanted, unwanted))
 
@@ -139,37 +137,37 @@ class ScoresPanel(Panel):
             self.history.remove(self.which.value)
             self._show()
 
-    def _best(self) -> None:
+    def _restore_best(self) -> None:
         best = self.history.best(self.which.value) if self.which.value else None
         if best is None or best.recipe is None:
-            raise NbmergeError("This score was not read yet. Press Read first.")
+            raise NbmergeError("This score has no values yet. Press Compute first.")
         self.state.set_recipe(best.recipe)
 
     # --- reading ---
 
-    def _work(self) -> Callable[[threading.Event], None]:
+    def _prepare(self) -> Callable[[threading.Event], None]:
         plan = self.state.plan
         if plan is None:
-            raise NbmergeError("The recipe has errors; mend them first.")
+            raise NbmergeError("Fix the errors in the recipe first.")
         if not self.history.scores:
-            raise NbmergeError("There is no score yet. Add one below.")
+            raise NbmergeError("There are no scores yet. Add one below.")
 
         def work(cancel: threading.Event) -> None:
             pooled = self.state.pool.load_merge(plan, cancel=cancel, prompt_tokens=256)
             self.history.read(pooled.model, plan.recipe, cancel=cancel)
-            self.words = pooled.description
+            self.description = pooled.description
             self._show()
 
         return work
 
-    def _hear(self) -> None:
-        """Read again where the panel follows the sliders."""
+    def _follow_sliders(self) -> None:
+        """Compute again where the panel follows the sliders."""
         if self.automatic.value and self.state.plan is not None and self.history.scores:
-            self.runner.submit_debounced(self._work())
+            self.runner.submit_debounced(self._prepare())
 
     # --- state to screen ---
 
-    words = ""
+    description = ""
 
     def _refresh(self) -> None:
         if self.state.plan is not None:
@@ -178,7 +176,7 @@ class ScoresPanel(Panel):
 
     def _status(self) -> None:
         busy = self.runner.busy
-        self.read.disabled = self.state.plan is None or not self.history.scores
+        self.compute.disabled = self.state.plan is None or not self.history.scores
         self.stop.disabled = not busy
         self._show()
 
@@ -191,13 +189,13 @@ class ScoresPanel(Panel):
         names = list(self.history.scores)
         set_options(self.which, [(n, n) for n in names])
         set_visible(self.chosen, bool(names))
-        self.read.disabled = plan is None or not names
+        self.compute.disabled = plan is None or not names
         if self.runner.busy:
-            self.note.value = "Reading …"
+            self.note.value = "Computing …"
         elif stale:
-            self.note.value = "<b>Out of date:</b> read with an earlier recipe."
+            self.note.value = "<b>Out of date:</b> computed with an earlier recipe."
         else:
-            self.note.value = f"Read from the {html.escape(self.words)}." if self.words and latest else ""
+            self.note.value = f"Computed with a {html.escape(self.description)}." if self.description and latest else ""
 
     def _offer(self) -> None:
         """Show the fields of the chosen kind."""
@@ -217,7 +215,7 @@ def _skills() -> list[tuple[str, Any]]:
 
 
 def _parts(written: str) -> tuple[str, ...]:
-    """Continuations separated by bars; a space between prompt and word is part of what follows, as it is typed."""
+    """Continuations separated by bars; a space before a word is part of the continuation."""
     return tuple(p for p in (part.rstrip() for part in written.split("|")) if p.strip())
 
 

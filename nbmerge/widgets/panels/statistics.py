@@ -1,4 +1,4 @@
-"""The Statistics panel: where in the model the merge moved away from each parent."""
+"""The Statistics panel: how far the merge is from each parent, by layer and kind of tensor."""
 
 from __future__ import annotations
 
@@ -40,10 +40,12 @@ class StatisticsPanel(Panel):
         self.runner = DebouncedRunner(guard.show)
         self.at_close(self._forget)
         self.at_close(self.runner.close)
-        self.guess = ipywidgets.Checkbox(
-            description="Estimate from some rows while the sliders move", indent=False, layout=Layout(width="auto")
+        self.estimating = ipywidgets.Checkbox(
+            description="Estimate from a sample of rows while the sliders move",
+            indent=False,
+            layout=Layout(width="auto"),
         )
-        self.guess.observe(guard(lambda change: self._guess()), "value")
+        self.estimating.observe(guard(lambda change: self._estimate_now()), "value")
         self._estimate: Any = None
         self._plan: Plan | None = None
         self.note = text(kind="quiet")
@@ -58,8 +60,8 @@ class StatisticsPanel(Panel):
         self._changes: Any = None
         self._of = ""
         self._checked: tuple[Plan | None, IncrementalStatistics | None, bool] = (None, None, False)
-        self._drawing = threading.RLock()  # a measurement ends in its own thread, while a slider may be moving
-        return [self.job, self.guess, self.note, self.pictures]
+        self._drawing = threading.RLock()  # a measurement ends in a thread of its own, while a slider may be moving
+        return [self.job, self.estimating, self.note, self.pictures]
 
     @property
     def predicted(self) -> bool:
@@ -73,32 +75,32 @@ class StatisticsPanel(Panel):
     # --- state to screen ---
 
     def _refresh(self) -> None:
-        self._predict()  # first, what the eye waits for
+        self._predict()  # first, what is waited for
         plan = self.state.plan
         follows = plan is not None and (self.predicted or can_be_predicted(plan))
         self.job.start.description = "Measure the models" if follows else "Measure this merge"
         self.job.start.tooltip = (
-            "One pass over the models' weights; after that the pictures follow the sliders" if follows
-            else "Computes the merge without writing it"
+            "Reads the models' weights once; then the pictures follow the sliders" if follows
+            else "Computes the merge without writing it to disk"
         )  # fmt: skip
         self.job.allow(plan is not None and not self.predicted)
         set_visible(self.job.start, not self.predicted)
-        set_visible(self.guess, plan is not None and not follows)
+        set_visible(self.estimating, plan is not None and not follows)
         if not self.predicted:
-            self._mark()
-            self._guess()
+            self._show_note()
+            self._estimate_now()
 
     def _predict(self) -> None:
-        """Show what follows for the present plan, unless it is shown already."""
+        """Show the statistics of the present plan, unless they are shown already."""
         with self._drawing:
             plan = self.state.plan
-            if self.predicted and self._plan is not plan:
+            if plan is not None and self._statistics is not None and self.predicted and self._plan is not plan:
                 self._show(self._statistics.predict(plan), plan)
 
-    def _guess(self) -> None:
-        """Estimate what does not follow exactly, when the hand rests."""
+    def _estimate_now(self) -> None:
+        """Estimate what cannot be predicted exactly, when the sliders rest."""
         plan = self.state.plan
-        if not self.guess.value or plan is None or can_be_predicted(plan):
+        if not self.estimating.value or plan is None or can_be_predicted(plan):
             return
         if self._changes is not None and self._of == plan.recipe.fingerprint:  # measured, or estimated already
             return
@@ -106,10 +108,10 @@ class StatisticsPanel(Panel):
         def work(cancel: threading.Event) -> None:
             from nbmerge.statistics import estimate
 
-            found = estimate(plan, cancel=cancel)
+            result = estimate(plan, cancel=cancel)
             with self._drawing:
                 if self.state.plan is plan:
-                    self._show(found.changes, plan, found)
+                    self._show(result.changes, plan, result)
 
         self.runner.submit_debounced(work)
 
@@ -125,36 +127,35 @@ class StatisticsPanel(Panel):
 
     def _draw(self) -> None:
         what = self.what.value
+        assert self._plan is not None  # set with what is drawn
         self.view.show(self._changes, what, self.parent.value, model_colours(self._plan))
-        self.outside.value = _outside(self._changes, what)
-        self._mark()
+        self.outside.value = _render_outside(self._changes, what)
+        self._show_note()
 
     def figures(self) -> list[Axes]:
         """The same pictures by matplotlib, to be saved or printed: ``figures()[0].figure.savefig("layers.pdf")``."""
         from nbmerge.plots import heatmap, layer_curves
 
-        if self._changes is None:
-            raise NbmergeError("There is nothing to draw yet. Press Measure first.")
+        if self._changes is None or self._plan is None:
+            raise NbmergeError("There are no statistics yet. Press Measure first.")
         changes, what, parent = self._changes, self.what.value, self.parent.value
         curves = layer_curves(changes.by_layer(what), what=what, colour=model_colours(self._plan))
         return [curves, heatmap(changes.grid(parent, what), what=what, parent=parent)]
 
-    def _mark(self) -> None:
-        """Say whether the pictures belong to the recipe."""
+    def _show_note(self) -> None:
+        """Show whether the pictures belong to the present recipe."""
         plan, drawn = self.state.plan, self._changes is not None
         set_visible(self.pictures, drawn)
         current = drawn and plan is not None and self._of == plan.recipe.fingerprint
         (self.drawn.remove_class if current else self.drawn.add_class)("nbm-stale")
         if not drawn:
-            self.note.value = (
-                "How far is the merge from each model, and in which layers? Measuring reads the weights once."
-            )
+            self.note.value = "How far the merge is from each model, by layer. Measuring reads the weights once."
         elif not current:
-            self.note.value = "<b>Out of date:</b> these pictures are of an earlier recipe."
+            self.note.value = "<b>Out of date:</b> these pictures show an earlier recipe."
         elif self.predicted:
             self.note.value = "Exact for the present recipe; follows the sliders without reading weights."
         elif self._estimate is not None:
-            self.note.value = _estimated(self._estimate)
+            self.note.value = _describe_estimate(self._estimate)
         else:
             self.note.value = "Measured on the present recipe."
 
@@ -170,14 +171,14 @@ class StatisticsPanel(Panel):
 
         plan = self.state.plan
         if plan is None:
-            raise NbmergeError("The recipe has errors; mend them first.")
+            raise NbmergeError("Fix the errors in the recipe first.")
         if not can_be_predicted(plan):
             return lambda progress, cancel: (None, measure_merge(plan, progress=progress, cancel=cancel), plan)
         base = plan.recipe.base_model
         first = [base] if base in plan.checkpoints else []
         models = {plan.checkpoints[ref].folders: ref for ref in (*first, *plan.checkpoints)}
 
-        def work(progress: Any, cancel: Any) -> tuple:
+        def work(progress: Any, cancel: Any) -> tuple[Any, Any, Plan]:
             statistics = measure_models(*models.values(), progress=progress, cancel=cancel)
             if statistics.can_predict(plan):
                 return statistics, statistics.predict(plan), plan
@@ -185,7 +186,7 @@ class StatisticsPanel(Panel):
 
         return work
 
-    def _measured(self, result: tuple) -> None:
+    def _measured(self, result: tuple[Any, Any, Plan]) -> None:
         statistics, changes, plan = result
         with self._drawing:
             if self.closed:
@@ -196,26 +197,26 @@ class StatisticsPanel(Panel):
             self._refresh()
 
     def _forget(self) -> None:
-        """Let go of what was measured."""
+        """Free what was measured."""
         self._statistics = self._changes = self._estimate = self._plan = None
         self._checked = (None, None, False)
 
 
 def can_be_predicted(plan: Plan) -> bool:
-    """Whether the merge will follow from statistics of its models: sums of stored tensors, nothing else."""
+    """Whether the merge can be predicted from statistics of its models: it is a sum of stored tensors, nothing else."""
     nested = any(isinstance(source, TensorPlan) for t in plan.tensors for source in t.inputs)
     return not nested and all(isinstance(t.how, Combination) for t in plan.tensors)
 
 
-def _estimated(estimate: Any) -> str:
-    """How sure an estimate is."""
+def _describe_estimate(estimate: Any) -> str:
+    """A note on the precision of an estimate."""
     error = max((estimate.total(p)[1] for p in estimate.changes.parents), default=0.0)
-    sure = f"whole models to ± {100 * error:.2g} % of norm, single layers less so"
-    return f"<b>Estimated</b> from {estimate.share:.0%} of the weights ({sure}); follows the sliders. Measure for exact numbers."
+    precision = f"whole models to ± {100 * error:.2g} % of norm, single layers less precisely"
+    return f"<b>Estimated</b> from {estimate.share:.0%} of the weights ({precision}); follows the sliders. Press Measure for exact numbers."
 
 
-def _outside(changes: Any, what: str) -> str:
-    """What is outside the layers, and the whole model, in numbers."""
+def _render_outside(changes: Any, what: str) -> str:
+    """A table of what is outside the layers, and of the whole model."""
     roles = changes.by_role(what)
     scale, unit = (100, " %") if what == "distance" else (1, "")
     digits = 2 if what == "distance" else 4

@@ -1,4 +1,4 @@
-"""The Tokens panel: which tokens the models do not share, and what the recipe does about it."""
+"""The Tokens panel: how the models' vocabularies differ, and which vocabulary the recipe chooses."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import ipywidgets
 from nbmerge.engine.planning import Plan
 from nbmerge.engine.planning.tokens import fates
 from nbmerge.errors import CheckpointError
+from nbmerge.recipe import Recipe
 from nbmerge.tokenizers.comparison import SPECIAL, Comparison
 from nbmerge.widgets.controls.elements import field, row, set_visible, table, text
 from nbmerge.widgets.panels.panel import Panel
+from nbmerge.widgets.state.studio_state import StudioState
 
 SOURCES = [
-    ("as they are", ""), ("union, mean of the owners", "owners union"), ("base model's, mean of the owners", "owners base"),
-    ("union, missing rows filled", "fill union"), ("base model's, missing rows filled", "fill base"),
-    ("by size: edge gradient", "edge-gradient"), ("by size: zeros", "zeros"), ("by size: copy", "copy"), ("by size: mean", "mean"),
-    ("by size: truncate", "truncate"),
+    ("unchanged", ""),
+    ("union; mean of the models that have a token", "owners union"),
+    ("base model's; mean of the models that have a token", "owners base"),
+    ("union; missing rows filled", "fill union"), ("base model's; missing rows filled", "fill base"),
+    ("by size: edge gradient", "edge-gradient"), ("by size: zeros", "zeros"), ("by size: copy", "copy"),
+    ("by size: mean", "mean"), ("by size: truncate", "truncate"),
 ]  # fmt: skip
 SHOWN = 60
 """Most tokens of a list on screen."""
@@ -26,13 +30,13 @@ SAMPLE = "The cat sat on the mat."
 
 
 class TokensPanel(Panel):
-    """Vocabularies beside each other: what one has and others lack, special tokens, a text as each of them cuts it."""
+    """Vocabularies side by side: tokens that only some models have, special tokens, and how each tokenizes a text."""
 
     title = "Tokens"
 
     def _build(self) -> list[ipywidgets.Widget]:
         guard = self.errors
-        self.source = field(ipywidgets.Dropdown, "Vocabulary of the result", options=SOURCES)
+        self.source = field(ipywidgets.Dropdown, "Vocabulary", options=SOURCES)
         self.summary = text(kind="table")
         self.facts = text(kind="quiet")
         self.specials = text(kind="table")
@@ -42,7 +46,7 @@ class TokensPanel(Panel):
         self.cuts = text(kind="table")
         self.cuts.add_class("nbm-cuts")
         self.compared: Comparison | None = None
-        self._shown: tuple | None = None
+        self._shown: tuple[tuple[str, Any], ...] | None = None
         self.source.observe(guard(lambda change: self._choose()), "value")
         self.sample.observe(guard(lambda change: self._cut()), "value")
         self.body = ipywidgets.VBox(
@@ -59,7 +63,7 @@ class TokensPanel(Panel):
             self._busy = True
             chosen = _choice(recipe)
             known = {value for _, value in SOURCES}
-            self.source.options = SOURCES if chosen in known else [*SOURCES, (f"as the recipe says: {chosen}", chosen)]
+            self.source.options = SOURCES if chosen in known else [*SOURCES, (f"as in the recipe: {chosen}", chosen)]
             self.source.value = chosen
             self._busy = False
         self._compare()
@@ -82,7 +86,7 @@ class TokensPanel(Panel):
             self.summary.value, self.specials.value = _summary(self.compared), _specials(self.compared)
             facts = [*self.compared.facts(), *(f"{m} has no tokenizer.json." for m in missing)]
             self.facts.value = (
-                "<br>".join(map(html.escape, facts)) or "All models have the same tokens under the same numbers."
+                "<br>".join(map(html.escape, facts)) or "All models have the same tokens with the same ids."
             )
             self.lists.value = _lists(self.compared)
             self._cut()
@@ -108,13 +112,13 @@ class TokensPanel(Panel):
         self.state.set_recipe(recipe.replace(**fields))
 
 
-def _choice(recipe) -> str:
+def _choice(recipe: Recipe) -> str:
     if wanted := recipe.wanted_tokenizer:
         return f"{'owners' if wanted.rows == 'owners' else 'fill'} {wanted.source}"
     return "" if recipe.vocabulary == "refuse" else recipe.vocabulary
 
 
-def _folders(state) -> dict[str, Any]:
+def _folders(state: StudioState) -> dict[str, Any]:
     """Label and folder of each model of the recipe, the base first, also where there is no plan."""
     recipe = state.recipe
     if recipe is None:
@@ -127,7 +131,7 @@ def _folders(state) -> dict[str, Any]:
         try:
             path = Checkpoint.open(ref).path
         except CheckpointError:
-            continue  # the Models panel says so
+            continue  # the Models panel shows the error
         folders[ref.name if ref.name not in folders else str(ref)] = path
     return folders
 
@@ -138,7 +142,7 @@ def _summary(compared: Comparison) -> str:
          f"{len(compared.moved(m)):,}"]
         for m, d in compared.documents.items()
     ]  # fmt: skip
-    return table(["model", "kind", "tokens", "added", "only here", "lacking", "other number"], rows)
+    return table(["model", "kind", "tokens", "added", "only here", "missing", "other id"], rows)
 
 
 def _specials(compared: Comparison) -> str:
@@ -160,7 +164,7 @@ def _token(token: str | None, number: int | None) -> str:
 def _lists(compared: Comparison) -> str:
     parts = []
     for model in compared.models:
-        for what, tokens in (("only in", compared.own(model)), ("numbered differently in", compared.moved(model))):
+        for what, tokens in (("only in", compared.own(model)), ("with a different id in", compared.moved(model))):
             if tokens:
                 shown = " ".join(f"<code>{html.escape(t)}</code>" for t in tokens[:SHOWN])
                 more = f" and {len(tokens) - SHOWN:,} more" if len(tokens) > SHOWN else ""
@@ -175,7 +179,9 @@ def _fates(plan: Plan) -> str:
         for f in fates(plan)
     ]
     return (
-        table(["rows of the result", "model", "own", "of others", "mixed", "mean of all", "zero"], rows) if rows else ""
+        table(["rows of the merged model", "model", "own", "of others", "mixed", "mean of all", "zero"], rows)
+        if rows
+        else ""
     )
 
 
@@ -184,4 +190,4 @@ def _cuts(compared: Comparison, sample: str) -> str:
     for model, cut in compared.cut(sample).items():
         shown = " ".join(f"<code title='{i}'>{html.escape(t)}</code>" for t, i in cut[:SHOWN])
         rows.append([html.escape(model), str(len(cut)), shown])
-    return table(["model", "tokens", "the text as it is cut"], rows)
+    return table(["model", "tokens", "the text in tokens"], rows)

@@ -1,4 +1,4 @@
-"""Whether a model can be merged with another, from headers alone, in words."""
+"""Whether two models can be merged, judged by their headers alone."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ def find_incompatibility(base: Checkpoint, other: Checkpoint) -> str | None:
     Parameters
     ----------
     base, other : Checkpoint
-        What is compared with, and what is judged: the sentence speaks of `other`.
+        The reference, and the model that is judged; the reason is about `other`.
     """
     if base.layout.stack != other.layout.stack:
-        return f"is {other.architecture} and {base.name} is {base.architecture}; their tensors have other names"
+        return f"it is {other.architecture}, {base.name} is {base.architecture}; their tensors have different names"
     if base.depth != other.depth:
-        return f"has {other.depth} layers and {base.name} has {base.depth}; only slices of equal length fit"
+        return f"it has {other.depth} layers, {base.name} has {base.depth}; only slices of equal length can be merged"
     if base.vocabulary != other.vocabulary:
-        sizes = f"has {other.vocabulary} tokens and {base.name} has {base.vocabulary}"
-        return f"{sizes}; take embeddings and head from one model"
+        sizes = f"it has {other.vocabulary} tokens, {base.name} has {base.vocabulary}"
+        return f"{sizes}; choose a vocabulary in the Tokens panel"
     return _tensors(base, other)
 
 
 def _tensors(base: Checkpoint, other: Checkpoint) -> str | None:
     ours, theirs = (_merged(c) for c in (base, other))
-    if lacking := [n for n in ours if n not in theirs]:
-        return f"lacks {_some(lacking)} of {base.name}"
+    if missing := [n for n in ours if n not in theirs]:
+        return f"it does not have {_some(missing)} of {base.name}"
     if extra := [n for n in theirs if n not in ours]:
-        return f"has {_some(extra)}, which {base.name} lacks"
+        return f"it has {_some(extra)}, which {base.name} does not have"
     for name, shape in ours.items():
         if shape != theirs[name]:
             sizes = ("×".join(map(str, s)) for s in (theirs[name], shape))
-            return f"has {next(sizes)} for {name} where {base.name} has {next(sizes)}"
+            return f"{name} has shape {next(sizes)}, in {base.name} {next(sizes)}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""From chosen models and a method to a recipe, keeping what the recipe so far says wherever it still makes sense."""
+"""A recipe from chosen models and a method, which keeps the settings of earlier recipes wherever they still apply."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compose_recipe(method: Method, base: str, models: Sequence[str], memory: Seq
     Raises
     ------
     RecipeError
-        When no recipe can be made of it.
+        When they do not make a recipe.
     """
     listed = list_inputs(method, base, models)
     data: dict[str, Any] = {"merge_method": method.name}
@@ -63,21 +63,21 @@ def starting_value(parameter: Parameter) -> float:
 
 
 def list_unused(method: Method, base: str, models: Sequence[str]) -> list[str]:
-    """Chosen models that the method leaves aside."""
+    """Chosen models that the method does not use."""
     used = [*list_inputs(method, base, models), *([base] if method.base == "required" else [])]
     return [m for m in [base, *models] if m and m not in used]
 
 
 def _own(method: Method, model: str, shared: Mapping[str, Any], memory: Sequence[Recipe]) -> dict[str, Any]:
     """The parameters of one model."""
-    found = {}
+    parameters = {}
     for parameter in (p for p in method.parameters if p.scope == "input"):
         value = _remembered(parameter, model, memory)
         if value is not None:
-            found[parameter.name] = value
+            parameters[parameter.name] = value
         elif parameter.default is REQUIRED and parameter.name not in shared:
-            found[parameter.name] = starting_value(parameter)
-    return found
+            parameters[parameter.name] = starting_value(parameter)
+    return parameters
 
 
 def _remembered(parameter: Parameter, model: str | None, memory: Sequence[Recipe]) -> Any:

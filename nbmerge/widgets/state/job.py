@@ -1,4 +1,4 @@
-"""Long work beside the notebook: one thread, its progress, its stop, its end.
+"""Long work in a thread of its own, with progress, and a way to stop it.
 
 Callbacks of widgets run in the kernel's own thread, or in another one, depending on the version of ipykernel; in both
 cases a callback that computes blocks all others. So work is started here and the callback returns at once.
@@ -19,12 +19,12 @@ from nbmerge.errors import MergeStopped, NbmergeError
 from nbmerge.progress import FREQUENT, Event
 
 IDLE, RUNNING, STOPPING, DONE, FAILED, STOPPED = "idle", "running", "stopping", "done", "failed", "stopped"
-TELL_EVERY = 0.1
+NOTIFY_EVERY = 0.1
 """Seconds between two changes of `Job.event`: what a person can follow and a browser can draw."""
 
 
-class Busy(NbmergeError, RuntimeError):
-    """Other work is still going on."""
+class BusyError(NbmergeError, RuntimeError):
+    """Other work is still running."""
 
 
 class Job(HasTraits):
@@ -36,7 +36,7 @@ class Job(HasTraits):
         "idle", "running", "stopping", then "done", "failed" or "stopped". Observers are called in the worker thread and
         may set widget traits, nothing else.
     name : str
-        What is, or was, being done.
+        Of the present or last work.
     event : Event or None
         Latest progress, at most ten a second and always the last.
     result : object
@@ -51,16 +51,16 @@ class Job(HasTraits):
     result = AnyTrait(None, allow_none=True)
     error = AnyTrait(None, allow_none=True)
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.cancel = threading.Event()
         self._lock = threading.RLock()  # an observer of the end may start what comes next
         self._thread: threading.Thread | None = None
-        self._told = 0.0
+        self._notified_at = 0.0
 
     @property
     def running(self) -> bool:
-        """Whether work is going on."""
+        """Whether work is running."""
         return self.status in (RUNNING, STOPPING)
 
     def start(self, name: str, work: Callable[..., Any]) -> None:
@@ -75,12 +75,12 @@ class Job(HasTraits):
 
         Raises
         ------
-        Busy
-            While other work is going on.
+        BusyError
+            While other work is running.
         """
         with self._lock:
             if self.running:
-                raise Busy(f"One thing at a time: '{self.name}' is still going on. Wait for it, or stop it.")
+                raise BusyError(f"'{self.name}' is still running. Wait for it or stop it.")
             self.cancel.clear()
             self.event = self.result = self.error = None
             self.name = name
@@ -89,20 +89,20 @@ class Job(HasTraits):
             self._thread.start()
 
     def stop(self) -> None:
-        """Ask the work to end; it answers within a tensor or a token."""
+        """Ask the work to stop, which it does within a tensor or a token."""
         with self._lock:
             if self.status == RUNNING:
                 self.cancel.set()
                 self.status = STOPPING
 
     def forget(self) -> None:
-        """Let go of what the last work returned, raised and told."""
+        """Free what the last work returned, raised and reported."""
         with self._lock:
             if not self.running:
                 self.event = self.result = self.error = self._thread = None
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the work has ended and everybody who observes it knows; an interrupt stops it first.
+        """Block until the work has ended and its observers were notified; an interrupt stops it first.
 
         Returns
         -------
@@ -112,7 +112,7 @@ class Job(HasTraits):
         end = None if timeout is None else time.monotonic() + timeout
         try:
             while (thread := self._alive()) and (end is None or time.monotonic() < end):
-                thread.join(0.02)  # in slices, so that an interrupt is heard
+                thread.join(0.02)  # in slices, so that an interrupt is noticed
         except KeyboardInterrupt:
             self.stop()
             if (thread := self._alive()) is not None:
@@ -148,6 +148,6 @@ class Job(HasTraits):
 
     def _progress(self, event: Event) -> None:
         now = time.monotonic()
-        if event.kind not in FREQUENT or event.tensors_done == event.tensors or now - self._told >= TELL_EVERY:
-            self._told = now
+        if event.kind not in FREQUENT or event.tensors_done == event.tensors or now - self._notified_at >= NOTIFY_EVERY:
+            self._notified_at = now
             self.event = event

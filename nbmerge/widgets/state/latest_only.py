@@ -1,4 +1,4 @@
-"""Work that follows the hand: the newest request wins, older ones are dropped, nothing queues up."""
+"""Background work without a queue: the newest request wins, older ones are dropped."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class LatestOnly:
 
     Parameters
     ----------
-    failed : callable
+    on_error : callable
         Takes an exception that a function raised.
     """
 
-    def __init__(self, failed: Callable[[BaseException], Any]):
-        self._failed = failed
+    def __init__(self, on_error: Callable[[BaseException], Any]):
+        self._on_error = on_error
         self._condition = threading.Condition()
         self._next: Callable[[], Any] | None = None
         self._working = self._closed = False
@@ -33,7 +33,7 @@ class LatestOnly:
                 threading.Thread(target=self._run, name="nbmerge pictures", daemon=True).start()
 
     def close(self) -> None:
-        """Forget what was to come, and do nothing that is submitted later."""
+        """Drop what is waiting, and ignore what is submitted later."""
         with self._condition:
             self._next, self._closed = None, True
 
@@ -52,5 +52,5 @@ class LatestOnly:
                     return
             try:
                 work()
-            except Exception as error:  # shown on screen by the panel that asked
-                self._failed(error)
+            except Exception as error:  # shown on screen by the panel that submitted it
+                self._on_error(error)

@@ -1,6 +1,6 @@
 """The state of a Studio, without widgets: the recipe is the state, everything else follows from it.
 
-Panels observe `revision` and call the methods here; they hold no truth of their own. A recipe is immutable, so the
+Panels observe `revision` and call the methods here; they have no state of their own. A recipe is immutable, so the
 history is a list of recipes, and undo is going back in it.
 """
 
@@ -69,14 +69,14 @@ class StudioState(HasTraits):
     problems : tuple of Problem
         Of the recipe, worst first, with lines of `text`.
     refused : tuple of Problem
-        Why the text that was last applied is no recipe. Empty when it was one.
+        Why the text that was last applied is not a valid recipe. Empty when it was.
     base, models : str, tuple of str
-        Models chosen, also those that the method leaves aside.
+        Models chosen, also those that the method does not use.
     can_undo, can_redo : bool
     revision : int
         Counts changes; set last, when everything else fits together. Observe this one.
     job : Job
-        The one place for long work.
+        Runs long work, one at a time.
     pool : ModelPool
         Models in memory, for the panels that sample and score them.
     """
@@ -137,9 +137,9 @@ class StudioState(HasTraits):
             self.set_recipe(change(self.recipe), tag=tag)
 
     def apply_text(self, text: str) -> bool:
-        """Read the recipe from a text in any format known, or from the path that it is.
+        """Read the recipe from a text in any known format, or from a path.
 
-        False when it is none: then `refused` says why and nothing else changes.
+        False when it is not a valid recipe: then `refused` lists the reasons and nothing else changes.
         """
         with self._lock:
             try:
@@ -154,13 +154,13 @@ class StudioState(HasTraits):
             return True
 
     def drop_refused(self) -> None:
-        """Forget a text that was no recipe."""
+        """Forget a text that was not a valid recipe."""
         with self._lock:
             self.refused = ()
             self.revision += 1
 
     def choose_models(self, base: str, models: Sequence[str]) -> None:
-        """Choose models; the recipe follows, as far as one can be made of them."""
+        """Choose models; the recipe is composed from them, where that is possible."""
         with self._lock:
             self.base, self.models = base, tuple(dict.fromkeys(m for m in models if m != base))
             method = self._method(self.recipe.merge_method) if self.recipe else "task_arithmetic"
@@ -176,32 +176,32 @@ class StudioState(HasTraits):
         self._go(-1)
 
     def redo(self) -> None:
-        """Take the last undo back."""
+        """Undo the last undo."""
         self._go(+1)
 
     # --- the end ---
 
     def attach(self, user: Any) -> None:
-        """Note somebody who shows this state."""
+        """Note a box that shows this state."""
         self._users.add(user)
 
     def detach(self, user: Any) -> None:
-        """Note that somebody shows it no more; the last one to leave releases it."""
+        """Note that a box no longer shows it; the last one releases it."""
         self._users.discard(user)
         if not self._users:
             self.release()
 
     def release(self) -> None:
-        """Stop the work and let go of models in memory. Recipe and history stay, and models are made again when asked.
+        """Stop the work and free the models in memory. Recipe and history stay, and models are loaded again when needed.
 
-        Where stopped work does not end within `PATIENCE`, its models are let go of when it does.
+        Where stopped work does not end within `PATIENCE`, its models are freed when it does.
         """
         self.job.stop()
-        ending = threading.Thread(target=self._let_go, name="nbmerge release", daemon=True)
+        ending = threading.Thread(target=self._release_when_stopped, name="nbmerge release", daemon=True)
         ending.start()
         ending.join(PATIENCE)
 
-    def _let_go(self) -> None:
+    def _release_when_stopped(self) -> None:
         self.job.wait()
         self.job.forget()
         self.pool.release()
@@ -213,8 +213,8 @@ class StudioState(HasTraits):
 
     def _compose(self, name: str) -> None:
         if not (self.base or self.models):
-            raise RecipeError([Problem("error", (), "no model is chosen.", "Add one in the Models panel.")])
-        if not self.models:  # a base alone is a choice to go on from, no recipe yet
+            raise RecipeError([Problem("error", (), "no models are chosen.", "Add one in the Models panel.")])
+        if not self.models:  # a base alone is not a recipe yet
             self.revision += 1
             return
         self._last = (None, 0.0)
@@ -240,9 +240,9 @@ class StudioState(HasTraits):
         self.revision += 1
 
     def _examined(self, recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
-        """Plan and problems; where only numbers changed, from the plan that is here, in a tenth of the time."""
-        made = revised(self.plan, recipe) if self.plan is not None else None
-        return examine(recipe) if made is None else (made, worst_first([*recipe.notes, *made.problems]))
+        """Plan and problems; where only numbers changed, from the present plan, in a tenth of the time."""
+        plan = revised(self.plan, recipe) if self.plan is not None else None
+        return examine(recipe) if plan is None else (plan, worst_first([*recipe.notes, *plan.problems]))
 
     def _take_models(self, recipe: Recipe) -> None:
         """Note the models that a recipe names; those chosen before stay chosen."""

@@ -4,7 +4,7 @@ from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.curves.slots import Slots
 from nbmerge.widgets.curves.tracks import can_separate_groups, is_flat, list_tracks, read_curve, read_shared_value
-from nbmerge.widgets.curves.write_back import set_everywhere, shortest, write_curve
+from nbmerge.widgets.curves.write_back import find_shortest, set_everywhere, write_curve
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_ends_follow_the_curve_until_they_have_a_value_of_their_own(plan):
     ],
 )
 def test_settings_are_written_in_their_shortest_form(values, short):
-    assert shortest(values) == short
+    assert find_shortest(values) == short
 
 
 def test_a_simple_curve_stays_a_simple_list(recipe, plan):

@@ -20,17 +20,17 @@ def test_merge_writes_the_folder_and_says_where(state, tmp_path):
     state.edit(lambda r: r.with_parameter("lambda", 0.5))
     assert "from an earlier recipe" in panel.result.value
     panel.out.value = ""
-    assert "Type the name" in panel.obstacle.value
+    assert "Enter an output folder" in panel.obstacle.value
     assert panel.errors.value == ""
 
 
 def test_an_output_that_cannot_be_is_refused_before(state):
     panel = MergePanel(state=state)
     panel.out.value = str(state.base)
-    assert "Choose another folder" in panel.obstacle.value
+    assert "Choose a folder outside it" in panel.obstacle.value
     assert panel.job.start.disabled
     panel.out.value = " "
-    assert "Type the name" in panel.obstacle.value
+    assert "Enter an output folder" in panel.obstacle.value
 
 
 def test_a_merge_is_stopped_and_leaves_nothing(state, tmp_path):

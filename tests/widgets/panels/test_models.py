@@ -10,7 +10,7 @@ def test_models_are_compared_and_the_reason_is_named(state, tmp_path):
     panel.from_.value = "a folder"
     panel.folder.value = str(short)
     panel.add.click()
-    assert "has 2 layers and base has 6" in panel.table.value
+    assert "has 2 layers, base has 6" in panel.table.value
     assert state.plan is None
     panel.chosen.value = str(short)
     panel.remove.click()
@@ -43,4 +43,4 @@ def test_models_that_a_method_leaves_aside_stay_chosen(state):
     panel = ModelsPanel(state=state)
     state.use_method("slerp")
     assert "not used" in panel.table.value
-    assert "leaves these aside: base" in panel.hint.value
+    assert "does not use these models: base" in panel.hint.value

@@ -21,19 +21,19 @@ def panel(state):
 
 
 def read(panel):
-    panel.read.click()
+    panel.compute.click()
     assert panel.runner.wait(120)
     assert panel.errors.value == ""
 
 
 def test_a_users_function_is_read_with_its_history(panel, state):
-    assert "not read yet" in panel.view.value
+    assert "not computed yet" in panel.view.value
     panel.state.pool.load_merge(state.plan, "live")
     read(panel)
     assert "&lt;weight&gt;" in panel.view.value
     assert "<weight>" not in panel.view.value
     assert panel.compact_view.value == panel.view.value
-    assert "Read from the " in panel.note.value
+    assert "Computed with a " in panel.note.value
     state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
     assert "Out of date" in panel.note.value
     read(panel)
@@ -60,7 +60,7 @@ def test_a_function_that_fails_says_so_and_the_others_are_read(panel):
 def test_scores_are_added_by_hand(panel):
     panel.kind.value = "perplexity of a text"
     panel.adder.click()
-    assert "Type the text" in panel.errors.value
+    assert "Enter a text" in panel.errors.value
     panel.passage.value = "the cat sat"
     panel.adder.click()
     panel.kind.value = "what follows a prompt"

@@ -55,10 +55,10 @@ def test_methods_that_cannot_be_predicted_are_measured_and_go_out_of_date(state)
 
 def test_what_cannot_be_predicted_is_estimated_where_that_is_wanted(state):
     panel = StatisticsPanel(state=state)
-    assert panel.guess.layout.display == "none"
+    assert panel.estimating.layout.display == "none"
     state.use_method("ties")
-    assert panel.guess.layout.display == ""
-    panel.guess.value = True
+    assert panel.estimating.layout.display == ""
+    panel.estimating.value = True
     assert panel.runner.wait(60)
     assert "<b>Estimated</b> from" in panel.note.value
     before = panel.view.view["curves"]
@@ -73,4 +73,4 @@ def test_what_cannot_be_predicted_is_estimated_where_that_is_wanted(state):
     drawn = np.frombuffer(panel.view.view["curves"]).reshape(3, 6)
     assert drawn == pytest.approx(measure_merge(state.recipe).by_layer().to_numpy().T)
     state.use_method("task_arithmetic")
-    assert panel.guess.layout.display == "none"
+    assert panel.estimating.layout.display == "none"

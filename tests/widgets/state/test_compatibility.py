@@ -9,11 +9,11 @@ from tests.models import make_model
     ("sizes", "reason"),
     [
         ({}, None),
-        ({"layers": 2}, "has 2 layers and base has 3"),
-        ({"vocab": 40}, "has 40 tokens and base has 32"),
-        ({"intermediate": 32}, "where base has"),
-        ({"architecture": "gpt2"}, "is GPT2LMHeadModel and base is LlamaForCausalLM"),
-        ({"architecture": "qwen2"}, "which base lacks"),
+        ({"layers": 2}, "has 2 layers, base has 3"),
+        ({"vocab": 40}, "has 40 tokens, base has 32"),
+        ({"intermediate": 32}, ", in base "),
+        ({"architecture": "gpt2"}, "is GPT2LMHeadModel, base is LlamaForCausalLM"),
+        ({"architecture": "qwen2"}, "which base does not have"),
         ({"tied": True}, None),
     ],
 )

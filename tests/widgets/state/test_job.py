@@ -5,7 +5,7 @@ import pytest
 
 from nbmerge.errors import MergeStopped
 from nbmerge.progress import Event
-from nbmerge.widgets.state.job import Busy, Job
+from nbmerge.widgets.state.job import BusyError, Job
 
 
 def test_it_runs_beside_and_ends():
@@ -23,7 +23,7 @@ def test_one_at_a_time():
     job = Job()
     go = threading.Event()
     job.start("first", lambda progress, cancel: go.wait(10))
-    with pytest.raises(Busy, match="'first' is still going on"):
+    with pytest.raises(BusyError, match="'first' is still running"):
         job.start("second", lambda progress, cancel: None)
     go.set()
     job.wait(10)
