@@ -1,4 +1,4 @@
-"""Texts and names that nobody has vetted, read with bounds: how much memory their JSON takes, which names are files."""
+"""Untrusted texts and names: JSON is parsed within a bound on memory, and names of files are checked."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-"""Half of a character, escaped; JSON that is in UTF-8 can hold one in no other way."""
+"""An escaped surrogate; UTF-8 JSON cannot contain one in any other way."""
 LONGEST_NAME = 255
-"""Bytes of a file's name."""
+"""Maximum length of a file name, in bytes."""
 MEMORY = 150_000_000
-"""Most bytes that reading and parsing a JSON text may take, as estimated before it is done."""
+"""Maximum memory in bytes for reading and parsing a JSON text, estimated beforehand."""
 TOKENIZER_MEMORY = 500_000_000
 """The same for a tokenizer: the largest real ones have 260,000 tokens and half a million merges."""
 PER_VALUE = 110
-"""Bytes that a parsed value takes at most, for each comma, colon and bracket (a mapping of one entry, CPython 3.10)."""
+"""Maximum size of a parsed value in bytes, for each comma, colon and bracket (a mapping of one entry, CPython 3.10)."""
 
 
 def is_name(name: str) -> bool:
-    """Whether a text can be the name of a file in a folder, and not a way out of it."""
+    """Whether a string is the name of a file directly in a folder, not a path out of it."""
     ordinary = name not in ("", ".", "..") and not set(name) & {"/", "\\", "\0"} and Path(name).name == name
-    return ordinary and not _broken(name) and len(name.encode()) <= LONGEST_NAME
+    return ordinary and not _has_surrogate(name) and len(name.encode()) <= LONGEST_NAME
 
 
 def parsed(raw: bytes | bytearray, memory: int = MEMORY) -> dict[str, Any]:
@@ -31,48 +31,48 @@ def parsed(raw: bytes | bytearray, memory: int = MEMORY) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        When it is none, names something twice, is nested too deeply, or would take more than `memory`.
+        When it is not one, has duplicate keys, is nested too deeply, or would need more than `memory`.
     """
     characters = len(raw) * (1 if raw.isascii() else 4)
     values = sum(map(raw.count, (b",", b":", b"[", b"{")))
     if len(raw) + characters + values * PER_VALUE > memory:
-        raise ValueError(f"{len(raw):,} bytes with {values:,} values are more than any real model has")
+        raise ValueError(f"{len(raw):,} bytes with {values:,} values are larger than in any real model")
     try:
         text = raw.decode("utf-8")
-        data = json.loads(text, object_pairs_hook=_once)
+        data = json.loads(text, object_pairs_hook=_unique_names)
     except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start:,} is no text in UTF-8") from error
+        raise ValueError(f"byte {error.start:,} is not valid UTF-8") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(data, dict):
         raise ValueError("it is not a JSON object")
-    if _SURROGATE.search(raw) and _any_broken(data):
-        raise ValueError("a text in it contains an unpaired surrogate (half of a character)")
+    if _SURROGATE.search(raw) and _has_surrogates(data):
+        raise ValueError("a string in it contains an unpaired surrogate")
     return data
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
         raise ValueError("a name occurs twice")
-    if any(map(_broken, found)):
-        raise ValueError("a name holds half a character")
-    return found
+    if any(map(_has_surrogate, unique)):
+        raise ValueError("a name contains an unpaired surrogate")
+    return unique
 
 
-def _any_broken(data: Any) -> bool:
-    """Whether any text in parsed JSON holds a lone surrogate."""
+def _has_surrogates(data: Any) -> bool:
+    """Whether any string in parsed JSON contains an unpaired surrogate."""
     below = [data]
     while below:
         value = below.pop()
-        if isinstance(value, str) and _broken(value):
+        if isinstance(value, str) and _has_surrogate(value):
             return True
         below.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
     return False
 
 
-def _broken(name: str) -> bool:
-    """Whether a name holds a lone surrogate, which no file could be written with."""
+def _has_surrogate(name: str) -> bool:
+    """Whether a string contains an unpaired surrogate, which cannot be written to a file."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -1,19 +1,19 @@
 """What can go wrong, as one small tree.
 
 NbmergeError
-├── RecipeError (ValueError)      the recipe says something impossible; `.problems` has all of it
-├── ArgumentError (ValueError)    an argument of a function is out of range or of another kind
-├── CheckpointError (ValueError)  a model's files cannot be used as they are
-├── MergeError (RuntimeError)     a merge had to end: disk full, unreadable input, ...
-│   └── MergeStopped              somebody pressed stop
-├── OutputError (OSError)         the place to write to cannot be used
-├── SampleError (RuntimeError)    a model cannot be loaded or asked
-├── NotReadyError (RuntimeError)  a model in memory is between two recipes, or closed
+├── RecipeError (ValueError)      a recipe cannot be read or merged; `.problems` lists why
+├── ArgumentError (ValueError)    an argument of a function is out of range or has the wrong type
+├── CheckpointError (ValueError)  a model's files cannot be used
+├── MergeError (RuntimeError)     a merge failed: disk full, unreadable input, ...
+│   └── MergeStopped              a merge was stopped by its user
+├── OutputError (OSError)         the output folder cannot be used
+├── SampleError (RuntimeError)    a model cannot be loaded or sampled
+├── NotReadyError (RuntimeError)  a live merge is between two recipes, or closed
 ├── TooLargeError (MemoryError)   a model does not fit into memory
-├── VirtualError (ValueError)     a merge cannot be evaluated without being formed
-└── PredictionError (ValueError)  statistics do not say what was asked
+├── VirtualError (ValueError)     a merge cannot be evaluated virtually
+└── PredictionError (ValueError)  distances cannot be predicted from the statistics
 
-Each message says what happened, where, and what to do. Each class is also the builtin that a caller would guess.
+Each message states what happened, where, and what to do. Each class is also the builtin that a caller would expect.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 
 MOST_LISTED = 100
-"""Problems that one message lists."""
+"""Maximum number of problems in one message."""
 
 
 class NbmergeError(Exception):
-    """Anything that nbmerge itself raises. What a message quotes is shortened and made printable."""
+    """Base class of all errors of nbmerge. Quotations in messages are shortened and made printable."""
 
     def __init__(self, *args: Any):
         super().__init__(*(readable(a) if isinstance(a, str) else a for a in args))
 
 
 class ArgumentError(NbmergeError, ValueError):
-    """An argument of a function is out of range or of another kind; the message names it."""
+    """An argument of a function is out of range or has the wrong type; the message names it."""
 
 
 class CheckpointError(NbmergeError, ValueError):
@@ -48,7 +48,7 @@ class CheckpointError(NbmergeError, ValueError):
 
 
 class MergeError(NbmergeError, RuntimeError):
-    """A merge could not go on. Inputs are untouched and nothing lies under the output's name."""
+    """A merge failed. The inputs are unchanged, and no output folder was created."""
 
 
 class MergeStopped(MergeError):
@@ -60,41 +60,41 @@ class OutputError(NbmergeError, OSError):
 
 
 class SampleError(NbmergeError, RuntimeError):
-    """A model could not be loaded or asked for text."""
+    """A model cannot be loaded or sampled."""
 
 
 class NotReadyError(NbmergeError, RuntimeError):
-    """A model in memory is between two recipes, because an update did not come to its end, or it was closed."""
+    """A live merge is between two recipes because an update did not finish, or it was closed."""
 
 
 class TooLargeError(NbmergeError, MemoryError):
-    """A model does not fit into memory; nothing was taken. The message says what would fit."""
+    """A model does not fit into memory; nothing was allocated. The message suggests what would fit."""
 
 
 class VirtualError(NbmergeError, ValueError):
-    """A merge cannot be evaluated from its parents' layers; make it in memory or on disk instead."""
+    """A merge cannot be evaluated from its parents' layers; merge in memory or on disk instead."""
 
 
 class PredictionError(NbmergeError, ValueError):
-    """A merge's distances do not follow from the statistics at hand; measure the merge itself."""
+    """A merge's distances cannot be predicted from the available statistics; measure the merge itself."""
 
 
 class RecipeError(NbmergeError, ValueError):
-    """A recipe cannot be read or carried out.
+    """A recipe cannot be read or merged.
 
     Parameters
     ----------
     problems : sequence of Problem
-        Everything that was found, errors first. The message lists them, up to a hundred.
+        All problems, errors first. The message lists up to a hundred.
     rest : Recipe, optional
-        The recipe without what is wrong, where it is one, so that the rest can be checked as well.
+        The recipe without its invalid parts, if that is a recipe, so that the rest can be checked as well.
     """
 
     def __init__(self, problems: Sequence[Problem], rest: Any = None):
         self.problems, self.rest = tuple(problems), rest
         lines = [str(p) for p in self.problems[:MOST_LISTED]]
         more = len(self.problems) - len(lines)
-        # Each line is readable by itself; together they may be longer than one message.
+        # Each line is shortened separately; together they may be longer than one message.
         Exception.__init__(self, "\n".join([*lines, f"... and {more:,} more."] if more else lines))
 
 

@@ -1,10 +1,10 @@
-"""The one way to read a file of a model folder: guarded against what a stranger may have put there, and bounded.
+"""The only way to read files of a model folder: with bounds, and guarded against untrusted contents.
 
-A name in a model folder may be a pipe that never answers, a device that never ends, a file of any size, or a link to
-somebody's private file whose contents would travel on with the merge. Every function here therefore opens the file
-without waiting, and judges what was opened, not what the name stood for a moment before: it must be an ordinary
-file, lie in the folder (or in the blobs of a Hugging Face cache, whose snapshots consist of links), and be no larger than
-a file of its kind ever is. Nothing else in the package opens files of models; a test (``tests/test_guarded_files.py``) sees to it.
+A name in a model folder may be a pipe that blocks, a device that never ends, a file of any size, or a link to a private
+file whose contents would become part of the merge. Every function here therefore opens the file without blocking, and
+checks what was opened, not what the name referred to a moment before: it must be a regular file, be in the folder (or in
+the blobs of a Hugging Face cache, whose snapshots consist of links), and be no larger than real files of its kind.
+Nothing else in the package opens files of models; a test (``tests/test_guarded_files.py``) ensures that.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from nbmerge.bounded import MEMORY, TOKENIZER_MEMORY, parsed
 from nbmerge.errors import CheckpointError
 
 FOLLOW_LINKS = "NBMERGE_FOLLOW_LINKS"
-"""Environment variable; set to 1, links are followed wherever they lead."""
+"""Environment variable; if it is 1, links are followed wherever they lead."""
 LARGEST_COPY = 200_000_000
-"""Most bytes of a file that a merge takes over unchanged, such as a tokenizer."""
+"""Maximum size in bytes of a file that a merge copies unchanged, such as a tokenizer."""
 LARGEST_JSON = MEMORY // 2
-"""Most bytes of a JSON file."""
+"""Maximum size of a JSON file, in bytes."""
 LARGEST_TOKENIZER = TOKENIZER_MEMORY // 2
-"""Most bytes of a tokenizer.json that is parsed."""
+"""Maximum size of a tokenizer.json that is parsed, in bytes."""
 LARGEST_TEXT = 16_000_000
-"""Most bytes of a chat template, a card or a recipe."""
+"""Maximum size of a chat template, a model card or a recipe, in bytes."""
 
 _SPECIAL = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device",
             stat.S_ISDIR: "a folder"}  # fmt: skip
@@ -36,25 +36,25 @@ _LOADED = (".json", ".jinja", ".model", ".txt", ".tiktoken", ".vocab", ".safeten
 """Endings of the files that transformers may read when it loads a folder."""
 _REPOSITORIES = ("models--", "datasets--", "spaces--")
 _FLAGS = os.O_RDONLY
-for _name in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"):  # a pipe must not make us wait; it is refused below
+for _name in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"):  # a pipe must not block; it is refused below
     _FLAGS |= getattr(os, _name, 0)
 
 
 @contextmanager
 def open_model_file(file: Path, most: int | None = None) -> Iterator[int]:
-    """A descriptor to read a file of a model folder with; it is closed at the end.
+    """Open a file of a model folder for reading; the descriptor is closed at the end.
 
     Parameters
     ----------
     file : Path
         Model folder and name.
     most : int, optional
-        Most bytes that it may have; weights have no limit.
+        Maximum size in bytes; weights have no limit.
 
     Raises
     ------
     CheckpointError
-        When it is not there, not an ordinary file, a link out of the folder, or larger.
+        When it does not exist, is not a regular file, is a link out of the folder, or is too large.
     """
     descriptor = open_descriptor(file, most)
     try:
@@ -64,7 +64,7 @@ def open_model_file(file: Path, most: int | None = None) -> Iterator[int]:
 
 
 def open_descriptor(file: Path, most: int | None = None) -> int:
-    """`open_model_file` for those who keep the descriptor; it is theirs to close."""
+    """Like `open_model_file`, but the caller has to close the descriptor."""
     try:
         _refuse_by_name(file)
         descriptor = os.open(file, _FLAGS)
@@ -81,7 +81,7 @@ def open_descriptor(file: Path, most: int | None = None) -> int:
 
 
 def _refuse_by_name(file: Path) -> None:
-    """Refuse what need not be opened to be refused: to open a device, or somebody's file, can have effects of its own."""
+    """Refuse what can be refused without opening it, because opening a device or another file may have side effects."""
     if not stat.S_ISREG(mode := os.stat(file).st_mode):
         _refuse_special(file, mode)
     if file.is_symlink() and os.environ.get(FOLLOW_LINKS) != "1":
@@ -89,7 +89,7 @@ def _refuse_by_name(file: Path) -> None:
 
 
 def _refuse_unsafe(file: Path, descriptor: int, most: int | None) -> None:
-    """Refuse what was opened, whatever the name stands for by now."""
+    """Check the file that was opened, whatever its name refers to by now."""
     try:
         opened, named = os.fstat(descriptor), os.lstat(file)
         if not stat.S_ISREG(opened.st_mode):
@@ -99,13 +99,11 @@ def _refuse_unsafe(file: Path, descriptor: int, most: int | None) -> None:
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror or error}.") from error
     if most is not None and opened.st_size > most:
-        raise CheckpointError(
-            f"{file} is {opened.st_size:,} bytes long, which it never is in a real model. Download it again."
-        )
+        raise CheckpointError(f"{file} has {opened.st_size:,} bytes, more than in any real model. Download it again.")
 
 
 def _location(file: Path, descriptor: int) -> Path:
-    """Where the file that was opened lies, by the system where it knows, else by its name if that still leads there."""
+    """Path of the file that was opened: from the system if available, else by its name if that still leads there."""
     try:
         return Path(os.readlink(f"/proc/self/fd/{descriptor}"))
     except OSError:
@@ -119,14 +117,14 @@ def _refuse_outside(file: Path, real: Path) -> None:
     blobs = real.parent.name == "blobs" and real.parent.parent.name.startswith(_REPOSITORIES)
     if not (blobs or real.is_relative_to(file.parent.resolve())):
         raise CheckpointError(
-            f"{file} is a link to {real}, outside its folder. Put the file itself there, or set {FOLLOW_LINKS}=1 if you "
-            "made the link."
+            f"{file} is a link to {real}, outside its folder. Replace it with the file itself, or set {FOLLOW_LINKS}=1 "
+            "if you created the link."
         )
 
 
 def _refuse_special(file: Path, mode: int) -> NoReturn:
-    kind = next((name for test, name in _SPECIAL.items() if test(mode)), "something else")
-    raise CheckpointError(f"{file} is not an ordinary file but {kind}. Do not use this model.")
+    kind = next((name for test, name in _SPECIAL.items() if test(mode)), "another special file")
+    raise CheckpointError(f"{file} is {kind}, not a regular file. Do not use this model.")
 
 
 def check_model_file(file: Path, most: int | None = None) -> None:
@@ -136,7 +134,7 @@ def check_model_file(file: Path, most: int | None = None) -> None:
 
 
 def check_model_folder(folder: Path) -> None:
-    """Refuse a folder that a library is about to load by itself, where one of the files it may read is not to be read.
+    """Check every file in a folder that a library is about to load by itself.
 
     Raises
     ------
@@ -154,7 +152,7 @@ def check_model_folder(folder: Path) -> None:
 
 
 def read_all(descriptor: int, count: int) -> bytearray:
-    """Up to `count` bytes, however few come at a time; fewer only at the file's end."""
+    """Read `count` bytes; fewer only at the end of the file."""
     data, done = bytearray(count), 0
     with open(descriptor, "rb", buffering=0, closefd=False) as file:
         while done < count and (got := file.readinto(memoryview(data)[done:])):
@@ -164,7 +162,7 @@ def read_all(descriptor: int, count: int) -> bytearray:
 
 
 def read_model_bytes(file: Path, most: int = LARGEST_JSON) -> bytearray:
-    """All of a file of at most so many bytes.
+    """Read a file of at most `most` bytes.
 
     Raises
     ------
@@ -179,12 +177,12 @@ def read_model_bytes(file: Path, most: int = LARGEST_JSON) -> bytearray:
 
 
 def read_model_text(file: Path, most: int = LARGEST_TEXT) -> str:
-    """The text of a file in UTF-8.
+    """Read a text file in UTF-8.
 
     Raises
     ------
     CheckpointError
-        As `open_model_file`, and when it is no text.
+        As `open_model_file`, and when it is not UTF-8.
     """
     try:
         return read_model_bytes(file, most).decode("utf-8")
@@ -193,12 +191,12 @@ def read_model_text(file: Path, most: int = LARGEST_TEXT) -> str:
 
 
 def read_model_json(file: Path, memory: int = MEMORY) -> dict[str, Any]:
-    """A file's JSON object.
+    """Read a JSON object from a file.
 
     Raises
     ------
     CheckpointError
-        As `open_model_file`, and when the text is no JSON object or would take more than `memory`.
+        As `open_model_file`, and when the text is not a JSON object or would need more than `memory`.
     """
     raw = read_model_bytes(file, memory // 2)
     try:
@@ -208,7 +206,7 @@ def read_model_json(file: Path, memory: int = MEMORY) -> dict[str, Any]:
 
 
 def copy_model_file(file: Path, target: Path, most: int = LARGEST_COPY) -> None:
-    """Copy a file of a model folder to a new one; no more than it had when it was opened, however it grows.
+    """Copy a file of a model folder to a new file, with the size that it had when it was opened.
 
     Raises
     ------

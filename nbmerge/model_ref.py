@@ -13,7 +13,7 @@ MAX_ADAPTERS = 100
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """A model as a recipe names it.
+    """A model as named in a recipe.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class ModelRef:
     def of(cls, raw: Any) -> ModelRef:
         """Read ``path[@revision][+lora...]``, a mapping with these keys, a path or a ModelRef.
 
-        A text that names an existing folder is that folder, whatever characters it holds.
+        A string that names an existing folder means that folder, whatever characters it contains.
         """
         if isinstance(raw, ModelRef):
             return raw
@@ -48,7 +48,7 @@ class ModelRef:
         if not isinstance(raw, str) or not raw.strip():
             raise ValueError(f"a model is a folder or a Hub id, not {raw!r:.200}.")
         if "\0" in raw:
-            raise ValueError("a model's name holds a NUL character.")
+            raise ValueError("the name of a model contains a NUL character.")
         return cls(raw) if _is_folder(raw) else cls._from_text(raw)
 
     @classmethod
@@ -63,11 +63,11 @@ class ModelRef:
         return cls(path, revision or None, tuple(lora))
 
     @classmethod
-    def _from_mapping(cls, raw: Mapping) -> ModelRef:
+    def _from_mapping(cls, raw: Mapping[Any, Any]) -> ModelRef:
         extra = set(raw) - {"path", "model", "revision", "lora"}
         if extra or ("path" in raw) == ("model" in raw):
             raise ValueError(
-                "a model mapping has 'path' and, if wanted, 'revision' and 'lora' "
+                "a model mapping has 'path' and optionally 'revision' and 'lora' "
                 f"(found {sorted(map(str, raw))!s:.200})."
             )
         inner = raw.get("path", raw.get("model"))
@@ -76,7 +76,7 @@ class ModelRef:
         elif isinstance(inner, str) and inner.strip() and "\0" not in inner:
             inner = cls(inner)
         else:
-            raise ValueError(f"a model's path is a text, not {inner!r:.200}.")
+            raise ValueError(f"the path of a model is a string, not {inner!r:.200}.")
         lora = raw.get("lora") or ()
         lora = tuple(lora) if isinstance(lora, list | tuple) else (lora,)
         lora = tuple(str(cls._from_mapping(x)) if isinstance(x, Mapping) else str(x) for x in lora)
@@ -85,11 +85,11 @@ class ModelRef:
 
     @property
     def name(self) -> str:
-        """Short name for labels: the folder's own name, or the part of a Hub id behind the slash; of adapters as well."""
+        """Short name for labels: the folder's own name, or the part of a Hub id after the slash; includes adapters."""
         return "+".join(Path(p.rstrip("/")).name or p for p in (self.path, *self.lora))
 
     def plain(self) -> Any:
-        """The reference as YAML writes it: a text, or a mapping where a text would be misread."""
+        """The reference as YAML writes it: a string, or a mapping if a string would be ambiguous."""
         text = str(self)
         odd = any(c in self.path for c in "@+") or any("+" in x for x in self.lora)
         if not odd or (_is_folder(self.path) and text == self.path):
@@ -104,5 +104,5 @@ class ModelRef:
 def _is_folder(text: str) -> bool:
     try:
         return Path(text).expanduser().is_dir()
-    except (OSError, RuntimeError):  # too long for a file name, or the home of nobody
+    except (OSError, RuntimeError):  # too long for a file name, or the home of an unknown user
         return False

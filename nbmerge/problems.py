@@ -1,4 +1,4 @@
-"""A problem: how bad, where, what, and how to mend it. Readers, planner and engine all speak this one form."""
+"""A problem: its severity, place, description and fix; the common form for readers, planner and engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from nbmerge.quoting import quote, readable
 
 MOST_COMPARED = 100
-"""Characters of a misspelt name that are compared with those known, as comparing takes time."""
+"""Characters of a misspelt name that are compared with known names, as comparing takes time."""
 Severity = Literal["error", "warning", "info"]
 Where = tuple[str | int, ...]
 """A place in a recipe: keys and list positions from the top, as in ``("models", 0, "parameters", "weight")``."""
@@ -20,20 +20,20 @@ _RANK = {"error": 0, "warning": 1, "info": 2}
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding.
+    """One finding about a recipe.
 
     Parameters
     ----------
     severity : "error", "warning" or "info"
-        An error stops a merge; a warning deserves a look; an info says what was decided.
+        An error prevents a merge; a warning should be looked at; an info reports a decision.
     where : tuple of str and int
-        The place in the recipe, empty for the recipe as a whole.
+        Place in the recipe, empty for the recipe as a whole.
     what : str
-        What is wrong, with the names and numbers concerned.
+        Description, with the names and numbers concerned.
     how : str
-        What to do about it.
+        Fix: what to do about it.
     line : int, optional
-        1-based line of the text it was read from, where there was a text.
+        1-based line of the text that the recipe was read from, if any.
     """
 
     severity: Severity
@@ -48,7 +48,7 @@ class Problem:
 
     @property
     def place(self) -> str:
-        """`where` as people write it: ``models[0].parameters.weight``."""
+        """`where` as text: ``models[0].parameters.weight``."""
         return place(self.where)
 
     def __str__(self) -> str:
@@ -68,12 +68,12 @@ def place(where: Where) -> str:
 
 
 def worst_first(problems: Iterable[Problem]) -> list[Problem]:
-    """Errors, then warnings, then infos, each in the order found, nothing twice."""
+    """Errors, then warnings, then infos, each in the given order, without duplicates."""
     return sorted(dict.fromkeys(problems), key=lambda p: _RANK[p.severity])
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """'Did you mean ...?' for a misspelt name, else the list of what there is."""
+    """'Did you mean ...?' for a misspelt name, else the list of known names."""
     known = sorted(known)
     close = difflib.get_close_matches(name[:MOST_COMPARED].lower(), known, n=1, cutoff=0.6)
     return f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(known)}."

@@ -1,15 +1,15 @@
-"""How messages quote what they are about: no more of it than a line, and nothing that a terminal would obey."""
+"""How messages quote names and values: at most one line, without control characters that a terminal would interpret."""
 
 from __future__ import annotations
 
 import re
 
 MOST = 200
-"""Most characters of one quotation."""
+"""Maximum length of one quotation, in characters."""
 MOST_OF_PATH = 1_000
-"""Most characters of a path: it has to be copied whole to be of use."""
+"""Maximum length of a path, which is only useful in full."""
 MOST_OF_MESSAGE = 2_000
-"""Most characters of one message."""
+"""Maximum length of one message, in characters."""
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _QUOTED = re.compile(rf"(?<![\w'])'[^'\n]{{{MOST + 1},}}'|\"[^\"\n]{{{MOST + 1},}}\"")
@@ -17,13 +17,13 @@ _UNBROKEN = re.compile(rf"\S{{{MOST + 1},}}")
 
 
 def quote(value: object, most: int = MOST) -> str:
-    """Anything as a message quotes it: its text, in one line, with the middle left out where it is long."""
+    """A value as a message quotes it: its text on one line, with the middle omitted if it is long."""
     text = value if isinstance(value, str) else repr(value)
     return _shortened(_printable(text[: 4 * most] + text[-most:] if len(text) > 5 * most else text), most)
 
 
 def readable(message: str) -> str:
-    """A message with all that it quotes shortened and made printable. Every error and problem passes through here."""
+    """A message with all quotations shortened and made printable. Every error and problem passes through here."""
     if len(message) <= MOST and message.isprintable():
         return message
     message = _shortened(message, 4 * MOST_OF_MESSAGE)
@@ -44,5 +44,5 @@ def _shortened(text: str, most: int) -> str:
 
 
 def _is_path(text: str) -> bool:
-    """Whether a run of characters looks like an absolute path, whose every part is a possible name."""
+    """Whether a run of characters looks like an absolute path of which every part is a possible file name."""
     return bool(re.match(r"['\"(]?(/|~|[A-Za-z]:[\\/])", text)) and max(map(len, re.split(r"[\\/]", text))) <= 255

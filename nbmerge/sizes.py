@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-"""Bytes in each unit that is understood."""
+"""Bytes in each supported unit."""
 
 _UNITS = {name.lower(): size for name, size in UNITS.items()}
 
@@ -22,7 +22,7 @@ def parse_size(text: str | int) -> int:
     Raises
     ------
     ValueError
-        For anything else, and for less than one byte.
+        For anything else, and for sizes below one byte.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(text), re.IGNORECASE | re.ASCII)
     unit = _UNITS.get(match[2].lower() or "b") if match else None

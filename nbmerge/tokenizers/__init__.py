@@ -1,4 +1,4 @@
-"""Tokenizers: which tokens a model knows, and rows for those that it does not; read from files, none of which is run."""
+"""Tokenizers: a model's tokens, and rows for tokens that it does not have. Files are read, never run."""
 
 from nbmerge.tokenizers.document import Document, read_document
 from nbmerge.tokenizers.output_tokenizer import Written

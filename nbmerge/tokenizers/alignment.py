@@ -1,4 +1,4 @@
-"""Rows for tokens: where each model has each token of a vocabulary, and what stands in where it has none."""
+"""Rows for tokens: which row each model has for each token of a vocabulary, and what replaces missing rows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def places(vocabulary: Document, size: int, own: Document, rows: int) -> np.ndar
     Returns
     -------
     array of int64, shape (size,)
-        Where the vocabulary's numbers are the model's own, numbers without a token keep its rows, too.
+        Where the vocabulary's numbers are the model's own, ids without a token keep its rows as well.
     """
     if own is vocabulary or own.ids.items() <= vocabulary.ids.items():
         taken, mine = (np.fromiter(d.ids.values(), np.int64, len(d.ids)) for d in (vocabulary, own))
@@ -48,7 +48,7 @@ def places(vocabulary: Document, size: int, own: Document, rows: int) -> np.ndar
         found[taken] = -1
         found[mine] = mine
     else:
-        lookup: Callable[[Any, int], int] = own.ids.get  # of None, too: the places without a token
+        lookup: Callable[[Any, int], int] = own.ids.get  # also of None, for ids without a token
         found = np.fromiter(map(lookup, listed(vocabulary.ids, size), repeat(-1)), np.int64, size)
     found[found >= rows] = -1
     found.flags.writeable = False
@@ -56,9 +56,9 @@ def places(vocabulary: Document, size: int, own: Document, rows: int) -> np.ndar
 
 
 def default(place: np.ndarray, base: int | None) -> np.ndarray:
-    """What stands in for a token that a model lacks, as weights of the models' rows: shape (models, rows).
+    """What replaces the row of a token that a model does not have, as weights of the models' rows: shape (models, rows).
 
-    The only owner's row; else the base's, if it owns the token; else the mean of the owners.
+    The row of the only model that has it; else the base model's, if it has one; else the mean of those that exist.
     """
     owns = place >= 0
     weights = owns / np.maximum(1, owns.sum(axis=0))
@@ -70,9 +70,9 @@ def default(place: np.ndarray, base: int | None) -> np.ndarray:
 
 
 def weighted_owners(place: np.ndarray, weights: Sequence[float | None]) -> np.ndarray:
-    """Shares of each token's owners, in proportion to their weights: shape (models, rows).
+    """Shares of the models that have a token, in proportion to their weights: shape (models, rows).
 
-    Models whose weight is None count only where no other owns a token; where weights sum to nothing, owners count equally.
+    Models whose weight is None count only if no other has the token; where weights sum to 0, all that have it count equally.
     """
     owns = place >= 0
     shares = owns * np.array([[0.0 if w is None else w] for w in weights])
@@ -88,7 +88,7 @@ def weighted_owners(place: np.ndarray, weights: Sequence[float | None]) -> np.nd
 def filled(
     place: np.ndarray, model: int, weights: np.ndarray, others: Mapping[int, Entries], forced: Sequence[int] = ()
 ) -> Table:
-    """One model's rows for a vocabulary: its own, and for what it lacks a sum of the models' rows.
+    """One model's rows for a vocabulary: its own, and for missing tokens a sum of the models' rows.
 
     Parameters
     ----------
@@ -96,29 +96,29 @@ def filled(
         See `places`, `default` and `weighted_owners`.
     model : int
     others : mapping of int to entries
-        For single rows, what stands in instead.
+        For single rows, what replaces them instead.
     forced : sequence of int
-        Rows whose stand-in holds for every model.
+        Rows whose replacement applies to every model.
     """
     own = place[model] >= 0
     own[list(forced)] = False
     mine = np.where(own, 0.0, weights)
     mine[model, own] = 1.0
-    lacking = {i: e for i, e in others.items() if not own[i]}
-    nobody = ~own & ~((mine != 0) & (place >= 0)).any(axis=0)
-    lacking |= {i: [(model, MEAN, 1.0)] for i in np.flatnonzero(nobody).tolist() if i not in others}
-    return Table.weighted(place, mine, lacking)
+    missing = {i: e for i, e in others.items() if not own[i]}
+    nowhere = ~own & ~((mine != 0) & (place >= 0)).any(axis=0)
+    missing |= {i: [(model, MEAN, 1.0)] for i in np.flatnonzero(nowhere).tolist() if i not in others}
+    return Table.weighted(place, mine, missing)
 
 
 def only(place: np.ndarray, model: int) -> Table:
-    """One model's rows for a vocabulary, zero where it lacks a token."""
+    """One model's rows for a vocabulary, zero for tokens that it does not have."""
     own = np.zeros(place.shape)
     own[model] = 1.0
     return Table.weighted(place, own)
 
 
 def extended(mode: str, short: int, long: int, total: int) -> Table:
-    """A matrix of `short` rows brought to `total`, beside one of `long`.
+    """A matrix of `short` rows extended to `total`, next to one of `long`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How the tokenizers of several models differ: tokens, numbers, special tokens, chat templates, and how they cut a text."""
+"""How the tokenizers of several models differ: tokens, ids, special tokens, chat templates, and the tokens of a text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls
 
 @dataclass(frozen=True)
 class Comparison:
-    """The tokenizers of several models beside each other; models without a tokenizer.json are left out.
+    """The tokenizers of several models side by side, without models that have no tokenizer.json.
 
     Parameters
     ----------
     documents : mapping of str to Document
-        By model, in order; the first is what the others are compared to.
+        By model, in order; the others are compared with the first.
     specials : mapping of str to mapping
         By model, text of each special token that it has.
     templates : mapping of str to str or None
@@ -40,7 +40,7 @@ class Comparison:
         Raises
         ------
         CheckpointError
-            When a file of theirs is damaged.
+            When one of their files is damaged.
         """
         documents = {m: d for m, folder in folders.items() if (d := read_document(folder)) is not None}
         settings = {m: read_json(folders[m] / CONFIG) for m in documents}
@@ -57,29 +57,29 @@ class Comparison:
         return list(_own(self.documents[model], self._others(model)))
 
     def lacking(self, model: str) -> list[str]:
-        """Tokens that another model has and this one lacks, in alphabetical order."""
+        """Tokens that another model has but this one does not, in alphabetical order."""
         return list(_lacking(self.documents[model], self._others(model)))
 
     def moved(self, model: str) -> list[str]:
-        """Tokens that this model numbers differently from the first."""
+        """Tokens that have a different id in this model than in the first."""
         return list(_moved(self.documents[self.models[0]], self.documents[model]))
 
     def _others(self, model: str) -> tuple[Document, ...]:
         return tuple(d for m, d in self.documents.items() if m != model)
 
     def cut(self, text: str) -> dict[str, list[tuple[str, int]]]:
-        """By model, the tokens of a text with their numbers, without those that frame it."""
+        """By model, the tokens of a text with their ids, without special tokens around it."""
         cuts = {m: backend(d).encode(text, add_special_tokens=False) for m, d in self.documents.items()}
         return {m: list(zip(c.tokens, c.ids, strict=True)) for m, c in cuts.items()}
 
     def facts(self) -> Iterator[str]:
-        """The differences in words; none where there are none."""
+        """Describe the differences, one sentence each."""
         if len({id(d) for d in self.documents.values()}) > 1:
             for model in self.models:
                 if own := self.own(model):
                     yield f"{model} has {_some(own)} that no other model has."
                 if moved := self.moved(model):
-                    yield f"{model} numbers {_some(moved)} differently from {self.models[0]}."
+                    yield f"{model} has different ids than {self.models[0]} for {_some(moved)}."
         for name in SPECIAL:
             texts = {m: s.get(name, "none") for m, s in self.specials.items()}
             if len(set(texts.values())) > 1:
@@ -95,7 +95,7 @@ class Comparison:
 
 @lru_cache(maxsize=32)
 def _own(document: Document, others: tuple[Document, ...]) -> tuple[str, ...]:
-    """Remembered like all that follows: plans are made at every move of a slider."""
+    """Cached like all that follows, because plans are made at every move of a slider."""
     left = set(document.ids).difference(*(other.ids for other in others))
     return tuple(sorted(left, key=document.ids.__getitem__))
 

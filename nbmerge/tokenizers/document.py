@@ -1,4 +1,4 @@
-"""tokenizer.json as data: its kind, its tokens, and the changes that a merge needs. Nothing in it is run."""
+"""tokenizer.json as data: its kind, its tokens, and the changes that a merge needs. Nothing in it is executed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nbmerge.guarded_files import read_model_json
 
 FILE = "tokenizer.json"
 MOST_UNUSED = 200_000
-"""Numbers that may have no token, beside as many as there are tokens: tables of rows are as long as the highest number."""
+"""Ids that may have no token, in addition to as many as there are tokens: tables of rows are as long as the highest id."""
 KINDS = ("BPE", "byte-level BPE", "Unigram", "WordPiece", "WordLevel")
 
 
@@ -39,7 +39,7 @@ class Token:
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """The contents of a tokenizer.json; never changed, every change makes a new one.
+    """The contents of a tokenizer.json; immutable, every change makes a new one.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Document:
 
     @property
     def model(self) -> Mapping[str, Any]:
-        """The part that cuts words into tokens."""
+        """The part that splits words into tokens."""
         return self.data["model"]
 
     @cached_property
@@ -73,7 +73,7 @@ class Document:
 
     @cached_property
     def model_ids(self) -> dict[str, int]:
-        """Numbers of the model's own tokens."""
+        """Ids of the model's own tokens."""
         listed = self.model["vocab"]
         return {token: i for i, (token, *_) in enumerate(listed)} if isinstance(listed, list) else listed
 
@@ -84,22 +84,22 @@ class Document:
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """Every token's number, added tokens included."""
+        """Ids of all tokens, including added tokens."""
         return self.model_ids | {token: entry["id"] for token, entry in self.added.items()}
 
     @cached_property
     def texts(self) -> dict[int, str]:
-        """Every token by number."""
+        """All tokens by id."""
         return {i: token for token, i in self.ids.items()}
 
     @property
     def unknown(self) -> int | None:
-        """Number of the token that stands for what the model cannot say."""
+        """Id of the token for text that has no other token."""
         return self.model.get("unk_id", self.ids.get(str(self.model.get("unk_token"))))
 
     @cached_property
     def size(self) -> int:
-        """One more than the highest number."""
+        """One more than the highest id."""
         return 1 + max(self.ids.values(), default=-1)
 
     @cached_property
@@ -113,7 +113,7 @@ class Document:
         return [entry[1] for entry in self.model["vocab"]] if self.kind == "Unigram" else []
 
     def extends(self, other: Document) -> bool:
-        """Whether this one cuts as the other does and knows more: the other's tokens and merges come first."""
+        """Whether this one splits text like the other and has more tokens: the other's tokens and merges come first."""
         parts = ("normalizer", "pre_tokenizer")
         if self.kind != other.kind or any(self.data.get(p) != other.data.get(p) for p in parts):
             return False
@@ -124,7 +124,7 @@ class Document:
         return same and self.scores[:n] == other.scores
 
     def extended(self, tokens: Sequence[Token], merges: Sequence[tuple[str, str]] = ()) -> Document:
-        """With tokens added behind the last, in this order, and merges behind the last."""
+        """A document with tokens appended in this order, and with merges appended."""
         model, added = dict(self.model), list(self.data.get("added_tokens") or ())
         numbered = list(enumerate(tokens, self.size))
         own = [(i, token) for i, token in numbered if token.flags is None]
@@ -142,11 +142,11 @@ class Document:
         listed = self.model["vocab"]
         if isinstance(listed, list):
             return self._list_up_to(own, added)
-        # The library numbers added tokens anew behind the model's own, unless the model lists them as well.
+        # The library renumbers added tokens after the model's own, unless the model lists them as well.
         return {**listed, **{entry["content"]: entry["id"] for entry in added}, **{token.text: i for i, token in own}}
 
     def _list_up_to(self, own: Sequence[tuple[int, Token]], added: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """A Unigram list in which the places of added tokens that lie between are filled with their texts."""
+        """A Unigram list in which the ids of added tokens in between are filled with their texts."""
         listed, low = list(self.model["vocab"]), min(self.scores, default=0.0)
         between = {entry["id"]: entry["content"] for entry in added}
         for i, token in own:
@@ -156,7 +156,7 @@ class Document:
         return listed
 
     def without(self, tokens: Collection[str]) -> Document:
-        """Without some tokens; a Unigram list must lose them at its end."""
+        """A document without some tokens; a Unigram list can only lose them at its end."""
         gone, model = set(tokens), dict(self.model)
         if isinstance(model["vocab"], list):
             kept = max((i for i, (t, *_) in enumerate(model["vocab"]) if t not in gone), default=-1) + 1
@@ -175,7 +175,7 @@ class Document:
 
 
 def _with_merges(known: Sequence[Any], more: Sequence[tuple[str, str]]) -> list[Any]:
-    """Merges with others behind them, all written as texts or all as pairs; pairs where a part has a space in it."""
+    """Merges with others appended, all written as strings or all as pairs; pairs if a part contains a space."""
     joined = not any(isinstance(m, list) for m in known) and not any(" " in part for pair in more for part in pair)
     if joined:
         return [*known, *map(" ".join, more)]
@@ -188,7 +188,7 @@ def read_document(folder: Path) -> Document | None:
     Raises
     ------
     CheckpointError
-        When the file is there and not what it should be.
+        When the file exists but is not a valid tokenizer.
     """
     file = folder / FILE
     try:
@@ -200,16 +200,18 @@ def read_document(folder: Path) -> Document | None:
 
 @lru_cache(maxsize=8)
 def _read(file: Path, size: int, changed: int) -> Document:
-    """Read a file in one state of it, and look at everything that will be needed of it."""
+    """Read one version of a file, and check everything that will be needed of it."""
     try:
         document = Document(read_model_json(file, TOKENIZER_MEMORY))
         ids, merges, _ = document.ids, document.model.get("merges") or [], document.scores
         numbers = set(map(type, ids.values())) <= {int} and min(ids.values(), default=0) >= 0
         if numbers and document.size > len(ids) * 2 + MOST_UNUSED:
-            raise ValueError(f"it numbers {len(ids):,} tokens up to {document.size - 1:,}, which no tokenizer does")
+            raise ValueError(
+                f"its {len(ids):,} tokens have ids up to {document.size - 1:,}, more than any real tokenizer"
+            )
         pairs = not merges or len(Document({"model": {"vocab": {}, "merges": merges[:1]}}).merges[0]) == 2
         if document.kind not in KINDS or set(map(type, ids)) - {str} or not numbers or not pairs:
-            raise ValueError("its tokens are not texts with numbers")
+            raise ValueError("its tokens are not strings with ids")
     except (
         OSError,
         ValueError,
@@ -220,5 +222,5 @@ def _read(file: Path, size: int, changed: int) -> Document:
         IndexError,
         RecursionError,
     ) as error:
-        raise CheckpointError(f"{file} is not a readable tokenizer: {error}.") from error
+        raise CheckpointError(f"{file} is not a valid tokenizer: {error}.") from error
     return document

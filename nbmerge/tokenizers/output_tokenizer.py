@@ -1,4 +1,4 @@
-"""The tokenizer that a result gets: whose files, what is changed in them, and the ids that follow it elsewhere."""
+"""The tokenizer of a result: which files it is copied from, what is changed, and the ids that change elsewhere."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ CONFIG = "tokenizer_config.json"
 TEMPLATE = "chat_template.jinja"
 GENERATION = "generation_config.json"
 SHARED = (CONFIG, "special_tokens_map.json", TEMPLATE, "chat_template.json")
-"""Files beside tokenizer.json that hold whatever tokens are added."""
+"""Files next to tokenizer.json that stay valid when tokens are added."""
 SAME_TOKENS = (
     FILE, "added_tokens.json", "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
 )  # fmt: skip
-"""Files that list the tokens: true only as long as no token is added or taken away."""
+"""Files that list the tokens: valid only if no token is added or removed."""
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 FLAGS = ("lstrip", "normalized", "rstrip", "single_word", "special")
 
@@ -36,13 +36,13 @@ class Written:
     Parameters
     ----------
     folder : Path
-        Model folder whose tokenizer files it has.
+        Model folder whose tokenizer files are copied.
     donor : Path
-        Model folder whose config and generation config the result has.
+        Model folder whose config and generation config are copied.
     document : Document, optional
-        What tokenizer.json says in place of the folder's own.
+        Contents of tokenizer.json, replacing the folder's own.
     template : str, optional
-        Chat template in place of the folder's own; empty for none.
+        Chat template, replacing the folder's own; empty for none.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ class Written:
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
-        """Number of every token, empty where the folder has no tokenizer.json."""
+        """Ids of all tokens, empty if the folder has no tokenizer.json."""
         document = self.document or read_document(self.folder)
         return document.ids if document is not None else {}
 
@@ -62,7 +62,7 @@ class Written:
         return read_json(self.folder / CONFIG)
 
     def special(self, name: str) -> int | None:
-        """Number of a special token, such as that of ``eos_token``."""
+        """Id of a special token, such as ``eos_token``."""
         token = self.settings.get(name)
         return self.ids.get(str(token.get("content") if isinstance(token, dict) else token))
 
@@ -95,7 +95,7 @@ class Written:
 
     @property
     def side_files(self) -> list[Path]:
-        """Files of other model folders that `write` reads, whatever they are: what names a pipe is listed as well."""
+        """Files of other model folders that `write` reads, of any type: a pipe is listed as well."""
         generation = self.donor / GENERATION
         return [*self._copied, *([generation] if os.path.lexists(generation) else [])]
 
@@ -152,7 +152,7 @@ def read_json(file: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        When it is there and not a JSON object.
+        When it exists but is not a JSON object.
     """
     return read_model_json(file) if os.path.lexists(file) else {}
 

@@ -1,6 +1,6 @@
-"""Orthogonal matching pursuit: a row of one model as a sum of few rows whose tokens another model knows as well.
+"""Orthogonal matching pursuit: a row of one model as a sum of few rows whose tokens another model also has.
 
-A token that a model lacks has a row in the donor's space. There it is written as a sparse combination of tokens that both
+A token that a model does not have has a row in the donor's space. There it is written as a sparse combination of tokens that both
 models share; the same combination of the model's own rows is the token's row in the model's space.
 Goddard and Fernandes Neto 2025, Training-Free Tokenizer Transplantation via Orthogonal Matching Pursuit,
 https://arxiv.org/abs/2506.06607; the algorithm is Pati, Rezaiifar and Krishnaprasad 1993.
@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 SPARSITY = 64
-"""Most shared tokens that a row is a sum of."""
+"""Maximum number of shared tokens that a row is a sum of."""
 CHUNK = 1 << 23
 """Most numbers in the bases of the rows that are approximated at a time: 64 MiB."""
 SMALL = 1e-6
-"""Share of a row's norm below which what is left of it does not count."""
+"""Share of a row's norm below which the residual is ignored."""
 
 
 def pursue(atoms: np.ndarray, targets: np.ndarray, sparsity: int = SPARSITY) -> list[list[tuple[int, float]]]:
@@ -28,7 +28,7 @@ def pursue(atoms: np.ndarray, targets: np.ndarray, sparsity: int = SPARSITY) -> 
     targets : array of float, shape (targets, width)
         Rows to be approximated, in the donor.
     sparsity : int
-        Most atoms in one row.
+        Maximum number of atoms in one row.
 
     Returns
     -------

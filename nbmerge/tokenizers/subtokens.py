@@ -1,4 +1,4 @@
-"""A token that a model does not know, in tokens that it knows: the plainest way to give it a row."""
+"""Splitting a token that a model does not have into tokens that it has: the simplest way to make a row for it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 def subtoken_entries(
     document: Document, tokens: Sequence[tuple[int, str]], own: Document, source: int, rows: int
 ) -> dict[int, Entries]:
-    """For tokens of one vocabulary, the mean of the rows that another cuts their text into.
+    """For tokens of one vocabulary, the mean of the rows of the tokens that another splits their text into.
 
     Parameters
     ----------
     document : Document
-        The vocabulary that the tokens are of.
+        The vocabulary that the tokens belong to.
     tokens : sequence of (int, str)
         Their rows in the result and their texts.
     own : Document
@@ -35,23 +35,23 @@ def subtoken_entries(
     Returns
     -------
     dict of int to entries
-        Tokens whose text the model cannot cut at all are left out.
+        Tokens whose text the model cannot split are omitted.
     """
-    spoken, cutter = backend(document), backend(own)
-    texts = [_text(document, spoken, token) for _, token in tokens]
+    tokenizer, own_tokenizer = backend(document), backend(own)
+    texts = [_text(document, tokenizer, token) for _, token in tokens]
     found: dict[int, Entries] = {}
-    for (i, _), encoding in zip(tokens, cutter.encode_batch(texts, add_special_tokens=False), strict=True):
+    for (i, _), encoding in zip(tokens, own_tokenizer.encode_batch(texts, add_special_tokens=False), strict=True):
         ids = [n for n in encoding.ids if n < rows and n != own.unknown]
         if ids:
             found[i] = [(source, n, 1.0 / len(ids)) for n in ids]
     return found
 
 
-def _text(document: Document, spoken: Tokenizer, token: str) -> str:
-    """What a token stands for in a text; a mark for a leading space becomes one."""
+def _text(document: Document, tokenizer: Tokenizer, token: str) -> str:
+    """The text of a token; a marker for a leading space becomes a space."""
     if token in document.added:
         return token
-    text = spoken.decode([document.ids[token]], skip_special_tokens=False)
+    text = tokenizer.decode([document.ids[token]], skip_special_tokens=False)
     spaced = token.startswith(("▁", "Ġ")) and not text.startswith(" ")
     return f" {text}" if spaced else text
 
@@ -61,7 +61,7 @@ def backend(document: Document) -> Tokenizer:
     """The tokenizer of the `tokenizers` library that a document describes."""
     import tokenizers
 
-    made = tokenizers.Tokenizer.from_str(json.dumps(document.data))
-    made.no_padding()
-    made.no_truncation()
-    return made
+    tokenizer = tokenizers.Tokenizer.from_str(json.dumps(document.data))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer

@@ -1,4 +1,4 @@
-"""Which stored rows each row of a new vocabulary is made of: the one thing that alignment, filling and extension decide."""
+"""Which stored rows each row of a new vocabulary is made of: the result of alignment, filling and extension."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 Entries = Sequence[tuple[int, int, float]]
 """(source, row, weight) of the stored rows that a row is the sum of."""
 MEAN = -1
-"""In place of a row's number: the mean of all rows of this table that are not means themselves."""
+"""Instead of a row's index: the mean of all rows of this table that are not means themselves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class Table:
 
     @cached_property
     def identity(self) -> bool:
-        """Whether it is the first matrix's first rows as they lie."""
+        """Whether it is the first rows of the first matrix, unchanged."""
         return bool(self.copied.all() and not self.source.any() and (self.row == np.arange(len(self))).all())
 
     def sources(self) -> list[int]:
@@ -113,7 +113,7 @@ class Table:
         return np.unique(self.source).tolist()
 
     def on(self, order: Sequence[int]) -> Table:
-        """The same table with its matrices numbered anew: `order` lists the old numbers."""
+        """The same table with its matrices renumbered: `order` lists the old numbers."""
         new = np.full(max(order, default=0) + 1, -1, np.int32)
         new[list(order)] = np.arange(len(order))
         return Table(self.starts, new[self.source], self.row, self.weight)

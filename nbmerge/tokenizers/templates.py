@@ -1,4 +1,4 @@
-"""Chat templates that recipes call by name, as mergekit does."""
+"""Chat templates that recipes refer to by name, as in mergekit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAMED = {
 
 
 def chosen(wish: str, templates: Sequence[str | None]) -> str | None:
-    """The template that a recipe asks for, None where the name is not known.
+    """The template that a recipe selects, None if the name is unknown.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One vocabulary of several: the first model's tokens under their numbers, then what the others have beside, in order."""
+"""One vocabulary of several: the first model's tokens with their ids, then the additional tokens of the others."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from nbmerge.tokenizers.document import Document, Token
 def union(documents: tuple[Document, ...]) -> Document:
     """Join vocabularies.
 
-    The result cuts text as the first one does. Added tokens of the others are recognised as they are there, with their
-    flags. Ordinary tokens of a vocabulary that extends the first (same merges or scores, and more) are used as there.
-    Ordinary tokens of an unrelated vocabulary get a number and a row, and are used only where the first has no token for
-    a piece of text: otherwise every text would be cut in a way that neither model knows.
+    The result splits text like the first one. Added tokens of the others are recognised as in theirs, with their flags.
+    Ordinary tokens of a vocabulary that extends the first (same merges or scores, and more) are used as in theirs.
+    Ordinary tokens of an unrelated vocabulary get an id and a row, but are used only where the first has no token for a
+    piece of text: otherwise every text would be split in a way that neither model was trained on.
 
     Parameters
     ----------
     documents : tuple of Document
-        In the order of the recipe; the first one's numbers stay.
+        In the order of the recipe; the first one keeps its ids.
     """
     first, *others = documents
     made = first
@@ -35,7 +35,7 @@ def _joined(made: Document, other: Document, first: Document) -> Document:
         return made
     ordinary = {text for text in new if text not in other.added}
     related = bool(ordinary) and other.extends(first)
-    low = min(first.scores, default=0.0) - 10.0  # what a Unigram model takes for a character that it does not know
+    low = min(first.scores, default=0.0) - 10.0  # the score that a Unigram model gives an unknown character
     tokens = []
     for text in new:
         i = other.ids[text]
@@ -47,13 +47,13 @@ def _joined(made: Document, other: Document, first: Document) -> Document:
 
 @lru_cache(maxsize=8)
 def without(document: Document, tokens: frozenset[str]) -> Document:
-    """A document without some tokens; the same one again for the same question."""
+    """A document without some tokens; cached, so that equal arguments return the same document."""
     return document.without(tokens)
 
 
 @lru_cache(maxsize=8)
 def named(document: Document, texts: tuple[str, ...]) -> Document:
-    """With tokens that a recipe names and nobody has, as added tokens that are never cut."""
+    """A document with tokens that a recipe names and no model has, as added tokens that are never split."""
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
     new = [Token(text, flags) for text in dict.fromkeys(texts) if text not in document.ids]
     return document.extended(new) if new else document

@@ -1,4 +1,4 @@
-"""A model's tokens and their numbers, from tokenizer.json alone: no library is loaded, nothing in it can run."""
+"""A model's tokens and their ids, read from tokenizer.json alone: no library is loaded, nothing in it is executed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Vocabulary:
     Parameters
     ----------
     ids : dict of str to int
-        Every token's number, added tokens included.
+        Ids of all tokens, including added tokens.
     """
 
     ids: dict[str, int]
@@ -27,11 +27,11 @@ class Vocabulary:
         return len(self.ids)
 
     def moved(self, other: Vocabulary) -> list[str]:
-        """Tokens that both have under different numbers."""
+        """Tokens that both have with different ids."""
         return [token for token, i in self.ids.items() if other.ids.get(token, i) != i]
 
     def lacking(self, other: Vocabulary) -> list[str]:
-        """Tokens that the other has and this one lacks."""
+        """Tokens that the other has but this one does not."""
         return [token for token in other.ids if token not in self.ids]
 
 
@@ -41,7 +41,7 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
     Raises
     ------
     CheckpointError
-        When the file is there and not what it should be.
+        When the file exists but is not a valid tokenizer.
     """
     file = folder / "tokenizer.json"
     try:
@@ -52,7 +52,7 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
 
 
 def same_tokenizer(folder: Path, other: Path) -> bool:
-    """Whether two model folders have the very same tokenizer.json: models of a family do, and nothing need be parsed."""
+    """Whether two model folders have the very same tokenizer.json: models of a family do, and nothing has to be parsed."""
     if folder == other:
         return True
     try:
@@ -64,17 +64,17 @@ def same_tokenizer(folder: Path, other: Path) -> bool:
 
 @lru_cache(maxsize=64)
 def _same(one: tuple[Path, int, int], other: tuple[Path, int, int]) -> bool:
-    """Whether two files, each in one state of it, hold the same bytes."""
+    """Whether two files, each in one version, contain the same bytes."""
     return read_model_bytes(one[0], LARGEST_COPY) == read_model_bytes(other[0], LARGEST_COPY)
 
 
 @lru_cache(maxsize=32)
 def _read(file: Path, size: int, changed: int) -> Vocabulary:
-    """Read a file in one state of it; models of a family have the same file, and share what was read."""
+    """Read one version of a file; models of a family have the same file and share the result."""
     try:
         return _parsed(bytes(read_model_bytes(file, LARGEST_TOKENIZER)))
     except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{file} is not a readable tokenizer: {error}.") from error
+        raise CheckpointError(f"{file} is not a valid tokenizer: {error}.") from error
 
 
 @lru_cache(maxsize=8)

@@ -112,7 +112,7 @@ def test_tokens_that_a_recipe_names_are_added():
 )
 def test_damaged_files_are_named(tmp_path, text):
     (tmp_path / "tokenizer.json").write_text(text)
-    with pytest.raises(CheckpointError, match=r"tokenizer\.json is not a readable tokenizer"):
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json is not a valid tokenizer"):
         read_document(tmp_path)
 
 

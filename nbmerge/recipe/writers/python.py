@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nbmerge.errors import ArgumentError
 from nbmerge.recipe.recipe import Recipe
 
 WIDTH = 100
@@ -13,7 +14,7 @@ WIDTH = 100
 def to_python(recipe: Recipe, name: str = "recipe") -> str:
     """See `Recipe.to_python`."""
     if not name.isidentifier():
-        raise ValueError(f"{name!r} is not a valid name for a variable.")
+        raise ArgumentError(f"{name!r} is not a valid name for a variable.")
     return f"import nbmerge as nbm\n\n{name} = nbm.Recipe.of({literal(recipe.plain())})\n"
 
 
