@@ -16,7 +16,7 @@ SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TokenizerComparison:
     """The tokenizers of several models side by side, without models that have no tokenizer.json.
 
     Parameters
@@ -34,7 +34,7 @@ class Comparison:
     templates: Mapping[str, str | None]
 
     @classmethod
-    def of(cls, folders: Mapping[str, Path]) -> Comparison:
+    def of(cls, folders: Mapping[str, Path]) -> TokenizerComparison:
         """Compare the tokenizers of model folders.
 
         Raises

@@ -30,7 +30,7 @@ FLAGS = ("lstrip", "normalized", "rstrip", "single_word", "special")
 
 
 @dataclass(frozen=True)
-class Written:
+class OutputTokenizer:
     """A result's tokenizer.
 
     Parameters

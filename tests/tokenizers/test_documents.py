@@ -9,7 +9,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from nbmerge.errors import CheckpointError
 from nbmerge.tokenizers import read_document
-from nbmerge.tokenizers.comparison import Comparison
+from nbmerge.tokenizers.comparison import TokenizerComparison
 from nbmerge.tokenizers.document import Token
 from nbmerge.tokenizers.subtokens import subtoken_entries
 from nbmerge.tokenizers.union import named, union
@@ -121,7 +121,7 @@ def test_comparison(tmp_path):
     second = Tokenizer.from_str(train("BPE").to_str())
     second.add_tokens([AddedToken("<|b|>", normalized=False)])
     folders = {"one": save(tmp_path / "1", first), "two": save(tmp_path / "2", second), "none": tmp_path / "3"}
-    compared = Comparison.of(folders)
+    compared = TokenizerComparison.of(folders)
     assert compared.models == ("one", "two")
     assert (compared.own("one"), compared.lacking("two"), compared.moved("two")) == (["<|a|>"], ["<|a|>"], ["<|b|>"])
     assert list(compared.cut("<|b|>")["two"]) == [("<|b|>", second.token_to_id("<|b|>"))]

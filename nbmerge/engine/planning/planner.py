@@ -21,7 +21,7 @@ from nbmerge.errors import RecipeError
 from nbmerge.methods import Method
 from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe
-from nbmerge.tokenizers import Written
+from nbmerge.tokenizers import OutputTokenizer
 
 if TYPE_CHECKING:
     from nbmerge.typing import RecipeLike
@@ -89,6 +89,6 @@ def _with_vocabulary(resolved: Resolved) -> Resolved:
     made = vocabulary_of(
         recipe, resolved.checkpoints, resolved.labels, resolved.donor, involved, resolved.tokenizers, resolved.findings
     )
-    if made is None or isinstance(made, Written):
+    if made is None or isinstance(made, OutputTokenizer):
         return replace(resolved, tokenizer=made)
     return replace(resolved, vocabulary=made, tokenizer=made.written)

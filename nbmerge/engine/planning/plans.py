@@ -16,7 +16,7 @@ from nbmerge.problems import Problem, Where, place
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.parts import DTYPES
 from nbmerge.sizes import human
-from nbmerge.tokenizers import Written
+from nbmerge.tokenizers import OutputTokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,7 +161,7 @@ class Plan:
         Number of layers of each slice, in the order of `Recipe.pieces`; over several stacks at once, of the deepest.
     problems : tuple of Problem
         Warnings and infos; a plan with errors is never made.
-    tokenizer : Written, optional
+    tokenizer : OutputTokenizer, optional
         The result's tokenizer, where it is not simply the donor's.
     donor_layers : mapping of str to tuple of int
         For each stack, and in it for each layer of the result, the donor's layer that it is or corresponds to.
@@ -176,7 +176,7 @@ class Plan:
     config: dict[str, Any]
     piece_depths: tuple[int, ...]
     problems: tuple[Problem, ...] = ()
-    tokenizer: Written | None = None
+    tokenizer: OutputTokenizer | None = None
     donor_layers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @cached_property

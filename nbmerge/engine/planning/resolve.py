@@ -16,7 +16,7 @@ from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.sections import levels
-from nbmerge.tokenizers import Written
+from nbmerge.tokenizers import OutputTokenizer
 
 ELSEWHERE = {
     "moe": "A mixture of experts is built by another program, mergekit-moe, which keeps the models side by side behind a "
@@ -53,10 +53,10 @@ def _find_method(recipe: Recipe, findings: Findings, name: str, where: Where) ->
 
 def open_models(
     recipe: Recipe, findings: Findings, examine: Examine
-) -> tuple[dict[ModelRef, Checkpoint], dict[ModelRef, Written]]:
+) -> tuple[dict[ModelRef, Checkpoint], dict[ModelRef, OutputTokenizer]]:
     """Every model of a recipe that can be opened, and the tokenizers of those that are merges themselves."""
     opened: dict[ModelRef, Checkpoint] = {}
-    tokenizers: dict[ModelRef, Written] = {}
+    tokenizers: dict[ModelRef, OutputTokenizer] = {}
     for ref in recipe.references:
         merge = recipe.merge_named(ref)
         if merge is None:

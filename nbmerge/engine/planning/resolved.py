@@ -16,7 +16,7 @@ from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Where
 from nbmerge.recipe import Recipe, Slice
 from nbmerge.recipe.sections import Section
-from nbmerge.tokenizers import Written
+from nbmerge.tokenizers import OutputTokenizer
 
 DONORS = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source")
 """Fields of a recipe that name one model for the whole result."""
@@ -85,13 +85,13 @@ class Resolved:
         The recipe's own first, then those that it chooses for some tensors.
     checkpoints : mapping of ModelRef to Checkpoint
         Every model, opened.
-    tokenizers : mapping of ModelRef to Written
+    tokenizers : mapping of ModelRef to OutputTokenizer
         Tokenizers of merges that feed this one.
     stretches : tuple of tuple of Stretch
         For each section of the recipe, its slices for each of its stacks.
     vocabulary : ByToken or BySize, optional
         How embeddings and heads are aligned, where they are.
-    tokenizer : Written, optional
+    tokenizer : OutputTokenizer, optional
         The result's, where it is not simply the donor's.
     """
 
@@ -99,10 +99,10 @@ class Resolved:
     findings: Findings
     methods: tuple[Method, ...]
     checkpoints: Mapping[ModelRef, Checkpoint] = field(default_factory=dict)
-    tokenizers: Mapping[ModelRef, Written] = field(default_factory=dict)
+    tokenizers: Mapping[ModelRef, OutputTokenizer] = field(default_factory=dict)
     stretches: tuple[tuple[Stretch, ...], ...] = ()
     vocabulary: ByToken | BySize | None = None
-    tokenizer: Written | None = None
+    tokenizer: OutputTokenizer | None = None
     owners: dict[int, dict[str, str]] = field(default_factory=dict, repr=False)
     """What `claims` found, by checkpoint."""
 

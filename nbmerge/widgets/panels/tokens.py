@@ -11,7 +11,7 @@ from nbmerge.engine.planning import Plan
 from nbmerge.engine.planning.tokens import fates
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe import Recipe
-from nbmerge.tokenizers.comparison import SPECIAL, Comparison
+from nbmerge.tokenizers.comparison import SPECIAL, TokenizerComparison
 from nbmerge.widgets.controls.elements import field, row, set_visible, table, text
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.studio_state import StudioState
@@ -45,7 +45,7 @@ class TokensPanel(Panel):
         self.sample = field(ipywidgets.Text, "Text", width="98%", value=SAMPLE, continuous_update=False)
         self.cuts = text(kind="table")
         self.cuts.add_class("nbm-cuts")
-        self.compared: Comparison | None = None
+        self.compared: TokenizerComparison | None = None
         self._shown: tuple[tuple[str, Any], ...] | None = None
         self.source.observe(guard(lambda change: self._choose()), "value")
         self.sample.observe(guard(lambda change: self._cut()), "value")
@@ -76,7 +76,7 @@ class TokensPanel(Panel):
             return
         self._shown = key
         try:
-            self.compared = Comparison.of(folders) if folders else None
+            self.compared = TokenizerComparison.of(folders) if folders else None
         except CheckpointError as error:
             self.compared = None
             self.facts.value = html.escape(str(error))
@@ -136,7 +136,7 @@ def _folders(state: StudioState) -> dict[str, Any]:
     return folders
 
 
-def _summary(compared: Comparison) -> str:
+def _summary(compared: TokenizerComparison) -> str:
     rows = [
         [html.escape(m), d.kind, f"{len(d.ids):,}", f"{len(d.added):,}", f"{len(compared.own(m)):,}", f"{len(compared.lacking(m)):,}",
          f"{len(compared.moved(m)):,}"]
@@ -145,7 +145,7 @@ def _summary(compared: Comparison) -> str:
     return table(["model", "kind", "tokens", "added", "only here", "missing", "other id"], rows)
 
 
-def _specials(compared: Comparison) -> str:
+def _specials(compared: TokenizerComparison) -> str:
     names = [n for n in SPECIAL if any(n in s for s in compared.specials.values())]
     rows = [
         [html.escape(m), *(_token(s.get(n), compared.documents[m].ids.get(s.get(n, ""))) for n in names),
@@ -161,7 +161,7 @@ def _token(token: str | None, number: int | None) -> str:
     return f"<code>{html.escape(token)}</code>" + ("" if number is None else f" {number}")
 
 
-def _lists(compared: Comparison) -> str:
+def _lists(compared: TokenizerComparison) -> str:
     parts = []
     for model in compared.models:
         for what, tokens in (("only in", compared.own(model)), ("with a different id in", compared.moved(model))):
@@ -185,7 +185,7 @@ def _fates(plan: Plan) -> str:
     )
 
 
-def _cuts(compared: Comparison, sample: str) -> str:
+def _cuts(compared: TokenizerComparison, sample: str) -> str:
     rows = []
     for model, cut in compared.cut(sample).items():
         shown = " ".join(f"<code title='{i}'>{html.escape(t)}</code>" for t, i in cut[:SHOWN])

@@ -32,7 +32,7 @@ def recipe(pair, **fields):
 def test_what_the_models_do_not_share(pair):
     panel = TokensPanel(recipe(pair))
     assert "tuned has 1 token (&#x27;&lt;|b|&gt;&#x27;) that no other model has" in panel.facts.value
-    assert "numbers 1 token (&#x27;&lt;|a|&gt;&#x27;) differently" in panel.facts.value
+    assert "has different ids than base for 1 token (&#x27;&lt;|a|&gt;&#x27;)" in panel.facts.value
     assert "eos_token differs" in panel.facts.value
     assert "chat templates differ" in panel.facts.value
     assert "<|b|>" not in panel.lists.value  # escaped

@@ -10,8 +10,8 @@ from nbmerge.engine.planning.findings import Findings
 from nbmerge.engine.planning.tokens.vocabulary import BySize, ByToken, in_order
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe import ModelRef, Recipe
-from nbmerge.tokenizers import Document, Written, read_document
-from nbmerge.tokenizers.comparison import Comparison
+from nbmerge.tokenizers import Document, OutputTokenizer, read_document
+from nbmerge.tokenizers.comparison import TokenizerComparison
 from nbmerge.tokenizers.output_tokenizer import chat_template
 from nbmerge.tokenizers.templates import NAMED, chosen
 from nbmerge.tokenizers.union import named, union, without
@@ -23,9 +23,9 @@ def vocabulary_of(
     labels: Mapping[ModelRef, str],
     donor: ModelRef,
     involved: Iterable[ModelRef],
-    tokenizers: Mapping[ModelRef, Written],
+    tokenizers: Mapping[ModelRef, OutputTokenizer],
     findings: Findings,
-) -> ByToken | BySize | Written | None:
+) -> ByToken | BySize | OutputTokenizer | None:
     """What becomes of the vocabularies; None where they fit as they are.
 
     Parameters
@@ -34,7 +34,7 @@ def vocabulary_of(
         Whose config the result has.
     involved : iterable of ModelRef
         Models whose embeddings or heads go into the result.
-    tokenizers : mapping of ModelRef to Written
+    tokenizers : mapping of ModelRef to OutputTokenizer
         Tokenizers of merges that feed this one.
     """
     try:
@@ -98,13 +98,13 @@ class _Maker:
         merged = any(self.folder(r) == folder for r in documents if r in self.checkpoints)
         return None if merged else Checkpoint.open(folder)
 
-    def _written(self, folder: Path, document: Document) -> Written:
+    def _written(self, folder: Path, document: Document) -> OutputTokenizer:
         template = self.template(folder, self._template_of_another(folder))
         changed = None if document is read_document(folder) else document
-        return Written(folder, self.checkpoints[self.donor].path, changed, template)
+        return OutputTokenizer(folder, self.checkpoints[self.donor].path, changed, template)
 
     def _note_differences(self, key: str) -> None:
-        for fact in Comparison.of({self.labels[r]: self.folder(r) for r in in_order(self.recipe)}).facts():
+        for fact in TokenizerComparison.of({self.labels[r]: self.folder(r) for r in in_order(self.recipe)}).facts():
             self.findings.info((key,), fact)
 
     def _open_owners(self) -> tuple[dict[ModelRef, Checkpoint], dict[ModelRef, Document]]:
@@ -208,7 +208,7 @@ class _Maker:
 
     # --- by size ---
 
-    def by_size(self) -> BySize | Written | None:
+    def by_size(self) -> BySize | OutputTokenizer | None:
         rows = {r: n for r in self.involved if (n := self.checkpoints[r].vocabulary)}
         mode = self.recipe.vocabulary
         if len(set(rows.values())) < 2:
@@ -232,7 +232,7 @@ class _Maker:
         documents = [self.document(r) for r in rows]
         return all(d is not None and d.size <= min(rows.values()) for d in documents)
 
-    def _fitting(self, rows: Mapping[ModelRef, int], total: int) -> Written | None:
+    def _fitting(self, rows: Mapping[ModelRef, int], total: int) -> OutputTokenizer | None:
         """The tokenizer that fits the rows: as many tokens as rows, else of the model with as many rows."""
         documents = {r: d for r in rows if (d := self.document(r))}
         ref = self.recipe.config_source
@@ -251,15 +251,15 @@ class _Maker:
                 f"{document.size - total} tokens of {self.labels[ref]} have no row and are left out of the tokenizer.",
             )
         folder = self.folder(ref)
-        return Written(folder, self.checkpoints[self.donor].path, changed, self.template(folder))
+        return OutputTokenizer(folder, self.checkpoints[self.donor].path, changed, self.template(folder))
 
-    def _plain(self) -> Written | None:
+    def _plain(self) -> OutputTokenizer | None:
         """The donor's tokenizer, where anything is to be said of it."""
         made = self.tokenizers.get(self.donor)
         if self.recipe.chat_template is None:
             return made
         folder = self.folder(self.donor)
-        return Written(
+        return OutputTokenizer(
             folder, self.checkpoints[self.donor].path, made.document if made else None, self.template(folder)
         )
 

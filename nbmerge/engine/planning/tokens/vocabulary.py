@@ -16,7 +16,7 @@ from nbmerge.engine.planning.tokens.gathered_rows import Rows
 from nbmerge.engine.planning.tokens.pursuit_rows import pursued
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.parts import TokenRule
-from nbmerge.tokenizers import Document, Written
+from nbmerge.tokenizers import Document, OutputTokenizer
 from nbmerge.tokenizers.alignment import default, extended, filled, only, places, weighted_owners
 from nbmerge.tokenizers.subtokens import subtoken_entries
 from nbmerge.tokenizers.table import MEAN, Entries
@@ -39,7 +39,7 @@ def stored(checkpoint: Checkpoint, name: str):
 class _Vocabulary:
     """What both have in common."""
 
-    written: Written | None = None
+    written: OutputTokenizer | None = None
 
     def __init__(self, recipe: Recipe, checkpoints: Mapping[ModelRef, Checkpoint]):
         self.recipe, self.checkpoints = recipe, checkpoints
@@ -73,7 +73,7 @@ class ByToken(_Vocabulary):
     """
 
     def __init__(
-        self, recipe, checkpoints, *, documents: Mapping[ModelRef, Document], document: Document, written: Written,
+        self, recipe, checkpoints, *, documents: Mapping[ModelRef, Document], document: Document, written: OutputTokenizer,
         donor: Checkpoint | None = None,
     ):  # fmt: skip
         super().__init__(recipe, checkpoints)
@@ -237,7 +237,9 @@ def _like(donor: Checkpoint, own: Checkpoint, name: str) -> str:
 class BySize(_Vocabulary):
     """Only the numbers of rows are brought together: `vocabulary` in the recipe, or padding that nobody uses."""
 
-    def __init__(self, recipe, checkpoints, *, mode: str, rows: int, longest: ModelRef, written: Written | None):
+    def __init__(
+        self, recipe, checkpoints, *, mode: str, rows: int, longest: ModelRef, written: OutputTokenizer | None
+    ):
         super().__init__(recipe, checkpoints)
         self.mode, self.rows, self.longest, self.written = mode, rows, longest, written
 
