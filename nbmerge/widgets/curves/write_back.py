@@ -60,7 +60,7 @@ def find_shortest(values: Sequence[float]) -> float | list[float]:
     if len(set(values)) == 1:
         return values[0]
     line = [values[0], values[-1]]
-    straight = all(abs(interpolate(line, position(i, len(values))) - v) < 1e-9 for i, v in enumerate(values))
+    straight = all(abs(float(interpolate(line, position(i, len(values)))) - v) < 1e-9 for i, v in enumerate(values))
     return line if straight and len(values) > 2 else values
 
 

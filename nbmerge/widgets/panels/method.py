@@ -114,7 +114,7 @@ class MethodPanel(Panel):
         )
 
     def _refuse(self, parameter: Parameter, value: Any) -> None:
-        """Refuse what the method cannot take, before it gets into the recipe."""
+        """Refuse a value that the method does not accept, before it gets into the recipe."""
         fault = parameter.fault(value)
         if fault:
             self._refresh()

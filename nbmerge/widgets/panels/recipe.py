@@ -70,7 +70,7 @@ class RecipePanel(Panel):
         if self.state.apply_text(typed):
             self._shown = self.area.value = self.state.text
             self._mark()
-            if self.state.text != typed:
+            if self.recipe is not None and self.state.text != typed:
                 self.note.value = f"Read {html.escape(self.recipe.origin)}."
 
     def _revert(self) -> None:

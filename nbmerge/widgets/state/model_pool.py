@@ -178,7 +178,9 @@ class ModelPool:
         parent_bytes = sum(plan.checkpoints[r].nbytes for r in plan.checkpoints if plan.labels[r] in plan.parents)
         keys = {self.parent_key(plan, p) for p in plan.parents}
         to_load = parent_bytes if parents and not keys <= set(self._parents) else 0
-        return MemoryForecast(forecast_live(plan, self.pins.values()), to_load, self.live is not None)
+        return MemoryForecast(
+            forecast_live(plan, [pin.plan for pin in self.pins.values()]), to_load, self.live is not None
+        )
 
 
 def _reference_of(plan: Plan, label: str) -> ModelRef:

@@ -64,7 +64,7 @@ class StudioState(HasTraits):
     text : str
         The recipe as it was written, or as YAML.
     plan : Plan or None
-        None where `problems` has errors. Set right after `recipe`, before everything else: pictures that follow a hand
+        None where `problems` has errors. Set right after `recipe`, before everything else: pictures that follow a slider
         observe it.
     problems : tuple of Problem
         Of the recipe, worst first, with lines of `text`.

@@ -1,5 +1,5 @@
 // The curve editor's view: the kernel says what the curves are, this draws them and lets points be moved.
-// A point that is held and its curve follow the hand at once; what the kernel sends before it knows of that move is not
+// A point that is dragged and its curve follow the pointer at once; what the kernel sends before it knows of that move is not
 // allowed to pull them back.
 
 const LEFT = 44, RIGHT = 14, TOP = 28, BOTTOM = 26, HEIGHT = 240; // as the row of sliders below expects
@@ -19,7 +19,7 @@ function render({ model, el }) {
   el.append(stage);
 
   let dots = [];
-  let held = null; // slot under the hand
+  let held = null; // slot under the pointer
   let width = 0;
   let count = model.get("edit").count ?? 0;
   const pending = new Map(); // slot to the number of its last edit: older answers do not know of it
