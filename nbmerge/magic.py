@@ -31,17 +31,17 @@ class MergeMagics(Magics):
 
         name, dialect = _arguments(line)
         assert self.shell is not None  # a magic runs in a shell
-        held = self.shell.user_ns.get(name)
+        merge = self.shell.user_ns.get(name)
         try:
             recipe = Recipe.load(cell, dialect)
-            if isinstance(held, LiveMerge):
-                held.update(recipe)
+            if isinstance(merge, LiveMerge):
+                merge.update(recipe)
             else:
-                held = live(recipe)
+                merge = live(recipe)
         except NbmergeError as error:
             raise UsageError(str(error)) from error
-        self.shell.user_ns[name] = held
-        return held
+        self.shell.user_ns[name] = merge
+        return merge
 
 
 def _arguments(line: str) -> tuple[str, str | None]:

@@ -23,9 +23,10 @@ LARGEST_ID, MAX_IDS = 2**31, 1_000
 
 def build_generation_config(loaded: Loaded, max_new_tokens: int, temperature: float) -> GenerationConfig:
     """Plain greedy decoding (temperature 0) or sampling from the whole vocabulary, up to the model's own end tokens."""
-    from transformers import GenerationConfig
+    import transformers
 
-    saved: Any = loaded.model.generation_config or GenerationConfig()
+    make_config: Any = transformers.GenerationConfig  # its __init__ has no annotations
+    saved: Any = loaded.model.generation_config or make_config()
     end = saved.eos_token_id if saved.eos_token_id is not None else loaded.tokenizer.eos_token_id
     ends = _parse_token_ids("eos_token_id", end)
     # One prompt at a time needs no padding, but without a pad token transformers warns.
@@ -34,7 +35,7 @@ def build_generation_config(loaded: Loaded, max_new_tokens: int, temperature: fl
     decoding: dict[str, Any] = (
         {"do_sample": True, "temperature": float(temperature), "top_k": 0} if temperature else {"do_sample": False}
     )
-    return GenerationConfig(max_new_tokens=max_new_tokens, eos_token_id=ends or None, pad_token_id=pad, **decoding)
+    return make_config(max_new_tokens=max_new_tokens, eos_token_id=ends or None, pad_token_id=pad, **decoding)
 
 
 def _parse_token_ids(name: str, value: Any) -> list[int]:

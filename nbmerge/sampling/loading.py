@@ -99,7 +99,7 @@ def evaluation_mode(
         was_training = loaded.model.training
         failure = library_errors("transformers cannot score texts with this model")
         with failure, limit_threads(loaded.model), torch.inference_mode():
-            loaded.model.eval()
+            loaded.model.train(False)
             try:
                 yield loaded
             finally:

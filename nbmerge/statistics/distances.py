@@ -1,4 +1,4 @@
-"""How far a merge is from each parent, as sums that can be added up over any group of tensors.
+"""The distance of a merge from each parent, as sums that can be added up over any group of tensors.
 
 For a merged tensor M and the parent's tensor P there are ‖M‖², ⟨M, P⟩, ‖P‖² and ‖M − P‖². A group's distance and cosine
 are those of its tensors strung together into one vector, so layers, kinds and whole models come out exactly.
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nbmerge.checkpoints.layout import GROUPS, ROLES
+from nbmerge.errors import ArgumentError
 
 SUMS = ["mm", "mp", "pp", "dd"]
 """‖M‖², ⟨M, P⟩, ‖P‖², ‖M − P‖²; float64."""
@@ -24,7 +25,7 @@ WHAT = ("distance", "cosine")
 class Changes:
     """Distances and cosines between a merge and its parents.
 
-    They are measured on the real merge (`nbmerge.measure_merge`) or follow from its coefficients (`Statistics.predict`).
+    Measured on the computed merge (`nbmerge.measure_merge`) or predicted from its coefficients (`Statistics.predict`).
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ class Changes:
     -----
     *distance* is ‖M − P‖ / ‖P‖: 0 for equal tensors, two zeros included, and infinite where only the parent is zero.
     *cosine* is ⟨M, P⟩ / ‖M‖‖P‖: 1 for two zeros, and missing (NaN) where only one is zero, which then has no direction.
-    Both are missing where nothing comes from that parent, and where a weight is not a finite number.
+    Both are missing for tensors without a part from that parent, and for weights that are not finite.
     """
 
     def __init__(self, frame: pd.DataFrame, parents: Sequence[str], depth: int):
@@ -94,7 +95,7 @@ class Changes:
         Returns
         -------
         DataFrame, shape (layers, kinds)
-            Of attention, mlp and rest those that the model has.
+            The groups that the model has: attention, mlp, rest.
         """
         sums, counts = self._cube
         p, kinds = self._index(parent), [k for k, kind in enumerate(GROUPS) if counts[:, : self.depth, k].any()]
@@ -129,7 +130,7 @@ class Changes:
 
     def _index(self, parent: str) -> int:
         if parent not in self.parents:
-            raise ValueError(f"{parent!r} is no parent of this merge; they are {', '.join(self.parents)}.")
+            raise ArgumentError(f"{parent!r} is not a parent of this merge. Parents: {', '.join(self.parents)}.")
         return self.parents.index(parent)
 
     @cached_property
@@ -178,7 +179,7 @@ class Changes:
 def ratio(sums: np.ndarray, what: str, counts: np.ndarray | int = 1) -> np.ndarray:
     """Distance or cosine from sums of shape (..., 4), NaN where nothing was counted; see `Changes` for zeros."""
     if what not in WHAT:
-        raise ValueError(f"'what' is distance or cosine, not {what!r}.")
+        raise ArgumentError(f"what must be 'distance' or 'cosine', not {what!r}.")
     mm, mp, pp, dd = np.moveaxis(np.asarray(sums, dtype=float), -1, 0)
     with np.errstate(all="ignore"):
         if what == "distance":

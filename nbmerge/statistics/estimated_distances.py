@@ -7,9 +7,10 @@ a method would take from the whole tensor it takes from the sample.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ GOLDEN = 0.6180339887498949
 
 @hub.stopping
 def estimate(recipe: RecipeLike, *, cancel: StopSignal | None = None, threads: int | None = None) -> Estimate:
-    """How far a merge of any method is from each parent, from some rows of each tensor.
+    """Estimate the distance of a merge of any method from each parent, from a sample of the rows of each tensor.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def estimate(recipe: RecipeLike, *, cancel: StopSignal | None = None, threads: i
     Raises
     ------
     PredictionError
-        When a method needs whole matrices, of which rows say nothing.
+        When a method merges whole matrices, which cannot be estimated from rows.
     MergeStopped, MergeError
         When it was stopped, or an input cannot be read.
     """
@@ -58,12 +59,12 @@ def estimate(recipe: RecipeLike, *, cancel: StopSignal | None = None, threads: i
     tensors = compared(plan)
     if whole := next((t for t in tensors if getattr(t.how, "whole", "") == "matrix" and len(t.shape) > 1), None):
         raise PredictionError(
-            f"{whole.method} mixes whole matrices ({whole.name}), of which rows say nothing. Use nbmerge.measure_merge(recipe)."
+            f"{whole.method} merges whole matrices ({whole.name}), which cannot be estimated from rows. Use nbmerge.measure_merge(recipe)."
         )
     samples = [_sample(t) for t in tensors]
     products = {s.name: np.zeros((len(s.inputs), 4, _rows(s))) for s in samples}
 
-    def sink(tensor: TensorPlan, blocks: Blocks):
+    def sink(tensor: TensorPlan, blocks: Blocks) -> Callable[[int, torch.Tensor], None]:
         own, width = products[tensor.name], max(1, tensor.count // _rows(tensor))
         return lambda start, block: _add(own, width, block, blocks, start)
 
@@ -82,7 +83,7 @@ class Estimate:
     changes : Changes
         What `nbmerge.measure_merge` would give, estimated.
     share : float
-        Share of the weights that were looked at.
+        Share of the weights that were read.
     """
 
     def __init__(self, changes: Changes, covariances: np.ndarray, share: float):
@@ -112,16 +113,17 @@ class Estimate:
 
 
 class Sampled(Rows):
-    """Rows that are read once and held: methods go through them several times."""
+    """Rows that are read once and kept in memory, as methods read them several times."""
 
 
 def _open_sampled(source: Sampled, workspace: Workspace, slot: int) -> Read:
-    read, held = KINDS[Rows](source, workspace, slot), []
+    read = KINDS[Rows](source, workspace, slot)
+    rows: list[torch.Tensor] = []
 
     def again(start: int, count: int) -> torch.Tensor:
-        if not held:
-            held.append(read(0, source.count).clone())
-        return held[0][start : start + count]
+        if not rows:
+            rows.append(read(0, source.count).clone())
+        return rows[0][start : start + count]
 
     return again
 
@@ -136,7 +138,7 @@ def _sample(tensor: TensorPlan) -> TensorPlan:
     within = np.arange(1, some + 1) * GOLDEN % 1.0  # at no fixed distance, which heads of attention might share
     rows = ((np.arange(some) + within) * count / some).astype(np.int64)
     table = Table(np.arange(some + 1), np.zeros(some, np.int32), rows, np.ones(some))
-    inputs = tuple(Sampled.of(i, [i], table) for i in tensor.inputs)
+    inputs: tuple[Any, ...] = tuple(Sampled.of(i, [i], table) for i in tensor.inputs)
     return replace(tensor, shape=(some, *tensor.shape[1:]), inputs=inputs)
 
 

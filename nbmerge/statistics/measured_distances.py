@@ -1,8 +1,8 @@
-"""Distances of the real merge, of any method: it is computed as for writing, and compared instead of written."""
+"""Distances of a computed merge, of any method: computed as for writing, then compared instead of written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,7 @@ def measure_merge(
     cancel: StopSignal | None = None,
     threads: int | None = None,
 ) -> Changes:
-    """Carry out a merge without writing it, and measure how far it is from each parent.
+    """Compute a merge without writing it, and measure its distance from each parent.
 
     M is the merged tensor as it would be written, after rounding to its dtype. Weights are streamed; memory holds a few
     blocks.
@@ -45,13 +45,13 @@ def measure_merge(
     RecipeError
         With all problems, before a weight is read.
     MergeStopped, MergeError
-        When it was stopped, or an input cannot be read.
+        When `cancel` was set, or an input cannot be read.
     """
     plan = make_plan(recipe)
     tensors = compared(plan)
     sums = {t.name: np.zeros((len(t.inputs), len(SUMS))) for t in tensors}
 
-    def sink(tensor: TensorPlan, blocks: Blocks):
+    def sink(tensor: TensorPlan, blocks: Blocks) -> Callable[[int, torch.Tensor], None]:
         own = sums[tensor.name]
         return lambda start, block: add(own, block, blocks, start)
 
@@ -60,7 +60,7 @@ def measure_merge(
 
 
 def compared(plan: Plan) -> list[TensorPlan]:
-    """The tensors that statistics speak of: not those that models rebuild by themselves, nor whole numbers."""
+    """The tensors that are compared: neither those that models rebuild by themselves nor integer tensors."""
     return [t for t in plan.tensors if not is_derived(t.name) and all(i.is_float for i in t.inputs)]
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Trace:
-    """A plan's tensors, found again among those that were measured.
+    """A plan's tensors matched with those that were measured.
 
     Parameters
     ----------
@@ -48,16 +48,16 @@ class Trace:
     def add(self, tensor: TensorPlan, method: Method, row: int | None, models: list[int | None]) -> None:
         """Take a tensor in, or note what stands in its way."""
         if not isinstance(method, Combination):
-            reason = f"{tensor.method} mixes element by element"
+            reason = f"{tensor.method} merges element by element"
         elif None in models:
             reason = f"{tensor.models[models.index(None)]} was not measured"
         elif row is None:
-            reason = "other tensors are mixed than were compared"
+            reason = "its tensors are not those that were compared"
         else:
             self.tensors.append(tensor)
             self.methods.append(method)
             self.rows.append(row)
-            self.models.append(models)
+            self.models.append([m for m in models if m is not None])
             return
         self.obstacles.setdefault(reason, []).append(tensor.name)
 
@@ -66,7 +66,7 @@ def trace(statistics: Statistics, plan: Plan) -> Trace:
     """Find a plan's inputs among what was measured, by folder and by name within it."""
     places = {path: i for i, path in reversed(list(enumerate(statistics.paths)))}
     stored = {ref: c.folders for ref, c in plan.checkpoints.items() if plan.recipe.merge_named(ref) is None}
-    models = {label: places.get(stored.get(ref)) for ref, label in plan.labels.items()}
+    models = {label: places.get(stored.get(ref, ())) for ref, label in plan.labels.items()}
     found, known = Trace(), methods()
     for tensor in compared(plan):
         method = known[tensor.method].resolve(tensor.values)
@@ -101,7 +101,7 @@ def predicted_sums(statistics: Statistics, plan: Plan) -> tuple[Trace, np.ndarra
     if found.obstacles:
         reasons = "; ".join(f"{why} ({names[0]}{_more(names)})" for why, names in found.obstacles.items())
         raise PredictionError(
-            f"This merge does not follow from the statistics: {reasons}. Use nbmerge.measure_merge(recipe) instead."
+            f"This merge cannot be predicted from the statistics: {reasons}. Use nbmerge.measure_merge(recipe) instead."
         )
     gram = statistics.tally.gram[found.rows]
     inputs, real = _inputs(found.models, gram.shape[-1])
@@ -113,11 +113,11 @@ def gram_of(statistics: Statistics, tensor: TensorPlan) -> np.ndarray | None:
     """See `Statistics.gram`."""
     places = {path: i for i, path in reversed(list(enumerate(statistics.paths)))}
     models = [places.get((i.file.parent,)) if isinstance(i, StoredTensor) else None for i in tensor.inputs]
-    row = _row(statistics, tensor)
-    if row is None or None in models:
+    row, known = _row(statistics, tensor), [m for m in models if m is not None]
+    if row is None or len(known) < len(models):
         return None
     gram = statistics.tally.gram[row]
-    inputs, _ = _inputs([models], gram.shape[-1])
+    inputs, _ = _inputs([known], gram.shape[-1])
     steps = inputs[0]
     steps[1:] -= steps[:1].copy()
     return steps @ gram @ steps.T

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from nbmerge.errors import ArgumentError
 from nbmerge.methods.ties import kept
 from nbmerge.statistics.tally import EDGES
 
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 def kept_mass(statistics: Statistics, model: str, density: float) -> pd.DataFrame:
     """Share of Σ|δ| that the largest changes hold; see `Statistics.kept_mass`."""
     if model not in statistics.models[1:]:
-        raise ValueError(
-            f"{model!r} was not measured against {statistics.models[0]}; {', '.join(statistics.models[1:])} were."
+        raise ArgumentError(
+            f"{model!r} was not measured against {statistics.models[0]}. Measured: {', '.join(statistics.models[1:])}."
         )
     if not 0 <= density <= 1:
-        raise ValueError(f"density is a share from 0 to 1, not {density!r}.")
+        raise ArgumentError(f"density must be a number from 0 to 1, not {density!r}.")
     tally, m = statistics.tally, statistics.models.index(model) - 1
     rows = [
         bounds(tally.histogram[t, m], tally.mass[t, m], float(tally.largest[t, m]), kept(density, int(count)))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Statistics:
-    """What `nbmerge.measure_models` found.
+    """Sums over the weights of a base and its models; the result of `nbmerge.measure_models`.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Statistics:
     tally : Tally
         The sums themselves.
     from_cache : bool
-        Whether they were measured before, and no weight was read now.
+        Whether the sums come from the cache, without reading a weight.
     """
 
     def __init__(self, plan: Plan, tensors: Sequence[TensorPlan], tally: Tally, from_cache: bool = False):
@@ -77,14 +77,14 @@ class Statistics:
         return pd.Series({name: float(x[0]) for name, x in _columns(self.models[1:], *sums)})
 
     def predict(self, recipe: RecipeLike) -> Changes:
-        """How far a merge of these models is from each parent, without reading a weight.
+        """Predict the distance of a merge of these models from each parent, without reading a weight.
 
         Exact for combinations (methods whose result is a weighted sum), up to the rounding of the result's dtype.
 
         Parameters
         ----------
         recipe : Recipe, Plan, or anything that `Recipe.load` reads
-            Its inputs are models that were measured, in any number and order.
+            A merge of measured models, in any number and order.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Statistics kept on disk, so that models that were measured once are never read again.
+"""A cache of statistics on disk, so that models are measured only once.
 
 They are found by what they were made from: the shapes and places of all tensors, and the state of every file, which is its
 real path, size, time of change (also that of the inode, which no program can set back), and the bytes at its beginning and
@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xxhash
@@ -97,14 +98,14 @@ class Store:
 
 
 def key_of(tensors: Iterable[TensorPlan]) -> str | None:
-    """What a tally of these tensors is found by, None where a file cannot be read."""
+    """The key of a tally of these tensors; None if a file cannot be read."""
     digest = xxhash.xxh3_128(f"{FORMAT} {BINS}".encode())
     files: dict[Path, None] = {}
     for tensor in tensors:
         digest.update(f"{tensor.name}\0{tensor.shape}\0".encode())
         for source in tensor.inputs:
             digest.update(_described(source).encode())
-            files |= dict.fromkeys(leaf.file for leaf in (source.leaves() if hasattr(source, "leaves") else (source,)))
+            files |= dict.fromkeys(leaf.file for leaf in source.leaves())
     try:
         for file in files:
             _add_state(digest, file)
@@ -113,7 +114,7 @@ def key_of(tensors: Iterable[TensorPlan]) -> str | None:
     return digest.hexdigest()
 
 
-def _described(source) -> str:
+def _described(source: Any) -> str:
     """An input, down to the stored tensors."""
     own = source.described() if hasattr(source, "described") else [source.name, str(source.file), source.start]
     below = "".join(map(_described, source.sources)) if hasattr(source, "sources") else ""

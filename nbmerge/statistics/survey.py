@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,9 +37,9 @@ def measure_models(
     threads: int | None = None,
     cache: bool | str | Path = True,
 ) -> Statistics:
-    """Read a base and models fine-tuned from it once, and keep the sums that say how they differ.
+    """Read a base and models fine-tuned from it once, and store the sums that describe how they differ.
 
-    From them follows how far any weighted combination of these models is from each of them, see `Statistics.predict`.
+    The distance of any weighted combination of these models can be predicted from them, see `Statistics.predict`.
     Weights are streamed; memory holds a few blocks of each model, and about 1 kB of results per tensor and model.
 
     Parameters
@@ -48,8 +48,8 @@ def measure_models(
     progress, cancel, threads
         As in `nbmerge.merge`; the numbers do not depend on `threads`.
     cache : bool or path
-        Whether to keep the result on disk, and to take it from there if these files were measured before (see
-        `nbmerge.statistics.store` for what counts as the same); or the folder to keep it in.
+        Whether to cache the result on disk, and to reuse it if the same files were measured before (see
+        `nbmerge.statistics.store` for what counts as the same); or the folder of the cache.
 
     Raises
     ------
@@ -62,12 +62,16 @@ def measure_models(
     tensors = [t for t in compared(plan) if len(t.inputs) == len(plan.parents)]
     store = _store(cache)
     key = key_of(tensors) if store is not None else None
-    if key is not None and (known := store.load(key, len(tensors), len(plan.parents) - 1)) is not None:
+    if (
+        store is not None
+        and key is not None
+        and (known := store.load(key, len(tensors), len(plan.parents) - 1)) is not None
+    ):
         return Statistics(plan, tensors, known, from_cache=True)
     tally = Tally(len(tensors), len(plan.parents) - 1)
     index = {t.name: i for i, t in enumerate(tensors)}
 
-    def sink(tensor: TensorPlan, blocks: Blocks):
+    def sink(tensor: TensorPlan, blocks: Blocks) -> Callable[[int, torch.Tensor], None]:
         t, dtype = index[tensor.name], _dtype(blocks)
         return lambda start, _: tally.add(t, blocks.rows(start, dtype=dtype))
 
@@ -92,7 +96,7 @@ def _fitting(refs: Iterable[ModelRef]) -> Plan:
         sources = [{"model": r, "parameters": {"weight": 1.0}} for r in refs]
         plan, problems = examine(Recipe.of({"merge_method": "linear", "models": sources}))
     except RecipeError as error:
-        plan, problems = None, error.problems
+        plan, problems = None, list(error.problems)
     if plan is None:
         raise CheckpointError(
             "These models cannot be compared: " + " ".join(p.what for p in problems if p.severity == "error")
@@ -118,6 +122,6 @@ def _refuse_not_finite(tensors: list[TensorPlan], tally: Tally) -> None:
     whose = tensors[t].models[0 if not sound[t, 0] else int(np.argmin(sound[t]))]
     bad = int((~sound.all(1)).sum())
     raise CheckpointError(
-        f"{whose} holds NaN, infinite or absurdly large numbers in {tensors[t].name} ({bad} such "
+        f"{whose} contains NaN, infinity or extremely large numbers in {tensors[t].name} ({bad} such "
         f"{'tensor' if bad == 1 else 'tensors'} in all). Download or train it again."
     )

@@ -69,5 +69,5 @@ def test_the_sample_is_always_the_same(tall):
 
 
 def test_methods_of_whole_matrices_are_refused(tall):
-    with pytest.raises(PredictionError, match=r"mixes whole matrices .*nbmerge\.measure_merge"):
+    with pytest.raises(PredictionError, match=r"merges whole matrices .*nbmerge\.measure_merge"):
         estimate(recipe(tall, "iso_c", {}, {}))

@@ -93,7 +93,7 @@ def test_no_weight_is_read(family, statistics, monkeypatch):
 def test_elementwise_methods_are_refused(family, statistics, method):
     recipe = elementwise(family)[method]
     assert not statistics.can_predict(recipe)
-    with pytest.raises(PredictionError, match=rf"{method} mixes element by element.*nbmerge\.measure_merge"):
+    with pytest.raises(PredictionError, match=rf"{method} merges element by element.*nbmerge\.measure_merge"):
         statistics.predict(recipe)
 
 

@@ -33,5 +33,5 @@ def test_nothing_changed_has_no_share(tmp_path):
     assert statistics.models[1:] == ("ft1",)
     with pytest.raises(ValueError, match="was not measured"):
         statistics.kept_mass("base", 0.5)
-    with pytest.raises(ValueError, match="density is a share"):
+    with pytest.raises(ValueError, match="density must be"):
         statistics.kept_mass("ft1", 1.5)

@@ -116,7 +116,7 @@ def test_numbers_that_are_none_are_named(family, tmp_path, bad):
     broken = read_tensors(family.ft1)[UP]
     broken[3, 4] = bad
     other = make_model(tmp_path / "broken", base=family.base, replace={UP: broken})
-    with pytest.raises(CheckpointError, match=rf"broken holds NaN, infinite.*{UP} \(1 such tensor in all\)"):
+    with pytest.raises(CheckpointError, match=rf"broken contains NaN, infinity.*{UP} \(1 such tensor in all\)"):
         measure_models(family.base, other)
 
 
