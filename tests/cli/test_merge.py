@@ -55,7 +55,7 @@ def test_merge_refuses_and_overwrites(recipe, tmp_path):
 def test_merge_of_an_impossible_recipe(recipe, tmp_path):
     done = run("merge", recipe, tmp_path / "out", "--dtype", "int3")
     assert done.exit_code == 1
-    assert "'int3' is not a dtype" in done.stderr
+    assert "'int3' is not a supported dtype" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

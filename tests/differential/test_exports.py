@@ -39,7 +39,7 @@ VOCABULARIES = {
 }
 CLAIMED = ("short", "union", "base", "prefix", "label")
 """Vocabularies that mergekit makes as we do."""
-CLAIMING_NOTHING = {"owners": "rows", "mean": "mean of a token's owners", "elsewhere": "is not merged"}
+CLAIMING_NOTHING = {"owners": "rows", "mean": "mean over the models that have a token", "elsewhere": "is not merged"}
 
 
 @pytest.fixture(scope="module")
@@ -175,8 +175,8 @@ def test_what_an_export_claims_of_a_vocabulary(method, key, models):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("biased", "leaves out"),
-        ("tied with a head", "shares its head"),
+        ("biased", "omits"),
+        ("tied with a head", "ties its head"),
         ("of two sizes", "vocabularies of different size"),
         ("two votes", "weighted sum only"),
     ],
