@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from nbmerge.quoting import readable
 
 if TYPE_CHECKING:
+    from nbmerge.engine.cost import LiveForecast
     from nbmerge.problems import Problem
 
 
@@ -68,7 +69,10 @@ class NotReadyError(NbmergeError, RuntimeError):
 
 
 class TooLargeError(NbmergeError, MemoryError):
-    """A model does not fit into memory; nothing was allocated. The message suggests what would fit."""
+    """A model does not fit into memory; nothing was allocated. The message lists alternatives."""
+
+    forecast: LiveForecast | None = None
+    """The memory that a live merge would need, where it was forecast."""
 
 
 class VirtualError(NbmergeError, ValueError):

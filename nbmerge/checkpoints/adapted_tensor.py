@@ -1,4 +1,4 @@
-"""A tensor with low-rank adapters on it: a description only; `nbmerge.engine.compute.read_lora` computes its elements.
+"""A tensor with low-rank adapters applied: only a description; `nbmerge.engine.compute.read_lora` computes its elements.
 
 W′ = W + s·BA for LoRA [1]_ (s = α/r, or α/√r with rsLoRA [2]_), and DoRA [3]_ then scales each output's weights to a
 learned length m: W″ = m·W′/‖W′‖. Several adapters follow one another, each on the result of the one before.
@@ -48,11 +48,11 @@ class LowRank:
 
     @property
     def tensors(self) -> tuple[StoredTensor, ...]:
-        """What is read."""
+        """The tensors that are read."""
         return (self.down, self.up, *((self.magnitude,) if self.magnitude else ()))
 
-    def described(self) -> list:
-        """What decides its bytes beside its tensors."""
+    def described(self) -> list[Any]:
+        """What determines its bytes besides its tensors."""
         return ["low rank", self.scale, self.transposed, self.magnitude is not None]
 
 
@@ -76,23 +76,23 @@ class Shift:
 
     @property
     def tensors(self) -> tuple[StoredTensor, ...]:
-        """What is read."""
+        """The tensors that are read."""
         return (self.values,)
 
-    def described(self) -> list:
-        """What decides its bytes beside its tensors."""
+    def described(self) -> list[Any]:
+        """What determines its bytes besides its tensors."""
         return ["shift", self.scale]
 
 
 @dataclass(frozen=True, slots=True)
 class NewRows:
-    """Rows of an embedding that an adapter trained by themselves: they stand in place of the base's.
+    """Rows of an embedding that an adapter trained: they replace the rows of the base.
 
     Parameters
     ----------
     values : StoredTensor
     rows : tuple of int
-        Which they are, in the order of `values`.
+        Their indices, in the order of `values`.
     """
 
     values: StoredTensor
@@ -100,11 +100,11 @@ class NewRows:
 
     @property
     def tensors(self) -> tuple[StoredTensor, ...]:
-        """What is read."""
+        """The tensors that are read."""
         return (self.values,)
 
-    def described(self) -> list:
-        """What decides its bytes beside its tensors."""
+    def described(self) -> list[Any]:
+        """What determines its bytes besides its tensors."""
         return ["rows", list(self.rows)]
 
 
@@ -112,8 +112,8 @@ class NewRows:
 class Adapted(Computed):
     """A tensor with adapters applied, in order.
 
-    It hands on the float32 (float64) that the sum is computed in, so that a merge rounds once, at its end; a result that
-    says no dtype keeps the base's.
+    Its elements stay in the float32 (or float64) of the computation, so that a merge rounds once, at its end. Where the recipe
+    sets no dtype, the result has that of the base.
 
     Parameters
     ----------
@@ -128,12 +128,12 @@ class Adapted(Computed):
 
     @property
     def dtype(self) -> str:
-        """What its elements are computed and handed on in."""
+        """The dtype that its elements are computed in."""
         return "float64" if self.base.dtype == "float64" else "float32"
 
     @property
     def output_dtype(self) -> str:
-        """What dtype a result takes over from it where the recipe says none."""
+        """The dtype of the result where the recipe sets none."""
         return self.base.output_dtype
 
     @property
@@ -147,16 +147,16 @@ class Adapted(Computed):
         return self.base.is_float
 
     @property
-    def sources(self) -> tuple:
+    def sources(self) -> tuple[Any, ...]:
         """All inputs that it is made from."""
         return (self.base, *(t for step in self.steps for t in step.tensors))
 
     @property
     def held_bytes(self) -> int:
-        """Memory that reading it takes beside blocks: the factor of each step that all rows need."""
+        """Memory that reading it takes besides blocks: the factor of each step that all rows need."""
         widths = ((s.shape[1], min(s.up.shape[-1], s.down.shape[0])) for s in self.steps if isinstance(s, LowRank))
         return sum(4 * width * (rank + 2) for width, rank in widths)
 
-    def described(self) -> list:
-        """What decides its bytes beside those of its sources, as plain data."""
+    def described(self) -> list[Any]:
+        """What determines its bytes besides its sources, as plain data."""
         return ["adapted", self.dtype, [step.described() for step in self.steps]]

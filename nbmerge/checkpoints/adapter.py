@@ -1,4 +1,4 @@
-"""An adapter folder, as peft writes it: what it changes in which module, read from its config and its file's header."""
+"""An adapter folder, as peft writes it: its changes by module, read from its config and the header of its file."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _PATTERN = re.compile(r"[\w.^$|\\\[\]()*+?-]{1,200}")
 _OTHER_BASE = ("pissa", "olora", "corda", "lora_ga")
 _ELSEWHERE = {
     "use_qalora": "QALoRA pools its inputs",
-    "use_bdlora": "BD-LoRA has blocks of its own",
-    "alora_invocation_tokens": "an activated LoRA acts on some tokens only",
+    "use_bdlora": "BD-LoRA uses block-diagonal factors",
+    "alora_invocation_tokens": "an activated LoRA applies to some tokens only",
     "arrow_config": "Arrow routes between adapters",
     "kasa_config": "KaSA changes the base's singular values",
     "monteclora_config": "MonteCLoRA samples its weights",
     "layer_replication": "it repeats layers",
-    "megatron_config": "it is made for Megatron's layers",
-    "target_parameters": "it adapts parameters that are no layers (fused experts)",
+    "megatron_config": "it is for layers of Megatron",
+    "target_parameters": "it adapts parameters that are not layers (fused experts)",
 }  # fmt: skip
 """Settings of peft that change what an adapter computes, with what each does."""
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """What an adapter folder holds.
+    """The contents of an adapter folder.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ class Adapter:
     biases : dict of str to (StoredTensor, float)
         What is added to a module's bias, with its scale.
     replaced : dict of str to StoredTensor
-        Tensors that stand in place of the base's, by name (``modules_to_save``, trained biases).
+        Tensors that replace those of the base, by name (``modules_to_save``, trained biases).
     rows : dict of str to NewRows
-        Rows that stand in place of an embedding's, by name of the module (``trainable_token_indices``).
+        Rows that replace rows of an embedding, by name of the module (``trainable_token_indices``).
     targets : tuple of str
-        Names of modules that must all be there, where the config lists plain names.
+        Names of modules that must all exist, where the config lists plain names.
     fan_in_fan_out : bool
         Whether the config says that layers are stored as (inputs, outputs).
     """
@@ -80,7 +80,7 @@ def read_adapter(folder: Path) -> Adapter:
     Raises
     ------
     CheckpointError
-        When it is none, of another type than LoRA, incomplete, or of a variant whose result is no sum of weights.
+        When it is not a complete LoRA adapter, or a variant whose result is not a sum of weights.
     """
     config = _config(folder)
     _refuse_other_kinds(folder, config)
@@ -99,8 +99,8 @@ def read_adapter(folder: Path) -> Adapter:
             rows[module] = NewRows(tensor, _rows(folder, config, module, tensor))
         elif "lora_" in own:
             raise CheckpointError(
-                f"{folder}: {key!r:.120} belongs to no kind of LoRA that is known here. Merge it with peft "
-                "(merge_and_unload), save the model, and name that."
+                f"cannot apply {folder}: {key!r:.120} is not a tensor of a supported LoRA. Merge the adapter with peft "
+                "(merge_and_unload), save the model, and use that."
             )
         elif ".original_module." not in own:
             replaced[_plain(own)] = tensor
@@ -119,7 +119,7 @@ def read_adapter(folder: Path) -> Adapter:
 
 
 def _plain(name: str) -> str:
-    """The name without the wrappers that training put around a module."""
+    """The name without the wrappers that training added around a module."""
     return re.sub(r"\.(base_layer|modules_to_save(\.default)?)(?=\.|$)", "", name)
 
 
@@ -134,19 +134,19 @@ def _refuse_other_kinds(folder: Path, config: Mapping[str, Any]) -> None:
     kind = str(config.get("peft_type", "not named"))
     if kind.upper() != "LORA":
         raise CheckpointError(
-            f"{folder} is an adapter of the type {kind:.40}; only LoRA (with rsLoRA, DoRA) is applied here. Merge it with "
-            "peft where that type can be merged (merge_and_unload), save the model, and name that."
+            f"cannot apply {folder}: it is an adapter of type {kind:.40}, and only LoRA (including rsLoRA and DoRA) is supported. "
+            "Merge it with peft (merge_and_unload) if that is possible, save the model, and use that."
         )
     for key, why in _ELSEWHERE.items():
         if config.get(key):
             raise CheckpointError(
-                f"{folder} cannot be applied: {why} ({key} in {CONFIG}). Merge it with peft if it can "
-                "(merge_and_unload), save the model, and name that."
+                f"cannot apply {folder}: {why} ({key} in {CONFIG}). Merge it with peft (merge_and_unload) if that is possible, "
+                "save the model, and use that."
             )
     start = str(config.get("init_lora_weights", True)).lower()
     if start.startswith(_OTHER_BASE):
         raise CheckpointError(
-            f"{folder} was trained beside a base that '{start:.40}' had changed, so it does not fit the base as it is. "
+            f"cannot apply {folder}: its initialisation '{start:.40}' modified the base model. "
             "Convert it to a plain LoRA first (peft: save_pretrained with path_initial_model_for_weight_conversion)."
         )
 
@@ -154,48 +154,50 @@ def _refuse_other_kinds(folder: Path, config: Mapping[str, Any]) -> None:
 def _tensors(folder: Path) -> dict[str, StoredTensor]:
     safe, pickled = (folder / name for name in WEIGHTS)
     if hub.held(safe):
-        found = hub.read_header(safe)[0]
+        tensors = hub.read_header(safe)[0]
     elif hub.held(pickled):
-        found = read_pickled(pickled)
+        tensors = read_pickled(pickled)
     else:
-        raise CheckpointError(f"{folder} is not a whole adapter: it lacks {safe.name}. Download it again.")
-    if not found:
-        raise CheckpointError(f"{folder} holds no tensors. Save the adapter again.")
-    return found
+        raise CheckpointError(f"{folder} is not a complete adapter: it has no {safe.name}. Download it again.")
+    if not tensors:
+        raise CheckpointError(f"{folder} contains no tensors. Save the adapter again.")
+    return tensors
 
 
 def _rows(folder: Path, config: Mapping[str, Any], module: str, values: StoredTensor) -> tuple[int, ...]:
     """Which rows of an embedding an adapter trained."""
-    said = config.get("trainable_token_indices")
-    if isinstance(said, dict):
-        said = next((v for k, v in said.items() if f".{module}".endswith(f".{k}")), None)
-    whole = isinstance(said, list) and all(type(i) is int and i >= 0 for i in said)
-    if not whole or len(values.shape) != 2 or len(set(said)) != len(said) or len(said) != values.shape[0]:
+    indices = config.get("trainable_token_indices")
+    if isinstance(indices, dict):
+        indices = next((v for k, v in indices.items() if f".{module}".endswith(f".{k}")), None)
+    rows = indices if isinstance(indices, list) and all(type(i) is int and i >= 0 for i in indices) else []
+    if indices != rows or len(values.shape) != 2 or len(set(rows)) != len(rows) or len(rows) != values.shape[0]:
         raise CheckpointError(
-            f"{folder / CONFIG}: trainable_token_indices does not say which rows of {module:.200} the {values.shape[0]} "
-            "trained ones are. Download or save the adapter again."
+            f"{folder / CONFIG}: trainable_token_indices does not match the {values.shape[0]} trained rows of {module:.200}. "
+            "Download or save the adapter again."
         )
-    return tuple(said)
+    return tuple(rows)
 
 
 def _change(folder: Path, module: str, found: Mapping[str, StoredTensor], rules: _Scales) -> LowRank:
     names = ("lora_embedding_A", "lora_embedding_B") if "lora_embedding_A" in found else ("lora_A", "lora_B")
-    if lacking := [n for n in names if n not in found]:
-        raise CheckpointError(f"{folder} lacks {lacking[0]} of {module:.200}. Download or save the adapter again.")
+    if missing := [n for n in names if n not in found]:
+        raise CheckpointError(f"{folder} has no {missing[0]} for {module:.200}. Download or save the adapter again.")
     down, up = (found[n] for n in names)
     if len(down.shape) != 2 or len(up.shape) != 2:
         raise CheckpointError(
-            f"{folder}: {module:.200} is adapted with factors of shape {down.shape} and {up.shape}; only matrices can be "
-            "adapted here, no convolutions. Merge it with peft (merge_and_unload), save the model, and name that."
+            f"cannot apply {folder}: the factors of {module:.200} have the shapes {down.shape} and {up.shape}, and only "
+            "matrices are supported. Merge the adapter with peft (merge_and_unload), save the model, and use that."
         )
     rank = down.shape[0]
     if up.shape[1] != rank or rank < 1:
-        raise CheckpointError(f"{folder}: the factors of {module:.200} do not fit: {up.shape} times {down.shape}.")
+        raise CheckpointError(
+            f"{folder}: the factors of {module:.200} cannot be multiplied: {up.shape} times {down.shape}."
+        )
     magnitude = found.get("lora_magnitude_vector")
     if magnitude is None and rules.dora:
-        raise CheckpointError(f"{folder} says use_dora, but has no lora_magnitude_vector of {module:.200}.")
+        raise CheckpointError(f"{folder} sets use_dora, but has no lora_magnitude_vector for {module:.200}.")
     if magnitude is not None and magnitude.count != up.shape[0]:
-        raise CheckpointError(f"{folder}: the magnitudes of {module:.200} are {magnitude.count}, not {up.shape[0]}.")
+        raise CheckpointError(f"{folder}: {module:.200} has {magnitude.count} magnitudes instead of {up.shape[0]}.")
     return LowRank(down, up, rules.scale(module, rank), names[0] == "lora_embedding_A", magnitude)
 
 
@@ -207,35 +209,35 @@ class _Scales:
     config: Mapping[str, Any]
     dora: bool = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.dora = bool(self.config.get("use_dora"))
         self.root = bool(self.config.get("use_rslora"))
         self.ranks, self.alphas = (self._patterns(k) for k in ("rank_pattern", "alpha_pattern"))
 
     def scale(self, module: str, rank: int) -> float:
-        said = self._number(self._of(self.ranks, module, self.config.get("r")), "r (or rank_pattern)")
-        if said != rank:
+        declared = self._number(self._of(self.ranks, module, self.config.get("r")), "r (or rank_pattern)")
+        if declared != rank:
             raise CheckpointError(
-                f"{self.folder}: the factors of {module:.200} have the rank {rank} where {CONFIG} says {said:g}. "
-                "Config and weights are not of one adapter; download both again."
+                f"{self.folder}: the factors of {module:.200} have rank {rank}, but {CONFIG} declares {declared:g}. "
+                "Config and weights do not belong together; download both again."
             )
         alpha = self._number(
             self._of(self.alphas, module, self.config.get("lora_alpha")), "lora_alpha (or alpha_pattern)"
         )
         return alpha / (math.sqrt(rank) if self.root else rank)
 
-    def _patterns(self, key: str) -> list[tuple[re.Pattern, Any]]:
+    def _patterns(self, key: str) -> list[tuple[re.Pattern[str], Any]]:
         table = self.config.get(key) or {}
         if not isinstance(table, dict):
             raise CheckpointError(f"{self.folder / CONFIG}: {key} is not a mapping.")
         return [(self._compiled(pattern, key), value) for pattern, value in table.items()]
 
-    def _compiled(self, pattern: str, key: str) -> re.Pattern:
-        """These are regular expressions to peft; such as can take forever are not carried out."""
+    def _compiled(self, pattern: str, key: str) -> re.Pattern[str]:
+        """Compile a pattern, which is a regular expression in peft; those that could run forever are refused."""
         slow = re.search(r"\)[*+{?]", pattern) or len(re.findall(r"[*+]", pattern)) > 3
         try:
             if slow or not _PATTERN.fullmatch(pattern):
-                raise ValueError("it is too involved to be carried out")
+                raise ValueError("it is too complex")
             return re.compile(rf"(?:.*\.)?(?:{pattern})")
         except (re.error, ValueError) as error:
             raise CheckpointError(
@@ -243,7 +245,7 @@ class _Scales:
             ) from error
 
     @staticmethod
-    def _of(patterns: list[tuple[re.Pattern, Any]], module: str, default: Any) -> Any:
+    def _of(patterns: list[tuple[re.Pattern[str], Any]], module: str, default: Any) -> Any:
         return next((value for pattern, value in patterns if pattern.fullmatch(module)), default)
 
     def _number(self, value: Any, key: str) -> float:
@@ -253,7 +255,7 @@ class _Scales:
 
 
 def _targets(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Plain names of modules that the adapter must hold, empty where the config chooses them in another way."""
+    """Plain names of modules that the adapter must contain, empty where the config selects them in another way."""
     named = config.get("target_modules")
     chosen = any(config.get(k) for k in ("layers_to_transform", "exclude_modules", "layers_pattern"))
     if chosen or not isinstance(named, list):

@@ -13,7 +13,7 @@ from typing import Any
 
 from nbmerge.bounded import is_name
 from nbmerge.checkpoints import adapter, float8, hub, pickle_files
-from nbmerge.checkpoints.apply_adapter import untouched, with_adapter
+from nbmerge.checkpoints.apply_adapter import describe_unchanged, with_adapter
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
 from nbmerge.checkpoints.quantisation import refuse_config, refuse_files, refuse_tensors
@@ -28,8 +28,10 @@ DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 MOST_LAYERS = 100_000
 MOST_NAMED = 1000
-"""Files that an error looks for."""
+"""Maximum number of files that an error message checks."""
 _FAR = re.compile(r"(^|\.)\d{6,}(\.|$)")
+Entry = tuple[str, int, int, int, int]
+"""Name of a file, and what identifies its state."""
 _POSITIONS = re.compile(r"wpe|pos(ition)?(al)?_?(emb|enc)|embed_positions|token_type")
 
 
@@ -48,10 +50,10 @@ class Checkpoint:
     name : str
         Short name for labels.
     adapters : tuple of Path
-        Folders of the adapters that are on it, in order. Where one brings a vocabulary of its own, `path` is that
-        adapter's folder, whose tokenizer the model has, and the base's is the first here.
+        Folders of the adapters that are applied, in order. Where one has a vocabulary of its own, `path` is its folder, because
+        the model has its tokenizer, and the folder of the base comes first here.
     notes : tuple of str
-        What deserves a look in how it was put together.
+        Remarks about how it was assembled.
     """
 
     path: Path
@@ -63,18 +65,18 @@ class Checkpoint:
 
     @classmethod
     def open(cls, model: str | Path | ModelRef, ask: bool = True) -> Checkpoint:
-        """Open a local folder or a Hub id, with the adapters that are named with it; the weights need not be here.
+        """Open a local folder or a Hub id with the adapters in its name; the weights need not be downloaded.
 
         Parameters
         ----------
         model : str, Path or ModelRef
         ask : bool
-            Whether the Hub may be asked about an id; if not, the local cache has to know it.
+            Whether to query the Hub for an id; if not, it must be in the local cache.
 
         Raises
         ------
         CheckpointError
-            When it is no model folder, its files are incomplete or damaged, or it is of a kind that cannot be merged.
+            When it is not a model folder, its files are incomplete or damaged, or it cannot be merged.
         """
         ref = ModelRef.of(model)
         path = _folder(ref, ask)
@@ -82,7 +84,7 @@ class Checkpoint:
         return plain._adapted(ref.lora, ask) if ref.lora else plain
 
     def _adapted(self, adapters: tuple[str, ...], ask: bool) -> Checkpoint:
-        """The same model with adapters on it, one after another."""
+        """The same model with adapters applied, one after another."""
         made = self
         for text in adapters:
             folder = _folder(ModelRef.of(text), ask)
@@ -90,14 +92,14 @@ class Checkpoint:
             shared = made.token_embedding if made.tied else None
             before = made
             made = replace(made, tensors=with_adapter(made.tensors, found, shared), adapters=(*made.adapters, folder))
-            if note := untouched(found, before.tensors, made.tensors):
+            if note := describe_unchanged(found, before.tensors, made.tensors):
                 made = replace(made, notes=(*made.notes, note))
             if made.vocabulary != before.vocabulary and any((folder / name).is_file() for name in _TOKENIZERS):
                 made = replace(made, path=folder, adapters=(before.path, *made.adapters))
         return made
 
     def _without_copies(self) -> Checkpoint:
-        """The same model without a head that is its embedding under another name, as pickled files may hold it."""
+        """The same model without a head that is a copy of its embedding, as pickled files may contain it."""
         heads = self.layout.outside("head")
         said = self.config.get("tie_word_embeddings", True)
         if not heads or not said or next(self.tensors[heads[0]].leaves()).file.suffix == ".safetensors":
@@ -106,7 +108,7 @@ class Checkpoint:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """What tells models apart: their folder and those of their adapters."""
+        """The folders that identify the model: its own and those of its adapters."""
         return (self.path, *self.adapters)
 
     @cached_property
@@ -116,13 +118,13 @@ class Checkpoint:
 
     @property
     def config_depth(self) -> int | None:
-        """Number of layers by the config, None where it does not say."""
+        """Number of layers by the config, None where it does not declare any."""
         said = (part.get(k) for part in (self.config, self.text_config) for k in DEPTH_KEYS)
         return next((n for n in said if type(n) is int and n >= 0), None)
 
     @property
     def text_config(self) -> dict[str, Any]:
-        """The part of the config that speaks of the language model, which is often all of it."""
+        """The part of the config that describes the language model, which is often all of it."""
         inner = self.config.get("text_config")
         return inner if isinstance(inner, dict) else self.config
 
@@ -167,7 +169,7 @@ class Checkpoint:
 
     @cached_property
     def token_embedding(self) -> str | None:
-        """Name of the tensor with a row for each token; positions and the like have rows, too, but not of tokens."""
+        """Name of the tensor with a row for each token, which is not one for positions and the like."""
         tables = [
             n for n in self.layout.outside("embedding") if len(self.tensors[n].shape) == 2 and not _POSITIONS.search(n)
         ]
@@ -182,50 +184,50 @@ class Checkpoint:
 
 
 @lru_cache(maxsize=64)
-def _plain(path: Path, state: tuple, name: str) -> Checkpoint:
-    """A model without adapters in one state of its files, with all that follows from its names worked out once."""
+def _plain(path: Path, state: tuple[Entry, ...], name: str) -> Checkpoint:
+    """A model without adapters in one state of its files, read once."""
     config, tensors = _contents(path, state)
     return Checkpoint(path, config, tensors, name)._without_copies()
 
 
 @lru_cache(maxsize=64)
-def _contents(path: Path, state: tuple) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Config and headers of a folder in one state of its files, read once; float8 as the weights it stands for."""
+def _contents(path: Path, state: tuple[Entry, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Config and headers of a folder in one state of its files, read once, with float8 as the weights that it represents."""
     if not os.path.lexists(path / "config.json") and os.path.lexists(path / adapter.CONFIG):
         raise CheckpointError(
-            f"{path} is an adapter, not a model. Name it behind the model it was made for: MODEL+{path.name}, or as a "
+            f"{path} is an adapter, not a model. Write it after the model that it was made for, as MODEL+{path.name}, or as the "
             "mapping {path: MODEL, lora: ADAPTER}."
         )
     config = _read_json(path / "config.json")
     refuse_config(path, config)
     tensors = _stored_tensors(path)
     if not tensors:
-        raise CheckpointError(f"{path} holds no tensors. Download or save the model again.")
+        raise CheckpointError(f"{path} contains no tensors. Download or save the model again.")
     _refuse_depth(path, config, tensors)
     refuse_tensors(path, config, tensors)
     return float8.weights_of(path, config, tensors)
 
 
 @lru_cache(maxsize=64)
-def _adapter(folder: Path, state: tuple) -> adapter.Adapter:
+def _adapter(folder: Path, state: tuple[Entry, ...]) -> adapter.Adapter:
     """An adapter in one state of its files, read once."""
     return adapter.read_adapter(folder)
 
 
 def _refuse_depth(path: Path, config: dict[str, Any], tensors: Iterable[str]) -> None:
-    """Refuse numbers of layers that no model has, before anything counts up to them."""
+    """Refuse impossible numbers of layers, before anything counts up to them."""
     if name := next(filter(_FAR.search, tensors), None):
         raise CheckpointError(
-            f"{path} has a tensor in a layer of impossible number: {name!r:.120}. Do not use this model."
+            f"{path} has a tensor with an impossible layer number: {name!r:.120}. Do not use this model."
         )
-    if said := next((d for d in depths(config) if d.value > MOST_LAYERS), None):
+    if declared := next((d for d in depths(config) if d.value > MOST_LAYERS), None):
         raise CheckpointError(
-            f"config.json in {path} speaks of {said.value:.3g} layers ({'.'.join(said.path)}). Mend it."
+            f"config.json in {path} declares {declared.value:.3g} layers ({'.'.join(declared.path)}). Correct it."
         )
 
 
-def _state(path: Path) -> tuple:
-    """Name, number, size and times of change of every file: what was read holds as long as this is the same."""
+def _state(path: Path) -> tuple[Entry, ...]:
+    """Name, inode, size and times of every file: what was read is valid as long as this is the same."""
     try:
         with os.scandir(path) as entries:
             return tuple(sorted(_entry(e) for e in entries))
@@ -233,10 +235,10 @@ def _state(path: Path) -> tuple:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _entry(entry: os.DirEntry) -> tuple[str, int, int, int, int]:
+def _entry(entry: os.DirEntry[str]) -> Entry:
     try:
         found = entry.stat()
-    except FileNotFoundError:  # a link to nowhere, of which nothing may be needed
+    except FileNotFoundError:  # a broken link, which may not be needed
         found = entry.stat(follow_symlinks=False)
     return entry.name, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
@@ -247,11 +249,11 @@ def _folder(ref: ModelRef, ask: bool = True) -> Path:
         if path.is_dir():
             return path.resolve()
         there = path.exists()
-    except (OSError, RuntimeError, ValueError) as error:  # too long, or the home of nobody
+    except (OSError, RuntimeError, ValueError) as error:  # too long, or an unknown home directory
         why = getattr(error, "strerror", None) or error
-        raise CheckpointError(f"'{ref.path:.200}' is not a path on this machine: {why}.") from error
+        raise CheckpointError(f"'{ref.path:.200}' is not a valid path: {why}.") from error
     if there:
-        raise CheckpointError(f"{path} is a file. Name the model's folder, the one that holds config.json.")
+        raise CheckpointError(f"{path} is a file. Pass the folder of the model, which contains config.json.")
     return hub.find(ref, ask)
 
 
@@ -268,10 +270,10 @@ def _stored_tensors(path: Path) -> dict[str, StoredTensor]:
     others = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".gguf", ".safetensors"))
     refuse_files(path, (p.name for p in path.iterdir()))
     if not others:
-        raise CheckpointError(f"{path} holds no weights: neither {SINGLE} nor {INDEX} is there.")
+        raise CheckpointError(f"{path} has no weights: it has neither {SINGLE} nor {INDEX}.")
     raise CheckpointError(
-        f"{path} holds no {SINGLE} or {pickle_files.SINGLES[0]} but {', '.join(others[:4])}. Only these are read, in one file "
-        "or in shards with an index; load it with transformers once and save it again with save_pretrained."
+        f"{path} has neither {SINGLE} nor {pickle_files.SINGLES[0]}, only {', '.join(others[:4])}. Load it with transformers and "
+        "save it again with save_pretrained."
     )
 
 
@@ -284,18 +286,19 @@ def _sharded(index: Path, read: Callable[[Path], dict[str, StoredTensor]]) -> di
     for name in names:
         if not is_name(name):
             raise CheckpointError(
-                f"{index.name} in {path} names a shard that cannot lie in the folder: {name!r:.80}. Do not use this model."
+                f"{index.name} in {path} lists a shard outside the folder: {name!r:.80}. Do not use this model."
             )
         if not hub.held(path / name):
             missing = sorted(n for n in names[:MOST_NAMED] if is_name(n) and not hub.held(path / n))
             raise CheckpointError(
-                f"{path} lacks {len(missing)} of its shards: {', '.join(missing[:4])}. Download them again."
+                f"{path} is missing {len(missing)} of its shards: {', '.join(missing[:4])}. Download them again."
             )
         shards[name] = read(path / name)
     lost = [t for t, shard in weight_map.items() if t not in shards[shard]]
     if lost:
         raise CheckpointError(
-            f"{path}: {lost[0]!r:.80} is not in {weight_map[lost[0]]}, where {index.name} has it ({len(lost)} such)."
+            f"{path}: {len(lost)} tensors are not in the shards that {index.name} lists (first: {lost[0]!r:.80} in "
+            f"{weight_map[lost[0]]}). Download the model again."
         )
     return {t: shards[shard][t] for t, shard in weight_map.items()}
 

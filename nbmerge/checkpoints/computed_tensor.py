@@ -1,10 +1,10 @@
-"""What inputs that are computed while they are read have in common."""
+"""The base class of inputs that are computed while they are read."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES, StoredTensor
 
@@ -14,9 +14,22 @@ class Computed:
 
     __slots__ = ()
 
-    shape: tuple[int, ...]
-    output_dtype: str
-    sources: tuple[Any, ...]
+    if TYPE_CHECKING:  # a dataclass may have them as fields or as properties
+
+        @property
+        def shape(self) -> tuple[int, ...]:
+            """Shape of the tensor."""
+            ...
+
+        @property
+        def output_dtype(self) -> str:
+            """The dtype of the result where the recipe sets none."""
+            ...
+
+        @property
+        def sources(self) -> tuple[Any, ...]:
+            """The inputs that it is made from."""
+            ...
 
     @property
     def count(self) -> int:
@@ -25,10 +38,10 @@ class Computed:
 
     @property
     def nbytes(self) -> int:
-        """Size in bytes in the dtype that a result takes over."""
+        """Size in bytes in `output_dtype`."""
         return self.count * ITEM_BYTES[CODES[self.output_dtype]]
 
     def leaves(self) -> Iterator[StoredTensor]:
-        """The stored tensors it is made from."""
+        """The stored tensors that it is made from."""
         for source in self.sources:
             yield from source.leaves()

@@ -1,8 +1,8 @@
-"""What a config declares, compared with the weights that are there, before anything is built that large.
+"""What a config declares, compared with the existing weights before a model is built.
 
-transformers builds a model as its config says, and looks at the weights afterwards: ninety thousand layers that no file
-holds take minutes, and a million labels make a table of each. So numbers that make it loop are compared with the headers
-first (`check_declared`), and while it builds, the parts and their sizes are counted (`building`).
+transformers builds a model as its config declares, and reads the weights afterwards: ninety thousand layers without weights
+take minutes, and a million labels make a table of each. So numbers that make it loop are compared with the headers first
+(`check_declared`), and the modules and their sizes are counted while it builds (`building`).
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from nbmerge.checkpoints.stacks import NUMBERED, depths
 from nbmerge.errors import CheckpointError
 
 MOST_MISSING_LAYERS = 64
-"""Layers that may be declared beyond twice those that are there; transformers then says itself what is missing."""
+"""Layers that may be declared beyond twice the existing ones; transformers then reports what is missing."""
 MOST_COUNTED = 100_000
-"""Largest number of things that are made one by one, such as labels or experts."""
+"""Largest number of things that are created one by one, such as labels or experts."""
 MOST_ENTRIES = 30_000
 """Most entries of a list or mapping; ImageNet has 21,841 labels."""
 MOST_POSITIONS = 1 << 24
 """Largest number of anything else, such as positions."""
 PARTS_PER_TENSOR, MORE_PARTS = 20, 5_000
-"""Modules that a model may have for each of its tensors, and beside them."""
+"""Modules that a model may have for each of its tensors, and in addition."""
 ELEMENTS_PER_STORED, MORE_ELEMENTS = 4, 50_000_000
-"""Numbers that a model may have for each that is stored, and beside them."""
+"""Elements that a model may have for each that is stored, and in addition."""
 
 _COUNTED = re.compile(r"(^|_)(n|num|number|labels?|layers?|experts?|heads?|blocks?|groups?|depths?|stages?)(_|$)")
 _FREE = re.compile(
     r"(^|_)(id|ids|token|tokens|seed|theta|base|params?|parameters|flops|size_bytes|index)(_|$)|rope|alpha|factor"
 )
-"""Numbers that nothing is made of: ids, seeds, bases of frequencies, remarks."""
+"""Numbers that do not determine sizes: ids, seeds, bases of frequencies, remarks."""
 
 
 def check_declared(path: Path, config: Mapping[str, Any], tensors: Iterable[str]) -> None:
-    """Refuse a config whose numbers are far from the weights.
+    """Refuse a config whose numbers are far from those of the weights.
 
     Parameters
     ----------
     path : Path
-        The folder that it is in, for the message.
+        The folder of the config, for the message.
     config : mapping
     tensors : iterable of str
         Names of the weights.
@@ -52,14 +52,14 @@ def check_declared(path: Path, config: Mapping[str, Any], tensors: Iterable[str]
     Raises
     ------
     CheckpointError
-        With the number, and what is there.
+        With the declared and the actual number.
     """
     present = max((int(m["index"]) + 1 for m in map(NUMBERED.match, tensors) if m), default=0)
-    for said in depths(config):
-        if said.value > 2 * present + MOST_MISSING_LAYERS:
+    for declared in depths(config):
+        if declared.value > 2 * present + MOST_MISSING_LAYERS:
             raise CheckpointError(
-                f"config.json in {path} declares {said.value:,} layers ({'.'.join(said.path):.200}), and the weights have "
-                f"{present}. Correct it, or download the model again."
+                f"config.json in {path} declares {declared.value:,} layers ({'.'.join(declared.path):.200}), but the weights "
+                f"have {present}. Correct it, or download the model again."
             )
     text = config.get("text_config")
     for part in (config, text if isinstance(text, Mapping) else {}):
@@ -69,19 +69,19 @@ def check_declared(path: Path, config: Mapping[str, Any], tensors: Iterable[str]
         most = MOST_COUNTED if _COUNTED.search(key) else MOST_POSITIONS
         if abs(number) > most and not _FREE.search(key):
             raise CheckpointError(
-                f"config.json in {path} declares {key:.80} = {number:.6g}, which no model has. Correct it, or download the "
+                f"config.json in {path} declares {key:.80} = {number:.6g}, which is impossible. Correct it, or download the "
                 "model again."
             )
 
 
 def _numbers(path: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Every whole number of a config, with the key that it or its list has."""
+    """Every integer in a config, with the key of it or of its list."""
     below: list[tuple[Any, str]] = [(config, "")]
     while below:
         value, key = below.pop()
         if isinstance(value, Mapping | list) and len(value) > MOST_ENTRIES:
             raise CheckpointError(
-                f"config.json in {path} has {len(value):,} entries in {key or 'itself':.80}, which no model has. Correct it, or "
+                f"config.json in {path} has {len(value):,} entries in {key or 'itself':.80}, which is impossible. Correct it, or "
                 "download the model again."
             )
         if isinstance(value, Mapping):
@@ -94,17 +94,17 @@ def _numbers(path: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, int]]
 
 @contextmanager
 def building(tensors: int, elements: int) -> Iterator[None]:
-    """While a model is built in this thread, stop it when it becomes much larger than its weights.
+    """Stop building a model in this thread when it becomes much larger than its weights.
 
     Parameters
     ----------
     tensors, elements : int
-        Tensors and numbers in the weights.
+        Number of tensors and elements in the weights.
 
     Raises
     ------
     CheckpointError
-        From within what builds it.
+        While the model is built.
     """
     from torch.nn.modules import module as registry
 
@@ -122,7 +122,7 @@ def building(tensors: int, elements: int) -> Iterator[None]:
         if threading.get_ident() == thread and tensor is not None:
             numbers += tensor.numel()
             if numbers > ELEMENTS_PER_STORED * elements + MORE_ELEMENTS:
-                raise _too_large(f"{numbers:,} numbers and more, where the weights have {elements:,}")
+                raise _too_large(f"more than {numbers:,} elements, while the weights have {elements:,}")
 
     with ExitStack() as stack:
         for register, count in (
@@ -135,4 +135,6 @@ def building(tensors: int, elements: int) -> Iterator[None]:
 
 
 def _too_large(what: str) -> CheckpointError:
-    return CheckpointError(f"its config describes a model of {what}. Correct config.json, or download the model again.")
+    return CheckpointError(
+        f"its config declares a model with {what}. Correct config.json, or download the model again."
+    )

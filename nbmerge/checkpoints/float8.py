@@ -26,24 +26,25 @@ _FLOATS = ("bfloat16", "float16", "float32")
 def weights_of(
     folder: Path, config: dict[str, Any], tensors: dict[str, StoredTensor]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Config and tensors with float8 numbers replaced by the weights that they stand for; others as they are.
+    """Config and tensors with float8 numbers and scales replaced by the weights that they represent.
 
     Raises
     ------
     CheckpointError
-        When scales are lacking or do not fit.
+        When scales are missing or do not fit.
     """
     scales = {n: _scale_name(n, tensors) for n, t in tensors.items() if t.dtype in WEIGHTS}
     if not scales:
         return config, tensors
     dtype = _said(config)
     if not dtype.startswith("float8"):
-        _refuse_lacking(folder, tensors, scales)
+        _refuse_missing_scales(folder, tensors, scales)
     out, blocks = dtype if dtype in _FLOATS else "bfloat16", _blocks(config)
     made: dict[str, Any] = {}
     for name, tensor in tensors.items():
         if name in scales:
-            scale = tensors[scales[name]] if scales[name] else None
+            scale_name = scales[name]
+            scale = tensors[scale_name] if scale_name else None
             made[name] = Scaled(tensor, scale, _block(folder, tensor, scale, blocks), out)
         elif name not in scales.values() and not _is_about_activations(tensor):
             made[name] = tensor
@@ -55,7 +56,7 @@ def _without_quantisation(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scale_name(name: str, tensors: Mapping[str, StoredTensor]) -> str | None:
-    """Name of the tensor that has the scales of another."""
+    """Name of the tensor with the scales of another."""
     return next((name + s for s in SUFFIXES if name + s in tensors), None)
 
 
@@ -63,7 +64,7 @@ def _is_about_activations(tensor: StoredTensor) -> bool:
     return tensor.count == 1 and tensor.name.endswith(_ACTIVATIONS)
 
 
-def _refuse_lacking(folder: Path, tensors: Mapping[str, StoredTensor], scales: Mapping[str, str | None]) -> None:
+def _refuse_missing_scales(folder: Path, tensors: Mapping[str, StoredTensor], scales: Mapping[str, str | None]) -> None:
     """Refuse codes without scales."""
     lacking = [n for n, s in scales.items() if s is None]
     if lacking:
@@ -82,15 +83,17 @@ def _said(config: Mapping[str, Any]) -> str:
 
 
 def _blocks(config: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """The sizes of blocks that the config names."""
+    """Block sizes in the config."""
     quantisation = config.get("quantization_config")
     if not isinstance(quantisation, dict):
         return []
     groups = quantisation.get("config_groups")
     groups = groups.values() if isinstance(groups, dict) else ()
     inner = (g.get("weights") for g in groups if isinstance(g, dict))
-    said = [quantisation.get("weight_block_size"), *(w.get("block_structure") for w in inner if isinstance(w, dict))]
-    return [tuple(s) for s in said if isinstance(s, list) and len(s) == 2 and all(type(n) is int and n > 0 for n in s)]
+    sizes = [quantisation.get("weight_block_size"), *(w.get("block_structure") for w in inner if isinstance(w, dict))]
+    return [
+        (s[0], s[1]) for s in sizes if isinstance(s, list) and len(s) == 2 and all(type(n) is int and n > 0 for n in s)
+    ]
 
 
 def _block(
@@ -102,7 +105,11 @@ def _block(
         return max(1, rows), max(1, columns)
     if not scale.is_float and scale.dtype != "float8_e8m0fnu":
         raise CheckpointError(f"{folder}: the scales {scale.name:.200} are stored as {scale.dtype}.")
-    known = {(rows, 1): (1, columns), (1, columns): (rows, 1), (1, 1): (rows, columns)}
+    known: dict[tuple[int, ...], tuple[int, int]] = {
+        (rows, 1): (1, columns),
+        (1, columns): (rows, 1),
+        (1, 1): (rows, columns),
+    }
     known |= {(-(-rows // height), -(-columns // width)): (height, width) for height, width in blocks}
     if scale.shape == (*outer, rows):
         return 1, columns

@@ -1,4 +1,4 @@
-"""Safetensors headers: read without a library so that the exact place of every byte is known, and checked before use.
+"""Safetensors headers: parsed here, so that the exact position of every byte is known, and checked before use.
 
 Format: 8 bytes length of the header, little endian; the header, a JSON object of name to dtype, shape and offsets; the
 data. See https://github.com/huggingface/safetensors#format.
@@ -36,7 +36,7 @@ CODES = {name: code for code, name in NAMES.items()}
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """Where a tensor lies on disk.
+    """A tensor on disk: its dtype, shape and position.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class StoredTensor:
     start : int
         Offset of its first byte in the file.
     state : FileState, optional
-        State of the file when its header was read: the bytes lie there as long as it holds.
+        State of the file when its header was read; the position is valid as long as the file is in this state.
     """
 
     name: str
@@ -75,11 +75,11 @@ class StoredTensor:
 
     @property
     def output_dtype(self) -> str:
-        """What dtype a result takes over from it where the recipe says none."""
+        """The dtype of the result where the recipe sets none."""
         return self.dtype
 
     def leaves(self) -> Iterator[StoredTensor]:
-        """The stored tensors it is made from: itself."""
+        """The stored tensors that it is made from: itself."""
         yield self
 
 
@@ -95,7 +95,7 @@ def read_header(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     Raises
     ------
     CheckpointError
-        When the file is no safetensors file, or any part of its header cannot be true.
+        When it is not a valid safetensors file.
     """
     with open_model_file(file) as descriptor:
         try:
@@ -107,24 +107,24 @@ def read_header(file: Path) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     return parse_header(file, raw, found.st_size, FileState.of(found))
 
 
-def data_start(file: Path, first: bytes, size: int) -> int:
+def data_start(file: Path, first: bytes | bytearray, size: int) -> int:
     """Offset of a file's data, by the file's first 8 bytes and its size.
 
     Raises
     ------
     CheckpointError
-        When the header could not be so long.
+        When the length of the header is impossible.
     """
     length = int.from_bytes(first, "little") if len(first) == 8 else -1
     if not 2 <= length <= min(size - 8, MAX_HEADER):
-        raise _damaged(file, f"its header would be {length:,} bytes long in a file of {size:,}")
+        raise _damaged(file, f"its header would be {length:,} bytes long in a file of {size:,} bytes")
     return 8 + length
 
 
 def parse_header(
-    file: Path, raw: bytes, size: int, state: FileState | None = None
+    file: Path, raw: bytes | bytearray, size: int, state: FileState | None = None
 ) -> tuple[dict[str, StoredTensor], dict[str, str]]:
-    """Check a header that was read, the bytes behind the first 8, as `read_header` does; `size` is the whole file's."""
+    """Parse and check a header, the bytes after the first 8, as `read_header` does; `size` is that of the whole file."""
     try:
         header = parsed(raw)
     except ValueError as error:
@@ -142,29 +142,27 @@ def _tensor(file: Path, name: str, entry: Any, data_start: int, state: FileState
     try:
         code, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError) as error:
-        raise _damaged(file, f"the entry of {name!r:.80} lacks dtype, shape or data_offsets") from error
+        raise _damaged(file, f"the entry of {name!r:.80} has no dtype, shape or data_offsets") from error
     numbers = [*shape, begin, end] if isinstance(shape, list) and len(shape) <= MAX_DIMENSIONS else [None]
     if not all(type(x) is int and 0 <= x < 2**62 for x in numbers) or math.prod(shape) >= 2**62:
-        raise _damaged(file, f"the shape or offsets of {name!r:.80} are not whole numbers of a possible size")
+        raise _damaged(file, f"the shape or offsets of {name!r:.80} are not valid integers")
     if not isinstance(code, str) or code not in NAMES:
-        raise CheckpointError(
-            f"{file.name}: tensor {name!r:.80} has the dtype {code!r:.20}, which cannot be merged ({file})."
-        )
+        raise CheckpointError(f"cannot merge {file}: tensor {name!r:.80} has the unsupported dtype {code!r:.20}.")
     tensor = StoredTensor(name, NAMES[code], tuple(shape), file, data_start + begin, state)
     if end - begin != tensor.nbytes:
-        raise _damaged(file, f"{name!r:.80} needs {tensor.nbytes:,} bytes and is given {end - begin:,}")
+        raise _damaged(file, f"{name!r:.80} needs {tensor.nbytes:,} bytes, but its offsets span {end - begin:,}")
     return tensor
 
 
 def _check_places(file: Path, tensors: dict[str, StoredTensor], data_start: int, size: int) -> None:
-    """The tensors fill the file from the header to its end, one after another, as the format demands.
+    """Check that the tensors fill the file from the header to its end without gaps, as the format requires.
 
-    Bytes that belong to no tensor are nothing that a model needs; the library refuses such files as well.
+    The safetensors library also refuses files with bytes that belong to no tensor.
     """
     end = max((t.start + t.nbytes for t in tensors.values()), default=data_start)
     if end > size:
         raise CheckpointError(
-            f"{file.name} is truncated: its tensors end at byte {end:,} and the file has {size:,}. "
+            f"{file.name} is truncated: its tensors end at byte {end:,}, but the file has {size:,} bytes. "
             f"Download or copy it again ({file})."
         )
     end = data_start
@@ -175,8 +173,8 @@ def _check_places(file: Path, tensors: dict[str, StoredTensor], data_start: int,
             raise _damaged(file, f"{tensor.start - end:,} bytes before {tensor.name!r:.80} belong to no tensor")
         end = tensor.start + tensor.nbytes
     if end < size:
-        raise _damaged(file, f"{size - end:,} bytes after the last tensor belong to none")
+        raise _damaged(file, f"{size - end:,} bytes after the last tensor belong to no tensor")
 
 
 def _damaged(file: Path, why: str) -> CheckpointError:
-    return CheckpointError(f"{file.name} is not a sound safetensors file: {why}. Download or copy it again ({file}).")
+    return CheckpointError(f"{file.name} is not a valid safetensors file: {why}. Download or copy it again ({file}).")

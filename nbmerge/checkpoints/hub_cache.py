@@ -1,4 +1,4 @@
-"""The local Hugging Face cache: what is in it, and where. Nothing is downloaded."""
+"""The local Hugging Face cache: its models and their folders. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def cached_snapshot(repo_id: str, revision: str | None = None) -> Path | None:
-    """Folder of a cached model, None when it is not in the cache (or the name cannot be a Hub id)."""
+    """Folder of a cached model, None when it is not in the cache (or the name is not a Hub id)."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -21,7 +21,7 @@ def cached_snapshot(repo_id: str, revision: str | None = None) -> Path | None:
 
 
 def cached_models() -> list[str]:
-    """Hub ids of all models in the local cache, by name; adapters alone are none."""
+    """Hub ids of all models in the local cache, sorted; adapters are not listed."""
     from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 

@@ -1,7 +1,7 @@
-"""What a tensor is, from its name: which layer, which part of it, or which role outside the layers.
+"""What a tensor is, by its name: its layer and part, or its role outside the layers.
 
-There is no list of architectures. The layers are found as the numbered modules that a checkpoint's own names show, so
-that nothing is ever left out because a list did not know it.
+There is no list of architectures. Layers are found as numbered modules in the names of the tensors, so that nothing is left out
+because a list did not contain it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HEAD = re.compile(r"(^|\.)(lm_head|embed_out|score|classifier|output|output_lay
 _EMBEDDING = re.compile(r"embed|(^|\.)(wte|wpe|tok_embeddings|project_in|shared)\.")
 _NORM = re.compile(r"norm|(^|\.)ln_?\w*\.")
 _BEFORE = re.compile(r"(^|\.)(ln_pre|layernorm_pre|pre_layr?norm)\.")
-_BEHIND = re.compile(
+_AFTER = re.compile(
     r"(^|\.)(pooler|lm_head|cls|classifier|pre_classifier|score|qa_outputs|generator_predictions|vocab_transform)\."
 )
 _DERIVED = re.compile(r"(^|\.)(rotary_emb\.inv_freq|(attn|attention)\.(bias|masked_bias)|position_ids)$")
@@ -34,7 +34,7 @@ GROUPS = ("attention", "mlp", "rest")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tensor belongs.
+    """The layer or role of a tensor.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Place:
     kind : str
         A group of `GROUPS` inside a layer, a role of `ROLES` outside.
     stack : str, optional
-        Name of the stack that the layer is one of; None outside the layers.
+        Name of the stack that the layer belongs to; None outside the layers.
     """
 
     name: str
@@ -58,17 +58,16 @@ class Place:
 
 
 class Layout:
-    """The order in a checkpoint's tensor names.
+    """Layers and roles, as found in a checkpoint's tensor names.
 
     Parameters
     ----------
     names : iterable of str
         All tensor names.
     depth : int, optional
-        The number of layers that the config speaks of: where several stacks of numbered modules exist, the one of this
-        depth is meant.
+        The number of layers that the config declares: of several stacks, the one of this depth is the main one.
     lengths : iterable of int
-        Every number of layers that the config speaks of: lists of these lengths are stacks, too.
+        Every number of layers that the config declares: lists of these lengths are stacks as well.
     """
 
     def __init__(self, names: Iterable[str], depth: int | None = None, lengths: Iterable[int] = ()):
@@ -77,7 +76,7 @@ class Layout:
         self.stacks: dict[str, Stack] = {s.name: s for s in found}
         """Every stack of layers, by name."""
         self.stack = main.name if main else None
-        """Name of the stack that the model is named for, such as ``model.layers``; None where there is none."""
+        """Name of the main stack, such as ``model.layers``; None where there is none."""
         self.depth = main.depth if main else 0
         """Number of its layers that have tensors."""
 
@@ -87,22 +86,22 @@ class Layout:
         return {name: self.place(name) for name in self.names}
 
     def place(self, name: str) -> Place:
-        """The place of one tensor, also of one that only an output has."""
+        """The place of one tensor, even of one that only the merged model has."""
         match = NUMBERED.match(name)
         if match and match["stack"] in self.stacks:
             return Place(name, int(match["index"]), match["rest"], _group(match["rest"]), match["stack"])
         return Place(name, None, name, _role(name))
 
     def name(self, layer: int, part: str, stack: str | None = None) -> str:
-        """Full name of a layer's tensor; of the main stack where none is named."""
+        """Full name of a layer's tensor; by default of the main stack."""
         return f"{stack or self.stack}.{layer}.{part}"
 
     def parts(self, layer: int, stack: str | None = None) -> list[str]:
-        """What one layer consists of, in the checkpoint's order; of the main stack where none is named."""
+        """The parts of one layer in the checkpoint's order; by default of the main stack."""
         return list(self._parts.get((stack or self.stack, layer), ()))
 
     def first_only(self, stack: str | None) -> frozenset[str]:
-        """Parts that a stack has in its first layer for all of them, such as T5's relative positions."""
+        """Parts that only the first layer of a stack has, for all layers, such as T5's relative positions."""
         if stack not in self._first_only:
             first, *others = (set(self.parts(i, stack)) for i in range(self.stacks[stack].depth if stack else 1))
             alone = first - set().union(*others) if others and all(p and p < first for p in others) else ()
@@ -126,7 +125,7 @@ class Layout:
         return [p.name for p in self.places.values() if p.layer is None and (not roles or p.kind in roles)]
 
     def filters(self, kind: str) -> tuple[str, ...]:
-        """Shortest filters that match the tensors of a group or role, and no other tensor.
+        """The shortest filters that match the tensors of a group or role, and no other tensors.
 
         Empty where no text separates them, or where there are none.
         """
@@ -141,22 +140,22 @@ class Layout:
 
 
 def has_inputs_first(model_type: str, name: str) -> bool:
-    """Whether a weight matrix has a row for each input of its layer: GPT-2 stores its own so (``Conv1D``)."""
+    """Whether a weight matrix has a row for each input of its layer, as in GPT-2 (``Conv1D``)."""
     return model_type in _CONV1D and bool(re.search(r"(^|\.)(c_attn|c_proj|c_fc|q_attn)\.weight$", name))
 
 
-def is_behind(name: str) -> bool:
-    """Whether a tensor outside the layers stands behind the last of them: a pooler, or a part of a head before its weights."""
-    return bool(_BEHIND.search(name))
+def is_after_layers(name: str) -> bool:
+    """Whether a tensor outside the layers comes after the last of them: a pooler, or a part of a head before its weights."""
+    return bool(_AFTER.search(name))
 
 
 def is_derived(name: str) -> bool:
-    """Whether a tensor is a buffer that models rebuild by themselves: rotary frequencies, causal masks, position ids."""
+    """Whether a tensor is a buffer that models compute themselves: rotary frequencies, causal masks, position ids."""
     return bool(_DERIVED.search(name))
 
 
 def _module(part: str) -> str:
-    """The module of a layer that a part is in; some layers number theirs (``layer.0.SelfAttention``)."""
+    """The module of a layer that a part belongs to; some models number modules (``layer.0.SelfAttention``)."""
     modules = part.split(".")[:-1] or [part]
     return next((m for m in modules if m not in ("layer", "layers") and not m.isdigit()), modules[0])
 

@@ -1,9 +1,9 @@
-"""Modules: which tensors a recipe means by the name of a part of a model, such as ``encoder`` or ``vision_tower``.
+"""Modules: the tensors that a recipe refers to by the name of a part of a model, such as ``encoder`` or ``vision_tower``.
 
-A name means what is called so in the tensors' names, be it one component (``encoder``), a whole stack
-(``model.decoder.layers``) or a tensor outside the layers (``shared``). mergekit's own names for parts of models that see
-(``text_decoder``, ``vision_tower``, ``multi_modal_projector``) are understood for models that call them otherwise;
-``default`` is all that is left, and ``shared`` what is left outside the layers.
+A name refers to the tensors that have it in their names, as one component (``encoder``), a whole stack
+(``model.decoder.layers``) or a tensor outside the layers (``shared``). mergekit's names for parts of models with vision
+(``text_decoder``, ``vision_tower``, ``multi_modal_projector``) also work for models that use other names; ``default`` is the
+rest, and ``shared`` is the rest outside the layers.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from nbmerge.checkpoints.layout import Layout
 from nbmerge.checkpoints.stacks import SENSES, telling
 
 REST = ("default", "shared")
-"""Names for what no other module has."""
+"""Names for the tensors of no other module."""
 _PROJECTOR = re.compile(r"projector|merger|connector|(^|\.)(adapter|aligner|mm_\w+)\.")
 
 
 def claims(layout: Layout, modules: Iterable[str]) -> dict[str, str]:
-    """The module that each tensor belongs to; a tensor of none is absent.
+    """Map each tensor to its module; tensors without a module are absent.
 
     Parameters
     ----------
     layout : Layout
     modules : iterable of str
-        Names that a recipe gives. The more components of a tensor's name a module names, the stronger is its claim.
+        Names in the recipe. The module that matches the most components of a tensor's name gets the tensor.
 
     Notes
     -----
-    Token embeddings, heads and the like that lie beside all stacks go with the stack that the model is named for.
+    Token embeddings, heads and the like outside all stacks belong to the module of the main stack.
     """
     modules = list(modules)
     ranked: dict[str, tuple[tuple[int, int], str]] = {}
@@ -54,7 +54,7 @@ def claims(layout: Layout, modules: Iterable[str]) -> dict[str, str]:
 
 
 def _claimed(layout: Layout, module: str) -> dict[str, tuple[int, int]]:
-    """A module's tensors, with how strong its claim is."""
+    """The tensors of a module, each with the strength of the match."""
     wanted = module.split(".")
     exact = {n: (1, len(wanted)) for n in layout.names if _contains(n.split("."), wanted)}
     if exact or module in REST:
@@ -72,12 +72,12 @@ def _claimed(layout: Layout, module: str) -> dict[str, tuple[int, int]]:
 
 
 def _kind(words: set[str]) -> set[str]:
-    """The words that decide: ``text_decoder`` is a matter of text, not of decoders."""
+    """The words that decide: ``text_decoder`` is about text, not about decoders."""
     return words & (SENSES | {"text"}) or words
 
 
 def _roots(layout: Layout) -> dict[str, str]:
-    """Each stack's part of the model: its name as far as it takes to tell it from the other stacks."""
+    """Each stack's part of the model: the shortest prefix of its name that no other stack has."""
     names = {s: s.split(".") for s in layout.stacks}
     if len(names) == 1:
         return {s: p[0] for s, p in names.items()}

@@ -1,7 +1,7 @@
-"""Weights in torch's own files, read in place: archives whose pickle is read as data and never carried out.
+"""Weights in torch's own files, read in place: archives whose pickle is read as data and never executed.
 
-`nbmerge.checkpoints.unpickler` reads the pickle. What is kept is the place of every tensor, checked against the archive's
-directory, so that from here on it is read like any other.
+`nbmerge.checkpoints.unpickler` reads the pickle. The position of every tensor is checked against the directory of the archive;
+after that, tensors are read like those of any other file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SINGLES = ("pytorch_model.bin", "pytorch_model.pt", "pytorch_model.pth", "model.
 LOCAL_HEADER = 30
 """Bytes of an archive member's own header before its name."""
 MAX_DIRECTORY = 4_000_000
-"""Most bytes of the archive's directory: 40,000 storages. Longer ones are not read, as each entry takes time."""
+"""Maximum bytes of the archive's directory: 40,000 storages. Longer ones are refused, because each entry takes time."""
 
 
 def read_pickled(file: Path) -> dict[str, StoredTensor]:
@@ -42,29 +42,29 @@ def read_pickled(file: Path) -> dict[str, StoredTensor]:
     Raises
     ------
     CheckpointError
-        When it holds anything but tensors by name, is damaged, compressed, of the format before torch 1.6, or of another
-        machine's byte order.
+        When it contains anything but tensors by name, is damaged, compressed, in the format before torch 1.6, or in another byte
+        order.
     """
     if not file.is_file() and hub.held(file):
         raise CheckpointError(
-            f"{file.name} of {file.parent} is not here, and where its tensors lie cannot be read from afar. Download it: "
-            "hf download, with the model's id. A model that has safetensors as well needs no such step."
+            f"{file.name} of {file.parent} has not been downloaded, and its tensors cannot be located remotely. Download the model "
+            "with 'hf download', or use one with safetensors."
         )
     state, pickle, members = _contents(file)
     try:
-        found = unpickle(pickle)
+        contents = unpickle(pickle)
     except ForeignImport as error:
         raise _foreign(file, str(error)) from error
     except UnpicklingError as error:
         raise _damaged(file, str(error)) from error
-    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise CheckpointError(f"{file} holds a {_kind(found)}, not tensors by name. {_ANOTHER_WAY}")
-    if name := next((n for n in found if any("\ud800" <= c <= "\udfff" for c in n)), None):
+    if not isinstance(contents, dict) or not all(isinstance(name, str) for name in contents):
+        raise CheckpointError(f"{file} contains a {_kind(contents)}, not tensors by name. {_ANOTHER_WAY}")
+    if name := next((n for n in contents if any("\ud800" <= c <= "\udfff" for c in n)), None):
         raise _damaged(file, f"the name {name!r:.80} contains an unpaired surrogate")
-    return {name: replace(_place(file, name, value, members), state=state) for name, value in found.items()}
+    return {name: replace(_place(file, name, value, members), state=state) for name, value in contents.items()}
 
 
-_ANOTHER_WAY = "Load it once where you trust it, and save the model with save_pretrained, which writes safetensors."
+_ANOTHER_WAY = "If you trust it, load it with transformers and save it with save_pretrained, which writes safetensors."
 
 
 def _contents(file: Path) -> tuple[FileState, bytes, dict[str, tuple[int, int]]]:
@@ -74,7 +74,7 @@ def _contents(file: Path) -> tuple[FileState, bytes, dict[str, tuple[int, int]]]
             status = os.fstat(descriptor)
             if not zipfile.is_zipfile(raw):
                 raise _no_archive(file, raw)
-            with zipfile.ZipFile(_Short(raw)) as archive:  # type: ignore[arg-type]
+            with zipfile.ZipFile(_Short(raw)) as archive:
                 members = _members(archive)
                 found = {key: _stored(file, raw, member) for key, member in members.items()}
             pickle = _pickle(file, descriptor, found)
@@ -91,12 +91,12 @@ def _pickle(file: Path, descriptor: int, members: Mapping[str, tuple[int, int]])
     if "data.pkl" not in members:
         raise _damaged(file, "the archive has no data.pkl")
     if "byteorder" in members and _part(descriptor, members["byteorder"], 16) != b"little":
-        raise CheckpointError(f"{file} was written on a machine of other byte order. {_ANOTHER_WAY}")
+        raise CheckpointError(f"{file} is in the byte order of another machine. {_ANOTHER_WAY}")
     return _part(descriptor, members["data.pkl"], MAX_BYTES + 1)
 
 
 class _Short:
-    """A file of which nobody reads much at once: what `zipfile` reads in one piece is the directory."""
+    """A file that limits the size of a read: `zipfile` reads the whole directory at once."""
 
     def __init__(self, file: IO[bytes]):
         self._file = file
@@ -104,25 +104,25 @@ class _Short:
 
     def read(self, count: int = -1) -> bytes:
         if count > MAX_DIRECTORY:
-            raise ValueError(f"its directory has {count:,} bytes, which no model needs")
+            raise ValueError(f"its directory is {count:,} bytes long, more than any model needs")
         return self._file.read(count if count >= 0 else MAX_DIRECTORY)
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """What is needed of an archive, by name without the folder that torch puts around everything."""
+    """The members of an archive that are needed, by name without the folder that torch puts around everything."""
     inside = ((m.filename.partition("/")[2], m) for m in archive.infolist())
     return {name: m for name, m in inside if name in ("data.pkl", "byteorder") or name.startswith("data/")}
 
 
 def _stored(file: Path, raw: IO[bytes], member: zipfile.ZipInfo) -> tuple[int, int]:
-    """First byte and size of a member, which must lie in the file as it is."""
+    """First byte and size of a member, which must not be compressed."""
     raw.seek(member.header_offset)
     local = raw.read(LOCAL_HEADER)
     names = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
     start = member.header_offset + LOCAL_HEADER + names
     stored = member.compress_type == zipfile.ZIP_STORED and member.flag_bits & 1 == 0
     if not stored or start + member.file_size > raw.seek(0, 2):
-        what = "is compressed, which torch never does, or ends after the file"
+        what = "is compressed, which torch never does, or extends beyond the end of the file"
         raise _damaged(file, f"{member.filename!r:.80} {what}")
     return start, member.file_size
 
@@ -134,23 +134,23 @@ def _part(descriptor: int, place: tuple[int, int], most: int) -> bytes:
 
 
 def _no_archive(file: Path, raw: IO[bytes]) -> CheckpointError:
-    """What is to be said of a file that is no archive: a pickle that would run something is named as one."""
+    """The error for a file that is not an archive: it may be a pickle that would run code."""
     raw.seek(0)
     if name := foreign_import(raw.read(MAX_BYTES)):
         return _foreign(file, name)
-    what = "is no archive of torch: it was written before torch 1.6, is cut short, or is something else"
+    what = "is not a torch archive: it was written before torch 1.6, is truncated, or is something else"
     return CheckpointError(f"{file} {what}. {_ANOTHER_WAY} Or download it again.")
 
 
 def _foreign(file: Path, name: str) -> CheckpointError:
     return CheckpointError(
-        f"{file} holds more than tensors: it would have Python load {name!r:.80}, which can do anything to this machine. "
-        f"It is not opened. {_ANOTHER_WAY}"
+        f"{file} contains more than tensors: loading it would import {name!r:.80}, which can run any code. "
+        f"It was not loaded. {_ANOTHER_WAY}"
     )
 
 
 def _kind(value: Any) -> str:
-    """What a value is, as people know it."""
+    """The kind of a value, in words."""
     if isinstance(value, Other):
         return value.kind.removeprefix("a ")
     return "Tensor" if isinstance(value, PickledTensor) else type(value).__name__
@@ -160,32 +160,31 @@ def _place(file: Path, name: str, value: Any, members: Mapping[str, tuple[int, i
     if not isinstance(value, PickledTensor):
         raise CheckpointError(f"{file}: {name!r:.80} is a {_kind(value)}, not an ordinary tensor. {_ANOTHER_WAY}")
     if value.dtype not in CODES:
-        raise CheckpointError(f"{file}: {name!r:.80} has the dtype {value.dtype}, which cannot be merged.")
+        raise CheckpointError(f"cannot merge {file}: {name!r:.80} has the unsupported dtype {value.dtype}.")
     if not value.is_contiguous:
         raise CheckpointError(
-            f"{file}: the numbers of {name!r:.80} do not lie one behind the other (shape {value.shape}, strides "
-            f"{value.strides}). {_ANOTHER_WAY}"
+            f"{file}: {name!r:.80} is not contiguous (shape {value.shape}, strides {value.strides}). {_ANOTHER_WAY}"
         )
     start, size = members.get(value.storage.key, (0, -1))
     tensor = StoredTensor(name, value.dtype, value.shape, file, start + value.offset * value.element_bytes)
     if value.offset * value.element_bytes + tensor.nbytes > size:
-        raise _damaged(file, f"{name!r:.80} does not lie inside its storage")
+        raise _damaged(file, f"{name!r:.80} extends beyond its storage")
     return tensor
 
 
 def without_copies(tensors: dict[str, Any], heads: list[str], embeddings: list[str]) -> dict[str, Any]:
-    """The tensors without heads that are an embedding under another name, as safetensors files leave them out.
+    """The tensors without heads that share their storage with an embedding, which safetensors files leave out.
 
-    Pickled files of models with tied weights hold both names and one storage.
+    Pickled files of models with tied weights contain both names and one storage.
     """
     places = {_lies(tensors[n]) for n in embeddings}
     copies = {n for n in heads if _lies(tensors[n]) in places}
     return {n: t for n, t in tensors.items() if n not in copies}
 
 
-def _lies(tensor: Any) -> tuple:
+def _lies(tensor: Any) -> tuple[Any, ...]:
     return tensor.shape, *((leaf.file, leaf.start) for leaf in tensor.leaves())
 
 
 def _damaged(file: Path, why: str) -> CheckpointError:
-    return CheckpointError(f"{file} is not a sound file of torch: {why}. Download or copy it again.")
+    return CheckpointError(f"{file} is not a valid torch file: {why}. Download or copy it again.")

@@ -1,6 +1,6 @@
-"""Quantised models whose numbers are codes: recognised by config, by files and by the names of tensors, and refused.
+"""Quantised models whose tensors contain codes: recognised by config, files and names of tensors, and refused.
 
-Averaging codes means nothing, and taking them apart is the work of the library that made them.
+The average of codes is meaningless, and decoding them is up to the library that made them.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _NAMES = (
     ("quanto", r"\.weight\._(data|scale|shift)$"),
     ("EETQ", r"\.weight_scales$"),
 )
-_HOW = "Use the model it was made from, merge, and quantise the result."
+_HOW = "Merge the model it was made from, and quantise the result."
 _FILES = {
-    ".gguf": ("GGUF", "Use the model it was converted from, merge, and convert the result."),
-    ".ggml": ("GGML", "Use the model it was converted from, merge, and convert the result."),
-    ".onnx": ("ONNX", "Use the model it was exported from, merge, and export the result."),
+    ".gguf": ("GGUF", "Merge the model it was converted from, and convert the result."),
+    ".ggml": ("GGML", "Merge the model it was converted from, and convert the result."),
+    ".onnx": ("ONNX", "Merge the model it was exported from, and export the result."),
     ".h5": ("TensorFlow", "Load it with transformers (from_tf=True) and save it with save_pretrained."),
     ".msgpack": ("Flax", "Load it with transformers (from_flax=True) and save it with save_pretrained."),
 }
 
 
 def refuse_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """Refuse a model whose config names a method of which nothing can be merged.
+    """Refuse a model whose config names a quantisation method that cannot be merged.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def refuse_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def refuse_tensors(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, StoredTensor]) -> None:
-    """Refuse a model whose tensors are codes, whatever its config says.
+    """Refuse a model whose tensors contain codes, whatever its config says.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def refuse_tensors(folder: Path, config: Mapping[str, Any], tensors: Mapping[str
 
 
 def refuse_files(folder: Path, names: Iterable[str]) -> None:
-    """Refuse a folder that holds weights only in a format that is not read.
+    """Refuse a folder whose weights are in an unsupported format.
 
     Raises
     ------
@@ -82,8 +82,8 @@ def refuse_files(folder: Path, names: Iterable[str]) -> None:
     for name in sorted(names):
         kind, how = _FILES.get(Path(name).suffix, (None, None))
         if kind:
-            raise CheckpointError(f"{folder} holds its weights as {kind} ({name:.80}), which cannot be merged. {how}")
+            raise CheckpointError(f"cannot merge {folder}: its weights are in {kind} format ({name:.80}). {how}")
 
 
 def _refused(folder: Path, what: str) -> CheckpointError:
-    return CheckpointError(f"{folder} is quantised ({what}); its numbers cannot be averaged. {_HOW}")
+    return CheckpointError(f"cannot merge {folder}: it is quantised ({what}). {_HOW}")

@@ -1,4 +1,4 @@
-"""A float8 tensor with its scales: a description only; `nbmerge.engine.compute.read_float8` computes its elements.
+"""A float8 tensor with its scales: only a description; `nbmerge.engine.compute.read_float8` computes its elements.
 
 W = scale · q, with one scale for the tensor, for each row, or for each block of rows and columns. What checkpoints call
 ``weight_scale_inv`` is multiplied as well: it is the inverse of the scale that quantising multiplied by.
@@ -7,6 +7,7 @@ W = scale · q, with one scale for the tensor, for each row, or for each block o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from nbmerge.checkpoints.computed_tensor import Computed
 from nbmerge.checkpoints.header import StoredTensor
@@ -14,7 +15,7 @@ from nbmerge.checkpoints.header import StoredTensor
 
 @dataclass(frozen=True, slots=True)
 class Scaled(Computed):
-    """A tensor of float8 numbers as the weights that they stand for, in float32.
+    """A tensor of float8 numbers and scales as the weights that they represent, in float32.
 
     Parameters
     ----------
@@ -25,7 +26,7 @@ class Scaled(Computed):
     block : (int, int)
         Rows and columns that share a scale.
     output_dtype : str
-        What dtype a result takes over from it where the recipe says none.
+        The dtype of the result where the recipe sets none.
     """
 
     stored: StoredTensor
@@ -48,14 +49,14 @@ class Scaled(Computed):
 
     @property
     def sources(self) -> tuple[StoredTensor, ...]:
-        """What it is made from."""
+        """The stored tensors that it is made from."""
         return (self.stored,) if self.scale is None else (self.stored, self.scale)
 
     @property
     def held_bytes(self) -> int:
-        """Memory that reading it takes beside blocks: its scales."""
+        """Memory that reading it takes besides blocks: its scales."""
         return 0 if self.scale is None else 8 * self.scale.count
 
-    def described(self) -> list:
-        """What decides its bytes beside those of its sources, as plain data."""
+    def described(self) -> list[Any]:
+        """What determines its bytes besides its sources, as plain data."""
         return ["scaled", list(self.shape), list(self.block)]

@@ -1,8 +1,8 @@
-"""Stacks of layers: which numbered module lists of a checkpoint are layers, and where its config says how many.
+"""Stacks of layers: which numbered module lists of a checkpoint are layers, and where its config declares their number.
 
-Many models have one stack. Encoder-decoders and models that see or hear have several, each with a depth of its own. A
-list of modules counts as a stack when the config speaks of its length; so a classifier's or a projector's few numbered
-modules are not taken for layers.
+Many models have one stack. Encoder-decoders and models with vision or audio have several, each with a depth of its own. A
+list of modules counts as a stack when the config declares its length, so that the few numbered modules of a classifier or a
+projector are not taken for layers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DEPTH = re.compile(r"^(n_layers?|num_layers|depth|(num_)?\w+_layers)$")
 _PLAIN = re.compile(r"^(num_)?(encoder|decoder)_(hidden_)?layers$")
 _NO_DEPTH = re.compile(r"layerdrop|position|freq|shared|dense_layers|feat|hash|local|global|window|skip|every")
 SENSES = {"vision", "audio", "speech", "video"}
-"""Words for stacks that a language model sees and hears with."""
+"""Words for stacks that process images, sound or video."""
 _SYNONYMS = {
     "visual": "vision", "vit": "vision", "img": "vision", "image": "vision", "language": "text", "llm": "text", "enc": "encoder",
     "dec": "decoder",
@@ -45,8 +45,8 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True)
-class SaidDepth:
-    """A number of layers that a config speaks of.
+class DeclaredDepth:
+    """A number of layers that a config declares.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class SaidDepth:
 
     @property
     def words(self) -> set[str]:
-        """What its name says about the stack that is meant: ``{"decoder"}``, ``{"text"}``, or nothing."""
+        """Words in its name that identify the stack: ``{"decoder"}``, ``{"text"}``, or nothing."""
         return telling(self.path)
 
     @property
@@ -68,15 +68,15 @@ class SaidDepth:
         """Names of the configs that it stands in: ``{"patcher"}`` for ``patcher_config``."""
         return {key.removesuffix("_config").lower() for key in self.path[:-1]}
 
-    def means(self, stack: Stack, main: bool, others: Sequence[SaidDepth]) -> bool:
+    def means(self, stack: Stack, main: bool, others: Sequence[DeclaredDepth]) -> bool:
         """Whether this is the depth of a stack.
 
         Parameters
         ----------
         main : bool
             Whether the stack is the one that the model is named for.
-        others : sequence of SaidDepth
-            Everything that the config says.
+        others : sequence of DeclaredDepth
+            All numbers of layers that the config declares.
         """
         if self.value != stack.depth:
             return False
@@ -94,17 +94,17 @@ class SaidDepth:
         return bool(self.words & words)
 
 
-def depths(config: Mapping[str, Any]) -> list[SaidDepth]:
-    """Every number of layers that a config speaks of, in it and in the configs it contains."""
+def depths(config: Mapping[str, Any]) -> list[DeclaredDepth]:
+    """Every number of layers that a config declares, including the configs inside it."""
     return list(_depths(config, ()))
 
 
-def _depths(config: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[SaidDepth]:
+def _depths(config: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[DeclaredDepth]:
     for key, value in config.items():
         if isinstance(value, Mapping) and len(path) < 3:
             yield from _depths(value, (*path, str(key)))
         elif type(value) is int and value > 0 and _DEPTH.match(str(key)) and not _NO_DEPTH.search(str(key)):
-            yield SaidDepth((*path, str(key)), value)
+            yield DeclaredDepth((*path, str(key)), value)
 
 
 def stacks(names: Iterable[str], lengths: Iterable[int], depth: int | None) -> tuple[list[Stack], Stack | None]:
@@ -115,9 +115,9 @@ def stacks(names: Iterable[str], lengths: Iterable[int], depth: int | None) -> t
     names : iterable of str
         All tensor names.
     lengths : iterable of int
-        Every number of layers that the config speaks of.
+        Every number of layers that the config declares.
     depth : int, optional
-        The one that it means first of all.
+        The number that it declares for the main stack.
     """
     lists: dict[str, dict[int, set[str]]] = {}
     sizes: Counter[str] = Counter()
@@ -127,7 +127,7 @@ def stacks(names: Iterable[str], lengths: Iterable[int], depth: int | None) -> t
     if not lists:
         return [], None
 
-    def rank(name: str) -> tuple:
+    def rank(name: str) -> tuple[bool, bool, bool, int]:
         words = telling((name,))
         told = len(lists[name]) in lengths
         return told and not words & SENSES, told and "decoder" in words, len(lists[name]) == depth, sizes[name]
@@ -150,7 +150,7 @@ def _alike(layers: Mapping[int, set[str]]) -> bool:
 
 
 def telling(path: Iterable[str]) -> set[str]:
-    """What names of modules or config keys say about a stack: ``vision_tower`` is of vision."""
+    """Words in names of modules or config keys that identify a stack: ``vision_tower`` is about vision."""
     words = (w for part in path for w in _words(part))
     return {_SYNONYMS.get(w, w) for w in words} & _TELLING
 

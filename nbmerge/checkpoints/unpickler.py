@@ -1,4 +1,4 @@
-"""The pickle inside a torch file, read as data: tensors and where their numbers lie. Nothing is imported or called.
+"""The pickle inside a torch file, read as data: tensors and the positions of their elements. Nothing is imported or called.
 
 A pickle is a program for a stack machine [1]_. This one knows the instructions that a state dict needs; what Python would
 import is only a name here, and the few names that rebuild tensors are replaced by descriptions of the tensors. So a file
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_BYTES = 16_000_000
-"""Most bytes of a pickle, which holds names and shapes; real ones have some hundred kilobytes."""
+"""Maximum bytes of a pickle, which contains names and shapes; real ones have a few hundred kilobytes."""
 MAX_INSTRUCTIONS = 700_000
 """A tensor takes about 40, so this is 17,000 tensors in one file; a larger model is sharded."""
 MAX_NUMBER = 2**62
@@ -57,21 +57,21 @@ _HARMLESS = {
 
 
 class UnpicklingError(ValueError):
-    """The pickle is damaged, too large, or not of a kind that holds tensors."""
+    """The pickle is damaged, too large, or does not contain tensors."""
 
 
 class ForeignImport(UnpicklingError):
-    """The pickle would have Python import something that no tensor needs; `args` has its name."""
+    """The pickle would import something that no tensor needs; `args` has its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A run of numbers in the archive.
+    """A run of elements in the archive.
 
     Parameters
     ----------
     dtype : str
-        ``"bytes"`` where the tensor says the dtype.
+        ``"bytes"`` where the tensor itself has the dtype.
     key : str
         Name of the archive's member below ``data/``.
     """
@@ -103,7 +103,7 @@ class PickledTensor:
 
     @property
     def is_contiguous(self) -> bool:
-        """Whether the elements lie in the order of their indices without gaps."""
+        """Whether the elements are in the order of their indices, without gaps."""
         step = 1
         for size, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
             if size != 1 and stride != step and 0 not in self.shape:
@@ -145,12 +145,12 @@ def unpickle(raw: bytes) -> Any:
         When it is damaged, too large, or no state dict.
     """
     if len(raw) > MAX_BYTES:
-        raise UnpicklingError(f"its pickle has {len(raw):,} bytes, which no model needs")
+        raise UnpicklingError(f"its pickle is {len(raw):,} bytes long, more than any model needs")
     return _run(io.BytesIO(raw))
 
 
 def foreign_import(raw: bytes) -> str | None:
-    """The first thing that a file which is no torch archive would have Python import, None where it needs nothing.
+    """The first thing that a file which is not a torch archive would import, None if it imports nothing.
 
     Files from before torch 1.6 are several pickles, one after another.
     """
@@ -174,7 +174,7 @@ def _run(file: io.BytesIO) -> Any:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
             if count >= MAX_INSTRUCTIONS:
                 raise UnpicklingError(
-                    f"its pickle has more than {MAX_INSTRUCTIONS:,} instructions, which no model needs"
+                    f"its pickle has more than {MAX_INSTRUCTIONS:,} instructions, more than any model needs"
                 )
             machine.step(opcode.name, argument)
         return machine.result
@@ -295,6 +295,9 @@ class _Machine:
     def discard(self) -> None:
         self.stack.pop()
 
+    def discard_marked(self) -> None:
+        self.marked()
+
     def instance(self, name: str) -> None:
         """The oldest protocol's way to call something."""
         self.load(name.replace(" ", ".", 1))
@@ -315,8 +318,8 @@ _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "MARK": _MARK, "
 _INSTRUCTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "PROTO": lambda m, a: None, "FRAME": lambda m, a: None, "STOP": lambda m, a: m.stop(),
     "EMPTY_LIST": lambda m, a: m.stack.append([]), "EMPTY_DICT": lambda m, a: m.stack.append({}),
-    "EMPTY_SET": lambda m, a: m.stack.append(Other("a set")), "ADDITEMS": lambda m, a: m.marked() and None,
-    "FROZENSET": lambda m, a: m.marked() and None,
+    "EMPTY_SET": lambda m, a: m.stack.append(Other("a set")), "ADDITEMS": lambda m, a: m.discard_marked(),
+    "FROZENSET": lambda m, a: m.discard_marked(),
     "PUT": _Machine.put, "BINPUT": _Machine.put, "LONG_BINPUT": _Machine.put, "MEMOIZE": _Machine.put,
     "GET": _Machine.get, "BINGET": _Machine.get, "LONG_BINGET": _Machine.get,
     "TUPLE1": lambda m, a: m.tuple(1), "TUPLE2": lambda m, a: m.tuple(2), "TUPLE3": lambda m, a: m.tuple(3),
@@ -326,7 +329,7 @@ _INSTRUCTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "SETITEM": lambda m, a: m.set_items(_pairs(m)), "SETITEMS": lambda m, a: m.set_items(m.marked()),
     "GLOBAL": lambda m, a: m.load(a.replace(" ", ".", 1)), "STACK_GLOBAL": lambda m, a: m.stack_global(),
     "REDUCE": lambda m, a: m.call(), "NEWOBJ": lambda m, a: m.call(), "BINPERSID": lambda m, a: m.persistent(),
-    "BUILD": lambda m, a: m.build(), "POP": lambda m, a: m.discard(), "POP_MARK": lambda m, a: m.marked() and None,
+    "BUILD": lambda m, a: m.build(), "POP": lambda m, a: m.discard(), "POP_MARK": lambda m, a: m.discard_marked(),
     "DUP": lambda m, a: m.stack.append(m.stack[-1]), "INST": _Machine.instance,
 }  # fmt: skip
 
@@ -339,7 +342,7 @@ def _dtype_of(name: str) -> str | None:
     return last if last in _ELEMENT_BYTES else _DTYPES.get(last.removesuffix("Storage"))
 
 
-def _called(name: str, arguments: tuple) -> Any:
+def _called(name: str, arguments: tuple[Any, ...]) -> Any:
     if name in _CALLS:
         return _CALLS[name](*arguments)
     if kind := _OTHER_TENSORS.get(name) or _HARMLESS.get(name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,14 +64,26 @@ def check_new_file(path: Path, overwrite: bool) -> Path:
 
 
 def write_file(path: Path, text: str, overwrite: bool) -> None:
-    """Write a file that `check_new_file` allows; an existing one stays until the new text is flushed to disk."""
+    """Write a text file as `write_file_by` does."""
+    write_file_by(path, lambda new: new.write_text(text, encoding="utf-8"), overwrite)
+
+
+def write_file_by(path: Path, write: Callable[[Path], object], overwrite: bool) -> None:
+    """Write a file that `check_new_file` allows; an existing one stays until the new one is flushed to disk.
+
+    Parameters
+    ----------
+    path : Path
+    write : callable
+        Writes the contents to the path of an empty file, which then replaces `path`.
+    overwrite : bool
+    """
     path = check_new_file(path, overwrite).resolve()  # for a link, its target
     new = path.with_name(f".{path.name}.nbmerge-new")
     try:
         new.unlink(missing_ok=True)
-        with open(new, "x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
+        with open(new, "xb") as file:  # never through a link that somebody else put there
+            write(new)
             os.fsync(file.fileno())
         if path.exists():
             new.chmod(stat.S_IMODE(path.stat().st_mode))
@@ -78,4 +91,4 @@ def write_file(path: Path, text: str, overwrite: bool) -> None:
     except OSError as error:
         with suppress(OSError):
             new.unlink(missing_ok=True)
-        raise OutputError(f"{path} could not be written: {advice(error)}") from error
+        raise OutputError(f"cannot write to {path}: {advice(error)}") from error

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nbmerge.cli.arguments import Csv, Json, Overwrite, check_format, check_new_file
+from nbmerge.cli.arguments import Csv, Json, Overwrite, check_format, check_new_file, write_file_by
 from nbmerge.cli.terminal import json_output
 from nbmerge.errors import OutputError
 
@@ -41,7 +41,8 @@ def measure(
     with progress_bar("Measuring", quiet) as listener, stop_on_ctrl_c() as cancel:
         table = measure_models(base, *models, progress=listener, cancel=cancel).table
     if out is not None:
-        table.to_csv(out, index=False) if out.suffix == ".csv" else table.to_parquet(out, index=False)
+        write = table.to_csv if out.suffix == ".csv" else table.to_parquet
+        write_file_by(out, lambda new: write(new, index=False), overwrite)
     if as_json:
         json_output.print_json(to_rows(table))
     elif as_csv:

@@ -103,13 +103,13 @@ def _upload(
 
     try:
         repo_id = wait_for(
-            lambda: hub.create_repo(repo_id, private=private, exist_ok=True).repo_id, PATIENCE, "the Hub"
+            lambda: hub.create_repo(repo_id, private=private, exist_ok=True).repo_id, PATIENCE, "waiting for the Hub"
         )
         commit = hub.upload_folder(
             folder_path=folder, repo_id=repo_id, revision=branch, ignore_patterns=list(LEFT_OUT),
             commit_message=message or f"Upload a {recipe.merge_method} merge made with nbmerge",
         )  # fmt: skip
-        info = wait_for(lambda: hub.model_info(repo_id, revision=branch), PATIENCE, "the Hub")
+        info = wait_for(lambda: hub.model_info(repo_id, revision=branch), PATIENCE, "waiting for the Hub")
     except NbmergeError:
         raise
     except Exception as error:  # of huggingface_hub and the library below it

@@ -55,7 +55,7 @@ METHODS = {"linear": 2, "slerp": 2, "ties": 3, "dare_ties": 3}
 def measured(method: str, rounds: int) -> float:
     """Seconds of one processor for each element, in the least disturbed round."""
     from nbmerge.engine.compute.pool import run
-    from nbmerge.engine.cost.timing import _random
+    from nbmerge.engine.cost.timing import _write_random
     from nbmerge.engine.output.shards import ShardWriter
     from nbmerge.engine.planning.plans import TensorPlan
     from nbmerge.methods import Values
@@ -69,7 +69,7 @@ def measured(method: str, rounds: int) -> float:
     )
     with tempfile.TemporaryDirectory(prefix="nbmerge-machines-") as name:
         folder = Path(name)
-        inputs = tuple(_random(folder / str(i), "bfloat16", SHAPE, seed=i) for i in range(count))
+        inputs = tuple(_write_random(folder / str(i), "bfloat16", SHAPE, seed=i) for i in range(count))
         tensor = TensorPlan(
             "w", SHAPE, "bfloat16", None, "mlp", method, inputs, tuple("abc"[:count]),
             Values(shared | {"zero_tensors": "keep_other"}, each, tuple(map(str, range(count)))),

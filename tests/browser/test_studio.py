@@ -116,7 +116,7 @@ def test_a_bad_text_is_shown_at_its_line(page: Page):
 def test_a_problem_with_the_models_is_shown_too(page: Page):
     text(page).fill(text(page).input_value().replace("family/ft2", "family/ft3"))
     press(page, "recipe", "Apply")
-    expect(page.locator(".nbm-recipe .nbm-problems")).to_contain_text("neither a folder here nor a model")
+    expect(page.locator(".nbm-recipe .nbm-problems")).to_contain_text("neither a local folder nor a model")
     expect(page.locator(".nbm-gradients")).to_contain_text("The curve appears when the recipe has no errors")
     press(page, "recipe", "Undo")
     expect(page.locator(".nbm-dot").first).to_be_visible()
@@ -203,7 +203,7 @@ def test_an_error_behind_a_button_is_on_screen(page: Page):
     page.locator(".nbm-models").get_by_label("Add from").select_option("a folder")
     page.locator(".nbm-models").get_by_placeholder("/path/to/model").fill("/no/such/model")
     press(page, "models", "Add")
-    expect(page.locator(".nbm-models [role=alert]")).to_contain_text("neither a folder here nor a model")
+    expect(page.locator(".nbm-models [role=alert]")).to_contain_text("neither a local folder nor a model")
 
 
 @pytest.mark.parametrize("name", ["JupyterLab Light", "JupyterLab Dark"])

@@ -118,7 +118,7 @@ def test_home_and_links_are_resolved(folder, tmp_path, monkeypatch):
 
 def test_what_is_not_there():
     said = refused("/no/such/folder")
-    assert "neither a folder here nor a model in the local Hugging Face cache" in said
+    assert "neither a local folder nor a model in the Hugging Face cache" in said
     assert "hf download some/model" in refused("some/model")
 
 
@@ -140,7 +140,7 @@ def test_an_empty_folder(tmp_path):
 def test_a_folder_with_a_config_only(folder):
     for file in [*folder.glob("*.safetensors"), folder / INDEX]:
         file.unlink()
-    assert "holds no weights" in refused(folder)
+    assert "has no weights" in refused(folder)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "consolidated.00.pth"])

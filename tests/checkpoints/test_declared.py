@@ -53,7 +53,7 @@ def test_a_model_that_grows_is_stopped():
         torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(10)))
     with pytest.raises(CheckpointError, match="modules for 10 tensors"), building(10, 1000):
         torch.nn.ModuleList([torch.nn.Identity() for _ in range(10_000 + 10 * PARTS_PER_TENSOR)])
-    with pytest.raises(CheckpointError, match="numbers and more"), building(10, 1000), torch.device("meta"):
+    with pytest.raises(CheckpointError, match=r"more than .* elements"), building(10, 1000), torch.device("meta"):
         torch.nn.Linear(10**6, 10**6)
     torch.nn.Linear(4, 4)
     torch.nn.ModuleList([torch.nn.Identity() for _ in range(20_000)])  # not counted any more

@@ -120,7 +120,7 @@ BAD_JSON = [
 
 @pytest.mark.parametrize("raw", BAD_JSON, ids=range(len(BAD_JSON)))
 def test_bad_json(tmp_path, raw):
-    assert "not a sound" in refused(write(tmp_path, raw))
+    assert "not a valid" in refused(write(tmp_path, raw))
 
 
 BAD_ENTRIES = {

@@ -82,7 +82,7 @@ print(json.dumps({{
     assert (depth["org/first"], depth["org/first@v1"], depth[f"org/first@{OLDER}"], depth["solo"]) == (3, 2, 2, 3)
     for absent in ("org/first@v9", "org/none"):
         assert "hf download" in depth[absent]
-    assert "holds no weights" in depth["org/partial"]
+    assert "has no weights" in depth["org/partial"]
     assert answer["name"] == "first"
     assert Path(answer["path"]) == cache / "models--org--first" / "snapshots" / COMMIT
     assert not answer["torch"]  # looking at checkpoints is cheap

@@ -43,7 +43,7 @@ def test_a_recipe_may_come_as_text_or_file(half, tmp_path):
     [
         ("merge_method: linear\nmodels: [", "not valid YAML"),
         ("merge_methd: linear\nmodels: [a]\n", "merge_method"),
-        ("merge_method: linear\nmodels: [/no/such/folder]\nparameters: {weight: 1}\n", "neither a folder"),
+        ("merge_method: linear\nmodels: [/no/such/folder]\nparameters: {weight: 1}\n", "neither a local folder"),
         ("nowhere.yml", "not a file"),
     ],
 )

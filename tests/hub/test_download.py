@@ -113,7 +113,7 @@ def test_a_network_that_stays_down_ends_in_an_error(online, base, tmp_path, monk
     Checkpoint.open("org/base")
     online.cut[SHARD] = [0] * 9
     events = []
-    with pytest.raises(CheckpointError, match=r"cannot be reached|before its end"):
+    with pytest.raises(CheckpointError, match=r"cannot connect|incompletely"):
         nbm.merge(COPY, tmp_path / "out", progress=events.append)
     assert events[-1].kind == "failed"
     assert not (tmp_path / "out").exists()
@@ -131,7 +131,7 @@ def test_stop_answers_during_a_download(online, base, sharded, tmp_path):
 
     online.pace = pace
     events = []
-    with pytest.raises(MergeStopped, match="go on from here"):
+    with pytest.raises(MergeStopped, match="Run again to resume"):
         nbm.merge(plan, tmp_path / "out", progress=events.append, cancel=cancel)
     assert cancel.is_set()
     assert not given_up  # the network stood still to the end
@@ -189,7 +189,7 @@ def wait_for(cache: Path, sharded) -> list[Path]:
 def test_damaged_bytes_are_thrown_away(online, base, sharded, tmp_path):
     Checkpoint.open("org/base")
     online.damaged.add(SHARD)
-    with pytest.raises(CheckpointError, match=f"{SHARD}.*arrived damaged"):
+    with pytest.raises(CheckpointError, match=f"{SHARD}.*was damaged in transit"):
         nbm.merge(COPY, tmp_path / "out")
     online.damaged.clear()
     nbm.merge(COPY, tmp_path / "out")
@@ -221,7 +221,7 @@ def test_a_disk_that_becomes_full(online, base, sharded, monkeypatch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(download, "open", Full, raising=False)
-    with pytest.raises(OutputError, match=r"No space left on device. What has come is kept"):
+    with pytest.raises(OutputError, match=r"No space left on device. Partial downloads are kept"):
         room.fetch(files)
     monkeypatch.undo()
 

@@ -82,14 +82,14 @@ def test_damaged_and_foreign_folders_are_refused(logged_in, out, family, tmp_pat
     with pytest.raises(CheckpointError, match="damaged"):
         nbm.publish(out, "me/merged")
     shard.unlink()
-    with pytest.raises(CheckpointError, match="lacks"):
+    with pytest.raises(CheckpointError, match="is missing|it has no"):
         nbm.publish(out, "me/merged")
     assert logged_in.requests == []
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "", "me/na me", "../x", None])
 def test_names_that_are_no_id(logged_in, out, name):
-    with pytest.raises(OutputError, match="you/name"):
+    with pytest.raises(OutputError, match="user/name"):
         nbm.publish(out, name)
     assert logged_in.requests == []
 
@@ -109,7 +109,7 @@ def test_offline(logged_in, out, monkeypatch):
 
 def test_without_a_network(logged_in, out):
     logged_in.close()
-    with pytest.raises(OutputError, match="cannot be reached") as info:
+    with pytest.raises(OutputError, match="cannot connect") as info:
         nbm.publish(out, "me/merged")
     assert logged_in.token not in str(info.value)
 

@@ -48,7 +48,7 @@ def test_load_of_a_folder_without_a_model(tmp_path):
 
 
 def test_load_of_a_name_that_is_nowhere():
-    with pytest.raises(SampleError, match="neither a folder here nor a model in the local"):
+    with pytest.raises(SampleError, match="neither a local folder nor a model in the"):
         load("nobody/nothing")
 
 

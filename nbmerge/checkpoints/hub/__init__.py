@@ -1,10 +1,10 @@
-"""Models on the Hugging Face Hub: looked at before they are downloaded, and downloaded as far as they are needed.
+"""Models on the Hugging Face Hub: inspected before they are downloaded, and downloaded only as far as needed.
 
 A Hub id is resolved to a commit (`find`). Config and tokenizer go into the local Hugging Face cache at once; of the
 weights only the headers are read, by HTTP range requests and through the same strict parser as files on disk. A tensor's
-`file` is the place in the cache where its shard will lie; `fetch` puts it there. So nothing above this room knows
-whether a model is here yet. The cache, the login and what is said to the Hub are huggingface_hub's, which is imported
-when an id must be looked up and not before.
+`file` is the path that its shard will have in the cache; `fetch` downloads it. So no other package needs to know whether a
+model has been downloaded. The cache, the login and the session are huggingface_hub's, which is imported only when an id must
+be resolved.
 """
 
 from nbmerge.checkpoints.hub.download import Missing, check_disk, fetch, missing

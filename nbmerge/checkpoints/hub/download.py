@@ -1,7 +1,7 @@
-"""The download of weights: those files that are needed, to be stopped at any time, and to go on from there.
+"""Downloads of weights: only the files that are needed, which can be stopped at any time and resumed.
 
-huggingface_hub throws away what an interrupted download has got, so the bytes are fetched here, into a file beside their
-final place in its cache, and compared with the checksum that the Hub has of them. Laying out the cache is left to it.
+huggingface_hub discards the bytes of an interrupted download, so they are fetched here, into a file next to their final path
+in its cache, and compared with the checksum on the Hub. The layout of the cache is that of huggingface_hub.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ from nbmerge.checkpoints.hub.messages import refused
 from nbmerge.checkpoints.hub.ranges import stream
 from nbmerge.checkpoints.hub.snapshot import RemoteFile, Snapshot, remote, snapshot_of
 from nbmerge.errors import CheckpointError, MergeStopped, NbmergeError, OutputError
+from nbmerge.sizes import human
 
 if TYPE_CHECKING:
     from nbmerge.typing import StopSignal
 
 FILES_AT_ONCE = 4
 TRIES = 5
-"""Attempts in a row that bring nothing before a download is given up."""
+"""Attempts in a row without any bytes before a download fails."""
 MOST_ATTEMPTS, PROGRESS = 50, 10_000_000
-"""Attempts at a file, and bytes for each of which there is one more: a network may fail often, but has to bring something."""
+"""Attempts at a file, and bytes that allow one more attempt: a network may fail often, but must make progress."""
 TELL_EVERY = 0.05
 """Seconds between two reports."""
-KEPT = "What has come is kept; run it again to go on from there."
+KEPT = "Partial downloads are kept. Run again to resume."
 
 Report = Callable[[str, int, int, int], None]
 """``(file, files done, bytes done, bytes)``; called from the thread that called `fetch`."""
@@ -47,13 +48,13 @@ Report = Callable[[str, int, int, int], None]
 
 @dataclass(frozen=True)
 class Missing:
-    """A weights file that is not here yet.
+    """A weights file that has not been downloaded.
 
     Parameters
     ----------
     snapshot : Snapshot
     file : Path
-        Where it will lie.
+        The path that it will have.
     """
 
     snapshot: Snapshot
@@ -61,17 +62,17 @@ class Missing:
 
     @property
     def listed(self) -> RemoteFile:
-        """What the Hub says of it."""
+        """Its entry in the listing of the Hub."""
         return self.snapshot.files[self.file.name]
 
     @property
     def blob(self) -> Path:
-        """Where the cache keeps its bytes."""
+        """The path of its bytes in the cache."""
         return blob_of(self.snapshot.folder, self.listed)
 
     @property
     def partial(self) -> Path:
-        """Where an unfinished download keeps them."""
+        """The path of an unfinished download."""
         return self.blob.with_name(f"{self.blob.name}.nbmerge.incomplete")
 
     @property
@@ -83,29 +84,29 @@ class Missing:
 
 
 def missing(files: Iterable[Path]) -> list[Missing]:
-    """Those of these files that are not here and that the Hub has."""
+    """Those of these files that are on the Hub and have not been downloaded."""
     absent = [f for f in dict.fromkeys(files) if remote(f) is not None and not f.is_file()]
-    return [Missing(snapshot_of(f.parent), f) for f in absent]
+    return [Missing(snapshot, f) for f in absent if (snapshot := snapshot_of(f.parent)) is not None]
 
 
 def fetch(files: Iterable[Path], report: Report | None = None, cancel: StopSignal | None = None) -> None:
-    """Download those of these files that are not here.
+    """Download those of these files that are missing.
 
     Parameters
     ----------
     files : iterable of Path
-        Files of stored tensors, from wherever.
+        Files of stored tensors; local files are ignored.
     report : callable, optional
         See `Report`.
     cancel : StopSignal, optional
-        Set it to stop; what has come is kept, and the next download of the file goes on from there.
+        Set it to stop; partial downloads are kept, and the next download resumes.
 
     Raises
     ------
     MergeStopped
         When `cancel` was set.
     CheckpointError
-        When the Hub does not give a file, or other bytes than it says.
+        When the Hub does not provide a file, or its checksum does not match.
     OutputError
         When the disk of the cache is too small.
     """
@@ -123,11 +124,11 @@ def fetch(files: Iterable[Path], report: Report | None = None, cancel: StopSigna
                 raise MergeStopped(STOPPED)
             raise_if_stopped()
             if time.monotonic() - work.touched > 2 * http.PATIENCE:
-                raise CheckpointError(f"nothing has come from the Hub for {2 * http.PATIENCE:,.0f} s. {KEPT}")
+                raise CheckpointError(f"the Hub has not sent any data for {2 * http.PATIENCE:,.0f} s. {KEPT}")
             work.tell(report)
             work.moved.wait(TELL_EVERY)
     finally:
-        work.stop.set()  # they are left to end by themselves: a network that stands still must not hold us
+        work.stop.set()  # they end by themselves: a stalled network must not block the caller
     if work.errors:
         raise work.errors[0]
     work.tell(report)
@@ -135,33 +136,34 @@ def fetch(files: Iterable[Path], report: Report | None = None, cancel: StopSigna
 
 
 def check_disk(absent: Iterable[Missing], more: int = 0) -> None:
-    """Refuse a download that the disk of the cache has no room for, and for `more` bytes that will come there as well."""
+    """Refuse a download that does not fit on the disk of the cache together with `more` bytes of output."""
     absent = list(absent)
     needed = sum(m.left for m in absent)
     folder = absent[0].snapshot.folder
     free = shutil.disk_usage(folder).free
-    also = f" and the result {more / 1e9:,.2f} GB" if more else ""
+    also = f" and the merged model {human(more)}" if more else ""
     if needed and free < needed + more + RESERVE:
         raise OutputError(
-            f"the disk of the Hugging Face cache ({folder.parent.parent.parent}) has {free / 1e9:,.2f} GB free and the "
-            f"download needs {needed / 1e9:,.2f} GB{also}. Free some space, or set HF_HUB_CACHE to another disk."
+            f"not enough disk space in the Hugging Face cache ({folder.parent.parent.parent}): the download needs "
+            f"{human(needed)}{also}, and {human(free)} are free. Free some space, or set HF_HUB_CACHE to another disk."
         )
 
 
 class _Work:
-    """Files to be downloaded, shared by the workers, with their count of what is done."""
+    """The queue of files to download, shared by the workers, with a count of what is done."""
 
     def __init__(self, absent: list[Missing]):
         self.todo: queue.SimpleQueue[Missing] = queue.SimpleQueue()
         for item in absent:
             self.todo.put(item)
         self.total, self.done, self.files_done, self.name = sum(m.left for m in absent), 0, 0, ""
-        self.stop, self.moved, self.errors = threading.Event(), threading.Event(), []
+        self.stop, self.moved = threading.Event(), threading.Event()
+        self.errors: list[BaseException] = []
         self.touched = time.monotonic()
         self._lock = threading.Lock()
 
     def go(self) -> None:
-        """Download one file after another, until there are none or somebody stops."""
+        """Download one file after another, until there are none left or the download is stopped."""
         try:
             with stopped_by(self.stop):
                 while not self.stop.is_set():
@@ -180,7 +182,7 @@ class _Work:
             self.moved.set()
 
     def add(self, count: int) -> None:
-        """Note bytes that have come; a negative number where they have to come again."""
+        """Count bytes that arrived; a negative number where they must be sent again."""
         with self._lock:
             self.done += count
             self.touched = time.monotonic()
@@ -188,7 +190,7 @@ class _Work:
             raise MergeStopped(STOPPED)
 
     def tell(self, report: Report | None) -> None:
-        """Say how far it is."""
+        """Report the state."""
         self.moved.clear()
         with self._lock:
             state = self.name, self.files_done, self.done, self.total
@@ -205,20 +207,18 @@ def _download(item: Missing, work: _Work) -> None:
                 _bring(item, work)
                 _compare(item, work)
                 os.replace(item.partial, item.blob)
-            link(snapshot.folder, name, item.blob)  # these very bytes, whatever the Hub would say by now
+            link(snapshot.folder, name, item.blob)  # exactly these bytes, even if the Hub has changed by now
         _compare_headers(item)
     except NbmergeError:
         raise
     except Exception as error:  # of huggingface_hub, of the library below it, of the file system
         if isinstance(error, OSError) and error.errno is not None:
-            raise OutputError(
-                f"{item.partial.parent} could not be written: {error.strerror or error}. {KEPT}"
-            ) from error
+            raise OutputError(f"cannot write to {item.partial.parent}: {error.strerror or error}. {KEPT}") from error
         raise refused(error, snapshot.repo_id, snapshot.commit, name, KEPT) from error
 
 
 def _bring(item: Missing, work: _Work) -> None:
-    """Fill the partial file, from where it ends."""
+    """Complete the partial file."""
     size, failures = item.listed.size, 0
     attempts = iter(range(MOST_ATTEMPTS + size // PROGRESS))
     with open(item.partial, "ab") as file:
@@ -228,25 +228,27 @@ def _bring(item: Missing, work: _Work) -> None:
             before = file.tell()
             try:
                 with stream(item.snapshot, item.file.name, before, size) as (partial, pieces):
-                    if before and not partial:  # the whole file comes again
+                    if before and not partial:  # the whole file is sent again
                         file.seek(file.truncate(0))
                         work.add(-before)
                     for piece in pieces:
                         work.add(file.write(piece[: size - file.tell()]))
                         if file.tell() >= size:
-                            break  # whatever else is sent is not asked for
+                            break  # more was not requested
             except interruptions():
                 if failures >= TRIES:
                     raise
             failures = 0 if file.tell() > before else failures + 1
             if failures > TRIES or next(attempts, None) is None:
-                raise CheckpointError(f"the Hub ends {item.file.name} of {item.snapshot.name} before its end.")
+                raise CheckpointError(
+                    f"the Hub repeatedly sent {item.file.name} of {item.snapshot.name} incompletely. {KEPT}"
+                )
             if failures:
                 pause(min(2 ** (failures - 1) / 4, 4))
 
 
 def _compare(item: Missing, work: _Work) -> None:
-    """Refuse bytes that are not those whose checksum the Hub has."""
+    """Refuse bytes that do not match the checksum on the Hub."""
     size, listed = item.partial.stat().st_size, item.listed
     digest = new_digest(listed)
     with open(item.partial, "rb") as file:
@@ -256,25 +258,25 @@ def _compare(item: Missing, work: _Work) -> None:
     if size != listed.size or digest.hexdigest() != listed.digest:
         item.partial.unlink()
         raise CheckpointError(
-            f"{item.file.name} of {item.snapshot.name} arrived damaged: its checksum is not the one the Hub has. "
-            "It was thrown away; run it again to download it anew."
+            f"{item.file.name} of {item.snapshot.name} was damaged in transit: its checksum does not match the one on the Hub. "
+            "It was deleted. Run again to download it."
         )
 
 
 def _compare_headers(item: Missing) -> None:
-    """Refuse a file whose header is another than the one that the plan was made from."""
+    """Refuse a file whose header differs from the one that was planned with."""
     if item.file.suffix != ".safetensors":
         return
     planned = item.snapshot.headers([item.file.name])[item.file.name]
     if header.read_header(item.file) != planned:
         raise CheckpointError(
-            f"{item.file.name} of {item.snapshot.name} has another header than the Hub first gave. Plan again."
+            f"{item.file.name} of {item.snapshot.name} has a different header than the one the Hub sent first. Plan again."
         )
 
 
 @contextmanager
 def _alone(item: Missing, work: _Work) -> Iterator[None]:
-    """Keep other processes, and what is left of a stopped download, from the same partial file."""
+    """Lock the partial file against other processes and threads of a stopped download."""
     repo = item.snapshot.folder.parent.parent
     path = repo.parent / ".locks" / repo.name / f"{item.blob.name}.nbmerge.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -292,8 +294,8 @@ def _alone(item: Missing, work: _Work) -> Iterator[None]:
 
 
 def _name_branches(absent: Iterable[Missing]) -> None:
-    """Let the cache know which commit a branch was at, so that it is found by its name without a network."""
+    """Record the commit of each branch in the cache, so that it can be resolved offline."""
     for snapshot in {m.snapshot.folder: m.snapshot for m in absent}.values():
         if snapshot.branch is not None:
-            with suppress(OSError):  # a convenience; the weights are here
+            with suppress(OSError):  # a convenience; the weights are complete
                 name_branch(snapshot.folder, snapshot.branch)

@@ -1,7 +1,7 @@
 """From a Hub id to the folder of one commit in the local cache, with config and tokenizer in it.
 
-Whether a branch has moved is asked once in a session, so that a model does not change while somebody works with it. A
-commit never changes: where its files are all here, the Hub is not asked at all.
+A branch is resolved once per session, so that a model does not change while it is in use. A commit never changes: where all
+its files are in the cache, no request is sent.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from nbmerge.checkpoints.hub.snapshot import CONNECTIONS, INDEX, RemoteFile, Sna
 from nbmerge.checkpoints.hub_cache import cached_snapshot
 from nbmerge.errors import CheckpointError, MergeStopped
 from nbmerge.model_ref import ModelRef
+from nbmerge.sizes import human
 
 AT_ONCE = (".json", ".jinja", ".model", ".txt", ".md", ".tiktoken", ".yml", ".yaml")
-"""Endings of what is downloaded when a model is first looked at: config, tokenizer, card, recipe."""
+"""Suffixes of the files that are downloaded when a model is first used: config, tokenizer, card, recipe."""
 AT_MOST = 64_000_000
 """Bytes of such a file; a larger one is data."""
 AT_MOST_TOGETHER = 256_000_000
@@ -35,10 +36,10 @@ KNOWN = frozenset((
     "sentencepiece.bpe.model", "chat_template.jinja", "chat_template.json", "preprocessor_config.json",
     "processor_config.json", "README.md", "nbmerge_recipe.yml", "mergekit_config.yml",
 ))  # fmt: skip
-"""Names of those that come first, and without which a model is not taken."""
+"""Names of the files that come first, and without which a model is refused."""
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 AGAIN = 10.0
-"""Seconds for which a refusal stands: planning asks at every move of a slider."""
+"""Seconds for which an error is cached: planning resolves models at every move of a slider."""
 
 _ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _found: dict[ModelRef, Path] = {}
@@ -55,12 +56,12 @@ def find(ref: ModelRef, ask: bool = True) -> Path:
     ref : ModelRef
         Adapters are not looked at.
     ask : bool
-        Whether the Hub may be asked. If not, what this session or the cache knows has to do.
+        Whether to query the Hub. If not, the model must be known in this session or cached.
 
     Raises
     ------
     CheckpointError
-        When it is no Hub id, or neither the Hub nor the cache has it.
+        When it is not a Hub id, or neither the Hub nor the cache has it.
     """
     ref = ModelRef(ref.path, ref.revision)
     if not _ID.fullmatch(ref.path):
@@ -68,7 +69,7 @@ def find(ref: ModelRef, ask: bool = True) -> Path:
     if ref in _found:
         if _found[ref].is_dir():
             return _found[ref]
-        del _found[ref]  # somebody emptied the cache
+        del _found[ref]  # the cache was emptied
     cached = cached_snapshot(ref.path, ref.revision)
     if cached is not None and (not ask or (COMMIT.fullmatch(ref.revision or "") and _complete(cached))):
         return cached if snapshot_of(cached) else _known(ref, cached).folder
@@ -87,13 +88,13 @@ def find(ref: ModelRef, ask: bool = True) -> Path:
 
 
 def forget() -> None:
-    """Let the next look at any model ask the Hub anew, such as whether a branch has moved."""
+    """Forget resolved models, so that the Hub is queried again, for instance because a branch has moved."""
     _found.clear()
     _refusals.clear()
 
 
 def _looked_up(ref: ModelRef, cached: Path | None) -> Snapshot:
-    """What the Hub says, else what the cache has."""
+    """The snapshot on the Hub, else the one in the cache."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -108,23 +109,23 @@ def _looked_up(ref: ModelRef, cached: Path | None) -> Snapshot:
         refusal = error if isinstance(error, CheckpointError) else refused(error, ref.path, ref.revision)
         if cached is None or not _complete(cached):
             raise refusal from error
-        note = f"{refusal} Its copy in the local cache is taken: commit {cached.name}."
+        note = f"{refusal} Using the copy in the local cache: commit {cached.name}."
         return _known(ref, cached, note)
 
 
 def _asked(ref: ModelRef) -> Snapshot:
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # not in its __all__
 
     try:
         validate_repo_id(ref.path)
     except HFValidationError as error:
         raise CheckpointError(_nowhere(ref)) from error
     commit, files = wait_for(
-        lambda: ask_listing(ref.path, ref.revision), http.PATIENCE, f"the Hub's answer for '{ref.path}'"
+        lambda: ask_listing(ref.path, ref.revision), http.PATIENCE, f"resolving '{ref.path}' on the Hub"
     )
     if not {"config.json", "adapter_config.json"} & set(files):
-        raise CheckpointError(f"'{ref.path}' on the Hub is no model that can be merged: it has no config.json.")
+        raise CheckpointError(f"cannot merge '{ref.path}' from the Hub: it has no config.json.")
     folder = snapshot_folder(ref.path, commit)
     branch = None if ref.revision == commit else ref.revision or "main"
     snapshot = Snapshot(ref.path, commit, folder, branch, files)
@@ -134,14 +135,14 @@ def _asked(ref: ModelRef) -> Snapshot:
 
 
 def _bring_small_files(snapshot: Snapshot) -> None:
-    """Download what is looked at before a merge, each file compared with its checksum."""
+    """Download the small files that planning needs, each compared with its checksum."""
     folder = snapshot.folder
     absent = {n: f for n, f in _small(snapshot).items() if not (folder / n).is_file()}
     total = sum(f.size for f in absent.values())
     if absent and (free := free_bytes(folder)) < total:
         raise CheckpointError(
-            f"the disk of the Hugging Face cache ({folder.parent.parent.parent}) has {free / 1e9:,.2f} GB free, too little "
-            f"for config and tokenizer of {snapshot.name}. Free some space, or set HF_HUB_CACHE to another disk."
+            f"not enough disk space in the Hugging Face cache ({folder.parent.parent.parent}) for config and tokenizer of "
+            f"{snapshot.name}: {human(free)} are free. Free some space, or set HF_HUB_CACHE to another disk."
         )
 
     def bring(name: str) -> None:
@@ -151,21 +152,22 @@ def _bring_small_files(snapshot: Snapshot) -> None:
         link(folder, name, blob)
 
     seconds = http.PATIENCE + total / http.SLOWEST
-    map_all(bring, list(absent), CONNECTIONS, seconds, f"The download of config and tokenizer of {snapshot.name}")
+    map_all(bring, list(absent), CONNECTIONS, seconds, f"downloading config and tokenizer of {snapshot.name}")
 
 
 def _small(snapshot: Snapshot) -> dict[str, RemoteFile]:
-    """Config, tokenizer, card and their like; of other small files as many as are within bounds."""
+    """Config, tokenizer, card and the like, and other small files within limits."""
     small = {
         n: f for n, f in snapshot.files.items() if n in KNOWN or (n.lower().endswith(AT_ONCE) and f.size <= AT_MOST)
     }
-    chosen, total = {}, 0
+    chosen: dict[str, RemoteFile] = {}
+    total = 0
     for name in sorted(small, key=lambda n: (n not in KNOWN and not n.endswith(".index.json"), small[n].size, n)):
         if small[name].size > AT_MOST or total + small[name].size > AT_MOST_TOGETHER or len(chosen) >= MOST_FILES:
             if name in KNOWN:
                 raise CheckpointError(
-                    f"config and tokenizer of {snapshot.name} are larger than those of any real model ({name}: "
-                    f"{small[name].size:,} bytes). If you trust it, fetch it: hf download {snapshot.repo_id} --revision {snapshot.commit}"
+                    f"config and tokenizer of {snapshot.name} are larger than those of real models ({name}: "
+                    f"{small[name].size:,} bytes). If you trust it, run: hf download {snapshot.repo_id} --revision {snapshot.commit}"
                 )
             continue
         chosen[name], total = small[name], total + small[name].size
@@ -173,22 +175,22 @@ def _small(snapshot: Snapshot) -> dict[str, RemoteFile]:
 
 
 def _refuse_unreadable(ref: ModelRef, folder: Path, files: Mapping[str, RemoteFile]) -> None:
-    """Refuse what has no header to be read from afar, unless it is here already."""
+    """Refuse models whose headers cannot be read remotely, unless they have been downloaded."""
     weights = [n for n in files if n.lower().endswith(WEIGHTS) and "training_args" not in n]
     if any(n.endswith(".safetensors") for n in weights) or any((folder / n).is_file() for n in weights):
         return
     if weights:
         raise CheckpointError(
-            f"'{ref}' has no safetensors but {', '.join(weights[:3])}, which cannot be looked at before the download. "
-            f"Fetch it first: hf download {ref.path} --revision {folder.name}"
+            f"'{ref}' has no safetensors, only {', '.join(weights[:3])}, which cannot be inspected before the download. "
+            f"Download it first: hf download {ref.path} --revision {folder.name}"
         )
-    raise CheckpointError(f"'{ref}' on the Hub holds no weights that can be merged (safetensors).")
+    raise CheckpointError(f"cannot merge '{ref}' from the Hub: it has no safetensors.")
 
 
 def _known(ref: ModelRef, folder: Path, note: str = "") -> Snapshot:
-    """A snapshot of which only the cache tells."""
+    """A snapshot that is known from the cache only."""
     branch = None if ref.revision == folder.name else ref.revision or "main"
-    before = snapshot_of(folder)  # what the Hub once said of a commit holds
+    before = snapshot_of(folder)  # the listing of a commit never changes
     return remember(Snapshot(ref.path, folder.name, folder, branch, before.files if before else {}, note))
 
 
@@ -203,6 +205,6 @@ def _complete(folder: Path) -> bool:
 
 def _nowhere(ref: ModelRef) -> str:
     return (
-        f"'{ref}' is neither a folder here nor a model in the local Hugging Face cache. "
-        f"Check the path, or fetch it first: hf download {ref.path}"
+        f"'{ref}' is neither a local folder nor a model in the Hugging Face cache. "
+        f"Check the path, or download it first: hf download {ref.path}"
     )

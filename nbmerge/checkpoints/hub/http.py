@@ -1,8 +1,8 @@
-"""One request to the Hub: where it may lead, who gets the login, and how much and how long is read of its answer.
+"""One request to the Hub: which redirects are followed, where the login is sent, and how much of the response is read.
 
-The session (proxies, certificates) and the login are huggingface_hub's. The rest is decided here, because a server, or
-whoever stands between, may answer anything: redirects are followed by hand, and take the login along only to the
-configured endpoint; bodies are read as they are, up to a number of bytes and for a limited time.
+The session (proxies, certificates) and the login are huggingface_hub's. The rest is decided here, because a server or a proxy
+may respond with anything: redirects are followed by hand, and the login is sent only to the configured endpoint; bodies are
+read undecoded, up to a number of bytes and for a limited time.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from nbmerge.errors import CheckpointError
 
 REDIRECTS = 8
 PIECE = 1 << 14
-"""Bytes handed on at once, by requests."""
+"""Bytes per chunk, with requests."""
 PATIENCE = 60.0
-"""Seconds that an answer may take, beside those that its bytes may."""
+"""Seconds that a response may take, in addition to the time for its bytes."""
 SLOWEST = 2_000
-"""Bytes a second: what comes more slowly is given up."""
+"""Bytes per second: slower responses are aborted."""
 _REDIRECT = (301, 302, 303, 307, 308)
 
 
 class HubRefusal(Exception):
-    """An answer that is no success.
+    """A response that is not successful.
 
     Parameters
     ----------
     status : int
     code : str
-        What the Hub calls it, such as RepoNotFound; one of those known here, or nothing.
+        The error code of the Hub, such as RepoNotFound; may be empty.
     """
 
     def __init__(self, status: int, code: str):
@@ -47,7 +47,7 @@ class HubRefusal(Exception):
 
 @dataclass
 class Answer:
-    """A successful answer, of which nothing but the head has been read."""
+    """A successful response, of which only the head has been read."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,17 +55,17 @@ class Answer:
     _began: float
 
     def pieces(self, expected: int) -> Iterator[bytes]:
-        """The body as it arrives, undecoded; who reads it stops when it has enough.
+        """The body in chunks as it arrives, undecoded; the reader may stop at any time.
 
         Raises
         ------
         CheckpointError
-            When it comes too slowly for a body of `expected` bytes.
+            When it arrives too slowly for a body of `expected` bytes.
         """
         for piece in self._pieces:
             raise_if_stopped()
             if time.monotonic() - self._began > PATIENCE + expected / SLOWEST:
-                raise CheckpointError("the Hub sends too slowly. Check the network, and run it again.")
+                raise CheckpointError("the connection to the Hub is too slow. Check the network and run again.")
             yield piece
 
     def body(self, most: int) -> bytes:
@@ -74,14 +74,14 @@ class Answer:
         Raises
         ------
         CheckpointError
-            When it is longer, comes too slowly, or is compressed in an unknown way.
+            When it is longer, arrives too slowly, or is compressed in an unknown way.
         """
         decode = _decoder(self.headers.get("content-encoding", "identity").strip().lower())
         data = bytearray()
         for piece in self.pieces(most):
             data += decode(piece, most + 1 - len(data))
             if len(data) > most:
-                raise CheckpointError(f"the Hub sends more than the {most:,} bytes that were due. Try again later.")
+                raise CheckpointError(f"the Hub sent more than the expected {most:,} bytes. Try again later.")
         return bytes(data)
 
 
@@ -89,33 +89,35 @@ def _decoder(encoding: str) -> Any:
     if encoding in ("", "identity"):
         return lambda piece, most: piece[:most]
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise CheckpointError(f"the Hub answers in the encoding {encoding!r:.40}, which was not asked for.")
+        raise CheckpointError(f"the Hub responded in the encoding {encoding!r:.40}, which was not requested.")
     inflater = zlib.decompressobj(47 if encoding != "deflate" else 15)
 
     def inflate(piece: bytes, most: int) -> bytes:
         try:
             return inflater.decompress(piece, most)
         except zlib.error as error:
-            raise CheckpointError("the Hub sends compressed bytes that cannot be read. Try again later.") from error
+            raise CheckpointError(
+                "the Hub sent a compressed response that cannot be decoded. Try again later."
+            ) from error
 
     return inflate
 
 
 @contextmanager
 def get(url: str, extra: Mapping[str, str] | None = None, timeout: float | None = None) -> Iterator[Answer]:
-    """Ask the endpoint, or the storage that it names, for something.
+    """Send a GET request to the endpoint, or to the storage that it redirects to.
 
     Raises
     ------
     HubRefusal
-        When the answer is no success.
+        When the response is not successful.
     CheckpointError
-        When it leads somewhere that is not to be asked.
+        When it redirects to an address that is not allowed.
     Exception
         Of the library that huggingface_hub is built on, when the network fails; see `interruptions`.
     """
     from huggingface_hub import constants
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # not in its __all__, but documented
 
     headers = {"accept-encoding": "identity", **(extra or {})}
     began = time.monotonic()
@@ -136,13 +138,13 @@ def get(url: str, extra: Mapping[str, str] | None = None, timeout: float | None 
 
 @contextmanager
 def _sent(url: str, headers: Mapping[str, str], timeout: float) -> Iterator[tuple[Any, Iterator[bytes]]]:
-    """The answer to one request and the raw pieces of its body; nothing is followed."""
-    from huggingface_hub.utils import get_session
+    """The response to one request and the raw chunks of its body; redirects are not followed."""
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # not in its __all__, but documented
 
-    session = get_session()
-    if callable(getattr(session, "stream", None)):  # httpx, since huggingface_hub 1.0; before, requests
+    session: Any = get_session()  # of httpx since huggingface_hub 1.0, of requests before
+    if callable(getattr(session, "stream", None)):
         with session.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=False) as response:
-            # As they arrive: what waits for a piece to become full is lost when the network breaks down.
+            # As they arrive: bytes that wait for a full chunk would be lost when the network fails.
             yield response, response.iter_raw()
     else:
         with session.get(url, headers=headers, timeout=timeout, stream=True, allow_redirects=False) as response:
@@ -150,8 +152,8 @@ def _sent(url: str, headers: Mapping[str, str], timeout: float) -> Iterator[tupl
 
 
 def interruptions() -> tuple[type[Exception], ...]:
-    """What a network that fails for a moment raises; it depends on the library that huggingface_hub is built on."""
-    from huggingface_hub.utils import get_session
+    """Errors of temporary network failures; they depend on the library that huggingface_hub uses."""
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # not in its __all__, but documented
 
     library: Any = import_module(type(get_session()).__module__.partition(".")[0])
     if hasattr(library, "TransportError"):
@@ -160,32 +162,32 @@ def interruptions() -> tuple[type[Exception], ...]:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port of an address: what must be the same for a login to be sent there."""
+    """Scheme, host and port of an address, which must all be equal for the login to be sent there."""
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(scheme)
 
 
 def redirected(url: str, location: str) -> str:
-    """Where a redirect leads, unless it is somewhere that no storage is.
+    """The target of a redirect, if it is allowed.
 
     Raises
     ------
     CheckpointError
-        When it is no address, another kind than http, unencrypted after an encrypted one, has a login in it, or is on
-        this machine (or its network's own services) while the Hub is not.
+        When it is not a valid address, not http(s), unencrypted after an encrypted one, contains a login, or is on this
+        machine (or its network's own services) while the Hub is not.
     """
     try:
         target = urljoin(url, location)
         there, here = urlsplit(target), urlsplit(url)
         scheme, host, _ = origin(target)
     except ValueError as error:
-        raise CheckpointError("the Hub redirects to something that is no address. Try again later.") from error
+        raise CheckpointError("the Hub redirects to an invalid address. Try again later.") from error
     secure = scheme == "https" or (scheme == "http" and here.scheme.lower() == "http")
     if not secure or not host or there.username is not None:
-        raise CheckpointError(f"the Hub redirects to an address that is not followed ({scheme:.20} at {host:.80}).")
+        raise CheckpointError(f"the Hub redirects to an address that is not allowed ({scheme:.20} at {host:.80}).")
     if _is_local(host) and not _is_local((here.hostname or "").lower()):
-        raise CheckpointError(f"the Hub redirects to this machine or its network ({host:.80}), which is not followed.")
+        raise CheckpointError(f"the Hub redirects to this machine or its network ({host:.80}), which is not allowed.")
     return target
 
 
@@ -195,7 +197,7 @@ def _is_local(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        # 2130706433, 0x7f.1 and the like: shorthands of addresses, which no storage uses
+        # 2130706433, 0x7f.1 and the like: shorthand addresses, which no storage uses
         return host.replace(".", "").isdigit() or host.startswith("0x")
     address = getattr(address, "ipv4_mapped", None) or address
     return address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast

@@ -1,7 +1,6 @@
-"""Waiting for a network that may stand still: Ctrl-C and a stop are answered at once, and nothing is waited for for ever.
+"""Waiting for a network that may stall: Ctrl-C and stop signals take effect at once, and every wait has a limit.
 
-What talks to the network runs in threads of its own that a process does not wait for at its end. Whoever wants the answer
-looks up every few hundredths of a second.
+Requests run in daemon threads. The waiting thread checks for signals every few hundredths of a second.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from nbmerge.typing import StopSignal
 
 LOOK_UP = 0.05
-"""Seconds between two looks at whether somebody wants to stop."""
-STOPPED = "The download was stopped. Run it again to go on from here."
+"""Seconds between two checks of the stop signal."""
+STOPPED = "The download was stopped. Run again to resume."
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,7 +32,7 @@ _signal: ContextVar[StopSignal | None] = ContextVar("nbmerge_stop", default=None
 
 @contextmanager
 def stopped_by(cancel: StopSignal | None) -> Iterator[None]:
-    """Let this signal end all waiting for the network that is done inside, as far down as it may be."""
+    """Let this signal end all waiting for the network inside the context, at any depth."""
     token = _signal.set(cancel if cancel is not None else _signal.get())
     try:
         yield
@@ -42,7 +41,7 @@ def stopped_by(cancel: StopSignal | None) -> Iterator[None]:
 
 
 def stopping(function: Callable[P, R]) -> Callable[P, R]:
-    """A function whose keyword ``cancel`` also ends its waiting for the network, such as while it plans."""
+    """Make the keyword ``cancel`` of a function also end its waiting for the network, for instance while it plans."""
 
     @wraps(function)
     def stoppable(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -60,7 +59,7 @@ def raise_if_stopped() -> None:
 
 
 def pause(seconds: float) -> None:
-    """Wait, unless somebody stops."""
+    """Wait, unless the stop signal is set."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         raise_if_stopped()
@@ -68,20 +67,20 @@ def pause(seconds: float) -> None:
 
 
 def wait_for(work: Callable[[], R], seconds: float, what: str) -> R:
-    """The result of work that may hang, computed in a thread of its own.
+    """The result of work that may hang, computed in a separate thread.
 
     Raises
     ------
     MergeStopped
-        When somebody stopped. What hangs is left to end by itself.
+        When the stop signal was set. The thread is left to end by itself.
     CheckpointError
-        When it takes longer than `seconds`; `what` says what does.
+        When it takes longer than `seconds`; `what` describes the work.
     """
     return map_all(lambda _: work(), [None], 1, seconds, what)[0]
 
 
 def map_all(function: Callable[[T], R], items: Sequence[T], workers: int, seconds: float, what: str) -> list[R]:
-    """``[function(item) for item in items]`` in several threads, to be stopped as `wait_for`; the first error ends it."""
+    """``[function(item) for item in items]`` in several threads, which can be stopped like `wait_for`; the first error ends it."""
     results: dict[int, R] = {}
     errors: list[BaseException] = []
     todo, lock, over, moved = iter(range(len(items))), threading.Lock(), threading.Event(), threading.Event()
@@ -113,7 +112,9 @@ def map_all(function: Callable[[T], R], items: Sequence[T], workers: int, second
             if errors:
                 raise errors[0]
             if time.monotonic() > end:
-                raise CheckpointError(f"{what} took more than {seconds:,.0f} s. Check the network, and try again.")
+                raise CheckpointError(
+                    f"timed out after {seconds:,.0f} s while {what}. Check the network and try again."
+                )
             moved.wait(LOOK_UP)
             moved.clear()
     finally:
@@ -122,7 +123,7 @@ def map_all(function: Callable[[T], R], items: Sequence[T], workers: int, second
 
 
 class _Either:
-    """A signal that is set when one of several is."""
+    """A signal that is set when any of several is set."""
 
     def __init__(self, *signals: Any):
         self._signals = [s for s in signals if s is not None]

@@ -1,7 +1,7 @@
 """The Hugging Face cache on disk: blobs by their checksum, and snapshots of commits that link to them.
 
-Only bytes that were compared with their checksum become a blob, and only a blob is linked. The layout is the one that
-huggingface_hub documents and shares with every other tool.
+Only bytes whose checksum was compared become a blob, and only blobs are linked. The layout is the one that huggingface_hub
+documents and shares with other tools.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ RESERVE = 100_000_000
 
 
 def snapshot_folder(repo_id: str, commit: str) -> Path:
-    """Where the cache has one commit of a model."""
+    """The folder of one commit of a model in the cache."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}" / "snapshots" / commit
 
 
 def blob_of(folder: Path, listed: RemoteFile) -> Path:
-    """Where the bytes of a snapshot's file lie."""
+    """The path of the bytes of a file in a snapshot."""
     return folder.parent.parent / "blobs" / listed.digest
 
 
 def new_digest(listed: RemoteFile) -> hashlib._Hash:
-    """What computes a file's checksum: that of git for small files, SHA-256 for others."""
+    """A hash object for the checksum of a file: that of git for small files, SHA-256 for others."""
     if listed.is_lfs:
         return hashlib.sha256()
     return hashlib.sha1(b"blob %d\0" % listed.size, usedforsecurity=False)
 
 
 def is_whole(blob: Path, listed: RemoteFile) -> bool:
-    """Whether a blob is here, with as many bytes as it should have."""
+    """Whether a blob exists and has its full size."""
     return blob.is_file() and blob.stat().st_size == listed.size
 
 
@@ -51,13 +51,13 @@ def store(folder: Path, name: str, listed: RemoteFile, data: bytes) -> None:
     Raises
     ------
     CheckpointError
-        When they are not those that the Hub lists.
+        When they do not match the checksum on the Hub.
     """
     digest = new_digest(listed)
     digest.update(data)
     if len(data) != listed.size or digest.hexdigest() != listed.digest:
         raise CheckpointError(
-            f"{name} of {folder.parent.parent.name} arrived damaged: its checksum is not the one the Hub has. Try again."
+            f"{name} of {folder.parent.parent.name} was damaged in transit: its checksum does not match the one on the Hub. Try again."
         )
     blob = blob_of(folder, listed)
     blob.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def store(folder: Path, name: str, listed: RemoteFile, data: bytes) -> None:
 
 
 def link(folder: Path, name: str, blob: Path) -> None:
-    """Let a snapshot's file be a blob; a copy where the disk has no links."""
+    """Link a file of a snapshot to its blob, or copy it where the disk does not support links."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / name
     if os.path.lexists(file):
@@ -87,7 +87,7 @@ def link(folder: Path, name: str, blob: Path) -> None:
 
 
 def name_branch(folder: Path, branch: str) -> None:
-    """Note which commit a branch was at, so that it is found by its name without a network."""
+    """Record the commit of a branch, so that it can be resolved offline."""
     if all(map(is_name, branch.split("/"))):
         ref = folder.parent.parent.joinpath("refs", *branch.split("/"))
         ref.parent.mkdir(parents=True, exist_ok=True)
@@ -95,5 +95,5 @@ def name_branch(folder: Path, branch: str) -> None:
 
 
 def free_bytes(folder: Path) -> int:
-    """Free space of the disk that a folder lies on, or will."""
+    """Free space on the disk of an existing or future folder."""
     return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free

@@ -1,4 +1,4 @@
-"""What the Hub lists of a model: checked before any of it becomes a path, a size or a checksum."""
+"""The Hub's listing of a model: checked before any of it is used as a path, a size or a checksum."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from nbmerge.checkpoints.hub.snapshot import RemoteFile
 from nbmerge.errors import CheckpointError
 
 LARGEST_LISTING = 48_000_000
-"""Most bytes of the answer that lists a model's files."""
+"""Maximum bytes of the response that lists the files of a model."""
 LARGEST_FILE = 1 << 50
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def ask_listing(repo_id: str, revision: str | None) -> tuple[str, dict[str, RemoteFile]]:
-    """The commit that a revision is at, and its files outside folders.
+    """The commit of a revision, and its files outside subfolders.
 
     Raises
     ------
     CheckpointError
-        When the answer is not what it should be.
+        When the response is invalid.
     Exception
         As `http.get`.
     """
@@ -39,17 +39,17 @@ def ask_listing(repo_id: str, revision: str | None) -> tuple[str, dict[str, Remo
         return read_listing(parsed(body), revision)
     except ValueError as error:
         raise CheckpointError(
-            f"{constants.ENDPOINT} answers for '{repo_id}' what cannot be true: {error!s:.200}. Try again later."
+            f"{constants.ENDPOINT} sent an invalid listing of '{repo_id}': {error!s:.200}. Try again later."
         ) from error
 
 
 def read_listing(data: Mapping[str, Any], revision: str | None) -> tuple[str, dict[str, RemoteFile]]:
-    """The commit and the files that an answer names, by name; those in subfolders are left out.
+    """The commit and the files in a response, by name; those in subfolders are left out.
 
     Raises
     ------
     ValueError
-        When the commit is not the one that was asked for, or a size or a checksum cannot be one.
+        When the commit is not the requested one, or a size or a checksum is invalid.
     """
     commit = data.get("sha")
     if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
@@ -58,13 +58,13 @@ def read_listing(data: Mapping[str, Any], revision: str | None) -> tuple[str, di
         raise ValueError(f"the commit {commit[:8]}, not {revision[:8]}")
     siblings = data.get("siblings") or []
     if not isinstance(siblings, list):
-        raise ValueError("files that are no list")
+        raise ValueError("the files are not a list")
     files: dict[str, RemoteFile] = {}
     for entry in siblings:
         name = entry.get("rfilename") if isinstance(entry, Mapping) else None
         if not isinstance(name, str):
             raise ValueError("a file without a name")
-        if not is_name(name) or entry.get("size") is None:  # in a folder, or none that could lie in ours
+        if not is_name(name) or entry.get("size") is None:  # in a subfolder, or not a valid name
             continue
         if files.get(name, found := _file(name, entry)) != found:
             raise ValueError(f"two files {name!r:.80}")
@@ -85,7 +85,7 @@ def _file(name: str, entry: Mapping[str, Any]) -> RemoteFile:
 
 
 def _apart(files: Mapping[str, RemoteFile]) -> dict[str, RemoteFile]:
-    """Without names that differ from another in case alone, which on some systems are one file; those in use stay."""
+    """Without names that differ from another only in case, which on some systems are one file."""
     kept: dict[str, str] = {}
     for name in sorted(files, key=lambda n: (n not in ("README.md",), n != n.lower(), n)):
         kept.setdefault(name.casefold(), name)

@@ -1,4 +1,4 @@
-"""Files on the Hub and parts of them, no more than was asked for."""
+"""Files on the Hub and parts of them, never more than requested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nbmerge.checkpoints.hub.snapshot import Header, Snapshot
 
 FIRST = 1 << 15
-"""Bytes asked for at first: the header of most shards, in one request."""
+"""Bytes of the first request: enough for the header of most shards."""
 PARTIAL = 206
 SMALL_TRIES = 3
 """Attempts at a small file."""
@@ -25,41 +25,41 @@ SMALL_TRIES = 3
 
 @contextmanager
 def stream(snapshot: Snapshot, name: str, start: int, end: int) -> Iterator[tuple[bool, Iterator[bytes]]]:
-    """Ask for the bytes ``start … end`` (not included) of a file.
+    """Request the bytes ``start … end`` (exclusive) of a file.
 
     Yields
     ------
     partial : bool
-        Whether the answer begins at `start`; else it is the whole file.
+        Whether the response begins at `start`; else it is the whole file.
     pieces : iterator of bytes
-        Read from the network one after another; it is for the reader to stop when it has enough.
+        Chunks from the network; the reader stops when it has enough.
     """
     with http.get(_url(snapshot, name), {"range": f"bytes={start}-{end - 1}"}) as answer:
         if answer.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-            raise CheckpointError(f"the Hub gives {name} of {snapshot.name} in an encoding that was not asked for.")
+            raise CheckpointError(
+                f"the Hub sent {name} of {snapshot.name} in an encoding that was not requested. Try again later."
+            )
         partial = answer.status == PARTIAL
         if partial and not _is_part(answer.headers.get("content-range", ""), start, snapshot.files[name].size):
             raise CheckpointError(
-                f"the Hub gives another part of {name} in {snapshot.name} than was asked for. Try again later."
+                f"the Hub sent a different part of {name} in {snapshot.name} than requested. Try again later."
             )
         yield partial, answer.pieces(end - start)
 
 
 def read_small(snapshot: Snapshot, name: str, size: int) -> bytes:
-    """All of a small file; a network that fails for a moment is asked again.
+    """All of a small file; temporary network failures are retried.
 
     Raises
     ------
     CheckpointError
-        When the Hub does not give it, or more than it lists.
+        When the Hub does not send it, or sends more than its size.
     """
     for attempt in range(SMALL_TRIES):
         try:
             with http.get(_url(snapshot, name)) as answer:
                 if answer.status == PARTIAL:
-                    raise CheckpointError(
-                        f"the Hub gives a part of {name} in {snapshot.name}, which was not asked for."
-                    )
+                    raise CheckpointError(f"the Hub sent only a part of {name} in {snapshot.name}. Try again later.")
                 return answer.body(size)
         except http.interruptions() as error:
             if attempt + 1 == SMALL_TRIES:
@@ -83,19 +83,19 @@ def _is_part(said: str, start: int, size: int) -> bool:
 
 
 def read(snapshot: Snapshot, name: str, start: int, end: int) -> bytes:
-    """A part of a remote file, no more than was asked for.
+    """A part of a remote file, never more than requested.
 
     Raises
     ------
     CheckpointError
-        When the Hub does not give it.
+        When the Hub does not send it.
     """
     try:
         with stream(snapshot, name, start, end) as (partial, pieces):
             if not partial and start:
                 raise CheckpointError(
-                    f"the Hub does not give parts of {name} in {snapshot.name}, so it cannot be looked at before its "
-                    f"download. Fetch it first: hf download {snapshot.repo_id} --revision {snapshot.commit}"
+                    f"the Hub does not support requests for parts of {name} in {snapshot.name}, so it cannot be inspected "
+                    f"before the download. Download it first: hf download {snapshot.repo_id} --revision {snapshot.commit}"
                 )
             got = bytearray()
             for piece in pieces:

@@ -1,4 +1,4 @@
-"""A model at one commit, in the local cache as far as it was downloaded, and what is known of the rest."""
+"""A model at one commit: the downloaded files in the local cache, and the listing of the rest."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Snapshot:
     ----------
     repo_id, commit : str
     folder : Path
-        Its place in the local cache.
+        Its folder in the local cache.
     branch : str, optional
-        Branch or tag that was asked for; None where it was the commit itself.
+        Requested branch or tag; None if the commit was requested.
     files : mapping of str to RemoteFile
-        What the Hub lists; empty where it was not asked.
+        The listing of the Hub; empty if the Hub was not queried.
     note : str
-        Why the Hub did not have the say, where it should have had.
+        Why the cache was used instead of the Hub.
     """
 
     repo_id: str
@@ -64,16 +64,16 @@ class Snapshot:
 
     @property
     def name(self) -> str:
-        """Id and shortened commit, for people."""
+        """Id and short commit, for messages."""
         return f"{self.repo_id}@{self.commit[:8]}"
 
     @property
     def indexed(self) -> list[str]:
-        """The files that the index names; empty where there is none, or none that can be read."""
+        """The files that the index lists; empty where there is no valid index."""
         try:
             named = read_model_json(self.folder / INDEX)["weight_map"].values()
         except (CheckpointError, KeyError, TypeError, AttributeError):
-            return []  # what is wrong with an index is said by its reader
+            return []  # its reader reports what is wrong with an index
         return list(dict.fromkeys(map(str, named)))
 
     @cached_property
@@ -81,7 +81,7 @@ class Snapshot:
         return {}
 
     def headers(self, names: list[str]) -> dict[str, Header]:
-        """Headers of files that are not here, several requests at a time; each is read once."""
+        """Headers of files on the Hub, several requests at a time; each is read once."""
         from nbmerge.checkpoints.hub import http
         from nbmerge.checkpoints.hub.interruptible import map_all
         from nbmerge.checkpoints.hub.ranges import read_header
@@ -89,7 +89,7 @@ class Snapshot:
         wanted = [n for n in dict.fromkeys(names) if n not in self._headers]
         if wanted:
             seconds = http.PATIENCE * (1 + len(wanted) / CONNECTIONS)
-            what = f"The look at the headers of {self.name}"
+            what = f"reading the headers of {self.name}"
             headers = map_all(lambda n: read_header(self, n), wanted, CONNECTIONS, seconds, what)
             self._headers.update(zip(wanted, headers, strict=True))
         return {n: self._headers[n] for n in names}
@@ -99,43 +99,43 @@ _snapshots: dict[Path, Snapshot] = {}
 
 
 def remember(snapshot: Snapshot) -> Snapshot:
-    """Keep a snapshot for those who only know its folder."""
+    """Register a snapshot, so that it can be found by its folder."""
     _snapshots[snapshot.folder] = snapshot
     return snapshot
 
 
 def snapshot_of(folder: Path) -> Snapshot | None:
-    """The snapshot whose folder this is; None for folders that are not the cache's, or not of this session."""
+    """The snapshot of a folder; None for folders that are not in the cache, or not from this session."""
     return _snapshots.get(folder)
 
 
 def in_use() -> bool:
-    """Whether any model of this session is known from the Hub: if not, nothing can be missing."""
+    """Whether any model of this session is from the Hub: if not, nothing can be missing."""
     return any(snapshot.files for snapshot in _snapshots.values())
 
 
 def remote(file: Path) -> RemoteFile | None:
-    """What the Hub says of a file in a snapshot's folder, whether it was downloaded or not."""
+    """The Hub's entry for a file in a snapshot, whether it was downloaded or not."""
     snapshot = snapshot_of(file.parent)
     return None if snapshot is None else snapshot.files.get(file.name)
 
 
 def held(file: Path) -> bool:
-    """Whether a file is there, or is one that `fetch` can put there."""
+    """Whether a file exists, or can be downloaded by `fetch`."""
     return file.is_file() or remote(file) is not None
 
 
 def read_header(file: Path) -> Header:
-    """`header.read_header`, also of a file that was not downloaded.
+    """`header.read_header`, also for a file that has not been downloaded.
 
     Raises
     ------
     CheckpointError
-        As `header.read_header`, and when the Hub does not give the file.
+        As `header.read_header`, and when the Hub does not provide the file.
     """
     snapshot = snapshot_of(file.parent)
     if snapshot is None or file.name not in snapshot.files or file.is_file():
         return header.read_header(file)
-    # All of a sharded model are asked for at once.
+    # All shards of a model are requested at once.
     beside = [n for n in snapshot.indexed if n in snapshot.files and not (file.parent / n).is_file()]
     return snapshot.headers(beside if file.name in beside else [file.name])[file.name]

@@ -1,4 +1,4 @@
-"""Cost: what a merge will take before it begins: time, memory and downloads of one to disk, memory of one in memory."""
+"""Cost: the time, memory and downloads of a merge to disk, and the memory of a live merge, before they start."""
 
 from nbmerge.engine.cost.live_forecast import LiveForecast, check_fits, forecast_live
 from nbmerge.engine.cost.merge_forecast import Forecast, forecast

@@ -1,4 +1,4 @@
-"""How much memory this process may still take: of the machine's, and of a container's limit where it runs in one."""
+"""The memory that this process can still use: of the machine, and of the container if it runs in one."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 UNLIMITED = 1 << 60
-"""A limit above this is none: version 1 of control groups writes the largest number it knows."""
+"""A limit above this means unlimited: version 1 of control groups writes its largest number."""
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that can be taken without swapping, None where the system does not say.
+    """Bytes that can be allocated without swapping, None where the system does not report it.
 
     Parameters
     ----------
     root : Path
-        Where ``proc`` and ``sys`` are.
+        The folder with ``proc`` and ``sys``.
     """
     limits = [_left(*group) for group in _groups(root)]
     known = [x for x in (_machine(root / "proc/meminfo"), *limits) if x is not None]
@@ -32,14 +32,14 @@ def _machine(meminfo: Path) -> int | None:
 
 def _by_psutil() -> int | None:
     try:
-        import psutil  # not ours, but every Jupyter kernel brings it
+        import psutil  # not a dependency, but every Jupyter kernel installs it
     except ImportError:
         return None
     return int(psutil.virtual_memory().available)
 
 
 def _groups(root: Path) -> Iterator[tuple[Path, Path, Path, str]]:
-    """Files of the control groups that bind this process, in both versions: limit, use, statistics, and how their keys begin."""
+    """Files of the control groups of this process, in both versions: limit, use, statistics, and the prefix of its keys."""
     try:
         lines = [line.split(":", 2) for line in (root / "proc/self/cgroup").read_text().splitlines()]
     except OSError:
@@ -55,9 +55,9 @@ def _groups(root: Path) -> Iterator[tuple[Path, Path, Path, str]]:
 
 
 def _left(limit: Path, used: Path, stat: Path, prefix: str) -> int | None:
-    """A group's limit less what is in use, of which file cache can be had back; None without a limit."""
+    """A group's limit less what is in use, except for file cache, which can be reclaimed; None without a limit."""
     try:
-        most, taken = int(limit.read_text()), int(used.read_text())  # "max" is no number
+        most, taken = int(limit.read_text()), int(used.read_text())  # "max" is not a number
         counts = dict(map(str.split, stat.read_text().splitlines()))
         cache = sum(int(counts.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
     except (OSError, ValueError):

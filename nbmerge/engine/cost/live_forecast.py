@@ -1,4 +1,4 @@
-"""Whether a merge fits into memory, before any of it is taken; and what would fit, where it does not."""
+"""Whether a live merge fits into memory, before any is allocated, and what to do if it does not."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from nbmerge.typing import RecipeLike
 
 RESERVE = 0.05
-"""Share of what is free that is left to everybody else."""
+"""Share of the free memory that is left for other processes."""
 
 
 @dataclass(frozen=True)
 class LiveForecast:
-    """What a live merge takes.
+    """The memory that a live merge needs.
 
     Parameters
     ----------
     model_bytes : int
         Weights of the model.
     pinned_bytes : int
-        Weights that pins may come to hold beside it: all of theirs, when every tensor is changed.
+        Maximum size of the weights of its pins: all of them, once every tensor has changed.
     buffer_bytes : int
-        Blocks that workers compute in.
+        Buffers of the workers.
     mapped_bytes : int
-        Parents' files, mapped: they are read through the system's cache, which gives them up when memory is needed.
+        Memory-mapped files of the models, which the system's cache releases when memory is needed.
     available : int or None
-        Bytes that are free; None where the system does not say.
+        Free memory; None where the system does not report it.
     alternatives : tuple of str
-        What takes less.
+        Suggestions that need less.
     """
 
     model_bytes: int
@@ -51,12 +51,12 @@ class LiveForecast:
 
     @property
     def needed(self) -> int:
-        """Bytes that must be free; mapped files need not."""
+        """Bytes that must be free, which excludes mapped files."""
         return self.model_bytes + self.pinned_bytes + self.buffer_bytes
 
     @property
     def fits(self) -> bool:
-        """Whether it fits, as far as anybody knows."""
+        """Whether it fits, as far as known."""
         return self.available is None or self.needed <= self.available * (1 - RESERVE)
 
     def __str__(self) -> str:
@@ -69,13 +69,13 @@ class LiveForecast:
 def forecast_live(
     recipe: RecipeLike, pinned: Iterable[Plan] = (), *, available: int | str | None = None, threads: int | None = None
 ) -> LiveForecast:
-    """What `nbmerge.live` will take of memory.
+    """Forecast the memory that `nbmerge.live` will need.
 
     Parameters
     ----------
     recipe : Recipe, Plan, or anything that `Recipe.load` reads
     pinned : iterable of Plan or Pin
-        Merges that will be kept beside it.
+        Earlier merges that will be kept.
     available : int or str, optional
         Bytes that it may take, or a size such as ``"8GB"``; default what is free.
     threads : int, optional
@@ -88,7 +88,7 @@ def forecast_live(
     files = {leaf.file for t in plan.tensors for leaf in t.leaves()}
     mapped = sum(f.stat().st_size for f in files if f.exists())
     available = available_memory() if available is None else parse_size_argument("available", available)
-    ways = tuple(_alternatives(plan, pins, available))
+    ways = tuple(_alternatives(plan, pins))
     return LiveForecast(model, kept, buffers, mapped, available, ways)
 
 
@@ -98,7 +98,7 @@ def check_fits(plan: Plan, *, available: int | str | None = None, threads: int |
     Raises
     ------
     TooLargeError
-        With what would fit; its `forecast` has the numbers.
+        With suggestions; its `forecast` has the numbers.
     """
     forecast = forecast_live(plan, available=available, threads=threads)
     if not forecast.fits:
@@ -108,12 +108,12 @@ def check_fits(plan: Plan, *, available: int | str | None = None, threads: int |
     return forecast
 
 
-def _alternatives(plan: Plan, pins: list[Plan], available: int | None) -> Iterable[str]:
+def _alternatives(plan: Plan, pins: list[Plan]) -> Iterable[str]:
     if pins:
-        yield f"keep {'no merge' if len(pins) == 1 else 'fewer merges'} pinned ({human(pins[0].bytes_written)} each at most)"
+        yield f"keep {'no pin' if len(pins) == 1 else 'fewer pins'} ({human(pins[0].bytes_written)} each at most)"
     wide = sum(t.count for t in plan.tensors if t.dtype in ("float32", "float64"))
     if wide:
         yield f"set dtype: bfloat16 in the recipe ({human(sum(2 * t.count for t in plan.tensors))})"
     if plan.virtual_obstacle is None:
-        yield "evaluate it from its parents' files without making it (nbmerge.virtual)"
-    yield "merge it to disk (nbmerge.merge), which takes little memory"
+        yield "use a virtual merge, which does not compute the weights (nbmerge.virtual)"
+    yield "merge to disk, which needs little memory (nbmerge.merge)"

@@ -1,4 +1,4 @@
-"""What a merge will cost, before it starts."""
+"""The cost of a merge, before it starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nbmerge.engine.compute.download import Download, downloads
 from nbmerge.engine.compute.threads import parse_threads
-from nbmerge.engine.planning.plans import Plan
+from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.sizes import human
 
 PROCESS = 230_000_000
@@ -24,11 +24,11 @@ class Forecast:
     Parameters
     ----------
     bytes_read, bytes_written : int
-        Weights; inputs count twice where a method looks before it mixes.
+        Weights; inputs count twice where a method reads them twice.
     memory_bytes : int
-        Peak of the process's memory, the interpreter and torch included.
+        Peak memory of the process, including the interpreter and torch.
     downloads : tuple of Download
-        What is not here yet, by model.
+        What must be downloaded, by model.
     """
 
     bytes_read: int
@@ -41,15 +41,15 @@ class Forecast:
 
     @property
     def bytes_downloaded(self) -> int:
-        """Bytes that are fetched from the Hub before the merge begins; the time is without them."""
+        """Bytes to download from the Hub before the merge starts; `seconds` does not include them."""
         return sum(d.bytes for d in self.downloads)
 
     @cached_property
     def seconds(self) -> float:
-        """Time of the merge, from a measurement of this machine that is made when first asked for (about a second)."""
-        from nbmerge.engine.cost.timing import seconds
+        """Time of the merge, estimated by a measurement of this machine on first access (which takes about a second)."""
+        from nbmerge.engine.cost.timing import estimate_seconds
 
-        return seconds(self._plan, self._threads, self._near)
+        return estimate_seconds(self._plan, self._threads, self._near)
 
     def __str__(self) -> str:
         read, written, memory = map(human, (self.bytes_read, self.bytes_written, self.memory_bytes))
@@ -59,15 +59,15 @@ class Forecast:
 
 
 def forecast(plan: Plan, threads: int | None = None, out: Path | None = None) -> Forecast:
-    """Cost of a plan.
+    """Forecast the cost of a plan.
 
     Parameters
     ----------
     plan : Plan
     threads : int, optional
-        Number of workers; default as many as a merge would use.
+        Number of workers; default the number that a merge would use.
     out : Path, optional
-        Where it is written to, to time that disk.
+        The output folder, to measure its disk.
     """
     threads = parse_threads(threads)
     near = next((p for p in out.parents if p.is_dir()), None) if out is not None else None
@@ -75,10 +75,10 @@ def forecast(plan: Plan, threads: int | None = None, out: Path | None = None) ->
     return Forecast(plan.bytes_read, plan.bytes_written, memory, plan, threads, near, downloads(plan.tensors))
 
 
-def worker_bytes(tensor) -> int:
-    """Buffers of one worker: stored and working numbers of each input, and the method's own."""
+def worker_bytes(tensor: TensorPlan) -> int:
+    """Memory of one worker: the stored and working elements of each input, and the buffers of the method."""
     whole = getattr(tensor.how, "whole", "element")
     columns = tensor.shape[-1] if tensor.shape else 1
     block = {"element": BLOCK, "row": max(BLOCK, columns), "matrix": max(BLOCK, tensor.count)}[whole]
-    made = [i.held_bytes + 32 * block for i in tensor.inputs if hasattr(i, "held_bytes")]  # adapters, float8
-    return block * (12 * len(tensor.inputs) + 24) + sum(made)
+    computed = [i.held_bytes + 32 * block for i in tensor.inputs if hasattr(i, "held_bytes")]  # adapters, float8
+    return block * (12 * len(tensor.inputs) + 24) + sum(computed)

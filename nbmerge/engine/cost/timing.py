@@ -1,7 +1,7 @@
-"""How long a merge will take here: a sample of the same work, on random numbers, through the same engine.
+"""How long a merge will take on this machine, measured with a sample of the same work on random numbers.
 
-One sample for each method and kind of input that the plan has, a few million elements each; and the bytes that this disk
-takes a second. Nothing of the models is read.
+There is one sample of a few million elements for each method and kind of input in the plan, and a measurement of the disk. The
+models are not read.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
 from nbmerge.engine.output.direct_io import WORTHWHILE
+from nbmerge.engine.output.leftovers import scratch_folder
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 
 SAMPLE = 1 << 22
@@ -25,7 +26,7 @@ DISK_SAMPLE = 48_000_000
 """Bytes written to time the disk."""
 
 
-def seconds(plan: Plan, threads: int, near: Path | None = None) -> float:
+def estimate_seconds(plan: Plan, threads: int, near: Path | None = None) -> float:
     """Estimate how long `merge` will take, in about a second.
 
     Parameters
@@ -34,39 +35,43 @@ def seconds(plan: Plan, threads: int, near: Path | None = None) -> float:
     threads : int
         Number of workers.
     near : Path, optional
-        Existing folder on the disk that is written to; default the temporary folder.
+        Existing folder on the output disk; default the folder for temporary files.
     """
-    direct = plan.bytes_written >= WORTHWHILE  # its bytes reach the disk as they are made
-    with tempfile.TemporaryDirectory(prefix="nbmerge-speed-", dir=near) as folder:
-        rates = {key: _rate(tensor, Path(folder), threads, direct) for key, tensor in _kinds(plan.tensors).items()}
-        disk = 0.0 if direct else plan.bytes_written / _disk_rate(Path(folder))
+    direct = plan.bytes_written >= WORTHWHILE  # its bytes reach the disk as they are computed
+    with scratch_folder(near) as folder:
+        rates = {key: _measure_rate(tensor, folder, threads, direct) for key, tensor in _largest(plan.tensors).items()}
+        disk = 0.0 if direct else plan.bytes_written / _measure_disk(folder)
     work = sum(t.count / rates[_kind(t)] for t in plan.tensors)
     return work + disk + len(plan.tensors) * 1e-4
 
 
-def _kind(tensor: TensorPlan) -> tuple:
-    """What the speed of a tensor depends on."""
+Kind = tuple[str, str, tuple[str, ...]]
+"""Method, dtype of the result, and dtypes of the inputs."""
+
+
+def _kind(tensor: TensorPlan) -> Kind:
+    """The properties that determine the speed of a tensor."""
     return tensor.method, tensor.dtype, tuple(i.dtype for i in tensor.inputs)
 
 
-def _kinds(tensors: Iterable[TensorPlan]) -> dict[tuple, TensorPlan]:
+def _largest(tensors: Iterable[TensorPlan]) -> dict[Kind, TensorPlan]:
     """The largest tensor of each kind."""
-    largest: dict[tuple, TensorPlan] = {}
+    largest: dict[Kind, TensorPlan] = {}
     for tensor in tensors:
-        held = largest.get(_kind(tensor))
-        if held is None or tensor.count > held.count:
+        known = largest.get(_kind(tensor))
+        if known is None or tensor.count > known.count:
             largest[_kind(tensor)] = tensor
     return largest
 
 
-def _rate(tensor: TensorPlan, folder: Path, threads: int, direct: bool) -> float:
-    """Elements of one kind of tensor that all workers together make and write in a second."""
+def _measure_rate(tensor: TensorPlan, folder: Path, threads: int, direct: bool) -> float:
+    """Elements of one kind of tensor that all workers together compute and write per second."""
     from nbmerge.engine.compute.pool import run
     from nbmerge.engine.output.shards import ShardWriter
 
     shape = _cut(tensor.shape)
     inputs = tuple(
-        _random(folder / f"input-{i}", source.dtype, shape, seed=i) for i, source in enumerate(tensor.inputs)
+        _write_random(folder / f"input-{i}", source.dtype, shape, seed=i) for i, source in enumerate(tensor.inputs)
     )
     sample = [replace(tensor, name=f"sample.{k}", shape=shape, inputs=inputs) for k in range(threads)]
     out = Path(tempfile.mkdtemp(dir=folder))
@@ -77,7 +82,7 @@ def _rate(tensor: TensorPlan, folder: Path, threads: int, direct: bool) -> float
 
 
 def _cut(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape with fewer rows, so that it holds at most `SAMPLE` elements (rows stay whole)."""
+    """The shape with fewer rows, so that it has at most `SAMPLE` elements."""
     if not shape:
         return shape
     row = 1
@@ -86,8 +91,8 @@ def _cut(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (max(1, min(shape[0], SAMPLE // max(row, 1))), *shape[1:])
 
 
-def _random(path: Path, dtype: str, shape: tuple[int, ...], seed: int) -> StoredTensor:
-    """A file of random weights; those of different seeds differ by a little, as fine-tunes do."""
+def _write_random(path: Path, dtype: str, shape: tuple[int, ...], seed: int) -> StoredTensor:
+    """Write a file of random weights; those of different seeds differ slightly, as fine-tunes do."""
     import torch
 
     kind = getattr(torch, dtype)
@@ -100,8 +105,8 @@ def _random(path: Path, dtype: str, shape: tuple[int, ...], seed: int) -> Stored
     return StoredTensor("sample", dtype, shape, path, 0)
 
 
-def _disk_rate(folder: Path) -> float:
-    """Bytes a second that reach the disk."""
+def _measure_disk(folder: Path) -> float:
+    """Bytes per second that reach the disk."""
     block = os.urandom(1 << 20) * 8
     with open(folder / "disk", "wb", buffering=0) as file:
         for _ in range(DISK_SAMPLE // len(block)):

@@ -47,7 +47,7 @@ def reserved(out: Path) -> Iterator[Path]:
                     f"{partial} is in the way: it is not a folder. Remove it, or choose another output folder."
                 )
             partial.mkdir(exist_ok=True)
-            with _alone_in(partial):
+            with lock_folder(partial):
                 yield partial
     except (Timeout, BlockingIOError) as error:
         raise _held_by_another(out) from error
@@ -55,10 +55,10 @@ def reserved(out: Path) -> Iterator[Path]:
 
 def _lock(out: Path) -> FileLock:
     """A lock for one output on this machine. Its file is never removed: removing it could free what another holds."""
-    return FileLock(_lock_folder() / f"{hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:32]}.lock")
+    return FileLock(_folder_of_locks() / f"{hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:32]}.lock")
 
 
-def _lock_folder() -> Path:
+def _folder_of_locks() -> Path:
     """A folder for locks that no other user can write to.
 
     Raises
@@ -102,7 +102,7 @@ def locked(out: Path) -> Iterator[None]:
     """Lock an output path without building in it; OutputError when another process has locked it."""
     partial = beside(out, "partial")
     try:
-        with _lock(out).acquire(timeout=0), _alone_in(partial) if partial.is_dir() else nullcontext():
+        with _lock(out).acquire(timeout=0), lock_folder(partial) if partial.is_dir() else nullcontext():
             yield
     except (Timeout, BlockingIOError) as error:
         raise _held_by_another(out) from error
@@ -113,8 +113,8 @@ def _held_by_another(out: Path) -> OutputError:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Lock the folder itself, where the file system supports it.
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Lock a folder itself, where the file system supports it.
 
     This also works between containers, and between processes with different temporary folders.
     """

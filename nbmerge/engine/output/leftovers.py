@@ -9,18 +9,42 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nbmerge.engine.output.commit import beside, locked, recover, remove
+from nbmerge.engine.output.commit import beside, lock_folder, locked, recover, remove
 from nbmerge.engine.output.journal import is_placed
 from nbmerge.errors import OutputError
 
 _NAME = re.compile(r"\.(.+)\.nbmerge-(partial|replaced|journal|journal-new)", re.DOTALL)
 
 
+_SCRATCH = ".nbmerge-scratch-"
+
+
+@contextmanager
+def scratch_folder(near: Path | None = None) -> Iterator[Path]:
+    """Yield a hidden folder for temporary files, and remove it, also what earlier runs that were killed left there.
+
+    Parameters
+    ----------
+    near : Path, optional
+        Existing folder to create it in; default the folder for temporary files.
+    """
+    parent = Path(tempfile.gettempdir()) if near is None else near
+    _remove_scratch(parent)
+    folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
+    try:
+        with lock_folder(folder):
+            yield folder
+    finally:
+        remove(folder)
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Remove what completed merges left in this folder, and restore models that were about to be replaced."""
+    """Remove what completed merges and killed runs left in this folder, and restore models that were about to be replaced."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -31,6 +55,17 @@ def remove_leftovers(folder: Path) -> None:
             if _has_leftovers(out):
                 with locked(out):
                     _remove(out)
+    _remove_scratch(folder)
+
+
+def _remove_scratch(parent: Path) -> None:
+    """Remove the scratch folders of killed runs."""
+    with suppress(OSError):
+        for folder in (parent / name for name in os.listdir(parent) if name.startswith(_SCRATCH)):
+            with suppress(OSError):  # a running process has locked it
+                if _is_ours(folder) and not folder.is_symlink():
+                    with lock_folder(folder):
+                        remove(folder)
 
 
 def _has_leftovers(out: Path) -> bool:

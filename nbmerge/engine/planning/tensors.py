@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
-from nbmerge.checkpoints.layout import is_behind, is_derived
+from nbmerge.checkpoints.layout import is_after_layers, is_derived
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.engine.planning.precedence import EMBED_SLERP, find
 from nbmerge.engine.planning.resolved import Input, Piece, Resolved, Stretch, place_of
@@ -113,7 +113,7 @@ def _plan_outside(
             yield from _copy_role(resolved, donor, role, module)
             continue
         names = dict.fromkeys(n for i in piece.inputs for n in _names_of_role(resolved, i.checkpoint, role, module))
-        for name in names if role != "other" else [n for n in names if is_behind(n) == (roles is BACK)]:
+        for name in names if role != "other" else [n for n in names if is_after_layers(n) == (roles is BACK)]:
             chosen = piece.chosen_for(name, t)
             found = [_find_stored(resolved, i.checkpoint, name, role) for i in chosen.inputs]
             tensor = _plan_tensor(resolved, chosen, Output(name, None, role, [name] * len(found), t), found)

@@ -50,7 +50,7 @@ def test_alternatives_are_those_that_there_are(family, tmp_path):
         check_fits(plan(recipe(family)), available=1000)
     assert isinstance(caught.value, MemoryError | NbmergeError)
     p = plan(recipe(family))
-    assert any("fewer merges" in a for a in forecast_live(p, [p, p], available=1).alternatives)
+    assert any("fewer pins" in a for a in forecast_live(p, [p, p], available=1).alternatives)
     ties = forecast_live(plan(recipe(big, "ties", dtype="bfloat16", parameters={"density": 0.5})), available=1)
     assert not any("dtype" in a or "virtual" in a for a in ties.alternatives)
     assert any("nbmerge.merge" in a for a in ties.alternatives)

@@ -32,12 +32,12 @@ def shared(tmp_path, monkeypatch):
 
 
 def test_the_session_folder_is_preferred(shared, tmp_path, monkeypatch):
-    assert commit._lock_folder() == shared
+    assert commit._folder_of_locks() == shared
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    assert commit._lock_folder() == tmp_path / "run" / "nbmerge-locks"
+    assert commit._folder_of_locks() == tmp_path / "run" / "nbmerge-locks"
     for wrong in ("relative", str(tmp_path / "no" / "such"), ""):
         monkeypatch.setenv("XDG_RUNTIME_DIR", wrong)
-        assert commit._lock_folder() == shared
+        assert commit._folder_of_locks() == shared
 
 
 HARM = {

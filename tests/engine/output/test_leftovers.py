@@ -1,17 +1,20 @@
 """What a kill leaves beside an output: removed by any merge into the same folder, unless somebody can go on from it."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
+from nbmerge.engine.check import check
 from nbmerge.engine.live.live_merge import live
 from nbmerge.engine.merge import merge
 from nbmerge.engine.output import commit
 from nbmerge.engine.output import folder as folder_module
 from nbmerge.engine.output import leftovers as leftovers_module
 from nbmerge.engine.output.commit import beside
-from nbmerge.engine.output.leftovers import remove_leftovers
+from nbmerge.engine.output.leftovers import remove_leftovers, scratch_folder
 from nbmerge.errors import MergeStopped, OutputError
 from nbmerge.recipe import Recipe
 from tests.engine.output.faults import contents, dying, ended, forked
@@ -130,3 +133,25 @@ def test_a_pipe_with_the_name_of_a_journal_is_not_waited_for(half, tmp_path):
     os.mkfifo(tmp_path / ".x.nbmerge-journal")
     assert merge(half, tmp_path / "out").path.is_dir()
     assert names(tmp_path) == [".x.nbmerge-journal", ".x.nbmerge-partial", "out"]
+
+
+def test_the_scratch_folder_of_a_killed_run_is_hidden_and_removed_by_the_next(tmp_path, half):
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom nbmerge.engine.output.leftovers import scratch_folder\n"
+        "with scratch_folder(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'file').write_bytes(b'x')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".")
+    with scratch_folder(tmp_path) as mine:
+        assert list(tmp_path.iterdir()) == [mine]
+        merge(half, tmp_path / "out")  # which leaves alone what is in use
+        assert mine.is_dir()
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_forecast_leaves_nothing(tmp_path, half):
+    (tmp_path / ".nbmerge-scratch-of-a-killed-run").mkdir()
+    assert check(half, tmp_path / "out").forecast.seconds > 0
+    assert list(tmp_path.iterdir()) == []

@@ -25,8 +25,8 @@ from tests.models import make_model
         ("slerp", {"parameters": {"t": 0.5, "zero_tensors": "drop"}}, "parameters.zero_tensors", "keep_other"),
         ("slerp", {}, "parameters.t", "needs 't'"),
         ("linear", {}, "models[0].parameters.weight", "needs 'weight' of base"),
-        ("linear", {"embedding_source": "/no/such/folder"}, "embedding_source", "neither a folder"),
-        ("linear", {"config_source": "/no/such/folder"}, "config_source", "neither a folder"),
+        ("linear", {"embedding_source": "/no/such/folder"}, "embedding_source", "neither a local folder"),
+        ("linear", {"config_source": "/no/such/folder"}, "config_source", "neither a local folder"),
     ],
 )
 def test_refused_with_place_and_way_out(family, method, more, place, said):
