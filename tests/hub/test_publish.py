@@ -82,7 +82,7 @@ def test_damaged_and_foreign_folders_are_refused(logged_in, out, family, tmp_pat
     with pytest.raises(CheckpointError, match="damaged"):
         nbm.publish(out, "me/merged")
     shard.unlink()
-    with pytest.raises(CheckpointError, match="is missing|it has no"):
+    with pytest.raises(CheckpointError, match=r"is missing|it has no"):
         nbm.publish(out, "me/merged")
     assert logged_in.requests == []
 
@@ -138,7 +138,7 @@ def test_the_command(hub, command, out, family):
     done = command("publish", out, "me/merged", "--public", HF_TOKEN=hub.token)
     assert done.returncode == 0, done.stderr
     assert f"{hub.endpoint}/me/merged: public, me/merged@{hub.repos['me/merged'].branches['main']}" in done.stdout
-    assert f"{family.base} is a folder of this machine: card and recipe call it base." in done.stderr
+    assert f"{family.base} is a local folder; the uploaded card and recipe name it base." in done.stderr
     assert hub.token not in done.stdout + done.stderr
 
 
