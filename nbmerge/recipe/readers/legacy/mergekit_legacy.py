@@ -107,11 +107,7 @@ def _weighted(
     if known is not None and known.base == "required" and base is None:
         raise reading_error(f"{method} needs a --base-model.", where=("--base-model",), line=command.line)
     if method == "linear" and base is not None and base not in models:
-        if program == FIRST:
-            what = "--base-model has no effect on linear, except that config and tokenizer are the base model's."
-            notes.append(note(what))
-        else:  # there it is one more model, with a weight like the others
-            models = [*models, base]
+        models = _with_base(program, models, base, notes)
     weights = _weights(method, given, models, notes, command)
     densities = _densities(program, method, given, models, notes, command)
     columns = {"weight": weights, "density": densities}
@@ -120,9 +116,21 @@ def _weighted(
     parameters: dict[str, Any] = {}
     if known is None or known.parameter("normalize"):
         parameters["normalize"] = given.flags.get("normalize", True)
-    if method == "ties" and program == FIRST and given.flags.get("naive-count"):
-        parameters["consensus"] = "count"
-    return {"models": sources, "parameters": parameters}, notes
+    return {"models": sources, "parameters": parameters | _consensus(program, method, given)}, notes
+
+
+def _consensus(program: str, method: str, given: Options) -> dict[str, Any]:
+    """The vote of main.py's TIES, by one vote per model if it is asked for."""
+    counts = method == "ties" and program == FIRST and given.flags.get("naive-count")
+    return {"consensus": "count"} if counts else {}
+
+
+def _with_base(program: str, models: list[ModelRef], base: ModelRef, notes: list[Problem]) -> list[ModelRef]:
+    """The inputs of a linear merge whose base model is not listed."""
+    if program != FIRST:
+        return [*models, base]  # there it is an additional model, with a weight like the others
+    notes.append(note("--base-model has no effect on linear, except that config and tokenizer are the base model's."))
+    return models
 
 
 def _weights(
