@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 from nbmerge.quoting import readable
 
 if TYPE_CHECKING:
-    from nbmerge.engine.cost import LiveForecast
     from nbmerge.problems import Problem
 
 
@@ -71,8 +70,8 @@ class NotReadyError(NbmergeError, RuntimeError):
 class TooLargeError(NbmergeError, MemoryError):
     """A model does not fit into memory; nothing was allocated. The message lists alternatives."""
 
-    forecast: LiveForecast | None = None
-    """The memory that a live merge would need, where it was forecast."""
+    forecast: Any = None
+    """The `LiveForecast` of a live merge that does not fit."""
 
 
 class VirtualError(NbmergeError, ValueError):

@@ -23,7 +23,7 @@ from nbmerge.guarded_files import open_model_file
 class Mapped:
     """Stored tensors as torch tensors that lie in their files."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._maps: dict[Path, tuple[FileState, mmap.mmap]] = {}
         self._flat: dict[StoredTensor, torch.Tensor] = {}
         self._lock = threading.Lock()
