@@ -1,4 +1,4 @@
-"""Who speaks after a change: the live model once it is updated, or the virtual merge at once.
+"""Which backend to sample after a change: the live merge once it is updated, or the virtual merge at once.
 
 An update costs work for every tensor that changed, once. A virtual merge costs a matrix product more for every parent but
 one, with every token. Both are estimated for this machine: updates from those before, products from one that is timed.
@@ -32,7 +32,7 @@ TIMED = (4096, 4096)
 
 @dataclass(frozen=True)
 class BackendChoice:
-    """Who speaks, and why.
+    """The backend to sample, and why.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class BackendChoice:
     update_seconds : float
         What making or updating the live model would take.
     extra_seconds : float
-        What the virtual merge takes longer than a live model for the text that is asked for.
+        How much longer the virtual merge takes than a live merge for this text.
     """
 
     kind: Literal["live", "virtual"]
@@ -63,11 +63,11 @@ def choose_backend(
     Parameters
     ----------
     recipe : Recipe, Plan, or anything that `Recipe.load` reads
-        What is to be heard.
+        The merge to sample.
     live : LiveMerge, optional
         A live model that would be updated; without one, it would be made.
     prompt_tokens, new_tokens : int
-        Length of the prompt, and of what is to be heard before anybody loses patience (1 for the first token).
+        Tokens of the prompt, and generated tokens that count as the wait (1 for the first token).
 
     Raises
     ------
@@ -83,19 +83,15 @@ def choose_backend(
     why_not, extra = plan.virtual_obstacle, _extra(plan, prompt_tokens, new_tokens)
     if live is None and not (room := forecast_live(plan)).fits:
         if why_not is not None:
-            raise TooLargeError(f"A live merge {room}, and it cannot be heard without being made: {why_not}")
-        return BackendChoice("virtual", f"The virtual merge speaks: a live one {room}.", update, extra)
+            raise TooLargeError(f"A live merge {room}, and it cannot be virtual: {why_not}")
+        return BackendChoice("virtual", f"The virtual merge is used: a live merge {room}.", update, extra)
     if why_not is not None:
-        return BackendChoice("live", f"The live model speaks: {why_not}", update, extra)
+        return BackendChoice("live", f"The live merge is used: {why_not}", update, extra)
     many = f"{len(changed)} of {len(plan.tensors)} tensors changed"
     if update > extra:
-        reason = (
-            f"The virtual merge speaks: {many}, which takes {_said(update)} to make and {_said(extra)} to do without."
-        )
+        reason = f"The virtual merge is used: {many}; an update takes {_said(update)}, the virtual merge {_said(extra)} longer."
         return BackendChoice("virtual", reason, update, extra)
-    reason = (
-        f"The live model speaks: {many}, which takes {_said(update)}; without, this text takes {_said(extra)} longer."
-    )
+    reason = f"The live merge is used: {many}; updating it takes {_said(update)}, the virtual merge would take {_said(extra)} longer."
     return BackendChoice("live", reason, update, extra)
 
 

@@ -181,5 +181,5 @@ def test_who_speaks(tmp_path, family, monkeypatch):
 def test_who_speaks_where_memory_is_short(tmp_path, family, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.cost.live_forecast.available_memory", lambda: 1000)
     assert choose_backend(recipe(family)).kind == "virtual"
-    with pytest.raises(TooLargeError, match=r"cannot be heard without being made.*ties"):
+    with pytest.raises(TooLargeError, match=r"cannot be virtual.*ties"):
         choose_backend(recipe(big(tmp_path)).replace(merge_method="ties", parameters={"density": 0.5}))
