@@ -100,7 +100,7 @@ def test_a_merge_is_pinned_and_heard_beside_a_later_one(page: Page):
     expect(page.locator(".nbm-merged small")).to_have_count(2)
     press(page, "samples", "Restore recipe of A")
     until(page, f"studio.recipe.fingerprint == {before!r} and studio.state.can_undo")
-    panel.get_by_title("Let A go").click()
+    panel.get_by_title("Unpin A").click()
     expect(pinned).to_have_count(0)
 
 
@@ -109,8 +109,8 @@ def test_what_does_not_fit_is_refused_with_ways_out(page: Page):
     panel = samples(page)
     drag(page, slider(page, 3), 30)
     expect(panel.locator("[role=alert]").first).to_contain_text("It does not fit. Instead:")
-    expect(panel.locator("[role=alert] li").first).to_contain_text("without its parents")
-    panel.get_by_label("The merge through").select_option("the live model")
+    expect(panel.locator("[role=alert] li").first).to_contain_text("leave out the parents")
+    panel.get_by_label("Run the merge as").select_option("live merge")
     press(page, "samples", "Generate")
     expect(panel.locator(".nbm-errors")).to_contain_text("Instead:")
     execute(page, "import importlib; importlib.reload(m)")

@@ -117,7 +117,7 @@ def test_a_problem_with_the_models_is_shown_too(page: Page):
     text(page).fill(text(page).input_value().replace("family/ft2", "family/ft3"))
     press(page, "recipe", "Apply")
     expect(page.locator(".nbm-recipe .nbm-problems")).to_contain_text("neither a local folder nor a model")
-    expect(page.locator(".nbm-gradients")).to_contain_text("The curve appears when the recipe has no errors")
+    expect(page.locator(".nbm-gradients")).to_contain_text("Fix the errors in the recipe to see the curve")
     press(page, "recipe", "Undo")
     expect(page.locator(".nbm-dot").first).to_be_visible()
 
