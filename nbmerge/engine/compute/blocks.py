@@ -45,8 +45,15 @@ class Blocks:
         self.step = self._step(tensor.shape)
         """Elements in a block: `BLOCK`, or as many as keep rows or matrices whole."""
         self._readers: dict[int, Read] = {}
-        self._near = self if workspace.host is workspace else Blocks(tensor, workspace.host)
+        host = workspace.host
+        self._on_host = (
+            None if host is workspace else Blocks(tensor, host)
+        )  # never itself: blocks end with their last user
+
+    @property
+    def _near(self) -> Blocks:
         """The same blocks where they are read, to be looked at there."""
+        return self._on_host or self
 
     def _step(self, shape: tuple[int, ...]) -> int:
         if self.whole == "element":
@@ -121,7 +128,9 @@ class Blocks:
 
     def place(self, start: int) -> torch.Tensor | None:
         """The block's place in `target`, where blocks are mixed beside it."""
-        return None if self.target is None or self._near is not self else self.target[start : start + self.size(start)]
+        return (
+            None if self.target is None or self._on_host is not None else self.target[start : start + self.size(start)]
+        )
 
     def looked(self, method: Elementwise, values: Values) -> Any:
         """What a method's look finds."""
