@@ -2,7 +2,7 @@ import pytest
 
 from nbmerge.methods import methods
 from nbmerge.widgets import Studio, StudioState
-from nbmerge.widgets.studio import status
+from nbmerge.widgets.studio import describe_state
 
 
 def test_panels_share_one_state(recipe):
@@ -36,16 +36,16 @@ def test_its_repr_is_worth_reading(recipe):
 
 def test_status_says_how_things_stand_and_what_is_next(recipe):
     state = StudioState()
-    assert "Choose a base model" in status(state)
+    assert "Choose a base model" in describe_state(state)
     state.set_recipe(recipe)
-    assert "ready" in status(state)
-    assert "base, ft1, ft2" in status(state)
+    assert "ready" in describe_state(state)
+    assert "base, ft1, ft2" in describe_state(state)
     state.set_recipe(recipe.replace(merge_method="tiess"))
-    assert "1 problem" in status(state)
-    assert "Did you mean" in status(state)
+    assert "1 problem" in describe_state(state)
+    assert "Did you mean" in describe_state(state)
     state.undo()
     state.apply_text("merge_method: [")
-    assert "text not applied" in status(state)
+    assert "text not applied" in describe_state(state)
 
 
 def test_nothing_given_starts_with_the_bundled_family_if_there_is_one():
