@@ -94,8 +94,10 @@ class Checkpoint:
             made = replace(made, tensors=with_adapter(made.tensors, found, shared), adapters=(*made.adapters, folder))
             if note := describe_unchanged(found, before.tensors, made.tensors):
                 made = replace(made, notes=(*made.notes, note))
-            if made.vocabulary != before.vocabulary and any((folder / name).is_file() for name in _TOKENIZERS):
-                made = replace(made, path=folder, adapters=(before.path, *made.adapters))
+            if made.vocabulary != before.vocabulary:
+                made = replace(made, config=_with_vocabulary(made.config, before.vocabulary, made.vocabulary))
+                if any((folder / name).is_file() for name in _TOKENIZERS):
+                    made = replace(made, path=folder, adapters=(before.path, *made.adapters))
         return made
 
     def _without_copies(self) -> Checkpoint:
@@ -212,6 +214,16 @@ def _contents(path: Path, state: tuple[Entry, ...]) -> tuple[dict[str, Any], dic
 def _adapter(folder: Path, state: tuple[Entry, ...]) -> adapter.Adapter:
     """An adapter in one state of its files, read once."""
     return adapter.read_adapter(folder)
+
+
+def _with_vocabulary(config: dict[str, Any], before: int | None, after: int | None) -> dict[str, Any]:
+    """The config of a model whose token embedding got more rows; rows without a token stay as many as they were."""
+    text = config.get("text_config")
+    part = text if isinstance(text, dict) else config
+    if before is None or after is None or not isinstance(part.get("vocab_size"), int):
+        return config
+    changed = part | {"vocab_size": part["vocab_size"] + after - before}
+    return config | {"text_config": changed} if part is text else changed
 
 
 def _refuse_depth(path: Path, config: dict[str, Any], tensors: Iterable[str]) -> None:

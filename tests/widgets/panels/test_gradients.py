@@ -103,7 +103,7 @@ def test_numbers_that_the_method_refuses_never_reach_the_recipe(recipe):
     panel = GradientsPanel(recipe=recipe.replace(merge_method="ties"))
     panel.which.value = ("density", str(recipe.models[0].model))
     panel.value.value = 1.5
-    assert "outside 0 to 1" in panel.errors.value
+    assert "out of range: 0 to 1" in panel.errors.value
     assert panel.state.plan is not None
     assert panel.value.value == 1.0
     panel.value.value = 0.5
@@ -134,4 +134,4 @@ def test_a_refused_move_is_answered_too(recipe):
     move(panel.editor, edit={"slot": 2, "value": 1.5, "count": 3})
     assert panel.editor.view["answers"] == 3
     assert panel.editor.view["points"][2]["value"] == 1.0
-    assert "outside 0 to 1" in panel.errors.value
+    assert "out of range: 0 to 1" in panel.errors.value

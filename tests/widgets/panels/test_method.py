@@ -38,5 +38,5 @@ def test_a_control_refuses_what_the_method_refuses(state):
     panel.method.value = "ties"
     control = panel._own["density", str(state.recipe.models[0].model)]
     control.box.value = 7
-    assert "outside 0 to 1" in panel.errors.value
+    assert "out of range: 0 to 1" in panel.errors.value
     assert state.plan is not None
