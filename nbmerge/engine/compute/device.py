@@ -11,7 +11,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -85,8 +85,8 @@ class DeviceWorkspace(Workspace):
         self._cuda = device.type == "cuda"
         self._up = torch.cuda.Stream(device) if self._cuda else None
         self._work = torch.cuda.Stream(device) if self._cuda else None
-        self._pairs: dict[tuple, tuple[torch.Tensor, torch.Tensor]] = {}
-        self._down: dict[tuple, torch.Tensor] = {}
+        self._pairs: dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._down: dict[tuple[Any, ...], torch.Tensor] = {}
 
     @property
     def host(self) -> Workspace:
@@ -144,7 +144,7 @@ class DeviceWorkspace(Workspace):
             self._work.wait_stream(self._up)
         return there
 
-    def _copying(self) -> AbstractContextManager:
+    def _copying(self) -> AbstractContextManager[Any]:
         return torch.cuda.stream(self._up) if self._cuda else nullcontext()
 
     def down(self, block: torch.Tensor) -> Callable[[], torch.Tensor]:

@@ -63,7 +63,7 @@ def reserve(descriptor: int, size: int) -> None:
     os.ftruncate(descriptor, size)
 
 
-def sync(path: os.PathLike) -> None:
+def sync(path: os.PathLike[str]) -> None:
     """Bring a file or folder to the disk; folders only where the system can."""
     if os.name == "nt" and os.path.isdir(path):
         return
@@ -78,7 +78,7 @@ def sync(path: os.PathLike) -> None:
         os.close(descriptor)
 
 
-def exchange(first: os.PathLike, second: os.PathLike) -> bool:
+def exchange(first: os.PathLike[str], second: os.PathLike[str]) -> bool:
     """Let two names change places in one step; False where the system cannot, and then nothing was done."""
     names = os.fsencode(first), os.fsencode(second)
     try:

@@ -98,7 +98,7 @@ class Workspace:
             held = self._working[dtype] = torch.empty(rows, max(BLOCK, count), dtype=dtype)
         return held[:rows, :count]
 
-    def recall(self, what: Hashable, inputs: tuple, values: Any, find: Callable[[Any], Any]) -> Any:
+    def recall(self, what: Hashable, inputs: tuple[Any, ...], values: Any, find: Callable[[Any], Any]) -> Any:
         """What `find(values)` says about inputs; a workspace that lasts may remember it."""
         return find(values)
 

@@ -32,7 +32,7 @@ class Remembered:
         self._found: dict[Hashable, list[tuple[dict, Any]]] = {}
         self._lock = threading.Lock()
 
-    def recall(self, what: Hashable, inputs: tuple, values: Values | None, find: Callable[[Any], Any]) -> Any:
+    def recall(self, what: Hashable, inputs: tuple[Any, ...], values: Values | None, find: Callable[[Any], Any]) -> Any:
         """The finding, remembered or made by ``find(values)``."""
         key = self._key(what, inputs)
         if key is None:
@@ -48,7 +48,7 @@ class Remembered:
                 self._found[key] = [(watched.reads if watched else {}, finding), *held[: VARIANTS - 1]]
         return finding
 
-    def knows(self, what: Hashable, inputs: tuple, values: Values | None) -> bool:
+    def knows(self, what: Hashable, inputs: tuple[Any, ...], values: Values | None) -> bool:
         """Whether `recall` needs no look."""
         key = self._key(what, inputs)
         kept = self._found.get(key, ()) if key is not None else ()
@@ -59,7 +59,7 @@ class Remembered:
         with self._lock:
             self._found = {}
 
-    def _key(self, what: Hashable, inputs: tuple) -> Hashable | None:
+    def _key(self, what: Hashable, inputs: tuple[Any, ...]) -> Hashable | None:
         if not all(type(i) is StoredTensor for i in inputs):
             return None
         return what, inputs, tuple(self._mapped.state(i.file) for i in inputs)
@@ -84,7 +84,7 @@ class Watched:
 
 
 class _Watched(Mapping):
-    def __init__(self, field: str, values: Mapping[str, Any], reads: dict):
+    def __init__(self, field: str, values: Mapping[str, Any], reads: dict[Any, Any]):
         self._field, self._values, self._reads = field, values, reads
 
     def __getitem__(self, name: str) -> Any:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import torch
@@ -264,7 +264,7 @@ class LiveMerge(MergeInMemory):
         return f": {self._plan.parameters:,} parameters in memory"
 
 
-def _shape(tensor: TensorPlan) -> tuple:
+def _shape(tensor: TensorPlan) -> tuple[Any, ...]:
     return tensor.name, tensor.shape, tensor.dtype
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -218,7 +218,7 @@ class _Modules:
             self.blends[name].coefficients = numbers
 
 
-def _made_of(tensor: TensorPlan) -> tuple:
+def _made_of(tensor: TensorPlan) -> tuple[Any, ...]:
     return tensor.name, tensor.shape, tensor.dtype, tensor.inputs
 
 

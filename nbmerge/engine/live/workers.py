@@ -166,7 +166,7 @@ class LastingWorkspace(Workspace):
             raise MergeStopped("The update was stopped. Update again to go on.")
         return self._mapped.flat(stored)[start : start + count]
 
-    def recall(self, what: Hashable, inputs: tuple, values: Any, find: Callable[[Any], Any]) -> Any:
+    def recall(self, what: Hashable, inputs: tuple[Any, ...], values: Any, find: Callable[[Any], Any]) -> Any:
         """What was found before, or is found now."""
         return self._remembered.recall(what, inputs, values, find)
 

@@ -132,7 +132,7 @@ def _loaded(config: Mapping[str, Any], shapes: Shapes) -> Loaded | None:
 
 
 @lru_cache(maxsize=8)
-def _remembered(config: str, shapes: tuple) -> Loaded | None:
+def _remembered(config: str, shapes: tuple[Any, ...]) -> Loaded | None:
     return load(json.loads(config), dict(shapes))
 
 

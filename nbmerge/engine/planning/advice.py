@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.planning.plans import Plan, TensorPlan
@@ -86,7 +87,7 @@ def _same_weights(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
         seen.setdefault(files, plan.labels[ref])
 
 
-def _files(checkpoint: Checkpoint) -> frozenset:
+def _files(checkpoint: Checkpoint) -> frozenset[Any]:
     """The weights files of a checkpoint, empty for a merge that is not made yet."""
     if any(isinstance(t, TensorPlan) for t in checkpoint.tensors.values()):
         return frozenset()

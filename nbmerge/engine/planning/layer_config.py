@@ -106,7 +106,7 @@ def _numbers(value: Any, depth: int) -> bool:
     )
 
 
-def _sources(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping) -> Made:
+def _sources(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping[str, Any]) -> Made:
     """For each layer, the number of the layer whose keys and values it takes."""
     if (
         "source" not in key
@@ -142,7 +142,7 @@ def _are_words(values: list[Any]) -> bool:
     return all(isinstance(v, str) for v in values)
 
 
-def _names(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping) -> Made:
+def _names(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping[str, Any]) -> Made:
     """A list that names layers by number."""
     if not is_by_number(key, value, depth):
         return None
@@ -152,7 +152,7 @@ def _names(key: str, value: Any, depth: int, layers: Sequence[int], part: Mappin
     return [j for j, i in enumerate(layers) if i in value], []
 
 
-def _each(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping) -> Made:
+def _each(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping[str, Any]) -> Made:
     """A list, or a text, with a value for each layer."""
     if isinstance(value, str):
         return ("".join(value[i] for i in layers), []) if "pattern" in key and len(value) == depth > 1 else None
@@ -167,7 +167,7 @@ def _each(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping
     return value, [f"{key}: a list as long as the stack that is not understood, and left as it is"]
 
 
-def _runs(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping) -> Made:
+def _runs(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping[str, Any]) -> Made:
     """Kinds with the number of times that they are repeated: GPT-Neo's ``[[["global", "local"], 12]]``."""
     if not isinstance(value, list) or not value or not all(_is_run(run) for run in value):
         return None
@@ -179,7 +179,7 @@ def _is_run(run: Any) -> bool:
     return isinstance(run, list) and len(run) == 2 and isinstance(run[0], list) and type(run[1]) is int and run[1] > 0
 
 
-def _cycle(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping) -> Made:
+def _cycle(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping[str, Any]) -> Made:
     """Kinds that repeat until the stack ends."""
     if not _CYCLES.match(key) or not isinstance(value, list) or not value or not all(isinstance(k, str) for k in value):
         return None
@@ -188,7 +188,7 @@ def _cycle(key: str, value: Any, depth: int, layers: Sequence[int], part: Mappin
     return (value if rhythm else kinds), []
 
 
-def _by_number(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping) -> Made:
+def _by_number(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping[str, Any]) -> Made:
     """A mapping from numbers of layers, which may be padded with zeros, to what these layers have."""
     if not _BY_NUMBER.search(key) or "mtp" in key or not isinstance(value, dict) or not value:
         return None
@@ -199,19 +199,19 @@ def _by_number(key: str, value: Any, depth: int, layers: Sequence[int], part: Ma
     return {str(j).zfill(width): copy.deepcopy(by_layer[i]) for j, i in enumerate(layers) if i in by_layer}, []
 
 
-def _leading(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping) -> Made:
+def _leading(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping[str, Any]) -> Made:
     """A number of layers at the front that differ from those behind them."""
     return _counted(key, value, [i < value for i in layers], LEADING, part) if _is_count(key, value, LEADING) else None
 
 
-def _trailing(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping) -> Made:
+def _trailing(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping[str, Any]) -> Made:
     """A number of layers at the back that differ from those before them."""
     if not _is_count(key, value, TRAILING):
         return None
     return _counted(key, value, [i >= depth - value for i in layers][::-1], TRAILING, part)
 
 
-def _counted(key: str, value: int, inside: list[bool], known: Mapping, part: Mapping) -> Made:
+def _counted(key: str, value: int, inside: list[bool], known: Mapping[str, Any], part: Mapping[str, Any]) -> Made:
     count = sum(inside)
     if all(inside) and value >= len(inside):
         return value, []
@@ -225,7 +225,7 @@ def _counted(key: str, value: int, inside: list[bool], known: Mapping, part: Map
     ]
 
 
-def _period(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping) -> Made:
+def _period(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping[str, Any]) -> Made:
     """A number of layers after which a kind comes again."""
     period = len(value) if isinstance(value, str) and "pattern" in key else value
     if key not in PERIODS or type(period) is not int or period < 1:
@@ -235,7 +235,7 @@ def _period(key: str, value: Any, depth: int, layers: Sequence[int], part: Mappi
     return value, [f"{key}: kinds of layers repeat after {period}, and these layers do not keep that rhythm"]
 
 
-def _unknown(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping) -> Made:
+def _unknown(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapping[str, Any]) -> Made:
     """A number that seems to be one of layers."""
     if type(value) is not int or value <= 1 or key in {**LEADING, **TRAILING, **PERIODS}:
         return None
@@ -246,11 +246,11 @@ def _unknown(key: str, value: Any, depth: int, layers: Sequence[int], part: Mapp
     return None
 
 
-def _is_count(key: str, value: Any, known: Mapping) -> bool:
+def _is_count(key: str, value: Any, known: Mapping[str, Any]) -> bool:
     return key in known and type(value) is int and value > 0
 
 
-def _said_by_layer(keys: Sequence[str], part: Mapping) -> bool:
+def _said_by_layer(keys: Sequence[str], part: Mapping[str, Any]) -> bool:
     """Whether a list says the same layer by layer."""
     return any(part.get(key) for key in keys)
 

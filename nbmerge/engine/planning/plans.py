@@ -97,7 +97,7 @@ class TensorPlan:
     def restricted(self, which: Sequence[int]) -> TensorPlan:
         """The same tensor made from some of its inputs only."""
 
-        def some(row: tuple) -> tuple:
+        def some(row: tuple[Any, ...]) -> tuple[Any, ...]:
             return tuple(row[i] for i in which)
 
         values = replace(

@@ -37,12 +37,12 @@ class Rows:
     name: str
     dtype: str
     shape: tuple[int, ...]
-    sources: tuple
+    sources: tuple[Any, ...]
     table: Table
     own: Any = field(compare=False, repr=False)
 
     @classmethod
-    def of(cls, own: Any, sources: Sequence, table: Table, dtype: str | None = None) -> Rows:
+    def of(cls, own: Any, sources: Sequence[Any], table: Table, dtype: str | None = None) -> Rows:
         """Rows of those matrices that the table needs, in place of one.
 
         Without a dtype, it is the one that holds what is read: float32 or float64 where rows are computed.
@@ -83,7 +83,7 @@ class Rows:
         for source in self.sources:
             yield from source.leaves()
 
-    def described(self) -> list:
+    def described(self) -> list[Any]:
         """What decides its bytes beside those of its sources, as plain data."""
         return ["rows", self.dtype, list(self.shape), self.table.digest]
 

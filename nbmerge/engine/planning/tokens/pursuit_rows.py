@@ -31,7 +31,7 @@ class Pursued(Rows):
         int64 arrays: rows to be made in the result, and their rows in the donor.
     """
 
-    all_sources: tuple = ()
+    all_sources: tuple[Any, ...] = ()
     full: Any = field(default=None, repr=False)
     model: int = 0
     donor: Any = None
@@ -43,14 +43,14 @@ class Pursued(Rows):
         yield from super().leaves()
         yield from self.donor.leaves()
 
-    def described(self) -> list:
+    def described(self) -> list[Any]:
         """What decides its bytes beside those of its sources, as plain data."""
         digest = hashlib.blake2b(b"".join((*self.shared, *self.wanted)), digest_size=16).hexdigest()
         return [*super().described(), "pursuit", self.model, str(self.donor.name), digest]
 
 
 def pursued(
-    plain: Rows, sources: tuple, table: Any, model: int, donor: Any, shared: np.ndarray, wanted: np.ndarray
+    plain: Rows, sources: tuple[Any, ...], table: Any, model: int, donor: Any, shared: np.ndarray, wanted: np.ndarray
 ) -> Pursued:
     """Rows with some of them approximated; `shared` is (donor rows, own rows), `wanted` (rows, donor rows)."""
     parts = {f: getattr(plain, f) for f in ("name", "dtype", "shape", "sources", "table", "own")}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -47,15 +48,15 @@ class _Vocabulary:
     by_owner = False
     """Whether a row is the mean of the models that own its token, in place of the recipe's method."""
 
-    def concerns(self, refs: Sequence[ModelRef], name: str, kind: str, found: Sequence) -> bool:
+    def concerns(self, refs: Sequence[ModelRef], name: str, kind: str, found: Sequence[Any]) -> bool:
         """Whether a tensor's inputs have a row for each token."""
         return all(has_vocabulary(self.checkpoints[r], name, kind, f.shape) for r, f in zip(refs, found, strict=True))
 
-    def inputs(self, refs: Sequence[ModelRef], name: str, kind: str, found: Sequence) -> tuple:
+    def inputs(self, refs: Sequence[ModelRef], name: str, kind: str, found: Sequence[Any]) -> tuple[Any, ...]:
         """A tensor's inputs, aligned where they have a row for each token."""
         return self._aligned(refs, name, found) if self.concerns(refs, name, kind, found) else tuple(found)
 
-    def _aligned(self, refs: Sequence[ModelRef], name: str, found: Sequence) -> tuple:
+    def _aligned(self, refs: Sequence[ModelRef], name: str, found: Sequence[Any]) -> tuple[Any, ...]:
         raise NotImplementedError
 
 
@@ -139,7 +140,7 @@ class ByToken(_Vocabulary):
             for m, r in enumerate(self.refs)
         }
 
-    def _sources(self, refs: Sequence[ModelRef], name: str, found: Sequence) -> tuple[list, np.ndarray]:
+    def _sources(self, refs: Sequence[ModelRef], name: str, found: Sequence[Any]) -> tuple[list, np.ndarray]:
         """Every model's tensor of this name and width, and their places; a model without one owns nothing here."""
         given, place = dict(zip(refs, found, strict=True)), self.place
         sources = []
@@ -156,7 +157,7 @@ class ByToken(_Vocabulary):
             sources.append(own if fits else found[0])
         return sources, place
 
-    def _aligned(self, refs: Sequence[ModelRef], name: str, found: Sequence) -> tuple:
+    def _aligned(self, refs: Sequence[ModelRef], name: str, found: Sequence[Any]) -> tuple[Any, ...]:
         sources, place = self._sources(refs, name, found)
         base = self.refs.index(self.recipe.base_model) if self.recipe.base_model in self.refs else None
         weights = default(place, base)
@@ -176,7 +177,7 @@ class ByToken(_Vocabulary):
     def _pursues(self) -> bool:
         return self.donor is not None and getattr(self.recipe.tokenizer, "approximate", None) == "pursuit"
 
-    def _pursued(self, rows, sources: Sequence, table, m: int, name: str, place: np.ndarray):
+    def _pursued(self, rows, sources: Sequence[Any], table, m: int, name: str, place: np.ndarray):
         """The same rows, with tokens that nobody owns approximated in the donor's space."""
         matrix = stored(
             self.donor, name if name in self.donor.tensors else _like(self.donor, self.checkpoints[self.refs[m]], name)
@@ -192,7 +193,9 @@ class ByToken(_Vocabulary):
             return rows
         return pursued(rows, tuple(sources), table, m, matrix, (theirs[both], place[m][both]), (wanted, theirs[wanted]))
 
-    def owned(self, refs: Sequence[ModelRef], name: str, found: Sequence, weights: Sequence[float]) -> tuple:
+    def owned(
+        self, refs: Sequence[ModelRef], name: str, found: Sequence[Any], weights: Sequence[float]
+    ) -> tuple[Any, ...]:
         """Inputs whose weighted mean is, for each token, the weighted mean of the inputs that own it.
 
         A model that lacks a token gets the weighted mean of those that have it, so it changes nothing there.
@@ -209,7 +212,7 @@ class ByToken(_Vocabulary):
             for own, t in zip(found, tables, strict=True)
         )
 
-    def arc(self, refs: Sequence[ModelRef], name: str, found: Sequence) -> tuple:
+    def arc(self, refs: Sequence[ModelRef], name: str, found: Sequence[Any]) -> tuple[Any, ...]:
         """Two inputs, zero where they lack a token, and the rows of what only one of them owns; for ``embed_slerp``."""
         sources, place = self._sources(refs, name, found)
         a, b = (self.refs.index(r) for r in refs)
@@ -243,7 +246,7 @@ class BySize(_Vocabulary):
         super().__init__(recipe, checkpoints)
         self.mode, self.rows, self.longest, self.written = mode, rows, longest, written
 
-    def _aligned(self, refs: Sequence[ModelRef], name: str, found: Sequence) -> tuple:
+    def _aligned(self, refs: Sequence[ModelRef], name: str, found: Sequence[Any]) -> tuple[Any, ...]:
         long = stored(self.checkpoints[self.longest], name)
         return tuple(self._sized(own, long) for own in found)
 
