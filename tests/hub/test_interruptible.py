@@ -102,3 +102,15 @@ def test_a_stop_reaches_the_threads_below():
             break
         time.sleep(0.02)
     assert seen == ["stopped"]
+
+
+def test_nothing_but_the_model_is_asked_of_the_hub(hub, env, family, tmp_path):
+    """Libraries may ask for more on the way, such as lists of programs, and read an answer however long it is."""
+    hub.add("org/base", family.base)
+    (tmp_path / "r.yml").write_text("merge_method: passthrough\nmodels: [org/base]\n")
+    start = "from nbmerge.cli import main; main()"
+    words = ["check", str(tmp_path / "r.yml")]
+    subprocess.run([sys.executable, "-c", start, *words], env=env, check=True, capture_output=True)
+    paths = [r.path for r in hub.requests]
+    assert paths
+    assert all("org/base" in path or "/storage/" in path for path in paths), paths

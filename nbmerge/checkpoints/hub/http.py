@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from nbmerge import __version__
 from nbmerge.checkpoints.hub.interruptible import raise_if_stopped
 from nbmerge.errors import CheckpointError
 
@@ -117,13 +118,12 @@ def get(url: str, extra: Mapping[str, str] | None = None, timeout: float | None 
         Of the library that huggingface_hub is built on, when the network fails; see `interruptions`.
     """
     from huggingface_hub import constants
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # not in its __all__, but documented
 
-    headers = {"accept-encoding": "identity", **(extra or {})}
+    headers = {"accept-encoding": "identity", "user-agent": f"nbmerge/{__version__}", **(extra or {})}
     began = time.monotonic()
     for _ in range(REDIRECTS + 1):
         raise_if_stopped()
-        login = build_hf_headers() if origin(url) == origin(constants.ENDPOINT) else build_hf_headers(token=False)
+        login = _login() if origin(url) == origin(constants.ENDPOINT) else {}
         with _sent(url, login | headers, timeout or constants.HF_HUB_DOWNLOAD_TIMEOUT) as (response, pieces):
             status, found = response.status_code, {k.lower(): v for k, v in response.headers.items()}
             if status in _REDIRECT and "location" in found:
@@ -134,6 +134,18 @@ def get(url: str, extra: Mapping[str, str] | None = None, timeout: float | None 
             yield Answer(status, found, pieces, began)
             return
     raise CheckpointError(f"{constants.ENDPOINT} redirects more than {REDIRECTS} times. Try again later.")
+
+
+def _login() -> dict[str, str]:
+    """The user's login, if there is one and it may be sent unasked.
+
+    Not by huggingface_hub's own headers: to describe the program in them, some versions first download a list from the Hub,
+    however long it is.
+    """
+    from huggingface_hub import constants, get_token
+
+    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+    return {"authorization": f"Bearer {token}"} if token else {}
 
 
 @contextmanager
