@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from nbmerge.checkpoints import Checkpoint
-from nbmerge.engine.loading.dry_load import Loaded, load
+from nbmerge.engine.loading.dry_load import DryLoad, load
 
 _NO_MATTER = ("dtype", "torch_dtype", "transformers_version", "_name_or_path")
 """Keys of a config that do not change what is built."""
 
 
-def judge(folder: str | Path) -> Loaded:
+def judge(folder: str | Path) -> DryLoad:
     """What transformers says of a model folder."""
     found = load(*_contents(Path(folder)))
     assert found is not None, f"transformers does not know the architecture of {folder}"
@@ -55,7 +55,7 @@ class OutputJudge:
         if key not in self.known:
             self.written[key] = config, shapes
 
-    def wrong(self) -> list[Loaded]:
+    def wrong(self) -> list[DryLoad]:
         """What does not load of all that was noted since the last time."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of transformers, about models that are smaller than real ones

@@ -1,4 +1,4 @@
-"""A merged model in memory, without a file: to be asked at once, changed layer by layer, and saved as it was heard.
+"""A merged model in memory, without a file: sampled at once, changed layer by layer, and saved with the same weights.
 
 The tensors are computed by the same code as on disk, into buffers that the transformers model holds as its parameters.
 A change of the recipe recomputes only what the plan says has changed, always from the parents, so nothing drifts.
@@ -193,7 +193,7 @@ class LiveMerge(MergeInMemory):
             return pin
 
     def unpin(self, name: str) -> None:
-        """Let a pin go, and with it the memory that nobody else needs."""
+        """Remove a pin, and free the memory that only it needs."""
         with self._lock:
             del self.pins[name]
 

@@ -1,4 +1,4 @@
-"""A merge that is heard without being made: the parents' layers are evaluated side by side and their outputs summed.
+"""A merge that is sampled without being computed: the parents' layers are evaluated and their outputs summed.
 
 For methods whose result is Σ cᵢWᵢ the merged layer's output is Σ cᵢ(Wᵢx). The parents' matrices stay where they are,
 mapped into memory, and a change of the recipe is a change of coefficients. Each token costs as many products as there are
@@ -83,7 +83,7 @@ def virtual(
 
 
 class VirtualMerge(MergeInMemory):
-    """A merge that is evaluated and not made; by `virtual`.
+    """A merge that is evaluated from its parents' layers; returned by `virtual`.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ _NO_THREADS = "HF_DEACTIVATE_ASYNC_LOAD"
 
 
 @dataclass(frozen=True)
-class Loaded:
+class DryLoad:
     """What transformers says of a model.
 
     Parameters
@@ -66,7 +66,7 @@ def model_class(config: Mapping[str, Any]) -> type | None:
     return found if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel) else None
 
 
-def load(config: Mapping[str, Any], shapes: Shapes) -> Loaded | None:
+def load(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
     """Let transformers load a model that has no numbers; None where its architecture is not known."""
     cls = model_class(config)
     if cls is None:
@@ -84,9 +84,9 @@ def load(config: Mapping[str, Any], shapes: Shapes) -> Loaded | None:
                 ignore_mismatched_sizes=True, dtype=torch.float32,
             )  # fmt: skip
     except Exception as error:  # transformers raises anything here
-        return Loaded(refusal=f"{type(error).__name__}: {error}")
+        return DryLoad(refusal=f"{type(error).__name__}: {error}")
     unequal = {name: (tuple(ours), tuple(theirs)) for name, ours, theirs in info["mismatched_keys"]}
-    return Loaded(frozenset(info["missing_keys"]), frozenset(info["unexpected_keys"]), unequal)
+    return DryLoad(frozenset(info["missing_keys"]), frozenset(info["unexpected_keys"]), unequal)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 Most merges need no comparison: a result with the config, names and shapes of the model that gives it its config loads as
 that model does. Where layers were stacked or rows of a vocabulary changed, transformers is asked, which takes the seconds
-that importing it takes. What it says of the donor as well is no matter of the merge, and is not repeated.
+that importing it takes. Findings that the donor itself has are not repeated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from nbmerge.checkpoints import Checkpoint
-from nbmerge.engine.loading.dry_load import Loaded, Shapes, load
+from nbmerge.engine.loading.dry_load import DryLoad, Shapes, load
 from nbmerge.engine.loading.pretrained import build_config
 from nbmerge.engine.planning.layer_config import is_by_number
 from nbmerge.engine.planning.output_config import described_in
@@ -57,7 +57,7 @@ def loading_warnings(plan: Plan) -> tuple[Problem, ...]:
     return tuple(replace(p, severity="warning") for p in loading_findings(plan) if p.severity != "info")
 
 
-def _problems(found: Loaded, control: Loaded, name: str) -> Iterator[Problem]:
+def _problems(found: DryLoad, control: DryLoad, name: str) -> Iterator[Problem]:
     how = "Choose other layers or another vocabulary, or set config_source to a model that fits."
     if found.refusal:
         yield Problem(
@@ -126,13 +126,13 @@ def _part(config: Any, inside: Iterable[str]) -> Any:
     return config
 
 
-def _loaded(config: Mapping[str, Any], shapes: Shapes) -> Loaded | None:
+def _loaded(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
     """As `load`, remembered: a recipe is checked many times before it is carried out."""
     return _remembered(json.dumps(config, sort_keys=True), tuple(shapes.items()))
 
 
 @lru_cache(maxsize=8)
-def _remembered(config: str, shapes: tuple[Any, ...]) -> Loaded | None:
+def _remembered(config: str, shapes: tuple[Any, ...]) -> DryLoad | None:
     return load(json.loads(config), dict(shapes))
 
 

@@ -1,4 +1,4 @@
-"""transformers without its progress bars: ours tell more, and a log or a widget is no place for theirs."""
+"""transformers without its progress bars: nbmerge shows its own, and these would clutter logs and widgets."""
 
 from __future__ import annotations
 

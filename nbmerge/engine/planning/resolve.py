@@ -44,7 +44,7 @@ def _find_method(recipe: Recipe, findings: Findings, name: str, where: Where) ->
     method = known.get(name)
     if method is None:
         how = ELSEWHERE.get(name) or nearest(name, known)
-        findings.error(where, f"there is no merge method '{name}'.", how)
+        findings.error(where, f"unknown merge method '{name}'.", how)
     elif method.base == "required" and any(base_of(recipe, p) is None for p in recipe.pieces):
         what = f"{method.name} works on differences from a base model, and none is named."
         findings.error(("base_model",), what, "Set base_model to the model that the others were fine-tuned from.")

@@ -16,7 +16,7 @@ def find_obstacle(plan: Plan) -> str | None:
         if len(tensor.shape) < 2:
             continue
         if not isinstance(tensor.how, Combination):
-            return f"{tensor.name} is made by {tensor.method}, element by element, and is no weighted sum."
+            return f"{tensor.name} is computed by {tensor.method} element by element, so it is not a weighted sum."
         if not all(type(i) is StoredTensor for i in tensor.inputs):
             return f"{tensor.name} is made from tensors that are computed themselves, not from stored ones."
     return None

@@ -117,7 +117,7 @@ def big(tmp_path, **options):
 def test_methods_that_are_no_sums_are_refused(tmp_path):
     family = big(tmp_path)
     ties = recipe(family).replace(merge_method="ties", parameters={"density": 0.5})
-    with pytest.raises(VirtualError, match=r"\.weight is made by ties.*nbmerge\.live"):
+    with pytest.raises(VirtualError, match=r"\.weight is computed by ties.*nbmerge\.live"):
         virtual(ties)
     virt = virtual(recipe(family))
     with pytest.raises(VirtualError, match="made by ties"):
@@ -175,7 +175,7 @@ def test_who_speaks(tmp_path, family, monkeypatch):
     assert "tensors changed" in whole.reason
     ties = choose_backend(recipe(big(tmp_path)).replace(merge_method="ties", parameters={"density": 0.5}))
     assert ties.kind == "live"
-    assert "is no weighted sum" in ties.reason
+    assert "not a weighted sum" in ties.reason
 
 
 def test_who_speaks_where_memory_is_short(tmp_path, family, monkeypatch):
