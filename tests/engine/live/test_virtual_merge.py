@@ -120,7 +120,7 @@ def test_methods_that_are_no_sums_are_refused(tmp_path):
     with pytest.raises(VirtualError, match=r"\.weight is computed by ties.*nbmerge\.live"):
         virtual(ties)
     virt = virtual(recipe(family))
-    with pytest.raises(VirtualError, match="made by ties"):
+    with pytest.raises(VirtualError, match="computed by ties"):
         virt.update(ties)
     assert virt.recipe == recipe(family)
 
