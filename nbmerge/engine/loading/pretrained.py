@@ -7,13 +7,14 @@ kernels from the Hub, which some versions of transformers fetch and run because 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.checkpoints.declared import building, check_declared
+from nbmerge.checkpoints.implementations import NEEDED_PACKAGES, is_foreign, list_implementations
 from nbmerge.engine.loading.quiet_transformers import without_bars
 from nbmerge.engine.loading.settings_files import check_settings_files
 from nbmerge.errors import CheckpointError, SampleError
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-IMPLEMENTATIONS: dict[str, str | None] = {
-    "eager": None, "sdpa": None, "flex_attention": None, "grouped_mm": None, "batched_mm": None,
-    "flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface",
-}  # fmt: skip
-"""What a config may name to compute attention and experts with, and the package that it needs: without that package,
-transformers takes a kernel from the Hub in its place."""
-_CHOICES = ("attn_implementation", "experts_implementation")
 _SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -154,29 +148,16 @@ def refuse_foreign_code(where: str, config: Mapping[str, Any]) -> None:
     SampleError
         With the entry, and what to do.
     """
-    for key, value in _choices(config):
-        if value is None or isinstance(value, bool):  # some versions noted whether they chose by themselves
-            continue
-        package = IMPLEMENTATIONS.get(value, "") if isinstance(value, str) else ""
-        if package == "":
+    for key, value in list_implementations(config):
+        if is_foreign(value):
             raise SampleError(
                 f"{where} asks for foreign code: {key} is {value!r:.120}. Remove the entry to use transformers' own code."
             )
+        package = NEEDED_PACKAGES.get(value) if isinstance(value, str) else None
         if package is not None and find_spec(package) is None:
             raise SampleError(
                 f"{where} asks for {value!r}, which needs the package {package}. Install it, or remove {key}."
             )
-
-
-def _choices(config: Any, below: str = "") -> Iterator[tuple[str, Any]]:
-    """Every choice of an implementation in a config, in its parts as well."""
-    parts = config.items() if isinstance(config, Mapping) else enumerate(config) if isinstance(config, list) else ()
-    for key, value in parts:
-        place = below or (str(key) if any(c in str(key) for c in _CHOICES) else "")
-        if isinstance(value, Mapping | list):
-            yield from _choices(value, place)
-        elif place:
-            yield place, value
 
 
 def _check_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nbmerge.checkpoints.implementations import drop_foreign_implementations
 from nbmerge.engine.planning.advice import advise
 from nbmerge.engine.planning.output_config import described_in, fitted, is_head
 from nbmerge.engine.planning.plans import MOST_READS, Plan, TensorPlan, most_reads
@@ -92,6 +93,10 @@ def _fit_config(resolved: Resolved, tensors: Sequence[TensorPlan], layers: dict[
     for note in notes:
         what = f"the config of {label} describes layers in a way that these slices break: {note}."
         resolved.findings.warning((), what, "Check config.json of the result, or choose other layers.")
+    config, foreign = drop_foreign_implementations(config)
+    for entry in foreign:  # whoever loads the merged model would run a stranger's kernel
+        what = f"the config of {label} asks for code that is not part of transformers ({entry})."
+        resolved.findings.warning((), what, "The merged model's config is written without this entry.")
     return _renumber_tokens(resolved, config)
 
 
