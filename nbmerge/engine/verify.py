@@ -17,7 +17,7 @@ from nbmerge.engine.compute.arithmetic import RECORD, arithmetic, difference
 from nbmerge.engine.compute.blocks import Blocks
 from nbmerge.engine.compute.device import DEVICE, find_device
 from nbmerge.engine.compute.pool import run
-from nbmerge.engine.compute.tensor import Emit
+from nbmerge.engine.compute.workspace import Emit
 from nbmerge.engine.output.folder import MANIFEST, absolute
 from nbmerge.engine.output.shards import bytes_of, checksum_at
 from nbmerge.engine.planning.planner import plan as make_plan

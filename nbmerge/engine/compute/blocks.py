@@ -134,10 +134,10 @@ class Blocks:
 
     def looked(self, method: Elementwise, values: Values) -> Any:
         """What a method's look finds."""
-        if method.look is None:
+        look, near = method.look, self._near
+        if look is None:
             return None
-        near = self._near
-        return near.workspace.recall((method.look, self.step), self.inputs, values, lambda v: method.look(near, v))
+        return near.workspace.recall((look, self.step), self.inputs, values, lambda v: look(near, v))
 
     def gram(self) -> np.ndarray:
         """Gram matrix over [W₀, W₁−W₀, …], float64, shape (inputs, inputs).

@@ -11,7 +11,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -64,6 +64,13 @@ def _is(device: torch.device, name: str) -> bool:
     return str(device) == name or (device.index is None and name.startswith(device.type))
 
 
+class _Streams(NamedTuple):
+    """The two CUDA streams of a worker: blocks are copied to the device in one while others are mixed in the other."""
+
+    copy: torch.cuda.Stream
+    mix: torch.cuda.Stream
+
+
 class DeviceWorkspace(Workspace):
     """One worker's buffers, here and on the device, and its ways there and back.
 
@@ -83,8 +90,7 @@ class DeviceWorkspace(Workspace):
         self.slot = 0
         """Which of the blocks under way the buffers are for."""
         self._cuda = device.type == "cuda"
-        self._up = torch.cuda.Stream(device) if self._cuda else None
-        self._work = torch.cuda.Stream(device) if self._cuda else None
+        self._streams = _Streams(torch.cuda.Stream(device), torch.cuda.Stream(device)) if self._cuda else None
         self._pairs: dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor]] = {}
         self._down: dict[tuple[Any, ...], torch.Tensor] = {}
 
@@ -140,12 +146,12 @@ class DeviceWorkspace(Workspace):
         here.copy_(block)
         with self._copying():
             there.copy_(here, non_blocking=self._cuda)
-        if self._cuda:
-            self._work.wait_stream(self._up)
+        if self._streams is not None:
+            self._streams.mix.wait_stream(self._streams.copy)
         return there
 
     def _copying(self) -> AbstractContextManager[Any]:
-        return torch.cuda.stream(self._up) if self._cuda else nullcontext()
+        return nullcontext() if self._streams is None else torch.cuda.stream(self._streams.copy)
 
     def down(self, block: torch.Tensor) -> Callable[[], torch.Tensor]:
         """Start a block on its way back; calling the answer waits for it. Valid as long as the slot is."""
@@ -155,10 +161,10 @@ class DeviceWorkspace(Workspace):
             self._down[key] = torch.empty(count, dtype=block.dtype, pin_memory=self._cuda)
         here = self._down[key][:count]
         here.copy_(block.reshape(-1), non_blocking=self._cuda)
-        if not self._cuda:
+        if self._streams is None:
             return lambda: here
         arrived = torch.cuda.Event()
-        arrived.record(self._work)
+        arrived.record(self._streams.mix)
 
         def landed() -> torch.Tensor:
             arrived.synchronize()
@@ -169,20 +175,20 @@ class DeviceWorkspace(Workspace):
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Let the device do what is asked inside in this worker's own order, beside the other workers."""
-        if not self._cuda:
+        if self._streams is None:
             yield
             return
         try:
-            with torch.cuda.device(self.device), torch.cuda.stream(self._work):
+            with torch.cuda.device(self.device), torch.cuda.stream(self._streams.mix):
                 yield
         finally:
             self.wait()
 
     def wait(self) -> None:
         """Wait until nothing is under way."""
-        if self._cuda:
-            self._up.synchronize()
-            self._work.synchronize()
+        if self._streams is not None:
+            self._streams.copy.synchronize()
+            self._streams.mix.synchronize()
 
 
 def _land(under_way: deque[tuple[int, Callable[[], torch.Tensor]]], emit: Emit) -> None:

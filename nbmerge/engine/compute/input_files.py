@@ -22,7 +22,7 @@ class Files:
     result would hold some tensors of the old file and some of the new.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._open: dict[Path, tuple[int, FileState | None, int]] = {}
         """Descriptor, state that was planned with, and number of names when it was opened."""
         self._lock = threading.Lock()
@@ -85,7 +85,7 @@ class Files:
     def __enter__(self) -> Files:
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.scaled_tensor import Scaled
 from nbmerge.engine.compute.workspace import Read, Workspace
 
@@ -35,11 +36,11 @@ class _Rows:
         flat = self._buffer[:size]
         flat.copy_(self.workspace.stored(0, self.source.stored, first * self.width, size))
         if self.source.scale is not None:
-            self._scale(flat.view(-1, self.width), first)
+            self._scale(flat.view(-1, self.width), first, self._read_scales(self.source.scale))
         return flat[start - first * self.width :][:count]
 
-    def _scale(self, rows: torch.Tensor, first: int) -> None:
-        scales, (height, width), at = self._all_scales(), self.source.block, first
+    def _scale(self, rows: torch.Tensor, first: int, scales: torch.Tensor) -> None:
+        (height, width), at = self.source.block, first
         if scales.numel() == 1:
             rows.mul_(scales)
         elif height == 1:
@@ -53,10 +54,9 @@ class _Rows:
                 rows[at - first : end - first].mul_(own)
                 at = end
 
-    def _all_scales(self) -> torch.Tensor:
-        """All scales, shape (bands of rows, bands of columns), in float32."""
+    def _read_scales(self, scale: StoredTensor) -> torch.Tensor:
+        """All scales, shape (bands of rows, bands of columns), in float32; read once."""
         if self._scales is None:
-            scale = self.source.scale
             flat = self.workspace.stored(1, scale, 0, scale.count).to(torch.float32, copy=True)
             self._scales = flat.view(-1, -(-self.width // self.source.block[1]) if scale.count > 1 else 1)
         return self._scales

@@ -7,12 +7,16 @@ depend on which block asked for it.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import torch
 
+from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.adapted_tensor import Adapted, LowRank, NewRows, Shift
 from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
 
+Step = Callable[[torch.Tensor, int], None]
+"""``(tile, first row)``: carries out the change of one adapter in place."""
 TINY = sys.float_info.min
 """Stands for the length of an output whose weights are all zero, which then stay so."""
 
@@ -78,24 +82,24 @@ class _Tiles:
     def _look(self) -> None:
         """Find the lengths of columns, where an adapter scales them: one pass over all rows for each such adapter."""
         for before, step in enumerate(self._steps):
-            if getattr(step, "scales_columns", False):
+            if isinstance(step, _Product) and step.scales_columns:
                 squares = torch.zeros(self.width, dtype=torch.float64)
                 for number in range(-(-self.rows // self.step)):
                     tile = self._tile_at(number, before)
                     step.add(tile, number * self.step)
                     squares += tile.double().square_().sum(0)
-                step.norms = squares.sqrt_()
+                step.column_norms = squares.sqrt_()
         self._ready = True
 
 
-def _apply(step: LowRank | Shift | NewRows, workspace: Workspace, dtype: torch.dtype):
+def _apply(step: LowRank | Shift | NewRows, workspace: Workspace, dtype: torch.dtype) -> Step:
     """``(tile, first row)``: carries out one adapter's change in place."""
     if isinstance(step, LowRank):
         return _Product(step, workspace, dtype)
     return _shift(step, workspace) if isinstance(step, Shift) else _new_rows(step, workspace)
 
 
-def _new_rows(step: NewRows, workspace: Workspace):
+def _new_rows(step: NewRows, workspace: Workspace) -> Step:
     def put(tile: torch.Tensor, first: int) -> None:
         for k, row in enumerate(step.rows):
             if first <= row < first + len(tile):
@@ -105,7 +109,7 @@ def _new_rows(step: NewRows, workspace: Workspace):
     return put
 
 
-def _shift(step: Shift, workspace: Workspace):
+def _shift(step: Shift, workspace: Workspace) -> Step:
     def add(tile: torch.Tensor, first: int) -> None:
         flat = tile.view(-1)
         values = workspace.stored(0, step.values, first * tile.shape[1], flat.numel())
@@ -120,24 +124,28 @@ class _Product:
     def __init__(self, step: LowRank, workspace: Workspace, dtype: torch.dtype):
         self.step, self.workspace, self.dtype = step, workspace, dtype
         self.scales_columns = step.magnitude is not None and step.transposed
-        self.norms: torch.Tensor | None = None
+        self.column_norms: torch.Tensor | None = None
+        """‖W′‖ of every column; `_Tiles` measures them before the first tile is read."""
         self._right: torch.Tensor | None = None
 
     def __call__(self, tile: torch.Tensor, first: int) -> None:
         self.add(tile, first)
-        if self.scales_columns:
-            tile.mul_(self._factors(0, self.norms))
-        elif self.step.magnitude is not None:
+        magnitude = self.step.magnitude
+        if magnitude is None:
+            return
+        if self.column_norms is not None:
+            tile.mul_(self._factors(magnitude, 0, self.column_norms))
+        else:
             norms = torch.linalg.vector_norm(tile, dim=1, dtype=torch.float64)
-            tile.mul_(self._factors(first, norms).unsqueeze(1))
+            tile.mul_(self._factors(magnitude, first, norms).unsqueeze(1))
 
     def add(self, tile: torch.Tensor, first: int) -> None:
         """W + s·BA, for these rows."""
         tile.addmm_(self._left(first, len(tile)), self._all_rows_need(), alpha=self.step.scale)
 
-    def _factors(self, first: int, norms: torch.Tensor) -> torch.Tensor:
+    def _factors(self, magnitude: StoredTensor, first: int, norms: torch.Tensor) -> torch.Tensor:
         """m/‖W′‖."""
-        lengths = self.workspace.stored(0, self.step.magnitude, first, len(norms)).double()
+        lengths = self.workspace.stored(0, magnitude, first, len(norms)).double()
         return (lengths / norms.clamp_min(TINY)).to(self.dtype)
 
     def _left(self, first: int, n: int) -> torch.Tensor:

@@ -18,6 +18,9 @@ from nbmerge.engine.live.mapped_files import Mapped
 from nbmerge.methods import Values
 from nbmerge.methods.numerics import Cut
 
+Reads = dict[tuple[str, "str | None"], Any]
+"""What was read from `Values`: a whole field (field, None) or one entry of it (field, name), and the value it had."""
+
 VARIANTS = 8
 """Findings kept for one tensor and method: as many settings can be gone back to at no cost."""
 SMALL = 1 << 16
@@ -29,7 +32,7 @@ class Remembered:
 
     def __init__(self, mapped: Mapped):
         self._mapped = mapped
-        self._found: dict[Hashable, list[tuple[dict, Any]]] = {}
+        self._found: dict[Hashable, list[tuple[Reads, Any]]] = {}
         self._lock = threading.Lock()
 
     def recall(self, what: Hashable, inputs: tuple[Any, ...], values: Values | None, find: Callable[[Any], Any]) -> Any:
@@ -70,7 +73,7 @@ class Watched:
 
     def __init__(self, values: Values):
         self._values = values
-        self.reads: dict[tuple[str, Any], Any] = {}
+        self.reads: Reads = {}
         self.shared = _Watched("shared", values.shared, self.reads)
         self.each = _Watched("each", values.each, self.reads)
 
@@ -83,8 +86,8 @@ class Watched:
         return value
 
 
-class _Watched(Mapping):
-    def __init__(self, field: str, values: Mapping[str, Any], reads: dict[Any, Any]):
+class _Watched(Mapping[str, Any]):
+    def __init__(self, field: str, values: Mapping[str, Any], reads: Reads):
         self._field, self._values, self._reads = field, values, reads
 
     def __getitem__(self, name: str) -> Any:

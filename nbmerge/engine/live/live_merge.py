@@ -221,7 +221,9 @@ class LiveMerge(MergeInMemory):
             for held in self._held_by_model.get(name, ()) if self.device is None else ():
                 held.data = fresh
 
-    def _start_over(self, plan: Plan, progress, cancel, threads) -> None:
+    def _start_over(
+        self, plan: Plan, progress: Listener | None, cancel: StopSignal | None, threads: int | None
+    ) -> None:
         check_fits(plan)
         fresh = LiveMerge(plan, self.workers, self.device)
         fresh._compute(plan.tensors, progress, cancel, threads)
@@ -232,7 +234,13 @@ class LiveMerge(MergeInMemory):
             self._stale, self._altered = set(), set()
             self._held_by_model = fresh._held_by_model
 
-    def _compute(self, tensors, progress, cancel, threads) -> None:
+    def _compute(
+        self,
+        tensors: Sequence[TensorPlan],
+        progress: Listener | None,
+        cancel: StopSignal | None,
+        threads: int | None,
+    ) -> None:
         place = {t.name: self._weights[t.name].view(-1) for t in tensors}
         self.workers.compute_into(tensors, lambda t: place[t.name], progress=progress, cancel=cancel, threads=threads)
 

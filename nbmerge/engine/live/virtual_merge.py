@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nbmerge.checkpoints import hub
+from nbmerge.checkpoints import StoredTensor, hub
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.live.blended_modules import Blend, BlendedEmbedding, BlendedLinear
 from nbmerge.engine.live.merge_in_memory import MergeInMemory
@@ -26,6 +26,7 @@ from nbmerge.engine.loading.hf_model import assembled, empty_weights, tokenizer_
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.errors import VirtualError
+from nbmerge.methods import Combination
 from nbmerge.progress import Listener
 
 if TYPE_CHECKING:
@@ -161,12 +162,11 @@ class VirtualMerge(MergeInMemory):
             name = names.get(parameter.data_ptr())
             if name is None or name in modules.formed:
                 continue
-            if key == "weight" and parameter.dim() == 2 and (kind := _kind(module)) is not None:
+            if key == "weight" and parameter.dim() == 2 and (make := _replacement(module)) is not None:
                 blend = modules.blends.get(name)
                 if blend is None:
-                    parents = [self._workers.mapped.tensor(i) for i in plan[name].inputs]
-                    blend = modules.blends[name] = Blend(parents, parameter.dtype)
-                model.set_submodule(path, kind(blend, module))
+                    blend = modules.blends[name] = Blend(self._parents(plan[name]), parameter.dtype)
+                model.set_submodule(path, make(blend))
             elif parameter.dim() < 2 or parameter.numel() <= FORMED:
                 modules.formed[name] = parameter.data
             else:
@@ -186,8 +186,17 @@ class VirtualMerge(MergeInMemory):
         self._workers.compute_into(formed, lambda t: vectors[t.name].view(-1), progress=progress, cancel=cancel)
         return vectors, {t.name: self._coefficients(t) for t in tensors if t.name in modules.blends}
 
+    def _parents(self, tensor: TensorPlan) -> list[torch.Tensor]:
+        """The matrices that a tensor is a weighted sum of, in their files."""
+        matrices = []
+        for source in tensor.inputs:
+            assert isinstance(source, StoredTensor)  # `virtual_obstacle` names all others
+            matrices.append(self._workers.mapped.tensor(source))
+        return matrices
+
     def _coefficients(self, tensor: TensorPlan) -> tuple[float, ...]:
         method = tensor.how
+        assert isinstance(method, Combination)  # `virtual_obstacle` names all others
         gram = None
         if method.needs_gram:
             gram = self._gram(tensor)
@@ -222,14 +231,17 @@ def _made_of(tensor: TensorPlan) -> tuple[Any, ...]:
     return tensor.name, tensor.shape, tensor.dtype, tensor.inputs
 
 
-def _kind(module: nn.Module) -> Callable[[Blend, nn.Module], nn.Module] | None:
-    """What takes the place of a module that is a known linear map or table, and no subclass of one with ways of its own."""
+def _replacement(module: nn.Module) -> Callable[[Blend], nn.Module] | None:
+    """What makes the replacement of a module; None unless it is exactly a linear map or an embedding that is known.
+
+    Subclasses are not replaced, because they may compute something else.
+    """
     from transformers.pytorch_utils import Conv1D
 
     if type(module) is nn.Linear:
-        return lambda blend, old: BlendedLinear(blend, old.bias)
+        return lambda blend: BlendedLinear(blend, module.bias)
     if type(module) is Conv1D:
-        return lambda blend, old: BlendedLinear(blend, old.bias, transposed=True)
+        return lambda blend: BlendedLinear(blend, module.bias, transposed=True)
     if type(module) is nn.Embedding and module.max_norm is None:
-        return lambda blend, old: BlendedEmbedding(blend)
+        return BlendedEmbedding
     return None

@@ -116,9 +116,9 @@ class _Some:
 
     def _work(self, do: Callable[[Callable[[], Workspace]], None], spaces: Sequence[Workspace], stop: Stop) -> None:
         if len(spaces) < 2:  # a hand-over costs more than a small tensor
-            do(lambda: spaces[0])
+            do(_factory(spaces[0]))
             return
-        waiting = [self._workers.pool.submit(do, lambda space=space: space) for space in spaces]
+        waiting = [self._workers.pool.submit(do, _factory(space)) for space in spaces]
         try:
             for future in waiting:
                 future.result()
@@ -171,14 +171,18 @@ class LastingWorkspace(Workspace):
         return self._remembered.recall(what, inputs, values, find)
 
 
+def _factory(workspace: Workspace) -> Callable[[], Workspace]:
+    return lambda: workspace
+
+
 def _into(target: Callable[[TensorPlan], torch.Tensor]) -> Sink:
     """Blocks go to their places in memory; most are computed there."""
 
     def begin(tensor: TensorPlan, blocks: Blocks) -> Emit:
-        blocks.target = target(tensor)
+        blocks.target = whole = target(tensor)
 
         def put(start: int, block: torch.Tensor) -> None:
-            place = blocks.target[start : start + block.numel()]
+            place = whole[start : start + block.numel()]
             if block.data_ptr() != place.data_ptr():
                 place.copy_(block)
 

@@ -7,17 +7,21 @@ transformers does not know is not loaded.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbmerge.checkpoints.declared import building
-from nbmerge.engine.loading.pretrained import build_config
+from nbmerge.engine.loading.pretrained import build_config, load_with_report
 from nbmerge.engine.loading.quiet_transformers import without_bars
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 Shapes = Mapping[str, tuple[tuple[int, ...], str]]
 """Shape and dtype of each tensor, by name."""
@@ -52,7 +56,7 @@ class DryLoad:
         return not (self.missing or self.unexpected or self.unequal or self.refusal)
 
 
-def model_class(config: Mapping[str, Any]) -> type | None:
+def model_class(config: Mapping[str, Any]) -> type[PreTrainedModel] | None:
     """The class of transformers that a config is of, None where the installed version has none."""
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -79,10 +83,9 @@ def load(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
         own = build_config(config)
         with building(len(shapes), elements), _silent(), FakeTensorMode(allow_non_fake_inputs=True):
             weights = {n: torch.empty(shape, dtype=getattr(torch, dtype)) for n, (shape, dtype) in shapes.items()}
-            _, info = cls.from_pretrained(
-                None, config=own, state_dict=weights, output_loading_info=True,
-                ignore_mismatched_sizes=True, dtype=torch.float32,
-            )  # fmt: skip
+            _, info = load_with_report(
+                cls, None, config=own, state_dict=weights, ignore_mismatched_sizes=True, dtype=torch.float32
+            )
     except Exception as error:  # transformers raises anything here
         return DryLoad(refusal=f"{type(error).__name__}: {error}")
     unequal = {name: (tuple(ours), tuple(theirs)) for name, ours, theirs in info["mismatched_keys"]}
@@ -92,16 +95,16 @@ def load(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
 @contextmanager
 def _silent() -> Iterator[None]:
     """Transformers without its progress bars, its own report and its threads, which tensors without numbers cannot bear."""
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
-    level, threads = logging.get_verbosity(), os.environ.get(_NO_THREADS)
-    logging.set_verbosity(logging.CRITICAL)
+    level, threads = transformers_logging.get_verbosity(), os.environ.get(_NO_THREADS)
+    transformers_logging.set_verbosity(logging.CRITICAL)
     os.environ[_NO_THREADS] = "1"
     try:
         with without_bars():
             yield
     finally:
-        logging.set_verbosity(level)
+        transformers_logging.set_verbosity(level)
         if threads is None:
             del os.environ[_NO_THREADS]
         else:

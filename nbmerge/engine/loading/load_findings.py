@@ -42,7 +42,7 @@ def loading_findings(plan: Plan) -> Iterator[Problem]:
                                   "whether it can load the result was not checked.")  # fmt: skip
         return
     if not found.whole:
-        control = _loaded(donor.config, theirs)
+        control = _loaded(donor.config, theirs) or DryLoad(refusal="its architecture is not known")
         if control.refusal:
             yield Problem("info", (), f"transformers cannot load {plan.labels[plan.donor]} itself in this check "
                                       f"({control.refusal[:200]}), so the result was not checked.")  # fmt: skip

@@ -50,8 +50,8 @@ def load_model(folder: Path) -> tuple[PreTrainedModel, list[str]]:
         stored = Checkpoint.open(folder)
         check_declared(folder, stored.config, stored.tensors)
         with without_bars(), building(len(stored.tensors), stored.parameters):
-            model, info = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, use_safetensors=True, output_loading_info=True, dtype="auto", **_SAFE
+            model, info = load_with_report(
+                transformers.AutoModelForCausalLM, folder, use_safetensors=True, dtype="auto", **_SAFE
             )
     except CheckpointError as error:
         raise SampleError(f"{folder} cannot be loaded: {error}") from error
@@ -90,10 +90,18 @@ def build_model(config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) 
     if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
         cls = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(own)]
     with without_bars(), building(len(weights), sum(w.numel() for w in weights.values())):
-        model, info = cls.from_pretrained(
-            None, config=own, state_dict=dict(weights), dtype=own.dtype, output_loading_info=True, local_files_only=True
+        model, info = load_with_report(
+            cls, None, config=own, state_dict=dict(weights), dtype=own.dtype, local_files_only=True
         )
     return model, sorted(info["missing_keys"])
+
+
+def load_with_report(cls: Any, folder: Path | None, **options: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """A model, and what transformers reports of loading it; `cls` is one of transformers' classes.
+
+    ``from_pretrained`` returns this pair where ``output_loading_info`` is set, but is declared to return a model.
+    """
+    return cls.from_pretrained(folder, output_loading_info=True, **options)
 
 
 def build_config(config: Mapping[str, Any]) -> PretrainedConfig:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nbmerge.checkpoints import Checkpoint, StoredTensor
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
 from nbmerge.engine.planning.labels import told_apart
-from nbmerge.methods import Method, Values, methods
+from nbmerge.methods import Combination, Elementwise, Method, Values, methods
 from nbmerge.problems import Problem, Where, place
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.parts import DTYPES
@@ -75,7 +75,7 @@ class TensorPlan:
         return self.count * ITEM_BYTES[CODES[self.dtype]]
 
     @property
-    def how(self) -> Method:
+    def how(self) -> Combination | Elementwise:
         """The method that is carried out, in the shape that the tensor's values ask for."""
         return methods()[self.method].resolve(self.values)
 

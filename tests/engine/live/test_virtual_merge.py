@@ -141,7 +141,7 @@ def test_tensors_that_are_computed_themselves_are_refused(tmp_path):
 
 def test_modules_that_cannot_be_blended_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.live.virtual_merge.FORMED", 100)
-    monkeypatch.setattr("nbmerge.engine.live.virtual_merge._kind", lambda module: None)
+    monkeypatch.setattr("nbmerge.engine.live.virtual_merge._replacement", lambda module: None)
     family = make_family(tmp_path)
     with pytest.raises(VirtualError, match=r"embed_tokens\.weight lies in a Embedding, of which nothing is known"):
         virtual(recipe(family))
