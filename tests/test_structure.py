@@ -28,7 +28,7 @@ LEVELS = (
     {"engine.planning"},
     {"engine.compute"},
     {"engine.output"},
-    {"engine.cluster", "engine.cost", "engine.loading"},
+    {"engine.cluster", "engine.cost", "engine.loading", "engine.remedies"},
     {"engine"},
     {"engine.live"},
     {"plots", "sampling", "statistics"},

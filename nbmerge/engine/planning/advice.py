@@ -118,11 +118,9 @@ def _tokens(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
             continue
         if moved := other.moved(own):
             what = f"{plan.labels[ref]} numbers {len(moved)} of its tokens differently from {plan.labels[plan.donor]} ({moved[0]!r})"
-            yield Problem(
-                "warning", (), f"{what}; their embeddings would be mixed up.", "Merge models that share a tokenizer."
-            )
+            what, how = f"{what}; their embeddings would be mixed up.", "Merge models that share a tokenizer."
+            yield Problem("warning", (), what, how, kind="tokens")
         elif lacking := own.lacking(other):
             what = f"{plan.labels[ref]} knows {len(lacking)} tokens that the result's tokenizer lacks ({lacking[0]!r})."
-            yield Problem(
-                "warning", ("config_source",), what, "Set config_source to the model whose tokenizer you want."
-            )
+            how = "Set config_source to the model whose tokenizer you want."
+            yield Problem("warning", ("config_source",), what, how, kind="tokens")

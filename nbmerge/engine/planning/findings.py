@@ -20,7 +20,7 @@ class Findings:
         self.recipe = recipe
         self.fatal = False
         self._singles: list[Problem] = []
-        self._groups: dict[tuple[Severity, Where, str, str], list[str]] = {}
+        self._groups: dict[tuple[Severity, Where, str, str, str], list[str]] = {}
 
     def add(self, problem: Problem) -> None:
         """Note a finished problem."""
@@ -28,13 +28,13 @@ class Findings:
         if problem not in self._singles:
             self._singles.append(problem)
 
-    def error(self, where: Where, what: str, how: str = "") -> None:
+    def error(self, where: Where, what: str, how: str = "", kind: str = "") -> None:
         """Note what forbids a merge."""
-        self.add(Problem("error", where, what, how, self.recipe.line(where)))
+        self.add(Problem("error", where, what, how, self.recipe.line(where), kind))
 
-    def warning(self, where: Where, what: str, how: str = "") -> None:
+    def warning(self, where: Where, what: str, how: str = "", kind: str = "") -> None:
         """Note what deserves a look."""
-        self.add(Problem("warning", where, what, how, self.recipe.line(where)))
+        self.add(Problem("warning", where, what, how, self.recipe.line(where), kind))
 
     def info(self, where: Where, what: str) -> None:
         """Note what was decided."""
@@ -43,7 +43,7 @@ class Findings:
     def missing_tensor(self, where: Where, model: str, tensor: str) -> None:
         """A model lacks a tensor that the others have."""
         how = "Merge models with the same tensors, or leave this one out."
-        self._group(where, f"{model} lacks tensors that the other models have: {{tensors}}.", how, tensor)
+        self._group(where, f"{model} lacks tensors that the other models have: {{tensors}}.", how, tensor, "tensors")
 
     def unequal_shapes(self, where: Where, tensor: str, kind: str, shapes: dict[str, tuple[int, ...]]) -> None:
         """Inputs of one tensor differ in shape."""
@@ -58,7 +58,8 @@ class Findings:
             )
         else:
             what, how = f"shapes differ ({text}) in {{tensors}}.", "Only tensors of equal shape can be merged."
-        self._group(where, what, how, tensor)
+        kind = "vocabulary" if kind in ("embedding", "head") and len(rest) == 1 else "shape"
+        self._group(where, what, how, tensor, kind)
 
     def unmergeable(self, where: Where, dtype: str, tensor: str) -> None:
         """A tensor is stored in a dtype whose numbers are no weights by themselves."""
@@ -69,21 +70,21 @@ class Findings:
         """A required parameter has no value for a tensor."""
         whose = f" of {model}" if model else ""
         how = f"Add it ({parameter.range}), or a rule without a filter for the remaining tensors. {parameter.help}"
-        self._group(where, f"{method} needs '{parameter.name}'{whose} for {{tensors}}.", how, tensor)
+        self._group(where, f"{method} needs '{parameter.name}'{whose} for {{tensors}}.", how, tensor, "value")
 
     def faulty(self, where: Where, fault: str, tensor: str) -> None:
         """A value, or values together, are impossible."""
-        self._group(where, f"{fault[:-1] if fault.endswith('.') else fault} (in {{tensors}}).", "", tensor)
+        self._group(where, f"{fault[:-1] if fault.endswith('.') else fault} (in {{tensors}}).", "", tensor, "range")
 
-    def _group(self, where: Where, what: str, how: str, tensor: str) -> None:
+    def _group(self, where: Where, what: str, how: str, tensor: str, kind: str = "") -> None:
         self.fatal = True
-        self._groups.setdefault(("error", where, what, how), []).append(tensor)
+        self._groups.setdefault(("error", where, what, how, kind), []).append(tensor)
 
     def problems(self) -> list[Problem]:
         """Everything found."""
         grouped = [
-            Problem(severity, where, what.replace("{tensors}", _some(tensors)), how, self.recipe.line(where))
-            for (severity, where, what, how), tensors in self._groups.items()
+            Problem(severity, where, what.replace("{tensors}", _some(tensors)), how, self.recipe.line(where), kind)
+            for (severity, where, what, how, kind), tensors in self._groups.items()
         ]
         return [*self._singles, *grouped]
 

@@ -66,7 +66,7 @@ def check_values(recipe: Recipe, methods: Sequence[Method]) -> Iterator[Problem]
             faults = (known[name].fault(v) for v in setting.values()) if name in known else ()
             if fault := next(filter(None, faults), None):
                 here = (*where, name)
-                yield Problem("error", here, fault, line=recipe.line(here))
+                yield Problem("error", here, fault, line=recipe.line(here), kind="range")
 
 
 def _stranger(name: str, here: Where, methods: Sequence[Method], recipe: Recipe) -> Problem:
@@ -74,13 +74,18 @@ def _stranger(name: str, here: Where, methods: Sequence[Method], recipe: Recipe)
     if name in IGNORED:
         return Problem("info", here, f"'{name}' is ignored: {IGNORED[name]}.", line=line)
     if how := hint_for_parameter(name, list(Recipe.model_fields)):
-        return Problem("error", here, f"'{name}' is not a parameter of a merge method.", how, line)
+        return Problem("error", here, f"'{name}' is not a parameter of a merge method.", how, line, "parameter")
     if name in parameter_names():
         return Problem(
-            "warning", here, f"'{name}' has no effect on {used}.", "Remove it, or choose another method.", line
+            "warning",
+            here,
+            f"'{name}' has no effect on {used}.",
+            "Remove it, or choose another method.",
+            line,
+            "effect",
         )
     known = [p.name for m in methods for p in m.parameters]
-    return Problem("error", here, f"{used} has no parameter '{name}'.", nearest(name, known), line)
+    return Problem("error", here, f"{used} has no parameter '{name}'.", nearest(name, known), line, "parameter")
 
 
 def is_missing(value: Any) -> bool:

@@ -44,10 +44,11 @@ def _find_method(recipe: Recipe, findings: Findings, name: str, where: Where) ->
     method = known.get(name)
     if method is None:
         how = ELSEWHERE.get(name) or nearest(name, known)
-        findings.error(where, f"unknown merge method '{name}'.", how)
+        findings.error(where, f"unknown merge method '{name}'.", how, "method")
     elif method.base == "required" and any(base_of(recipe, p) is None for p in recipe.pieces):
         what = f"{method.name} works on differences from a base model, and none is named."
-        findings.error(("base_model",), what, "Set base_model to the model that the others were fine-tuned from.")
+        how = "Set base_model to the model that the others were fine-tuned from."
+        findings.error(("base_model",), what, how, "base")
     return method
 
 
@@ -74,7 +75,7 @@ def _open_checkpoint(recipe: Recipe, findings: Findings, ref: ModelRef) -> Check
     try:
         checkpoint = Checkpoint.open(ref)
     except CheckpointError as error:
-        findings.error(where, str(error))
+        findings.error(where, str(error), kind="model")
         return None
     for note in checkpoint.notes:
         findings.warning(where, note)
@@ -86,7 +87,7 @@ def _open_checkpoint(recipe: Recipe, findings: Findings, ref: ModelRef) -> Check
 def _plan_inner(merge: Recipe, findings: Findings, examine: Examine) -> Plan | None:
     made, problems = examine(merge)
     for p in problems:
-        findings.add(Problem(p.severity, ("merges", merge.name, *p.where), p.what, p.how, p.line))
+        findings.add(Problem(p.severity, ("merges", merge.name, *p.where), p.what, p.how, p.line, p.kind))
     return made
 
 
@@ -101,6 +102,6 @@ def check_architectures(resolved: Resolved) -> None:
     text = ", ".join(f"{label} is {kind}" for kind, label in by_type.items())
     if len({resolved.checkpoints[r].layout.stack for r in refs}) > 1:
         how = "Only models of one architecture can be merged."
-        resolved.findings.error(("models",), f"different architectures: {text}.", how)
+        resolved.findings.error(("models",), f"different architectures: {text}.", how, "architecture")
     else:
         resolved.findings.warning(("models",), f"different architectures: {text}. Their tensors have the same names.")

@@ -83,7 +83,7 @@ def _fit_config(resolved: Resolved, tensors: Sequence[TensorPlan], layers: dict[
     if rows and donor.vocabulary and rows != donor.vocabulary and resolved.tokenizer is None:
         what = f"the result has {rows} embedding rows, but config and tokenizer come from {label}"
         how = "Set config_source to a model that fits."
-        resolved.findings.warning(("config_source",), f"{what}, which has {donor.vocabulary}.", how)
+        resolved.findings.warning(("config_source",), f"{what}, which has {donor.vocabulary}.", how, "config")
     for stack, own in layers.items():
         if len(own) != donor.layout.stacks[stack].depth and not described_in(donor, stack):
             what = f"the config of {label} does not say how many layers {stack} has; now {len(own)}."

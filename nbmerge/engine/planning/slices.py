@@ -76,7 +76,7 @@ def _plan_piece(resolved: Resolved, section: Section, k: int, stack: str | None,
         how = "Give each source of a slice a layer_range of the same length." if not section.whole else (
             "Models merged as a whole need the same depth; use slices to choose layers."
         )  # fmt: skip
-        resolved.findings.error(where or ("models",), f"different numbers of layers ({text}).", how)
+        resolved.findings.error(where or ("models",), f"different numbers of layers ({text}).", how, "depth")
         return None
     given = len(inputs) - (method.base == "optional" and has_base)
     _check_number(resolved, method, given, inputs[0][0].ref, where or ("models",))
@@ -119,7 +119,7 @@ def _put_base_first(resolved: Resolved, inputs: list[Ranged], section: Section, 
     first, depth = ranges.pop()
     if ranges:
         what = f"the base model {label} is not among the sources, whose layer ranges differ."
-        resolved.findings.error(where, what, "List it with the layers that the others are compared to.")
+        resolved.findings.error(where, what, "List it with the layers that the others are compared to.", "depth")
     opened = _open_input(resolved, base, inputs[0][0].stack, ())
     if section.whole:
         first, depth = 0, opened.depth
@@ -132,9 +132,9 @@ def _check_number(resolved: Resolved, method: Method, given: int, first: ModelRe
     if least <= given <= (most or given):
         if method.base == "required" and given == 1:
             what = f"nothing is merged into the base model, so the result is {resolved.labels[first]} as it is."
-            resolved.findings.warning(where, what, "Add the models that were fine-tuned from it.")
+            resolved.findings.warning(where, what, "Add the models that were fine-tuned from it.", "number")
         return
     wanted = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
     more = {"required": ", the base model included", "optional": " besides a base model"}.get(method.base, "")
     what = f"{method.name} merges {wanted} {'model' if wanted == '1' else 'models'}{more}; here are {given}."
-    resolved.findings.error(where, what, "Add or remove models, or choose another method.")
+    resolved.findings.error(where, what, "Add or remove models, or choose another method.", "number")
