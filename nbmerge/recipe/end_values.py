@@ -44,9 +44,7 @@ def spell_out_ends(recipe: Recipe, t: float = 1.0, ends: Ends | None = None) -> 
         Filters for these tensors, with the names they match; default those of the first model that is on this
         machine, else `END_FILTERS`.
     """
-    if not any(
-        isinstance(rule.value, tuple) for _, level, _, _ in levels(recipe) for s in level.values() for rule in s.rules
-    ):
+    if not any(rule.is_gradient for _, level, _, _ in levels(recipe) for s in level.values() for rule in s.rules):
         return recipe
     ends = find_ends(recipe) if ends is None else ends
 

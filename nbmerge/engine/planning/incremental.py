@@ -113,7 +113,8 @@ def _concerns(change: Change, tensor: TensorPlan, piece: Piece) -> bool:
         i, j = old.find(name), new.find(name)
         if i != j:
             return True
-        if i is not None and old.rules[i].at(tensor.values.position) != new.rules[j].at(tensor.values.position):
+        t = tensor.values.position
+        if i is not None and old.rules[i].at(t, piece.depth) != new.rules[j].at(t, piece.depth):
             return True
     return False
 

@@ -15,6 +15,7 @@ from nbmerge.methods.linear import WEIGHT
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.key_hints import hint_for_parameter
+from nbmerge.recipe.layer_values import LayerValues
 from nbmerge.recipe.sections import Level, levels
 
 CHOICE = Parameter("method", "Merge method of these tensors, instead of the recipe's own.", default=None)
@@ -29,8 +30,22 @@ EMBED_SLERP = Parameter(
 """Not a method's parameter but a choice for the rows of tokens."""
 
 
-def find(parameter: Parameter, nearest_first: Sequence[Level], tensor: str, t: float) -> tuple[Any, Where | None]:
-    """The parameter's value for one tensor, and the place that decided it (None for the default)."""
+def find(
+    parameter: Parameter, nearest_first: Sequence[Level], tensor: str, t: float, depth: int
+) -> tuple[Any, Where | None]:
+    """The parameter's value for one tensor, and the place that decided it (None for the default).
+
+    Parameters
+    ----------
+    parameter : Parameter
+    nearest_first : sequence of Level
+    tensor : str
+        Its name.
+    t : float
+        Its position in its slice, 0 to 1.
+    depth : int
+        Number of layers of that slice.
+    """
     for where, settings in nearest_first:
         setting = settings.get(parameter.name)
         if setting is None:
@@ -38,7 +53,7 @@ def find(parameter: Parameter, nearest_first: Sequence[Level], tensor: str, t: f
         i = setting.find(tensor)
         if i is not None:
             rule = (i,) if len(setting.rules) > 1 else ()
-            return setting.rules[i].at(t), (*where, parameter.name, *rule)
+            return setting.rules[i].at(t, depth), (*where, parameter.name, *rule)
     return parameter.default, None
 
 
@@ -67,6 +82,18 @@ def check_values(recipe: Recipe, methods: Sequence[Method]) -> Iterator[Problem]
             if fault := next(filter(None, faults), None):
                 here = (*where, name)
                 yield Problem("error", here, fault, line=recipe.line(here), kind="range")
+
+
+def check_layers(nearest_first: Sequence[Level], depth: int, recipe: Recipe) -> Iterator[Problem]:
+    """Values that are given to layers which a slice of this depth does not have."""
+    for where, settings in nearest_first:
+        for name, setting in settings.items():
+            for i, rule in enumerate(setting.rules):
+                if isinstance(rule.value, LayerValues) and rule.value.last > depth - 1:
+                    here = (*where, name, i) if len(setting.rules) > 1 else (*where, name)
+                    what = f"there is no layer {rule.value.last:g} here: the layers are 0 to {depth - 1}."
+                    how = "Layers are counted from the first of a slice. A list is spread over any number of layers."
+                    yield Problem("error", here, what, how, recipe.line(here))
 
 
 def _stranger(name: str, here: Where, methods: Sequence[Method], recipe: Recipe) -> Problem:

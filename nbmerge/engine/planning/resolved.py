@@ -57,7 +57,7 @@ class Piece:
 
     def chosen_for(self, tensor: str, t: float) -> Piece:
         """The slice as the method sees it that the recipe chooses for one tensor."""
-        return self.others.get(find(CHOICE, self.levels, tensor, t)[0], self)
+        return self.others.get(find(CHOICE, self.levels, tensor, t, self.depth)[0], self)
 
 
 @dataclass(frozen=True)

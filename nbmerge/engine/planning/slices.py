@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nbmerge.engine.planning.precedence import Level
+from nbmerge.engine.planning.precedence import Level, check_layers
 from nbmerge.engine.planning.resolved import Input, Piece, Resolved, Stretch, base_of
 from nbmerge.methods import Method
 from nbmerge.model_ref import ModelRef
@@ -81,7 +81,11 @@ def _plan_piece(resolved: Resolved, section: Section, k: int, stack: str | None,
     given = len(inputs) - (method.base == "optional" and has_base)
     _check_number(resolved, method, given, inputs[0][0].ref, where or ("models",))
     levels = (*section.levels(k), (("parameters",), resolved.recipe.parameters))
-    return Piece(method, tuple(i for i, _ in inputs), depths.pop(), where, levels, {}, has_base)
+    made = Piece(method, tuple(i for i, _ in inputs), depths.pop(), where, levels, {}, has_base)
+    every = (*(level for source in made.inputs for level in source.levels), *levels)
+    for problem in check_layers(every, made.depth, resolved.recipe) if made.depth else ():
+        resolved.findings.add(problem)
+    return made
 
 
 def _open_sources(resolved: Resolved, section: Section, k: int, stack: str | None) -> list[Ranged]:

@@ -251,7 +251,8 @@ def _plan_by_owner(
 ) -> TensorPlan | None:
     """Rows for tokens as `rows: owners` has them: of the models that own a token, not by the recipe's method."""
     refs, labels = [i.ref for i in piece.inputs], _labels_of(resolved, piece)
-    if piece.method.name == "slerp" and find(EMBED_SLERP, piece.levels, out.name, out.t)[0] is True:
+    arc = piece.method.name == "slerp" and find(EMBED_SLERP, piece.levels, out.name, out.t, piece.depth)[0] is True
+    if arc:
         values, decided = find_values(resolved, piece, out.name, out.names, out.t, False)
         if values is None:
             return None

@@ -35,7 +35,7 @@ def find_values(
     matrix : bool
         Whether it is a matrix in a layer.
     """
-    _, where = find(CHOICE, piece.levels, name, t)
+    _, where = find(CHOICE, piece.levels, name, t, piece.depth)
     decided: Decided = {"method": where} if where else {}
     shared: dict[str, Any] = {}
     each: dict[str, tuple[Any, ...]] = {}
@@ -57,7 +57,7 @@ def find_values(
 
 def _find_shared(resolved: Resolved, piece: Piece, parameter: Parameter, name: str, t: float, decided: Decided) -> Any:
     """A parameter of the whole merge."""
-    value, where = find(parameter, piece.levels, name, t)
+    value, where = find(parameter, piece.levels, name, t, piece.depth)
     if is_missing(value):
         place = ("parameters", parameter.name)
         resolved.findings.missing_value(place, piece.method.name, parameter, None, name)
@@ -73,7 +73,7 @@ def _find_each(
     labels = told_apart([resolved.labels[i.ref] for i in piece.inputs])
     row: list[Any] = [None] if piece.has_base else []
     for i, source in list(enumerate(piece.inputs))[len(row) :]:
-        value, where = find(parameter, (*source.levels, *piece.levels), names[i], t)
+        value, where = find(parameter, (*source.levels, *piece.levels), names[i], t, piece.depth)
         if is_missing(value):
             place = (*source.levels[0][0], parameter.name) if source.levels else ("parameters", parameter.name)
             label = resolved.labels[source.ref]
@@ -98,7 +98,8 @@ def find_owner_weights(
     resolved: Resolved, piece: Piece, name: str, names: list[str], t: float
 ) -> tuple[tuple[float, ...] | None, Decided]:
     """Each input's weight in the rows of its tokens: as the recipe says, else what its method amounts to."""
-    found = [find(WEIGHT, (*i.levels, *piece.levels), n, t) for i, n in zip(piece.inputs, names, strict=True)]
+    pairs = zip(piece.inputs, names, strict=True)
+    found = [find(WEIGHT, (*i.levels, *piece.levels), n, t, piece.depth) for i, n in pairs]
     labels = told_apart([resolved.labels[i.ref] for i in piece.inputs])
     lacking = [label for label, (w, _) in zip(labels, found, strict=True) if is_missing(w)]
     if lacking and piece.method.parameter("weight") is None:
@@ -116,7 +117,8 @@ def find_owner_weights(
 
 def _weights_of_method(resolved: Resolved, piece: Piece, name: str, t: float) -> tuple[float, ...]:
     """What a method without weights amounts to: slerp's t and what it leaves, else equal shares."""
-    share = find(piece.method.parameter("t"), piece.levels, name, t)[0] if piece.method.name == "slerp" else None
+    slerp = piece.method.name == "slerp"
+    share = find(piece.method.parameter("t"), piece.levels, name, t, piece.depth)[0] if slerp else None
     weights = (1.0 - share, share) if isinstance(share, int | float) else (1.0,) * len(piece.inputs)
     text = ", ".join(f"{w:g}" for w in weights)
     what = f"{piece.method.name} has no weights, so rows of tokens are means with {text}."

@@ -15,6 +15,7 @@ from nbmerge.recipe.sections import Section, levels
 from nbmerge.recipe.setting import Rule, Scalar, Setting
 from nbmerge.recipe.writers.donors import write_donors_as_rules
 from nbmerge.recipe.writers.export import Export
+from nbmerge.recipe.writers.layer_lists import write_layers_as_lists
 from nbmerge.recipe.writers.mergekit_limits import check_method, check_stored_models, stored_dtype
 from nbmerge.recipe.yaml_text import dump_yaml
 
@@ -63,6 +64,9 @@ class _Writer:
             )
             self.lose("warning", ("modules",), what, how)
         self._check_parameters()
+        recipe, problems = write_layers_as_lists(recipe)
+        for problem in problems:
+            self.lose(problem.severity, problem.where, problem.what, problem.how)
         recipe = self._parameters(recipe)
         recipe = self._base(recipe)
         recipe, lost = write_donors_as_rules(recipe)
