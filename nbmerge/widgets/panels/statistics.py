@@ -49,7 +49,7 @@ class StatisticsPanel(Panel):
         self._estimate: Any = None
         self._plan: Plan | None = None
         self.note = text(kind="quiet")
-        self.view = ChangesView()
+        self.view = ChangesView(guard)
         self.outside = text(kind="table")
         self.drawn = ipywidgets.VBox([self.view, self.outside])
         self.pictures = ipywidgets.VBox([row(self.what, self.parent), self.drawn])
@@ -128,7 +128,7 @@ class StatisticsPanel(Panel):
     def _draw(self) -> None:
         what = self.what.value
         assert self._plan is not None  # set with what is drawn
-        self.view.show(self._changes, what, self.parent.value, model_colours(self._plan))
+        self.view.draw(self._changes, what, self.parent.value, model_colours(self._plan))
         self.outside.value = _render_outside(self._changes, what)
         self._show_note()
 
