@@ -6,12 +6,14 @@ come for one run, or stay with all that they found) and where blocks go (`Sink`:
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 Task = tuple[TensorPlan, slice]
 """A tensor, and which of its blocks."""
+GRACE = 0.25
+"""Seconds that workers have to end once they are asked to stop."""
 Sink = Callable[[TensorPlan, Blocks], Emit]
 """Called once per task, from a worker, before the task's first block; what it returns receives the blocks, in order."""
 
@@ -71,7 +75,8 @@ def run(
     progress : callable, optional
         Takes an `Event`.
     cancel : threading.Event, optional
-        Set it to stop; every worker ends at its next block.
+        Set it to stop; every worker ends at its next block. One that is inside a matrix, which cannot be interrupted, is
+        left behind after `GRACE` seconds: it hands nothing on any more, and ends with its matrix.
     threads : int, optional
         Number of workers; results do not depend on it.
     allow_nonfinite : bool
@@ -93,9 +98,11 @@ def run(
     MergeError
         When an input cannot be read, or the result is not finite.
     """
-    with Files() as files:
-        workers = _ThreadsForOneRun(files, threads, device, kinds)
+    workers = _ThreadsForOneRun(Files(), threads, device, kinds)
+    try:
         return execute(tensors, sink, workers, progress=progress, cancel=cancel, allow_nonfinite=allow_nonfinite)
+    finally:
+        workers.close_files()
 
 
 def execute(
@@ -116,7 +123,7 @@ def execute(
     try:
         with _threads_restored():
             workers.work(execution.do, len(tasks), stop)
-        execution.raise_error()
+        execution.end()
         workers.check_inputs()
     except KeyboardInterrupt:
         report.tell("stopped", error="interrupted")
@@ -144,30 +151,37 @@ class _Execution:
         self._sink, self._report, self._stop, self._allow_nonfinite = sink, report, stop, allow_nonfinite
         self._lock = threading.Lock()
         self._errors: list[BaseException] = []
+        self._outlets: list[_Outlet] = []
         self.notes: list[str] = []
 
     def do(self, make_workspace: Callable[[], Workspace]) -> None:
         """Take tasks until none is left; runs in every worker."""
         torch.set_num_threads(1)
+        outlet = _Outlet()
+        self._outlets.append(outlet)
         try:
             workspace = make_workspace()
             with torch.no_grad():
                 while not self._errors:
-                    self._compute(*self._todo.get_nowait(), workspace)
+                    self._compute(*self._todo.get_nowait(), workspace, outlet)
         except queue.Empty:
             pass
         except BaseException as error:
             self._errors.append(error)
             self._stop.set()
 
-    def raise_error(self) -> None:
-        """Raise what ended the work, if anything did."""
+    def end(self) -> None:
+        """Let workers that are left behind hand nothing on, and raise what ended the work, if anything did."""
+        for outlet in self._outlets:
+            outlet.shut()
         if self._errors:
             raise self._errors[0]
+        if self._stop.is_set() and any(self._left.values()):
+            raise MergeStopped("The merge was stopped. Run it again to go on from here.")
 
-    def _compute(self, tensor: TensorPlan, span: slice, workspace: Workspace) -> None:
+    def _compute(self, tensor: TensorPlan, span: slice, workspace: Workspace, outlet: _Outlet) -> None:
         blocks = Blocks(tensor, workspace.mixing(tensor))
-        emit = self._sink(tensor, blocks)
+        emit = outlet.open(self._sink, tensor, blocks)
         if self._report is not None:
             emit = _counted(emit, self._report)
         if not self._allow_nonfinite:
@@ -203,13 +217,14 @@ class _ThreadsForOneRun:
         self._files, self._device, self._kinds = files, device, kinds
         one_queue = device is not None and device.type == "mps"  # all threads would share its one queue of commands
         self._threads = 1 if one_queue else parse_threads(threads)
+        self._workers: list[threading.Thread] = []
 
     def divide(self, tensors: Sequence[TensorPlan]) -> list[Task]:
         """Whole tensors, the largest first."""
         return [(tensor, slice(None)) for tensor in sorted(tensors, key=lambda t: -t.count)]
 
     def work(self, do: Callable[[Callable[[], Workspace]], None], tasks: int, stop: Stop) -> None:
-        """Let the threads work; an interrupt stops them."""
+        """Let the threads work; an interrupt stops them. Those that do not end in time are left behind."""
         keep_buffers()
 
         def make_workspace() -> Workspace:
@@ -218,19 +233,42 @@ class _ThreadsForOneRun:
             return DeviceWorkspace(self._files, stop, self._device, self._kinds)
 
         count = max(1, min(self._threads, tasks))
-        workers = [
+        self._workers = [
             threading.Thread(target=do, args=(make_workspace,), name=f"nbmerge-{i}", daemon=True) for i in range(count)
         ]
-        for worker in workers:
+        for worker in self._workers:
             worker.start()
         try:
-            for worker in workers:
-                worker.join()
+            while not stop.is_set() and any(worker.is_alive() for worker in self._workers):
+                for worker in self._workers:
+                    worker.join(0.05)
         except KeyboardInterrupt:
             stop.set()
-            for worker in workers:
-                worker.join()
+            self._await_end()
             raise
+        self._await_end()
+
+    def _await_end(self) -> None:
+        """Wait for the threads once they were asked to stop, but not for long."""
+        end = time.monotonic() + GRACE
+        for worker in self._workers:
+            worker.join(max(0.0, end - time.monotonic()))
+
+    def close_files(self) -> None:
+        """Close the input files, once no thread reads them any more."""
+        behind = [worker for worker in self._workers if worker.is_alive()]
+
+        def close() -> None:
+            for worker in behind:
+                worker.join()
+            self._files.close()
+
+        if not behind:
+            close()
+            return
+        closing = threading.Thread(target=close, name="nbmerge files", daemon=True)
+        closing.start()
+        atexit.register(closing.join)  # Python must not end while a thread is inside torch
 
     def check_inputs(self) -> None:
         """Make sure that all files that were read are still as they were."""
@@ -245,3 +283,31 @@ def _threads_restored() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+class _Outlet:
+    """Where one worker hands its blocks on; once it is shut, nothing passes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_shut = False
+
+    def shut(self) -> None:
+        """Let nothing pass from here on; waits for the block that is just passing."""
+        with self._lock:
+            self._is_shut = True
+
+    def open(self, sink: Sink, tensor: TensorPlan, blocks: Blocks) -> Emit:
+        """What a sink returns for a tensor, until it is shut."""
+        emit = self._pass(sink, tensor, blocks)
+
+        def pass_on(start: int, block: torch.Tensor) -> None:
+            self._pass(emit, start, block)
+
+        return pass_on
+
+    def _pass(self, receiver: Callable[..., Any], *what: Any) -> Any:
+        with self._lock:
+            if self._is_shut:
+                raise MergeStopped("Stopped.")
+            return receiver(*what)

@@ -50,10 +50,12 @@ def set_base(recipe: Recipe, ref: ModelRef) -> Recipe:
     data = recipe.plain() | {"base_model": ref.plain()}
     if recipe.models is not None:
         kept = [s for s in data["models"] if ModelRef.of(s["model"]) != ref]
-        listed = former is None or former == ref or any(ModelRef.of(s["model"]) == former for s in kept)
-        gone = next((s for s in data["models"] if ModelRef.of(s["model"]) == ref), {})
-        # The former base takes the new one's place, and its parameters, so that nothing required is missing.
-        data["models"] = kept if listed else [gone | {"model": former.plain()}, *kept]
+        listed = any(ModelRef.of(s["model"]) == former for s in kept)
+        if former is not None and former != ref and not listed:
+            # It takes the new base's place, and its parameters, so that nothing required is missing.
+            gone: dict[str, Any] = next((s for s in data["models"] if ModelRef.of(s["model"]) == ref), {})
+            kept = [gone | {"model": former.plain()}, *kept]
+        data["models"] = kept
     return Recipe.of(data)
 
 
