@@ -23,7 +23,7 @@ PAGES = {
     "The Studio": "nbmerge: Studio",
     "More on sampling and scores": (
         "nbmerge.sampling: load Loaded evaluation_mode limit_threads log_probabilities LatestRequest Perplexity Phrase "
-        "ScoreHistory Reading"
+        "ScoreHistory ScoreRecord"
     ),
     "More statistics": "nbmerge.statistics: estimate Estimate",
     "Progress": "nbmerge.progress: Event",

@@ -137,7 +137,7 @@ def merge(
         known = ((t, journal.finished.get(t.name)) for t in plan.tensors)
         journal.begin({t.name: c for t, c in known if c is not None and writer.holds(t, c, cancel)})
         remaining = [t for t in plan.tensors if t.name not in journal.finished]
-        overall.kept = len(plan.tensors) - len(remaining)
+        overall.resumed = len(plan.tensors) - len(remaining)
         return run(
             remaining, lambda tensor, _: writer.emit(tensor, journal.note), progress=listener, cancel=cancel,
             threads=threads, allow_nonfinite=allow_nonfinite, device=here,

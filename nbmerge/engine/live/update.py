@@ -1,4 +1,4 @@
-"""What an update of a merge in memory did."""
+"""The result of updating a merge in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What an update did.
+    """Result of an update.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Load a model that has no numbers: what transformers would miss, not expect, or find of another shape.
+"""Load a model without its numbers, to find out which tensors are missing, unexpected or of another shape.
 
-transformers' own loading code does the comparison, with all that it renames, ties, splits and ignores. It is given tensors
-without numbers, so neither memory nor time grows with their sizes. No code of a model folder is run: what the installed
-transformers does not know is not loaded.
+transformers' own loading code compares them, including everything that it renames, ties, splits and ignores. It gets fake
+tensors, so memory and time do not depend on their sizes. No code of a model folder is run: architectures that the installed
+transformers does not know are not loaded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbmerge.checkpoints.declared import building
 from nbmerge.engine.loading.pretrained import build_config, load_with_report
-from nbmerge.engine.loading.quiet_transformers import without_bars
+from nbmerge.engine.loading.quiet_transformers import hide_progress_bars
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -31,18 +31,18 @@ _NO_THREADS = "HF_DEACTIVATE_ASYNC_LOAD"
 
 @dataclass(frozen=True)
 class DryLoad:
-    """What transformers says of a model.
+    """What transformers reports about loading a model.
 
     Parameters
     ----------
     missing : frozenset of str
-        Weights that the model has and the files lack; they would be random.
+        Weights that the files do not have; transformers would initialise them randomly.
     unexpected : frozenset of str
-        Weights in the files that the model lacks; they would be ignored.
+        Weights in the files that the model does not have; they would be ignored.
     unequal : dict of str to tuple
-        Weights of another shape: that in the files, and that of the model.
+        Weights of another shape: the shape in the files, and that in the model.
     refusal : str
-        Why it cannot be built at all, in transformers' words; empty if it can.
+        The error of transformers if the model cannot be built; else empty.
     """
 
     missing: frozenset[str] = frozenset()
@@ -57,7 +57,7 @@ class DryLoad:
 
 
 def model_class(config: Mapping[str, Any]) -> type[PreTrainedModel] | None:
-    """The class of transformers that a config is of, None where the installed version has none."""
+    """The class of transformers for a config, None if the installed version has none."""
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -71,7 +71,7 @@ def model_class(config: Mapping[str, Any]) -> type[PreTrainedModel] | None:
 
 
 def load(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
-    """Let transformers load a model that has no numbers; None where its architecture is not known."""
+    """Let transformers load a model without its numbers; None if its architecture is not known."""
     cls = model_class(config)
     if cls is None:
         return None
@@ -94,14 +94,14 @@ def load(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Transformers without its progress bars, its own report and its threads, which tensors without numbers cannot bear."""
+    """Disable transformers' progress bars, its report and its threads, which do not work with fake tensors."""
     from transformers.utils import logging as transformers_logging
 
     level, threads = transformers_logging.get_verbosity(), os.environ.get(_NO_THREADS)
     transformers_logging.set_verbosity(logging.CRITICAL)
     os.environ[_NO_THREADS] = "1"
     try:
-        with without_bars():
+        with hide_progress_bars():
             yield
     finally:
         transformers_logging.set_verbosity(level)

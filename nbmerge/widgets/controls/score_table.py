@@ -11,7 +11,7 @@ from nbmerge.sampling import ScoreHistory
 WIDTH, HEIGHT, EDGE = 132, 32, 6
 """Of a history in pixels, and the space left around it."""
 SHOWN = 48
-"""Most readings of a history on screen."""
+"""Most records of a history on screen."""
 
 
 def score_table(history: ScoreHistory, stale: bool = False) -> str:
@@ -46,7 +46,7 @@ def number(value: float) -> str:
 
 
 def change(history: ScoreHistory, name: str, values: Sequence[float]) -> str:
-    """How a score changed with the last reading, in an arrow and a word."""
+    """How a score changed with the last record, in an arrow and a word."""
     if len(values) < 2 or number(values[-1]) == number(values[-2]):
         return "unchanged" if len(values) > 1 else "first value"
     now, before = values[-1], values[-2]

@@ -143,7 +143,7 @@ class ScoresPanel(Panel):
             raise NbmergeError("This score has no values yet. Press Compute first.")
         self.state.set_recipe(best.recipe)
 
-    # --- reading ---
+    # --- evaluation ---
 
     def _prepare(self) -> Callable[[threading.Event], None]:
         plan = self.state.plan
@@ -154,7 +154,7 @@ class ScoresPanel(Panel):
 
         def work(cancel: threading.Event) -> None:
             pooled = self.state.pool.load_merge(plan, cancel=cancel, prompt_tokens=256)
-            self.history.read(pooled.model, plan.recipe, cancel=cancel)
+            self.history.evaluate(pooled.model, plan.recipe, cancel=cancel)
             self.description = pooled.description
             self._show()
 

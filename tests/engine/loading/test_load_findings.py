@@ -149,7 +149,7 @@ def test_kinds_of_layers_that_move_are_named(tmp_path):
     model = make_model(tmp_path / "m", layers=4, architecture="qwen2", config=config)
     text = said(stacked(model, (2, 4), (0, 2)))
     assert "max_window_layers" in text
-    assert "transformers takes layer 0 of the result for layer_types 'full_attention'" in text
+    assert "transformers builds layer 0 of the result with layer_types 'full_attention'" in text
 
 
 def test_what_is_wrong_with_the_donor_itself_is_not_repeated(tmp_path):

@@ -96,7 +96,7 @@ def test_a_history_is_a_line_with_its_end_and_its_best():
     history = ScoreHistory({"a": lambda model: next(values)})
     values = iter([0.1, 0.9, 0.5, math.nan])
     for _ in range(4):
-        history.read(None)
+        history.evaluate(None)
     drawn = sparkline(history.values("a")[:3], 0.9, "a")
     assert "6.0,26.0 66.0,6.0 126.0,16.0" in drawn
     assert "now 0.50" in drawn
