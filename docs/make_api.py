@@ -21,6 +21,10 @@ PAGES = {
     "Scores": "nbmerge: perplexity log_odds LogOdds",
     "Statistics": "nbmerge: measure_models Statistics measure_merge Changes",
     "The Studio": "nbmerge: Studio",
+    "Plots": (
+        "nbmerge.plots: plot_merge gradients Gradient layer_curves heatmap model_colours new_axes Look NotebookFigure "
+        "to_png to_bytes"
+    ),
     "More on sampling and scores": (
         "nbmerge.sampling: load Loaded evaluation_mode limit_threads log_probabilities LatestRequest Perplexity Phrase "
         "ScoreHistory ScoreRecord"

@@ -18,7 +18,7 @@ MODULES = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts).removes
 PACKAGES = {name for name, f in MODULES.items() if f.name == "__init__.py"}
 TREES = {name: ast.parse(f.read_text(encoding="utf-8")) for name, f in MODULES.items()}
 LEVELS = (
-    {"lazy", "model_ref", "quoting", "sizes", "typing"},
+    {"lazy", "model_ref", "presentation", "quoting", "sizes", "typing"},
     {"problems"},
     {"errors"},
     {"arguments", "bounded", "progress"},
@@ -31,7 +31,8 @@ LEVELS = (
     {"engine.cluster", "engine.cost", "engine.loading", "engine.remedies"},
     {"engine"},
     {"engine.live"},
-    {"plots", "sampling", "statistics"},
+    {"sampling", "statistics"},
+    {"plots"},
     {"demo"},
     {"widgets.state"},
     {"widgets.curves"},

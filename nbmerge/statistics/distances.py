@@ -6,15 +6,20 @@ are those of its tensors strung together into one vector, so layers, kinds and w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
 from nbmerge.checkpoints.layout import GROUPS, ROLES
 from nbmerge.errors import ArgumentError
+from nbmerge.presentation import draw
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SUMS = ["mm", "mp", "pp", "dd"]
 """‖M‖², ⟨M, P⟩, ‖P‖², ‖M − P‖²; float64."""
@@ -36,6 +41,8 @@ class Changes:
         Labels of all parents, in the order they are shown.
     depth : int
         Number of layers of the merge.
+    base : str, optional
+        The parent that task vectors are relative to; grey in figures.
 
     Notes
     -----
@@ -44,8 +51,9 @@ class Changes:
     Both are missing for tensors without a part from that parent, and for weights that are not finite.
     """
 
-    def __init__(self, frame: pd.DataFrame, parents: Sequence[str], depth: int):
+    def __init__(self, frame: pd.DataFrame, parents: Sequence[str], depth: int, base: str | None = None):
         self._frame = frame
+        self.base = base
         self._sums = frame[SUMS].to_numpy()
         self.parents = tuple(parents)
         self.depth = depth
@@ -123,6 +131,43 @@ class Changes:
         p = self._index(parent)
         sums, counts = (x[p].sum((0, 1)) for x in self._cube)
         return float(ratio(sums, what, counts))
+
+    def plot(
+        self,
+        what: str = "distance",
+        parents: str | Iterable[str] | None = None,
+        *,
+        theme: Literal["auto", "light", "dark"] = "auto",
+        width: float = 20 / 3,
+        font_size: float = 9.0,
+    ) -> Figure:
+        """Plot the distance from each parent: curves over the layers, and below them a heat map of layers × kinds for each.
+
+        Parameters
+        ----------
+        what : "distance" or "cosine"
+        parents : str or iterable of str, optional
+            Parents that get a heat map; default all. All heat maps have the same scale.
+        theme, width, font_size
+            As in `Recipe.plot`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ArgumentError
+            For a model that is not a parent of the merge.
+
+        Examples
+        --------
+        >>> import nbmerge as nbm
+        >>> figure = nbm.measure_merge(nbm.demo.recipe()).plot(parents="base", theme="light")
+        >>> figure.axes[1].get_title(loc="left")
+        'distance from base'
+        """
+        return draw("changes", self, what, parents, theme=theme, width=width, font_size=font_size)
 
     @property
     def _layers(self) -> pd.RangeIndex:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
 from nbmerge.checkpoints.header import CODES, ITEM_BYTES
 from nbmerge.engine.planning.labels import told_apart
 from nbmerge.methods import Combination, Elementwise, Method, Values, methods
+from nbmerge.presentation import draw
 from nbmerge.problems import Problem, Where, place
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.parts import DTYPES
@@ -20,6 +21,7 @@ from nbmerge.tokenizers import OutputTokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from nbmerge.engine.planning.formula import Formula
 
@@ -204,6 +206,12 @@ class Plan:
         return tuple(dict.fromkeys(m for t in self.tensors for m in t.models))
 
     @property
+    def base_label(self) -> str | None:
+        """Label of the base model that task vectors are relative to, None for methods without one."""
+        base = self.recipe.base_model if self.method.base == "required" else None
+        return None if base is None else self.labels.get(base)
+
+    @property
     def bytes_written(self) -> int:
         """Bytes of weights that the result has."""
         return sum(t.nbytes for t in self.tensors)
@@ -247,6 +255,30 @@ class Plan:
         import pandas as pd
 
         return pd.DataFrame([t.row() for t in self.tensors]).astype({"layer": "Int64"})
+
+    def plot(
+        self,
+        parameters: str | Iterable[str] | None = None,
+        *,
+        theme: Literal["auto", "light", "dark"] = "auto",
+        width: float = 20 / 3,
+        font_size: float = 9.0,
+    ) -> Figure:
+        """Plot the value of each layer, and of what lies outside the layers, for every model.
+
+        Parameters
+        ----------
+        parameters, theme, width, font_size
+            As in `Recipe.plot`.
+
+        Examples
+        --------
+        >>> import nbmerge as nbm
+        >>> figure = nbm.plan(nbm.demo.recipe()).plot(theme="dark", width=10, font_size=14)
+        >>> figure.axes[0].get_ylabel()
+        'weight'
+        """
+        return draw("plan", self, parameters, theme=theme, width=width, font_size=font_size)
 
     def __repr__(self) -> str:
         return (
