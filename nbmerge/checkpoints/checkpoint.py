@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbmerge.bounded import is_name
 from nbmerge.checkpoints import adapter, float8, hub, pickle_files
@@ -21,6 +21,9 @@ from nbmerge.checkpoints.stacks import depths
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import read_model_json
 from nbmerge.model_ref import ModelRef
+
+if TYPE_CHECKING:
+    from nbmerge.typing import TensorInput
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -45,8 +48,8 @@ class Checkpoint:
         The folder.
     config : dict
         Its ``config.json``.
-    tensors : dict of str to StoredTensor
-        Every tensor, by name.
+    tensors : mapping of str to TensorInput
+        Every tensor, by name: stored, computed from stored ones, or the plan of a merge that is not made yet.
     name : str
         Short name for labels.
     adapters : tuple of Path
@@ -58,7 +61,7 @@ class Checkpoint:
 
     path: Path
     config: dict[str, Any]
-    tensors: dict[str, StoredTensor]
+    tensors: Mapping[str, TensorInput]
     name: str
     adapters: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()

@@ -121,7 +121,8 @@ def verify(
     folder = absolute(folder)
     checksums, then = _recorded(folder)
     rounded = difference(then, arithmetic())
-    stored = Checkpoint.open(folder).tensors
+    tensors = Checkpoint.open(folder).tensors
+    stored = {name: tensor for name, tensor in tensors.items() if isinstance(tensor, StoredTensor)}
     if lost := sorted(set(checksums) - set(stored)):
         raise CheckpointError(
             f"{folder} is missing {len(lost)} of the tensors that were written: {', '.join(map(quote, lost[:4]))}."

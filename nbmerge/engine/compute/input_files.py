@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from nbmerge.checkpoints import StoredTensor
+from nbmerge.checkpoints.dtypes import item_bytes
 from nbmerge.checkpoints.file_state import FileState
-from nbmerge.checkpoints.header import CODES, ITEM_BYTES
 from nbmerge.engine.compute.positioned_io import read_into
 from nbmerge.errors import CheckpointError, MergeError
 from nbmerge.guarded_files import open_descriptor
@@ -35,7 +35,7 @@ class Files:
         MergeError
             When the file cannot be read, ends too soon, or is not the file that was planned with.
         """
-        offset = stored.start + start * ITEM_BYTES[CODES[stored.dtype]]
+        offset = stored.start + start * item_bytes(stored.dtype)
         done = 0
         try:
             descriptor = self._descriptor(stored)

@@ -9,7 +9,7 @@ import torch
 
 from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
 from nbmerge.engine.planning.tokens import Rows
-from nbmerge.engine.planning.tokens.pursuit_rows import Pursued
+from nbmerge.engine.planning.tokens.pursuit_rows import PursuitRows
 from nbmerge.tokenizers.pursuit import pursue
 from nbmerge.tokenizers.table import MEAN
 
@@ -105,7 +105,7 @@ class _Gather:
         return (total / max(1, int((~means).sum()))).to(self.exact)
 
 
-def open_pursued(source: Pursued, workspace: Workspace, slot: int) -> Read:
+def open_pursuit_rows(source: PursuitRows, workspace: Workspace, slot: int) -> Read:
     """Read rows of which some are found by matching pursuit first."""
     theirs, own = (np.frombuffer(b, np.int64) for b in source.shared)
     rows, wanted = (np.frombuffer(b, np.int64) for b in source.wanted)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from nbmerge.checkpoints import StoredTensor
-from nbmerge.checkpoints.header import CODES, ITEM_BYTES
+from nbmerge.checkpoints.dtypes import item_bytes
 from nbmerge.engine.compute.input_files import Files
 from nbmerge.errors import MergeStopped
 
@@ -80,7 +80,7 @@ class Workspace:
             raise MergeStopped("The merge was stopped. Run it again to go on from here.")
         while len(self._raw) <= slot:
             self._raw.append(bytearray(BLOCK * 2))
-        nbytes = count * ITEM_BYTES[CODES[stored.dtype]]
+        nbytes = count * item_bytes(stored.dtype)
         if nbytes > len(self._raw[slot]):  # a row or matrix that must stay whole
             self._raw[slot] = bytearray(nbytes)
         view = memoryview(self._raw[slot])[:nbytes]

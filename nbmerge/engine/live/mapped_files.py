@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 from nbmerge.checkpoints import StoredTensor
+from nbmerge.checkpoints.dtypes import item_bytes
 from nbmerge.checkpoints.file_state import FileState
-from nbmerge.checkpoints.header import CODES, ITEM_BYTES
 from nbmerge.errors import CheckpointError, MergeError
 from nbmerge.guarded_files import open_model_file
 
@@ -66,7 +66,7 @@ class MappedFiles:
 
     def _view(self, stored: StoredTensor) -> torch.Tensor:
         _, mapped = self._map(stored.file)
-        dtype, item = getattr(torch, stored.dtype), ITEM_BYTES[CODES[stored.dtype]]
+        dtype, item = getattr(torch, stored.dtype), item_bytes(stored.dtype)
         if stored.start + stored.nbytes > len(mapped):
             raise MergeError(
                 f"{stored.file} ended before {stored.name}; it was modified or truncated since it was opened. "

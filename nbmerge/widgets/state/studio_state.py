@@ -17,7 +17,7 @@ from weakref import WeakSet
 from traitlets import Any as AnyTrait
 from traitlets import Bool, HasTraits, Instance, Int, Tuple, Unicode
 
-from nbmerge.engine.planning import Plan, examine, revised
+from nbmerge.engine.planning import Plan, examine, revise_plan
 from nbmerge.errors import RecipeError
 from nbmerge.methods import methods
 from nbmerge.problems import Problem, worst_first
@@ -241,7 +241,7 @@ class StudioState(HasTraits):
 
     def _examined(self, recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
         """Plan and problems; where only numbers changed, from the present plan, in a tenth of the time."""
-        plan = revised(self.plan, recipe) if self.plan is not None else None
+        plan = revise_plan(self.plan, recipe) if self.plan is not None else None
         return examine(recipe) if plan is None else (plan, worst_first([*recipe.notes, *plan.problems]))
 
     def _take_models(self, recipe: Recipe) -> None:

@@ -8,7 +8,7 @@ from nbmerge.engine.compute.input_files import Files
 from nbmerge.engine.compute.input_kinds import KINDS
 from nbmerge.engine.compute.workspace import Workspace
 from nbmerge.engine.planning.tokens.gathered_rows import Rows
-from nbmerge.engine.planning.tokens.pursuit_rows import Pursued
+from nbmerge.engine.planning.tokens.pursuit_rows import PursuitRows
 
 
 def test_a_stored_tensor_is_read_from_its_file(family):
@@ -23,10 +23,10 @@ def test_a_subclass_is_read_as_its_nearest_class():
         pass
 
     seen = []
-    kinds = {Rows: lambda *given: seen.append("rows"), Pursued: lambda *given: seen.append("pursued")}
+    kinds = {Rows: lambda *given: seen.append("rows"), PursuitRows: lambda *given: seen.append("pursued")}
     with Files() as files:
         workspace = Workspace(files, kinds=kinds)
-        for kind in (Mine, Pursued, Rows):
+        for kind in (Mine, PursuitRows, Rows):
             workspace.open(kind.__new__(kind), 0)
     assert seen == ["rows", "pursued", "rows"]
 
