@@ -113,6 +113,14 @@ class ScoreHistory:
         """The last record."""
         return self.records[-1] if self.records else None
 
+    def find(self, fingerprint: str) -> ScoreRecord | None:
+        """The record of a recipe, None where it has none."""
+        return next((r for r in self.records if r.fingerprint and r.fingerprint == fingerprint), None)
+
+    def is_lower_better(self, name: str) -> bool:
+        """Whether less of a score is better."""
+        return self._lower[name]
+
     def values(self, name: str) -> list[float]:
         """A score's values over time; the latest comes last."""
         return [r.values[name] for r in self.records if name in r.values]

@@ -4,6 +4,6 @@
 """
 
 from nbmerge.engine.differences.describe import Difference, describe_difference
-from nbmerge.engine.differences.values import ParameterChange
+from nbmerge.engine.differences.values import ParameterChange, collect_rows
 
-__all__ = ["Difference", "ParameterChange", "describe_difference"]
+__all__ = ["Difference", "ParameterChange", "collect_rows", "describe_difference"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -66,6 +66,16 @@ def compare_values(before: Plan, after: Plan) -> list[ParameterChange]:
     return changes
 
 
+def collect_rows(plan: Plan) -> dict[tuple[str, str | None], Row]:
+    """Each numeric parameter's line over the layers, by its name and its model's label: means over a layer's tensors."""
+    labels, rows = _labels(plan), {}
+    for key, values in _collect(plan).items():
+        if all(map(_is_number, values.values())):
+            tensors = [(t, (values[t.name],)) for t in plan.tensors if t.name in values]
+            rows[key[0], labels.get(key[1], key[1]) or None] = _mean_row(_rows(tensors, 0, plan))
+    return rows
+
+
 _Key = tuple[str, str]
 """Parameter, and reference of the model; empty for one of the whole merge."""
 
@@ -85,8 +95,7 @@ def _collect(plan: Plan) -> dict[_Key, dict[str, Any]]:
 
 
 def _change(key: _Key, pairs: Mapping[str, tuple[Any, Any]], plan: Plan) -> ParameterChange:
-    labels = {str(ref): label for ref, label in plan.labels.items()}
-    model = labels.get(key[1], key[1]) or None
+    model = _labels(plan).get(key[1], key[1]) or None
     if not all(_is_number(v) for pair in pairs.values() for v in pair):
         return ParameterChange(key[0], model, {}, {}, {}, tuple(dict.fromkeys(pairs.values())))
     tensors = [(t, pairs[t.name]) for t in plan.tensors if t.name in pairs]
@@ -97,7 +106,11 @@ def _change(key: _Key, pairs: Mapping[str, tuple[Any, Any]], plan: Plan) -> Para
     return ParameterChange(key[0], model, _rows(tensors, 0, plan), _rows(tensors, 1, plan), outside)
 
 
-def _rows(tensors: list[tuple[TensorPlan, tuple[Any, Any]]], side: int, plan: Plan) -> dict[Part, Row]:
+def _labels(plan: Plan) -> dict[str, str]:
+    return {str(ref): label for ref, label in plan.labels.items()}
+
+
+def _rows(tensors: Sequence[tuple[TensorPlan, tuple[Any, ...]]], side: int, plan: Plan) -> dict[Part, Row]:
     sums: dict[Part, dict[int, list[float]]] = {}
     for tensor, pair in tensors:
         if tensor.layer is not None:
