@@ -47,7 +47,7 @@ class SamplesPanel(Panel):
 
     def _build(self) -> list[ipywidgets.Widget]:
         guard = self.errors
-        self.runner = DebouncedRunner(guard.show)
+        self.runner = DebouncedRunner(guard.show, "sample", self.state.activities)
         self.at_close(self.runner.close)
         self.session = SamplingSession(self.state.pool, self._show_output)
         self.prompts = ipywidgets.Textarea(

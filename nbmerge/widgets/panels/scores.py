@@ -40,7 +40,7 @@ class ScoresPanel(Panel):
     def _build(self) -> list[ipywidgets.Widget]:
         guard = self.errors
         self.history = self.state.scores
-        self.runner = DebouncedRunner(guard.show)
+        self.runner = DebouncedRunner(guard.show, "score", self.state.activities)
         self.at_close(self.runner.close)
         self.compute = button(
             "Compute",

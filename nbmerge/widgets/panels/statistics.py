@@ -37,7 +37,7 @@ class StatisticsPanel(Panel):
         self.what = field(ipywidgets.Dropdown, "Show", options=WHAT)
         self.parent = field(ipywidgets.Dropdown, "Heat map against")
         self.job = JobRow(self.state.job, "measuring", "Measure", "", self._work, self._measured, guard)
-        self.runner = DebouncedRunner(guard.show)
+        self.runner = DebouncedRunner(guard.show, "estimate", self.state.activities)
         self.at_close(self._forget)
         self.at_close(self.runner.close)
         self.estimating = ipywidgets.Checkbox(

@@ -22,6 +22,7 @@ from nbmerge.methods import methods
 from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe
 from nbmerge.sampling import ScoreHistory, ScoreRecord
+from nbmerge.widgets.state.activities import Activities
 from nbmerge.widgets.state.compose import compose_recipe
 from nbmerge.widgets.state.history import History, Step, Summariser
 from nbmerge.widgets.state.job import Job
@@ -62,6 +63,8 @@ class StudioState(HasTraits):
         Every recipe that was on screen, as a tree.
     scores : ScoreHistory
         Scores and their values for the models of the present recipe.
+    activities : Activities
+        All work that is running.
     job : Job
         Runs long work, one at a time.
     pool : ModelPool
@@ -83,7 +86,8 @@ class StudioState(HasTraits):
     job = Instance(Job)
 
     def __init__(self, recipe: Any = None):
-        super().__init__(job=Job())
+        self.activities = Activities()
+        super().__init__(job=Job(self.activities))
         self.pool = ModelPool()
         self._lock = threading.RLock()
         self._users: WeakSet[Any] = WeakSet()
