@@ -18,9 +18,10 @@ MODULES = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts).removes
 PACKAGES = {name for name, f in MODULES.items() if f.name == "__init__.py"}
 TREES = {name: ast.parse(f.read_text(encoding="utf-8")) for name, f in MODULES.items()}
 LEVELS = (
-    {"lazy", "model_ref", "presentation", "quoting", "sizes", "typing"},
+    {"lazy", "presentation", "quoting", "typing"},
     {"problems"},
     {"errors"},
+    {"model_ref", "sizes"},
     {"arguments", "bounded", "progress"},
     {"guarded_files"},
     {"checkpoints", "methods", "tokenizers"},

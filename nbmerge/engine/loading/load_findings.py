@@ -47,7 +47,7 @@ def loading_findings(plan: Plan) -> Iterator[Problem]:
             yield Problem("info", (), f"transformers cannot load {plan.labels[plan.donor]} itself in this check "
                                       f"({control.refusal[:200]}), so the result was not checked.")  # fmt: skip
             return
-        yield from _problems(found, control, donor.architecture)
+        yield from _problems(found, control, plan)
     if not found.refusal:
         yield from _changed_kinds(plan, donor)
 
@@ -57,25 +57,55 @@ def loading_warnings(plan: Plan) -> tuple[Problem, ...]:
     return tuple(replace(p, severity="warning") for p in loading_findings(plan) if p.severity != "info")
 
 
-def _problems(found: DryLoad, control: DryLoad, name: str) -> Iterator[Problem]:
-    how = "Choose other layers or another vocabulary, or set config_source to a model that fits."
+def _problems(found: DryLoad, control: DryLoad, plan: Plan) -> Iterator[Problem]:
+    name = plan.checkpoints[plan.donor].architecture
     if found.refusal:
-        yield Problem(
-            "error", (), f"transformers cannot build {name} from the result's config: {found.refusal[:400]}", how
-        )
+        what = f"transformers cannot build {name} from the result's config: {found.refusal[:400]}"
+        yield Problem("error", (), what, _fix(plan))
     if unequal := {n: s for n, s in found.unequal.items() if n not in control.unequal}:
         tensor, (ours, wanted) = next(iter(sorted(unequal.items())))
         what = (
             f"transformers cannot load the result: {_count(unequal)} of another shape than its config asks for "
             f"({tensor} is {_text(ours)} instead of {_text(wanted)})."
         )
-        yield Problem("error", (), what, how)
+        yield Problem("error", (), what, _fix(plan, unequal))
     if missing := _new(found.missing, control.missing):
         what = f"the result has no values for {_count(missing)} of {name} ({_some(missing)}); transformers would initialise them randomly."
-        yield Problem("error", (), what, how)
+        yield Problem("error", (), what, _fix(plan, missing))
     if unexpected := _new(found.unexpected, control.unexpected):
         what = f"transformers would ignore {_count(unexpected)} of the result that {name} does not have ({_some(unexpected)})."
-        yield Problem("warning", (), what, how)
+        yield Problem("warning", (), what, _fix(plan, unexpected))
+
+
+def _fix(plan: Plan, names: Iterable[str] | None = None) -> str:
+    """What to change so that tensors of these names fit the config; without names, so that the config can be built.
+
+    Only what can help is suggested: other layers if the recipe chooses layers and the config donor has such tensors in its
+    own, another vocabulary if the recipe sets one and the tensors have a row for each token.
+    """
+    layout, recipe = plan.checkpoints[plan.donor].layout, plan.recipe
+    tensors = None if names is None else list(names)
+    restacked = any(list(own) != list(range(layout.stacks[stack].depth)) for stack, own in plan.donor_layers.items())
+    ways = []
+    if restacked and (tensors is None or _donor_has(plan, tensors)):
+        ways.append("choose other layers")
+    resized = recipe.wanted_tokenizer is not None or recipe.vocabulary != "refuse"
+    if resized and (tensors is None or any(layout.place(n).kind in ("embedding", "head") for n in tensors)):
+        ways.append("choose another vocabulary")
+    text = ", or ".join([*ways, "set config_source to a model that fits"])
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _donor_has(plan: Plan, names: Iterable[str]) -> bool:
+    """Whether the config donor has one of these tensors in some layer, of the same shape if the result has it."""
+    shapes = {t.name: t.shape for t in plan.tensors}
+    theirs = [(_pattern(n), t.shape) for n, t in plan.checkpoints[plan.donor].tensors.items() if "#" in _pattern(n)]
+    return any(_pattern(n) == pattern and shapes.get(n, shape) == shape for n in names for pattern, shape in theirs)
+
+
+def _pattern(name: str) -> str:
+    """The name of a tensor without the number of its layer."""
+    return re.sub(r"\d+", "#", name)
 
 
 def _changed_kinds(plan: Plan, donor: Checkpoint) -> Iterator[Problem]:
@@ -146,8 +176,8 @@ def _sizes(shapes: Shapes) -> dict[str, tuple[int, ...]]:
 
 def _new(names: Iterable[str], known: Iterable[str]) -> list[str]:
     """Names that differ from all known ones in more than their numbers."""
-    patterns = {re.sub(r"\d+", "#", n) for n in known}
-    return sorted(n for n in names if re.sub(r"\d+", "#", n) not in patterns)
+    patterns = set(map(_pattern, known))
+    return sorted(n for n in names if _pattern(n) not in patterns)
 
 
 def _count(names: Sequence[str] | Mapping[str, Any]) -> str:
