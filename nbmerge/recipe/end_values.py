@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nbmerge.recipe.layer_values import Scalar
 from nbmerge.recipe.parts import Module, Slice, Source, plain
 from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.sections import levels, rewrite_parts
-from nbmerge.recipe.setting import Rule, Scalar, Setting
+from nbmerge.recipe.setting import Rule, Setting
 
 END_FILTERS = ("model.norm", "lm_head")
 """What their names contain in nearly all current architectures, used when no checkpoint is on this machine."""

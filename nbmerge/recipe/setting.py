@@ -8,7 +8,7 @@ level of the recipe decides. All of these are stored in one form, a tuple of rul
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,13 @@ class Rule:
     def is_gradient(self) -> bool:
         """Whether its value may differ from layer to layer."""
         return isinstance(self.value, tuple | LayerValues)
+
+    def map(self, change: Callable[[Scalar], Scalar]) -> Rule:
+        """The same rule with every number or word changed."""
+        if isinstance(self.value, LayerValues):
+            return Rule(LayerValues(tuple((x, change(v)) for x, v in self.value.points)), self.filter)
+        value = tuple(map(change, self.value)) if isinstance(self.value, tuple) else change(self.value)
+        return Rule(value, self.filter)
 
     def canonical(self) -> Rule:
         """The same rule with a gradient of equal values as one value."""

@@ -14,7 +14,8 @@ from nbmerge.methods import REQUIRED, Method, Parameter, methods
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem
 from nbmerge.recipe import Recipe
-from nbmerge.recipe.setting import Rule, Scalar, Setting
+from nbmerge.recipe.layer_values import Scalar
+from nbmerge.recipe.setting import Setting
 
 SUBSTITUTES = ("task_arithmetic", "ties", "linear", "slerp")
 """Methods that are offered in place of one that does not take these models."""
@@ -194,11 +195,7 @@ def _limit_all(recipe: Recipe, parameter: Parameter) -> Recipe:
     def change(name: str, setting: Setting) -> Setting:
         if name != parameter.name:
             return setting
-        rules = (
-            Rule(tuple(map(limit, r.value)) if isinstance(r.value, tuple) else limit(r.value), r.filter)
-            for r in setting.rules
-        )
-        return Setting(tuple(rules))
+        return Setting(tuple(rule.map(limit) for rule in setting.rules))
 
     return recipe.each_setting(change)
 
