@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.bounded import is_name
-from nbmerge.checkpoints import adapter, float8, hub, pickle_files
-from nbmerge.checkpoints.apply_adapter import describe_unchanged, with_adapter
+from nbmerge.checkpoints import float8, hub, pickle_files
+from nbmerge.checkpoints.adapters import adapter
+from nbmerge.checkpoints.adapters.apply_adapter import describe_unchanged, with_adapter
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
 from nbmerge.checkpoints.quantisation import refuse_config, refuse_files, refuse_tensors

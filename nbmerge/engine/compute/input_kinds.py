@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nbmerge.checkpoints import StoredTensor
-from nbmerge.checkpoints.adapted_tensor import Adapted
+from nbmerge.checkpoints.adapters.adapted_tensor import Adapted
 from nbmerge.checkpoints.scaled_tensor import Scaled
 from nbmerge.engine.compute.read_float8 import open_scaled
 from nbmerge.engine.compute.read_lora import open_adapted

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 
 from nbmerge.checkpoints import StoredTensor
-from nbmerge.checkpoints.adapted_tensor import Adapted, LowRank, NewRows, Shift
+from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, LowRank, NewRows, Shift
 from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
 
 Step = Callable[[torch.Tensor, int], None]
