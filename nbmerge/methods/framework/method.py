@@ -166,6 +166,8 @@ class Method:
         ``(values) -> Method or None``: the method of another shape that some values or tensors require.
     check : callable, optional
         ``(values) -> str or None``: why values cannot be combined.
+    is_random : bool
+        Whether it draws random masks, which a recipe's `random_seed` decides.
     """
 
     name: str
@@ -178,6 +180,7 @@ class Method:
     inputs: tuple[int, int | None] = (1, None)
     variant: Variant | None = None
     check: Check | None = None
+    is_random: bool = False
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, None when the method has none."""

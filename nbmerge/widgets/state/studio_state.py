@@ -17,13 +17,14 @@ from traitlets import Any as AnyTrait
 from traitlets import Bool, HasTraits, Instance, Int, Tuple, Unicode
 
 from nbmerge.engine.planning import Plan, examine, revise_plan
+from nbmerge.engine.remedies import ProblemGroup, group_problems, remove_model, set_base
 from nbmerge.errors import RecipeError
 from nbmerge.methods import methods
 from nbmerge.problems import Problem, worst_first
-from nbmerge.recipe import Recipe
+from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.sampling import ScoreHistory, ScoreRecord
 from nbmerge.widgets.state.activities import Activities
-from nbmerge.widgets.state.compose import compose_recipe
+from nbmerge.widgets.state.compose import compose_recipe, list_family
 from nbmerge.widgets.state.history import History, Step, Summariser
 from nbmerge.widgets.state.job import Job
 from nbmerge.widgets.state.model_pool import ModelPool
@@ -95,6 +96,7 @@ class StudioState(HasTraits):
         self.scores = ScoreHistory()
         self._summariser = Summariser()
         self._last: tuple[Any, float] = (None, 0.0)
+        self._grouped: tuple[Any, tuple[ProblemGroup, ...]] = ((), ())
         if recipe is not None:
             self.set_recipe(recipe if isinstance(recipe, Recipe) else Recipe.load(recipe))
 
@@ -155,20 +157,91 @@ class StudioState(HasTraits):
     def choose_models(self, base: str, models: Sequence[str]) -> None:
         """Choose models; the recipe is composed from them, where that is possible."""
         with self._lock:
-            self.base, self.models = base, tuple(dict.fromkeys(m for m in models if m != base))
+            self.base, self.models = base, tuple(dict.fromkeys(m for m in models if m and m != base))
             method = self._method(self.recipe.merge_method) if self.recipe else "task_arithmetic"
             self._compose(method)
+
+    def add_model(self, path: str) -> None:
+        """Choose one more model: the base where there is none. A recipe of slices stays as it is."""
+        with self._lock:
+            if self._is_sliced:
+                self.models = tuple(dict.fromkeys([*self.models, path]))
+                self.revision += 1
+            elif not self.base:
+                self.choose_models(path, self.models)
+            else:
+                self.choose_models(self.base, [*self.models, path])
+
+    def remove_model(self, path: str) -> None:
+        """Leave a model out."""
+        with self._lock:
+            base = "" if path == self.base else self.base
+            models = [m for m in self.models if m != path]
+            if self._is_sliced and ModelRef.of(path) in self.recipe.references:
+                self.base, self.models = base, tuple(models)
+                self.edit(lambda recipe: remove_model(recipe, ModelRef.of(path)))
+            else:
+                self.choose_models(base, models)
+
+    def make_base(self, path: str) -> None:
+        """Make a model the base; the former base becomes one of the others."""
+        with self._lock:
+            former, models = self.base, [m for m in self.models if m != path]
+            if self._is_sliced:
+                self.base, self.models = path, (*models, *([former] if former else []))
+                self.edit(lambda recipe: set_base(recipe, ModelRef.of(path)))
+            elif path != former:
+                self.choose_models(path, [*([former] if former else []), *models])
+
+    def clear_base(self) -> None:
+        """Have no base model; the former one becomes one of the others."""
+        with self._lock:
+            self.choose_models("", [self.base, *self.models])
+
+    def order_models(self, models: Sequence[str]) -> None:
+        """Change the order of the models besides the base; slerp merges the first two of them."""
+        with self._lock:
+            if sorted(models) == sorted(self.models):
+                self.choose_models(self.base, models)
+
+    def start_over(self) -> None:
+        """Choose no models; the history stays."""
+        with self._lock:
+            self.choose_models("", ())
 
     def use_method(self, name: str) -> None:
         """Change the merge method, keeping models and what parameters they share."""
         with self._lock:
             self._compose(name)
 
+    # --- problems ---
+
+    @property
+    def groups(self) -> tuple[ProblemGroup, ...]:
+        """Errors and warnings by their cause, with remedies; those of an earlier recipe with equal problems stay."""
+        with self._lock:
+            known = tuple((p.severity, p.what) for p in self.problems)
+            if known != self._grouped[0]:
+                groups = group_problems(self.recipe, self.problems) if self.recipe is not None else []
+                self._grouped = known, tuple(groups)
+            return self._grouped[1]
+
+    def apply_remedy(self, group: int, remedy: int) -> None:
+        """Apply a remedy of `groups`, by its place."""
+        with self._lock:
+            groups = self.groups
+            if group < len(groups) and remedy < len(groups[group].remedies):
+                self.base, self.models = "", ()  # those that the changed recipe names
+                self.edit(groups[group].remedies[remedy].change)
+
     # --- the history ---
 
     def undo(self) -> None:
         """Go back to the step that was changed into this one."""
-        self._walk(self.history.undo)
+        if self.recipe is None:
+            self._walk(lambda: self.history.current)
+        else:
+            self._walk(self.history.undo)
 
     def redo(self) -> None:
         """Undo the last undo."""
@@ -272,13 +345,12 @@ class StudioState(HasTraits):
         return name if name in methods() else "task_arithmetic"
 
     def _compose(self, name: str) -> None:
-        if not (self.base or self.models):
-            raise RecipeError([Problem("error", (), "no models are chosen.", "Add one in the Models panel.")])
-        if not self.models:  # a base alone is not a recipe yet
-            self.revision += 1
-            return
         self._last = (None, 0.0)
-        memory = [step.recipe for step in reversed(self.history.path_to(self.history.current_id or 0))]
+        if not self.models:  # a base alone is not a recipe yet
+            self._show_nothing()
+            return
+        path = (step.recipe for step in reversed(self.history.path_to(self.history.current_id or 0)))
+        memory = list_family(path, self.base, self.models)
         self._set(compose_recipe(methods()[name], self.base, self.models, memory), keep_chosen=True)
         self.revision += 1
 
@@ -290,6 +362,18 @@ class StudioState(HasTraits):
             amend = tag is not None and self._last[0] == tag and now - self._last[1] < PAUSE
             self._last = (tag, now)
             self._show(self.history.add(recipe, text, amend=amend), keep_chosen)
+
+    def _show_nothing(self) -> None:
+        """Show that there is no recipe; undo leads back to the last one."""
+        self.recipe, self.plan, self.text = None, None, ""
+        self.problems = self.refused = ()
+        self.can_undo, self.can_redo = self.history.current is not None, False
+        self.revision += 1
+
+    @property
+    def _is_sliced(self) -> bool:
+        """Whether the recipe is more than a list of models, so that it cannot be composed from them."""
+        return self.recipe is not None and self.recipe.models is None
 
     def _walk(self, walk: Callable[[], Step | None]) -> None:
         with self._lock:
@@ -307,7 +391,7 @@ class StudioState(HasTraits):
         self.refused = ()
         if former is not None and not shares_models(former, step.recipe):
             self._change_family(keep_chosen)
-        self._take_models(step.recipe)
+        self._take_models(step.recipe, keep_base=keep_chosen)
         self.can_undo, self.can_redo = self.history.can_undo, self.history.can_redo
         self.revision += 1
 
@@ -329,11 +413,12 @@ class StudioState(HasTraits):
         plan = revise_plan(self.plan, recipe) if self.plan is not None else None
         return examine(recipe) if plan is None else (plan, worst_first([*recipe.notes, *plan.problems]))
 
-    def _take_models(self, recipe: Recipe) -> None:
+    def _take_models(self, recipe: Recipe, keep_base: bool = False) -> None:
         """Note the models that a recipe names; those chosen before stay chosen."""
         named = [str(r) for r in recipe.references]
         method = methods().get(recipe.merge_method)
-        if recipe.base_model and (not self.base or (method and method.base == "required")):
+        takes_base = (not self.base and not keep_base) or (method is not None and method.base == "required")
+        if recipe.base_model and takes_base:
             self.base = str(recipe.base_model)
         chosen = dict.fromkeys([*self.models, *named])
         self.models = tuple(m for m in chosen if m != self.base)
