@@ -34,6 +34,7 @@ LEVELS = (
     {"engine.live"},
     {"sampling", "statistics"},
     {"plots"},
+    {"displays"},
     {"demo"},
     {"widgets.state"},
     {"widgets.curves"},

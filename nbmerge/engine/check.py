@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,21 +16,16 @@ from nbmerge.engine.output.folder import absolute, check_output, modules_left_be
 from nbmerge.engine.planning.planner import examine
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import CheckpointError, OutputError, RecipeError
+from nbmerge.presentation import Displayed
 from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe
 
 if TYPE_CHECKING:
     from nbmerge.typing import RecipeLike
 
-_COLOURS = {
-    "error": "--jp-error-color1, #c62828",
-    "warning": "--jp-warn-color1, #b26a00",
-    "info": "--jp-info-color1, #0277bd",
-}
-
 
 @dataclass(frozen=True)
-class Report:
+class Report(Displayed):
     """Result of `check`.
 
     Parameters
@@ -71,14 +65,6 @@ class Report:
             yield f"The merge {cost}."
 
     __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        rows = [
-            f"<li><b style='color:var({_COLOURS[p.severity]})'>{p.severity}</b> {html.escape(str(p))}</li>"
-            for p in self.problems
-        ]
-        foot = map(html.escape, self._result())
-        return f"<ul style='padding-left:1.2em'>{''.join(rows)}</ul><p>{'<br>'.join(foot)}</p>"
 
 
 def check(

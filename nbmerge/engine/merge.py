@@ -24,6 +24,7 @@ from nbmerge.engine.output.leftovers import remove_leftovers
 from nbmerge.engine.output.shards import MAX_SHARD, ShardWriter, shard_names
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
+from nbmerge.presentation import Displayed
 from nbmerge.problems import Problem
 from nbmerge.progress import Listener, OverallProgress
 from nbmerge.recipe.yaml_text import dump_yaml
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MergeResult:
+class MergeResult(Displayed):
     """Result of a merge.
 
     Parameters

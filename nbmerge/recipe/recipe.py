@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from nbmerge.errors import RecipeError
 from nbmerge.model_ref import ModelRef
-from nbmerge.presentation import draw
+from nbmerge.presentation import Displayed, draw
 from nbmerge.problems import Problem, Where
 from nbmerge.recipe import edits
 from nbmerge.recipe.meaning import canonical_data
@@ -39,7 +39,7 @@ ALL_LAYERS = 99
 """Default end of a range of layers, from the tool that it is modelled on: larger than the depth of its models."""
 
 
-class Recipe(Part):
+class Recipe(Displayed, Part):
     """A merge, as data.
 
     Parameters
@@ -480,8 +480,3 @@ class Recipe(Part):
         return f"<Recipe {self.merge_method}: {models} ({self.fingerprint[:8]})>"
 
     __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        import html
-
-        return f"<pre style='font-family:var(--jp-code-font-family,monospace)'>{html.escape(self.to_yaml())}</pre>"

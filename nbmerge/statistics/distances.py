@@ -16,7 +16,7 @@ import pandas as pd
 
 from nbmerge.checkpoints.layout import GROUPS, ROLES
 from nbmerge.errors import ArgumentError
-from nbmerge.presentation import draw
+from nbmerge.presentation import Displayed, draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ KINDS = (*GROUPS, *ROLES)
 WHAT = ("distance", "cosine")
 
 
-class Changes:
+class Changes(Displayed):
     """Distances and cosines between a merge and its parents.
 
     Measured on the computed merge (`nbmerge.measure_merge`) or predicted from its coefficients (`Statistics.predict`).
@@ -121,6 +121,12 @@ class Changes:
         values = ratio(sums[:, kinds], what, counts[:, kinds])
         return pd.DataFrame(values.T, [KINDS[k] for k in kinds], self.parents)
 
+    def by_group(self, what: str = "distance") -> pd.DataFrame:
+        """Parents × groups of tensors, each over all layers: those of attention, mlp and rest that the model has."""
+        sums, counts = (x[:, : self.depth, : len(GROUPS)].sum(1) for x in self._cube)
+        table = pd.DataFrame(ratio(sums, what, counts), self.parents, list(GROUPS))
+        return table.loc[:, counts.any(0)]
+
     def by_layer(self, what: str = "distance") -> pd.DataFrame:
         """Layers × parents, each layer as a whole."""
         sums, counts = (x[:, : self.depth].sum(2) for x in self._cube)
@@ -206,19 +212,6 @@ class Changes:
     def __repr__(self) -> str:
         far = ", ".join(f"{p} {100 * self.total(p):.3g} %" for p in self.parents)
         return f"<Changes: {self.frame['tensor'].nunique()} tensors, distance from {far}>"
-
-    def _repr_html_(self) -> str:
-        """Whole-model distance and cosine, and the distance of each group, per parent."""
-        summary = pd.DataFrame({what: [self.total(p, what) for p in self.parents] for what in WHAT}, self.parents)
-        groups = pd.concat([self._by_group(), self.by_role().T.add_prefix("distance of ")], axis=1)
-        return pd.concat([summary, groups], axis=1).to_html(
-            float_format="{:.4g}".format, na_rep="", border=0, escape=True
-        )
-
-    def _by_group(self) -> pd.DataFrame:
-        sums, counts = (x[:, : self.depth, : len(GROUPS)].sum(1) for x in self._cube)
-        table = pd.DataFrame(ratio(sums, "distance", counts), self.parents, [f"distance of {g}" for g in GROUPS])
-        return table.loc[:, counts.any(0)]
 
 
 def ratio(sums: np.ndarray, what: str, counts: np.ndarray | int = 1) -> np.ndarray:

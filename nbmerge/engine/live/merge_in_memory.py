@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from nbmerge.engine.planning.incremental import plan_after
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import NotReadyError
+from nbmerge.presentation import Displayed
 from nbmerge.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from nbmerge.typing import RecipeLike
 
 
-class MergeInMemory:
+class MergeInMemory(Displayed):
     """A merge that can be sampled, updated and closed.
 
     Parameters

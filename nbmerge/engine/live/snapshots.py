@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nbmerge.engine.loading.hf_model import assemble_model
 from nbmerge.engine.planning.plans import Plan
+from nbmerge.presentation import Displayed
 from nbmerge.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-class Pin:
+class Pin(Displayed):
     """A merge as it was when it was pinned; returned by `LiveMerge.pin`.
 
     To keep a version without its weights, keep its `recipe`: `LiveMerge.update` computes the same bytes from it.

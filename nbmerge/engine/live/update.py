@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nbmerge.presentation import Displayed
+
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class Update(Displayed):
     """Result of an update.
 
     Parameters

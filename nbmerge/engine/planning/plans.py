@@ -11,7 +11,7 @@ from nbmerge.checkpoints import Checkpoint, StoredTensor
 from nbmerge.checkpoints.tensor_base import Computed, TensorBase
 from nbmerge.engine.planning.labels import number_repeats
 from nbmerge.methods import Combination, Elementwise, Method, Values, methods
-from nbmerge.presentation import draw
+from nbmerge.presentation import Displayed, draw
 from nbmerge.problems import Problem, Where, place
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.sizes import human
@@ -134,7 +134,7 @@ def _inputs_of(source: TensorInput) -> tuple[TensorInput, ...]:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Displayed):
     """A recipe resolved against its checkpoints' headers, without reading weights.
 
     Parameters
