@@ -87,7 +87,8 @@ def scan_folder(folder: str | Path, seconds: float = 3.0) -> Scan:
             raise
         why = getattr(error, "strerror", None) or error
         raise CheckpointError(f"'{folder!s:.200}' cannot be read: {why}.") from error
-    end, found, complete = time.monotonic() + seconds, [], True
+    end, complete = time.monotonic() + seconds, True
+    found: list[FoundModel] = []
     for seen, (path, names) in enumerate(_walk(root, DEEPEST)):
         if time.monotonic() > end or seen > MOST_FOLDERS or len(found) >= MOST_FOUND:
             complete = False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbmerge.checkpoints.hub import check_disk
-from nbmerge.engine.compute.download import to_fetch
+from nbmerge.engine.compute.download import find_missing
 from nbmerge.engine.cost.merge_forecast import Forecast, forecast
 from nbmerge.engine.loading.load_findings import loading_findings
 from nbmerge.engine.output.folder import absolute, check_output, modules_left_behind, unsafe_side_files
@@ -117,7 +117,7 @@ def _besides(error: RecipeError) -> list[Problem]:
 
 def _room_to_download(plan: Plan, out: Path | None) -> Problem | None:
     """The problem if the disk is too small for what must be downloaded, or for that and the merged model."""
-    if not (absent := to_fetch(plan.tensors)):
+    if not (absent := find_missing(plan.tensors)):
         return None
     cache = absent[0].snapshot.folder
     parent = next((p for p in out.parents if p.exists()), None) if out is not None else None

@@ -1,4 +1,4 @@
-"""Every kind of input that a tensor can be made from, and how its elements are read: the one list of them."""
+"""The list of all kinds of inputs that a tensor can be made from, and how each is read."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ KINDS: Mapping[type, Open] = {
     Adapted: open_adapted,
     Scaled: open_scaled,
 }
-"""A subclass is read as its nearest class here."""
+"""Subclasses are read as their nearest base class in this table."""

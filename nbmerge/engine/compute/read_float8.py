@@ -1,4 +1,4 @@
-"""Float8 numbers turned into the weights that they stand for, whole rows at a time, as blocks ask for them."""
+"""Convert float8 numbers to the weights that they represent, in whole rows, when blocks are read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nbmerge.engine.compute.workspace import Read, Workspace
 
 def open_scaled(source: Scaled, workspace: Workspace, slot: int) -> Read:
     """Read float8 numbers with their scales."""
-    return _Rows(source, workspace.another()).read
+    return _Rows(source, workspace.nested()).read
 
 
 class _Rows:
@@ -21,7 +21,7 @@ class _Rows:
         self.source, self.workspace = source, workspace
         self.width = max(1, source.shape[-1]) if source.shape else 1
         self.inner = max(1, source.shape[-2]) if len(source.shape) > 1 else 1
-        """Rows of one matrix; experts are several, one behind the other."""
+        """Rows of one matrix; tensors of experts contain several matrices."""
         self._scales: torch.Tensor | None = None
         self._buffer = torch.empty(0)
 
@@ -47,7 +47,7 @@ class _Rows:
             rows.mul_(scales[first : first + len(rows)].repeat_interleave(width, dim=1)[:, : self.width])
         else:
             bands = -(-self.inner // height)
-            while at < first + len(rows):  # each run of rows that share their scales
+            while at < first + len(rows):  # each range of rows with the same scales
                 matrix, row = divmod(at, self.inner)
                 end = matrix * self.inner + min((row // height + 1) * height, self.inner)
                 own = scales[matrix * bands + row // height].repeat_interleave(width)[: self.width]

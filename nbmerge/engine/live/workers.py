@@ -16,9 +16,9 @@ import torch
 from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.pool import Sink, Task, execute
-from nbmerge.engine.compute.tensor import restricted
+from nbmerge.engine.compute.tensor import without_unused_inputs
 from nbmerge.engine.compute.threads import Stop, parse_threads
 from nbmerge.engine.compute.workspace import BLOCK, Emit, Workspace
 from nbmerge.engine.live.cache import FindingCache
@@ -143,7 +143,7 @@ class _WorkersOfOneRun:
             return method.needs_gram and not known(("gram", BLOCK), tensor.inputs, None)
         if method.look is None:
             return False
-        used = restricted(tensor)
+        used = without_unused_inputs(tensor)
         return bool(used.inputs) and not known((method.look, self._blocks(used).step), used.inputs, used.values)
 
 
@@ -151,10 +151,10 @@ class PersistentWorkspace(Workspace):
     """Buffers of a persistent worker; inputs are read from mapped files, and findings are cached."""
 
     def __init__(self, mapped: MappedFiles, findings: FindingCache):
-        super().__init__(Files())
+        super().__init__(InputFiles())
         self._mapped, self._findings = mapped, findings
 
-    def another(self) -> Workspace:
+    def nested(self) -> Workspace:
         """Buffers for a merge inside a merge."""
         nested = PersistentWorkspace(self._mapped, self._findings)
         nested.cancel = self.cancel

@@ -73,6 +73,7 @@ def test_too_many_models_leave_or_the_method_changes(family):
         ({"merge_method": "tie"}, "Use TIES"),
         ({"parameters": {"lamda": 3}}, "Rename it to lambda"),
         ({"merge_method": "ties", "parameters": {"density": 1.5}}, "Limit density to 0 to 1"),
+        ({"merge_method": "ties", "parameters": {"density": {0: 0.5, 2: 1.5}}}, "Limit density to 0 to 1"),
         ({"parameters": {"density": 0.5}}, "Remove density"),
     ],
 )
