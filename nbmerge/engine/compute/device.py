@@ -104,7 +104,7 @@ class DeviceWorkspace(Workspace):
         return self._host
 
     def choose_for(self, tensor: TensorPlan) -> Workspace:
-        """This workspace if a tensor can be mixed on the device, else its host."""
+        """The workspace itself if the device can mix the tensor, else its host."""
         return self._host if explain_cpu(tensor, self.device) else self
 
     def describe_choice(self, tensor: TensorPlan) -> str | None:
