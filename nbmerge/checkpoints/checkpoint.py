@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbmerge.bounded import is_name
-from nbmerge.checkpoints import float8, hub, pickle_files
-from nbmerge.checkpoints.adapters import adapter
-from nbmerge.checkpoints.adapters.apply_adapter import describe_unchanged, with_adapter
+from nbmerge.checkpoints import adapter, float8, hub, pickle_files
+from nbmerge.checkpoints.apply_adapter import describe_unchanged, with_adapter
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
 from nbmerge.checkpoints.quantisation import refuse_config, refuse_files, refuse_tensors
@@ -22,9 +21,6 @@ from nbmerge.checkpoints.stacks import depths
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import read_model_json
 from nbmerge.model_ref import ModelRef
-
-if TYPE_CHECKING:
-    from nbmerge.typing import TensorInput
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -49,8 +45,8 @@ class Checkpoint:
         The folder.
     config : dict
         Its ``config.json``.
-    tensors : mapping of str to TensorInput
-        Every tensor, by name: stored, computed from stored ones, or the plan of a merge that is not made yet.
+    tensors : dict of str to StoredTensor
+        Every tensor, by name.
     name : str
         Short name for labels.
     adapters : tuple of Path
@@ -62,7 +58,7 @@ class Checkpoint:
 
     path: Path
     config: dict[str, Any]
-    tensors: Mapping[str, TensorInput]
+    tensors: dict[str, StoredTensor]
     name: str
     adapters: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()

@@ -91,7 +91,6 @@ _WORDS = (
 )
 
 _LINEAR = Elementwise(
-    is_random=True,
     name="dare_linear",
     title="DARE (linear)",
     words=_WORDS + "The remaining changes are added, as in task arithmetic.",

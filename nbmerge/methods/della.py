@@ -95,7 +95,6 @@ _KEPT = (
 )
 
 _VOTED = Elementwise(
-    is_random=True,
     name="della",
     title="DELLA",
     words=_WORDS.format("Signs are elected among the remaining changes, as in TIES"),

@@ -159,9 +159,7 @@ def _rescale(recipe: Recipe, notes: list[Problem]) -> Recipe:
     def l1(name: str, setting: Setting) -> Setting:
         if name != "rescale":
             return setting
-        return Setting(
-            tuple(Rule("l1" if r.value in (True, 1.0) else r.value, r.filter) for r in setting.canonical().rules)
-        )
+        return Setting(tuple(Rule("l1" if r.value in (True, 1.0) else r.value, r.filter) for r in setting.rules))
 
     changed = recipe.each_setting(l1)
     if not _sets(recipe, "rescale") and parameter.default is True:

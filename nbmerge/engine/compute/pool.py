@@ -1,28 +1,26 @@
-"""Run a plan, or a part of it: workers take tensors, the largest first, and pass their blocks to a sink.
+"""Carry out a plan, or a part of it: workers take tensors, the largest first, and hand the blocks to a sink.
 
-One function, `execute`, serves all uses. They differ in their workers (`Workers`: threads for one run, or persistent ones with a
-cache) and in where blocks go (`Sink`: a file, a model in memory, a statistic).
+There is one executor, `execute`, for all that tensors are made for. What differs is who works (`Workers`: threads that
+come for one run, or stay with all that they found) and where blocks go (`Sink`: a file, a model in memory, a statistic).
 """
 
 from __future__ import annotations
 
-import atexit
 import queue
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from nbmerge.engine.compute.blocks import Blocks
 from nbmerge.engine.compute.device import DeviceWorkspace
 from nbmerge.engine.compute.download import fetch
-from nbmerge.engine.compute.input_files import InputFiles
+from nbmerge.engine.compute.input_files import Files
 from nbmerge.engine.compute.malloc import keep_buffers
-from nbmerge.engine.compute.nonfinite import check_finite
+from nbmerge.engine.compute.nonfinite import guarded
 from nbmerge.engine.compute.tensor import compute
 from nbmerge.engine.compute.threads import Stop, parse_threads
 from nbmerge.engine.compute.workspace import Emit, Open, Workspace
@@ -35,23 +33,21 @@ if TYPE_CHECKING:
 
 Task = tuple[TensorPlan, slice]
 """A tensor, and which of its blocks."""
-GRACE = 0.25
-"""Seconds that workers have to end after a stop."""
 Sink = Callable[[TensorPlan, Blocks], Emit]
-"""Called by a worker once per task, before its first block; the function that it returns receives the blocks in order."""
+"""Called once per task, from a worker, before the task's first block; what it returns receives the blocks, in order."""
 
 
 class Workers(Protocol):
-    """The workers that run tasks."""
+    """Who carries out tasks."""
 
     def divide(self, tensors: Sequence[TensorPlan]) -> list[Task]:
-        """Divide tensors into tasks, in the order in which they are run."""
+        """Make tasks of tensors, in the order in which they are taken."""
 
     def work(self, do: Callable[[Callable[[], Workspace]], None], tasks: int, stop: Stop) -> None:
-        """Let every worker call `do` with a function that creates its workspace, and wait for all; `tasks` is their number."""
+        """Let every worker call `do` with what makes its workspace, and wait for all; there are `tasks` in all."""
 
     def check_inputs(self) -> None:
-        """Check that the inputs were not modified during the run."""
+        """Make sure that what was read is still as it was."""
 
 
 def run(
@@ -65,7 +61,7 @@ def run(
     device: torch.device | None = None,
     kinds: Mapping[type, Open] | None = None,
 ) -> Counter[str]:
-    """Compute tensors and pass their blocks to the sink, each tensor complete and in order.
+    """Compute tensors and hand their blocks to the sink, each tensor whole and in order.
 
     Parameters
     ----------
@@ -75,14 +71,13 @@ def run(
     progress : callable, optional
         Takes an `Event`.
     cancel : threading.Event, optional
-        Set it to stop; every worker stops at its next block. One that is inside a matrix, which cannot be interrupted, is
-        left behind after `GRACE` seconds: it hands nothing on any more, and ends with its matrix.
+        Set it to stop; every worker ends at its next block.
     threads : int, optional
         Number of workers; results do not depend on it.
     allow_nonfinite : bool
         Let NaN and infinity pass instead of stopping.
     device : torch.device, optional
-        Where blocks are mixed, see `nbmerge.engine.compute.device`; default the CPU.
+        Where blocks are mixed, see `nbmerge.engine.compute.device`; default the processor, without a detour.
     kinds : mapping of type to callable, optional
         Kinds of inputs and how they are opened, as `Workspace` takes them.
 
@@ -98,11 +93,9 @@ def run(
     MergeError
         When an input cannot be read, or the result is not finite.
     """
-    workers = _ThreadsForOneRun(InputFiles(), threads, device, kinds)
-    try:
+    with Files() as files:
+        workers = _ThreadsForOneRun(files, threads, device, kinds)
         return execute(tensors, sink, workers, progress=progress, cancel=cancel, allow_nonfinite=allow_nonfinite)
-    finally:
-        workers.close_files()
 
 
 def execute(
@@ -123,7 +116,7 @@ def execute(
     try:
         with _threads_restored():
             workers.work(execution.do, len(tasks), stop)
-        execution.end()
+        execution.raise_error()
         workers.check_inputs()
     except KeyboardInterrupt:
         report.tell("stopped", error="interrupted")
@@ -136,9 +129,9 @@ def execute(
 
 
 class _Execution:
-    """The remaining tasks of one run, its errors and notes, shared by all workers.
+    """Tasks that are left, shared by the workers of one run, with what they found out.
 
-    The first error stops all workers; `end` raises it in the thread that started the run.
+    The first error stops all; it is raised again where the run was asked for.
     """
 
     def __init__(
@@ -151,44 +144,37 @@ class _Execution:
         self._sink, self._report, self._stop, self._allow_nonfinite = sink, report, stop, allow_nonfinite
         self._lock = threading.Lock()
         self._errors: list[BaseException] = []
-        self._outlets: list[_Outlet] = []
         self.notes: list[str] = []
 
     def do(self, make_workspace: Callable[[], Workspace]) -> None:
         """Take tasks until none is left; runs in every worker."""
         torch.set_num_threads(1)
-        outlet = _Outlet()
-        self._outlets.append(outlet)
         try:
             workspace = make_workspace()
             with torch.no_grad():
                 while not self._errors:
-                    self._compute(*self._todo.get_nowait(), workspace, outlet)
+                    self._compute(*self._todo.get_nowait(), workspace)
         except queue.Empty:
             pass
         except BaseException as error:
             self._errors.append(error)
             self._stop.set()
 
-    def end(self) -> None:
-        """Close the outlets, so that workers that have not ended pass nothing on, and raise the first error."""
-        for outlet in self._outlets:
-            outlet.shut()
+    def raise_error(self) -> None:
+        """Raise what ended the work, if anything did."""
         if self._errors:
             raise self._errors[0]
-        if self._stop.is_set() and any(self._left.values()):
-            raise MergeStopped("The merge was stopped. Run again to resume.")
 
-    def _compute(self, tensor: TensorPlan, span: slice, workspace: Workspace, outlet: _Outlet) -> None:
-        blocks = Blocks(tensor, workspace.choose_for(tensor))
-        emit = outlet.open(self._sink, tensor, blocks)
+    def _compute(self, tensor: TensorPlan, span: slice, workspace: Workspace) -> None:
+        blocks = Blocks(tensor, workspace.mixing(tensor))
+        emit = self._sink(tensor, blocks)
         if self._report is not None:
             emit = _counted(emit, self._report)
         if not self._allow_nonfinite:
-            emit = check_finite(emit, tensor, blocks)
+            emit = guarded(emit, tensor, blocks)
         note = compute(tensor, blocks, emit, span)
         with self._lock:
-            self.notes += filter(None, (note, workspace.describe_choice(tensor)))
+            self.notes += filter(None, (note, workspace.remark(tensor)))
             self._left[tensor.name] -= 1
             done = not self._left[tensor.name]
         if done and self._report is not None:
@@ -196,7 +182,7 @@ class _Execution:
 
 
 def _counted(emit: Emit, report: Reporter) -> Emit:
-    """Wrap a receiver to report its bytes."""
+    """The same receiver, with its bytes reported."""
 
     def counted(start: int, block: torch.Tensor) -> None:
         emit(start, block)
@@ -206,25 +192,24 @@ def _counted(emit: Emit, report: Reporter) -> Emit:
 
 
 class _ThreadsForOneRun:
-    """Threads for one run; each takes whole tensors, so that the blocks of a tensor arrive in order.
+    """Threads that end with the run; each takes whole tensors, so that a tensor's blocks come in order.
 
-    They are daemons, so that a program can exit during a merge.
+    They are daemons: a program that ends need not wait for a merge that nobody waits for.
     """
 
     def __init__(
-        self, files: InputFiles, threads: int | None, device: torch.device | None, kinds: Mapping[type, Open] | None
+        self, files: Files, threads: int | None, device: torch.device | None, kinds: Mapping[type, Open] | None
     ) -> None:
         self._files, self._device, self._kinds = files, device, kinds
-        one_queue = device is not None and device.type == "mps"  # all threads would share its only command queue
+        one_queue = device is not None and device.type == "mps"  # all threads would share its one queue of commands
         self._threads = 1 if one_queue else parse_threads(threads)
-        self._workers: list[threading.Thread] = []
 
     def divide(self, tensors: Sequence[TensorPlan]) -> list[Task]:
         """Whole tensors, the largest first."""
         return [(tensor, slice(None)) for tensor in sorted(tensors, key=lambda t: -t.count)]
 
     def work(self, do: Callable[[Callable[[], Workspace]], None], tasks: int, stop: Stop) -> None:
-        """Run the threads; an interrupt stops them. Threads that do not end within `GRACE` are abandoned."""
+        """Let the threads work; an interrupt stops them."""
         keep_buffers()
 
         def make_workspace() -> Workspace:
@@ -233,81 +218,30 @@ class _ThreadsForOneRun:
             return DeviceWorkspace(self._files, stop, self._device, self._kinds)
 
         count = max(1, min(self._threads, tasks))
-        self._workers = [
+        workers = [
             threading.Thread(target=do, args=(make_workspace,), name=f"nbmerge-{i}", daemon=True) for i in range(count)
         ]
-        for worker in self._workers:
+        for worker in workers:
             worker.start()
         try:
-            while not stop.is_set() and any(worker.is_alive() for worker in self._workers):
-                for worker in self._workers:
-                    worker.join(0.05)
+            for worker in workers:
+                worker.join()
         except KeyboardInterrupt:
             stop.set()
-            self._await_end()
-            raise
-        self._await_end()
-
-    def _await_end(self) -> None:
-        """Wait for the threads after a stop, for at most `GRACE` seconds."""
-        end = time.monotonic() + GRACE
-        for worker in self._workers:
-            worker.join(max(0.0, end - time.monotonic()))
-
-    def close_files(self) -> None:
-        """Close the input files once no thread reads them."""
-        running = [worker for worker in self._workers if worker.is_alive()]
-
-        def close() -> None:
-            for worker in running:
+            for worker in workers:
                 worker.join()
-            self._files.close()
-
-        if not running:
-            close()
-            return
-        closing = threading.Thread(target=close, name="nbmerge files", daemon=True)
-        closing.start()
-        atexit.register(closing.join)  # Python must not end while a thread is inside torch
+            raise
 
     def check_inputs(self) -> None:
-        """Check that no input file was modified during the run."""
-        self._files.check_unchanged()
+        """Make sure that all files that were read are still as they were."""
+        self._files.unchanged()
 
 
 @contextmanager
 def _threads_restored() -> Iterator[None]:
-    """Restore torch's number of threads, which the workers set to one, partly for the whole process."""
+    """Give torch its number of threads back: the workers set it to one, for the whole process in part."""
     before = torch.get_num_threads()
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-class _Outlet:
-    """Passes the blocks of one worker to sinks until it is shut."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._is_shut = False
-
-    def shut(self) -> None:
-        """Pass nothing on from now on; waits for a block that is being passed on."""
-        with self._lock:
-            self._is_shut = True
-
-    def open(self, sink: Sink, tensor: TensorPlan, blocks: Blocks) -> Emit:
-        """Call a sink for a tensor; the returned receiver works until the outlet is shut."""
-        emit = self._pass(sink, tensor, blocks)
-
-        def pass_on(start: int, block: torch.Tensor) -> None:
-            self._pass(emit, start, block)
-
-        return pass_on
-
-    def _pass(self, receiver: Callable[..., Any], *what: Any) -> Any:
-        with self._lock:
-            if self._is_shut:
-                raise MergeStopped("Stopped.")
-            return receiver(*what)

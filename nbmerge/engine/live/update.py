@@ -1,15 +1,13 @@
-"""The result of updating a merge in memory."""
+"""What an update of a merge in memory did."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nbmerge.presentation import Displayed
-
 
 @dataclass(frozen=True, slots=True)
-class Update(Displayed):
-    """Result of an update.
+class Update:
+    """What an update did.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from nbmerge.methods.framework.input_blocks import InputBlocks
@@ -117,10 +118,9 @@ class Values:
 
 Base = Literal["required", "optional", "first", "none"]
 Whole = Literal["element", "row", "matrix"]
-Variant = Callable[[Values], "Combination | Elementwise | None"]
+Variant = Callable[[Values], "Method | None"]
 Check = Callable[[Values], "str | None"]
 Coefficients = Callable[[Values, Any], Sequence[float]]
-Note = Callable[[Values, Any], "str | None"]
 Look = Callable[["InputBlocks", Values], Any]
 Mix = Callable[["list[torch.Tensor]", int, Any, Values], "torch.Tensor"]
 
@@ -166,8 +166,6 @@ class Method:
         ``(values) -> Method or None``: the method of another shape that some values or tensors require.
     check : callable, optional
         ``(values) -> str or None``: why values cannot be combined.
-    is_random : bool
-        Whether it draws random masks, which a recipe's `random_seed` decides.
     """
 
     name: str
@@ -180,7 +178,6 @@ class Method:
     inputs: tuple[int, int | None] = (1, None)
     variant: Variant | None = None
     check: Check | None = None
-    is_random: bool = False
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, None when the method has none."""
@@ -190,12 +187,9 @@ class Method:
         """Why a set of values cannot be combined, None if it can."""
         return self.check(values) if self.check else None
 
-    def resolve(self, values: Values) -> Combination | Elementwise:
+    def resolve(self, values: Values) -> Method:
         """The method that is run for these values: this one, or its variant of another shape."""
-        method = (self.variant(values) if self.variant else None) or self
-        if not isinstance(method, (Combination, Elementwise)):
-            raise TypeError(f"the merge method {method.name!r} must be a Combination or an Elementwise")
-        return method
+        return (self.variant(values) if self.variant else None) or self
 
     @property
     def passes(self) -> int:
@@ -220,7 +214,7 @@ class Combination(Method):
 
     coefficients: Coefficients
     needs_gram: bool = False
-    note: Note | None = None
+    note: Callable[[Values, np.ndarray], str | None] | None = None
 
     @property
     def passes(self) -> int:

@@ -7,35 +7,40 @@ which take some hundred milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
+import anywidget
 import matplotlib
 import numpy as np
 import numpy.typing as npt
+from traitlets import Bytes, Dict
 
 from nbmerge.plots import theme
 from nbmerge.plots.measures import MEASURES, Measure
 from nbmerge.statistics.distances import Changes
-from nbmerge.widgets.controls.guard import Guard
-from nbmerge.widgets.controls.view import View
+from nbmerge.widgets.controls.curve_editor import read_script, read_style_sheet
 
 AIR = 0.05
 """Share of the range left free beyond the curves."""
 SIGNS = {"distance": " %", "cosine": ""}
 
 
-class ChangesView(View):
+class ChangesView(anywidget.AnyWidget):
     """Curves over the layers for each parent, and a heat map of layers × kinds of tensor against one of them."""
 
-    script = "changes"
+    _esm = read_script("changes")
+    _css = read_style_sheet("changes")
 
-    def __init__(self, guard: Guard) -> None:
-        super().__init__({}, guard)
+    view = Dict().tag(sync=True)
+    colours = Bytes().tag(sync=True)
 
-    def draw(self, changes: Changes, what: str, parent: str, colour: Mapping[str, str]) -> None:
-        """Draw; arguments as for `picture_data`."""
-        self.show(picture_data(changes, what, parent, colour))
+    def __init__(self) -> None:
+        super().__init__(colours=_colours())
+        self.add_class("nbm-changes")
+
+    def show(self, changes: Changes, what: str, parent: str, colour: Mapping[str, str]) -> None:
+        """Draw; arguments as for `picture`."""
+        self.view = picture_data(changes, what, parent, colour)
 
 
 def picture_data(changes: Changes, what: str, parent: str, colour: Mapping[str, str]) -> dict[str, Any]:
@@ -71,7 +76,7 @@ def picture_data(changes: Changes, what: str, parent: str, colour: Mapping[str, 
             "title": f"{measure.title(theme.shortened(parent))}, by kind of tensor", "limits": list(limits),
             "towards": f"{measure.toward} {theme.shortened(parent)}", "rising": measure.rising, "decimals": measure.decimals(limits),
         },
-        "summary": summarise(curves, changes.parents, measure), "colours": _colours(),
+        "summary": summarise(curves, changes.parents, measure),
     }  # fmt: skip
 
 
@@ -99,7 +104,6 @@ def _parents(changes: Changes, colour: Mapping[str, str]) -> list[dict[str, Any]
     return parents
 
 
-@cache
 def _colours() -> bytes:
     """The 256 colours of `theme.SEQUENTIAL`, three bytes each."""
     return np.round(255 * matplotlib.colormaps[theme.SEQUENTIAL](np.arange(256))[:, :3]).astype(np.uint8).tobytes()

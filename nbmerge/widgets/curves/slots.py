@@ -67,7 +67,9 @@ class Slots:
         role = self.roles[slot]
         if isinstance(role, str):
             return self.curve.with_end(role, value)
-        return self.curve.with_some(self.group, {role: value})
+        values = list(self.layers)
+        values[role] = value
+        return self.curve.with_layers(self.group, values)
 
     def _around(self, inside: Any, end: Any) -> list[Any]:
         ends = self.curve.ends

@@ -1,1 +1,205 @@
-function R(t,n={},...o){let a=document.createElement(t);return v(a,n),a.append(...o.flat().filter(fe).map(be)),a}var fe=t=>t!=null&&t!==!1,be=t=>typeof t=="number"?String(t):t;function v(t,n){for(let[o,a]of Object.entries(n))o.startsWith("on")?ge(t,o.slice(2),a):o==="value"&&"value"in t?pe(t,a):xe(t,o,a);return t}function ge(t,n,o){if(typeof o!="function")throw new TypeError(`The listener of "${n}" is not a function.`);t.addEventListener(n,o)}function pe(t,n){let o=String(n??"");t.value!==o&&(t.value=o)}function xe(t,n,o){let a=n.startsWith("aria-")||n.startsWith("data-");if(o==null||o===!1&&!a)t.removeAttribute(n);else{let f=o===!0&&!a?"":String(o);t.getAttribute(n)!==f&&t.setAttribute(n,f)}}function I(t,n){t.textContent!==n&&(t.textContent=n)}function P(t,n,o,a){for(;t.children.length>n.length;)t.lastElementChild?.remove();for(;t.children.length<n.length;)t.append(o(t.children.length));n.forEach((f,p)=>{a(t.children[p],f,p)})}var ye="http://www.w3.org/2000/svg";function d(t,n={},...o){let a=document.createElementNS(ye,t);return v(a,n),a.append(...o),a}function Z(t){let n=!1,o="";for(let[a,f]of t)Number.isFinite(f)&&(o+=`${n?"L":"M"}${a.toFixed(1)} ${f.toFixed(2)}`),n=Number.isFinite(f);return o}function ee(t,n,o){let a=(n-t)/Math.max(o,1),f=10**Math.floor(Math.log10(a)),p=f*[1,2,5,10].find(A=>A*f>=a*.999),E=Math.ceil(t/p-1e-9),L=Math.floor(n/p+1e-9),C=Math.max(0,-Math.floor(Math.log10(p)+1e-9));return Array.from({length:L-E+1},(A,S)=>{let x=(E+S)*p;return{value:x,text:x.toFixed(C)}})}function te(t){function n({model:o,el:a}){let f=new AbortController,p=0,E=0;function L(){p=0;let T=o.get("content");E=a.clientWidth,E>0&&"answers"in T&&S(T,E)}function C(){!p&&!f.signal.aborted&&(p=requestAnimationFrame(L))}let A=(T,z={})=>{let D=we();return o.send({action:T,args:z,count:D}),D};a.classList.add("nbm-view");let S=t(a,{send:A,redraw:C,signal:f.signal}),x=new ResizeObserver(()=>a.clientWidth!==E&&C());return x.observe(a),o.on("change:content",C),C(),()=>{f.abort(),x.disconnect(),cancelAnimationFrame(p),o.off("change:content",C)}}return{render:n}}var q=0;function we(t=Date.now()){return q=Math.max(q+1,t),q}var[M,G,X,J,ne,N,H,ke]=[70,62,190,26,42,40,3,40],ve=6.2,Me=860,re={o:(t,n)=>`M${t-2.6} ${n}a2.6 2.6 0 1 0 5.2 0a2.6 2.6 0 1 0 -5.2 0`,s:(t,n)=>`M${t-2.4} ${n-2.4}h4.8v4.8h-4.8z`,"^":(t,n)=>`M${t} ${n-3}l3 5.2h-6z`,D:(t,n)=>`M${t} ${n-3.2}l3.2 3.2l-3.2 3.2l-3.2 -3.2z`,v:(t,n)=>`M${t} ${n+3}l3 -5.2h-6z`,P:(t,n)=>`M${t-1} ${n-3}h2v2h2v2h-2v2h-2v-2h-2v-2h2z`},He=te((t,{signal:n})=>{let o=R("div",{class:"nbm-key"}),a=R("div",{class:"nbm-changes-stage"}),f=R("div",{class:"nbm-readout","aria-live":"polite"}),p=d("g",{class:"nbm-grid"}),E=d("g"),L=d("g"),C=d("g",{class:"nbm-cells"}),A=d("g",{class:"nbm-grid"}),S=d("rect",{class:"nbm-cursor"}),x=d("svg",{class:"nbm-overlay",role:"img",tabindex:0}),T=`nbm-shade-${Math.random().toString(36).slice(2)}`,z=d("linearGradient",{id:T,x1:0,x2:0,y1:1,y2:0}),D=d("rect",{fill:`url(#${T})`});x.append(d("defs",{},z),p,S,E,L,C,A,D),a.append(x),t.append(o,a,f);let j=null,F=0,y=null,U=0,O=[],V=e=>new Float64Array(e.buffer.slice(e.byteOffset,e.byteOffset+e.byteLength));function _(e,{same:i,factor:r,decimals:s}){return Number.isNaN(e)?"":e===i?String(i):Number.isFinite(e)?(e*r).toFixed(s):"∞"}function oe(e){if(O.length)return;O=Array.from({length:256},(r,s)=>[0,1,2].map(h=>e.getUint8(3*s+h)));let i=Array.from({length:17},(r,s)=>Math.min(255,s*16));z.append(...i.map((r,s)=>d("stop",{offset:s/16,"stop-color":`rgb(${O[r]})`})))}function se(e,{limits:[i,r],rising:s}){let h=Math.min(Math.max((e-i)/(r-i),0),1);return Math.round(255*(s?h:1-h))}function ie(e){let i=e.map(u=>u/255).map(u=>u<=.04045?u/12.92:((u+.055)/1.055)**2.4),[r,s,h]=i;return .2126*r+.7152*s+.0722*h<.179?"#fff":"#000"}let Q=e=>e.dash.map(i=>i*1.6).join(" ");function ae(e,i,r){let s=V(e.curves),h=()=>d("g",{},d("path",{class:"nbm-curve-line"}),d("path"));P(E,e.parents,h,(u,b,w)=>{let c=Array.from({length:e.depth},(k,$)=>[i($),r(s[w*e.depth+$])]);v(u.children[0],{d:Z(c),stroke:b.colour,"stroke-dasharray":Q(b)});let l=e.depth>40?[]:c.filter(k=>Number.isFinite(k[1])),m=re[b.marker];v(u.children[1],{d:l.map(([k,$])=>m(+k.toFixed(1),+$.toFixed(2))).join(""),fill:b.colour})})}function le(e,i,r,s){let h=V(e.cells),u=Array.from({length:e.depth*e.kinds.length},(c,l)=>{let m=h[l],k=l%e.depth,$=Number.isFinite(m)?O[se(m,e.heat)]:null,B=s+Math.floor(l/e.depth)*N;return{text:_(m,e.heat),colour:$,x:M+k*r,y:B,middle:i(k)}});P(L,u,()=>d("rect",{height:N-H,"shape-rendering":"crispEdges"}),(c,l)=>{let m=l.colour?`rgb(${l.colour})`:"none";v(c,{x:l.x.toFixed(2),y:l.y,width:(r+.4).toFixed(2),fill:m})});let b=Math.max(0,...u.map(c=>c.text.length))*ve+3,w=b>r&&r>=12&&b<=N-H;P(C,b<=r||w?u:[],()=>d("text"),(c,l)=>{let[m,k]=[l.middle.toFixed(1),l.y+(N-H)/2];v(c,{x:m,y:k,transform:w?`rotate(-90 ${m} ${k})`:""}),c.style.fill=l.colour?ie(l.colour):"currentColor",I(c,l.text)})}function ce(e,i,r){let[s,h]=e.range,{factor:u,ticks:b}=e.axis,w=ee(s*u,h*u,b).map(c=>({y:i(c.value/u),text:c.text}));p.replaceChildren(...w.map(c=>d("line",{x1:M,x2:r,y1:c.y,y2:c.y,class:"nbm-level"})),...w.map(c=>d("text",{x:M-8,y:c.y,class:"nbm-number"},c.text)),d("text",{x:0,y:13,class:"nbm-words nbm-title"},e.axis.title))}function de(e,i,r,s,h,u){let b=[1,2,4,5,8,10,20,50].find(g=>g*u>=8*String(e.depth).length+8)??100,w=Array.from({length:e.depth},(g,K)=>K).filter(g=>g%b===0),[c,l]=e.heat.limits,m=r+12,k=h-s-H,$=g=>e.heat.rising?c+g*(l-c):l-g*(l-c),B=g=>s+g*N+(N-H)/2;A.replaceChildren(d("text",{x:0,y:s-9,class:"nbm-words nbm-title"},e.heat.title),...e.kinds.map((g,K)=>d("text",{x:M-8,y:B(K),class:"nbm-number"},g)),...w.map(g=>d("text",{x:i(g),y:h+13,class:"nbm-middle"},String(g))),d("text",{x:(M+r)/2,y:h+31,class:"nbm-middle"},"layer"),...[0,.5,1].map(g=>d("text",{x:m+16,y:s+k*(1-g),class:"nbm-scale"},_($(g),e.heat)))),v(D,{x:m,y:s,width:11,height:Math.max(k,0)})}function me(e){let i=JSON.stringify(e.parents);o.dataset.key!==i&&(o.dataset.key=i,o.replaceChildren(...e.parents.map(r=>{let s=d("path",{d:"M1 7H29",stroke:r.colour,"stroke-width":1.6,"stroke-dasharray":Q(r)}),h=d("path",{d:re[r.marker](15,7),fill:r.colour});return R("span",{},d("svg",{width:30,height:14,"aria-hidden":"true"},s,h),r.name)})))}function W(){let e=j;if(!e?.depth)return;let i=(F-M-G)/e.depth;if(y!==null&&y>=e.depth&&(y=e.depth-1),S.style.display=y===null?"none":"",y===null){I(f,"Point at a layer to read its numbers, or focus the picture and press ← →.");return}let r=X+ne+N*e.kinds.length-H;v(S,{x:M+y*i,y:J,width:i,height:r});let s=V(e.curves),h=V(e.cells),u=y,b=(l,m)=>Number.isNaN(l)?"–":`${_(l,{...m,decimals:m.decimals+1})}${m.sign}`,w=e.parents.map((l,m)=>`${l.name} ${b(s[m*e.depth+u],e.axis)}`),c=e.kinds.map((l,m)=>`${l} ${b(h[m*e.depth+u],e.heat)}`);I(f,`Layer ${y}: ${w.join(", ")}; ${e.heat.towards}: ${c.join(", ")}.`)}function ue(e){if(!j?.depth)return;let i=(F-M-G)/j.depth,r=Math.floor((e.clientX-x.getBoundingClientRect().left-M)/i),s=r>=0&&r<j.depth?r:null;s!==y&&(y=s,W())}function he(e){let i=(j?.depth??1)-1,s={ArrowLeft:(y??i+1)-1,ArrowRight:(y??-1)+1,Home:0,End:i}[e.key];s!==void 0&&(e.preventDefault(),e.stopPropagation(),y=Math.min(Math.max(s,0),i),W())}function Y(){y=null,W()}return x.addEventListener("pointermove",ue,{signal:n}),x.addEventListener("pointerleave",Y,{signal:n}),x.addEventListener("keydown",he,{signal:n}),x.addEventListener("blur",Y,{signal:n}),e=>{if(!e.depth)return;j=e,oe(e.colours),F=Math.min(a.clientWidth,Me);let i=(F-M-G)/e.depth,r=F-G,s=J+X+ne,h=s+N*e.kinds.length,u=h+ke,b=m=>M+(m+.5)*i,[w,c]=e.range,l=m=>J+X-(m-w)/(c-w)*X;v(x,{width:F,height:u,viewBox:`0 0 ${F} ${u}`,"aria-label":e.summary}),ae(e,b,l),le(e,b,i,s),ce(e,l,r),de(e,b,r,s,h,i),me(e),W(),U+=1,t.dataset.drawn=String(U)}});export{He as default};
+// The statistics view: curves over the layers, one for each parent, and below them, in the same columns, the heat map
+// against one parent. Numbers come from the kernel; a layer's numbers are read with the mouse or with the arrow keys.
+
+const LEFT = 70, RIGHT = 62, CHART = 190, HEAD = 26, BETWEEN = 42, ROW = 40, GAP = 3, FOOT = 40;
+const LETTER = 6.2; // mean width of a letter of 10 px
+
+const MARKS = {
+  o: (x, y) => `M${x - 2.6} ${y}a2.6 2.6 0 1 0 5.2 0a2.6 2.6 0 1 0 -5.2 0`,
+  s: (x, y) => `M${x - 2.4} ${y - 2.4}h4.8v4.8h-4.8z`,
+  "^": (x, y) => `M${x} ${y - 3}l3 5.2h-6z`,
+  D: (x, y) => `M${x} ${y - 3.2}l3.2 3.2l-3.2 3.2l-3.2 -3.2z`,
+  v: (x, y) => `M${x} ${y + 3}l3 -5.2h-6z`,
+  P: (x, y) => `M${x - 1} ${y - 3}h2v2h2v2h-2v2h-2v-2h-2v-2h2z`,
+};
+
+function render({ model, el }) {
+  const box = (name) => Object.assign(document.createElement("div"), { className: name });
+  const legend = box("nbm-key"), stage = box("nbm-changes-stage"), readout = box("nbm-readout");
+  readout.setAttribute("aria-live", "polite");
+  const grid = svg("g", { class: "nbm-grid" }), curves = svg("g"), cells = svg("g"), texts = svg("g", { class: "nbm-cells" });
+  const frame = svg("g", { class: "nbm-grid" }), cursor = svg("rect", { class: "nbm-cursor" });
+  const picture = svg("svg", { class: "nbm-overlay", role: "img", tabindex: 0 });
+  const shade = svg("linearGradient", { id: `nbm-shade-${Math.random().toString(36).slice(2)}`, x1: 0, x2: 0, y1: 1, y2: 0 });
+  const bar = svg("rect", { fill: `url(#${shade.id})` });
+  picture.append(svg("defs", {}, shade), grid, cursor, curves, cells, texts, frame, bar);
+  stage.append(picture);
+  el.append(legend, stage, readout);
+
+  let width = 0, at = null, drawn = 0;
+  const colours = Array.from({ length: 256 }, (_, i) => {
+    const bytes = model.get("colours");
+    return [0, 1, 2].map((k) => bytes.getUint8(3 * i + k));
+  });
+  for (let i = 0; i <= 16; i += 1) shade.append(svg("stop", { offset: i / 16, "stop-color": `rgb(${colours[Math.min(255, i * 16)]})` }));
+
+  const view = () => model.get("view");
+  const numbers = (bytes) => new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+
+  function say(number, { same, factor, decimals }) {
+    if (Number.isNaN(number)) return "";
+    if (number === same) return String(same);
+    return Number.isFinite(number) ? (number * factor).toFixed(decimals) : "∞";
+  }
+
+  // Position on the colour scale, 0 to 255.
+  function shadeOf(number, { limits: [low, high], rising }) {
+    const share = Math.min(Math.max((number - low) / (high - low), 0), 1);
+    return Math.round(255 * (rising ? share : 1 - share));
+  }
+
+  // Black or white, whichever stands out more (WCAG relative luminance).
+  function inkOn(colour) {
+    const [r, g, b] = colour.map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.179 ? "#fff" : "#000";
+  }
+
+  function draw() {
+    const v = view();
+    if (!v.depth) return;
+    width = Math.min(stage.clientWidth, 860);
+    if (width < 120) return; // not on screen; the observer calls again
+    const column = (width - LEFT - RIGHT) / v.depth, right = width - RIGHT;
+    const top = HEAD + CHART + BETWEEN, bottom = top + ROW * v.kinds.length, height = bottom + FOOT;
+    const x = (layer) => LEFT + (layer + 0.5) * column;
+    const [low, high] = v.range, y = (n) => HEAD + CHART - ((n - low) / (high - low)) * CHART;
+    set(picture, { width, height, viewBox: `0 0 ${width} ${height}`, "aria-label": v.summary });
+    drawCurves(v, x, y);
+    drawCells(v, x, column, top);
+    drawGrid(v, x, y, right, column);
+    drawFrame(v, x, right, top, bottom, column);
+    drawKey(v);
+    drawCursor();
+    drawn += 1;
+    el.dataset.drawn = drawn;
+  }
+
+  function drawCurves(v, x, y) {
+    const table = numbers(v.curves);
+    match(curves, v.parents, () => svg("g", {}, svg("path", { class: "nbm-curve-line" }), svg("path", {})), (node, parent, p) => {
+      const places = Array.from({ length: v.depth }, (_, i) => [x(i), y(table[p * v.depth + i])]);
+      set(node.children[0], { d: path(places), stroke: parent.colour, "stroke-dasharray": parent.dash.map((n) => n * 1.6).join(" ") });
+      const marked = v.depth > 40 ? [] : places.filter((a) => Number.isFinite(a[1]));
+      const mark = MARKS[parent.marker];
+      set(node.children[1], { d: marked.map(([a, b]) => mark(+a.toFixed(1), +b.toFixed(2))).join(""), fill: parent.colour });
+    });
+  }
+
+  function drawCells(v, x, column, top) {
+    const table = numbers(v.cells), total = v.depth * v.kinds.length;
+    const all = Array.from({ length: total }, (_, i) => {
+      const number = table[i], kind = Math.floor(i / v.depth), layer = i % v.depth;
+      const colour = Number.isFinite(number) ? colours[shadeOf(number, v.heat)] : null;
+      return { text: say(number, v.heat), colour, x: LEFT + layer * column, y: top + kind * ROW, middle: x(layer) };
+    });
+    match(cells, all, () => svg("rect", { height: ROW - GAP, "shape-rendering": "crispEdges" }), (node, c) => {
+      set(node, { x: c.x.toFixed(2), y: c.y, width: (column + 0.4).toFixed(2), fill: c.colour ? `rgb(${c.colour})` : "none" });
+    });
+    const long = Math.max(0, ...all.map((c) => c.text.length)) * LETTER + 3;
+    const upright = long > column && column >= 12 && long <= ROW - GAP;
+    const shown = long <= column || upright ? all : [];
+    match(texts, shown, () => svg("text"), (node, c) => {
+      const [a, b] = [c.middle.toFixed(1), c.y + (ROW - GAP) / 2];
+      set(node, { x: a, y: b, transform: upright ? `rotate(-90 ${a} ${b})` : "" });
+      node.style.fill = c.colour ? inkOn(c.colour) : "currentColor";
+      write(node, c.text);
+    });
+  }
+
+  function drawGrid(v, x, y, right) {
+    const [low, high] = v.range, { factor, ticks: count } = v.axis;
+    const levels = ticks(low * factor, high * factor, count).map((t) => ({ y: y(t.value / factor), text: t.text }));
+    const items = [
+      ...levels.map((l) => ["line", { x1: LEFT, x2: right, y1: l.y, y2: l.y, class: "nbm-level" }, ""]),
+      ...levels.map((l) => ["text", { x: LEFT - 8, y: l.y, class: "nbm-number" }, l.text]),
+      ["text", { x: 0, y: 13, class: "nbm-words nbm-title" }, v.axis.title],
+    ];
+    lay(grid, items);
+  }
+
+  function drawFrame(v, x, right, top, bottom, column) {
+    const every = [1, 2, 4, 5, 8, 10, 20, 50, 100].find((n) => n * column >= 8 * String(v.depth).length + 8);
+    const layers = Array.from({ length: v.depth }, (_, i) => i).filter((i) => i % every === 0);
+    const [low, high] = v.heat.limits, edge = right + 12, tall = bottom - top - GAP;
+    const levels = [0, 0.5, 1].map((s) => ({ y: top + tall * (1 - s), text: say(v.heat.rising ? low + s * (high - low) : high - s * (high - low), v.heat) }));
+    const items = [
+      ["text", { x: 0, y: top - 9, class: "nbm-words nbm-title" }, v.heat.title],
+      ...v.kinds.map((kind, k) => ["text", { x: LEFT - 8, y: top + k * ROW + (ROW - GAP) / 2, class: "nbm-number" }, kind]),
+      ...layers.map((i) => ["text", { x: x(i), y: bottom + 13, class: "nbm-middle" }, String(i)]),
+      ["text", { x: (LEFT + right) / 2, y: bottom + 31, class: "nbm-middle" }, "layer"],
+      ...levels.map((l) => ["text", { x: edge + 16, y: l.y, class: "nbm-scale" }, l.text]),
+    ];
+    lay(frame, items);
+    set(bar, { x: edge, y: top, width: 11, height: Math.max(tall, 0) });
+  }
+
+  function lay(group, items) {
+    const kinds = items.map((i) => i[0]).join();
+    if (group.dataset.kinds !== kinds) {
+      group.dataset.kinds = kinds;
+      group.replaceChildren(...items.map(([name]) => svg(name)));
+    }
+    items.forEach(([, attributes, text], i) => {
+      set(group.children[i], attributes);
+      write(group.children[i], text);
+    });
+  }
+
+  function drawKey(v) {
+    const key = v.parents.map((p) => [p.name, p.colour, p.marker, p.dash].join("\n")).join("\n\n");
+    if (legend.dataset.key === key) return;
+    legend.dataset.key = key;
+    legend.replaceChildren(...v.parents.map((p) => {
+      const item = document.createElement("span");
+      const line = svg("path", { d: "M1 7H29", stroke: p.colour, "stroke-width": 1.6, "stroke-dasharray": p.dash.map((n) => n * 1.6).join(" ") });
+      item.append(svg("svg", { width: 30, height: 14, "aria-hidden": "true" }, line, svg("path", { d: MARKS[p.marker](15, 7), fill: p.colour })));
+      item.append(p.name);
+      return item;
+    }));
+  }
+
+  function drawCursor() {
+    const v = view(), column = (width - LEFT - RIGHT) / v.depth;
+    if (at !== null && at >= v.depth) at = v.depth - 1;
+    cursor.style.display = at === null ? "none" : "";
+    if (at === null) {
+      write(readout, "Point at a layer to read its numbers, or focus the picture and press ← →.");
+      return;
+    }
+    set(cursor, { x: LEFT + at * column, y: HEAD, width: column, height: CHART + BETWEEN + ROW * v.kinds.length - GAP });
+    const table = numbers(v.curves), map = numbers(v.cells);
+    const of = (number, scale) => (Number.isNaN(number) ? "–" : `${say(number, { ...scale, decimals: scale.decimals + 1 })}${scale.sign}`);
+    const each = v.parents.map((p, i) => `${p.name} ${of(table[i * v.depth + at], v.axis)}`);
+    const kinds = v.kinds.map((k, i) => `${k} ${of(map[i * v.depth + at], v.heat)}`);
+    write(readout, `Layer ${at}: ${each.join(", ")}; ${v.heat.towards}: ${kinds.join(", ")}.`);
+  }
+
+  picture.addEventListener("pointermove", (event) => {
+    const v = view(), column = (width - LEFT - RIGHT) / v.depth;
+    const layer = Math.floor((event.clientX - picture.getBoundingClientRect().left - LEFT) / column);
+    const next = layer >= 0 && layer < v.depth ? layer : null;
+    if (next !== at) { at = next; drawCursor(); }
+  });
+  picture.addEventListener("pointerleave", () => { at = null; drawCursor(); });
+  picture.addEventListener("keydown", (event) => {
+    const last = view().depth - 1;
+    const goal = { ArrowLeft: (at ?? last + 1) - 1, ArrowRight: (at ?? -1) + 1, Home: 0, End: last }[event.key];
+    if (goal === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    at = Math.min(Math.max(goal, 0), last);
+    drawCursor();
+  });
+  picture.addEventListener("blur", () => { at = null; drawCursor(); });
+
+  const observer = new ResizeObserver(() => Math.min(stage.clientWidth, 860) !== width && draw());
+  observer.observe(stage);
+  model.on("change:view", draw);
+  draw();
+  return () => {
+    observer.disconnect();
+    model.off("change:view", draw);
+  };
+}
+
+export default { render };

@@ -1,1 +1,191 @@
-var q=e=>{throw TypeError(e)};var le=(e,n,t)=>n.has(e)||q("Cannot "+t);var A=(e,n,t)=>(le(e,n,"read from private field"),t?t.call(e):n.get(e)),Y=(e,n,t)=>n.has(e)?q("Cannot add the same private member more than once"):n instanceof WeakSet?n.add(e):n.set(e,t);function Z(e,n={},...t){let o=document.createElement(e);return y(o,n),o.append(...t.flat().filter(ce).map(ue)),o}var ce=e=>e!=null&&e!==!1,ue=e=>typeof e=="number"?String(e):e;function y(e,n){for(let[t,o]of Object.entries(n))t.startsWith("on")?de(e,t.slice(2),o):t==="value"&&"value"in e?me(e,o):be(e,t,o);return e}function de(e,n,t){if(typeof t!="function")throw new TypeError(`The listener of "${n}" is not a function.`);e.addEventListener(n,t)}function me(e,n){let t=String(n??"");e.value!==t&&(e.value=t)}function be(e,n,t){let o=n.startsWith("aria-")||n.startsWith("data-");if(t==null||t===!1&&!o)e.removeAttribute(n);else{let b=t===!0&&!o?"":String(t);e.getAttribute(n)!==b&&e.setAttribute(n,b)}}function J(e,n){e.textContent!==n&&(e.textContent=n)}function W(e,n,t,o){for(;e.children.length>n.length;)e.lastElementChild?.remove();for(;e.children.length<n.length;)e.append(t(e.children.length));n.forEach((b,h)=>{o(e.children[h],b,h)})}var M,P=class{constructor(){Y(this,M,new Map)}set(n,t,o){A(this,M).set(n,{value:t,count:o})}get(n,t){let o=A(this,M).get(n);return o===void 0?t:o.value}settle(n){for(let[t,{count:o}]of A(this,M))o<=n&&A(this,M).delete(t)}clear(){A(this,M).clear()}get size(){return A(this,M).size}};M=new WeakMap;function Q(e,n){if(e.length<=n)return e;let t=Math.floor((n-1)*.45);return`${e.slice(0,n-1-t)}…${e.slice(e.length-t)}`}var fe="http://www.w3.org/2000/svg";function m(e,n={},...t){let o=document.createElementNS(fe,e);return y(o,n),o.append(...t),o}function z(e){let n=!1,t="";for(let[o,b]of e)Number.isFinite(b)&&(t+=`${n?"L":"M"}${o.toFixed(1)} ${b.toFixed(2)}`),n=Number.isFinite(b);return t}function X(e,n,t){let o=(n-e)/Math.max(t,1),b=10**Math.floor(Math.log10(o)),h=b*[1,2,5,10].find(N=>N*b>=o*.999),v=Math.ceil(e/h-1e-9),L=Math.floor(n/h+1e-9),g=Math.max(0,-Math.floor(Math.log10(h)+1e-9));return Array.from({length:L-v+1},(N,$)=>{let w=(v+$)*h;return{value:w,text:w.toFixed(g)}})}function ee(e){function n({model:t,el:o}){let b=new AbortController,h=0,v=0;function L(){h=0;let d=t.get("content");v=o.clientWidth,v>0&&"answers"in d&&$(d,v)}function g(){!h&&!b.signal.aborted&&(h=requestAnimationFrame(L))}let N=(d,C={})=>{let j=pe();return t.send({action:d,args:C,count:j}),j};o.classList.add("nbm-view");let $=e(o,{send:N,redraw:g,signal:b.signal}),w=new ResizeObserver(()=>o.clientWidth!==v&&g());return w.observe(o),t.on("change:content",g),g(),()=>{b.abort(),w.disconnect(),cancelAnimationFrame(h),t.off("change:content",g)}}return{render:n}}var G=0;function pe(e=Date.now()){return G=Math.max(G+1,e),G}var[S,ne,K,R,V]=[44,14,28,26,240],he=.05,je=ee((e,{send:n,redraw:t})=>{let o=m("g",{class:"nbm-grid","aria-hidden":"true"}),b=m("path",{class:"nbm-spread"}),h=m("g",{class:"nbm-others"}),v=m("path",{class:"nbm-line"}),L=m("g",{class:"nbm-points"}),g=m("svg",{class:"nbm-overlay",role:"group","aria-label":"points of the curve"});g.append(o,b,h,v,L);let N=Z("div",{class:"nbm-stage"},g);e.append(N);let $=new P,w=null,d,C=0,j=r=>Math.min(Math.max(r,d.low),d.high),te=r=>j(Number((Math.round(r/d.step)*d.step).toPrecision(6))),H=r=>$.get(r,d.points[r].value??0);function T(){let{low:r,high:a,points:c}=d,i=he*(a-r),s=V-R,l=(s-K)/(a-r+2*i),u=(C-S-ne)/Math.max(c.length,1);return{x:f=>S+(f+.5)*u,y:f=>s-(j(f)-r+i)*l,value:f=>r-i+(s-f)/l}}function O(r,a){let c=te(a);c!==H(r)&&($.set(r,c,n("move",{slot:r,value:c})),_(),U())}function re(r,a){let{step:c,low:i,high:s}=d,l=H(a),u=r.shiftKey?10*c:c,E={ArrowUp:l+u,ArrowRight:l+u,PageUp:l+10*c,End:s,ArrowDown:l-u,ArrowLeft:l-u,PageDown:l-10*c,Home:i}[r.key];E!==void 0&&(r.preventDefault(),r.stopPropagation(),O(a,E))}function oe(r){let a=m("g",{class:"nbm-dot",tabindex:0,role:"slider","aria-orientation":"vertical"});a.append(m("circle",{class:"nbm-reach",r:14}),m("circle",{class:"nbm-point nbm-circle",r:6}),m("rect",{class:"nbm-point nbm-diamond",x:-5,y:-5,width:10,height:10,transform:"rotate(45)"}),m("title")),a.addEventListener("keydown",i=>re(i,r)),a.addEventListener("pointerdown",i=>{w=r,a.setPointerCapture(i.pointerId),a.focus({preventScroll:!0}),i.preventDefault()}),a.addEventListener("pointermove",i=>{w===r&&O(r,T().value(i.clientY-g.getBoundingClientRect().top))});let c=()=>{w===r&&(w=null),t()};return a.addEventListener("pointerup",c),a.addEventListener("pointercancel",c),a}function _(){let{x:r,y:a}=T(),{colour:c}=d.lines.find(i=>i.selected);W(L,d.points,oe,(i,s,l)=>{let u=H(l);i.style.display=s.value===null?"none":"",i.style.color=c,i.classList.toggle("nbm-outside",!s.inside),y(i,{transform:`translate(${r(l).toFixed(1)} ${a(u).toFixed(2)})`,"aria-label":s.label,"aria-valuemin":d.low,"aria-valuemax":d.high,"aria-valuenow":u,"aria-valuetext":Number(u.toPrecision(4))}),J(i.lastChild,`${s.label}: ${Number(u.toFixed(4))}`)})}function U(){let{x:r,y:a}=T(),c=d.points.flatMap((s,l)=>s.inside&&s.value!==null?[[r(l),a(H(l))]]:[]),i=d.lines.find(s=>s.selected);y(v,{d:z(c),stroke:i.colour,"stroke-dasharray":i.dash.map(s=>s*2.2).join(" ")})}function ie(){let{x:r,y:a}=T(),c=d.points,i=()=>m("g",{},m("path",{class:"nbm-weak-line"}),m("path",{class:"nbm-weak-points"}));W(h,d.lines.filter(s=>!s.selected),i,(s,l)=>{let u=l.values.map((x,k)=>[r(k),x===null?Number.NaN:a(x)]),f=u.filter((x,k)=>c[k]?.inside),E=u.filter((x,k)=>!c[k]?.inside),D=l.dash.map(x=>x*1.3).join(" ");y(s.children[0],{d:z(f),stroke:l.colour,"stroke-dasharray":D});let I=([x,k])=>`M${x-1.6} ${k}a1.6 1.6 0 1 0 3.2 0a1.6 1.6 0 1 0 -3.2 0`,B=([x,k])=>`M${x} ${k-2.4}l2.4 2.4l-2.4 2.4l-2.4 -2.4z`,p=x=>Number.isFinite(x[1]),F=[...f.filter(p).map(I),...E.filter(p).map(B)];y(s.children[1],{d:F.join(""),fill:l.colour})})}function se(){let{x:r,y:a}=T(),c=d.lines.find(u=>u.selected),i=(c.spread??[]).flatMap((u,f)=>u?[{x:r(f),s:u}]:[]),s=i.some(({s:[u,f]})=>u!==f),l=u=>i.map(({x:f,s:E})=>`${f.toFixed(1)} ${a(E[u]).toFixed(2)}`);y(b,{d:s?`M${[...l(0),...l(1).reverse()].join("L")}Z`:"",fill:c.colour})}function ae(){let{low:r,high:a,ends:c,points:i}=d,{x:s,y:l}=T(),u=C-ne,f=(s(1)-s(0))/2,E=Math.floor((u-S+24)/7),D=[[c[1],K-10],[c[0],V-R+18]],I=X(r,a,5).flatMap(p=>[m("line",{x1:S,x2:u,y1:l(p.value),y2:l(p.value),class:p.value===0||p.value===1?"nbm-level nbm-mark":"nbm-level"}),m("text",{x:S-8,y:l(p.value),class:"nbm-number"},p.text)]),B=i.slice(1).flatMap((p,F)=>p.inside!==i[F]?.inside?[s(F)+f]:[]);o.replaceChildren(...I,...B.map(p=>m("line",{x1:p,x2:p,y1:K,y2:V-R,class:"nbm-border"})),...D.map(([p,F])=>m("text",{x:S-24,y:F,class:"nbm-words"},Q(p,E))))}return r=>{d=r,w===null&&$.settle(r.answers),N.style.minWidth=`${r.least}px`,C=N.clientWidth,y(g,{width:C,height:V,viewBox:`0 0 ${C} ${V}`}),_(),ae(),ie(),se(),U()}});export{je as default};
+// The curve editor's view: the kernel says what the curves are, this draws them and lets points be moved.
+// A point that is dragged and its curve follow the pointer at once; what the kernel sends before it knows of that move is not
+// allowed to pull them back.
+
+const LEFT = 44, RIGHT = 14, TOP = 28, BOTTOM = 26, HEIGHT = 240; // as the row of sliders below expects
+const PAD = 0.05; // share of the range left free above and below, so that a point at 0 or 1 is a whole point
+
+function render({ model, el }) {
+  const stage = document.createElement("div");
+  stage.className = "nbm-stage";
+  const grid = svg("g", { class: "nbm-grid", "aria-hidden": "true" });
+  const spread = svg("path", { class: "nbm-spread" });
+  const others = svg("g", { class: "nbm-others" });
+  const line = svg("path", { class: "nbm-line" });
+  const points = svg("g", { class: "nbm-points" });
+  const picture = svg("svg", { class: "nbm-overlay", role: "group", "aria-label": "points of the curve" });
+  picture.append(grid, spread, others, line, points);
+  stage.append(picture);
+  el.append(stage);
+
+  let dots = [];
+  let held = null; // slot under the pointer
+  let width = 0;
+  let count = model.get("edit").count ?? 0;
+  const pending = new Map(); // slot to the number of its last edit: older answers do not know of it
+
+  const view = () => model.get("view");
+  const clamp = (v) => Math.min(Math.max(v, view().low), view().high);
+  const snap = (v) => clamp(Number((Math.round(v / view().step) * view().step).toPrecision(6)));
+
+  function scale() {
+    const { low, high, points: all } = view();
+    const air = PAD * (high - low), bottom = HEIGHT - BOTTOM;
+    const unit = (bottom - TOP) / (high - low + 2 * air), column = (width - LEFT - RIGHT) / Math.max(all.length, 1);
+    return {
+      x: (slot) => LEFT + (slot + 0.5) * column,
+      y: (value) => bottom - (value - low + air) * unit,
+      value: (y) => low - air + (bottom - y) / unit,
+    };
+  }
+
+  function place(slot, value) {
+    const { x, y } = scale();
+    const dot = dots[slot];
+    dot.value = value;
+    set(dot.node, {
+      transform: `translate(${x(slot).toFixed(1)} ${y(clamp(value)).toFixed(2)})`,
+      "aria-valuenow": value,
+      "aria-valuetext": Number(value.toPrecision(4)),
+    });
+  }
+
+  function move(slot, value) {
+    const next = snap(value);
+    if (next === dots[slot].value) return;
+    place(slot, next);
+    drawLine();
+    count += 1;
+    pending.set(slot, count);
+    model.set("edit", { slot, value: next, count });
+    model.save_changes();
+  }
+
+  function drawLine() {
+    const { x, y } = scale();
+    const inside = view().points.flatMap((p, i) => (p.inside && p.value !== null ? [[x(i), y(clamp(dots[i].value))]] : []));
+    const chosen = view().lines.find((l) => l.selected);
+    set(line, { d: path(inside), stroke: chosen.colour, "stroke-dasharray": chosen.dash.map((n) => n * 2.2).join(" ") });
+  }
+
+  function drawOthers() {
+    const { x, y } = scale();
+    const all = view().points;
+    const weak = view().lines.filter((l) => !l.selected);
+    match(others, weak, () => svg("g", {}, svg("path", { class: "nbm-weak-line" }), svg("path", { class: "nbm-weak-points" })), (node, l) => {
+      const at = l.values.map((v, i) => [x(i), v === null ? NaN : y(clamp(v))]);
+      const [inner, outer] = [at.filter((_, i) => all[i].inside), at.filter((_, i) => !all[i].inside)];
+      set(node.children[0], { d: path(inner), stroke: l.colour, "stroke-dasharray": l.dash.map((n) => n * 1.3).join(" ") });
+      const circle = ([a, b]) => `M${a - 1.6} ${b}a1.6 1.6 0 1 0 3.2 0a1.6 1.6 0 1 0 -3.2 0`;
+      const diamond = ([a, b]) => `M${a} ${b - 2.4}l2.4 2.4l-2.4 2.4l-2.4 -2.4z`;
+      const seen = (mark) => (p) => (Number.isFinite(p[1]) ? mark(p) : "");
+      set(node.children[1], { d: inner.map(seen(circle)).join("") + outer.map(seen(diamond)).join(""), fill: l.colour });
+    });
+    const chosen = view().lines.find((l) => l.selected);
+    const wide = (chosen.spread ?? []).flatMap((s, i) => (s ? [[x(i), s]] : []));
+    const varies = wide.some(([, [low, high]]) => low !== high);
+    const edge = (side) => wide.map(([a, s]) => `${a.toFixed(1)} ${y(clamp(s[side])).toFixed(2)}`);
+    set(spread, { d: varies ? `M${[...edge(0), ...edge(1).reverse()].join("L")}Z` : "", fill: chosen.colour });
+  }
+
+  function drawGrid() {
+    const { low, high, ends, points: all } = view();
+    const { x, y } = scale();
+    const right = width - RIGHT, half = (x(1) - x(0)) / 2;
+    const levels = ticks(low, high, 5).map((t) => ({ ...t, y: y(t.value), kind: t.value === 0 || t.value === 1 ? "nbm-level nbm-mark" : "nbm-level" }));
+    const borders = all.slice(1).flatMap((p, i) => (p.inside !== all[i].inside ? [x(i) + half] : []));
+    const room = Math.floor((right - LEFT + 24) / 7);
+    const words = [[ends[1], TOP - 10], [ends[0], HEIGHT - BOTTOM + 18]].map(([text, at]) => ({ text: short(text, room), at }));
+    const items = [
+      ...levels.map((l) => ["line", { x1: LEFT, x2: right, y1: l.y, y2: l.y, class: l.kind }]),
+      ...levels.map((l) => ["text", { x: LEFT - 8, y: l.y, class: "nbm-number" }, l.text]),
+      ...borders.map((at) => ["line", { x1: at, x2: at, y1: TOP, y2: HEIGHT - BOTTOM, class: "nbm-border" }]),
+      ...words.map(({ text, at }) => ["text", { x: LEFT - 24, y: at, class: "nbm-words" }, text]),
+    ];
+    grid.replaceChildren(...items.map(([name, attributes, text]) => svg(name, attributes, ...(text === undefined ? [] : [text]))));
+  }
+
+  const short = (text, room) => (text.length <= room ? text : `${text.slice(0, Math.ceil(room * 0.6))}…${text.slice(text.length - Math.floor(room * 0.3))}`);
+
+  function onKey(event, slot) {
+    const { step, low, high } = view();
+    const value = dots[slot].value;
+    const big = event.shiftKey ? 10 : 1;
+    const goal = {
+      ArrowUp: value + step * big, ArrowRight: value + step * big, PageUp: value + 10 * step, End: high,
+      ArrowDown: value - step * big, ArrowLeft: value - step * big, PageDown: value - 10 * step, Home: low,
+    }[event.key];
+    if (goal === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    move(slot, goal);
+  }
+
+  function makeDot(slot) {
+    const node = svg("g", { class: "nbm-dot", tabindex: 0, role: "slider", "aria-orientation": "vertical" });
+    // A circle for a layer, a diamond for what is outside the layers; the style sheet shows one of them.
+    node.append(
+      svg("circle", { class: "nbm-reach", r: 14 }),
+      svg("circle", { class: "nbm-point nbm-circle", r: 6 }),
+      svg("rect", { class: "nbm-point nbm-diamond", x: -5, y: -5, width: 10, height: 10, transform: "rotate(45)" }),
+    );
+    node.append(svg("title", {}));
+    node.addEventListener("keydown", (event) => onKey(event, slot));
+    node.addEventListener("pointerdown", (event) => {
+      held = slot;
+      node.setPointerCapture(event.pointerId);
+      node.focus({ preventScroll: true });
+      event.preventDefault();
+    });
+    node.addEventListener("pointermove", (event) => {
+      if (held !== slot) return;
+      move(slot, scale().value(event.clientY - picture.getBoundingClientRect().top));
+    });
+    const release = () => {
+      if (held !== slot) return;
+      held = null;
+      update();
+    };
+    node.addEventListener("pointerup", release);
+    node.addEventListener("pointercancel", release);
+    points.append(node);
+    return { node, value: 0 };
+  }
+
+  function update() {
+    const { points: all, least, low, high, answers } = view();
+    if (!all) return;
+    stage.style.minWidth = `${least}px`;
+    width = stage.clientWidth;
+    if (width < 50) return; // not on screen; the observer calls again
+    set(picture, { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}` });
+    while (dots.length > all.length) dots.pop().node.remove();
+    while (dots.length < all.length) dots.push(makeDot(dots.length));
+    const { colour } = view().lines.find((l) => l.selected);
+    all.forEach((point, slot) => {
+      const { node } = dots[slot];
+      node.style.display = point.value === null ? "none" : "";
+      node.style.color = colour;
+      node.classList.toggle("nbm-outside", !point.inside);
+      set(node, { "aria-label": point.label, "aria-valuemin": low, "aria-valuemax": high });
+      if ((pending.get(slot) ?? 0) <= answers) pending.delete(slot);
+      const own = slot === held || pending.has(slot);
+      if (point.value !== null) place(slot, own ? dots[slot].value : point.value);
+      write(node.lastChild, `${point.label}: ${Number((point.value ?? 0).toFixed(4))}`);
+    });
+    drawGrid();
+    drawOthers();
+    drawLine();
+  }
+
+  const observer = new ResizeObserver(() => stage.clientWidth !== width && update());
+  observer.observe(stage);
+  model.on("change:view", update);
+  update();
+  return () => {
+    observer.disconnect();
+    model.off("change:view", update);
+  };
+}
+
+export default { render };
