@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Read by huggingface_hub when it is imported, so before anything else; an empty cache makes every machine equal.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -15,25 +15,50 @@ os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-hub-cache-here")
 os.environ["NBMERGE_CACHE"] = ""  # statistics are measured, not remembered from another run
 
 import pytest
-import torch
 
-from nbmerge.engine.output import folder
-from tests.judgement import OutputJudge, is_judged
-from tests.models import Family, make_family
+if TYPE_CHECKING:  # what imports torch is imported where tests run, and not by the process that distributes them
+    from tests.judgement import OutputJudge
+    from tests.models import Family
 
-torch.set_num_threads(1)
 JUDGED = os.environ.get("NBMERGE_JUDGE_OUTPUTS") == "1"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Keep libraries and 7,000 collected tests out of every later collection of garbage: they stay until the end."""
+    """Keep libraries and thousands of collected tests out of every later collection of garbage: they stay until the end."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def libraries_that_tests_imported() -> Iterator[None]:
+    """Keep those out as well, after each module: every collection would take 0.1 s for transformers alone."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
+def check_is_open(file: Any) -> None:
+    """All that is left of fsync."""
+    os.fstat(file if isinstance(file, int) else file.fileno())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_and_no_wait_for_the_disk() -> Iterator[None]:
+    """No test's files have to survive a power cut; that every file is synced, and when, is tested by the calls."""
+    import torch
+
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", check_is_open)
+        yield
 
 
 @pytest.fixture(scope="session")
 def written_outputs() -> Iterator[OutputJudge]:
     """Looks at every model folder that this process writes."""
+    from nbmerge.engine.output import folder
+    from tests.judgement import OutputJudge
+
     outputs, real = OutputJudge(), folder.put_in_place
 
     def put_in_place(partial: Path, out: Path, *more: Any) -> None:
@@ -48,6 +73,8 @@ def written_outputs() -> Iterator[OutputJudge]:
 @pytest.fixture(autouse=JUDGED)
 def what_is_written_loads(request: pytest.FixtureRequest, written_outputs: OutputJudge) -> Iterator[None]:
     """With NBMERGE_JUDGE_OUTPUTS=1, a test fails that writes a model folder which transformers does not load."""
+    from tests.judgement import is_judged
+
     written_outputs.looking = is_judged(request)
     yield
     assert (wrong := written_outputs.wrong()) == [], f"transformers does not load what this test wrote: {wrong}"
@@ -56,12 +83,16 @@ def what_is_written_loads(request: pytest.FixtureRequest, written_outputs: Outpu
 @pytest.fixture(scope="session")
 def family(tmp_path_factory: pytest.TempPathFactory) -> Family:
     """A base and two fine-tunes of 3 layers; shared by all tests, so never written to."""
+    from tests.models import make_family
+
     return make_family(tmp_path_factory.mktemp("family"))
 
 
 @pytest.fixture(scope="session")
 def deep_family(tmp_path_factory: pytest.TempPathFactory) -> Family:
     """The same with 6 layers."""
+    from tests.models import make_family
+
     return make_family(tmp_path_factory.mktemp("deep-family"), layers=6)
 
 
