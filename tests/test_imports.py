@@ -28,10 +28,10 @@ HEAVY = (
 )
 
 
-def imported(file: Path) -> set[str]:
+def imported(nodes: list[ast.AST]) -> set[str]:
     """Full names of all modules that a file imports anywhere, also inside functions."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -50,10 +50,11 @@ def fresh(code: str) -> dict:
 
 def test_importing_costs_next_to_nothing():
     got = fresh(
-        "import time\nbegan = time.process_time()\nimport nbmerge\nanswer = time.process_time() - began\ndir(nbmerge)"
+        "import sys\nbefore = set(sys.modules)\nimport nbmerge\ndir(nbmerge)\nanswer = sorted(set(sys.modules) - before)"
     )
     assert got["loaded"] == set()
-    assert got["answer"] < 0.05
+    assert [name for name in got["answer"] if name.startswith("nbmerge.")] == []
+    assert len(got["answer"]) < 60
 
 
 def test_recipes_are_read_without_the_heavy_libraries():
@@ -69,10 +70,9 @@ def test_plans_and_checks_are_made_without_the_heavy_libraries(family):
     assert not got["loaded"] & {"torch", "transformers", "matplotlib", "pandas", "ipywidgets"}
 
 
-@pytest.mark.parametrize("name", nbmerge.__all__)
-def test_every_promised_name_is_there(name):
-    assert getattr(nbmerge, name) is not None
-    assert name in dir(nbmerge)
+def test_every_promised_name_is_there():
+    assert [name for name in nbmerge.__all__ if getattr(nbmerge, name, None) is None] == []
+    assert set(nbmerge.__all__) <= set(dir(nbmerge))
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -80,17 +80,22 @@ def test_an_unknown_name_is_an_attribute_error():
         nbmerge.nothing_like_this  # noqa: B018
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
-def test_house_rules(file):
-    names = imported(file)
-    assert not [n for n in names if n.startswith(("matplotlib.pyplot", "pylab", "cloudpickle", "dill"))]
-    assert "pickle" not in {n.split(".")[0] for n in names}
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.keyword) and node.arg == "trust_remote_code":
-            assert isinstance(node.value, ast.Constant)
-            assert node.value.value is False
-        if isinstance(node, ast.keyword) and node.arg == "weights_only":
-            assert isinstance(node.value, ast.Constant)
-            assert node.value.value is True
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in ("eval", "exec")
+def test_house_rules():
+    broken = [f"{file.relative_to(PACKAGE)}: {rule}" for file in FILES for rule in broken_rules(file)]
+    assert broken == []
+
+
+def broken_rules(file: Path) -> list[str]:
+    """What a module does that none may: draw with pyplot, unpickle, run code of a model or of a text."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    names = imported(nodes)
+    broken = [n for n in names if n.startswith(("matplotlib.pyplot", "pylab", "cloudpickle", "dill"))]
+    broken += [n for n in names if n.split(".")[0] == "pickle"]
+    only = {"trust_remote_code": False, "weights_only": True}
+    for node in nodes:
+        if isinstance(node, ast.keyword) and node.arg in only:
+            fixed = isinstance(node.value, ast.Constant) and node.value.value is only[node.arg]
+            broken += [] if fixed else [f"line {node.value.lineno}: {node.arg} is not {only[node.arg]}"]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
+            broken.append(f"line {node.lineno}: {node.func.id}")
+    return broken

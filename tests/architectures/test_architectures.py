@@ -1,8 +1,9 @@
-"""A sample of very different architectures, merged with a gradient and stacked; all of them: ``python -m tests.architectures``."""
+"""A sample of very different architectures, merged with a gradient and stacked; all of them: ``python -m tests.architectures``.
+
+What imports transformers is imported by the tests, so that collecting them does not.
+"""
 
 import pytest
-
-from tests.architectures.trial import try_architecture
 
 SAMPLE = {
     "LlamaForCausalLM": "llama",
@@ -27,6 +28,8 @@ SAMPLE = {
 @pytest.mark.filterwarnings("ignore")  # transformers' own, about configs that are smaller than any real one
 @pytest.mark.parametrize("name", SAMPLE)
 def test_it_loads_and_answers_merged_and_stacked(name, tmp_path):
+    from tests.architectures.trial import try_architecture
+
     outcomes = list(try_architecture(SAMPLE[name], name, tmp_path / "models"))
     assert [(o.kind, o.result) for o in outcomes] == [("gradient", "works"), ("stacked", "works")], outcomes
 
@@ -34,6 +37,8 @@ def test_it_loads_and_answers_merged_and_stacked(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_what_cannot_be_stacked_is_refused_in_words(tmp_path):
+    from tests.architectures.trial import try_architecture
+
     merged, stacked = try_architecture("gemma4", "Gemma4ForCausalLM", tmp_path / "models")
     assert merged.result == "works"
     assert stacked.result == "refused"

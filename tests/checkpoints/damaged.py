@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.checkpoints.nasty import KINDS, NASTY, RAW, SHARDS, changed, flipped
+from tests.checkpoints.nasty import KINDS, NASTY, SHARDS, changed, flipped, raw_texts
 from tests.checkpoints.sound import (
     ADAPTER,
     CONFIG,
@@ -120,7 +120,7 @@ def _headers(rng: random.Random) -> Iterator[Damage]:
     dtypes = ["F4", "f32", "F8_E4M3", "F8_E5M2", "F8_E8M0", "I64", "BOOL", "C64", "U8"]
     for dtype in (*dtypes, "", "F" * 9999, "\ud800", None, 5, [], {}, True):
         yield damage(f"dtype {dtype!r:.20}", packed(good | {names[0]: good[names[0]] | {"dtype": dtype}}))
-    for name, raw in RAW.items():
+    for name, raw in raw_texts().items():
         yield damage(name, packed(raw))
     numbers = ("-1", "1e5", "999999999999999999", "²", "00000001")
     odd = ["", ".", "a/../b", "\0", "\u202e", "a" * 70_000, "MODEL.NORM.WEIGHT", "model.norm.weight\u200b"]
@@ -151,7 +151,7 @@ def _indices(rng: random.Random) -> Iterator[Damage]:
         yield damage(f"changed {i}", changed(index, rng))
     for i in range(60):
         yield damage(f"bytes {i}", flipped(text, rng, len(text)))
-    for name, raw in RAW.items():
+    for name, raw in raw_texts().items():
         yield damage(name, raw)
         yield damage(f"{name}, as weight_map", b'{"weight_map": ' + (raw or b"0") + b"}")
     many = {f"t{i}": f"model-{i}.safetensors" for i in range(100_000)}
@@ -178,7 +178,7 @@ def _texts(rng: random.Random) -> Iterator[Damage]:
             yield Damage(f"{name}, changed {i}", sound() | {name: json.dumps(changed(good[name], rng)).encode()})
         for i in range(20):
             yield Damage(f"{name}, bytes {i}", sound() | {name: flipped(text, rng, len(text))})
-        for what, raw in RAW.items():
+        for what, raw in raw_texts().items():
             if name in (CONFIG, TOKENIZER) or len(raw) < 10_000:
                 yield Damage(f"{name}, {what}", sound() | {name: raw})
 
@@ -199,7 +199,7 @@ def _adapters(rng: random.Random) -> Iterator[Damage]:
             f"adapter config, changed {i}", adapter() | {ADAPTER: json.dumps(changed(lora(), rng)).encode()}, True
         )
         yield Damage(f"adapter header, changed {i}", adapter() | {LORA: packed(changed(entries, rng), size)}, True)
-    for name, raw in RAW.items():
+    for name, raw in raw_texts().items():
         yield Damage(f"adapter config, {name}", adapter() | {ADAPTER: raw}, True)
     keys = (
         "target_modules",

@@ -6,6 +6,7 @@ import copy
 import os
 import random
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,25 +56,27 @@ def flipped(data: bytes, rng: random.Random, most: int) -> bytes:
     return bytes(data)
 
 
-RAW = {
-    "empty": b"", "one byte": b"{", "nothing but spaces": b" " * 5000, "html": b"<html>404</html>", "zeros": bytes(500),
-    "null": b"null", "a list": b"[]", "a number": b"5", "a text": b'"x"', "UTF-16": '{"a":1}'.encode("utf-16"),
-    "a byte order mark": b"\xef\xbb\xbf{}", "not UTF-8": b'{"\xff\xfe": 1}', "half a surrogate": b'{"\\ud800": {}}',
-    "overlong UTF-8": b'{"\xc0\xae\xc0\xae/x": 1}', "a pickle": b"\x80\x04cos\nsystem\n.",
-    "a git-lfs pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n",
-    "deep lists": b"[" * 200_000, "deep mappings": b'{"a":' * 100_000,
-    "deep inside": b'{"a":' + b"[" * 90_000 + b"]" * 90_000 + b"}", "a name twice": b'{"a": {}, "a": {}}',
-    "a long number": b'{"a": ' + b"9" * 100_000 + b"}", "1e999": b'{"a": 1e999}', "NaN": b'{"a": NaN}',
-    "a long name": b'{"' + b"a" * 1_000_000 + b'": {}}', "two objects": b"{}{}", "a comma too many": b'{"a": 1,}',
-    "a comment": b"{} // x", "very many lists": b'{"a":[' + b"[]," * 5_000_000 + b"0]}",
-    "very many mappings": b'{"a":[' + b'{"b":0},' * 2_000_000 + b"0]}",
-    "very many names": b"{" + b",".join(b'"%d":{}' % i for i in range(1_000_000)) + b"}",
-    "very many texts": b'{"a":[' + b'"xy",' * 4_000_000 + b'""]}',
-    "one wide letter": b'{"a":"\xf0\x9f\x98\x80' + b"a" * 40_000_000 + b'"}',
-    "wide letters": b'{"a":"' + b"\xf0\x9f\x98\x80" * 5_000_000 + b'"}',
-    "escapes": b'{"a":"' + b"\\u0041" * 5_000_000 + b'"}', "small numbers": b'{"a":[' + b"1.5," * 8_000_000 + b"0]}",
-}  # fmt: skip
-"""Texts for any JSON file, and for a header."""
+@cache
+def raw_texts() -> dict[str, bytes]:
+    """Texts for any JSON file, and for a header; 250 MB, so made when they are first asked for."""
+    return {
+        "empty": b"", "one byte": b"{", "nothing but spaces": b" " * 5000, "html": b"<html>404</html>", "zeros": bytes(500),
+        "null": b"null", "a list": b"[]", "a number": b"5", "a text": b'"x"', "UTF-16": '{"a":1}'.encode("utf-16"),
+        "a byte order mark": b"\xef\xbb\xbf{}", "not UTF-8": b'{"\xff\xfe": 1}', "half a surrogate": b'{"\\ud800": {}}',
+        "overlong UTF-8": b'{"\xc0\xae\xc0\xae/x": 1}', "a pickle": b"\x80\x04cos\nsystem\n.",
+        "a git-lfs pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n",
+        "deep lists": b"[" * 200_000, "deep mappings": b'{"a":' * 100_000,
+        "deep inside": b'{"a":' + b"[" * 90_000 + b"]" * 90_000 + b"}", "a name twice": b'{"a": {}, "a": {}}',
+        "a long number": b'{"a": ' + b"9" * 100_000 + b"}", "1e999": b'{"a": 1e999}', "NaN": b'{"a": NaN}',
+        "a long name": b'{"' + b"a" * 1_000_000 + b'": {}}', "two objects": b"{}{}", "a comma too many": b'{"a": 1,}',
+        "a comment": b"{} // x", "very many lists": b'{"a":[' + b"[]," * 5_000_000 + b"0]}",
+        "very many mappings": b'{"a":[' + b'{"b":0},' * 2_000_000 + b"0]}",
+        "very many names": b"{" + b",".join(b'"%d":{}' % i for i in range(1_000_000)) + b"}",
+        "very many texts": b'{"a":[' + b'"xy",' * 4_000_000 + b'""]}',
+        "one wide letter": b'{"a":"\xf0\x9f\x98\x80' + b"a" * 40_000_000 + b'"}',
+        "wide letters": b'{"a":"' + b"\xf0\x9f\x98\x80" * 5_000_000 + b'"}',
+        "escapes": b'{"a":"' + b"\\u0041" * 5_000_000 + b'"}', "small numbers": b'{"a":[' + b"1.5," * 8_000_000 + b"0]}",
+    }  # fmt: skip
 
 
 def link(target: str) -> Callable[[Path], None]:

@@ -42,13 +42,14 @@ def judge(outcomes: list[dict], seconds: float = 1.0) -> None:
         assert not o["opened"], o
 
 
+@pytest.mark.slow
 def test_there_are_enough():
     names = [damage.name for damage in corpus()]
     assert len(names) > 3000
 
 
-def test_every_twentieth():
-    judge(opened("--every", "20"))
+def test_some():
+    judge(opened("--every", "100"))
 
 
 @pytest.mark.slow

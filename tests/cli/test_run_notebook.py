@@ -1,6 +1,5 @@
 """Notebooks executed without a browser."""
 
-import nbformat
 import pytest
 
 from nbmerge.cli.run_notebook import execute_notebook
@@ -8,6 +7,8 @@ from nbmerge.cli.run_notebook import execute_notebook
 
 @pytest.mark.notebook
 def test_an_executed_notebook_has_its_outputs(tmp_path, monkeypatch):
+    import nbformat
+
     cells = [nbformat.v4.new_code_cell("import os; print(os.getcwd())")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "small.ipynb")
     monkeypatch.setattr("nbmerge.cli.run_notebook.find_notebook", lambda: tmp_path / "small.ipynb")

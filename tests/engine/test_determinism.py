@@ -14,10 +14,12 @@ from nbmerge.engine.merge import merge
 from nbmerge.errors import MergeStopped
 from nbmerge.methods import methods
 from nbmerge.recipe import Recipe
+from tests.costs import rest_is_slow
 from tests.engine.compute.test_stops import recipe
 from tests.engine.output.faults import contents
 from tests.models import Family, make_family, read_tensors
 
+QUICK = ("dare_ties", "della", "linear")
 RANDOM = ("dare_ties", "dare_linear", "della", "ties", "slerp", "linear")
 
 
@@ -44,7 +46,7 @@ class Backwards(queue.SimpleQueue):
             raise queue.Empty from None
 
 
-@pytest.mark.parametrize("method", methods())
+@pytest.mark.parametrize("method", rest_is_slow(methods(), (*QUICK, "nuslerp", "sce", "tsv_m")))
 def test_threads_and_the_order_of_work(method, family, tmp_path, monkeypatch):
     r = recipe(method, family)
     whole = contents(merge(r, tmp_path / "one", threads=1).path)
@@ -53,7 +55,7 @@ def test_threads_and_the_order_of_work(method, family, tmp_path, monkeypatch):
     assert contents(merge(r, tmp_path / "backwards", threads=2).path) == whole
 
 
-@pytest.mark.parametrize("method", RANDOM)
+@pytest.mark.parametrize("method", rest_is_slow(RANDOM, QUICK))
 def test_shards_change_files_but_no_tensor(method, family, tmp_path):
     r = recipe(method, family)
     whole = read_tensors(merge(r, tmp_path / "one").path)
@@ -63,7 +65,7 @@ def test_shards_change_files_but_no_tensor(method, family, tmp_path):
         assert all(torch.equal(parts[n], whole[n]) for n in whole)
 
 
-@pytest.mark.parametrize("method", RANDOM)
+@pytest.mark.parametrize("method", rest_is_slow(RANDOM, QUICK))
 def test_restarts(method, family, tmp_path):
     """Stopped again and again, with other threads each time."""
     r = recipe(method, family)
@@ -89,6 +91,7 @@ def test_torchs_own_threads(family, tmp_path):
         torch.set_num_threads(kept)
 
 
+@pytest.mark.slow
 def test_another_process(family, tmp_path):
     """With other hashes of texts, so that no set or mapping decides an order."""
     r = recipe("dare_ties", family)

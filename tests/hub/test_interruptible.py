@@ -47,7 +47,7 @@ def test_a_stop_while_the_network_stands_still(part, online, family):
     assert time.monotonic() - ends[0] < PATIENT
 
 
-@pytest.mark.parametrize("command", ["check", "merge"])
+@pytest.mark.parametrize("command", ["check", pytest.param("merge", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("part", ["/api/models/", "/config.json", "/storage/"], ids=["list", "config", "header"])
 def test_ctrl_c_while_the_network_stands_still(part, command, hub, env, family, tmp_path):
     hub.add("org/base", family.base)

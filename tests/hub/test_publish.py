@@ -134,6 +134,7 @@ def test_no_path_of_this_machine_is_uploaded(logged_in, out, family):
     assert str(family.base) in (out / "nbmerge_recipe.yml").read_text()  # here it can still be merged again
 
 
+@pytest.mark.slow
 def test_the_command(hub, command, out, family):
     done = command("publish", out, "me/merged", "--public", HF_TOKEN=hub.token)
     assert done.returncode == 0, done.stderr

@@ -3,23 +3,26 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.recipe.hostile import texts
+from tests.costs import rest_is_slow
+from tests.recipe.hostile import SLOW, texts
 
 MAX_SECONDS = 1.0
 MAX_BYTES = 200_000_000
 LONGEST_MESSAGE = 5_000
 
 
-@pytest.fixture(scope="module")
-def costs() -> dict[str, dict]:
-    """What each text cost, read in one process of its own."""
+@cache
+def costs(slow: bool) -> dict[str, dict]:
+    """What each text cost, the slow or the quick ones read in one process of their own."""
     root = Path(__file__).parents[2]
+    names = [name for name in texts() if (name in SLOW) is slow]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.recipe.hostile"],
+        [sys.executable, "-m", "tests.recipe.hostile", *names],
         capture_output=True,
         text=True,
         check=True,
@@ -29,9 +32,9 @@ def costs() -> dict[str, dict]:
     return {cost["name"]: cost for cost in json.loads(done.stdout)}
 
 
-@pytest.mark.parametrize("name", texts())
-def test_it_ends_in_a_clear_error(name, costs):
-    cost = costs[name]
+@pytest.mark.parametrize("name", rest_is_slow(texts(), lambda name: name not in SLOW))
+def test_it_ends_in_a_clear_error(name):
+    cost = costs(name in SLOW)[name]
     assert cost["kind"] == "RecipeError", cost["message"]
     assert cost["seconds"] < MAX_SECONDS
     assert 0 < cost["length"] < LONGEST_MESSAGE
@@ -39,8 +42,9 @@ def test_it_ends_in_a_clear_error(name, costs):
     assert not any(ord(c) < 32 and c not in "\n\t" for c in cost["message"])
 
 
-def test_memory_stays_small(costs):
-    assert max(cost["bytes"] for cost in costs.values()) < MAX_BYTES
+@pytest.mark.parametrize("slow", rest_is_slow([False, True], [False]))
+def test_memory_stays_small(slow):
+    assert max(cost["bytes"] for cost in costs(slow).values()) < MAX_BYTES
     assert not Path("/tmp/never").exists()
 
 

@@ -24,7 +24,7 @@ def ties(family) -> Recipe:
     return Recipe.of({"merge_method": "ties", "models": models, "base_model": str(family.base)})
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["new", "replacing"])
+@pytest.fixture(scope="module", params=[False, pytest.param(True, marks=pytest.mark.slow)], ids=["new", "replacing"])
 def case(request, ties, tmp_path_factory) -> Case:
     folder = tmp_path_factory.mktemp("kills") / "case"
     return Case(ties, folder, {"max_shard_size": 6000, "threads": 2}, older=request.param)

@@ -1,6 +1,7 @@
 """What `--overwrite` may remove: models, and nothing that is more than a model; some places never."""
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -18,16 +19,21 @@ from nbmerge.recipe import RECIPE_FILE, Recipe
 from tests.engine.output.faults import contents
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def half(family) -> Recipe:
     models = [str(family.base), str(family.ft1)]
     return Recipe.of({"merge_method": "linear", "models": models, "parameters": {"weight": 0.5}})
 
 
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory, half) -> Path:
+    return merge(half, tmp_path_factory.mktemp("merged") / "out").path
+
+
 @pytest.fixture
-def out(tmp_path, half) -> Path:
+def out(tmp_path, merged) -> Path:
     """A merged folder."""
-    return merge(half, tmp_path / "place" / "out").path
+    return Path(shutil.copytree(merged, tmp_path / "place" / "out"))
 
 
 def add(folder: Path, name: str) -> None:
@@ -83,14 +89,16 @@ def test_a_folder_without_config_or_weights_is_not_a_model(out, half, lacking):
         merge(half, out, overwrite=True)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [*TOKENIZER_FILES, MANIFEST, RECIPE_FILE, "LICENSE", "pytorch_model-00001-of-00002.bin", "model.fp16.safetensors",
-     "pytorch_model.bin.index.json", "original/params.json", "original/consolidated.00.pth", "nbmerge_lease", ".gitattributes",
-     ".cache/huggingface/download/config.json.metadata", ".cache/huggingface/.gitignore"],
-)  # fmt: skip
-def test_what_models_have_is_replaced(out, half, name):
-    add(out, name)
+MODEL_FILES = [
+    *TOKENIZER_FILES, MANIFEST, RECIPE_FILE, "LICENSE", "pytorch_model-00001-of-00002.bin", "model.fp16.safetensors",
+    "pytorch_model.bin.index.json", "original/params.json", "original/consolidated.00.pth", "nbmerge_lease", ".gitattributes",
+    ".cache/huggingface/download/config.json.metadata", ".cache/huggingface/.gitignore",
+]  # fmt: skip
+
+
+def test_what_models_have_is_replaced(out, half):
+    for name in MODEL_FILES:
+        add(out, name)
     merge(half.replace(dtype="float16"), out, overwrite=True)
     assert contents(out) == contents(merge(half.replace(dtype="float16"), out.parent / "new").path)
 

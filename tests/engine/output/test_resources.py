@@ -18,6 +18,7 @@ from nbmerge.engine.transplant import transplant
 from nbmerge.engine.verify import verify
 from nbmerge.errors import MergeError, MergeStopped, OutputError
 from nbmerge.methods import methods
+from tests.costs import rest_is_slow
 from tests.engine.compute.test_stops import recipe
 from tests.models import Family, make_family, make_model
 from tests.resources import keeps_nothing
@@ -42,7 +43,7 @@ def places(tmp_path):
     return (tmp_path / f"out-{i}" for i in itertools.count())
 
 
-@pytest.mark.parametrize("method", methods())
+@pytest.mark.parametrize("method", rest_is_slow(methods(), ("linear", "ties", "slerp", "passthrough", "tsv_m")))
 def test_a_merge_by_any_method(method, family, places):
     keeps_nothing(lambda: merge(recipe(method, family), next(places), threads=2))
 
