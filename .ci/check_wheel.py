@@ -21,6 +21,11 @@ assert len(models) == 3, f"the demo's three models are not in the wheel: {models
 assert demo <= DEMO_LIMIT, f"the demo's models take {demo:,} bytes in the wheel, more than {DEMO_LIMIT:,}"
 assert "nbmerge/notebooks/01-first-merge.ipynb" in sizes, "the notebooks are not in the wheel"
 assert any(name.endswith("licenses/LICENSE") for name in sizes), "the licence is not in the wheel"
+static = {name.rpartition("/")[2] for name in sizes if name.startswith("nbmerge/widgets/static/")}
+assert "studio.css" in static, "the style sheet of the Studio is not in the wheel"
+assert any(name.endswith(".js") for name in static), "the scripts of the Studio are not in the wheel"
+assert "THIRD-PARTY-LICENSES.txt" in static, "the licences of what the scripts contain are not in the wheel"
+assert not [name for name in sizes if name.endswith(".ts")], "sources of the scripts are in the wheel"
 assert "nbmerge/py.typed" in sizes, "py.typed is not in the wheel"
 relative = re.findall(r"\]\((?!https?://|#)([^)]*)\)", page)
 assert "](https://" in page, "the wheel's page has no links: is the README in it?"

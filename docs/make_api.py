@@ -13,7 +13,7 @@ PAGE = Path(__file__).with_name("api.md")
 WIDTH = 100
 """Characters of a signature on one line."""
 PAGES = {
-    "Recipes": "nbmerge: Recipe ModelRef Problem",
+    "Recipes": "nbmerge: Recipe ModelRef Problem describe_difference Difference",
     "Plans and checks": "nbmerge: plan Plan check Report forecast_live LiveForecast",
     "Merging to disk": "nbmerge: merge MergeResult verify Verification transplant Transplant publish Published",
     "Merging in memory": "nbmerge: live LiveMerge virtual VirtualMerge Update Pin choose_backend BackendChoice",
@@ -21,9 +21,13 @@ PAGES = {
     "Scores": "nbmerge: perplexity log_odds LogOdds",
     "Statistics": "nbmerge: measure_models Statistics measure_merge Changes",
     "The Studio": "nbmerge: Studio",
+    "Plots": (
+        "nbmerge.plots: plot_merge gradients Gradient layer_curves heatmap model_colours new_axes Look NotebookFigure "
+        "to_png to_bytes"
+    ),
     "More on sampling and scores": (
         "nbmerge.sampling: load Loaded evaluation_mode limit_threads log_probabilities LatestRequest Perplexity Phrase "
-        "ScoreHistory Reading"
+        "ScoreHistory ScoreRecord"
     ),
     "More statistics": "nbmerge.statistics: estimate Estimate",
     "Progress": "nbmerge.progress: Event",

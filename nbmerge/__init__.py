@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
 
     from nbmerge.engine.check import Report, check
     from nbmerge.engine.cost.live_forecast import LiveForecast, forecast_live
+    from nbmerge.engine.differences import Difference, describe_difference
     from nbmerge.engine.live.backend_choice import BackendChoice, choose_backend
     from nbmerge.engine.live.live_merge import LiveMerge, live
     from nbmerge.engine.live.snapshots import Pin
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "nbmerge.engine.check": ("Report", "check"),
     "nbmerge.engine.cost.live_forecast": ("LiveForecast", "forecast_live"),
+    "nbmerge.engine.differences": ("Difference", "describe_difference"),
     "nbmerge.engine.live.backend_choice": ("BackendChoice", "choose_backend"),
     "nbmerge.engine.live.live_merge": ("LiveMerge", "live"),
     "nbmerge.engine.live.snapshots": ("Pin",),
@@ -64,6 +66,7 @@ __all__ = [
     "BackendChoice",
     "Changes",
     "Comparison",
+    "Difference",
     "LiveForecast",
     "LiveMerge",
     "LogOdds",
@@ -85,6 +88,7 @@ __all__ = [
     "check",
     "choose_backend",
     "compare",
+    "describe_difference",
     "forecast_live",
     "live",
     "log_odds",

@@ -25,7 +25,7 @@ def parse_size_argument(name: str, size: int | str) -> int:
     if isinstance(size, str):
         try:
             return parse_size(size)
-        except ValueError as error:
+        except ArgumentError as error:
             raise ArgumentError(f"{name}: {error}") from error
     if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
         raise ArgumentError(f"{name} is a number of bytes or a size such as '2GB', not {size!r}.")

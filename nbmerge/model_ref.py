@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nbmerge.errors import ArgumentError
+
 MAX_ADAPTERS = 100
 """Most adapters of one model."""
 
@@ -31,13 +33,18 @@ class ModelRef:
 
     def __post_init__(self) -> None:
         if len(self.lora) > MAX_ADAPTERS:
-            raise ValueError(f"a model cannot have {len(self.lora):,} adapters (at most {MAX_ADAPTERS}).")
+            raise ArgumentError(f"a model cannot have {len(self.lora):,} adapters (at most {MAX_ADAPTERS}).")
 
     @classmethod
     def of(cls, raw: Any) -> ModelRef:
         """Read ``path[@revision][+lora...]``, a mapping with these keys, a path or a ModelRef.
 
         A string that names an existing folder means that folder, whatever characters it contains.
+
+        Raises
+        ------
+        ArgumentError
+            When it cannot be the name of a model.
         """
         if isinstance(raw, ModelRef):
             return raw
@@ -46,9 +53,9 @@ class ModelRef:
         if isinstance(raw, Mapping):
             return cls._from_mapping(raw)
         if not isinstance(raw, str) or not raw.strip():
-            raise ValueError(f"a model is a folder or a Hub id, not {raw!r:.200}.")
+            raise ArgumentError(f"a model is a folder or a Hub id, not {raw!r:.200}.")
         if "\0" in raw:
-            raise ValueError("the name of a model contains a NUL character.")
+            raise ArgumentError("the name of a model contains a NUL character.")
         return cls(raw) if _is_folder(raw) else cls._from_text(raw)
 
     @classmethod
@@ -56,7 +63,7 @@ class ModelRef:
         path, *lora = text.split("+")
         path, at, revision = path.partition("@")
         if "@" in revision or not path or (at and not revision) or not all(lora):
-            raise ValueError(
+            raise ArgumentError(
                 f"{text!r:.200} is not path[@revision][+lora]; "
                 "a path with '@' or '+' in it is written as a mapping: {path: ..., revision: ..., lora: ...}."
             )
@@ -66,7 +73,7 @@ class ModelRef:
     def _from_mapping(cls, raw: Mapping[Any, Any]) -> ModelRef:
         extra = set(raw) - {"path", "model", "revision", "lora"}
         if extra or ("path" in raw) == ("model" in raw):
-            raise ValueError(
+            raise ArgumentError(
                 "a model mapping has 'path' and optionally 'revision' and 'lora' "
                 f"(found {sorted(map(str, raw))!s:.200})."
             )
@@ -76,7 +83,7 @@ class ModelRef:
         elif isinstance(inner, str) and inner.strip() and "\0" not in inner:
             inner = cls(inner)
         else:
-            raise ValueError(f"the path of a model is a string, not {inner!r:.200}.")
+            raise ArgumentError(f"the path of a model is a string, not {inner!r:.200}.")
         lora = raw.get("lora") or ()
         lora = tuple(lora) if isinstance(lora, list | tuple) else (lora,)
         lora = tuple(str(cls._from_mapping(x)) if isinstance(x, Mapping) else str(x) for x in lora)

@@ -15,6 +15,25 @@ Severity = Literal["error", "warning", "info"]
 Where = tuple[str | int, ...]
 """A place in a recipe: keys and list positions from the top, as in ``("models", 0, "parameters", "weight")``."""
 
+KINDS = {
+    "architecture": "the models' layers have different names",
+    "base": "the method needs a base model, and none is named",
+    "config": "config and tokenizer do not fit the result",
+    "depth": "the models have different numbers of layers",
+    "effect": "a parameter has no effect on this method",
+    "method": "there is no such method",
+    "model": "a model cannot be opened",
+    "number": "the method merges another number of models",
+    "parameter": "the method has no such parameter",
+    "range": "a value is out of range",
+    "shape": "tensors have different shapes",
+    "tensors": "a model lacks tensors",
+    "tokens": "tokens of a model are numbered differently, or are lost",
+    "value": "a required parameter has no value",
+    "vocabulary": "the vocabularies have different sizes",
+}
+"""What a problem may be about; the remedies for a problem depend on it."""
+
 _RANK = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -34,6 +53,8 @@ class Problem:
         Fix: what to do about it.
     line : int, optional
         1-based line of the text that the recipe was read from, if any.
+    kind : str
+        One of `KINDS`, for programs that react to it; empty for all others.
     """
 
     severity: Severity
@@ -41,6 +62,7 @@ class Problem:
     what: str
     how: str = ""
     line: int | None = None
+    kind: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "what", readable(self.what))

@@ -46,7 +46,7 @@ class Event:
         Since the start.
     error : str
         The error message, in "failed".
-    kept : int
+    resumed : int
         Tensors that an earlier run finished; `tensors` does not include them.
     """
 
@@ -58,7 +58,7 @@ class Event:
     bytes_done: int = 0
     seconds: float = 0.0
     error: str = ""
-    kept: int = 0
+    resumed: int = 0
 
     @property
     def seconds_left(self) -> float | None:
@@ -68,10 +68,10 @@ class Event:
         return self.seconds * (self.bytes - self.bytes_done) / self.bytes_done
 
     def __str__(self) -> str:
-        kept = f", {self.kept} kept" if self.kept else ""
+        resumed = f", {self.resumed} resumed" if self.resumed else ""
         size = f"{human(self.bytes_done)} of {human(self.bytes)}"
         what = "files" if self.kind == "fetching" else "tensors"
-        return f"{self.kind}: {self.tensors_done} of {self.tensors} {what}{kept}, {size}, {self.seconds:.1f} s"
+        return f"{self.kind}: {self.tensors_done} of {self.tensors} {what}{resumed}, {size}, {self.seconds:.1f} s"
 
 
 Listener = Callable[[Event], None]
@@ -123,12 +123,12 @@ class OverallProgress:
         self._listener = listener
         self._last = Event("planned", 0, 0)
         self._since = time.perf_counter()
-        self.kept = 0
+        self.resumed = 0
         """Tensors that an earlier run finished."""
 
     def __call__(self, event: Event) -> None:
         """Pass on an event of a step."""
-        self._last, self._since = replace(event, kept=self.kept), time.perf_counter()
+        self._last, self._since = replace(event, resumed=self.resumed), time.perf_counter()
         if event.kind == "finished":
             self._tell("saving")
         elif event.kind not in ENDS and self._listener is not None:

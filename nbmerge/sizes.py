@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from nbmerge.errors import ArgumentError
+
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 """Bytes in each supported unit."""
 
@@ -21,7 +23,7 @@ def parse_size(text: str | int) -> int:
 
     Raises
     ------
-    ValueError
+    ArgumentError
         For anything else, and for sizes below one byte.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(text), re.IGNORECASE | re.ASCII)
@@ -29,7 +31,7 @@ def parse_size(text: str | int) -> int:
     size = int(Fraction(match[1]) * unit) if match and unit else 0
     if isinstance(text, bool) or size < 1:
         units = ", ".join(list(UNITS)[1:])
-        raise ValueError(
+        raise ArgumentError(
             f"{text!r} is not a size. Write a number of bytes, or a number with one of {units}: 5GB, 2000MiB."
         )
     return size

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nbmerge.errors import ArgumentError
 from nbmerge.recipe import ModelRef
 
 
@@ -79,7 +80,7 @@ def test_the_text_says_everything():
     ],
 )  # fmt: skip
 def test_what_is_no_model_is_refused_in_words(raw):
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ArgumentError, match=r"."):
         ModelRef.of(raw)
 
 

@@ -89,9 +89,9 @@ def test_a_stop_is_told_and_what_was_kept_the_next_time(half, tmp_path):
     assert events[-1].kind == "stopped"
     done = events[-1].tensors_done
     events = told(merge, half, tmp_path / "out")
-    assert {e.kept for e in events} == {done}
+    assert {e.resumed for e in events} == {done}
     assert {e.tensors for e in events} == {30 - done}
-    assert f"{done} kept" in str(events[0])
+    assert f"{done} resumed" in str(events[0])
 
 
 def test_an_interrupt_is_a_stop():

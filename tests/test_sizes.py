@@ -1,5 +1,6 @@
 import pytest
 
+from nbmerge.errors import ArgumentError
 from nbmerge.sizes import parse_size
 
 
@@ -21,5 +22,5 @@ def test_a_size(text, size):
 
 @pytest.mark.parametrize("text", ["", "5 G", "5 tons", "-1GB", "1e9", "GB", "0", "0.1B", "٣GB", "1,5GB", True, None])
 def test_junk_is_refused_with_the_units(text):
-    with pytest.raises(ValueError, match="KB, MB, GB, KiB, MiB, GiB"):
+    with pytest.raises(ArgumentError, match="KB, MB, GB, KiB, MiB, GiB"):
         parse_size(text)

@@ -19,9 +19,10 @@ MODULES = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts).removes
 PACKAGES = {name for name, f in MODULES.items() if f.name == "__init__.py"}
 TREES = {name: ast.parse(f.read_text(encoding="utf-8")) for name, f in MODULES.items()}
 LEVELS = (
-    {"lazy", "model_ref", "quoting", "sizes", "typing"},
+    {"lazy", "presentation", "quoting", "typing"},
     {"problems"},
     {"errors"},
+    {"model_ref", "sizes"},
     {"arguments", "bounded", "progress"},
     {"guarded_files"},
     {"checkpoints", "methods", "tokenizers"},
@@ -29,10 +30,12 @@ LEVELS = (
     {"engine.planning"},
     {"engine.compute"},
     {"engine.output"},
-    {"engine.cluster", "engine.cost", "engine.loading"},
+    {"engine.cluster", "engine.cost", "engine.loading", "engine.remedies"},
     {"engine"},
     {"engine.live"},
-    {"plots", "sampling", "statistics"},
+    {"sampling", "statistics"},
+    {"plots"},
+    {"displays"},
     {"demo"},
     {"widgets.state"},
     {"widgets.curves"},

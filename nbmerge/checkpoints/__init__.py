@@ -4,5 +4,9 @@ from nbmerge.checkpoints.checkpoint import Checkpoint
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.hub_cache import cached_models
 from nbmerge.checkpoints.layout import GROUPS, ROLES, Layout, Place
+from nbmerge.checkpoints.scan import FoundModel, Scan, scan_folder
 
-__all__ = ["GROUPS", "ROLES", "Checkpoint", "Layout", "Place", "StoredTensor", "cached_models"]
+__all__ = [
+    "GROUPS", "ROLES", "Checkpoint", "FoundModel", "Layout", "Place", "Scan", "StoredTensor", "cached_models",
+    "scan_folder",
+]  # fmt: skip

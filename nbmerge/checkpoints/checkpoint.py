@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbmerge.bounded import is_name
-from nbmerge.checkpoints import adapter, float8, hub, pickle_files
-from nbmerge.checkpoints.apply_adapter import describe_unchanged, with_adapter
+from nbmerge.checkpoints import float8, hub, pickle_files
+from nbmerge.checkpoints.adapters import adapter
+from nbmerge.checkpoints.adapters.apply_adapter import describe_unchanged, with_adapter
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
 from nbmerge.checkpoints.quantisation import refuse_config, refuse_files, refuse_tensors
@@ -21,6 +22,9 @@ from nbmerge.checkpoints.stacks import depths
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import read_model_json
 from nbmerge.model_ref import ModelRef
+
+if TYPE_CHECKING:
+    from nbmerge.typing import TensorInput
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -45,8 +49,8 @@ class Checkpoint:
         The folder.
     config : dict
         Its ``config.json``.
-    tensors : dict of str to StoredTensor
-        Every tensor, by name.
+    tensors : mapping of str to TensorInput
+        Every tensor, by name: stored, computed from stored ones, or the plan of a merge that is not made yet.
     name : str
         Short name for labels.
     adapters : tuple of Path
@@ -58,7 +62,7 @@ class Checkpoint:
 
     path: Path
     config: dict[str, Any]
-    tensors: dict[str, StoredTensor]
+    tensors: Mapping[str, TensorInput]
     name: str
     adapters: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()

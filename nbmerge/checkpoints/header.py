@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.bounded import parsed
+from nbmerge.checkpoints.dtypes import NAMES
 from nbmerge.checkpoints.file_state import FileState
+from nbmerge.checkpoints.tensor_base import TensorBase
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import open_model_file, read_all
 
@@ -22,20 +24,9 @@ MAX_HEADER = 100_000_000
 """The format's own limit, in bytes."""
 MAX_DIMENSIONS = 32
 
-ITEM_BYTES = {
-    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1,
-    "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "C64": 8,
-}  # fmt: skip
-NAMES = {
-    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32", "I16": "int16",
-    "I8": "int8", "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
-    "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "F8_E8M0": "float8_e8m0fnu", "C64": "complex64",
-}  # fmt: skip
-CODES = {name: code for code, name in NAMES.items()}
-
 
 @dataclass(frozen=True, slots=True)
-class StoredTensor:
+class StoredTensor(TensorBase):
     """A tensor on disk: its dtype, shape and position.
 
     Parameters
@@ -57,21 +48,6 @@ class StoredTensor:
     file: Path
     start: int
     state: FileState | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def count(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes."""
-        return self.count * ITEM_BYTES[CODES[self.dtype]]
-
-    @property
-    def is_float(self) -> bool:
-        """Whether it can be merged by arithmetic."""
-        return self.dtype in ("float64", "float32", "float16", "bfloat16")
 
     @property
     def output_dtype(self) -> str:

@@ -93,15 +93,15 @@ class Layout:
         return Place(name, None, name, _role(name))
 
     def name(self, layer: int, part: str, stack: str | None = None) -> str:
-        """Full name of a layer's tensor; by default of the main stack."""
+        """Full name of a layer's tensor, by default in the main stack."""
         return f"{stack or self.stack}.{layer}.{part}"
 
     def parts(self, layer: int, stack: str | None = None) -> list[str]:
-        """The parts of one layer in the checkpoint's order; by default of the main stack."""
+        """The parts of one layer in the checkpoint's order, by default in the main stack."""
         return list(self._parts.get((stack or self.stack, layer), ()))
 
     def first_only(self, stack: str | None) -> frozenset[str]:
-        """Parts that only the first layer of a stack has, for all layers, such as T5's relative positions."""
+        """Parts that only the first layer of a stack has and all its layers use, such as T5's relative positions."""
         if stack not in self._first_only:
             first, *others = (set(self.parts(i, stack)) for i in range(self.stacks[stack].depth if stack else 1))
             alone = first - set().union(*others) if others and all(p and p < first for p in others) else ()
@@ -135,8 +135,13 @@ class Layout:
             candidates = [(c, c + ".") for c in dict.fromkeys(p.part.split(".")[0] for p in wanted)]
         else:
             candidates = [(p.name.rsplit(".", 1)[0], p.name) for p in wanted]
-        chosen = [next((f for f in pair if not any(f in o for o in others)), None) for pair in candidates]
-        return () if None in chosen else tuple(dict.fromkeys(chosen))
+        chosen: dict[str, None] = {}
+        for pair in candidates:
+            separating = next((f for f in pair if not any(f in o for o in others)), None)
+            if separating is None:
+                return ()
+            chosen[separating] = None
+        return tuple(chosen)
 
 
 def has_inputs_first(model_type: str, name: str) -> bool:
@@ -160,8 +165,9 @@ def _module(part: str) -> str:
     return next((m for m in modules if m not in ("layer", "layers") and not m.isdigit()), modules[0])
 
 
-@lru_cache(maxsize=4096)  # a part is in every layer of every model, and a plan is made for each move of a slider
+@lru_cache(maxsize=4096)  # every layer of every model has the part, and each move of a slider makes a plan
 def _group(part: str) -> str:
+    """The group of a part of a layer, one of `GROUPS`."""
     module = _module(part)
     if "LayerNorm" in part or _NORM.search(module + "."):
         return "rest"
@@ -173,6 +179,7 @@ def _group(part: str) -> str:
 
 
 def _role(name: str) -> str:
+    """The role of a tensor outside the layers, one of `ROLES`."""
     if _HEAD.search(name):
         return "head"
     if _EMBEDDING.search(name):

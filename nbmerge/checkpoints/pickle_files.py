@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from nbmerge.checkpoints import hub
+from nbmerge.checkpoints.dtypes import CODES
 from nbmerge.checkpoints.file_state import FileState
-from nbmerge.checkpoints.header import CODES, StoredTensor
+from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.unpickler import (
     MAX_BYTES,
     ForeignImport,
@@ -27,6 +28,9 @@ from nbmerge.checkpoints.unpickler import (
 )  # fmt: skip
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import open_model_file
+
+if TYPE_CHECKING:
+    from nbmerge.typing import TensorInput
 
 INDEX = "pytorch_model.bin.index.json"
 SINGLES = ("pytorch_model.bin", "pytorch_model.pt", "pytorch_model.pth", "model.pt", "model.pth")
@@ -172,17 +176,20 @@ def _place(file: Path, name: str, value: Any, members: Mapping[str, tuple[int, i
     return tensor
 
 
-def without_copies(tensors: dict[str, Any], heads: list[str], embeddings: list[str]) -> dict[str, Any]:
+def without_copies(
+    tensors: Mapping[str, TensorInput], heads: Iterable[str], embeddings: Iterable[str]
+) -> dict[str, TensorInput]:
     """The tensors without heads that share their storage with an embedding, which safetensors files leave out.
 
     Pickled files of models with tied weights contain both names and one storage.
     """
-    places = {_lies(tensors[n]) for n in embeddings}
-    copies = {n for n in heads if _lies(tensors[n]) in places}
+    places = {_storage_of(tensors[n]) for n in embeddings}
+    copies = {n for n in heads if _storage_of(tensors[n]) in places}
     return {n: t for n, t in tensors.items() if n not in copies}
 
 
-def _lies(tensor: Any) -> tuple[Any, ...]:
+def _storage_of(tensor: TensorInput) -> tuple[Any, ...]:
+    """What two names of one storage have in common: shape, file and position."""
     return tensor.shape, *((leaf.file, leaf.start) for leaf in tensor.leaves())
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nbmerge.checkpoints.computed_tensor import Computed
 from nbmerge.checkpoints.header import StoredTensor
+from nbmerge.checkpoints.tensor_base import Computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,6 @@ class Scaled(Computed):
     output_dtype: str
 
     dtype = "float32"
-    is_float = True
 
     @property
     def name(self) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FLAT = tuple(i / 20 for i in range(4, 15))
 """Weights that are tried for all layers; below 0.2 and above 0.7 both skills score lower."""
 
-PLOTS = ("weight-by-layer.png", "distance-by-layer.png", "distance-from-*.png")
+PLOTS = ("gradients.png", "distances.png")
 """Names of the plots."""
 
 
@@ -76,7 +76,7 @@ def check_demo_folder(out: Path) -> None:
     model, shipped = out / "merged", find_notebook()
     if model.is_dir() and any(model.iterdir()):
         refuse_foreign(model)
-    plots = [path for pattern in PLOTS for path in out.glob(pattern)]
+    plots = [out / name for name in PLOTS if (out / name).exists()]
     if plots and not (model / MANIFEST).is_file():
         raise OutputError(f"{plots[0]} exists and was not written by an earlier demo. {elsewhere}")
     notebook = out / shipped.name

@@ -30,7 +30,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     backend.decoder = decoders.Fuse()
     backend.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", BOS)])
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers has no annotation here
+    return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         **{f"{name[1:-1]}_token": name for name in SPECIAL},
         model_max_length=CONTEXT,

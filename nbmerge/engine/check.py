@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,28 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbmerge.checkpoints.hub import check_disk
-from nbmerge.engine.compute.download import to_fetch
+from nbmerge.engine.compute.download import find_missing
 from nbmerge.engine.cost.merge_forecast import Forecast, forecast
 from nbmerge.engine.loading.load_findings import loading_findings
 from nbmerge.engine.output.folder import absolute, check_output, modules_left_behind, unsafe_side_files
 from nbmerge.engine.planning.planner import examine
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import CheckpointError, OutputError, RecipeError
+from nbmerge.presentation import Displayed
 from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe
 
 if TYPE_CHECKING:
     from nbmerge.typing import RecipeLike
 
-_COLOURS = {
-    "error": "--jp-error-color1, #c62828",
-    "warning": "--jp-warn-color1, #b26a00",
-    "info": "--jp-info-color1, #0277bd",
-}
-
 
 @dataclass(frozen=True)
-class Report:
+class Report(Displayed):
     """Result of `check`.
 
     Parameters
@@ -71,14 +65,6 @@ class Report:
             yield f"The merge {cost}."
 
     __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        rows = [
-            f"<li><b style='color:var({_COLOURS[p.severity]})'>{p.severity}</b> {html.escape(str(p))}</li>"
-            for p in self.problems
-        ]
-        foot = map(html.escape, self._result())
-        return f"<ul style='padding-left:1.2em'>{''.join(rows)}</ul><p>{'<br>'.join(foot)}</p>"
 
 
 def check(
@@ -131,7 +117,7 @@ def _besides(error: RecipeError) -> list[Problem]:
 
 def _room_to_download(plan: Plan, out: Path | None) -> Problem | None:
     """The problem if the disk is too small for what must be downloaded, or for that and the merged model."""
-    if not (absent := to_fetch(plan.tensors)):
+    if not (absent := find_missing(plan.tensors)):
         return None
     cache = absent[0].snapshot.folder
     parent = next((p for p in out.parents if p.exists()), None) if out is not None else None

@@ -24,6 +24,7 @@ from nbmerge.engine.output.leftovers import remove_leftovers
 from nbmerge.engine.output.shards import MAX_SHARD, ShardWriter, shard_names
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
+from nbmerge.presentation import Displayed
 from nbmerge.problems import Problem
 from nbmerge.progress import Listener, OverallProgress
 from nbmerge.recipe.yaml_text import dump_yaml
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MergeResult:
+class MergeResult(Displayed):
     """Result of a merge.
 
     Parameters
@@ -137,7 +138,7 @@ def merge(
         known = ((t, journal.finished.get(t.name)) for t in plan.tensors)
         journal.begin({t.name: c for t, c in known if c is not None and writer.holds(t, c, cancel)})
         remaining = [t for t in plan.tensors if t.name not in journal.finished]
-        overall.kept = len(plan.tensors) - len(remaining)
+        overall.resumed = len(plan.tensors) - len(remaining)
         return run(
             remaining, lambda tensor, _: writer.emit(tensor, journal.note), progress=listener, cancel=cancel,
             threads=threads, allow_nonfinite=allow_nonfinite, device=here,

@@ -12,7 +12,7 @@ from nbmerge.checkpoints import hub
 from nbmerge.engine.merge import MergeResult, merge
 from nbmerge.engine.output.shards import MAX_SHARD
 from nbmerge.engine.planning.planner import plan as make_plan
-from nbmerge.engine.planning.tokens import Fates, fates
+from nbmerge.engine.planning.tokens import RowCounts, count_rows
 from nbmerge.errors import ArgumentError
 from nbmerge.progress import Listener
 from nbmerge.recipe import Recipe
@@ -31,12 +31,12 @@ class Transplant:
     Parameters
     ----------
     result : MergeResult
-    rows : tuple of Fates
+    rows : tuple of RowCounts
         For embedding and head: the number of rows that are exact, approximated, the mean of all rows, or zero.
     """
 
     result: MergeResult
-    rows: tuple[Fates, ...]
+    rows: tuple[RowCounts, ...]
 
     @property
     def path(self) -> Path:
@@ -103,8 +103,10 @@ def transplant(
         As in `nbmerge.merge`.
     """
     plan = make_plan(transplant_recipe(model, donor, way))
-    rows = tuple(fates(plan)) or tuple(
-        Fates(t.name, t.models[0], int(np.prod(t.shape[:1]))) for t in plan.tensors if t.kind in ("embedding", "head")
+    rows = tuple(count_rows(plan)) or tuple(
+        RowCounts(t.name, t.models[0], int(np.prod(t.shape[:1])))
+        for t in plan.tensors
+        if t.kind in ("embedding", "head")
     )
     result = merge(
         plan,

@@ -17,7 +17,7 @@ from nbmerge.engine.compute.arithmetic import RECORD, arithmetic, difference
 from nbmerge.engine.compute.blocks import Blocks
 from nbmerge.engine.compute.device import DEVICE, find_device
 from nbmerge.engine.compute.pool import run
-from nbmerge.engine.compute.tensor import Emit
+from nbmerge.engine.compute.workspace import Emit
 from nbmerge.engine.output.folder import MANIFEST, absolute
 from nbmerge.engine.output.shards import bytes_of, checksum_at
 from nbmerge.engine.planning.planner import plan as make_plan
@@ -121,7 +121,8 @@ def verify(
     folder = absolute(folder)
     checksums, then = _recorded(folder)
     rounded = difference(then, arithmetic())
-    stored = Checkpoint.open(folder).tensors
+    tensors = Checkpoint.open(folder).tensors
+    stored = {name: tensor for name, tensor in tensors.items() if isinstance(tensor, StoredTensor)}
     if lost := sorted(set(checksums) - set(stored)):
         raise CheckpointError(
             f"{folder} is missing {len(lost)} of the tensors that were written: {', '.join(map(quote, lost[:4]))}."

@@ -91,6 +91,7 @@ _WORDS = (
 )
 
 _LINEAR = Elementwise(
+    is_random=True,
     name="dare_linear",
     title="DARE (linear)",
     words=_WORDS + "The remaining changes are added, as in task arithmetic.",

@@ -95,6 +95,7 @@ _KEPT = (
 )
 
 _VOTED = Elementwise(
+    is_random=True,
     name="della",
     title="DELLA",
     words=_WORDS.format("Signs are elected among the remaining changes, as in TIES"),

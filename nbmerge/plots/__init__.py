@@ -2,11 +2,34 @@
 
 ``plot(data, axes=None, *, options) -> Axes``: data is plain (a pandas table, numbers), `axes` are drawn into or else
 made with `theme.new_axes`, and the same data give the same picture. No plot keeps state, reads files, or uses pyplot,
-which breaks in kernels. `theme` has what they share; `to_png` draws, from any thread.
+which breaks in kernels. `theme` and `look` have what they share; `to_bytes` draws, from any thread.
+
+`pictures` puts several below each other: the figures of `Recipe.plot`, `Plan.plot` and `Changes.plot`.
 """
 
+from nbmerge.plots.colours import model_colours
+from nbmerge.plots.figures import NotebookFigure, to_bytes, to_png
+from nbmerge.plots.gradient_values import Gradient
+from nbmerge.plots.gradients import gradients
 from nbmerge.plots.heatmap import heatmap
 from nbmerge.plots.layers import layer_curves
-from nbmerge.plots.theme import new_axes, to_png
+from nbmerge.plots.look import Look
+from nbmerge.plots.pictures import plot_changes, plot_merge, plot_plan, plot_recipe
+from nbmerge.plots.theme import new_axes
 
-__all__ = ["heatmap", "layer_curves", "new_axes", "to_png"]
+__all__ = [
+    "Gradient",
+    "Look",
+    "NotebookFigure",
+    "gradients",
+    "heatmap",
+    "layer_curves",
+    "model_colours",
+    "new_axes",
+    "plot_changes",
+    "plot_merge",
+    "plot_plan",
+    "plot_recipe",
+    "to_bytes",
+    "to_png",
+]

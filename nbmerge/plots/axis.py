@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from matplotlib.axes import Axes
 
-from nbmerge.plots.theme import FONT, INK, SMALL, pixels, px
+from nbmerge.plots.look import FONT, look_of
+from nbmerge.plots.theme import pixels, px
 
 COLUMN, SPACE = 34, 12
 """Width of a column for tensors outside the layers, and the space between these and the layers, in pixels."""
@@ -49,7 +50,8 @@ def layer_axis(axes: Axes, depth: int, outside: Iterable[str] = ()) -> dict[str,
     numbers = range(0, depth, every)
     centres = [sum(e) / 2 for e in edges.values()]
     axes.set_xticks([*numbers, *centres], [*map(str, numbers), *(OUTSIDE[r][0] for r in edges)])
+    look = look_of(axes)
     for label in axes.get_xticklabels()[len(numbers) :]:
-        label.set_fontsize(SMALL)
-    axes.set_xlabel("layer", color=INK, fontsize=FONT)
+        label.set_fontsize(look.small)
+    axes.set_xlabel("layer", color=look.ink, fontsize=look.font_size, labelpad=4 * look.scale)
     return edges

@@ -75,8 +75,7 @@ def heatmap(
     axes.set_yticks(range(rows), [theme.plain(str(k)) for k in grid.columns])
     axes.tick_params(axis="y", length=0)
     room = theme.letters(theme.pixels(axes)[0]) - len(measure.title(" "))
-    title = theme.plain(measure.title(theme.shortened(parent, max(room, 8))))
-    axes.set_title(title, loc="left", color=theme.INK, fontsize=theme.FONT, pad=6)
+    theme.title(axes, measure.title(theme.shortened(parent, max(room, 8))))
     cells = _Cells(axes, measure, limits or measure.limits(numbers, np.array(list(outside.values()))))
     for row in range(rows):
         cells.draw(numbers[row], np.arange(depth + 1) - 0.5, row - STRIP, row + STRIP)
@@ -110,15 +109,16 @@ class _Cells:
         rotation = self._rotation(max(map(len, texts)), abs(edges[1] - edges[0]), high - low)
         if rotation is None:
             return
+        look = theme.look_of(self.axes)
         style: dict[str, Any] = {
             "ha": "center",
             "va": "center",
             "rotation": rotation,
-            "fontsize": theme.SMALL,
+            "fontsize": look.small,
             "clip_on": True,
         }
         for i, (number, text) in enumerate(zip(numbers, texts, strict=True)):
-            ink = _readable(tuple(self.scale.to_rgba(number))) if np.isfinite(number) else theme.INK
+            ink = _readable(tuple(self.scale.to_rgba(number))) if np.isfinite(number) else look.ink
             self.axes.text((edges[i] + edges[i + 1]) / 2, (low + high) / 2, text, color=ink, **style)
 
     def _rotation(self, letters: int, across: float, down: float) -> int | None:
@@ -140,8 +140,9 @@ class _Cells:
         bar.locator = MaxNLocator(nbins=max(2, min(5, int(height // 26))))
         bar.formatter = FuncFormatter(lambda x, _: self.measure.write(x, self.limits))
         bar.update_ticks()
-        place.tick_params(colors=theme.INK, labelsize=theme.SMALL, length=2)
-        place.set_title(self.measure.unit, loc="left", color=theme.INK, fontsize=theme.SMALL, pad=6)
+        look = theme.look_of(self.axes)
+        place.tick_params(colors=look.ink, labelsize=look.small, length=2)
+        place.set_title(self.measure.unit, loc="left", color=look.ink, fontsize=look.small, pad=6 * look.scale)
 
 
 def _readable(ground: tuple[float, ...]) -> str:

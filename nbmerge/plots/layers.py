@@ -75,6 +75,6 @@ def layer_curves(
     axes.set_ylim((low - air * (not measure.rising)) * measure.factor, (high + air * measure.rising) * measure.factor)
     axes.ticklabel_format(axis="y", style="plain", useOffset=False)
     if high - low < 1e-3:  # many digits
-        axes.tick_params(axis="y", labelsize=theme.SMALL)
+        axes.tick_params(axis="y", labelsize=theme.look_of(axes).small)
     theme.legend(axes, lines, names)
     return axes

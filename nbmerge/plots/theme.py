@@ -1,7 +1,7 @@
 """What all plots share: colours, sizes, fresh axes, and drawing.
 
-Figures are transparent and must read on JupyterLab's white (#ffffff) and dark (#111111) grounds alike, so every colour
-here lies between the two: text has a contrast of 4.3 : 1 on both, lines at least 3 : 1.
+By default figures are transparent and must read on JupyterLab's white (#ffffff) and dark (#111111) grounds alike, so every
+colour here lies between the two: text has a contrast of 4.3 : 1 on both, lines at least 3 : 1. Other themes are in `look`.
 
 Plots of one panel stand below each other. They share the left and right margins in pixels and the x axis of
 `plots.axis`, so that one layer is in one column everywhere.
@@ -9,18 +9,17 @@ Plots of one panel stand below each other. They share the left and right margins
 
 from __future__ import annotations
 
-import io
 import math
-import threading
 from collections.abc import Iterable, Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-INK = "#797979"
-"""Text and axes: the grey of equal contrast on white and on #111111."""
+from nbmerge.plots.figures import DPI, NotebookFigure
+from nbmerge.plots.look import FONT, INK, SMALL, Look, look_of
+
+__all__ = ["DPI", "FONT", "INK", "SMALL", "Look", "look_of"]
+
 PALETTE = ("#2b88d9", "#e8501e", "#a8327f", "#0a9d7a", "#7a3df0", "#a68d5b")
 """One colour per model, in order; apart for the three kinds of colour blindness, at times by lightness alone."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -30,22 +29,16 @@ DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)))
 SEQUENTIAL = "viridis"
 """Colour map of amounts: even in lightness, and no end of it is white or black."""
 
-FONT = 9.0
-"""Points; 12 px at 1 : 1, like JupyterLab's own text."""
-SMALL = 7.5
-"""Points; 10 px, for numbers inside a picture."""
-DPI = 96
-"""Dots per inch at which one dot is one CSS pixel."""
 LEFT, RIGHT, TOP, BOTTOM = 84, 84, 12, 42
 """Margins around the axes in pixels; the left one holds words or long numbers, the right one a colour bar."""
 
 SAMPLE, LINE = 48, 18
 """Width of a legend's sample with the space around it, and height of a line of it, in pixels."""
 
-_DRAWING = threading.Lock()
 
-
-def new_axes(width: int = 640, height: int = 240, *, top: int = TOP, right: int = RIGHT) -> Axes:
+def new_axes(
+    width: int = 640, height: int = 240, *, top: int = TOP, right: int = RIGHT, look: Look | None = None
+) -> Axes:
     """Axes in a figure of their own.
 
     Parameters
@@ -54,26 +47,59 @@ def new_axes(width: int = 640, height: int = 240, *, top: int = TOP, right: int 
         Of the whole figure, in CSS pixels.
     top, right : int
         Margins in pixels, where a plot needs other ones.
+    look : Look, optional
     """
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="none")
-    FigureCanvasAgg(figure)
-    across, down = max(width - LEFT - right, 20), max(height - top - BOTTOM, 20)
-    return figure.add_axes((LEFT / width, BOTTOM / height, across / width, down / height))
+    return stack_axes([(height - top - BOTTOM, top, BOTTOM)], width, right=right, look=look)[0]
+
+
+def stack_axes(
+    rows: Sequence[tuple[float, float, float]], width: float = 640, *, right: int = RIGHT, look: Look | None = None
+) -> list[Axes]:
+    """Axes below each other in one figure, with the same left and right edges.
+
+    Parameters
+    ----------
+    rows : sequence of (float, float, float)
+        Height of the axes, of the room above them and of the room below them, in CSS pixels; the rooms grow with the text.
+    width : float
+        Of the whole figure, in CSS pixels.
+    right : int
+        Right margin in pixels.
+    look : Look, optional
+    """
+    look = look or Look()
+    left, right = round(LEFT * look.scale), round(right * look.scale)
+    rows = [(max(inner, 20), above * look.scale, below * look.scale) for inner, above, below in rows]
+    height = sum(map(sum, rows))
+    figure = NotebookFigure(width, height, look)
+    made, y = [], height
+    for inner, above, below in rows:
+        y -= above + inner
+        made.append(figure.add_axes((left / width, y / height, max(width - left - right, 20) / width, inner / height)))
+        y -= below
+    return made
 
 
 def dress(axes: Axes, *, xlabel: str = "", ylabel: str = "", grid: bool = True) -> Axes:
-    """Give axes the common look: grey text and lines, no ground, no box."""
+    """Give axes the common look: text and lines in the figure's ink, no ground, no box."""
+    look = look_of(axes)
     axes.set_facecolor("none")
-    axes.set_xlabel(xlabel, color=INK, fontsize=FONT)
-    axes.set_ylabel(ylabel, color=INK, fontsize=FONT)
-    axes.tick_params(colors=INK, labelsize=FONT, length=3)
+    axes.set_xlabel(xlabel, color=look.ink, fontsize=look.font_size, labelpad=4 * look.scale)
+    axes.set_ylabel(ylabel, color=look.ink, fontsize=look.font_size, labelpad=4 * look.scale)
+    axes.tick_params(colors=look.ink, labelsize=look.font_size, length=3 * look.scale, pad=3.5 * look.scale)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(INK)
+        spine.set_color(look.ink)
     if grid:
-        axes.grid(axis="y", color=INK, alpha=0.25, linewidth=0.8)
+        axes.grid(axis="y", color=look.ink, alpha=0.25, linewidth=0.8)
         axes.set_axisbelow(True)
     return axes
+
+
+def title(axes: Axes, text: str) -> None:
+    """A title over the left end of axes."""
+    look = look_of(axes)
+    axes.set_title(plain(text), loc="left", color=look.ink, fontsize=look.font_size, pad=6 * look.scale)
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
@@ -82,8 +108,8 @@ def colours(names: Iterable[str]) -> dict[str, str]:
 
 
 def pixels(axes: Axes) -> tuple[float, float]:
-    """Width and height of the axes in CSS pixels."""
-    scale = DPI / axes.figure.dpi
+    """Width and height of the axes in CSS pixels, relative to the text: larger text leaves fewer of them."""
+    scale = DPI / axes.figure.dpi / look_of(axes).scale
     return float(axes.bbox.width * scale), float(axes.bbox.height * scale)
 
 
@@ -112,7 +138,7 @@ def letters(room: float, points: float = FONT) -> int:
 
 def legend(axes: Axes, handles: Sequence[Artist], names: Sequence[str]) -> None:
     """A legend above the axes, where it hides nothing, in as many columns as fit."""
-    width = pixels(axes)[0]
+    width, look = pixels(axes)[0], look_of(axes)
     columns = _columns(names, width)
     room = max(12, letters(width / columns - SAMPLE))
     box = axes.legend(
@@ -122,42 +148,21 @@ def legend(axes: Axes, handles: Sequence[Artist], names: Sequence[str]) -> None:
         bbox_to_anchor=(0.0, 1.0),
         ncols=columns,
         frameon=False,
-        fontsize=FONT,
+        fontsize=look.font_size,
         borderaxespad=0.2,
         borderpad=0.2,
         labelspacing=0.35,
         columnspacing=1.2,
     )
     for text in box.get_texts():
-        text.set_color(INK)
+        text.set_color(look.ink)
 
 
 def legend_height(names: Sequence[str], width: float) -> int:
-    """Pixels that a legend above axes of some width needs."""
+    """Pixels that a legend above axes of some width needs, both relative to the text."""
     return math.ceil(len(names) / _columns(names, width)) * LINE
 
 
 def _columns(names: Sequence[str], width: float) -> int:
     longest = letters(width) if not names else max(len(n) for n in names)
     return max(1, min(len(names), int(width // (longest * px(FONT) * 0.6 + SAMPLE))))
-
-
-def to_png(figure: Figure | Axes, dpi: float = DPI) -> bytes:
-    """Draw a figure; safe from any thread.
-
-    Parameters
-    ----------
-    figure : Figure or Axes
-    dpi : float
-        96 gives one dot per CSS pixel; twice that is sharp on dense screens, shown at half its size.
-
-    Returns
-    -------
-    bytes
-        A PNG with a transparent ground; the same figure always gives the same bytes.
-    """
-    whole = figure.figure.figure  # of axes, also within a subfigure; a figure's figure is itself
-    buffer = io.BytesIO()
-    with _DRAWING:  # matplotlib's text and image code is not made for several threads
-        whole.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()

@@ -159,7 +159,9 @@ def _rescale(recipe: Recipe, notes: list[Problem]) -> Recipe:
     def l1(name: str, setting: Setting) -> Setting:
         if name != "rescale":
             return setting
-        return Setting(tuple(Rule("l1" if r.value in (True, 1.0) else r.value, r.filter) for r in setting.rules))
+        return Setting(
+            tuple(Rule("l1" if r.value in (True, 1.0) else r.value, r.filter) for r in setting.canonical().rules)
+        )
 
     changed = recipe.each_setting(l1)
     if not _sets(recipe, "rescale") and parameter.default is True:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nbmerge.recipe.layer_values import Scalar
 from nbmerge.recipe.parts import Module, Slice, Source, plain
 from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.sections import levels, rewrite_parts
-from nbmerge.recipe.setting import Rule, Scalar, Setting
+from nbmerge.recipe.setting import Rule, Setting
 
 END_FILTERS = ("model.norm", "lm_head")
 """What their names contain in nearly all current architectures, used when no checkpoint is on this machine."""
@@ -44,9 +45,7 @@ def spell_out_ends(recipe: Recipe, t: float = 1.0, ends: Ends | None = None) -> 
         Filters for these tensors, with the names they match; default those of the first model that is on this
         machine, else `END_FILTERS`.
     """
-    if not any(
-        isinstance(rule.value, tuple) for _, level, _, _ in levels(recipe) for s in level.values() for rule in s.rules
-    ):
+    if not any(rule.is_gradient for _, level, _, _ in levels(recipe) for s in level.values() for rule in s.rules):
         return recipe
     ends = find_ends(recipe) if ends is None else ends
 

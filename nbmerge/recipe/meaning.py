@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.recipe.parts import plain
@@ -24,7 +25,14 @@ def canonical_data(recipe: Recipe) -> dict[str, Any]:
         "tokenizer": recipe.wanted_tokenizer,
         "merges": tuple(canonical_data(m) for m in recipe.merges),
     }
-    return plain(recipe.model_copy(update=same), lambda setting: fold_ends(setting).plain())
+    return plain(recipe.model_copy(update=same), lambda setting: _comparable(fold_ends(setting.canonical()).plain()))
+
+
+def _comparable(value: Any) -> Any:
+    """A setting's data with strings as keys, as JSON has them; layers are numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): _comparable(entry) for key, entry in value.items()}
+    return [_comparable(entry) for entry in value] if isinstance(value, list) else value
 
 
 def find_redundant_parameters(recipe: Recipe) -> set[str]:
@@ -34,7 +42,7 @@ def find_redundant_parameters(recipe: Recipe) -> set[str]:
     method = methods().get(recipe.merge_method)
     if method is None or any("method" in settings for _, settings, _, _ in levels(recipe)):
         return set()  # several methods, whose defaults may differ
-    given = {name: setting.plain() for name, setting in recipe.parameters.items()}
+    given = {name: setting.canonical().plain() for name, setting in recipe.parameters.items()}
     return {
         p.name
         for p in method.parameters

@@ -7,11 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from nbmerge.checkpoints.dtypes import FLOATS
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import nearest
 from nbmerge.recipe.setting import Setting
 
-DTYPES = ("float64", "float32", "float16", "bfloat16")
+DTYPES = FLOATS
+"""Dtypes that a recipe may set."""
 MOST_PADDING = 65_536
 """Largest `pad_to_multiple_of`; hardware needs a few hundred at most."""
 _SHORT = {"bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp32": "float32", "float": "float32"}

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from nbmerge.errors import RecipeError
 from nbmerge.model_ref import ModelRef
+from nbmerge.presentation import Displayed, draw
 from nbmerge.problems import Problem, Where
 from nbmerge.recipe import edits
 from nbmerge.recipe.meaning import canonical_data
@@ -25,6 +26,8 @@ from nbmerge.recipe.validation_errors import drop_consequences, explain_error, r
 from nbmerge.recipe.yaml_text import line_of
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from nbmerge.recipe.writers import Export
 
 Vocabulary = Literal["refuse", "edge-gradient", "zeros", "copy", "mean", "truncate"]
@@ -36,7 +39,7 @@ ALL_LAYERS = 99
 """Default end of a range of layers, from the tool that it is modelled on: larger than the depth of its models."""
 
 
-class Recipe(Part):
+class Recipe(Displayed, Part):
     """A merge, as data.
 
     Parameters
@@ -416,6 +419,51 @@ class Recipe(Part):
 
         return describe(self, plan)
 
+    def plot(
+        self,
+        parameters: str | Iterable[str] | None = None,
+        *,
+        theme: Literal["auto", "light", "dark"] = "auto",
+        width: float = 20 / 3,
+        font_size: float = 9.0,
+    ) -> Figure:
+        """Plot the gradients over the layers; for slices, also which layers of which model they are.
+
+        If all models are folders on this machine, their headers are read, and the plot shows the value of each layer. Otherwise
+        it shows what the recipe says, from the first layer to the last. Nothing is downloaded.
+
+        Parameters
+        ----------
+        parameters : str or iterable of str, optional
+            Parameters to plot, such as ``"weight"``; default those that differ from their defaults.
+        theme : "auto", "light" or "dark"
+            "auto" is transparent, for notebooks of either theme; "light" is for paper, "dark" for slides.
+        width : float
+            Of the figure, in inches; the height follows from what is shown.
+        font_size : float
+            Of the text, in points; margins grow with it.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Shown by notebooks as the result of a cell; ``figure.savefig("gradients.pdf")`` writes it to a file.
+
+        Raises
+        ------
+        ArgumentError
+            When it has no such parameter, or nothing that can be plotted.
+
+        Examples
+        --------
+        One column of a paper:
+
+        >>> import nbmerge as nbm
+        >>> figure = nbm.demo.recipe().plot("weight", theme="light", width=3.4, font_size=7)
+        >>> [axes.get_ylabel() for axes in figure.axes]
+        ['weight']
+        """
+        return draw("recipe", self, parameters, theme=theme, width=width, font_size=font_size)
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the meaning: equal across processes, key order, formatting and ways to write the same value."""
@@ -432,8 +480,3 @@ class Recipe(Part):
         return f"<Recipe {self.merge_method}: {models} ({self.fingerprint[:8]})>"
 
     __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        import html
-
-        return f"<pre style='font-family:var(--jp-code-font-family,monospace)'>{html.escape(self.to_yaml())}</pre>"

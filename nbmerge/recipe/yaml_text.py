@@ -9,6 +9,7 @@ import yaml
 
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem, Where
+from nbmerge.recipe.layer_values import is_layer_key
 
 MAX_CHARACTERS = 500_000
 MAX_NODES = 10_000
@@ -147,7 +148,13 @@ def _represent_list(dumper: _Dumper, data: list[Any]) -> yaml.Node:
     return dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flat)
 
 
+def _represent_dict(dumper: _Dumper, data: dict[Any, Any]) -> yaml.Node:
+    layers = bool(data) and all(map(is_layer_key, data)) and not any(isinstance(v, dict | list) for v in data.values())
+    return dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=layers)
+
+
 _Dumper.add_representer(list, _represent_list)
+_Dumper.add_representer(dict, _represent_dict)
 
 
 def dump_yaml(data: Any) -> str:

@@ -6,7 +6,7 @@ from nbmerge.sampling.latest_request import LatestRequest
 from nbmerge.sampling.likelihood import log_probabilities, perplexity
 from nbmerge.sampling.loading import Loaded, evaluation_mode, load
 from nbmerge.sampling.result import Sample
-from nbmerge.sampling.score_history import Reading, ScoreHistory
+from nbmerge.sampling.score_history import ScoreHistory, ScoreRecord
 from nbmerge.sampling.scores import LogOdds, Perplexity, Phrase, log_odds
 from nbmerge.sampling.threads import limit_threads
 
@@ -17,9 +17,9 @@ __all__ = [
     "LogOdds",
     "Perplexity",
     "Phrase",
-    "Reading",
     "Sample",
     "ScoreHistory",
+    "ScoreRecord",
     "compare",
     "evaluation_mode",
     "limit_threads",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nbmerge.presentation import Displayed
 from nbmerge.sampling.generate import sample
 from nbmerge.sampling.result import Sample
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Displayed):
     """Texts of several models on the same prompts.
 
     Parameters
@@ -48,20 +48,6 @@ class Comparison:
         return "\n\n".join(blocks)
 
     __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        names = "".join(f"<th scope='col' style='{_CELL}'>{html.escape(n)}</th>" for n in ("prompt", *self.samples))
-        rows = []
-        for i, prompt in enumerate(self.prompts):
-            cells = [f"<td style='{_CELL}{_TEXT}'>{html.escape(row[i].text)}</td>" for row in self.samples.values()]
-            head = f"<th scope='row' style='{_CELL}{_TEXT}font-weight:normal'>{html.escape(prompt)}</th>"
-            rows.append(f"<tr>{head}{''.join(cells)}</tr>")
-        return f"<table style='{_TABLE}'><thead><tr>{names}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-
-
-_TABLE = "border-collapse:collapse;color:var(--jp-ui-font-color1,inherit);font-size:var(--jp-ui-font-size1,13px)"
-_CELL = "text-align:left;vertical-align:top;padding:4px 12px;border-bottom:1px solid var(--jp-border-color2,#bdbdbd);"
-_TEXT = "font-family:var(--jp-code-font-family,monospace);white-space:pre-wrap;overflow-wrap:anywhere;"
 
 
 def compare(

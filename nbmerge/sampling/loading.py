@@ -84,7 +84,7 @@ def resolve_model(model: Askable, tokenizer: Any = None, *, cancel: StopSignal |
 
 def keep_unchanged(model: Any) -> AbstractContextManager[None]:
     """Make updates of a merge in memory wait; other models cannot change."""
-    return model.held() if hasattr(model, "held") else nullcontext()
+    return model.locked() if hasattr(model, "locked") else nullcontext()
 
 
 @contextmanager

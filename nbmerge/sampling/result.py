@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nbmerge.presentation import Displayed
+
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Displayed):
     """One continuation of a prompt.
 
     Parameters
@@ -29,3 +31,9 @@ class Sample:
 
     def __str__(self) -> str:
         return self.prompt + self.text
+
+    def __repr__(self) -> str:
+        count = len(self.tokens)
+        stopped = ", stopped" if self.stopped else ""
+        words = f"{count} {'token' if count == 1 else 'tokens'}, {self.seconds:.2f} s{stopped}"
+        return f"<Sample {self.prompt!r} → {self.text!r}: {words}>"

@@ -20,7 +20,7 @@ Score = Callable[[Any], float]
 
 
 @dataclass(frozen=True)
-class Reading:
+class ScoreRecord:
     """The scores of one recipe.
 
     Parameters
@@ -50,13 +50,13 @@ class ScoreHistory:
 
     Attributes
     ----------
-    readings : list of Reading
+    records : list of ScoreRecord
         One for each recipe; the latest comes last.
     """
 
     def __init__(self, scores: Mapping[str, Score] | None = None):
         self.scores: dict[str, Score] = {}
-        self.readings: list[Reading] = []
+        self.records: list[ScoreRecord] = []
         self._lower: dict[str, bool] = {}
         for name, score in (scores or {}).items():
             self.add(name, score)
@@ -77,7 +77,7 @@ class ScoreHistory:
         del self.scores[name], self._lower[name]
         self._forget(name)
 
-    def read(self, model: Any, recipe: Recipe | None = None, *, cancel: StopSignal | None = None) -> Reading:
+    def evaluate(self, model: Any, recipe: Recipe | None = None, *, cancel: StopSignal | None = None) -> ScoreRecord:
         """Evaluate every score for a model.
 
         Parameters
@@ -90,7 +90,7 @@ class ScoreHistory:
 
         Returns
         -------
-        Reading
+        ScoreRecord
             A score that raises an exception is listed in `failed`; the others are evaluated all the same.
         """
         recipe = recipe if recipe is not None else getattr(model, "recipe", None)
@@ -103,23 +103,31 @@ class ScoreHistory:
                 values[name] = float(score(model))
             except Exception as error:  # a user's function may raise anything
                 failed[name] = str(error) if isinstance(error, NbmergeError) else f"{type(error).__name__}: {error}"
-        reading = Reading(recipe.fingerprint if recipe is not None else "", recipe, values, failed)
-        self.readings = [r for r in self.readings if not r.fingerprint or r.fingerprint != reading.fingerprint]
-        self.readings.append(reading)
-        return reading
+        record = ScoreRecord(recipe.fingerprint if recipe is not None else "", recipe, values, failed)
+        self.records = [r for r in self.records if not r.fingerprint or r.fingerprint != record.fingerprint]
+        self.records.append(record)
+        return record
 
     @property
-    def latest(self) -> Reading | None:
-        """The last reading."""
-        return self.readings[-1] if self.readings else None
+    def latest(self) -> ScoreRecord | None:
+        """The last record."""
+        return self.records[-1] if self.records else None
+
+    def find(self, fingerprint: str) -> ScoreRecord | None:
+        """The record of a recipe, None where it has none."""
+        return next((r for r in self.records if r.fingerprint and r.fingerprint == fingerprint), None)
+
+    def is_lower_better(self, name: str) -> bool:
+        """Whether less of a score is better."""
+        return self._lower[name]
 
     def values(self, name: str) -> list[float]:
         """A score's values over time; the latest comes last."""
-        return [r.values[name] for r in self.readings if name in r.values]
+        return [r.values[name] for r in self.records if name in r.values]
 
-    def best(self, name: str) -> Reading | None:
-        """The reading with the best value of a score, the earliest where several are equal."""
-        known = [r for r in self.readings if not math.isnan(r.values.get(name, math.nan))]
+    def best(self, name: str) -> ScoreRecord | None:
+        """The record with the best value of a score, the earliest where several are equal."""
+        known = [r for r in self.records if not math.isnan(r.values.get(name, math.nan))]
         sign = -1.0 if self._lower[name] else 1.0
         return max(known, key=lambda r: sign * r.values[name], default=None)
 
@@ -129,16 +137,16 @@ class ScoreHistory:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row for each recipe, in the order of reading, one column for each score."""
+        """One row for each recipe, in the order of evaluation, one column for each score."""
         import pandas as pd
 
-        index = pd.Index([r.fingerprint for r in self.readings], name="recipe")
-        return pd.DataFrame([r.values for r in self.readings], index=index, columns=list(self.scores), dtype=float)
+        index = pd.Index([r.fingerprint for r in self.records], name="recipe")
+        return pd.DataFrame([r.values for r in self.records], index=index, columns=list(self.scores), dtype=float)
 
     def _forget(self, name: str) -> None:
-        for reading in self.readings:
-            reading.values.pop(name, None)
-            reading.failed.pop(name, None)
+        for record in self.records:
+            record.values.pop(name, None)
+            record.failed.pop(name, None)
 
     def __repr__(self) -> str:
         latest = self.latest.values if self.latest else {}

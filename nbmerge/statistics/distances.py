@@ -6,15 +6,20 @@ are those of its tensors strung together into one vector, so layers, kinds and w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
 from nbmerge.checkpoints.layout import GROUPS, ROLES
 from nbmerge.errors import ArgumentError
+from nbmerge.presentation import Displayed, draw
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SUMS = ["mm", "mp", "pp", "dd"]
 """‖M‖², ⟨M, P⟩, ‖P‖², ‖M − P‖²; float64."""
@@ -22,7 +27,7 @@ KINDS = (*GROUPS, *ROLES)
 WHAT = ("distance", "cosine")
 
 
-class Changes:
+class Changes(Displayed):
     """Distances and cosines between a merge and its parents.
 
     Measured on the computed merge (`nbmerge.measure_merge`) or predicted from its coefficients (`Statistics.predict`).
@@ -36,6 +41,8 @@ class Changes:
         Labels of all parents, in the order they are shown.
     depth : int
         Number of layers of the merge.
+    base : str, optional
+        The parent that task vectors are relative to; grey in figures.
 
     Notes
     -----
@@ -44,8 +51,9 @@ class Changes:
     Both are missing for tensors without a part from that parent, and for weights that are not finite.
     """
 
-    def __init__(self, frame: pd.DataFrame, parents: Sequence[str], depth: int):
+    def __init__(self, frame: pd.DataFrame, parents: Sequence[str], depth: int, base: str | None = None):
         self._frame = frame
+        self.base = base
         self._sums = frame[SUMS].to_numpy()
         self.parents = tuple(parents)
         self.depth = depth
@@ -113,6 +121,12 @@ class Changes:
         values = ratio(sums[:, kinds], what, counts[:, kinds])
         return pd.DataFrame(values.T, [KINDS[k] for k in kinds], self.parents)
 
+    def by_group(self, what: str = "distance") -> pd.DataFrame:
+        """Parents × groups of tensors, each over all layers: those of attention, mlp and rest that the model has."""
+        sums, counts = (x[:, : self.depth, : len(GROUPS)].sum(1) for x in self._cube)
+        table = pd.DataFrame(ratio(sums, what, counts), self.parents, list(GROUPS))
+        return table.loc[:, counts.any(0)]
+
     def by_layer(self, what: str = "distance") -> pd.DataFrame:
         """Layers × parents, each layer as a whole."""
         sums, counts = (x[:, : self.depth].sum(2) for x in self._cube)
@@ -123,6 +137,43 @@ class Changes:
         p = self._index(parent)
         sums, counts = (x[p].sum((0, 1)) for x in self._cube)
         return float(ratio(sums, what, counts))
+
+    def plot(
+        self,
+        what: str = "distance",
+        parents: str | Iterable[str] | None = None,
+        *,
+        theme: Literal["auto", "light", "dark"] = "auto",
+        width: float = 20 / 3,
+        font_size: float = 9.0,
+    ) -> Figure:
+        """Plot the distance from each parent: curves over the layers, and below them a heat map of layers × kinds for each.
+
+        Parameters
+        ----------
+        what : "distance" or "cosine"
+        parents : str or iterable of str, optional
+            Parents that get a heat map; default all. All heat maps have the same scale.
+        theme, width, font_size
+            As in `Recipe.plot`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ArgumentError
+            For a model that is not a parent of the merge.
+
+        Examples
+        --------
+        >>> import nbmerge as nbm
+        >>> figure = nbm.measure_merge(nbm.demo.recipe()).plot(parents="base", theme="light")
+        >>> figure.axes[1].get_title(loc="left")
+        'distance from base'
+        """
+        return draw("changes", self, what, parents, theme=theme, width=width, font_size=font_size)
 
     @property
     def _layers(self) -> pd.RangeIndex:
@@ -161,19 +212,6 @@ class Changes:
     def __repr__(self) -> str:
         far = ", ".join(f"{p} {100 * self.total(p):.3g} %" for p in self.parents)
         return f"<Changes: {self.frame['tensor'].nunique()} tensors, distance from {far}>"
-
-    def _repr_html_(self) -> str:
-        """Whole-model distance and cosine, and the distance of each group, per parent."""
-        summary = pd.DataFrame({what: [self.total(p, what) for p in self.parents] for what in WHAT}, self.parents)
-        groups = pd.concat([self._by_group(), self.by_role().T.add_prefix("distance of ")], axis=1)
-        return pd.concat([summary, groups], axis=1).to_html(
-            float_format="{:.4g}".format, na_rep="", border=0, escape=True
-        )
-
-    def _by_group(self) -> pd.DataFrame:
-        sums, counts = (x[:, : self.depth, : len(GROUPS)].sum(1) for x in self._cube)
-        table = pd.DataFrame(ratio(sums, "distance", counts), self.parents, [f"distance of {g}" for g in GROUPS])
-        return table.loc[:, counts.any(0)]
 
 
 def ratio(sums: np.ndarray, what: str, counts: np.ndarray | int = 1) -> np.ndarray:

@@ -72,7 +72,7 @@ def estimate(recipe: RecipeLike, *, cancel: StopSignal | None = None, threads: i
     scaled = [_scaled(products[t.name], t.shape[0] if len(t.shape) > 1 else 1) for t in tensors]
     sums, covariances = (np.concatenate([np.empty((0, *x[0].shape[1:])), *x]) for x in zip(*scaled, strict=True))
     share = sum(s.count for s in samples) / max(1, sum(t.count for t in tensors))
-    return Estimate(Changes(frame(tensors, sums), plan.parents, plan.depth), covariances, share)
+    return Estimate(Changes(frame(tensors, sums), plan.parents, plan.depth, plan.base_label), covariances, share)
 
 
 class Estimate:

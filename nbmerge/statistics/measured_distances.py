@@ -56,7 +56,12 @@ def measure_merge(
         return lambda start, block: add(own, block, blocks, start)
 
     run(tensors, sink, progress=progress, cancel=cancel, threads=threads)
-    return Changes(frame(tensors, np.concatenate([np.empty((0, len(SUMS))), *sums.values()])), plan.parents, plan.depth)
+    return Changes(
+        frame(tensors, np.concatenate([np.empty((0, len(SUMS))), *sums.values()])),
+        plan.parents,
+        plan.depth,
+        plan.base_label,
+    )
 
 
 def compared(plan: Plan) -> list[TensorPlan]:

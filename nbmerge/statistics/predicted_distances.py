@@ -86,7 +86,7 @@ def _row(statistics: Statistics, tensor: TensorPlan) -> int | None:
 def predict(statistics: Statistics, plan: Plan) -> Changes:
     """See `Statistics.predict`."""
     found, sums = predicted_sums(statistics, plan)
-    return Changes(frame(found.tensors, sums), plan.parents, plan.depth)
+    return Changes(frame(found.tensors, sums), plan.parents, plan.depth, plan.base_label)
 
 
 def predicted_sums(statistics: Statistics, plan: Plan) -> tuple[Trace, np.ndarray]:

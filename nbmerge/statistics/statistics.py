@@ -13,6 +13,7 @@ import pandas as pd
 
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
+from nbmerge.presentation import Displayed
 from nbmerge.statistics.distances import Changes
 from nbmerge.statistics.predicted_distances import gram_of, predict, trace
 from nbmerge.statistics.retention import kept_mass
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from nbmerge.typing import RecipeLike
 
 
-class Statistics:
+class Statistics(Displayed):
     """Sums over the weights of a base and its models; the result of `nbmerge.measure_models`.
 
     Attributes
@@ -125,16 +126,6 @@ class Statistics:
 
     def __repr__(self) -> str:
         return f"<Statistics: {', '.join(self.models[1:])} against {self.models[0]}, {len(self.names)} tensors>"
-
-    def _repr_html_(self) -> str:
-        names = list(self.models[1:])
-        table = pd.DataFrame(
-            {f: [self.summary[f"{f}[{m}]"] for m in names] for f in ("change", "cosine", "unchanged")}, names
-        )
-        for a, b in combinations(names, 2):
-            table.loc[a, f"cosine with {b}"] = table.loc[b, f"cosine with {a}"] = self.summary[f"cosine[{a}, {b}]"]
-        table = table.rename_axis(columns=f"against {self.models[0]}")
-        return table.to_html(float_format="{:.4g}".format, na_rep="", border=0, escape=True)
 
 
 def _columns(

@@ -94,7 +94,7 @@ class Studio(StateBox):
 
     @recipe.setter
     def recipe(self, recipe: Any) -> None:
-        self.state.set_recipe(Recipe.load(recipe))
+        self.state.open_recipe(Recipe.load(recipe))
 
     def _show_status(self) -> None:
         self.status.value = describe_state(self.state)

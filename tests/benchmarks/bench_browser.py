@@ -74,7 +74,7 @@ def timed(name, function):
 _state.StudioState._examined = timed("plan", _state.StudioState._examined)
 studio.statistics._predict = timed("statistics", studio.statistics._predict)
 move, studio.gradients.sliders._on_move = timed("whole callback", studio.gradients.sliders._on_move), moved
-show, studio.statistics.view.show = studio.statistics.view.show, shown
+show, studio.statistics.view.draw = studio.statistics.view.draw, shown
 """
 
 

@@ -118,7 +118,7 @@ def our_seconds(file: Path, name: str, names: list[str], parameters: dict[str, A
 
     from nbmerge.checkpoints.header import read_header
     from nbmerge.engine.compute.blocks import Blocks
-    from nbmerge.engine.compute.input_files import Files
+    from nbmerge.engine.compute.input_files import InputFiles
     from nbmerge.engine.compute.tensor import compute
     from nbmerge.engine.compute.workspace import Workspace
     from nbmerge.engine.planning.plans import TensorPlan
@@ -134,7 +134,7 @@ def our_seconds(file: Path, name: str, names: list[str], parameters: dict[str, A
     def emit(start: int, block: torch.Tensor) -> None:
         result[start : start + block.numel()] = block
 
-    with Files() as files, torch.no_grad():
+    with InputFiles() as files, torch.no_grad():
         began = time.perf_counter()
         compute(plan, Blocks(plan, Workspace(files)), emit)
         return time.perf_counter() - began

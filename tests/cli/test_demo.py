@@ -20,7 +20,7 @@ def test_demo_shows_the_main_job_and_where_its_results_are(tmp_path, monkeypatch
     for name in ("base", "single weight", "merge, gradient", *demo.PROMPTS):
         assert name in done.stdout
     results = [Path(line[line.index("/") :]) for line in done.stdout.splitlines() if str(tmp_path) in line]
-    assert [r.suffix for r in results] == ["", ".png", ".png", ".png"]
+    assert [r.suffix for r in results] == ["", ".png", ".png"]
     assert all(r.exists() for r in results)
     assert "not executed: Jupyter is not installed" in done.stdout
     assert run("demo", "--out", tmp_path / "out").exit_code == 0  # again, over the first
@@ -30,7 +30,7 @@ def test_demo_replaces_only_what_a_demo_wrote(tmp_path):
     work = tmp_path / "work"
     shipped = find_notebook().read_text(encoding="utf-8")
     for name, text in {
-        "merged/thesis.tex": "years", "weight-by-layer.png": "mine", "distance-from-x.png": "mine",
+        "merged/thesis.tex": "years", "gradients.png": "mine", "distances.png": "mine",
         "01-first-merge.ipynb": '{"cells": [{"source": ["mine"]}]}',
     }.items():  # fmt: skip
         file = work / name

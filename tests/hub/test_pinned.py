@@ -4,7 +4,7 @@ import pytest
 
 import nbmerge as nbm
 from nbmerge.checkpoints import hub as room
-from nbmerge.engine.planning.pin_commits import pinned
+from nbmerge.engine.planning.pin_commits import pin_commits
 from nbmerge.recipe import ModelRef
 
 
@@ -24,7 +24,7 @@ def test_every_place_that_names_a_model(commits, family):
         base_model="org/base", lm_head_source="org/ft2",
         tokenizer={"source": "org/ft1", "tokens": {"a": {"source": "org/ft2"}}}, merges=[inner],
     )  # fmt: skip
-    made = pinned(recipe)
+    made = pin_commits(recipe)
     at = {name: f"org/{name}@{commit}" for name, commit in commits.items()}
     assert [str(s.model) for s in made.models] == [at["base"], f"{at['ft1']}+{at['ft2']}", "inner", str(family.ft1)]
     assert str(made.base_model) == at["base"]
@@ -33,19 +33,19 @@ def test_every_place_that_names_a_model(commits, family):
     assert str(made.tokenizer.tokens["a"].source) == at["ft2"]
     assert [str(s.model) for s in made.merges[0].models] == [at["base"], at["ft2"]]
     assert made.fingerprint != recipe.fingerprint
-    assert pinned(made) is made
+    assert pin_commits(made) is made
     assert nbm.Recipe.load(made.to_yaml()) == made
 
 
 def test_a_recipe_of_folders_stays_itself(online, family):
     recipe = linear(family.base, family.ft1, tokenizer_source="base")
-    assert pinned(recipe) is recipe
+    assert pin_commits(recipe) is recipe
     assert online.requests == []
 
 
 @pytest.mark.parametrize("source", ["union", "base", "ft1", "model:org/ft1"])
 def test_sources_of_a_tokenizer(commits, source):
-    made = pinned(linear("org/base", "org/ft1", base_model="org/base", tokenizer_source=source))
+    made = pin_commits(linear("org/base", "org/ft1", base_model="org/base", tokenizer_source=source))
     expected = f"model:org/ft1@{commits['ft1']}" if source.startswith("model:") else source
     assert made.tokenizer_source == expected
     assert nbm.check(made).ok
@@ -80,7 +80,7 @@ def test_reading_and_writing_a_recipe_asks_nobody(online, commits):
 
 def test_what_cannot_be_found_is_left_for_the_planner(online):
     recipe = linear("org/none", "org/nothing")
-    assert pinned(recipe) is recipe
+    assert pin_commits(recipe) is recipe
     report = nbm.check(recipe)
     assert [p.place for p in report.problems if p.severity == "error"] == ["models[0].model", "models[1].model"]
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.tensor import compute
 from nbmerge.engine.compute.workspace import Workspace
 from nbmerge.engine.planning.plans import TensorPlan
@@ -69,7 +69,7 @@ def merged(
     if fault:
         raise ValueError(fault)
     dtype = out or tensors[0].dtype
-    with tempfile.TemporaryDirectory() as folder, Files() as files:
+    with tempfile.TemporaryDirectory() as folder, InputFiles() as files:
         file = Path(folder) / "x.safetensors"
         save_file({f"{i:02d}": t.contiguous().clone() for i, t in enumerate(tensors)}, file)
         stored, _ = read_header(file)

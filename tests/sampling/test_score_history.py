@@ -21,10 +21,10 @@ def history() -> ScoreHistory:
     return made
 
 
-def test_each_recipe_has_one_reading_and_the_latest_is_last(history):
+def test_each_recipe_has_one_record_and_the_latest_is_last(history):
     for value, name in ((1, "a"), (3, "b"), (2, "a")):
-        history.read(merge(value, name))
-    assert [r.fingerprint for r in history.readings] == ["b", "a"]
+        history.evaluate(merge(value, name))
+    assert [r.fingerprint for r in history.records] == ["b", "a"]
     assert history.values("up") == [3, 2]
     assert history.latest.values == {"up": 2, "down": -2}
     assert list(history.table["up"]) == [3, 2]
@@ -33,7 +33,7 @@ def test_each_recipe_has_one_reading_and_the_latest_is_last(history):
 
 def test_the_best_is_the_highest_or_the_lowest(history):
     for value, name in ((1, "a"), (3, "b"), (float("nan"), "c"), (3, "d")):
-        history.read(merge(value, name))
+        history.evaluate(merge(value, name))
     assert history.best("up").fingerprint == "b"
     assert history.best("down").fingerprint == "b"
     assert history.is_better("up", 2, 1)
@@ -43,7 +43,7 @@ def test_the_best_is_the_highest_or_the_lowest(history):
 
 def test_a_score_that_fails_says_so_and_the_others_are_read(history):
     history.add("broken", lambda m: m.nothing)
-    reading = history.read(merge(1, "a"))
+    reading = history.evaluate(merge(1, "a"))
     assert reading.values == {"up": 1, "down": -1}
     assert "AttributeError" in reading.failed["broken"]
     history.remove("broken")
@@ -51,7 +51,7 @@ def test_a_score_that_fails_says_so_and_the_others_are_read(history):
 
 
 def test_another_score_of_the_same_name_begins_anew(history):
-    history.read(merge(1, "a"))
+    history.evaluate(merge(1, "a"))
     history.add("up", lambda m: m.value * 2)
     assert history.values("up") == []
     assert history.values("down") == [-1]
@@ -62,7 +62,7 @@ def test_another_score_of_the_same_name_begins_anew(history):
 def test_stop_asks_no_further_score(history):
     stop = threading.Event()
     history.add("up", lambda m: stop.set() or m.value)
-    assert history.read(merge(1, "a"), cancel=stop).values == {"up": 1}
+    assert history.evaluate(merge(1, "a"), cancel=stop).values == {"up": 1}
 
 
 def test_a_live_merge_is_scored_as_it_changes(family):
@@ -71,9 +71,9 @@ def test_a_live_merge_is_scored_as_it_changes(family):
         live(r),
         ScoreHistory({"story": Perplexity("the fox ran."), "fox": Phrase("the ", "fox", ("dog", "hen"))}),
     )
-    first = history.read(merged)
+    first = history.evaluate(merged)
     merged.update(r.with_parameter("t", 0.9))
-    second = history.read(merged)
+    second = history.evaluate(merged)
     assert first.fingerprint == r.fingerprint != second.fingerprint
     assert first.values.keys() == second.values.keys() == {"story", "fox"}
     assert first.values != second.values
@@ -84,6 +84,6 @@ def test_the_demo_familys_skills_are_scores():
     from nbmerge import demo
 
     history = ScoreHistory({name: demo.Skill(name, n=40) for name in ("reverse", "upper")})
-    values = history.read(str(demo.family().experts["reverser"]), recipe=demo.recipe()).values
+    values = history.evaluate(str(demo.family().experts["reverser"]), recipe=demo.recipe()).values
     assert values["reverse"] > 0.9
     assert values["upper"] < 0.2

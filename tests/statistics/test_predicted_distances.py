@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.planning.planner import plan
 from nbmerge.errors import NbmergeError
 from nbmerge.statistics import measure_merge, measure_models
@@ -85,7 +85,7 @@ def test_a_tied_model_gives_its_embedding_for_a_head(tmp_path):
 
 def test_no_weight_is_read(family, statistics, monkeypatch):
     made = plan(recipes(family)["slerp"])
-    monkeypatch.setattr(Files, "read", None)
+    monkeypatch.setattr(InputFiles, "read", None)
     assert 0 < statistics.predict(made).total("ft1") < 1
 
 

@@ -30,7 +30,7 @@ def progress_bar(description: str, quiet: bool = False) -> Iterator[Listener]:
             bar.update(event.bytes_done - bar.n)
         elif event.kind == "planned":
             fetching = False
-            resumed = f" (resumed, {event.kept} tensors kept)" if event.kept else ""
+            resumed = f" (resumed, {event.resumed} tensors kept)" if event.resumed else ""
             bar.set_description(description + resumed, refresh=False)
             bar.reset(event.bytes)
         elif event.kind in ("bytes", "tensor"):

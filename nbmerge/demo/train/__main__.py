@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("demo-training"), help="default: %(default)s")
     out = parser.parse_args().out
     torch.set_num_threads(1)
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no annotation here
+    logging.disable_progress_bar()
     times: dict[str, float] = {}
 
     models = train(times)

@@ -101,7 +101,7 @@ def teach(model: LlamaForCausalLM, lesson: Lesson) -> int:
         optimizer.step()
         if lesson.until < 1 and step % LOOK_EVERY == 0 and _able(model) > lesson.until:
             break
-    model.eval()  # type: ignore[no-untyped-call]  # transformers has no annotation here
+    model.eval()
     return step + 1
 
 

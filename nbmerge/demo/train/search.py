@@ -51,7 +51,7 @@ class Blend:
 
     def bend(self, weights: torch.Tensor) -> torch.Tensor:
         """Sum the squared second differences of every curve over the layers."""
-        curves = weights[:, 1:-2].unflatten(1, (2, self.depth))  # type: ignore[no-untyped-call]  # torch has no annotation here
+        curves = weights[:, 1:-2].unflatten(1, (2, self.depth))
         return curves.diff(n=2).square().sum()
 
     def flat(self, *values: float) -> torch.Tensor:
@@ -81,7 +81,7 @@ def search(blend: Blend, steps: int = 150, rate: float = 0.05, start: float = 0.
         sheets = [sheet(skill, words[first : first + batch], make) for skill in SKILLS]
         cost = surprise(blend, weights, sheets) + BEND * blend.bend(weights)
         optimizer.zero_grad()
-        cost.backward()  # type: ignore[no-untyped-call]  # torch has no annotation here
+        cost.backward()
         optimizer.step()
         with torch.no_grad():
             weights.clamp_(0, HIGH)

@@ -1,7 +1,7 @@
-"""Compute: the tensors of a plan made block by block, on as many workers as there are processors, by one way for all uses.
+"""Compute: the tensors of a plan, computed block by block by several workers; the same code serves all uses.
 
-Begin reading at `pool`, then `tensor` and `blocks`. What is exported is loaded when first used: it needs torch, which
-plans and checks do without.
+Start reading at `pool`, then `tensor` and `blocks`. Exported names are loaded on first use: they need torch, which plans and
+checks do not.
 """
 
 from typing import TYPE_CHECKING

@@ -1,9 +1,9 @@
-"""What decides how this process rounds: versions, and which instructions torch and its libraries use on this processor.
+"""How this process rounds: versions, and the instructions that torch and its libraries use on this processor.
 
-The same sum of products comes out differently in its last place where a processor adds in another order or fuses a product
-with a sum. torch chooses its kernels by what the processor can do (``ATEN_CPU_CAPABILITY`` forbids some), and so does MKL
-beneath it, which the methods with decompositions use (``MKL_ENABLE_INSTRUCTIONS``, ``MKL_CBWR``). MKL does not say what it
-chose. So a few small products are computed, and a checksum of their results stands for what cannot be asked.
+The last digit of a sum of products depends on the order of additions and on fused instructions. torch chooses its kernels by
+the features of the processor (``ATEN_CPU_CAPABILITY`` restricts them), and so does MKL, which methods with decompositions use
+(``MKL_ENABLE_INSTRUCTIONS``, ``MKL_CBWR``). MKL does not report its choice, so a checksum over the results of a few small
+computations stands for it.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     import torch
 
 RECORD = "arithmetic"
-"""Under which checksum file and journal hold it."""
+"""Its key in the checksum file and in the journal."""
 
 
 def arithmetic() -> dict[str, str]:
-    """Versions of nbmerge and torch, the instructions that torch uses, and a checksum of results: where all are equal, so are bytes."""
+    """Versions of nbmerge and torch, the instructions that torch uses, and a checksum of results; if all are equal, so are bytes."""
     return {"nbmerge": __version__, "torch": _torch(), "processor": _processor(), "rounding": _rounding()}
 
 
 def describe(record: Mapping[str, str]) -> str:
-    """The same in a few words."""
+    """Format a record on one line."""
     return ", ".join(f"{k} {v}" for k, v in record.items())
 
 
 def difference(then: Mapping[str, str], now: Mapping[str, str]) -> str | None:
-    """What differs between two, as ``then, now``; None where nothing does."""
+    """Describe the difference between two records; None if they are equal."""
     names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
     if not names:
         return None
@@ -49,21 +49,21 @@ def difference(then: Mapping[str, str], now: Mapping[str, str]) -> str | None:
 def _torch() -> str:
     try:
         return version("torch").partition("+")[0]
-    except PackageNotFoundError:  # built by hand
+    except PackageNotFoundError:  # built from source
         import torch
 
         return torch.__version__.partition("+")[0]
 
 
 def _processor() -> str:
-    import torch  # plans and checks do without
+    import torch  # not needed by plans and checks
 
     return torch.backends.cpu.get_cpu_capability()
 
 
 @lru_cache(maxsize=1)
 def _rounding() -> str:
-    """Checksum over results of torch's kernels and of the libraries beneath it, computed as the workers compute: in one thread."""
+    """Checksum over results of torch and the libraries that it uses, computed as in a worker: in one thread."""
     import torch
 
     found: list[str] = []
@@ -83,7 +83,7 @@ def _rounding() -> str:
 
 
 def _probe() -> str:
-    """Sums, fused sums, inner products, a product of matrices, and decompositions, over numbers that are the same everywhere."""
+    """Compute sums, fused sums, products and decompositions of the same numbers on every machine."""
     import torch
 
     digest = hashlib.sha256()

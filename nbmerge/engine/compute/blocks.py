@@ -1,7 +1,7 @@
-"""Blocks: the inputs of one tensor, read piece by piece into buffers that are used again and again.
+"""Blocks: the inputs of one tensor, read piece by piece into buffers that are reused.
 
-A block fits the processor's cache. It is also the unit in which sums are taken, so it is a constant of the results
-and not a setting: a tensor's bytes never depend on threads, order or memory.
+A block fits into the processor's cache. It is also the unit of summation, so its size affects results and is a constant, not a
+setting: the bytes of a tensor never depend on threads, order or memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nbmerge.methods import Elementwise, Values
 
 GOLDEN = (5**0.5 - 1) / 2
-"""Multiples of it, modulo 1, are spread evenly however many there are."""
+"""Golden ratio: its multiples modulo 1 are spread evenly, however many there are."""
 
 
 class Blocks:
@@ -36,7 +36,7 @@ class Blocks:
         self.count = tensor.count
         self.workspace = workspace
         self.target: torch.Tensor | None = None
-        """The whole result's place in memory, flat, where it has one: blocks may then be computed into it."""
+        """Flat memory for the whole result, if it is given: blocks are computed into it where possible."""
         self.dtype = torch.float64 if any(i.dtype == "float64" for i in self.inputs) else torch.float32
         """dtype of the arithmetic."""
         self.columns = max(1, tensor.shape[-1]) if tensor.shape else 1
@@ -46,13 +46,12 @@ class Blocks:
         """Elements in a block: `BLOCK`, or as many as keep rows or matrices whole."""
         self._readers: dict[int, Read] = {}
         host = workspace.host
-        self._on_host = (
-            None if host is workspace else Blocks(tensor, host)
-        )  # never itself: blocks end with their last user
+        # Never itself, which would be a reference cycle that delays freeing the buffers.
+        self._on_host = None if host is workspace else Blocks(tensor, host)
 
     @property
-    def _near(self) -> Blocks:
-        """The same blocks where they are read, to be looked at there."""
+    def _host_blocks(self) -> Blocks:
+        """The same blocks on the CPU, where they are read and scanned."""
         return self._on_host or self
 
     def _step(self, shape: tuple[int, ...]) -> int:
@@ -71,8 +70,8 @@ class Blocks:
         return min(self.step, self.count - start)
 
     def stored(self, i: int, start: int) -> torch.Tensor:
-        """One input's block in its stored dtype, where it is mixed."""
-        return self.workspace.bring(i, self._near._read(i)(start, self.size(start)))
+        """A block of one input in its stored dtype, on the device where it is mixed."""
+        return self.workspace.to_device(i, self._host_blocks._read(i)(start, self.size(start)))
 
     def _read(self, i: int) -> Read:
         if i not in self._readers:
@@ -82,34 +81,34 @@ class Blocks:
     def rows(self, start: int, which: list[int] | None = None, dtype: torch.dtype | None = None) -> torch.Tensor:
         """Blocks of several inputs (default all) in the working dtype, shape (inputs, elements)."""
         which = list(range(len(self.inputs))) if which is None else which
-        rows = self.workspace.working(dtype or self.dtype, len(which), self.size(start))
+        rows = self.workspace.scratch(dtype or self.dtype, len(which), self.size(start))
         for row, i in zip(rows, which, strict=True):
             row.copy_(self.stored(i, start))
         return rows
 
     def at(self, start: int) -> list[torch.Tensor]:
-        """One block of all inputs in the working dtype; of shape (rows, columns) where rows stay whole."""
+        """One block of all inputs in the working dtype; of shape (rows, columns) unless the method is elementwise."""
         blocks = self.rows(start).unbind()
         return list(blocks) if self.whole == "element" else [b.view(-1, self.columns) for b in blocks]
 
     def __iter__(self) -> Iterator[tuple[int, list[torch.Tensor]]]:
-        """(start, blocks of all inputs in the working dtype), one after another."""
+        """Iterate over (start, blocks of all inputs in the working dtype)."""
         for start in self.starts():
             yield start, self.at(start)
 
     def deltas(self, i: int) -> Iterator[tuple[int, torch.Tensor]]:
-        """(start, Wᵢ − W₀), one block after another."""
+        """Iterate over (start, Wᵢ − W₀)."""
         for start in self.starts():
             base, own = self.rows(start, [0, i]).unbind()
             yield start, own.sub_(base)
 
     def magnitudes(self, i: int) -> Iterator[tuple[int, np.ndarray]]:
-        """(start, |Wᵢ − W₀|), one block after another."""
+        """Iterate over (start, |Wᵢ − W₀|)."""
         for start, delta in self.deltas(i):
             yield start, delta.abs_().numpy()
 
-    def glimpse(self, i: int, wanted: int = 1 << 16) -> np.ndarray:
-        """About as many |Wᵢ − W₀| as wanted: a piece of each block, its place in the block always another."""
+    def sample_magnitudes(self, i: int, wanted: int = 1 << 16) -> np.ndarray:
+        """A sample of about `wanted` values |Wᵢ − W₀|: a piece of each block, at varying positions."""
         starts = self.starts()
         each = -(-wanted // max(1, len(starts)))
         pieces = []
@@ -121,31 +120,31 @@ class Blocks:
         return np.concatenate(pieces)
 
     def restricted(self, tensor: TensorPlan) -> Blocks:
-        """The same for the same tensor from fewer inputs."""
+        """The blocks of the same tensor with fewer inputs."""
         fewer = Blocks(tensor, self.workspace)
         fewer.target = self.target
         return fewer
 
-    def place(self, start: int) -> torch.Tensor | None:
-        """The block's place in `target`, where blocks are mixed beside it."""
-        return (
-            None if self.target is None or self._on_host is not None else self.target[start : start + self.size(start)]
-        )
-
-    def looked(self, method: Elementwise, values: Values) -> Any:
-        """What a method's look finds."""
-        if method.look is None:
+    def target_at(self, start: int) -> torch.Tensor | None:
+        """The part of `target` for a block; None if there is no target, or blocks are mixed on another device."""
+        if self.target is None or self._on_host is not None:
             return None
-        near = self._near
-        return near.workspace.recall((method.look, self.step), self.inputs, values, lambda v: method.look(near, v))
+        return self.target[start : start + self.size(start)]
+
+    def scan(self, method: Elementwise, values: Values) -> Any:
+        """The state that a method's `look` returns."""
+        look, near = method.look, self._host_blocks
+        if look is None:
+            return None
+        return near.workspace.recall((look, self.step), self.inputs, values, lambda v: look(near, v))
 
     def gram(self) -> np.ndarray:
         """Gram matrix over [W₀, W₁−W₀, …], float64, shape (inputs, inputs).
 
-        Products of stored float32 are summed in float64; of shorter floats in float32 within a block, whose error of
-        about 1e-7 is far below their own rounding.
+        Products of float32 and float64 are summed in float64. Products of shorter floats are summed in float32 within a block,
+        whose error of about 1e-7 is far below their own rounding.
         """
-        near = self._near
+        near = self._host_blocks
         return near.workspace.recall(("gram", self.step), self.inputs, None, lambda _: near._gram())
 
     def _gram(self) -> np.ndarray:
@@ -159,12 +158,12 @@ class Blocks:
 
 
 def products(rows: torch.Tensor) -> np.ndarray:
-    """All products of rows with each other, float64, shape (rows, rows)."""
+    """The inner products of all pairs of rows, float64, shape (rows, rows)."""
     count = len(rows)
-    if count > 3:  # where a product of matrices begins to be faster than its entries one by one
+    if count > 3:  # from here on a matrix product is faster than its entries one by one
         return (rows @ rows.T).double().numpy()
-    found = np.empty((count, count))
+    gram = np.empty((count, count))
     for i in range(count):
         for j in range(i, count):
-            found[i, j] = found[j, i] = torch.dot(rows[i], rows[j]).item()
-    return found
+            gram[i, j] = gram[j, i] = torch.dot(rows[i], rows[j]).item()
+    return gram

@@ -1,4 +1,4 @@
-"""What a merge has to download before it can begin, and the download itself."""
+"""The files that a merge must download before it starts, and the download itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Download:
-    """What is to be downloaded of one model.
+    """The files of one model that must be downloaded.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Download:
     commit : str
     files : int
     bytes : int
-        Without what an unfinished download has left.
+        Not including what an unfinished download has left.
     """
 
     model: str
@@ -42,17 +42,17 @@ class Download:
         return f"{human(self.bytes)} of {self.model}@{self.commit[:8]}"
 
 
-def to_fetch(tensors: Iterable[TensorPlan]) -> list[Missing]:
-    """The files that these tensors are read from and that are not here yet."""
+def find_missing(tensors: Iterable[TensorPlan]) -> list[Missing]:
+    """The files that these tensors are read from and that are not downloaded yet."""
     if not hub.in_use():
         return []
     return hub.missing(dict.fromkeys(leaf.file for t in tensors for leaf in t.leaves()))
 
 
-def downloads(tensors: Iterable[TensorPlan]) -> tuple[Download, ...]:
-    """What is to be downloaded for these tensors, by model."""
+def list_downloads(tensors: Iterable[TensorPlan]) -> tuple[Download, ...]:
+    """The downloads for these tensors, by model."""
     by_folder: dict[Path, list[Missing]] = {}
-    for item in to_fetch(tensors):
+    for item in find_missing(tensors):
         by_folder.setdefault(item.snapshot.folder, []).append(item)
     return tuple(
         Download(items[0].snapshot.repo_id, items[0].snapshot.commit, len(items), sum(i.left for i in items))
@@ -61,22 +61,22 @@ def downloads(tensors: Iterable[TensorPlan]) -> tuple[Download, ...]:
 
 
 def fetch(tensors: Iterable[TensorPlan], progress: Listener | None = None, cancel: StopSignal | None = None) -> None:
-    """Download the files that these tensors are read from, as far as they are not here; most often that is nothing.
+    """Download the files that these tensors are read from; usually all of them exist already.
 
     Parameters
     ----------
     tensors : iterable of TensorPlan
     progress : callable, optional
-        Takes an `Event` of the kind "fetching" whenever something has come.
+        Takes an `Event` of the kind "fetching" whenever data arrives.
     cancel : StopSignal, optional
-        Set it to stop; the next time goes on from there.
+        Set it to stop; the next call resumes.
 
     Raises
     ------
     MergeStopped, CheckpointError, OutputError
         See `nbmerge.checkpoints.hub.fetch`.
     """
-    absent = to_fetch(tensors)
+    absent = find_missing(tensors)
     if not absent:
         return
     began = time.perf_counter()

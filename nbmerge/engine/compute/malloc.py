@@ -1,7 +1,7 @@
-"""Let the C library keep what a block's work frees, because the next block asks for the same again.
+"""Let the C library keep the memory that a block frees, because the next block allocates the same again.
 
-By default glibc hands buffers of a mebibyte back to the system at once, and every page of them is cleared and mapped anew
-for the next block: a third of the processor time of a TIES merge.
+By default glibc returns buffers of a mebibyte to the system at once, and the system clears and maps every page again for the
+next block: a third of the CPU time of a TIES merge.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from functools import cache
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
-"""Numbers of `mallopt`, see its manual page."""
+"""Parameters of `mallopt`, see its manual page."""
 KEPT = 64 << 20
-"""Free bytes that may stay with an arena; there is one for each worker."""
+"""Free bytes that each arena keeps; there is one arena per worker."""
 LARGE = 16 << 20
-"""Allocations from this size on, whole tensors rather than blocks, still go back to the system at once."""
+"""Allocations from this size on, whole tensors rather than blocks, are still returned to the system at once."""
 
 
 @cache
 def keep_buffers() -> bool:
-    """Ask for it, once in a process; says whether the C library understood (glibc does)."""
+    """Configure the C library, once per process; returns whether it supports this (glibc does)."""
     if not sys.platform.startswith("linux"):
         return False
     try:

@@ -1,26 +1,28 @@
-"""Carry out a plan, or a part of it: workers take tensors, the largest first, and hand the blocks to a sink.
+"""Run a plan, or a part of it: workers take tensors, the largest first, and pass their blocks to a sink.
 
-There is one executor, `execute`, for all that tensors are made for. What differs is who works (`Workers`: threads that
-come for one run, or stay with all that they found) and where blocks go (`Sink`: a file, a model in memory, a statistic).
+One function, `execute`, serves all uses. They differ in their workers (`Workers`: threads for one run, or persistent ones with a
+cache) and in where blocks go (`Sink`: a file, a model in memory, a statistic).
 """
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from nbmerge.engine.compute.blocks import Blocks
 from nbmerge.engine.compute.device import DeviceWorkspace
 from nbmerge.engine.compute.download import fetch
-from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.malloc import keep_buffers
-from nbmerge.engine.compute.nonfinite import guarded
+from nbmerge.engine.compute.nonfinite import check_finite
 from nbmerge.engine.compute.tensor import compute
 from nbmerge.engine.compute.threads import Stop, parse_threads
 from nbmerge.engine.compute.workspace import Emit, Open, Workspace
@@ -33,21 +35,23 @@ if TYPE_CHECKING:
 
 Task = tuple[TensorPlan, slice]
 """A tensor, and which of its blocks."""
+GRACE = 0.25
+"""Seconds that workers have to end after a stop."""
 Sink = Callable[[TensorPlan, Blocks], Emit]
-"""Called once per task, from a worker, before the task's first block; what it returns receives the blocks, in order."""
+"""Called by a worker once per task, before its first block; the function that it returns receives the blocks in order."""
 
 
 class Workers(Protocol):
-    """Who carries out tasks."""
+    """The workers that run tasks."""
 
     def divide(self, tensors: Sequence[TensorPlan]) -> list[Task]:
-        """Make tasks of tensors, in the order in which they are taken."""
+        """Divide tensors into tasks, in the order in which they are run."""
 
     def work(self, do: Callable[[Callable[[], Workspace]], None], tasks: int, stop: Stop) -> None:
-        """Let every worker call `do` with what makes its workspace, and wait for all; there are `tasks` in all."""
+        """Let every worker call `do` with a function that creates its workspace, and wait for all; `tasks` is their number."""
 
     def check_inputs(self) -> None:
-        """Make sure that what was read is still as it was."""
+        """Check that the inputs were not modified during the run."""
 
 
 def run(
@@ -61,7 +65,7 @@ def run(
     device: torch.device | None = None,
     kinds: Mapping[type, Open] | None = None,
 ) -> Counter[str]:
-    """Compute tensors and hand their blocks to the sink, each tensor whole and in order.
+    """Compute tensors and pass their blocks to the sink, each tensor complete and in order.
 
     Parameters
     ----------
@@ -71,13 +75,14 @@ def run(
     progress : callable, optional
         Takes an `Event`.
     cancel : threading.Event, optional
-        Set it to stop; every worker ends at its next block.
+        Set it to stop; every worker stops at its next block. One that is inside a matrix, which cannot be interrupted, is
+        left behind after `GRACE` seconds: it hands nothing on any more, and ends with its matrix.
     threads : int, optional
         Number of workers; results do not depend on it.
     allow_nonfinite : bool
         Let NaN and infinity pass instead of stopping.
     device : torch.device, optional
-        Where blocks are mixed, see `nbmerge.engine.compute.device`; default the processor, without a detour.
+        Where blocks are mixed, see `nbmerge.engine.compute.device`; default the CPU.
     kinds : mapping of type to callable, optional
         Kinds of inputs and how they are opened, as `Workspace` takes them.
 
@@ -93,9 +98,11 @@ def run(
     MergeError
         When an input cannot be read, or the result is not finite.
     """
-    with Files() as files:
-        workers = _ThreadsForOneRun(files, threads, device, kinds)
+    workers = _ThreadsForOneRun(InputFiles(), threads, device, kinds)
+    try:
         return execute(tensors, sink, workers, progress=progress, cancel=cancel, allow_nonfinite=allow_nonfinite)
+    finally:
+        workers.close_files()
 
 
 def execute(
@@ -116,7 +123,7 @@ def execute(
     try:
         with _threads_restored():
             workers.work(execution.do, len(tasks), stop)
-        execution.raise_error()
+        execution.end()
         workers.check_inputs()
     except KeyboardInterrupt:
         report.tell("stopped", error="interrupted")
@@ -129,9 +136,9 @@ def execute(
 
 
 class _Execution:
-    """Tasks that are left, shared by the workers of one run, with what they found out.
+    """The remaining tasks of one run, its errors and notes, shared by all workers.
 
-    The first error stops all; it is raised again where the run was asked for.
+    The first error stops all workers; `end` raises it in the thread that started the run.
     """
 
     def __init__(
@@ -144,37 +151,44 @@ class _Execution:
         self._sink, self._report, self._stop, self._allow_nonfinite = sink, report, stop, allow_nonfinite
         self._lock = threading.Lock()
         self._errors: list[BaseException] = []
+        self._outlets: list[_Outlet] = []
         self.notes: list[str] = []
 
     def do(self, make_workspace: Callable[[], Workspace]) -> None:
         """Take tasks until none is left; runs in every worker."""
         torch.set_num_threads(1)
+        outlet = _Outlet()
+        self._outlets.append(outlet)
         try:
             workspace = make_workspace()
             with torch.no_grad():
                 while not self._errors:
-                    self._compute(*self._todo.get_nowait(), workspace)
+                    self._compute(*self._todo.get_nowait(), workspace, outlet)
         except queue.Empty:
             pass
         except BaseException as error:
             self._errors.append(error)
             self._stop.set()
 
-    def raise_error(self) -> None:
-        """Raise what ended the work, if anything did."""
+    def end(self) -> None:
+        """Close the outlets, so that workers that have not ended pass nothing on, and raise the first error."""
+        for outlet in self._outlets:
+            outlet.shut()
         if self._errors:
             raise self._errors[0]
+        if self._stop.is_set() and any(self._left.values()):
+            raise MergeStopped("The merge was stopped. Run again to resume.")
 
-    def _compute(self, tensor: TensorPlan, span: slice, workspace: Workspace) -> None:
-        blocks = Blocks(tensor, workspace.mixing(tensor))
-        emit = self._sink(tensor, blocks)
+    def _compute(self, tensor: TensorPlan, span: slice, workspace: Workspace, outlet: _Outlet) -> None:
+        blocks = Blocks(tensor, workspace.choose_for(tensor))
+        emit = outlet.open(self._sink, tensor, blocks)
         if self._report is not None:
             emit = _counted(emit, self._report)
         if not self._allow_nonfinite:
-            emit = guarded(emit, tensor, blocks)
+            emit = check_finite(emit, tensor, blocks)
         note = compute(tensor, blocks, emit, span)
         with self._lock:
-            self.notes += filter(None, (note, workspace.remark(tensor)))
+            self.notes += filter(None, (note, workspace.describe_choice(tensor)))
             self._left[tensor.name] -= 1
             done = not self._left[tensor.name]
         if done and self._report is not None:
@@ -182,7 +196,7 @@ class _Execution:
 
 
 def _counted(emit: Emit, report: Reporter) -> Emit:
-    """The same receiver, with its bytes reported."""
+    """Wrap a receiver to report its bytes."""
 
     def counted(start: int, block: torch.Tensor) -> None:
         emit(start, block)
@@ -192,24 +206,25 @@ def _counted(emit: Emit, report: Reporter) -> Emit:
 
 
 class _ThreadsForOneRun:
-    """Threads that end with the run; each takes whole tensors, so that a tensor's blocks come in order.
+    """Threads for one run; each takes whole tensors, so that the blocks of a tensor arrive in order.
 
-    They are daemons: a program that ends need not wait for a merge that nobody waits for.
+    They are daemons, so that a program can exit during a merge.
     """
 
     def __init__(
-        self, files: Files, threads: int | None, device: torch.device | None, kinds: Mapping[type, Open] | None
+        self, files: InputFiles, threads: int | None, device: torch.device | None, kinds: Mapping[type, Open] | None
     ) -> None:
         self._files, self._device, self._kinds = files, device, kinds
-        one_queue = device is not None and device.type == "mps"  # all threads would share its one queue of commands
+        one_queue = device is not None and device.type == "mps"  # all threads would share its only command queue
         self._threads = 1 if one_queue else parse_threads(threads)
+        self._workers: list[threading.Thread] = []
 
     def divide(self, tensors: Sequence[TensorPlan]) -> list[Task]:
         """Whole tensors, the largest first."""
         return [(tensor, slice(None)) for tensor in sorted(tensors, key=lambda t: -t.count)]
 
     def work(self, do: Callable[[Callable[[], Workspace]], None], tasks: int, stop: Stop) -> None:
-        """Let the threads work; an interrupt stops them."""
+        """Run the threads; an interrupt stops them. Threads that do not end within `GRACE` are abandoned."""
         keep_buffers()
 
         def make_workspace() -> Workspace:
@@ -218,30 +233,81 @@ class _ThreadsForOneRun:
             return DeviceWorkspace(self._files, stop, self._device, self._kinds)
 
         count = max(1, min(self._threads, tasks))
-        workers = [
+        self._workers = [
             threading.Thread(target=do, args=(make_workspace,), name=f"nbmerge-{i}", daemon=True) for i in range(count)
         ]
-        for worker in workers:
+        for worker in self._workers:
             worker.start()
         try:
-            for worker in workers:
-                worker.join()
+            while not stop.is_set() and any(worker.is_alive() for worker in self._workers):
+                for worker in self._workers:
+                    worker.join(0.05)
         except KeyboardInterrupt:
             stop.set()
-            for worker in workers:
-                worker.join()
+            self._await_end()
             raise
+        self._await_end()
+
+    def _await_end(self) -> None:
+        """Wait for the threads after a stop, for at most `GRACE` seconds."""
+        end = time.monotonic() + GRACE
+        for worker in self._workers:
+            worker.join(max(0.0, end - time.monotonic()))
+
+    def close_files(self) -> None:
+        """Close the input files once no thread reads them."""
+        running = [worker for worker in self._workers if worker.is_alive()]
+
+        def close() -> None:
+            for worker in running:
+                worker.join()
+            self._files.close()
+
+        if not running:
+            close()
+            return
+        closing = threading.Thread(target=close, name="nbmerge files", daemon=True)
+        closing.start()
+        atexit.register(closing.join)  # Python must not end while a thread is inside torch
 
     def check_inputs(self) -> None:
-        """Make sure that all files that were read are still as they were."""
-        self._files.unchanged()
+        """Check that no input file was modified during the run."""
+        self._files.check_unchanged()
 
 
 @contextmanager
 def _threads_restored() -> Iterator[None]:
-    """Give torch its number of threads back: the workers set it to one, for the whole process in part."""
+    """Restore torch's number of threads, which the workers set to one, partly for the whole process."""
     before = torch.get_num_threads()
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+class _Outlet:
+    """Passes the blocks of one worker to sinks until it is shut."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_shut = False
+
+    def shut(self) -> None:
+        """Pass nothing on from now on; waits for a block that is being passed on."""
+        with self._lock:
+            self._is_shut = True
+
+    def open(self, sink: Sink, tensor: TensorPlan, blocks: Blocks) -> Emit:
+        """Call a sink for a tensor; the returned receiver works until the outlet is shut."""
+        emit = self._pass(sink, tensor, blocks)
+
+        def pass_on(start: int, block: torch.Tensor) -> None:
+            self._pass(emit, start, block)
+
+        return pass_on
+
+    def _pass(self, receiver: Callable[..., Any], *what: Any) -> Any:
+        with self._lock:
+            if self._is_shut:
+                raise MergeStopped("Stopped.")
+            return receiver(*what)

@@ -1,6 +1,6 @@
-"""Reading and writing at a place in a file, from any thread, on every system.
+"""Reading and writing at a position in a file, from any thread, on every system.
 
-Unix has calls for it. Elsewhere a lock keeps moving to the place and reading there together.
+Unix has system calls for this. Elsewhere a lock combines seeking and reading.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import sys
 import threading
 
 BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-"""Flags for `os.open` that some systems need and others lack."""
+"""Flags for `os.open` that only some systems have."""
 
-_moving = threading.Lock()
+_seek_lock = threading.Lock()
 
 
 def read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
-    """Read up to ``len(buffer)`` bytes from `offset`; returns how many, 0 at the file's end."""
+    """Read up to ``len(buffer)`` bytes from `offset`; returns how many, 0 at the end of the file."""
     if hasattr(os, "preadv"):
         return os.preadv(descriptor, [buffer], offset)
-    with _moving:
+    with _seek_lock:
         os.lseek(descriptor, offset, os.SEEK_SET)
         data = os.read(descriptor, len(buffer))
     buffer[: len(data)] = data
@@ -30,10 +30,10 @@ def read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
 
 
 def write_at(descriptor: int, data: memoryview, offset: int) -> int:
-    """Write bytes at `offset`; returns how many were taken."""
+    """Write bytes at `offset`; returns how many were written."""
     if hasattr(os, "pwrite"):
         return os.pwrite(descriptor, data, offset)
-    with _moving:
+    with _seek_lock:
         os.lseek(descriptor, offset, os.SEEK_SET)
         return os.write(descriptor, data)
 
@@ -43,14 +43,14 @@ def write_all(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     view = memoryview(data).cast("B")
     done = 0
     while done < len(view):
-        taken = write_at(descriptor, view[done:], offset + done)
-        if taken == 0:  # it would never end
-            raise OSError(errno.EIO, "the system takes no more bytes")
-        done += taken
+        written = write_at(descriptor, view[done:], offset + done)
+        if written == 0:  # the loop would never end
+            raise OSError(errno.EIO, "the system wrote no bytes")
+        done += written
 
 
 def reserve(descriptor: int, size: int) -> None:
-    """Give a file its size, its space taken where the system can promise that."""
+    """Set the size of a file, and allocate its space where the system supports that."""
     if os.fstat(descriptor).st_size > size:
         os.ftruncate(descriptor, size)
     if size and hasattr(os, "posix_fallocate"):
@@ -58,13 +58,13 @@ def reserve(descriptor: int, size: int) -> None:
             os.posix_fallocate(descriptor, 0, size)
             return
         except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # what file systems without it say
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # not supported by the file system
                 raise
     os.ftruncate(descriptor, size)
 
 
 def sync(path: os.PathLike[str]) -> None:
-    """Bring a file or folder to the disk; folders only where the system can."""
+    """Flush a file or folder to disk; folders only where the system supports it."""
     if os.name == "nt" and os.path.isdir(path):
         return
     descriptor = os.open(path, (os.O_RDWR if os.name == "nt" else os.O_RDONLY) | BINARY)
@@ -79,7 +79,7 @@ def sync(path: os.PathLike[str]) -> None:
 
 
 def exchange(first: os.PathLike[str], second: os.PathLike[str]) -> bool:
-    """Let two names change places in one step; False where the system cannot, and then nothing was done."""
+    """Swap two names in one step; returns False, without changes, if the system does not support it."""
     names = os.fsencode(first), os.fsencode(second)
     try:
         library = ctypes.CDLL(None, use_errno=True)

@@ -1,25 +1,29 @@
-"""Tensors with adapters on them, computed rows at a time as blocks ask for them; memory never holds the matrix.
+"""Tensors with adapters applied, computed in tiles of rows when blocks are read; the whole matrix is never in memory.
 
-Rows come in tiles that lie at fixed places, and a tile is always computed as a whole: an element's last bit can then not
-depend on which block asked for it.
+Tiles have fixed positions, and a tile is always computed as a whole: the last bit of an element then does not depend on the
+block that is read.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import torch
 
-from nbmerge.checkpoints.adapted_tensor import Adapted, LowRank, NewRows, Shift
+from nbmerge.checkpoints import StoredTensor
+from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, LowRank, NewRows, Shift
 from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
 
+Step = Callable[[torch.Tensor, int], None]
+"""``(tile, first row)``: carries out the change of one adapter in place."""
 TINY = sys.float_info.min
-"""Stands for the length of an output whose weights are all zero, which then stay so."""
+"""Replaces the length of an output whose weights are all zero, so that they remain zero."""
 
 
 def open_adapted(source: Adapted, workspace: Workspace, slot: int) -> Read:
-    """Read a tensor with adapters on it."""
-    return _Tiles(source, workspace.another()).read
+    """Read a tensor with adapters applied."""
+    return _Tiles(source, workspace.nested()).read
 
 
 class _Tiles:
@@ -30,12 +34,12 @@ class _Tiles:
         self.width = max(1, source.shape[-1]) if source.shape else 1
         self.rows = source.count // self.width
         self.step = max(1, BLOCK // self.width)
-        self._base = workspace.another().open(source.base, 0)
+        self._base = workspace.nested().open(source.base, 0)
         self._steps = [_apply(step, workspace, self.dtype) for step in source.steps]
         self._tile = torch.empty(0, self.width, dtype=self.dtype)
-        self._held: int | None = None
+        self._number: int | None = None
         self._whole = torch.empty(0, dtype=self.dtype)
-        self._ready = False
+        self._measured = False
 
     def read(self, start: int, count: int) -> torch.Tensor:
         """Elements ``start … start + count``; valid until the next call."""
@@ -54,14 +58,14 @@ class _Tiles:
         return self._whole[:count]
 
     def _computed(self, number: int) -> torch.Tensor:
-        """The elements of a tile, computed once while blocks follow one another."""
-        if not self._ready:
-            self._look()
-        if self._held != number:
-            self._held = None  # what is read may stop half-way
-            self._made = self._tile_at(number, len(self._steps)).view(-1)
-            self._held = number
-        return self._made
+        """The elements of a tile; the last tile is kept."""
+        if not self._measured:
+            self._measure_columns()
+        if self._number != number:
+            self._number = None  # reading may fail half-way
+            self._elements = self._tile_at(number, len(self._steps)).view(-1)
+            self._number = number
+        return self._elements
 
     def _tile_at(self, number: int, steps: int) -> torch.Tensor:
         """A tile's rows with the first `steps` adapters applied."""
@@ -75,27 +79,27 @@ class _Tiles:
             step(tile, first)
         return tile
 
-    def _look(self) -> None:
-        """Find the lengths of columns, where an adapter scales them: one pass over all rows for each such adapter."""
+    def _measure_columns(self) -> None:
+        """Compute the lengths of columns for adapters that scale them, in one pass over all rows for each."""
         for before, step in enumerate(self._steps):
-            if getattr(step, "scales_columns", False):
+            if isinstance(step, _Product) and step.scales_columns:
                 squares = torch.zeros(self.width, dtype=torch.float64)
                 for number in range(-(-self.rows // self.step)):
                     tile = self._tile_at(number, before)
                     step.add(tile, number * self.step)
                     squares += tile.double().square_().sum(0)
-                step.norms = squares.sqrt_()
-        self._ready = True
+                step.column_norms = squares.sqrt_()
+        self._measured = True
 
 
-def _apply(step: LowRank | Shift | NewRows, workspace: Workspace, dtype: torch.dtype):
-    """``(tile, first row)``: carries out one adapter's change in place."""
+def _apply(step: LowRank | Shift | NewRows, workspace: Workspace, dtype: torch.dtype) -> Step:
+    """The function that applies one adapter in place."""
     if isinstance(step, LowRank):
         return _Product(step, workspace, dtype)
     return _shift(step, workspace) if isinstance(step, Shift) else _new_rows(step, workspace)
 
 
-def _new_rows(step: NewRows, workspace: Workspace):
+def _new_rows(step: NewRows, workspace: Workspace) -> Step:
     def put(tile: torch.Tensor, first: int) -> None:
         for k, row in enumerate(step.rows):
             if first <= row < first + len(tile):
@@ -105,7 +109,7 @@ def _new_rows(step: NewRows, workspace: Workspace):
     return put
 
 
-def _shift(step: Shift, workspace: Workspace):
+def _shift(step: Shift, workspace: Workspace) -> Step:
     def add(tile: torch.Tensor, first: int) -> None:
         flat = tile.view(-1)
         values = workspace.stored(0, step.values, first * tile.shape[1], flat.numel())
@@ -120,28 +124,32 @@ class _Product:
     def __init__(self, step: LowRank, workspace: Workspace, dtype: torch.dtype):
         self.step, self.workspace, self.dtype = step, workspace, dtype
         self.scales_columns = step.magnitude is not None and step.transposed
-        self.norms: torch.Tensor | None = None
+        self.column_norms: torch.Tensor | None = None
+        """‖W′‖ of every column; `_Tiles` measures them before the first tile is read."""
         self._right: torch.Tensor | None = None
 
     def __call__(self, tile: torch.Tensor, first: int) -> None:
         self.add(tile, first)
-        if self.scales_columns:
-            tile.mul_(self._factors(0, self.norms))
-        elif self.step.magnitude is not None:
+        magnitude = self.step.magnitude
+        if magnitude is None:
+            return
+        if self.column_norms is not None:
+            tile.mul_(self._factors(magnitude, 0, self.column_norms))
+        else:
             norms = torch.linalg.vector_norm(tile, dim=1, dtype=torch.float64)
-            tile.mul_(self._factors(first, norms).unsqueeze(1))
+            tile.mul_(self._factors(magnitude, first, norms).unsqueeze(1))
 
     def add(self, tile: torch.Tensor, first: int) -> None:
-        """W + s·BA, for these rows."""
-        tile.addmm_(self._left(first, len(tile)), self._all_rows_need(), alpha=self.step.scale)
+        """Add s·BA to these rows."""
+        tile.addmm_(self._left(first, len(tile)), self._right_factor(), alpha=self.step.scale)
 
-    def _factors(self, first: int, norms: torch.Tensor) -> torch.Tensor:
+    def _factors(self, magnitude: StoredTensor, first: int, norms: torch.Tensor) -> torch.Tensor:
         """m/‖W′‖."""
-        lengths = self.workspace.stored(0, self.step.magnitude, first, len(norms)).double()
+        lengths = self.workspace.stored(0, magnitude, first, len(norms)).double()
         return (lengths / norms.clamp_min(TINY)).to(self.dtype)
 
     def _left(self, first: int, n: int) -> torch.Tensor:
-        """Rows of B (of Aᵀ), shape (n, rank)."""
+        """Rows of B (or Aᵀ), shape (n, rank)."""
         rank, inputs = self.step.down.shape
         if not self.step.transposed:
             return self.workspace.stored(0, self.step.up, first * rank, n * rank).view(n, rank).to(self.dtype)
@@ -150,8 +158,8 @@ class _Product:
             row.copy_(self.workspace.stored(0, self.step.down, k * inputs + first, n))
         return left.T.contiguous()
 
-    def _all_rows_need(self) -> torch.Tensor:
-        """A (Bᵀ), shape (rank, width), read once."""
+    def _right_factor(self) -> torch.Tensor:
+        """A (or Bᵀ), shape (rank, width), read once."""
         if self._right is None:
             stored = self.step.up if self.step.transposed else self.step.down
             whole = self.workspace.stored(1, stored, 0, stored.count).view(stored.shape)

@@ -1,4 +1,4 @@
-"""Rows that are gathered or approximated, made when a block asks for them; memory never holds a matrix."""
+"""Gathered and approximated rows, computed when blocks are read; a whole matrix is never in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
 from nbmerge.engine.planning.tokens import Rows
-from nbmerge.engine.planning.tokens.pursuit_rows import Pursued
+from nbmerge.engine.planning.tokens.pursuit_rows import PursuitRows
 from nbmerge.tokenizers.pursuit import pursue
 from nbmerge.tokenizers.table import MEAN
 
@@ -29,13 +29,13 @@ def open_rows(source: Rows, workspace: Workspace, slot: int) -> Read:
 
 
 class _Gather:
-    """Makes rows, one span of them after another."""
+    """Computes spans of gathered rows."""
 
     def __init__(self, rows: Rows, workspace: Workspace):
         self.rows_, self.table, self.width = rows, rows.table, rows.width
         self.dtype = getattr(torch, rows.dtype)
         self.exact = torch.float64 if rows.dtype == "float64" else torch.float32
-        self.reads = [workspace.another().open(s, 0) for s in rows.sources]
+        self.reads = [workspace.nested().open(s, 0) for s in rows.sources]
         self._buffer = torch.empty(0, dtype=self.dtype)
         self._mean: torch.Tensor | None = None
 
@@ -50,11 +50,11 @@ class _Gather:
         entries = table.starts[span][at]
         self._copy(out, at, table.source[entries], table.row[entries])
         for i in np.flatnonzero(~copied):
-            out[i] = 0 if not counts[i] else self._made(first + int(i))
+            out[i] = 0 if not counts[i] else self._mix(first + int(i))
         return out
 
     def _copy(self, out: torch.Tensor, at: np.ndarray, source: np.ndarray, row: np.ndarray) -> None:
-        """Copy stored rows to their places, each run of neighbours at once."""
+        """Copy stored rows to their positions, each range of adjacent rows at once."""
         if not len(at):
             return
         breaks = np.flatnonzero((np.diff(at) != 1) | (np.diff(row) != 1) | (np.diff(source) != 0)) + 1
@@ -65,20 +65,20 @@ class _Gather:
                 block = self.reads[source[k]](int(row[k]) * self.width, n * self.width)
                 out[int(at[k]) : int(at[k]) + n].view(-1).copy_(block)
 
-    def _made(self, i: int) -> torch.Tensor:
-        """A weighted sum of rows; where weights sum to one, as x₀ + Σ wₖ(xₖ − x₀), so that equal rows stay as they are."""
+    def _mix(self, i: int) -> torch.Tensor:
+        """A weighted sum of rows; as x₀ + Σ wₖ(xₖ − x₀) if weights sum to one, so that equal rows are copied exactly."""
         entries = self.table.entries(i)
         rows = [self._row(source, row) for source, row, _ in entries]
         weights = [w for _, _, w in entries]
-        made = rows[0].clone()
+        total = rows[0].clone()
         if abs(sum(weights) - 1) < 1e-9:
             for row, weight in zip(rows[1:], weights[1:], strict=True):
-                made.add_(row - rows[0], alpha=weight)
-            return made
-        made.mul_(weights[0])
+                total.add_(row - rows[0], alpha=weight)
+            return total
+        total.mul_(weights[0])
         for row, weight in zip(rows[1:], weights[1:], strict=True):
-            made.add_(row, alpha=weight)
-        return made
+            total.add_(row, alpha=weight)
+        return total
 
     def _row(self, source: int, row: int) -> torch.Tensor:
         if row == MEAN:
@@ -87,7 +87,7 @@ class _Gather:
         return self.reads[source](row * self.width, self.width).to(self.exact, copy=True)
 
     def _average(self) -> torch.Tensor:
-        """Mean of the table's rows, in one pass over each source: Σ over its rows of how much of each is in them."""
+        """Mean of all rows of the table, in one pass over each source: every source row times the sum of its weights."""
         table = self.table
         means = np.zeros(len(table), bool)
         means[np.searchsorted(table.starts, np.flatnonzero(table.row == MEAN), side="right") - 1] = True
@@ -105,20 +105,20 @@ class _Gather:
         return (total / max(1, int((~means).sum()))).to(self.exact)
 
 
-def open_pursued(source: Pursued, workspace: Workspace, slot: int) -> Read:
-    """Read rows of which some are found by matching pursuit first."""
+def open_pursuit_rows(source: PursuitRows, workspace: Workspace, slot: int) -> Read:
+    """Read rows, some of which are approximated by matching pursuit first."""
     theirs, own = (np.frombuffer(b, np.int64) for b in source.shared)
     rows, wanted = (np.frombuffer(b, np.int64) for b in source.wanted)
     matrix = _matrix(source.donor, workspace)
     found = pursue(matrix[theirs], matrix[wanted])
     others = {int(i): [(source.model, int(own[a]), c) for a, c in f] for i, f in zip(rows, found, strict=True) if f}
-    made = Rows.of(source.own, source.all_sources, source.full.replaced(others), source.dtype)
-    return workspace.open(made, slot)
+    gathered = Rows.of(source.own, source.all_sources, source.full.replaced(others), source.dtype)
+    return workspace.open(gathered, slot)
 
 
 def _matrix(stored: Any, workspace: Workspace) -> np.ndarray:
     """A whole matrix in float32; vectors as one column."""
-    read, count = workspace.another().open(stored, 0), stored.count
+    read, count = workspace.nested().open(stored, 0), stored.count
     flat = torch.empty(count)
     for start in range(0, count, BLOCK):
         n = min(BLOCK, count - start)

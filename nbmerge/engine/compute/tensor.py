@@ -1,4 +1,4 @@
-"""Make one output tensor, block by block. Disk, live model and preview all come through here."""
+"""Compute one output tensor, block by block: for disk, live models, statistics and previews."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nbmerge.methods import Combination
 
 
 def compute(tensor: TensorPlan, blocks: Blocks, emit: Emit, span: slice = slice(None)) -> str | None:
-    """Compute a tensor, or a span of its blocks, and hand it on in order.
+    """Compute a tensor, or a span of its blocks, and pass the blocks to `emit` in order.
 
     Returns
     -------
     str or None
-        The special case that it was, in words, where the method knows any.
+        A note if a special case of the method applied.
     """
     block_at, note = prepare(tensor, blocks)
     blocks.workspace.deliver(blocks.starts()[span], block_at, emit)
@@ -28,7 +28,7 @@ def compute(tensor: TensorPlan, blocks: Blocks, emit: Emit, span: slice = slice(
 
 
 def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
-    """Look at a tensor's inputs where its method must, so that any block of the result can then be computed by itself."""
+    """Scan the inputs of a tensor if its method needs it, so that each block of the result can be computed independently."""
     method = tensor.how
     dtype = getattr(torch, tensor.dtype)
     if isinstance(method, Combination):
@@ -37,12 +37,12 @@ def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
             return _weighted_sum(blocks, _without_angles(tensor, method), dtype), None
         note = method.note(tensor.values, gram) if method.note else None
         return _weighted_sum(blocks, method.coefficients(tensor.values, gram), dtype), note
-    less = restricted(tensor)
-    if less is not tensor and len(less.inputs) == 1:
+    used = without_unused_inputs(tensor)
+    if used is not tensor and len(used.inputs) == 1:
         return lambda start: blocks.stored(0, start).to(dtype), None
-    if less is not tensor:
-        tensor, blocks = less, blocks.restricted(less)
-    state = blocks.looked(method, tensor.values)
+    if used is not tensor:
+        tensor, blocks = used, blocks.restricted(used)
+    state = blocks.scan(method, tensor.values)
 
     def mixed(start: int) -> torch.Tensor:
         return _rounded(method.mix(blocks.at(start), start, state, tensor.values).reshape(-1), dtype, blocks, start)
@@ -51,26 +51,25 @@ def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
 
 
 def open_merge(source: TensorPlan, workspace: Workspace, slot: int) -> Read:
-    """Read a merge inside a merge: its blocks are computed as they are asked for."""
-    blocks = Blocks(source, workspace.another())
+    """Read a nested merge: its blocks are computed when they are read."""
+    blocks = Blocks(source, workspace.nested())
     block_at, _ = prepare(source, blocks)
 
     def read(start: int, count: int) -> torch.Tensor:
         first = start - start % blocks.step
         if start == first and blocks.size(start) == count:
             return block_at(start)
-        pieces = [
-            block_at(s).clone() for s in range(first, start + count, blocks.step)
-        ]  # the caller's blocks are of another size
+        # The caller's blocks have another size.
+        pieces = [block_at(s).clone() for s in range(first, start + count, blocks.step)]
         return torch.cat(pieces)[start - first : start - first + count]
 
     return read
 
 
 def _without_angles(tensor: TensorPlan, method: Combination) -> list[float]:
-    """Coefficients where NaN or infinity in an input leaves no angles to find them by.
+    """Coefficients if NaN or infinity in an input makes angles undefined.
 
-    What the parameters leave out, as any other Gram matrix tells, stays out; the rest shows in the result.
+    Inputs that the parameters exclude, as the coefficients for another Gram matrix show, stay excluded; all others get NaN.
     """
     count = len(tensor.inputs)
     ordinary = method.coefficients(tensor.values, np.eye(count) + 1.0)
@@ -78,8 +77,8 @@ def _without_angles(tensor: TensorPlan, method: Combination) -> list[float]:
     return list(ordinary) if sum(used) == 1 else [math.nan if u else 0.0 for u in used]
 
 
-def restricted(tensor: TensorPlan) -> TensorPlan:
-    """The tensor from its base and the inputs whose weight is not 0: of the others nothing is read, so nothing can leak."""
+def without_unused_inputs(tensor: TensorPlan) -> TensorPlan:
+    """The tensor without inputs of weight 0: they are not read, so their NaN cannot reach the result."""
     weights = tensor.values.each.get("weight")
     if (
         weights is None or weights[0] is not None or 0 not in weights
@@ -91,8 +90,8 @@ def restricted(tensor: TensorPlan) -> TensorPlan:
 def _weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dtype) -> BlockAt:
     """Blocks of Σ cᵢWᵢ.
 
-    Inputs with coefficient 0 are not read, so that nothing of them (a NaN, say) can reach the result, and a single
-    input with coefficient 1 passes bit for bit. Coefficients that sum to one are applied as W₀ + Σ cᵢ(Wᵢ − W₀): the merge
+    Inputs with coefficient 0 are not read, so that their NaN cannot reach the result, and a single input with coefficient 1
+    is copied bit for bit. Coefficients that sum to one are applied as W₀ + Σ cᵢ(Wᵢ − W₀): the merge
     of a model with itself is then exactly that model.
     """
     used = [i for i, c in enumerate(coefficients) if c != 0]
@@ -109,9 +108,9 @@ def _weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dt
 
 
 def _rounded(block: torch.Tensor, dtype: torch.dtype, blocks: Blocks, start: int) -> torch.Tensor:
-    """A block in the output's dtype, in its place where it has one."""
-    place = blocks.place(start)
-    return block.to(dtype) if place is None else place.copy_(block)
+    """A block in the output's dtype, in the target memory if there is any."""
+    target = blocks.target_at(start)
+    return block.to(dtype) if target is None else target.copy_(block)
 
 
 def _anchored(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
@@ -131,9 +130,9 @@ def _summed(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
 
 
 def _lerp(blocks: Blocks, used: list[int], weight: float, start: int, dtype: torch.dtype) -> torch.Tensor:
-    """A + w(b − a). torch computes it in float32 inside and rounds once, so equal dtypes can be mixed as they are stored."""
+    """A + w(b − a). torch computes it in float32 and rounds once, so equal dtypes are mixed as they are stored."""
     if {getattr(torch, blocks.inputs[i].dtype) for i in used} == {dtype}:
         pair = blocks.stored(used[0], start), blocks.stored(used[1], start)
-        return torch.lerp(*pair, weight, out=blocks.place(start))
+        return torch.lerp(*pair, weight, out=blocks.target_at(start))
     first, second = blocks.rows(start, used).unbind()
     return first.lerp_(second, weight)

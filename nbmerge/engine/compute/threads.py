@@ -1,4 +1,4 @@
-"""How many workers a merge has, and how they are stopped."""
+"""The number of workers of a merge, and the signal that stops them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 def default_threads() -> int:
-    """As many workers as processors are allowed, up to eight: beyond that memory bandwidth is the limit."""
+    """One worker per available processor, up to eight: beyond that, memory bandwidth is the limit."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(allowed, 8)
 
 
 def parse_threads(threads: int | None) -> int:
-    """The number of workers that a caller asks for, or the default.
+    """Check a number of workers; None means the default.
 
     Raises
     ------
     ArgumentError
-        When it is not a number of workers.
+        When it is not a positive integer.
     """
     return parse_count_argument("threads", threads, default_threads())
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nbmerge.checkpoints import StoredTensor
-from nbmerge.checkpoints.header import CODES, ITEM_BYTES
+from nbmerge.checkpoints.dtypes import item_bytes
 from nbmerge.engine.output.direct_io import WORTHWHILE
 from nbmerge.engine.output.leftovers import scratch_folder
 from nbmerge.engine.planning.plans import Plan, TensorPlan
@@ -100,7 +100,7 @@ def _write_random(path: Path, dtype: str, shape: tuple[int, ...], seed: int) -> 
     values = torch.randn(shape, generator=generator)
     values += 0.05 * torch.randn(shape, generator=generator.manual_seed(seed + 1))
     path.write_bytes(
-        values.to(kind).contiguous().view(torch.uint8).numpy().tobytes() if shape else bytes(ITEM_BYTES[CODES[dtype]])
+        values.to(kind).contiguous().view(torch.uint8).numpy().tobytes() if shape else bytes(item_bytes(dtype))
     )
     return StoredTensor("sample", dtype, shape, path, 0)
 

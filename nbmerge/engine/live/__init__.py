@@ -1,4 +1,4 @@
-"""Live: merges in memory that follow their recipe: formed (`live_merge`), or evaluated from their parents (`virtual_merge`)."""
+"""Live: merges in memory that follow their recipe, computed (`live_merge`) or evaluated from their parents (`virtual_merge`)."""
 
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,8 @@
-"""Modules that are a weighted sum of the same module of several models, evaluated and never formed: Σ cᵢ(Wᵢx).
+"""Modules that evaluate a weighted sum of the same module of several models, without computing its weights: Σ cᵢ(Wᵢx).
 
-In float32 that is the merged module up to rounding. In bfloat16 or float16 each parent's product is rounded before the
-sum, where a merge that is formed rounds its weights instead: both err by about half a unit in the last place of an
-activation, but not by the same, so a text may part from the saved model's where two tokens are almost equally likely.
+In float32 the result is that of the merged module up to rounding. In bfloat16 or float16 each parent's product is rounded
+before the sum, whereas a computed merge rounds its weights. Both errors are about half a unit in the last place of an
+activation, but they differ, so a text can diverge from the saved model's where two tokens are almost equally likely.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch.nn import functional
 
 
 class Blend:
-    """Which parents a matrix is made of, and how much of each; shared by modules that share the matrix.
+    """The parents of a matrix and their coefficients; shared by modules that share the matrix.
 
     Parameters
     ----------
     parents : sequence of Tensor
         The parents' matrices, of one shape.
     dtype : torch.dtype
-        What the merged matrix would have.
+        The dtype of the merged matrix.
     """
 
     def __init__(self, parents: Sequence[torch.Tensor], dtype: torch.dtype):
@@ -38,8 +38,8 @@ class Blend:
     def apply(self, function: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """Σ cᵢ f(Wᵢ) for a linear function f, in the merge's dtype.
 
-        What is not needed is not evaluated; coefficients that sum to one are applied as differences from the first, so
-        that a model merged with itself is that model.
+        Parents with coefficient 0 are not evaluated. Coefficients that sum to one are applied as differences from the first
+        parent, so that a model merged with itself is exactly that model.
         """
         used = [(c, p) for c, p in zip(self.coefficients, self.parents, strict=True) if c != 0]
         if not used:
@@ -58,7 +58,7 @@ class Blend:
 
 
 class _Blended(nn.Module):
-    """What blended modules have in common: a matrix that others may ask for its shape."""
+    """The base of blended modules: `weight` for code that reads its shape."""
 
     def __init__(self, blend: Blend):
         super().__init__()
@@ -67,17 +67,17 @@ class _Blended(nn.Module):
 
     @property
     def weight(self) -> torch.Tensor:
-        """The first parent's matrix: its shape and place are those of the merge, its numbers are not."""
+        """The first parent's matrix: shape and device are those of the merge, the numbers are not."""
         return self.blend.parents[0]
 
 
 class BlendedLinear(_Blended):
-    """``y = Σ cᵢ(Wᵢx) + b``; the bias is a vector and formed.
+    """``y = Σ cᵢ(Wᵢx) + b``; the bias is computed.
 
     Parameters
     ----------
     blend : Blend
-        Matrices of shape (outputs, inputs), or (inputs, outputs) where `transposed` (GPT-2).
+        Matrices of shape (outputs, inputs), or (inputs, outputs) if `transposed` (GPT-2).
     bias : Parameter, optional
     """
 

@@ -1,7 +1,7 @@
-"""What methods found in the weights, kept for the next update: angles, thresholds, factors.
+"""A cache of what methods find in the weights (angles, thresholds, factors), for the next update.
 
-Which values a finding depends on is not declared anywhere but seen: the method looks through `Watched` values, and the
-finding holds for as long as what it read there is the same. Inputs are tensors in files of a known state.
+Methods do not declare which parameter values a finding depends on. Instead they get `RecordingValues`, which record what is
+read from them; a finding is valid as long as these values are the same. Inputs are tensors in files of a known state.
 """
 
 from __future__ import annotations
@@ -14,48 +14,51 @@ import numpy as np
 import torch
 
 from nbmerge.checkpoints import StoredTensor
-from nbmerge.engine.live.mapped_files import Mapped
+from nbmerge.engine.live.mapped_files import MappedFiles
 from nbmerge.methods import Values
 from nbmerge.methods.numerics import Cut
 
+Reads = dict[tuple[str, "str | None"], Any]
+"""What was read from `Values`: a whole field (field, None) or one entry of it (field, name), and the value it had."""
+
 VARIANTS = 8
-"""Findings kept for one tensor and method: as many settings can be gone back to at no cost."""
+"""Findings kept for each tensor and method: returning to one of the last settings costs nothing."""
 SMALL = 1 << 16
-"""Bytes of arrays in a finding up to which it is kept."""
+"""Maximum size in bytes of an array in a finding that is kept."""
 
 
-class Remembered:
-    """Findings by what was looked for and in which tensors; safe to use from several threads."""
+class FindingCache:
+    """Findings by what was searched and in which tensors; safe to use from several threads."""
 
-    def __init__(self, mapped: Mapped):
+    def __init__(self, mapped: MappedFiles):
         self._mapped = mapped
-        self._found: dict[Hashable, list[tuple[dict, Any]]] = {}
+        self._found: dict[Hashable, list[tuple[Reads, Any]]] = {}
         self._lock = threading.Lock()
 
     def recall(self, what: Hashable, inputs: tuple[Any, ...], values: Values | None, find: Callable[[Any], Any]) -> Any:
-        """The finding, remembered or made by ``find(values)``."""
+        """The finding from the cache, or else from ``find(values)``."""
         key = self._key(what, inputs)
         if key is None:
             return find(values)
         for reads, finding in self._found.get(key, ()):
-            if all(_read(values, place) == value for place, value in reads.items()):
+            if _agree(values, reads):
                 return finding
-        watched = Watched(values) if values is not None else None
-        finding = find(watched)
+        recording = RecordingValues(values) if values is not None else None
+        finding = find(recording)
         if _small(finding):
             with self._lock:
-                held = self._found.get(key, [])
-                self._found[key] = [(watched.reads if watched else {}, finding), *held[: VARIANTS - 1]]
+                earlier = self._found.get(key, [])
+                self._found[key] = [(recording.reads if recording else {}, finding), *earlier[: VARIANTS - 1]]
         return finding
 
-    def knows(self, what: Hashable, inputs: tuple[Any, ...], values: Values | None) -> bool:
-        """Whether `recall` needs no look."""
+    def contains(self, what: Hashable, inputs: tuple[Any, ...], values: Values | None) -> bool:
+        """Whether `recall` returns a finding without a search."""
         key = self._key(what, inputs)
-        kept = self._found.get(key, ()) if key is not None else ()
-        return any(all(_read(values, place) == value for place, value in reads.items()) for reads, _ in kept)
+        known = self._found.get(key, ()) if key is not None else ()
+        return any(_agree(values, reads) for reads, _ in known)
 
     def close(self) -> None:
-        """Forget everything."""
+        """Remove all findings."""
         with self._lock:
             self._found = {}
 
@@ -65,14 +68,14 @@ class Remembered:
         return what, inputs, tuple(self._mapped.state(i.file) for i in inputs)
 
 
-class Watched:
-    """`Values` that note what is read from them; `reads` maps (field, name) to the value that was there."""
+class RecordingValues:
+    """`Values` that record what is read from them, in `reads`."""
 
     def __init__(self, values: Values):
         self._values = values
-        self.reads: dict[tuple[str, Any], Any] = {}
-        self.shared = _Watched("shared", values.shared, self.reads)
-        self.each = _Watched("each", values.each, self.reads)
+        self.reads: Reads = {}
+        self.shared = _RecordingMapping("shared", values.shared, self.reads)
+        self.each = _RecordingMapping("each", values.each, self.reads)
 
     def __getitem__(self, name: str) -> Any:
         return self.shared[name]
@@ -83,8 +86,8 @@ class Watched:
         return value
 
 
-class _Watched(Mapping):
-    def __init__(self, field: str, values: Mapping[str, Any], reads: dict[Any, Any]):
+class _RecordingMapping(Mapping[str, Any]):
+    def __init__(self, field: str, values: Mapping[str, Any], reads: Reads):
         self._field, self._values, self._reads = field, values, reads
 
     def __getitem__(self, name: str) -> Any:
@@ -103,14 +106,18 @@ class _Watched(Mapping):
 _ABSENT = object()
 
 
-def _read(values: Values | None, place: tuple[str, Any]) -> Any:
-    field, name = place
-    held = getattr(values, field)
-    return held if name is None else held.get(name, _ABSENT)
+def _agree(values: Values | None, reads: Reads) -> bool:
+    """Whether reading the same from these values gives the same."""
+    return all(_look_up(values, *key) == value for key, value in reads.items())
+
+
+def _look_up(values: Values | None, field: str, name: str | None) -> Any:
+    content = getattr(values, field)
+    return content if name is None else content.get(name, _ABSENT)
 
 
 def _small(finding: Any) -> bool:
-    """Whether a finding is plain numbers, so few that they can be kept, and nothing that changes when it is used."""
+    """Whether a finding consists of few plain numbers, and of nothing that is modified when it is used."""
     if isinstance(finding, torch.Tensor | np.ndarray):
         return finding.nbytes <= SMALL
     if isinstance(finding, tuple | list):

@@ -1,7 +1,7 @@
-"""What live and virtual merges have in common: a model in memory whose weights are those of one recipe, or of none.
+"""The base of live and virtual merges: a model in memory that can be used only while its weights are those of one recipe.
 
-An update that is stopped or fails in its middle leaves weights between two recipes. Nothing here gives such a model out:
-`plan`, `recipe`, `model`, `tokenizer` and `held` are the only ways to it, and all of them pass through `require_ready`.
+An update that is stopped or fails leaves weights between two recipes. Such a model cannot be accessed: `plan`, `recipe`,
+`model`, `tokenizer` and `locked` are the only ways to it, and all of them call `require_ready`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from nbmerge.engine.planning.incremental import plan_after
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import NotReadyError
+from nbmerge.presentation import Displayed
 from nbmerge.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from nbmerge.typing import RecipeLike
 
 
-class MergeInMemory:
-    """A merge that can be asked, changed and closed.
+class MergeInMemory(Displayed):
+    """A merge that can be sampled, updated and closed.
 
     Parameters
     ----------
     plan : Plan
-        What the model is going to be; subclasses make it so within `_changing`.
+        The plan of the model; subclasses build it within `_updating`.
     """
 
     _model: PreTrainedModel | None = None
@@ -42,17 +43,17 @@ class MergeInMemory:
         self.closed = False
         """Whether `close` was called."""
 
-    # --- the only ways to the model ---
+    # --- access to the model ---
 
     @property
     def plan(self) -> Plan:
-        """What the model holds now."""
+        """The plan of the current weights."""
         self.require_ready()
         return self._plan
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe that the model holds."""
+        """The recipe of the current weights."""
         return self.plan.recipe
 
     @property
@@ -69,14 +70,14 @@ class MergeInMemory:
         return self._tokenizer
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep the model as it is: updates wait. Sampling and scoring do so by themselves."""
+    def locked(self) -> Iterator[None]:
+        """Lock the model: updates wait until the block ends. Sampling and scoring do this by themselves."""
         with self._lock:
             self.require_ready()
             yield
 
     def require_ready(self) -> None:
-        """Refuse where the weights are not those of one recipe.
+        """Raise an error unless the weights are those of one recipe.
 
         Raises
         ------
@@ -86,29 +87,29 @@ class MergeInMemory:
         self._require_open()
         if not self._ready:
             what = "was stopped, has failed or is still running, so its weights are between two recipes."
-            how = "Call update with the recipe that you want; only what is missing is computed."
+            how = "Call update with the recipe that you want; only the missing tensors are computed."
             raise NotReadyError(f"The last update of this {self._kind} {what} {how}")
 
-    # --- changes ---
+    # --- updates ---
 
     def plan_for(self, recipe: RecipeLike) -> Plan:
-        """The plan of a recipe, made from the present one where only numbers differ."""
+        """The plan of a recipe, derived from the current one if only numbers differ."""
         self._require_open()
         return plan_after(self._plan, recipe)
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """The model is given to nobody from here on, until what is done inside has succeeded."""
+    def _updating(self) -> Iterator[None]:
+        """Block access to the model until the block has succeeded."""
         self._ready = False
         yield
         self._ready = True
 
-    # --- the end ---
+    # --- closing ---
 
     def close(self) -> None:
-        """Let go of the weights, the workers and the mapped files. It waits for whoever asks the model at that moment.
+        """Release the weights, the workers and the mapped files, after a call that is using the model has ended.
 
-        Models that are closed refuse everything; closing twice does nothing.
+        A closed model raises `NotReadyError`; closing twice does nothing.
         """
         with self._lock:
             self.closed, self._ready = True, False
@@ -116,7 +117,7 @@ class MergeInMemory:
             self._release()
 
     def _release(self) -> None:
-        """Let go of what a subclass holds besides model and tokenizer."""
+        """Release what a subclass has besides model and tokenizer."""
 
     def __enter__(self) -> Self:
         return self
@@ -126,7 +127,7 @@ class MergeInMemory:
 
     def _require_open(self) -> None:
         if self.closed:
-            raise NotReadyError(f"This {self._kind} was closed. Make another one with {self._maker}(recipe).")
+            raise NotReadyError(f"This {self._kind} was closed. Create another one with {self._maker}(recipe).")
 
     _kind, _maker = "merge in memory", "nbmerge.live"
 
@@ -135,5 +136,5 @@ class MergeInMemory:
         return f"<{type(self).__name__} {state}{self._details() if self._ready else ''}>"
 
     def _details(self) -> str:
-        """What a ready model says of itself besides its recipe."""
+        """What the representation of a ready model states besides its recipe."""
         return ""

@@ -1,12 +1,13 @@
-"""Earlier merges that are kept beside a live one, to be asked the same: A/B."""
+"""Pins: earlier versions of a live merge, kept for comparison."""
 
 from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nbmerge.engine.loading.hf_model import assembled
+from nbmerge.engine.loading.hf_model import assemble_model
 from nbmerge.engine.planning.plans import Plan
+from nbmerge.presentation import Displayed
 from nbmerge.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -14,17 +15,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-class Pin:
-    """A merge as it was when it was pinned; made by `LiveMerge.pin`.
+class Pin(Displayed):
+    """A merge as it was when it was pinned; returned by `LiveMerge.pin`.
 
-    To keep one without its weights, keep its `recipe`: `LiveMerge.update` makes the same bytes of it again.
+    To keep a version without its weights, keep its `recipe`: `LiveMerge.update` computes the same bytes from it.
 
     Attributes
     ----------
     name : str
     plan : Plan
     weights : dict of str to Tensor
-        Shared with the live model, and with other pins, as far as they are the same.
+        Shared with the live model, and with other pins, where they are equal.
     tokenizer : PreTrainedTokenizerBase or None
     """
 
@@ -35,17 +36,17 @@ class Pin:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe that it is."""
+        """Its recipe."""
         return self.plan.recipe
 
     @cached_property
     def model(self) -> PreTrainedModel:
-        """A transformers model around the weights, made when first asked for."""
-        return assembled(self.plan, self.weights)
+        """A transformers model around the weights, built on first access."""
+        return assemble_model(self.plan, self.weights)
 
     @property
     def nbytes(self) -> int:
-        """Size of its weights, shared ones included."""
+        """Size of its weights in bytes, including shared ones."""
         return sum(w.nbytes for w in self.weights.values())
 
     def __repr__(self) -> str:

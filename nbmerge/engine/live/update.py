@@ -1,13 +1,15 @@
-"""What an update of a merge in memory did."""
+"""The result of updating a merge in memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nbmerge.presentation import Displayed
+
 
 @dataclass(frozen=True, slots=True)
-class Update:
-    """What an update did.
+class Update(Displayed):
+    """Result of an update.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""A merge that is sampled without being computed: the parents' layers are evaluated and their outputs summed.
+"""A merge that is sampled without computing its weights: the parents' layers are evaluated and their outputs summed.
 
-For methods whose result is Σ cᵢWᵢ the merged layer's output is Σ cᵢ(Wᵢx). The parents' matrices stay where they are,
-mapped into memory, and a change of the recipe is a change of coefficients. Each token costs as many products as there are
-parents, so this is for a first impression; see `nbmerge.engine.live.backend_choice` for when it pays.
+For methods whose result is Σ cᵢWᵢ, the output of a merged layer is Σ cᵢ(Wᵢx). The parents' matrices are mapped into memory, and
+a change of the recipe changes only coefficients. Each token costs one product per parent, so a virtual merge suits short
+texts; `nbmerge.engine.live.backend_choice` estimates when it is faster.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ import numpy as np
 import torch
 from torch import nn
 
-from nbmerge.checkpoints import hub
+from nbmerge.checkpoints import StoredTensor, hub
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.live.blended_modules import Blend, BlendedEmbedding, BlendedLinear
 from nbmerge.engine.live.merge_in_memory import MergeInMemory
 from nbmerge.engine.live.update import Update
-from nbmerge.engine.live.workers import LastingWorkers
-from nbmerge.engine.loading.hf_model import assembled, empty_weights, tokenizer_of
+from nbmerge.engine.live.workers import PersistentWorkers
+from nbmerge.engine.loading.hf_model import allocate_weights, assemble_model, build_tokenizer
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.errors import VirtualError
+from nbmerge.methods import Combination
 from nbmerge.progress import Listener
 
 if TYPE_CHECKING:
     from nbmerge.typing import RecipeLike, StopSignal
 
 Gram = Callable[[TensorPlan], "np.ndarray | None"]
-"""The Gram matrix over [W₀, W₁−W₀, …] of a tensor's inputs, None where it is not known; see `Statistics.gram`."""
+"""The Gram matrix over [W₀, W₁−W₀, …] of a tensor's inputs, None if it is not known; see `Statistics.gram`."""
 
 Vectors = dict[str, torch.Tensor]
 Coefficients = dict[str, tuple[float, ...]]
 
-FORMED = 1 << 16
-"""Elements up to which a tensor that belongs to no known kind of module is formed like a vector."""
+MAX_COMPUTED = 1 << 16
+"""Maximum number of elements of a tensor in an unknown kind of module that is computed, as vectors are."""
 
 
 @hub.stopping
@@ -60,22 +61,22 @@ def virtual(
     threads : int, optional
         Number of workers, also of later updates; results do not depend on it.
     gram : callable, optional
-        Where methods that need angles have them from, such as `Statistics.gram`; default one look at the weights, whose
-        findings are kept for later updates.
+        Provides the angles that some methods need, such as `Statistics.gram`; by default the weights are read once, and
+        the result is kept for later updates.
 
     Raises
     ------
     RecipeError
         With all problems, before a weight is read.
     VirtualError
-        When a tensor is not a weighted sum, or belongs to a module that cannot be blended; it names which.
+        When a tensor is not a weighted sum, or belongs to a module that cannot be blended; the message names it.
     """
     plan = make_plan(recipe)
     if (why := plan.virtual_obstacle) is not None:
-        raise VirtualError(f"{why} Use nbmerge.live instead, which forms the weights.")
+        raise VirtualError(f"{why} Use nbmerge.live instead, which computes the weights.")
     merge = VirtualMerge(plan, gram, threads)
     try:
-        merge._make(plan, progress, cancel)
+        merge._build(plan, progress, cancel)
     except BaseException:
         merge.close()  # the error's traceback would keep mapped files and workers
         raise
@@ -98,10 +99,10 @@ class VirtualMerge(MergeInMemory):
 
     def __init__(self, plan: Plan, gram: Gram | None = None, threads: int | None = None):
         super().__init__(plan)
-        self._workers = LastingWorkers(threads)
+        self._workers = PersistentWorkers(threads)
         self._gram = gram or (lambda tensor: None)
         self._modules = _Modules()
-        self._altered: set[Path] = set()
+        self._changed_files: set[Path] = set()
 
     @hub.stopping
     def update(
@@ -112,82 +113,91 @@ class VirtualMerge(MergeInMemory):
         Raises
         ------
         RecipeError, VirtualError, MergeStopped, MergeError
-            The model is as it was.
+            The model is unchanged.
         """
         began = time.perf_counter()
         plan = self.plan_for(recipe)
         if (why := plan.virtual_obstacle) is not None:
-            raise VirtualError(f"{why} Use nbmerge.live instead, which forms the weights.")
+            raise VirtualError(f"{why} Use nbmerge.live instead, which computes the weights.")
         with self._lock:
             self._require_open()
-            other = plan.config != self._plan.config or list(map(_made_of, plan.tensors)) != self._made_of
-            self._altered |= self._workers.mapped.refresh()  # files that were saved anew are mapped anew
-            if self._altered or other:
-                self._make(plan, progress, cancel)
+            rebuild = plan.config != self._plan.config or list(map(_signature, plan.tensors)) != self._signatures
+            self._changed_files |= self._workers.mapped.refresh()  # modified files are mapped again
+            if self._changed_files or rebuild:
+                self._build(plan, progress, cancel)
                 return Update(tuple(t.name for t in plan.tensors), time.perf_counter() - began)
             before = {t.name: t for t in self._plan.tensors} if self._ready else {}
             changed = [t for t in plan.tensors if t != before.get(t.name)]
             other_tokenizer = plan.tokenizer != self._plan.tokenizer
-            tokenizer = tokenizer_of(plan) if other_tokenizer else self._tokenizer
-            vectors, coefficients = self._numbers(self._modules, changed, progress, cancel)  # what may fail comes first
-            with self._changing():
-                self._modules.take(vectors, coefficients)
+            # Before the model changes, because both may fail.
+            tokenizer = build_tokenizer(plan) if other_tokenizer else self._tokenizer
+            vectors, coefficients = self._compute_numbers(self._modules, changed, progress, cancel)
+            with self._updating():
+                self._modules.set_numbers(vectors, coefficients)
                 self._plan, self._tokenizer = plan, tokenizer
         return Update(tuple(t.name for t in changed), time.perf_counter() - began)
 
-    def _make(self, plan: Plan, progress: Listener | None, cancel: StopSignal | None) -> None:
+    def _build(self, plan: Plan, progress: Listener | None, cancel: StopSignal | None) -> None:
         fetch(plan.tensors, progress, cancel)
-        places = empty_weights(plan)  # never touched where a blend takes their place, so never in memory
-        model, modules = assembled(plan, places), _Modules()
-        names = {t.data_ptr(): name for name, t in places.items()}
+        weights = allocate_weights(plan)  # blended ones are never written to, so they take no memory
+        model, modules = assemble_model(plan, weights), _Modules()
+        names = {t.data_ptr(): name for name, t in weights.items()}
         for path, module in list(model.named_modules()):
             self._replace(plan, model, modules, path, module, names)
-        lost = [t.name for t in plan.tensors if t.name not in modules.blends and t.name not in modules.formed]
-        if lost:
-            what = f"{type(model).__name__} does not hold {lost[0]} as it is stored ({len(lost)} such tensors)"
+        unused = [t.name for t in plan.tensors if t.name not in modules.blends and t.name not in modules.computed]
+        if unused:
+            what = f"{type(model).__name__} does not use {unused[0]} as it is stored ({len(unused)} such tensors)"
             raise VirtualError(f"{what}, so it cannot be blended. Use nbmerge.live instead.")
-        modules.take(*self._numbers(modules, plan.tensors, progress, cancel))
-        tokenizer = tokenizer_of(plan)
-        with self._changing():
+        modules.set_numbers(*self._compute_numbers(modules, plan.tensors, progress, cancel))
+        tokenizer = build_tokenizer(plan)
+        with self._updating():
             self._plan, self._model, self._tokenizer, self._modules = plan, model, tokenizer, modules
-            self._made_of, self._altered = list(map(_made_of, plan.tensors)), set()
+            self._signatures, self._changed_files = list(map(_signature, plan.tensors)), set()
 
     def _replace(
         self, plan: Plan, model: nn.Module, modules: _Modules, path: str, module: nn.Module, names: dict[int, str]
     ) -> None:
-        """Put a blend in place of a module that holds a matrix; note what is to be formed in others."""
+        """Replace a module that has a matrix by a blend; register what must be computed in other modules."""
         own = {key: p for key, p in (*module._parameters.items(), *module._buffers.items()) if p is not None}
         for key, parameter in own.items():
             name = names.get(parameter.data_ptr())
-            if name is None or name in modules.formed:
+            if name is None or name in modules.computed:
                 continue
-            if key == "weight" and parameter.dim() == 2 and (kind := _kind(module)) is not None:
+            if key == "weight" and parameter.dim() == 2 and (make := _replacement(module)) is not None:
                 blend = modules.blends.get(name)
                 if blend is None:
-                    parents = [self._workers.mapped.tensor(i) for i in plan[name].inputs]
-                    blend = modules.blends[name] = Blend(parents, parameter.dtype)
-                model.set_submodule(path, kind(blend, module))
-            elif parameter.dim() < 2 or parameter.numel() <= FORMED:
-                modules.formed[name] = parameter.data
+                    blend = modules.blends[name] = Blend(self._parents(plan[name]), parameter.dtype)
+                model.set_submodule(path, make(blend))
+            elif parameter.dim() < 2 or parameter.numel() <= MAX_COMPUTED:
+                modules.computed[name] = parameter.data
             else:
-                what = f"{name} lies in a {type(module).__name__}, of which nothing is known that could be blended."
-                raise VirtualError(f"{what} Use nbmerge.live instead, which forms the weights.")
+                what = f"{name} is in a module of type {type(module).__name__}, which cannot be blended."
+                raise VirtualError(f"{what} Use nbmerge.live instead, which computes the weights.")
 
-    def _numbers(
+    def _compute_numbers(
         self,
         modules: _Modules,
         tensors: Iterable[TensorPlan],
         progress: Listener | None,
         cancel: StopSignal | None,
     ) -> tuple[Vectors, Coefficients]:
-        """What some tensors are made of in another recipe; the model is as it was."""
-        formed = [t for t in tensors if t.name in modules.formed]
-        vectors = {t.name: torch.empty_like(modules.formed[t.name]) for t in formed}
-        self._workers.compute_into(formed, lambda t: vectors[t.name].view(-1), progress=progress, cancel=cancel)
+        """New vectors and coefficients of some tensors; the model is not changed."""
+        computed = [t for t in tensors if t.name in modules.computed]
+        vectors = {t.name: torch.empty_like(modules.computed[t.name]) for t in computed}
+        self._workers.compute_into(computed, lambda t: vectors[t.name].view(-1), progress=progress, cancel=cancel)
         return vectors, {t.name: self._coefficients(t) for t in tensors if t.name in modules.blends}
+
+    def _parents(self, tensor: TensorPlan) -> list[torch.Tensor]:
+        """The matrices that a tensor is a weighted sum of, in their files."""
+        matrices = []
+        for source in tensor.inputs:
+            assert isinstance(source, StoredTensor)  # `virtual_obstacle` names all others
+            matrices.append(self._workers.mapped.tensor(source))
+        return matrices
 
     def _coefficients(self, tensor: TensorPlan) -> tuple[float, ...]:
         method = tensor.how
+        assert isinstance(method, Combination)  # `virtual_obstacle` names all others
         gram = None
         if method.needs_gram:
             gram = self._gram(tensor)
@@ -204,32 +214,36 @@ class VirtualMerge(MergeInMemory):
 
 
 class _Modules:
-    """The places in a model that hold tensors of the merge, by the tensor's name."""
+    """Where a model has the tensors of the merge, by their names: in blends, or computed."""
 
     def __init__(self) -> None:
         self.blends: dict[str, Blend] = {}
-        self.formed: dict[str, torch.Tensor] = {}
+        self.computed: dict[str, torch.Tensor] = {}
 
-    def take(self, vectors: Vectors, coefficients: Coefficients) -> None:
-        """Put other numbers into them."""
+    def set_numbers(self, vectors: Vectors, coefficients: Coefficients) -> None:
+        """Set new numbers."""
         for name, vector in vectors.items():
-            self.formed[name].copy_(vector)
+            self.computed[name].copy_(vector)
         for name, numbers in coefficients.items():
             self.blends[name].coefficients = numbers
 
 
-def _made_of(tensor: TensorPlan) -> tuple[Any, ...]:
+def _signature(tensor: TensorPlan) -> tuple[Any, ...]:
+    """What must be the same for a blend to remain valid."""
     return tensor.name, tensor.shape, tensor.dtype, tensor.inputs
 
 
-def _kind(module: nn.Module) -> Callable[[Blend, nn.Module], nn.Module] | None:
-    """What takes the place of a module that is a known linear map or table, and no subclass of one with ways of its own."""
+def _replacement(module: nn.Module) -> Callable[[Blend], nn.Module] | None:
+    """What makes the replacement of a module; None unless it is exactly a linear map or an embedding that is known.
+
+    Subclasses are not replaced, because they may compute something else.
+    """
     from transformers.pytorch_utils import Conv1D
 
     if type(module) is nn.Linear:
-        return lambda blend, old: BlendedLinear(blend, old.bias)
+        return lambda blend: BlendedLinear(blend, module.bias)
     if type(module) is Conv1D:
-        return lambda blend, old: BlendedLinear(blend, old.bias, transposed=True)
+        return lambda blend: BlendedLinear(blend, module.bias, transposed=True)
     if type(module) is nn.Embedding and module.max_norm is None:
-        return lambda blend, old: BlendedEmbedding(blend)
+        return BlendedEmbedding
     return None

@@ -1,6 +1,6 @@
-"""Workers that stay between updates, with their buffers, mapped parents and all that methods found before.
+"""Workers that persist between updates, with their buffers, the mapped parents and a cache of what methods found.
 
-They compute into memory: for a change of a few tensors, starting anew would cost more than the change.
+They compute into memory. For a change of a few tensors, starting new workers would take longer than the change.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import torch
 from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.pool import Sink, Task, execute
-from nbmerge.engine.compute.tensor import restricted
+from nbmerge.engine.compute.tensor import without_unused_inputs
 from nbmerge.engine.compute.threads import Stop, parse_threads
 from nbmerge.engine.compute.workspace import BLOCK, Emit, Workspace
-from nbmerge.engine.live.cache import Remembered
-from nbmerge.engine.live.mapped_files import Mapped
+from nbmerge.engine.live.cache import FindingCache
+from nbmerge.engine.live.mapped_files import MappedFiles
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeStopped
 from nbmerge.methods import Combination
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from nbmerge.typing import StopSignal
 
 SPAN = 8
-"""Blocks in a task: enough that handing it out costs nothing, few enough that workers end together."""
+"""Blocks in a task: enough that the overhead of a task does not count, few enough that all workers end at about the same time."""
 
 
-class LastingWorkers:
+class PersistentWorkers:
     """Computes tensors in memory.
 
     Parameters
@@ -45,13 +45,13 @@ class LastingWorkers:
     """
 
     def __init__(self, threads: int | None = None):
-        self.mapped = Mapped()
-        self.remembered = Remembered(self.mapped)
+        self.mapped = MappedFiles()
+        self.findings = FindingCache(self.mapped)
         self.threads = parse_threads(threads)
         self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="nbmerge")
         self.pace = 1.0
-        """How much longer work took, the last time, than `expected_seconds`."""
-        self.workspaces = [LastingWorkspace(self.mapped, self.remembered) for _ in range(self.threads)]
+        """Time of the last run as a multiple of `estimate_update_seconds`."""
+        self.workspaces = [PersistentWorkspace(self.mapped, self.findings) for _ in range(self.threads)]
 
     def compute_into(
         self,
@@ -62,50 +62,50 @@ class LastingWorkers:
         cancel: StopSignal | None = None,
         threads: int | None = None,
     ) -> None:
-        """Compute tensors into their places, flat tensors of the output's dtype.
+        """Compute tensors into memory: `target` returns a flat tensor of the output's dtype for each of them.
 
         Raises
         ------
         MergeStopped, MergeError
-            As `run` does; NaN and infinity pass, so that they can be seen in the model.
+            As in `run`. NaN and infinity are not errors: they become visible in the model.
         """
-        workers = _Some(self, parse_count_argument("threads", threads, self.threads))
+        workers = _WorkersOfOneRun(self, parse_count_argument("threads", threads, self.threads))
         execute(tensors, _into(target), workers, progress=progress, cancel=cancel, allow_nonfinite=True)
 
     def close(self) -> None:
-        """End the workers, and let go of mapped files and of what was found in them. Nothing can be run after that."""
-        self.pool.shutdown(wait=False)  # a listener may close what it listens to, in a worker
+        """End the workers, and release the mapped files and the findings. Nothing can be run after that."""
+        self.pool.shutdown(wait=False)  # a listener may close the merge that it listens to, from a worker
         self.workspaces = []
-        self.remembered.close()
+        self.findings.close()
         self.mapped.close()
 
     def gram(self, tensor: TensorPlan) -> np.ndarray:
-        """The Gram matrix of a tensor's inputs, from what is remembered or by going through them."""
+        """The Gram matrix of a tensor's inputs, from the cache or else computed."""
         with torch.no_grad():
             return Blocks(tensor, self.workspaces[0]).gram()
 
 
-class _Some:
-    """So many of the workers that stay, for one run."""
+class _WorkersOfOneRun:
+    """The number of persistent workers that one run uses."""
 
-    def __init__(self, workers: LastingWorkers, count: int):
+    def __init__(self, workers: PersistentWorkers, count: int):
         self._workers, self._count = workers, count
         self._expected = 0.0
 
     def divide(self, tensors: Sequence[TensorPlan]) -> list[Task]:
-        """Tensors in spans of blocks, those that must be looked at first whole and at the front."""
+        """Divide tensors into spans of blocks; those whose inputs must be scanned first stay whole and come first."""
         self._workers.mapped.refresh()
-        self._expected = sum(map(expected_seconds, tensors))
-        looks = {t.name: self._looks(t) for t in tensors}
+        self._expected = sum(map(estimate_update_seconds, tensors))
+        scanned = {t.name: self._needs_scan(t) for t in tensors}
         tasks: list[Task] = []
-        for tensor in sorted(tensors, key=lambda t: (not looks[t.name], -t.count)):
+        for tensor in sorted(tensors, key=lambda t: (not scanned[t.name], -t.count)):
             blocks = max(1, len(self._blocks(tensor).starts()))
-            step = blocks if looks[tensor.name] else SPAN
+            step = blocks if scanned[tensor.name] else SPAN
             tasks += [(tensor, slice(first, first + step)) for first in range(0, blocks, step)]
         return tasks
 
     def work(self, do: Callable[[Callable[[], Workspace]], None], tasks: int, stop: Stop) -> None:
-        """Let the workers work, in their own workspaces, and keep their pace."""
+        """Run the workers in their own workspaces, and measure their pace."""
         began = time.perf_counter()
         spaces = self._workers.workspaces[: min(tasks, self._count)]
         for space in spaces:
@@ -115,10 +115,10 @@ class _Some:
             self._workers.pace = (time.perf_counter() - began) / self._expected
 
     def _work(self, do: Callable[[Callable[[], Workspace]], None], spaces: Sequence[Workspace], stop: Stop) -> None:
-        if len(spaces) < 2:  # a hand-over costs more than a small tensor
-            do(lambda: spaces[0])
+        if len(spaces) < 2:  # another thread costs more than a small tensor
+            do(_factory(spaces[0]))
             return
-        waiting = [self._workers.pool.submit(do, lambda space=space: space) for space in spaces]
+        waiting = [self._workers.pool.submit(do, _factory(space)) for space in spaces]
         try:
             for future in waiting:
                 future.result()
@@ -129,56 +129,60 @@ class _Some:
             raise
 
     def check_inputs(self) -> None:
-        """Files that changed meanwhile are mapped anew by the next run."""
+        """Do nothing: the next run maps files again that changed in the meantime."""
 
     def _blocks(self, tensor: TensorPlan) -> Blocks:
         return Blocks(tensor, self._workers.workspaces[0])
 
-    def _looks(self, tensor: TensorPlan) -> bool:
-        """Whether a tensor's inputs must be gone through before its first block."""
+    def _needs_scan(self, tensor: TensorPlan) -> bool:
+        """Whether a tensor's inputs must be scanned before its first block."""
         if not all(isinstance(i, StoredTensor) for i in tensor.inputs):
             return True
-        method, known = tensor.how, self._workers.remembered.knows
+        method, known = tensor.how, self._workers.findings.contains
         if isinstance(method, Combination):
             return method.needs_gram and not known(("gram", BLOCK), tensor.inputs, None)
         if method.look is None:
             return False
-        used = restricted(tensor)
+        used = without_unused_inputs(tensor)
         return bool(used.inputs) and not known((method.look, self._blocks(used).step), used.inputs, used.values)
 
 
-class LastingWorkspace(Workspace):
-    """A worker's buffers that last; inputs are seen where they are mapped, and findings are remembered."""
+class PersistentWorkspace(Workspace):
+    """Buffers of a persistent worker; inputs are read from mapped files, and findings are cached."""
 
-    def __init__(self, mapped: Mapped, remembered: Remembered):
-        super().__init__(Files())
-        self._mapped, self._remembered = mapped, remembered
+    def __init__(self, mapped: MappedFiles, findings: FindingCache):
+        super().__init__(InputFiles())
+        self._mapped, self._findings = mapped, findings
 
-    def another(self) -> Workspace:
+    def nested(self) -> Workspace:
         """Buffers for a merge inside a merge."""
-        made = LastingWorkspace(self._mapped, self._remembered)
-        made.cancel = self.cancel
-        return made
+        nested = PersistentWorkspace(self._mapped, self._findings)
+        nested.cancel = self.cancel
+        return nested
 
     def stored(self, slot: int, stored: StoredTensor, start: int, count: int) -> torch.Tensor:
-        """Elements of a tensor where they are mapped."""
+        """Elements of a tensor in its mapped file."""
         if self.cancel is not None and self.cancel.is_set():
-            raise MergeStopped("The update was stopped. Update again to go on.")
+            raise MergeStopped("The update was stopped. Update again to complete it.")
         return self._mapped.flat(stored)[start : start + count]
 
     def recall(self, what: Hashable, inputs: tuple[Any, ...], values: Any, find: Callable[[Any], Any]) -> Any:
-        """What was found before, or is found now."""
-        return self._remembered.recall(what, inputs, values, find)
+        """The finding from the cache, or else from ``find(values)``."""
+        return self._findings.recall(what, inputs, values, find)
+
+
+def _factory(workspace: Workspace) -> Callable[[], Workspace]:
+    return lambda: workspace
 
 
 def _into(target: Callable[[TensorPlan], torch.Tensor]) -> Sink:
-    """Blocks go to their places in memory; most are computed there."""
+    """A sink that puts blocks in their places in memory; most are computed there already."""
 
     def begin(tensor: TensorPlan, blocks: Blocks) -> Emit:
-        blocks.target = target(tensor)
+        blocks.target = whole = target(tensor)
 
         def put(start: int, block: torch.Tensor) -> None:
-            place = blocks.target[start : start + block.numel()]
+            place = whole[start : start + block.numel()]
             if block.data_ptr() != place.data_ptr():
                 place.copy_(block)
 
@@ -187,7 +191,7 @@ def _into(target: Callable[[TensorPlan], torch.Tensor]) -> Sink:
     return begin
 
 
-def expected_seconds(tensor: TensorPlan) -> float:
-    """Rough time of one tensor with two workers, on the machine this was written on; see `LastingWorkers.pace`."""
+def estimate_update_seconds(tensor: TensorPlan) -> float:
+    """Rough time of one tensor on the machine where this was measured; see `PersistentWorkers.pace`."""
     each = 0.1e-9 if isinstance(tensor.how, Combination) else 0.7e-9
     return tensor.count * len(tensor.inputs) * tensor.how.passes * each

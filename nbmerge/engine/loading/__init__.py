@@ -1,4 +1,4 @@
-"""Loading: models and tokenizers by transformers' own code, from local folders, as data, without anybody else's code."""
+"""Loading: models and tokenizers from local folders with transformers' own code; code in model folders is never run."""
 
 from typing import TYPE_CHECKING
 
@@ -6,8 +6,10 @@ from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
     from nbmerge.engine.loading.pretrained import load_model, load_tokenizer
-    from nbmerge.engine.loading.quiet_transformers import without_bars
+    from nbmerge.engine.loading.quiet_transformers import hide_progress_bars
 
-__all__ = ["load_model", "load_tokenizer", "without_bars"]
+__all__ = ["hide_progress_bars", "load_model", "load_tokenizer"]
 
-__getattr__ = exporter(__name__, pretrained=("load_model", "load_tokenizer"), quiet_transformers=("without_bars",))
+__getattr__ = exporter(
+    __name__, pretrained=("load_model", "load_tokenizer"), quiet_transformers=("hide_progress_bars",)
+)

@@ -1,23 +1,27 @@
-"""Load a model that has no numbers: what transformers would miss, not expect, or find of another shape.
+"""Load a model without its numbers, to find out which tensors are missing, unexpected or of another shape.
 
-transformers' own loading code does the comparison, with all that it renames, ties, splits and ignores. It is given tensors
-without numbers, so neither memory nor time grows with their sizes. No code of a model folder is run: what the installed
-transformers does not know is not loaded.
+transformers' own loading code compares them, including everything that it renames, ties, splits and ignores. It gets fake
+tensors, so memory and time do not depend on their sizes. No code of a model folder is run: architectures that the installed
+transformers does not know are not loaded.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbmerge.checkpoints.declared import building
-from nbmerge.engine.loading.pretrained import build_config
-from nbmerge.engine.loading.quiet_transformers import without_bars
+from nbmerge.engine.loading.pretrained import build_config, load_with_report
+from nbmerge.engine.loading.quiet_transformers import hide_progress_bars
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 Shapes = Mapping[str, tuple[tuple[int, ...], str]]
 """Shape and dtype of each tensor, by name."""
@@ -27,18 +31,18 @@ _NO_THREADS = "HF_DEACTIVATE_ASYNC_LOAD"
 
 @dataclass(frozen=True)
 class DryLoad:
-    """What transformers says of a model.
+    """What transformers reports about loading a model.
 
     Parameters
     ----------
     missing : frozenset of str
-        Weights that the model has and the files lack; they would be random.
+        Weights that the files do not have; transformers would initialise them randomly.
     unexpected : frozenset of str
-        Weights in the files that the model lacks; they would be ignored.
+        Weights in the files that the model does not have; they would be ignored.
     unequal : dict of str to tuple
-        Weights of another shape: that in the files, and that of the model.
+        Weights of another shape: the shape in the files, and that in the model.
     refusal : str
-        Why it cannot be built at all, in transformers' words; empty if it can.
+        The error of transformers if the model cannot be built; else empty.
     """
 
     missing: frozenset[str] = frozenset()
@@ -52,8 +56,8 @@ class DryLoad:
         return not (self.missing or self.unexpected or self.unequal or self.refusal)
 
 
-def model_class(config: Mapping[str, Any]) -> type | None:
-    """The class of transformers that a config is of, None where the installed version has none."""
+def model_class(config: Mapping[str, Any]) -> type[PreTrainedModel] | None:
+    """The class of transformers for a config, None if the installed version has none."""
     import transformers
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -67,7 +71,7 @@ def model_class(config: Mapping[str, Any]) -> type | None:
 
 
 def load(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
-    """Let transformers load a model that has no numbers; None where its architecture is not known."""
+    """Let transformers load a model without its numbers; None if its architecture is not known."""
     cls = model_class(config)
     if cls is None:
         return None
@@ -79,10 +83,9 @@ def load(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
         own = build_config(config)
         with building(len(shapes), elements), _silent(), FakeTensorMode(allow_non_fake_inputs=True):
             weights = {n: torch.empty(shape, dtype=getattr(torch, dtype)) for n, (shape, dtype) in shapes.items()}
-            _, info = cls.from_pretrained(
-                None, config=own, state_dict=weights, output_loading_info=True,
-                ignore_mismatched_sizes=True, dtype=torch.float32,
-            )  # fmt: skip
+            _, info = load_with_report(
+                cls, None, config=own, state_dict=weights, ignore_mismatched_sizes=True, dtype=torch.float32
+            )
     except Exception as error:  # transformers raises anything here
         return DryLoad(refusal=f"{type(error).__name__}: {error}")
     unequal = {name: (tuple(ours), tuple(theirs)) for name, ours, theirs in info["mismatched_keys"]}
@@ -91,17 +94,17 @@ def load(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Transformers without its progress bars, its own report and its threads, which tensors without numbers cannot bear."""
-    from transformers.utils import logging
+    """Disable transformers' progress bars, its report and its threads, which do not work with fake tensors."""
+    from transformers.utils import logging as transformers_logging
 
-    level, threads = logging.get_verbosity(), os.environ.get(_NO_THREADS)
-    logging.set_verbosity(logging.CRITICAL)
+    level, threads = transformers_logging.get_verbosity(), os.environ.get(_NO_THREADS)
+    transformers_logging.set_verbosity(logging.CRITICAL)
     os.environ[_NO_THREADS] = "1"
     try:
-        with without_bars():
+        with hide_progress_bars():
             yield
     finally:
-        logging.set_verbosity(level)
+        transformers_logging.set_verbosity(level)
         if threads is None:
             del os.environ[_NO_THREADS]
         else:

@@ -1,4 +1,4 @@
-"""A transformers model and a tokenizer around tensors in memory, made by transformers' own loading code."""
+"""A transformers model and a tokenizer around tensors in memory, built by transformers' own loading code."""
 
 from __future__ import annotations
 
@@ -19,47 +19,50 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def empty_weights(plan: Plan) -> dict[str, torch.Tensor]:
-    """A place for every tensor of a plan; memory is taken when it is first written to."""
+def allocate_weights(plan: Plan) -> dict[str, torch.Tensor]:
+    """Allocate every tensor of a plan; the system provides memory when it is first written to."""
     return {t.name: torch.empty(t.shape, dtype=getattr(torch, t.dtype)) for t in plan.tensors}
 
 
-def assembled(plan: Plan, weights: dict[str, torch.Tensor]) -> PreTrainedModel:
+def assemble_model(plan: Plan, weights: dict[str, torch.Tensor]) -> PreTrainedModel:
     """A transformers model whose parameters are these tensors, in evaluation mode.
 
-    An architecture that fuses or reshapes on loading gets copies of some.
+    If the architecture fuses or reshapes tensors on loading, the model has copies of these.
 
     Raises
     ------
     SampleError
-        When transformers does not know the architecture, or a tensor lacks.
+        When transformers does not know the architecture, or a tensor is missing.
     """
     try:
         model, missing = build_model(plan.config, weights)
     except SampleError:
         raise
     except Exception as error:  # transformers raises anything from KeyError to ImportError here
-        what = f"transformers cannot make a model of this merge: {type(error).__name__}: {error!s:.400}"
-        raise SampleError(f"{what} Merge it to disk and load it as its architecture needs.") from error
+        what = f"transformers cannot build a model from this merge: {type(error).__name__}: {error!s:.400}"
+        raise SampleError(
+            f"{what} Merge to disk, and load the folder with the code that its architecture needs."
+        ) from error
     if missing:
         raise SampleError(
-            f"The merge lacks {missing[0]!r} ({len(missing)} tensors) of {type(model).__name__}; it would be random."
+            f"The merge has no values for {len(missing)} tensors of {type(model).__name__} (first: {missing[0]!r}); transformers would "
+            "initialise them randomly."
         )
     return model.eval().requires_grad_(False)
 
 
-def tokenizer_of(plan: Plan) -> PreTrainedTokenizerBase | None:
-    """The result's tokenizer, None where its config donor has none."""
+def build_tokenizer(plan: Plan) -> PreTrainedTokenizerBase | None:
+    """The result's tokenizer, None if its config donor has none."""
     if plan.tokenizer is None:
-        return _loaded_tokenizer(plan.checkpoints[plan.donor].path)
+        return _load_tokenizer_if_present(plan.checkpoints[plan.donor].path)
     with tempfile.TemporaryDirectory(prefix="nbmerge-tokenizer-") as name:
         folder = Path(name)
         write_tokenizer(plan, folder)
         (folder / "config.json").write_text(json.dumps(plan.config), encoding="utf-8")
-        return _loaded_tokenizer(folder)
+        return _load_tokenizer_if_present(folder)
 
 
-def _loaded_tokenizer(folder: Path) -> PreTrainedTokenizerBase | None:
+def _load_tokenizer_if_present(folder: Path) -> PreTrainedTokenizerBase | None:
     if not any(os.path.lexists(folder / name) for name in TOKENIZER_FILES):
         return None
     return load_tokenizer(folder)

@@ -1,8 +1,8 @@
-"""What `check` says of loading: the result beside the model that transformers builds from the result's config.
+"""Whether transformers can load a result: its tensors compared with the model that transformers builds from its config.
 
-Most merges need no comparison: a result with the config, names and shapes of the model that gives it its config loads as
-that model does. Where layers were stacked or rows of a vocabulary changed, transformers is asked, which takes the seconds
-that importing it takes. Findings that the donor itself has are not repeated.
+Most merges need no comparison: a result with the config, names and shapes of its config donor loads as the donor does. Where
+layers were stacked or the rows of a vocabulary changed, transformers compares them, which takes the seconds that importing it
+takes. Findings that apply to the donor as well are not reported.
 """
 
 from __future__ import annotations
@@ -25,61 +25,91 @@ from nbmerge.quoting import quote
 
 _DTYPES = ("dtype", "torch_dtype")
 _PER_LAYER = re.compile(r"layer_types$|block_types?$|_layers$|layers_num|per_layer$|indexer_types$|layer_ids$|idxs$")
-"""Attributes of transformers' configs that say what each layer is."""
+"""Attributes of transformers' configs that state the kind of each layer."""
 
 
 def loading_findings(plan: Plan) -> Iterator[Problem]:
-    """What transformers would refuse, make up or leave out when it loads a plan's result."""
+    """What transformers would refuse, initialise or ignore when it loads the result of a plan."""
     donor = plan.checkpoints[plan.donor]
     ours: Shapes = {t.name: (t.shape, t.dtype) for t in plan.tensors}
     theirs: Shapes = {n: (t.shape, t.output_dtype) for n, t in donor.tensors.items()}
     in_order = all(list(own) == list(range(len(own))) for own in plan.donor_layers.values())
     if in_order and _without_dtypes(plan.config) == _without_dtypes(donor.config) and _sizes(ours) == _sizes(theirs):
         return
-    found = _loaded(plan.config, ours)
+    found = _load_cached(plan.config, ours)
     if found is None:
         yield Problem("info", (), f"The installed transformers does not know {donor.architecture}, or not in this form; "
                                   "whether it can load the result was not checked.")  # fmt: skip
         return
     if not found.whole:
-        control = _loaded(donor.config, theirs)
+        control = _load_cached(donor.config, theirs) or DryLoad(refusal="its architecture is not known")
         if control.refusal:
             yield Problem("info", (), f"transformers cannot load {plan.labels[plan.donor]} itself in this check "
                                       f"({control.refusal[:200]}), so the result was not checked.")  # fmt: skip
             return
-        yield from _problems(found, control, donor.architecture)
+        yield from _problems(found, control, plan)
     if not found.refusal:
-        yield from _moved(plan, donor)
+        yield from _changed_kinds(plan, donor)
 
 
 def loading_warnings(plan: Plan) -> tuple[Problem, ...]:
-    """`loading_findings` as warnings: for a folder that has been written, and that another program may be meant for."""
+    """`loading_findings` as warnings: the folder exists, and may be meant for another program."""
     return tuple(replace(p, severity="warning") for p in loading_findings(plan) if p.severity != "info")
 
 
-def _problems(found: DryLoad, control: DryLoad, name: str) -> Iterator[Problem]:
-    how = "Choose other layers or another vocabulary, or set config_source to a model that fits."
+def _problems(found: DryLoad, control: DryLoad, plan: Plan) -> Iterator[Problem]:
+    name = plan.checkpoints[plan.donor].architecture
     if found.refusal:
-        yield Problem(
-            "error", (), f"transformers cannot build {name} from the result's config: {found.refusal[:400]}", how
-        )
+        what = f"transformers cannot build {name} from the result's config: {found.refusal[:400]}"
+        yield Problem("error", (), what, _fix(plan))
     if unequal := {n: s for n, s in found.unequal.items() if n not in control.unequal}:
         tensor, (ours, wanted) = next(iter(sorted(unequal.items())))
         what = (
             f"transformers cannot load the result: {_count(unequal)} of another shape than its config asks for "
             f"({tensor} is {_text(ours)} instead of {_text(wanted)})."
         )
-        yield Problem("error", (), what, how)
+        yield Problem("error", (), what, _fix(plan, unequal))
     if missing := _new(found.missing, control.missing):
         what = f"the result has no values for {_count(missing)} of {name} ({_some(missing)}); transformers would initialise them randomly."
-        yield Problem("error", (), what, how)
+        yield Problem("error", (), what, _fix(plan, missing))
     if unexpected := _new(found.unexpected, control.unexpected):
         what = f"transformers would ignore {_count(unexpected)} of the result that {name} does not have ({_some(unexpected)})."
-        yield Problem("warning", (), what, how)
+        yield Problem("warning", (), what, _fix(plan, unexpected))
 
 
-def _moved(plan: Plan, donor: Checkpoint) -> Iterator[Problem]:
-    """Layers that transformers would build as another kind than the layers that they are made from."""
+def _fix(plan: Plan, names: Iterable[str] | None = None) -> str:
+    """What to change so that tensors of these names fit the config; without names, so that the config can be built.
+
+    Only what can help is suggested: other layers if the recipe chooses layers and the config donor has such tensors in its
+    own, another vocabulary if the recipe sets one and the tensors have a row for each token.
+    """
+    layout, recipe = plan.checkpoints[plan.donor].layout, plan.recipe
+    tensors = None if names is None else list(names)
+    restacked = any(list(own) != list(range(layout.stacks[stack].depth)) for stack, own in plan.donor_layers.items())
+    ways = []
+    if restacked and (tensors is None or _donor_has(plan, tensors)):
+        ways.append("choose other layers")
+    resized = recipe.wanted_tokenizer is not None or recipe.vocabulary != "refuse"
+    if resized and (tensors is None or any(layout.place(n).kind in ("embedding", "head") for n in tensors)):
+        ways.append("choose another vocabulary")
+    text = ", or ".join([*ways, "set config_source to a model that fits"])
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _donor_has(plan: Plan, names: Iterable[str]) -> bool:
+    """Whether the config donor has one of these tensors in some layer, of the same shape if the result has it."""
+    shapes = {t.name: t.shape for t in plan.tensors}
+    theirs = [(_pattern(n), t.shape) for n, t in plan.checkpoints[plan.donor].tensors.items() if "#" in _pattern(n)]
+    return any(_pattern(n) == pattern and shapes.get(n, shape) == shape for n in names for pattern, shape in theirs)
+
+
+def _pattern(name: str) -> str:
+    """The name of a tensor without the number of its layer."""
+    return re.sub(r"\d+", "#", name)
+
+
+def _changed_kinds(plan: Plan, donor: Checkpoint) -> Iterator[Problem]:
+    """Layers that transformers would build as another kind than the layers that they come from."""
     try:
         ours, theirs = build_config(plan.config), build_config(donor.config)
     except Exception as error:  # the result's config may be corrected where the donor's is refused
@@ -96,8 +126,8 @@ def _moved(plan: Plan, donor: Checkpoint) -> Iterator[Problem]:
                 if now is not None and (wrong := [j for j, i in enumerate(own) if now[j] != kinds[i]]):
                     j = wrong[0]
                     what = (
-                        f"transformers takes layer {j} of the result for {key} {now[j]!r}, and it is made from layer {own[j]}, "
-                        f"which has {kinds[own[j]]!r} ({len(wrong)} such)."
+                        f"transformers builds layer {j} of the result with {key} {now[j]!r}, but it comes from layer {own[j]}, "
+                        f"which has {kinds[own[j]]!r} ({len(wrong)} such layers)."
                     )
                     yield Problem(
                         "warning", (), what, "Choose layers that keep the order of kinds that the config can describe."
@@ -105,7 +135,7 @@ def _moved(plan: Plan, donor: Checkpoint) -> Iterator[Problem]:
 
 
 def _kinds(config: Any, depth: int) -> Iterator[tuple[str, Sequence[Any]]]:
-    """What a config of transformers says of each layer, by attribute, also where the class works it out."""
+    """What a config of transformers states about each layer, by attribute, including computed properties."""
     names = {*vars(config), *(n for c in type(config).__mro__ for n, v in vars(c).items() if isinstance(v, property))}
     for name in sorted(n for n in names if _PER_LAYER.search(n) and not n.startswith("_")):
         try:
@@ -126,13 +156,13 @@ def _part(config: Any, inside: Iterable[str]) -> Any:
     return config
 
 
-def _loaded(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
-    """As `load`, remembered: a recipe is checked many times before it is carried out."""
-    return _remembered(json.dumps(config, sort_keys=True), tuple(shapes.items()))
+def _load_cached(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
+    """As `load`, with a cache: a recipe is checked many times before it is run."""
+    return _load_hashable(json.dumps(config, sort_keys=True), tuple(shapes.items()))
 
 
 @lru_cache(maxsize=8)
-def _remembered(config: str, shapes: tuple[Any, ...]) -> DryLoad | None:
+def _load_hashable(config: str, shapes: tuple[Any, ...]) -> DryLoad | None:
     return load(json.loads(config), dict(shapes))
 
 
@@ -146,8 +176,8 @@ def _sizes(shapes: Shapes) -> dict[str, tuple[int, ...]]:
 
 def _new(names: Iterable[str], known: Iterable[str]) -> list[str]:
     """Names that differ from all known ones in more than their numbers."""
-    patterns = {re.sub(r"\d+", "#", n) for n in known}
-    return sorted(n for n in names if re.sub(r"\d+", "#", n) not in patterns)
+    patterns = set(map(_pattern, known))
+    return sorted(n for n in names if _pattern(n) not in patterns)
 
 
 def _count(names: Sequence[str] | Mapping[str, Any]) -> str:

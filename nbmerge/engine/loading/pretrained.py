@@ -1,20 +1,21 @@
-"""The one place where transformers loads models and tokenizers: from local folders, as data, without anybody else's code.
+"""The only module that lets transformers load models and tokenizers: from local folders, without running code of a model.
 
-A model folder can ask for code in several ways, and each is closed here, for the whole package (``tests/test_foreign_code.py``):
-its own Python files (``auto_map``), pickled weights, a base model to be downloaded, and attention or experts that are
-kernels from the Hub, which some versions of transformers fetch and run because a config names them.
+A model folder can ask for code in several ways; all are refused here, for the whole package (``tests/test_foreign_code.py``):
+its own Python files (``auto_map``), pickled weights, a base model to be downloaded, and kernels from the Hub for
+attention or experts, which some versions of transformers download and run because a config names them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.checkpoints.declared import building, check_declared
-from nbmerge.engine.loading.quiet_transformers import without_bars
+from nbmerge.checkpoints.implementations import NEEDED_PACKAGES, is_foreign, list_implementations
+from nbmerge.engine.loading.quiet_transformers import hide_progress_bars
 from nbmerge.engine.loading.settings_files import check_settings_files
 from nbmerge.errors import CheckpointError, SampleError
 from nbmerge.guarded_files import check_model_folder, read_model_json
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-IMPLEMENTATIONS: dict[str, str | None] = {
-    "eager": None, "sdpa": None, "flex_attention": None, "grouped_mm": None, "batched_mm": None,
-    "flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface",
-}  # fmt: skip
-"""What a config may name to compute attention and experts with, and the package that it needs: without that package,
-transformers takes a kernel from the Hub in its place."""
-_CHOICES = ("attn_implementation", "experts_implementation")
 _SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -42,12 +36,12 @@ def load_model(folder: Path) -> tuple[PreTrainedModel, list[str]]:
     -------
     model : PreTrainedModel
     missing : list of str
-        Tensors that the folder does not have and that transformers made up.
+        Tensors that the folder does not have and that transformers initialised.
 
     Raises
     ------
     SampleError
-        When transformers cannot load it, or the folder asks for code or for files elsewhere.
+        When transformers cannot load it, or the folder refers to code or to files elsewhere.
     """
     import transformers
 
@@ -55,13 +49,13 @@ def load_model(folder: Path) -> tuple[PreTrainedModel, list[str]]:
     try:
         stored = Checkpoint.open(folder)
         check_declared(folder, stored.config, stored.tensors)
-        with without_bars(), building(len(stored.tensors), stored.parameters):
-            model, info = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, use_safetensors=True, output_loading_info=True, dtype="auto", **_SAFE
+        with hide_progress_bars(), building(len(stored.tensors), stored.parameters):
+            model, info = load_with_report(
+                transformers.AutoModelForCausalLM, folder, use_safetensors=True, dtype="auto", **_SAFE
             )
     except CheckpointError as error:
         raise SampleError(f"{folder} cannot be loaded: {error}") from error
-    except Exception as error:  # anything from KeyError to ImportError comes out of there
+    except Exception as error:  # transformers raises anything from KeyError to ImportError
         raise SampleError(
             f"transformers cannot load {folder}: {type(error).__name__}: {quote(str(error), 400)}"
         ) from error
@@ -69,13 +63,13 @@ def load_model(folder: Path) -> tuple[PreTrainedModel, list[str]]:
 
 
 def build_model(config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> tuple[PreTrainedModel, list[str]]:
-    """A model around tensors in memory, made by transformers' own loading code.
+    """A model around tensors in memory, built by transformers' own loading code.
 
     Returns
     -------
     model : PreTrainedModel
     missing : list of str
-        Tensors that are not among `weights` and that transformers made up.
+        Tensors that are not among `weights` and that transformers initialised.
 
     Raises
     ------
@@ -95,11 +89,19 @@ def build_model(config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) 
     cls = getattr(transformers, str(named[0]) if isinstance(named, list) and named else "", None)
     if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
         cls = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(own)]
-    with without_bars(), building(len(weights), sum(w.numel() for w in weights.values())):
-        model, info = cls.from_pretrained(
-            None, config=own, state_dict=dict(weights), dtype=own.dtype, output_loading_info=True, local_files_only=True
+    with hide_progress_bars(), building(len(weights), sum(w.numel() for w in weights.values())):
+        model, info = load_with_report(
+            cls, None, config=own, state_dict=dict(weights), dtype=own.dtype, local_files_only=True
         )
     return model, sorted(info["missing_keys"])
+
+
+def load_with_report(cls: Any, folder: Path | None, **options: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """A model, and what transformers reports of loading it; `cls` is one of transformers' classes.
+
+    ``from_pretrained`` returns this pair where ``output_loading_info`` is set, but is declared to return a model.
+    """
+    return cls.from_pretrained(folder, output_loading_info=True, **options)
 
 
 def build_config(config: Mapping[str, Any]) -> PretrainedConfig:
@@ -119,7 +121,7 @@ def build_config(config: Mapping[str, Any]) -> PretrainedConfig:
 
 
 def _decoded(value: Any) -> Any:
-    """A value with the numbers that JSON does not have, which transformers 5 writes as ``{"__float__": "Infinity"}``."""
+    """A value with numbers that JSON cannot represent, which transformers 5 writes as ``{"__float__": "Infinity"}``."""
     if isinstance(value, Mapping):
         if set(value) == {"__float__"} and isinstance(value["__float__"], str):
             return float(value["__float__"])
@@ -133,7 +135,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     Raises
     ------
     SampleError
-        When transformers cannot load it, or the folder asks for code or for files elsewhere.
+        When transformers cannot load it, or the folder refers to code or to files elsewhere.
     """
     from transformers import AutoTokenizer
 
@@ -141,46 +143,33 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
         read_document(folder)
         return AutoTokenizer.from_pretrained(folder, **_SAFE)
-    except Exception as error:  # the files of a tokenizer can be wrong in every way
+    except Exception as error:  # a damaged tokenizer can raise anything
         what = f"The tokenizer of {folder} is missing or damaged: {type(error).__name__}: {quote(str(error), 400)}"
         raise SampleError(f"{what} Copy tokenizer.json and tokenizer_config.json from its parent.") from error
 
 
 def refuse_foreign_code(where: str, config: Mapping[str, Any]) -> None:
-    """Refuse a config that names code which is neither transformers' own nor installed here.
+    """Refuse a config that names code which is neither part of transformers nor installed.
 
     Raises
     ------
     SampleError
-        With the entry, and what to do.
+        With the entry and a fix.
     """
-    for key, value in _choices(config):
-        if value is None or isinstance(value, bool):  # some versions noted whether they chose by themselves
-            continue
-        package = IMPLEMENTATIONS.get(value, "") if isinstance(value, str) else ""
-        if package == "":
+    for key, value in list_implementations(config):
+        if is_foreign(value):
             raise SampleError(
                 f"{where} asks for foreign code: {key} is {value!r:.120}. Remove the entry to use transformers' own code."
             )
+        package = NEEDED_PACKAGES.get(value) if isinstance(value, str) else None
         if package is not None and find_spec(package) is None:
             raise SampleError(
                 f"{where} asks for {value!r}, which needs the package {package}. Install it, or remove {key}."
             )
 
 
-def _choices(config: Any, below: str = "") -> Iterator[tuple[str, Any]]:
-    """Every choice of an implementation in a config, in its parts as well."""
-    parts = config.items() if isinstance(config, Mapping) else enumerate(config) if isinstance(config, list) else ()
-    for key, value in parts:
-        place = below or (str(key) if any(c in str(key) for c in _CHOICES) else "")
-        if isinstance(value, Mapping | list):
-            yield from _choices(value, place)
-        elif place:
-            yield place, value
-
-
 def _check_folder(folder: Path) -> None:
-    """Refuse a folder with a file that is not its own or too large, and a config that asks for code."""
+    """Refuse a folder with a file from outside or a file that is too large, and a config that asks for code."""
     try:
         check_model_folder(folder)
         check_settings_files(folder)

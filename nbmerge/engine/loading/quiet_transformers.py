@@ -1,4 +1,4 @@
-"""transformers without its progress bars: nbmerge shows its own, and these would clutter logs and widgets."""
+"""Hide the progress bars of transformers: nbmerge has its own, and two would clutter logs and widgets."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_bars() -> Iterator[None]:
-    """Keep transformers from drawing progress bars, and give them back afterwards."""
+def hide_progress_bars() -> Iterator[None]:
+    """Disable the progress bars of transformers, and restore them afterwards."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

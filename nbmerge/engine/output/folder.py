@@ -15,6 +15,7 @@ from nbmerge.engine.output.commit import beside, put_in_place, reserved
 from nbmerge.engine.output.companions import companion_names, module_files, weighted_modules
 from nbmerge.engine.output.model_card import card
 from nbmerge.engine.output.model_folder import refuse_foreign, refuse_protected
+from nbmerge.engine.output.unfinished import find_unfinished
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import RESUME, CheckpointError, MergeError, NbmergeError, OutputError, advice
 from nbmerge.guarded_files import LARGEST_COPY, check_model_file, copy_model_file
@@ -87,8 +88,9 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
             kind = "writable" if parent.is_dir() else "a folder"
             raise OutputError(f"cannot create {out}: {parent} is not {kind}. Choose another folder.")
+        kept = find_unfinished(out)  # the next run resumes or removes it
         free, needed = shutil.disk_usage(parent).free, plan.bytes_written + RESERVE
-        if free < needed and free + _taken(beside(out, "partial")) < needed:
+        if free < needed and free + (kept.bytes if kept is not None else 0) < needed:
             raise OutputError(
                 f"not enough disk space for {out}: the merge needs {human(needed)} and {human(free)} are free. "
                 "Free some space, choose another disk, or set a smaller dtype."
@@ -111,13 +113,6 @@ def _may_take(out: Path, overwrite: bool) -> None:
         raise OutputError(
             f"{out} exists and is not empty. Choose another name, or pass overwrite=True (--overwrite) to replace it."
         )
-
-
-def _taken(partial: Path) -> int:
-    """Bytes on disk of an unfinished merge, which the next run resumes or removes."""
-    if not partial.is_dir():
-        return 0
-    return sum(getattr(f.stat(), "st_blocks", 0) * 512 for f in partial.iterdir() if f.is_file())
 
 
 @contextmanager

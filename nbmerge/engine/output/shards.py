@@ -17,7 +17,7 @@ import torch
 import xxhash
 
 from nbmerge.checkpoints.checkpoint import INDEX, SINGLE
-from nbmerge.checkpoints.header import CODES
+from nbmerge.checkpoints.dtypes import CODES
 from nbmerge.engine.compute.positioned_io import read_into, reserve, write_all
 from nbmerge.engine.compute.workspace import Emit
 from nbmerge.engine.output.direct_io import PAGE, OutputFile

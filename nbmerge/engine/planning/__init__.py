@@ -1,10 +1,10 @@
-"""Planning: from a recipe to the inputs, the method and the numbers of every output tensor, reading headers only.
+"""Planning: from a recipe to the inputs, the method and the values of every output tensor, reading headers only.
 
-Begin reading at `planner`, which has the steps in order; what they make is in `plans`.
+Start reading at `planner`, which has the steps in order; `plans` has their result.
 """
 
-from nbmerge.engine.planning.incremental import plan_after, revised
+from nbmerge.engine.planning.incremental import plan_after, revise_plan
 from nbmerge.engine.planning.planner import examine, plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 
-__all__ = ["Plan", "TensorPlan", "examine", "plan", "plan_after", "revised"]
+__all__ = ["Plan", "TensorPlan", "examine", "plan", "plan_after", "revise_plan"]

@@ -1,14 +1,15 @@
-"""What deserves a look although it forbids nothing: settings without effect, models that hardly fit."""
+"""Warnings about plans: settings without effect, models that do not fit well together."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.errors import CheckpointError
+from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, Where
 from nbmerge.recipe import Recipe, Rule
 from nbmerge.recipe.sections import levels
@@ -16,7 +17,7 @@ from nbmerge.tokenizers import read_vocabulary, same_tokenizer
 
 
 def advise(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
-    """Warnings about a plan that could be made."""
+    """Warnings about a plan without errors."""
     yield from check_rules(recipe, plan)
     yield from _dtypes(recipe, plan)
     yield from _same_weights(recipe, plan)
@@ -33,28 +34,28 @@ def check_rules(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
                 here = (*where, name, i) if len(setting.rules) > 1 else (*where, name)
                 if problem := _rule_problem(rule, names, depth):
                     yield Problem("warning", here, *problem, recipe.line(here))
-    for i, rule in enumerate(recipe.dtype_overrides):
-        if not any(rule.filter in t.name for t in plan.tensors):
+    for i, override in enumerate(recipe.dtype_overrides):
+        if not any(override.filter in t.name for t in plan.tensors):
             here = ("dtype_overrides", i)
-            yield Problem("warning", here, *_without_effect(rule.filter), recipe.line(here))
+            yield Problem("warning", here, *_without_effect(override.filter), recipe.line(here))
 
 
 def _rule_problem(rule: Rule, names: set[str], depth: int) -> tuple[str, str] | None:
     if rule.filter is not None and not any(rule.filter in n for n in names):
         return _without_effect(rule.filter)
     if isinstance(rule.value, tuple) and len(rule.value) > depth > 0:
-        how = "Some of them are never reached exactly; use at most one value per layer."
+        how = "Some of the values apply to no layer exactly; use at most one value per layer."
         return f"a gradient of {len(rule.value)} values over {depth} layers.", how
     return None
 
 
 def _without_effect(filter: str) -> tuple[str, str]:
-    how = "Filters are texts that tensor names contain; see the plan's table."
+    how = "A filter is a part of a tensor's name; the plan lists all names."
     return f"the filter '{filter}' matches no tensor.", how
 
 
 def _dtypes(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
-    """Models stored in different dtypes, where the recipe does not say which one the result has."""
+    """Models stored in different dtypes, if the recipe sets no dtype."""
     if recipe.dtype or recipe.out_dtype:
         return
     stored = {plan.labels[ref]: checkpoint.dtype for ref, checkpoint in plan.checkpoints.items()}
@@ -68,33 +69,32 @@ def _dtypes(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
 
 
 def _same_weights(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
-    """Models that are one and the same, under two names or one."""
+    """Models that are listed twice, under the same name or under two."""
     for section in (s for s in recipe.sections if s.whole):
         models = [source.model for source in section.slices[0].sources]
         for i, ref in enumerate(models):
             if ref in models[:i]:
                 where = (*section.source_place(0, i), "model")
-                what, how = f"{plan.labels[ref]} is named twice.", "Name it once, with all of its weight."
+                what, how = f"{plan.labels[ref]} is listed twice.", "List it once, with the sum of its weights."
                 yield Problem("warning", where, what, how, recipe.line(where))
-    seen: dict[frozenset, str] = {}
+    seen: dict[frozenset[Path], str] = {}
     for ref, checkpoint in plan.checkpoints.items():
         files = _files(checkpoint)
         if files and files in seen:
             what = f"{plan.labels[ref]} and {seen[files]} are the same files."
-            yield Problem(
-                "warning", _first_place(recipe, plan, ref), what, "Merging a model with itself changes nothing."
-            )
+            yield Problem("warning", _first_place(recipe, ref), what, "Merging a model with itself changes nothing.")
         seen.setdefault(files, plan.labels[ref])
 
 
-def _files(checkpoint: Checkpoint) -> frozenset[Any]:
-    """The weights files of a checkpoint, empty for a merge that is not made yet."""
+def _files(checkpoint: Checkpoint) -> frozenset[Path]:
+    """The weights files of a checkpoint, empty for a merge that is not computed yet."""
     if any(isinstance(t, TensorPlan) for t in checkpoint.tensors.values()):
         return frozenset()
     return frozenset(file.resolve() for file in {leaf.file for t in checkpoint.tensors.values() for leaf in t.leaves()})
 
 
-def _first_place(recipe: Recipe, plan: Plan, ref) -> Where:
+def _first_place(recipe: Recipe, ref: ModelRef) -> Where:
+    """The first place that lists a model among those that are merged as a whole."""
     named = (
         ((*s.where, "models", i), x) for s in recipe.sections if s.whole for i, x in enumerate(s.slices[0].sources)
     )
@@ -102,9 +102,9 @@ def _first_place(recipe: Recipe, plan: Plan, ref) -> Where:
 
 
 def _tokens(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
-    """Models of equal vocabulary size whose tokens have other numbers than the tokenizer that the result gets."""
+    """Models of equal vocabulary size whose tokens have other ids than in the result's tokenizer."""
     if recipe.tokenizer_source or recipe.tokenizer or plan.tokenizer is not None:
-        return  # rows follow their tokens, or the plan has said what becomes of them
+        return  # rows are aligned by token, or the planner has reported how they are
     donor = plan.checkpoints[plan.donor].path
     for ref, checkpoint in plan.checkpoints.items():
         if same_tokenizer(donor, checkpoint.path):
@@ -117,12 +117,11 @@ def _tokens(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
         if own is None or other is None:
             continue
         if moved := other.moved(own):
-            what = f"{plan.labels[ref]} numbers {len(moved)} of its tokens differently from {plan.labels[plan.donor]} ({moved[0]!r})"
-            yield Problem(
-                "warning", (), f"{what}; their embeddings would be mixed up.", "Merge models that share a tokenizer."
-            )
-        elif lacking := own.lacking(other):
-            what = f"{plan.labels[ref]} knows {len(lacking)} tokens that the result's tokenizer lacks ({lacking[0]!r})."
-            yield Problem(
-                "warning", ("config_source",), what, "Set config_source to the model whose tokenizer you want."
-            )
+            labels = f"{plan.labels[ref]} and {plan.labels[plan.donor]}"
+            what = f"{labels} have different ids for {len(moved)} tokens ({moved[0]!r})"
+            what, how = f"{what}; their embeddings would be mixed up.", "Merge models that share a tokenizer."
+            yield Problem("warning", (), what, how, kind="tokens")
+        elif missing := own.lacking(other):
+            what = f"{plan.labels[ref]} has {len(missing)} tokens that the result's tokenizer does not have ({missing[0]!r})."
+            how = "Set config_source to the model whose tokenizer you want."
+            yield Problem("warning", ("config_source",), what, how, kind="tokens")

@@ -1,4 +1,4 @@
-"""Collects problems while a plan is made, and says once what holds for hundreds of tensors."""
+"""Collects problems while a plan is made; one problem with many tensors is reported once."""
 
 from __future__ import annotations
 
@@ -13,81 +13,86 @@ class Findings:
     Parameters
     ----------
     recipe : Recipe
-        Gives the line of a place, where it was read from a text.
+        Gives the line of a place if it was read from a text.
     """
 
     def __init__(self, recipe: Recipe):
         self.recipe = recipe
         self.fatal = False
         self._singles: list[Problem] = []
-        self._groups: dict[tuple[Severity, Where, str, str], list[str]] = {}
+        self._groups: dict[tuple[Severity, Where, str, str, str], list[str]] = {}
 
     def add(self, problem: Problem) -> None:
-        """Note a finished problem."""
+        """Add a problem."""
         self.fatal |= problem.severity == "error"
         if problem not in self._singles:
             self._singles.append(problem)
 
-    def error(self, where: Where, what: str, how: str = "") -> None:
-        """Note what forbids a merge."""
-        self.add(Problem("error", where, what, how, self.recipe.line(where)))
+    def error(self, where: Where, what: str, how: str = "", kind: str = "") -> None:
+        """Add a problem that prevents the merge."""
+        self.add(Problem("error", where, what, how, self.recipe.line(where), kind))
 
-    def warning(self, where: Where, what: str, how: str = "") -> None:
-        """Note what deserves a look."""
-        self.add(Problem("warning", where, what, how, self.recipe.line(where)))
+    def warning(self, where: Where, what: str, how: str = "", kind: str = "") -> None:
+        """Add a problem that should be looked at."""
+        self.add(Problem("warning", where, what, how, self.recipe.line(where), kind))
 
     def info(self, where: Where, what: str) -> None:
-        """Note what was decided."""
+        """Add a note about a decision."""
         self.add(Problem("info", where, what, line=self.recipe.line(where)))
 
     def missing_tensor(self, where: Where, model: str, tensor: str) -> None:
-        """A model lacks a tensor that the others have."""
+        """Add an error: a model does not have a tensor that the others have."""
         how = "Merge models with the same tensors, or leave this one out."
-        self._group(where, f"{model} lacks tensors that the other models have: {{tensors}}.", how, tensor)
+        what = f"{model} does not have all tensors of the other models: {{tensors}}."
+        self._group(where, what, how, tensor, "tensors")
 
     def unequal_shapes(self, where: Where, tensor: str, kind: str, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Inputs of one tensor differ in shape."""
+        """Add an error: the inputs of a tensor differ in shape."""
         text = ", ".join(f"{model} {'×'.join(map(str, shape))}" for model, shape in shapes.items())
         rest = {shape[1:] for shape in shapes.values()}
         if kind in ("embedding", "head") and len(rest) == 1:
             what = f"vocabularies of different size ({text}) in {{tensors}}."
             how = (
-                "Rows are never cut or padded in silence. Choose whose tokens the result has (tokenizer_source: union, base, or "
+                "Rows are never cut or padded silently. Choose whose tokens the result has (tokenizer_source: union, base, or "
                 "a model), a rule for the rows (vocabulary: edge-gradient, zeros, copy, mean, truncate), or one model's rows "
                 "(embedding_source and lm_head_source)."
             )
         else:
             what, how = f"shapes differ ({text}) in {{tensors}}.", "Only tensors of equal shape can be merged."
-        self._group(where, what, how, tensor)
+        kind = "vocabulary" if kind in ("embedding", "head") and len(rest) == 1 else "shape"
+        self._group(where, what, how, tensor, kind)
 
     def unmergeable(self, where: Where, dtype: str, tensor: str) -> None:
-        """A tensor is stored in a dtype whose numbers are no weights by themselves."""
+        """Add an error: a tensor is stored in a dtype whose numbers are not weights."""
         how = "Load the model in bfloat16 with transformers once, save it, and merge that."
         self._group(where, f"{dtype} cannot be merged as it is ({{tensors}}).", how, tensor)
 
     def missing_value(self, where: Where, method: str, parameter: Parameter, model: str | None, tensor: str) -> None:
-        """A required parameter has no value for a tensor."""
+        """Add an error: a required parameter has no value for a tensor."""
         whose = f" of {model}" if model else ""
         how = f"Add it ({parameter.range}), or a rule without a filter for the remaining tensors. {parameter.help}"
-        self._group(where, f"{method} needs '{parameter.name}'{whose} for {{tensors}}.", how, tensor)
+        self._group(where, f"{method} needs '{parameter.name}'{whose} for {{tensors}}.", how, tensor, "value")
 
     def faulty(self, where: Where, fault: str, tensor: str) -> None:
-        """A value, or values together, are impossible."""
-        self._group(where, f"{fault[:-1] if fault.endswith('.') else fault} (in {{tensors}}).", "", tensor)
+        """Add an error: a value, or a combination of values, is impossible."""
+        self._group(where, f"{fault[:-1] if fault.endswith('.') else fault} (in {{tensors}}).", "", tensor, "range")
 
-    def _group(self, where: Where, what: str, how: str, tensor: str) -> None:
+    def _group(self, where: Where, what: str, how: str, tensor: str, kind: str = "") -> None:
         self.fatal = True
-        self._groups.setdefault(("error", where, what, how), []).append(tensor)
+        self._groups.setdefault(("error", where, what, how, kind), []).append(tensor)
 
     def problems(self) -> list[Problem]:
-        """Everything found."""
+        """All problems."""
         grouped = [
-            Problem(severity, where, what.replace("{tensors}", _some(tensors)), how, self.recipe.line(where))
-            for (severity, where, what, how), tensors in self._groups.items()
+            Problem(
+                severity, where, what.replace("{tensors}", _list_tensors(tensors)), how, self.recipe.line(where), kind
+            )
+            for (severity, where, what, how, kind), tensors in self._groups.items()
         ]
         return [*self._singles, *grouped]
 
 
-def _some(tensors: list[str]) -> str:
+def _list_tensors(tensors: list[str]) -> str:
+    """The first name and the number of others."""
     names = list(dict.fromkeys(tensors))
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

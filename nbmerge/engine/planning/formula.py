@@ -1,7 +1,7 @@
-"""The formula of one output tensor, with its own numbers in it, as text and as LaTeX.
+"""The formula of one output tensor with its parameter values, as text and as LaTeX.
 
-For methods that are weighted sums, these are the coefficients themselves, after normalisation. For the others it is the
-method's formula and the values of its letters.
+For methods that are weighted sums, it has the coefficients after normalisation; for other methods, it is the method's
+general formula followed by the values of its parameters.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nbmerge.engine.planning.labels import told_apart
+from nbmerge.engine.planning.labels import number_repeats
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.methods import Combination
 
 
 @dataclass(frozen=True)
 class Formula:
-    """How one tensor is made.
+    """How one tensor is computed.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def formula(tensor: TensorPlan, gram: np.ndarray | None = None) -> Formula:
     >>> print(formula(plan["model.layers.0.mlp.up_proj.weight"]))
     W = 0.25·base + 0.75·pirate
     """
-    method, names = tensor.how, told_apart(tensor.models)
+    method, names = tensor.how, number_repeats(tensor.models)
     if isinstance(method, Combination) and (gram is not None or not method.needs_gram):
         coefficients = [float(c) for c in method.coefficients(tensor.values, gram)]
         based = method.base == "required" or (
@@ -75,7 +75,7 @@ def _sum(coefficients: Sequence[float], names: Sequence[str]) -> Formula:
 
 
 def _based(coefficients: Sequence[float], names: Sequence[str]) -> Formula:
-    """B + Σ cᵢ(Wᵢ − B), which is how people think of coefficients that sum to one."""
+    """B + Σ cᵢ(Wᵢ − B), the usual form of coefficients that sum to one."""
     base, *others = names
     if abs(sum(coefficients) - 1) > 1e-9:
         return _sum(coefficients, names)
@@ -85,7 +85,7 @@ def _based(coefficients: Sequence[float], names: Sequence[str]) -> Formula:
 
 
 def _arc(t: float, names: Sequence[str]) -> Formula:
-    """A slerp whose angle is not known yet."""
+    """A slerp with an unknown angle."""
     a, b = names
     if t in (0.0, 1.0):
         return _sum([1 - t, t], names)
@@ -98,15 +98,15 @@ def _arc(t: float, names: Sequence[str]) -> Formula:
 
 
 def _with_values(tensor: TensorPlan, names: Sequence[str]) -> Formula:
-    """The method's own formula, and what its letters stand for."""
+    """The method's general formula, and the values of its parameters."""
     values = [(k, v) for k, v in tensor.values.shared.items() if v is not None]
     for parameter, each in tensor.values.each.items():
         values += [(f"{parameter}[{n}]", v) for n, v in zip(names, each, strict=True) if v is not None]
     inputs = ", ".join(names)
-    said = ", ".join(f"{k} = {_number(v)}" for k, v in values)
+    words = ", ".join(f"{k} = {_number(v)}" for k, v in values)
     latex = r",\ ".join(rf"{_latex(k)} = {_latex(_number(v))}" for k, v in values)
     return Formula(
-        f"{tensor.how.title} of {inputs}" + (f" with {said}" if said else ""),
+        f"{tensor.how.title} of {inputs}" + (f" with {words}" if words else ""),
         tensor.how.formula + (rf"\quad\text{{with}}\quad {latex}" if latex else ""),
     )
 
@@ -123,7 +123,8 @@ def _joined(terms: Sequence[tuple[float, str, str]]) -> Formula:
     return Formula(f"W = {text or '0'}", f"W = {latex or '0'}")
 
 
-def _number(value) -> str:
+def _number(value: object) -> str:
+    """A number with six digits; anything else as text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:.6g}" if math.isfinite(value) else str(value)

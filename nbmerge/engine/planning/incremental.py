@@ -1,12 +1,12 @@
-"""A plan made anew where only numbers changed: what a slider does, many times a second.
+"""Update a plan after only parameter values changed, as a slider changes them many times a second.
 
-Models, layers and tensors are as they were; of the tensors, only those are looked at for whose names and places a changed
-setting says something else. Whatever is more than that is left to the planner, and so is everything that goes wrong.
+Models, layers and tensors stay the same; only tensors for which a changed setting gives another value, or the same value in
+another place, are planned again. All other changes, and all errors, are left to the planner.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,12 @@ from nbmerge.recipe import Recipe, Setting
 if TYPE_CHECKING:
     from nbmerge.typing import RecipeLike
 
-Change = tuple[int | None, Setting, Setting]
-"""Number of a source (None for the whole recipe) with one of its settings, before and after."""
+Change = tuple[Setting, Setting]
+"""A setting before and after."""
 
 
 def plan_after(before: Plan, recipe: RecipeLike) -> Plan:
-    """The plan of a recipe, equal to `nbmerge.plan(recipe)`, in less time if it is `before` with other numbers.
+    """The plan of a recipe, equal to `nbmerge.plan(recipe)`; faster if only values differ from those of `before`.
 
     Raises
     ------
@@ -41,11 +41,11 @@ def plan_after(before: Plan, recipe: RecipeLike) -> Plan:
     if isinstance(recipe, Plan):
         return recipe
     recipe = Recipe.load(recipe)
-    return revised(before, recipe) or make_plan(recipe)
+    return revise_plan(before, recipe) or make_plan(recipe)
 
 
-def revised(before: Plan, recipe: Recipe) -> Plan | None:
-    """The plan of a recipe from that of another, None where they differ in more than numbers."""
+def revise_plan(before: Plan, recipe: Recipe) -> Plan | None:
+    """The plan of a recipe from that of another; None if the recipes differ in more than parameter values."""
     if before.problems or before.tokenizer is not None or not _alike(before.recipe, recipe) or not _unchanged(before):
         return None
     changes = list(_changes(before.recipe, recipe))
@@ -55,19 +55,19 @@ def revised(before: Plan, recipe: Recipe) -> Plan | None:
     pieces = [piece for section in stretches for stretch in section for piece in stretch.pieces]
     if findings.problems() or len(pieces) != 1:
         return None
-    tensors = []
+    tensors: list[TensorPlan] = []
     for tensor in before.tensors:
-        if tensor.values.streams and any(_concerns(change, tensor, pieces[0]) for change in changes):
-            tensor = _with_values(resolved, pieces[0], tensor)
-            if tensor is None:
-                return None
-        tensors.append(tensor)
-    made = replace(before, recipe=recipe, tensors=tuple(tensors))
-    return None if findings.problems() or any(check_rules(recipe, made)) else made
+        affected = tensor.values.streams and any(_affects(change, tensor, pieces[0].depth) for change in changes)
+        revised = _with_values(resolved, pieces[0], tensor) if affected else tensor
+        if revised is None:
+            return None
+        tensors.append(revised)
+    plan = replace(before, recipe=recipe, tensors=tuple(tensors))
+    return None if findings.problems() or any(check_rules(recipe, plan)) else plan
 
 
 def _alike(one: Recipe, other: Recipe) -> bool:
-    """Whether two recipes merge the same models by the same method, and give the same parameters in the same places."""
+    """Whether two recipes merge the same models by the same method, with the same parameters in the same places."""
     if other.notes or not one.models or not other.models or len(one.models) != len(other.models):
         return False
     fields = [f for f in type(one).model_fields if f not in ("models", "parameters")]
@@ -81,44 +81,39 @@ def _alike(one: Recipe, other: Recipe) -> bool:
         return False
     owners = one.tokenizer is not None and one.tokenizer.rows == "owners"
     simple = one.slices is None and one.modules is None and not one.merges and not owners
-    return simple and all(CHOICE.name not in part.parameters for part in (one, *one.models))
+    return simple and all(CHOICE.name not in p for p in (one.parameters, *(m.parameters for m in one.models)))
 
 
 def _unchanged(plan: Plan) -> bool:
-    """Whether the files are as they were when a plan was made of stored tensors alone."""
+    """Whether a plan is made from stored tensors only, and their files have not changed since."""
     if not all(type(i) is StoredTensor for t in plan.tensors for i in t.inputs):
         return False
     try:
-        return all(Checkpoint.open(ref).tensors is held.tensors for ref, held in plan.checkpoints.items())
+        return all(Checkpoint.open(ref).tensors is checkpoint.tensors for ref, checkpoint in plan.checkpoints.items())
     except CheckpointError:
         return False
 
 
 def _changes(one: Recipe, other: Recipe) -> Iterator[Change]:
-    def of(number: int | None, a: Mapping[str, Setting], b: Mapping[str, Setting]) -> Iterator[Change]:
-        yield from ((number, a[name], b[name]) for name in a if a[name] != b[name])
+    """The settings that differ between two recipes that are alike."""
+    pairs = [(one.parameters, other.parameters)]
+    pairs += [(a.parameters, b.parameters) for a, b in zip(one.models or (), other.models or (), strict=True)]
+    for before, after in pairs:
+        yield from ((before[name], after[name]) for name in before if before[name] != after[name])
 
-    yield from of(None, one.parameters, other.parameters)
-    for i, (a, b) in enumerate(zip(one.models, other.models, strict=True)):
-        yield from of(i, a.parameters, b.parameters)
 
-
-def _concerns(change: Change, tensor: TensorPlan, piece: Piece) -> bool:
-    """Whether a changed setting says something else about a tensor, or says it in another place."""
-    _, old, new = change
+def _affects(change: Change, tensor: TensorPlan, depth: int) -> bool:
+    """Whether a changed setting gives a tensor another value, or the same value in another place."""
+    old, new = change
     names = {tensor.name, *(i.name for i in tensor.inputs)} if tensor.layer is not None else {tensor.name}
     if (len(old.rules) > 1) != (len(new.rules) > 1):
         return True
-    for name in names:
-        i, j = old.find(name), new.find(name)
-        if i != j:
-            return True
-        if i is not None and old.rules[i].at(tensor.values.position) != new.rules[j].at(tensor.values.position):
-            return True
-    return False
+    t = tensor.values.position
+    return any(old.find(name) != new.find(name) or old.at(name, t, depth) != new.at(name, t, depth) for name in names)
 
 
 def _with_values(resolved: Resolved, piece: Piece, tensor: TensorPlan) -> TensorPlan | None:
+    """The same tensor with the recipe's new values; None if that needs the planner."""
     if len(tensor.inputs) != len(piece.inputs):
         return None
     names = [tensor.name] * len(tensor.inputs) if tensor.layer is None else [i.name for i in tensor.inputs]

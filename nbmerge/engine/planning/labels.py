@@ -1,12 +1,12 @@
-"""Labels of models, told apart where one model goes in twice."""
+"""Unique labels for the inputs of a tensor."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 
-def told_apart(labels: Sequence[str]) -> list[str]:
-    """Labels of inputs, with a number behind a model's second and further mention in one tensor."""
+def number_repeats(labels: Sequence[str]) -> list[str]:
+    """The labels, with a number after the second and later occurrences of one: ``a, a`` becomes ``a, a #2``."""
     if len(set(labels)) == len(labels):
         return list(labels)
     counts = (labels[: i + 1].count(label) for i, label in enumerate(labels))

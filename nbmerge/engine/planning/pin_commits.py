@@ -1,4 +1,4 @@
-"""A recipe whose Hub models are at a commit: what is planned, merged and written down is then one thing for ever."""
+"""Pin the Hub models of a recipe to commits, so that plan, merge and model card refer to the same files."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from nbmerge.errors import CheckpointError
 from nbmerge.recipe import ModelRef, Recipe
 
 WORDS = ("union", "base")
-"""Sources of a tokenizer that are no model."""
+"""Sources of a tokenizer that are not models."""
 
 
-def pinned(recipe: Recipe) -> Recipe:
-    """The recipe with a commit in the place of every branch or tag of a Hub model, adapters included.
+def pin_commits(recipe: Recipe) -> Recipe:
+    """The recipe with every branch or tag of a Hub model replaced by its commit, including those of adapters.
 
-    Local folders, and what cannot be found, are left as they are.
+    Local folders, and models that are not found, are left as they are.
     """
-    merges = set(_merges(recipe))
+    merges = set(_names_of_merges(recipe))
     changed: dict[ModelRef, ModelRef] = {}
 
     def pin(ref: ModelRef) -> ModelRef:
@@ -26,24 +26,25 @@ def pinned(recipe: Recipe) -> Recipe:
             return ref
         if ref not in changed:
             lora = tuple(str(pin(ModelRef.of(x))) for x in ref.lora)
-            changed[ref] = ModelRef(ref.path, _commit(ref) or ref.revision, lora)
+            changed[ref] = ModelRef(ref.path, _find_commit(ref) or ref.revision, lora)
         return changed[ref]
 
-    made = recipe.with_references(pin)
-    return made if any(old != new for old, new in changed.items()) else recipe
+    pinned = recipe.with_references(pin)
+    return pinned if any(old != new for old, new in changed.items()) else recipe
 
 
-def _merges(recipe: Recipe) -> Iterator[str]:
+def _names_of_merges(recipe: Recipe) -> Iterator[str | None]:
+    """Names of the merges that feed a recipe, directly or not."""
     for merge in recipe.merges:
         yield merge.name
-        yield from _merges(merge)
+        yield from _names_of_merges(merge)
 
 
-def _commit(ref: ModelRef) -> str | None:
-    """Commit of a Hub model; None for a folder, and for what cannot be found."""
+def _find_commit(ref: ModelRef) -> str | None:
+    """Commit of a Hub model; None for a folder, and for a model that is not found."""
     try:
         if Path(ref.path).expanduser().exists():
             return None
         return hub.find(ref).name
-    except (CheckpointError, OSError, RuntimeError, ValueError):  # said in full when it is opened
+    except (CheckpointError, OSError, RuntimeError, ValueError):  # opening the model reports it in full
         return None

@@ -1,4 +1,4 @@
-"""Make a plan from a recipe, reading headers only, and collect everything that stands in its way at once.
+"""Make a plan from a recipe, reading headers only, and collect all of its problems at once.
 
 Each step adds to a `Resolved`: methods, then models, then the slices of each, then the vocabulary; tensors come last.
 """
@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbmerge.engine.planning.findings import Findings
-from nbmerge.engine.planning.pin_commits import pinned
+from nbmerge.engine.planning.pin_commits import pin_commits
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.engine.planning.precedence import check_names, check_values
 from nbmerge.engine.planning.resolve import check_architectures, find_methods, open_models
 from nbmerge.engine.planning.resolved import Resolved
 from nbmerge.engine.planning.result import plan_result
 from nbmerge.engine.planning.slices import plan_stretches
-from nbmerge.engine.planning.tokens.tokenizer import vocabulary_of
+from nbmerge.engine.planning.tokens.tokenizer import align_vocabularies
 from nbmerge.errors import RecipeError
 from nbmerge.methods import Method
 from nbmerge.problems import Problem, worst_first
@@ -49,13 +49,13 @@ def plan(recipe: RecipeLike) -> Plan:
 
 
 def examine(recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
-    """The plan, or None where errors forbid one, and every problem found, the worst first."""
-    recipe = pinned(recipe)
+    """The plan, or None if there are errors, and all problems, the worst first."""
+    recipe = pin_commits(recipe)
     findings = Findings(recipe)
     methods = find_methods(recipe, findings)
     resolved = _resolve(recipe, findings, methods)
     made = plan_result(resolved) if resolved is not None else None
-    # A parameter that is wrong stands in no other finding's way: what else is wrong is said with it.
+    # Wrong parameters do not prevent the steps above, so that all problems are reported together.
     for problem in check_names(recipe, methods) if methods else ():
         findings.add(problem)
     for problem in () if resolved is not None else check_values(recipe, methods):
@@ -67,7 +67,7 @@ def examine(recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
 
 
 def _resolve(recipe: Recipe, findings: Findings, methods: tuple[Method, ...]) -> Resolved | None:
-    """Find and align what the tensors are made from; None where anything forbids it."""
+    """Open the models and align their layers and vocabularies; None if there are errors."""
     checkpoints, tokenizers = open_models(recipe, findings, examine)
     if findings.fatal:
         return None
@@ -81,12 +81,14 @@ def _resolve(recipe: Recipe, findings: Findings, methods: tuple[Method, ...]) ->
 
 
 def _with_vocabulary(resolved: Resolved) -> Resolved:
-    """With how embeddings and heads are aligned, and the tokenizer of the result where it is not simply the donor's."""
+    """Add how embeddings and heads are aligned, and the result's tokenizer if it is not the donor's."""
     recipe = resolved.recipe
-    first, last = ([i.ref for i in resolved.making(role)] for role in ("embedding", "head"))
-    front, back = recipe.embedding_source, recipe.lm_head_source
-    involved = [*([front] if front else first), *([back] if back else last)]
-    made = vocabulary_of(
+    embedding, head = recipe.embedding_source, recipe.lm_head_source
+    involved = [
+        *([embedding] if embedding else (i.ref for i in resolved.inputs_of("embedding"))),
+        *([head] if head else (i.ref for i in resolved.inputs_of("head"))),
+    ]
+    made = align_vocabularies(
         recipe, resolved.checkpoints, resolved.labels, resolved.donor, involved, resolved.tokenizers, resolved.findings
     )
     if made is None or isinstance(made, OutputTokenizer):

@@ -1,47 +1,50 @@
-"""The plan: for every output tensor which inputs, which method, which numbers. Everything later follows it."""
+"""The plan: the inputs, the method and the parameter values of every output tensor."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
-from nbmerge.checkpoints.header import CODES, ITEM_BYTES
-from nbmerge.engine.planning.labels import told_apart
-from nbmerge.methods import Method, Values, methods
+from nbmerge.checkpoints.tensor_base import Computed, TensorBase
+from nbmerge.engine.planning.labels import number_repeats
+from nbmerge.methods import Combination, Elementwise, Method, Values, methods
+from nbmerge.presentation import Displayed, draw
 from nbmerge.problems import Problem, Where, place
 from nbmerge.recipe import ModelRef, Recipe
-from nbmerge.recipe.parts import DTYPES
 from nbmerge.sizes import human
 from nbmerge.tokenizers import OutputTokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from nbmerge.engine.planning.formula import Formula
+    from nbmerge.typing import TensorInput
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class TensorPlan:
-    """How one output tensor is made.
+class TensorPlan(TensorBase):
+    """How one output tensor is computed.
 
     Parameters
     ----------
     name : str
     shape : tuple of int
     dtype : str
-        dtype it is written in.
+        The dtype that it is written in.
     layer : int, optional
         Layer of the output; None outside the layers.
     kind : str
         Group inside a layer (attention, mlp, rest), role outside (embedding, final norm, head, other).
     method : str
-    inputs : tuple of StoredTensor, TensorPlan or Rows
-        The base first, in methods that have one. A tensor of a merge that feeds this one is itself a plan; `Rows` are
-        rows of several tensors in the order of one vocabulary.
+    inputs : tuple of TensorInput
+        The base first, in methods that have one: stored tensors, tensors of another merge as `TensorPlan`, or `Rows` of
+        several tensors in the order of one vocabulary.
     models : tuple of str
         Label of the model each input comes from.
     values : Values
@@ -49,7 +52,7 @@ class TensorPlan:
     decided : mapping of str to tuple
         Place in the recipe that decided each value; parameters left at their default are absent.
     stack : str, optional
-        Name of the stack that the layer is one of, in models of several stacks; their layers are counted apart.
+        Name of the stack that the layer belongs to, in models with several stacks; each counts its own layers.
     """
 
     name: str
@@ -58,52 +61,36 @@ class TensorPlan:
     layer: int | None
     kind: str
     method: str
-    inputs: tuple[StoredTensor | TensorPlan, ...]
+    inputs: tuple[TensorInput, ...]
     models: tuple[str, ...]
     values: Values
     decided: Mapping[str, Where] = field(default_factory=dict, compare=False)
     stack: str | None = None
 
     @property
-    def count(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Size when written, in bytes."""
-        return self.count * ITEM_BYTES[CODES[self.dtype]]
-
-    @property
-    def how(self) -> Method:
-        """The method that is carried out, in the shape that the tensor's values ask for."""
+    def how(self) -> Combination | Elementwise:
+        """The method in the variant that the tensor's values select."""
         return methods()[self.method].resolve(self.values)
 
     @property
-    def is_float(self) -> bool:
-        """Whether another merge can take it as an input of its arithmetic."""
-        return self.dtype in DTYPES
-
-    @property
     def output_dtype(self) -> str:
-        """What dtype a merge which takes it as an input takes over where its recipe says none."""
+        """The dtype of a merge that takes it as an input, if its recipe sets none."""
         return self.dtype
 
     def leaves(self) -> Iterator[StoredTensor]:
-        """The stored tensors it is made from, those of merges that feed it included."""
+        """The stored tensors that it is made from, including those of merges that feed it."""
         for source in self.inputs:
             yield from source.leaves()
 
     def restricted(self, which: Sequence[int]) -> TensorPlan:
-        """The same tensor made from some of its inputs only."""
+        """The same tensor, made from only some of its inputs."""
 
-        def some(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        def select(row: Sequence[T]) -> tuple[T, ...]:
             return tuple(row[i] for i in which)
 
-        values = replace(
-            self.values, each={k: some(v) for k, v in self.values.each.items()}, streams=some(self.values.streams)
-        )
-        return replace(self, inputs=some(self.inputs), models=some(self.models), values=values)
+        each = {name: select(values) for name, values in self.values.each.items()}
+        values = replace(self.values, each=each, streams=select(self.values.streams))
+        return replace(self, inputs=select(self.inputs), models=select(self.models), values=values)
 
     def row(self) -> dict[str, Any]:
         """One row of `Plan.values`."""
@@ -112,7 +99,7 @@ class TensorPlan:
             row["stack"] = self.stack
         row["inputs"] = " + ".join(self.models)
         row |= self.values.shared
-        labels = told_apart(self.models)
+        labels = number_repeats(self.models)
         for name, values in self.values.each.items():
             row |= {f"{name}[{m}]": v for m, v in zip(labels, values, strict=True) if v is not None}
         row["decided by"] = "; ".join(f"{k}: {place(w)}" for k, w in self.decided.items())
@@ -120,29 +107,35 @@ class TensorPlan:
 
 
 MOST_READS = 1_000
-"""How many stored tensors one output tensor may be made from, each counted as often as it is read."""
+"""Maximum number of stored tensors that one output tensor is made from, each counted as often as it is read."""
 
 
 def most_reads(tensors: Iterable[TensorPlan]) -> tuple[int, str]:
     """The largest number of stored tensors that an output tensor is made from, and its name.
 
-    A tensor that several merges take is computed for each of them, so merges which take each other twice double the
-    number with every level. Counting is linear in the number of tensors.
+    A tensor that several merges use is computed for each of them, so a chain of merges that each use the one before twice
+    doubles the number with every level. Counting is linear in the number of tensors.
     """
-    known: dict[int, int] = {}
+    counts: dict[int, int] = {}
 
-    def reads(source: Any) -> int:
-        if id(source) not in known:
-            below = source.inputs if isinstance(source, TensorPlan) else getattr(source, "sources", None)
-            known[id(source)] = 1 if below is None else sum(map(reads, below))
-        return known[id(source)]
+    def count_reads(source: TensorInput) -> int:
+        if id(source) not in counts:
+            counts[id(source)] = sum(map(count_reads, _inputs_of(source))) or 1
+        return counts[id(source)]
 
-    return max(((reads(t), t.name) for t in tensors), default=(0, ""))
+    return max(((count_reads(t), t.name) for t in tensors), default=(0, ""))
+
+
+def _inputs_of(source: TensorInput) -> tuple[TensorInput, ...]:
+    """What an input is made from itself; nothing for a stored tensor."""
+    if isinstance(source, TensorPlan):
+        return source.inputs
+    return source.sources if isinstance(source, Computed) else ()
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A recipe resolved against its checkpoints' headers. No weight has been read.
+class Plan(Displayed):
+    """A recipe resolved against its checkpoints' headers, without reading weights.
 
     Parameters
     ----------
@@ -158,13 +151,13 @@ class Plan:
     config : dict
         The result's ``config.json``.
     piece_depths : tuple of int
-        Number of layers of each slice, in the order of `Recipe.pieces`; over several stacks at once, of the deepest.
+        Number of layers of each slice, in the order of `Recipe.pieces`; of the deepest stack if it spans several.
     problems : tuple of Problem
-        Warnings and infos; a plan with errors is never made.
+        Warnings and infos; a recipe with errors has no plan.
     tokenizer : OutputTokenizer, optional
-        The result's tokenizer, where it is not simply the donor's.
+        The result's tokenizer, if it is not the donor's.
     donor_layers : mapping of str to tuple of int
-        For each stack, and in it for each layer of the result, the donor's layer that it is or corresponds to.
+        For each stack and each of its layers in the result, the corresponding layer of the donor.
     """
 
     recipe: Recipe
@@ -181,12 +174,12 @@ class Plan:
 
     @cached_property
     def depth(self) -> int:
-        """Number of layers of the result, of its deepest stack where it has several."""
+        """Number of layers of the result; with several stacks, of the deepest."""
         return max(self.depths.values(), default=0)
 
     @cached_property
     def depths(self) -> dict[str | None, int]:
-        """Number of layers of each stack of the result, by name; of one without a name where it has only one."""
+        """Number of layers of each stack of the result, by name; the name is None if there is only one."""
         found: dict[str | None, int] = {}
         for tensor in self.tensors:
             if tensor.layer is not None:
@@ -195,26 +188,32 @@ class Plan:
 
     @cached_property
     def stack(self) -> str | None:
-        """The deepest stack, None where the result has only one."""
-        return max(self.depths, key=self.depths.get, default=None)
+        """The deepest stack, None if the result has only one."""
+        return max(self.depths, key=self.depths.__getitem__, default=None)
 
     @cached_property
     def parents(self) -> tuple[str, ...]:
-        """Labels of all models whose tensors are read, base first where there is one, else in the order named."""
+        """Labels of all models whose tensors are read: the base first, the others in the order of the recipe."""
         return tuple(dict.fromkeys(m for t in self.tensors for m in t.models))
 
     @property
+    def base_label(self) -> str | None:
+        """Label of the base model that task vectors are relative to, None for methods without one."""
+        base = self.recipe.base_model if self.method.base == "required" else None
+        return None if base is None else self.labels.get(base)
+
+    @property
     def bytes_written(self) -> int:
-        """Bytes of weights that the result has."""
+        """Size of the result's weights in bytes."""
         return sum(t.nbytes for t in self.tensors)
 
     @property
     def bytes_read(self) -> int:
-        """Bytes of weights that are read, twice where a method looks before it mixes."""
+        """Bytes of weights that are read, counted twice for methods that scan a tensor before they mix it."""
         return sum(t.how.passes * i.nbytes for t in self.tensors for i in t.leaves())
 
     def as_checkpoint(self, name: str) -> Checkpoint:
-        """The result as another merge's input, without being made."""
+        """The result as an input of another merge, before it is computed."""
         return Checkpoint(self.checkpoints[self.donor].path, self.config, {t.name: t for t in self.tensors}, name)
 
     @property
@@ -231,7 +230,7 @@ class Plan:
 
     @cached_property
     def virtual_obstacle(self) -> str | None:
-        """Why it cannot be evaluated from its parents' layers; None where nothing is known against it."""
+        """Why it cannot be evaluated from its parents' layers; None if no reason is known."""
         from nbmerge.engine.planning.virtual import find_obstacle
 
         return find_obstacle(self)
@@ -247,6 +246,30 @@ class Plan:
         import pandas as pd
 
         return pd.DataFrame([t.row() for t in self.tensors]).astype({"layer": "Int64"})
+
+    def plot(
+        self,
+        parameters: str | Iterable[str] | None = None,
+        *,
+        theme: Literal["auto", "light", "dark"] = "auto",
+        width: float = 20 / 3,
+        font_size: float = 9.0,
+    ) -> Figure:
+        """Plot the value of each layer, and of what lies outside the layers, for every model.
+
+        Parameters
+        ----------
+        parameters, theme, width, font_size
+            As in `Recipe.plot`.
+
+        Examples
+        --------
+        >>> import nbmerge as nbm
+        >>> figure = nbm.plan(nbm.demo.recipe()).plot(theme="dark", width=10, font_size=14)
+        >>> figure.axes[0].get_ylabel()
+        'weight'
+        """
+        return draw("plan", self, parameters, theme=theme, width=width, font_size=font_size)
 
     def __repr__(self) -> str:
         return (

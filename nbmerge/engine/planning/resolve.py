@@ -1,4 +1,4 @@
-"""What a recipe names, found and opened: methods, models, and merges that feed this one."""
+"""Find the methods and open the models that a recipe names, including merges that feed it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nbmerge.checkpoints.hub import snapshot_of
 from nbmerge.engine.planning.findings import Findings
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.engine.planning.precedence import CHOICE
-from nbmerge.engine.planning.resolved import Resolved, base_of, place_of
+from nbmerge.engine.planning.resolved import Resolved, base_of, find_place
 from nbmerge.errors import CheckpointError
 from nbmerge.methods import Method, methods
 from nbmerge.model_ref import ModelRef
@@ -22,14 +22,14 @@ ELSEWHERE = {
     "moe": "A mixture of experts is built by another program, mergekit-moe, which keeps the models side by side behind a "
     "router. To merge the experts into one dense model, list them under models and choose a method such as ties."
 }
-"""Methods that people name and that no merge of tensors can be, with what they are and what can be done."""
+"""Names of methods that are not merges of tensors, with what they are and an alternative."""
 
 Examine = Callable[[Recipe], tuple[Plan | None, list[Problem]]]
 """Plans a merge that another one takes as a model."""
 
 
 def find_methods(recipe: Recipe, findings: Findings) -> tuple[Method, ...]:
-    """The recipe's methods: its own first, then those that it chooses for some tensors; none where one is wrong."""
+    """The recipe's methods: its own first, then those that it chooses for some tensors; none if any is unknown."""
     named: dict[str, Where] = {recipe.merge_method: ("merge_method",)}
     for where, settings, _, _ in levels(recipe):
         if CHOICE.name in settings:
@@ -44,10 +44,11 @@ def _find_method(recipe: Recipe, findings: Findings, name: str, where: Where) ->
     method = known.get(name)
     if method is None:
         how = ELSEWHERE.get(name) or nearest(name, known)
-        findings.error(where, f"unknown merge method '{name}'.", how)
+        findings.error(where, f"unknown merge method '{name}'.", how, "method")
     elif method.base == "required" and any(base_of(recipe, p) is None for p in recipe.pieces):
-        what = f"{method.name} works on differences from a base model, and none is named."
-        findings.error(("base_model",), what, "Set base_model to the model that the others were fine-tuned from.")
+        what = f"{method.name} works on differences from a base model, but the recipe has no base_model."
+        how = "Set base_model to the model that the others were fine-tuned from."
+        findings.error(("base_model",), what, how, "base")
     return method
 
 
@@ -62,19 +63,19 @@ def open_models(
         if merge is None:
             if (checkpoint := _open_checkpoint(recipe, findings, ref)) is not None:
                 opened[ref] = checkpoint
-        elif (made := _plan_inner(merge, findings, examine)) is not None:
-            opened[ref] = made.as_checkpoint(merge.name)
-            if made.tokenizer is not None:
-                tokenizers[ref] = made.tokenizer
+        elif (plan := _plan_inner(merge, ref.path, findings, examine)) is not None:
+            opened[ref] = plan.as_checkpoint(ref.path)
+            if plan.tokenizer is not None:
+                tokenizers[ref] = plan.tokenizer
     return opened, tokenizers
 
 
 def _open_checkpoint(recipe: Recipe, findings: Findings, ref: ModelRef) -> Checkpoint | None:
-    where = place_of(recipe, ref)
+    where = find_place(recipe, ref)
     try:
         checkpoint = Checkpoint.open(ref)
     except CheckpointError as error:
-        findings.error(where, str(error))
+        findings.error(where, str(error), kind="model")
         return None
     for note in checkpoint.notes:
         findings.warning(where, note)
@@ -83,11 +84,11 @@ def _open_checkpoint(recipe: Recipe, findings: Findings, ref: ModelRef) -> Check
     return checkpoint
 
 
-def _plan_inner(merge: Recipe, findings: Findings, examine: Examine) -> Plan | None:
-    made, problems = examine(merge)
+def _plan_inner(merge: Recipe, name: str, findings: Findings, examine: Examine) -> Plan | None:
+    plan, problems = examine(merge)
     for p in problems:
-        findings.add(Problem(p.severity, ("merges", merge.name, *p.where), p.what, p.how, p.line))
-    return made
+        findings.add(Problem(p.severity, ("merges", name, *p.where), p.what, p.how, p.line, p.kind))
+    return plan
 
 
 def check_architectures(resolved: Resolved) -> None:
@@ -101,6 +102,6 @@ def check_architectures(resolved: Resolved) -> None:
     text = ", ".join(f"{label} is {kind}" for kind, label in by_type.items())
     if len({resolved.checkpoints[r].layout.stack for r in refs}) > 1:
         how = "Only models of one architecture can be merged."
-        resolved.findings.error(("models",), f"different architectures: {text}.", how)
+        resolved.findings.error(("models",), f"different architectures: {text}.", how, "architecture")
     else:
         resolved.findings.warning(("models",), f"different architectures: {text}. Their tensors have the same names.")

@@ -1,21 +1,22 @@
-"""What a recipe comes to once all that it names is found and opened: the ground on which tensors are planned."""
+"""A recipe together with the methods and models that it names, from which tensors are planned."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from nbmerge.checkpoints import Checkpoint, Layout
 from nbmerge.checkpoints.modules import claims
 from nbmerge.engine.planning.findings import Findings
-from nbmerge.engine.planning.precedence import CHOICE, Level, find
+from nbmerge.engine.planning.precedence import CHOICE, find_value
 from nbmerge.engine.planning.tokens.vocabulary import BySize, ByToken
 from nbmerge.methods import Method
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Where
 from nbmerge.recipe import Recipe, Slice
-from nbmerge.recipe.sections import Section
+from nbmerge.recipe.sections import Level, Section
 from nbmerge.tokenizers import OutputTokenizer
 
 DONORS = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source")
@@ -34,18 +35,18 @@ class Input:
 
     @property
     def layout(self) -> Layout:
-        """The order in its tensor names."""
+        """Layers and roles of its tensors."""
         return self.checkpoint.layout
 
     @property
     def depth(self) -> int:
-        """Number of layers of the stack that is meant."""
+        """Number of layers of its stack, 0 for a part without layers."""
         return self.layout.stacks[self.stack].depth if self.stack is not None else 0
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A slice, its sources in the method's order; `others` is the same slice for the other methods of the recipe."""
+    """A slice with its sources in the method's order; `others` has the same slice for the recipe's other methods."""
 
     method: Method
     inputs: tuple[Input, ...]
@@ -56,15 +57,15 @@ class Piece:
     has_base: bool
 
     def chosen_for(self, tensor: str, t: float) -> Piece:
-        """The slice as the method sees it that the recipe chooses for one tensor."""
-        return self.others.get(find(CHOICE, self.levels, tensor, t)[0], self)
+        """The same slice for the method that the recipe chooses for one tensor."""
+        return self.others.get(find_value(CHOICE, self.levels, tensor, t, self.depth)[0], self)
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """The slices of one section of the recipe for one stack of layers, whose name the result takes from its donor.
+    """The slices of one section of the recipe for one stack of layers, named as in the config donor.
 
-    A part of a model without layers has one slice, of no layer, which speaks for the tensors in it.
+    A part of a model without layers has one slice without layers, which applies to its tensors.
     """
 
     section: Section
@@ -74,15 +75,15 @@ class Stretch:
 
 @dataclass(frozen=True, eq=False)
 class Resolved:
-    """A recipe with what it names, step by step; each step of `planner` makes one with another field.
+    """A recipe and what it names; each step of `planner` fills in another field.
 
     Parameters
     ----------
     recipe : Recipe
     findings : Findings
-        Where every step notes what is wrong.
+        Problems that the steps have found.
     methods : tuple of Method
-        The recipe's own first, then those that it chooses for some tensors.
+        The recipe's own method first, then those that it chooses for some tensors.
     checkpoints : mapping of ModelRef to Checkpoint
         Every model, opened.
     tokenizers : mapping of ModelRef to OutputTokenizer
@@ -90,9 +91,9 @@ class Resolved:
     stretches : tuple of tuple of Stretch
         For each section of the recipe, its slices for each of its stacks.
     vocabulary : ByToken or BySize, optional
-        How embeddings and heads are aligned, where they are.
+        How embeddings and heads are aligned, if they are.
     tokenizer : OutputTokenizer, optional
-        The result's, where it is not simply the donor's.
+        The result's tokenizer, if it is not the donor's.
     """
 
     recipe: Recipe
@@ -104,7 +105,7 @@ class Resolved:
     vocabulary: ByToken | BySize | None = None
     tokenizer: OutputTokenizer | None = None
     owners: dict[int, dict[str, str]] = field(default_factory=dict, repr=False)
-    """What `claims` found, by checkpoint."""
+    """Cached results of `claims`, by the id of the checkpoint."""
 
     @cached_property
     def labels(self) -> dict[ModelRef, str]:
@@ -115,7 +116,7 @@ class Resolved:
 
     @cached_property
     def order(self) -> dict[ModelRef, int]:
-        """Number of each model in random streams: its place in the recipe, so that moving folders changes nothing."""
+        """Number of each model in random streams: its position in the recipe, so that moving folders changes no result."""
         return {ref: i for i, ref in enumerate(self.recipe.references)}
 
     @property
@@ -125,7 +126,7 @@ class Resolved:
 
     @property
     def donor_checkpoint(self) -> Checkpoint:
-        """That model, opened."""
+        """The checkpoint of `donor`."""
         return self.checkpoints[self.donor]
 
     def claims(self, checkpoint: Checkpoint) -> dict[str, str]:
@@ -134,11 +135,12 @@ class Resolved:
             self.owners[id(checkpoint)] = claims(checkpoint.layout, self.recipe.modules or ())
         return self.owners[id(checkpoint)]
 
-    def making(self, role: str) -> tuple[Input, ...]:
+    def inputs_of(self, role: Literal["embedding", "head"]) -> tuple[Input, ...]:
         """The models that the result's token embedding, or its head, is made from."""
         donor = self.donor_checkpoint
-        named = donor.token_embedding if role == "embedding" else next(iter(donor.layout.outside("head")), None)
-        module = self.claims(donor).get(named or donor.token_embedding)
+        head = next(iter(donor.layout.outside("head")), None) if role == "head" else None
+        name = head or donor.token_embedding
+        module = None if name is None else self.claims(donor).get(name)
         stretches = next((s for s in self.stretches if s[0].section.module == module), self.stretches[0])
         return stretches[0].pieces[0].inputs if role == "embedding" else stretches[-1].pieces[-1].inputs
 
@@ -148,7 +150,7 @@ def base_of(recipe: Recipe, piece: Slice) -> ModelRef | None:
     return piece.base_model or recipe.base_model
 
 
-def place_of(recipe: Recipe, ref: ModelRef) -> Where:
+def find_place(recipe: Recipe, ref: ModelRef) -> Where:
     """The first place of a recipe that names a model."""
     for section in recipe.sections:
         for k, piece in enumerate(section.slices):

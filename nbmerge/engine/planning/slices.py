@@ -1,19 +1,19 @@
-"""A recipe's slices with their models opened: which layers of which model, in the order that the method wants."""
+"""The slices of a recipe: which layers of which models, in the order that the method expects."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nbmerge.engine.planning.precedence import Level
+from nbmerge.engine.planning.precedence import check_layers
 from nbmerge.engine.planning.resolved import Input, Piece, Resolved, Stretch, base_of
 from nbmerge.methods import Method
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Where, nearest
-from nbmerge.recipe.sections import Section
+from nbmerge.recipe.sections import Level, Section
 
 Ranged = tuple[Input, int]
-"""A source from its first layer on, and the number of layers it gives."""
+"""A source, and the number of its layers in the slice."""
 
 
 def plan_stretches(resolved: Resolved) -> tuple[tuple[Stretch, ...], ...]:
@@ -30,31 +30,31 @@ def _plan_stretch(resolved: Resolved, section: Section, stack: str | None) -> St
 
 
 def _find_stacks(resolved: Resolved, section: Section) -> Sequence[str | None]:
-    """The stacks that a section speaks of, by the result's names."""
+    """The stacks that a section applies to, by the result's names."""
     checkpoint = resolved.donor_checkpoint
     found = list(checkpoint.layout.stacks)
     if section.module is not None:
-        found = _stacks_of_module(resolved, section, found)
+        found = _stacks_of_module(resolved, section, section.module, found)
     if not section.whole and len(found) != 1:
         text = ", ".join(f"{s}: {checkpoint.layout.stacks[s].depth} layers" for s in found) or "none"
         how = "Give each stack a module with slices of its own." if found else "Use models instead of slices here."
-        what = f"slices are of the layers of one stack, and here are {len(found)} ({text})."
+        what = f"slices apply to the layers of one stack, but here are {len(found)} ({text})."
         resolved.findings.error((*section.where, "slices"), what, how)
     return found or [None]
 
 
-def _stacks_of_module(resolved: Resolved, section: Section, stacks: list[str]) -> list[str]:
-    """Those of the donor's stacks whose first layer belongs to the module of a section."""
+def _stacks_of_module(resolved: Resolved, section: Section, module: str, stacks: list[str]) -> list[str]:
+    """The donor's stacks whose first layer belongs to the module of a section."""
     layout, owner = resolved.donor_checkpoint.layout, resolved.claims(resolved.donor_checkpoint)
-    if section.module not in owner.values():
+    if module not in owner.values():
         known = dict.fromkeys(part for stack in stacks for part in (stack.split(".")[-2:-1] or [stack]))
-        how = f"{nearest(section.module, known)} What is in no stack is called 'default'.".strip()
-        resolved.findings.error(section.where, f"the models have no part called '{section.module}'.", how)
-    return [s for s in stacks if any(owner.get(layout.name(0, p, s)) == section.module for p in layout.parts(0, s))]
+        how = f"{nearest(module, known)} The tensors outside all stacks are called 'default'.".strip()
+        resolved.findings.error(section.where, f"the models have no part called '{module}'.", how)
+    return [s for s in stacks if any(owner.get(layout.name(0, p, s)) == module for p in layout.parts(0, s))]
 
 
 def _plan_slice(resolved: Resolved, section: Section, k: int, stack: str | None) -> Piece | None:
-    """A slice for the recipe's own method, with the same slice for the others in it."""
+    """A slice for the recipe's own method, which contains the same slice for its other methods."""
     first, *others = resolved.methods
     made = _plan_piece(resolved, section, k, stack, first)
     if made is None or resolved.findings.fatal:
@@ -76,16 +76,20 @@ def _plan_piece(resolved: Resolved, section: Section, k: int, stack: str | None,
         how = "Give each source of a slice a layer_range of the same length." if not section.whole else (
             "Models merged as a whole need the same depth; use slices to choose layers."
         )  # fmt: skip
-        resolved.findings.error(where or ("models",), f"different numbers of layers ({text}).", how)
+        resolved.findings.error(where or ("models",), f"different numbers of layers ({text}).", how, "depth")
         return None
     given = len(inputs) - (method.base == "optional" and has_base)
     _check_number(resolved, method, given, inputs[0][0].ref, where or ("models",))
     levels = (*section.levels(k), (("parameters",), resolved.recipe.parameters))
-    return Piece(method, tuple(i for i, _ in inputs), depths.pop(), where, levels, {}, has_base)
+    made = Piece(method, tuple(i for i, _ in inputs), depths.pop(), where, levels, {}, has_base)
+    every = (*(level for source in made.inputs for level in source.levels), *levels)
+    for problem in check_layers(every, made.depth, resolved.recipe) if made.depth else ():
+        resolved.findings.add(problem)
+    return made
 
 
 def _open_sources(resolved: Resolved, section: Section, k: int, stack: str | None) -> list[Ranged]:
-    """The sources of a slice, each from its first layer on."""
+    """The sources of a slice, each with its number of layers."""
     inputs = []
     for i, source in enumerate(section.slices[k].sources):
         here = section.source_place(k, i)
@@ -100,14 +104,14 @@ def _open_sources(resolved: Resolved, section: Section, k: int, stack: str | Non
 
 
 def _open_input(resolved: Resolved, ref: ModelRef, stack: str | None, levels: tuple[Level, ...]) -> Input:
-    """A model from its first layer on; its stack is that of the same name, or the one that it is named for."""
+    """A model with the stack of that name, or with its main stack if it has none of that name."""
     checkpoint = resolved.checkpoints[ref]
     own = stack if stack in checkpoint.layout.stacks else checkpoint.layout.stack
     return Input(ref, checkpoint, 0, levels, None if stack is None else own)
 
 
 def _put_base_first(resolved: Resolved, inputs: list[Ranged], section: Section, k: int, base: ModelRef) -> list[Ranged]:
-    """The base model before the others, added where it is not listed."""
+    """The sources with the base model first, which is added if it is not among them."""
     where, label = section.slice_place(k), resolved.labels[base]
     listed = [pair for pair in inputs if pair[0].ref == base]
     if len(listed) > 1:
@@ -119,7 +123,7 @@ def _put_base_first(resolved: Resolved, inputs: list[Ranged], section: Section, 
     first, depth = ranges.pop()
     if ranges:
         what = f"the base model {label} is not among the sources, whose layer ranges differ."
-        resolved.findings.error(where, what, "List it with the layers that the others are compared to.")
+        resolved.findings.error(where, what, "List it with the layers that the others are compared to.", "depth")
     opened = _open_input(resolved, base, inputs[0][0].stack, ())
     if section.whole:
         first, depth = 0, opened.depth
@@ -127,14 +131,14 @@ def _put_base_first(resolved: Resolved, inputs: list[Ranged], section: Section, 
 
 
 def _check_number(resolved: Resolved, method: Method, given: int, first: ModelRef, where: Where) -> None:
-    """Note too few or too many models for a method, or a base model into which nothing is merged."""
+    """Report too few or too many models for a method, or a base model into which nothing is merged."""
     least, most = method.inputs
     if least <= given <= (most or given):
         if method.base == "required" and given == 1:
-            what = f"nothing is merged into the base model, so the result is {resolved.labels[first]} as it is."
-            resolved.findings.warning(where, what, "Add the models that were fine-tuned from it.")
+            what = f"nothing is merged into the base model, so the result equals {resolved.labels[first]}."
+            resolved.findings.warning(where, what, "Add the models that were fine-tuned from it.", "number")
         return
     wanted = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
     more = {"required": ", the base model included", "optional": " besides a base model"}.get(method.base, "")
     what = f"{method.name} merges {wanted} {'model' if wanted == '1' else 'models'}{more}; here are {given}."
-    resolved.findings.error(where, what, "Add or remove models, or choose another method.")
+    resolved.findings.error(where, what, "Add or remove models, or choose another method.", "number")

@@ -1,15 +1,16 @@
-"""Every output tensor with its inputs and its numbers, in the order in which they are written."""
+"""Every output tensor with its inputs and parameter values, in the order in which they are written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from nbmerge.checkpoints import Checkpoint, StoredTensor
+from nbmerge.checkpoints import Checkpoint
 from nbmerge.checkpoints.layout import is_after_layers, is_derived
 from nbmerge.engine.planning.plans import TensorPlan
-from nbmerge.engine.planning.precedence import EMBED_SLERP, find
-from nbmerge.engine.planning.resolved import Input, Piece, Resolved, Stretch, place_of
+from nbmerge.engine.planning.precedence import EMBED_SLERP, find_value
+from nbmerge.engine.planning.resolved import Input, Piece, Resolved, Stretch, find_place
 from nbmerge.engine.planning.tokens.vocabulary import ByToken
 from nbmerge.engine.planning.values import find_owner_weights, find_values
 from nbmerge.methods import Values, methods
@@ -17,15 +18,18 @@ from nbmerge.model_ref import ModelRef
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.setting import position
 
+if TYPE_CHECKING:
+    from nbmerge.typing import TensorInput
+
 FRONT = ("embedding", "other")
-"""Roles of what stands before the layers, at position 0 of the first slice."""
+"""Roles of tensors before the layers, at position 0 of the first slice."""
 BACK = ("other", "final norm", "head")
-"""Roles of what stands behind them, at position 1 of the last slice; of what has no role, poolers and parts of heads."""
+"""Roles of tensors after the layers, at position 1 of the last slice; of 'other', only poolers and parts of heads."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """An output tensor before its inputs and numbers are settled.
+    """An output tensor before its inputs and values are known.
 
     Parameters
     ----------
@@ -33,7 +37,7 @@ class Output:
     layer : int, optional
     kind : str
     names : list of str
-        What its inputs are called, one for each of the slice's.
+        Names of its inputs, one for each input of the slice.
     t : float
         Position in the slice, 0 to 1.
     """
@@ -46,7 +50,7 @@ class Output:
 
 
 def plan_tensors(resolved: Resolved) -> Iterator[TensorPlan]:
-    """Embeddings, layers in order, final norm and head of every section; then what no section names."""
+    """Embeddings, layers in order, final norm and head of every section; then the tensors of no section."""
     for stretches in resolved.stretches:
         first, last = stretches[0], stretches[-1]
         yield from _plan_outside(resolved, first, first.pieces[0], FRONT, 0.0)
@@ -81,13 +85,13 @@ def _plan_layer(resolved: Resolved, stretch: Stretch, piece: Piece, j: int, out:
 
 
 def _parts_of_layer(resolved: Resolved, piece: Piece, j: int, out: int) -> list[str]:
-    """What an output layer consists of: what its sources do, and what a stack has in its first layer only."""
+    """The parts of an output layer: those of its sources, and in the first layer those that only a first layer has."""
     parts: dict[str, None] = {}
     for source in piece.inputs:
         alone = source.layout.first_only(source.stack)
         own = source.layout.parts(0 if out == 0 and alone else source.first + j, source.stack)
         if out > 0 and alone and source.first + j == 0:
-            what = f"{', '.join(sorted(alone))} of a stack's first layer serves all of them, and is not repeated."
+            what = f"{', '.join(sorted(alone))} of a stack's first layer is used by all layers and is not repeated."
             resolved.findings.info(piece.where, what)
         parts |= dict.fromkeys(p for p in own if out == 0 or p not in alone)
     return list(parts)
@@ -122,7 +126,7 @@ def _plan_outside(
 
 
 def _names_of_role(resolved: Resolved, checkpoint: Checkpoint, role: str, module: str | None) -> list[str]:
-    """A model's tensors of a role, in a module where one is named."""
+    """A model's tensors of a role; only those in the module, if there is one."""
     names = checkpoint.layout.outside(role)
     if module is None:
         return names
@@ -130,12 +134,12 @@ def _names_of_role(resolved: Resolved, checkpoint: Checkpoint, role: str, module
     return [n for n in names if owner.get(n) == module]
 
 
-def _find_stored(resolved: Resolved, checkpoint: Checkpoint, name: str, role: str) -> StoredTensor | None:
-    """A tensor of a checkpoint; a tied model's head is its token embedding."""
+def _find_stored(resolved: Resolved, checkpoint: Checkpoint, name: str, role: str) -> TensorInput | None:
+    """A tensor of a checkpoint, None if it has none of that name; a tied model's head is its token embedding."""
     if role == "head" and name not in checkpoint.tensors and checkpoint.tied and name.endswith("weight"):
-        what = f"{checkpoint.name} shares its head with its embedding; the result gets a head of its own."
+        what = f"{checkpoint.name} has one tensor for embedding and head; the result gets a separate head."
         resolved.findings.info((), what)
-        return checkpoint.tensors.get(checkpoint.token_embedding)
+        return None if checkpoint.token_embedding is None else checkpoint.tensors.get(checkpoint.token_embedding)
     return checkpoint.tensors.get(name)
 
 
@@ -143,7 +147,7 @@ def _find_stored(resolved: Resolved, checkpoint: Checkpoint, name: str, role: st
 
 
 def _copy_unnamed(resolved: Resolved) -> Iterator[TensorPlan]:
-    """What no module of the recipe names: the config donor's, as it is."""
+    """Tensors in no module of the recipe, copied from the config donor."""
     if resolved.recipe.modules is None:
         return
     checkpoint = resolved.donor_checkpoint
@@ -151,9 +155,9 @@ def _copy_unnamed(resolved: Resolved) -> Iterator[TensorPlan]:
     names = [n for n in checkpoint.tensors if n not in owner]
     if names:
         what = f"no module names {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
-        how = "Name that part of the model, too, or 'default' for all that is left, to have it merged."
+        how = "To merge them, add a module for that part of the model, or 'default' for all remaining tensors."
         label = resolved.labels[resolved.donor]
-        resolved.findings.warning(("modules",), f"{what}; they are {label}'s as they are.", how)
+        resolved.findings.warning(("modules",), f"{what}; they are copied from {label}.", how)
     for name in names:
         place = layout.place(name)
         tensor = _copy(resolved, name, place.layer, place.kind, checkpoint.tensors[name], resolved.donor)
@@ -161,27 +165,31 @@ def _copy_unnamed(resolved: Resolved) -> Iterator[TensorPlan]:
 
 
 def _copy_role(resolved: Resolved, donor: ModelRef, role: str, module: str | None) -> Iterator[TensorPlan]:
-    """A role's tensors from one model, as they are."""
+    """A role's tensors, copied from one model."""
     checkpoint = resolved.checkpoints[donor]
     names = _names_of_role(resolved, checkpoint, role, module)
     if role == "head" and checkpoint.tied and donor != _embedding_owner(resolved):
-        names = ["lm_head.weight"]  # the result needs a head of its own
+        names = ["lm_head.weight"]  # the result needs a separate head
     for name in names:
-        yield _copy(resolved, name, None, role, _find_stored(resolved, checkpoint, name, role), donor)
+        stored = _find_stored(resolved, checkpoint, name, role)
+        if stored is None:
+            resolved.findings.missing_tensor(find_place(resolved.recipe, donor), resolved.labels[donor], name)
+        else:
+            yield _copy(resolved, name, None, role, stored, donor)
 
 
 def _embedding_owner(resolved: Resolved) -> ModelRef | None:
-    """The one model that embeddings come from, None where they are merged."""
-    inputs = resolved.making("embedding")
+    """The model that embeddings are copied from, None if they are merged."""
+    inputs = resolved.inputs_of("embedding")
     return resolved.recipe.embedding_source or (inputs[0].ref if len(inputs) == 1 else None)
 
 
 def _copy(
-    resolved: Resolved, name: str, layer: int | None, kind: str, stored: StoredTensor, ref: ModelRef
+    resolved: Resolved, name: str, layer: int | None, kind: str, stored: TensorInput, ref: ModelRef
 ) -> TensorPlan:
     dtype = _dtype_of(resolved.recipe, name, [stored]) if stored.is_float else stored.output_dtype
     if resolved.vocabulary is not None:
-        (stored,) = resolved.vocabulary.inputs([ref], name, kind, [stored])
+        (stored,) = resolved.vocabulary.align_inputs([ref], name, kind, [stored])
     values, labels = Values({}, {"scale": (1.0,)}), (resolved.labels[ref],)
     return TensorPlan(name, stored.shape, dtype, layer, kind, "passthrough", (stored,), labels, values)
 
@@ -190,49 +198,57 @@ def _copy(
 
 
 def _plan_tensor(
-    resolved: Resolved, piece: Piece, out: Output, found: Sequence[StoredTensor | None]
+    resolved: Resolved, piece: Piece, out: Output, found: Sequence[TensorInput | None]
 ) -> TensorPlan | None:
-    """One output tensor from what its sources hold under its name; None where that is wrong, which is noted."""
-    mixed = _can_mix(out.name, found)
-    if mixed and not _all_there(resolved, piece, out.name, found):
-        return None
-    if not mixed or (piece.has_base and len(found) == 1):  # there is nothing to add to a base alone
-        ref, stored = next((i.ref, s) for i, s in zip(piece.inputs, found, strict=True) if s is not None)
-        return _copy(resolved, out.name, out.layer, out.kind, stored, ref)
-    return _plan_aligned(resolved, piece, out, tuple(found))
+    """One output tensor from its sources' tensors; None if they cannot be merged, which is reported."""
+    present = [(i.ref, stored) for i, stored in zip(piece.inputs, found, strict=True) if stored is not None]
+    if _can_mix(out.name, [stored for _, stored in present]):
+        inputs = _check_inputs(resolved, piece, out.name, found)
+        if inputs is None:
+            return None
+        if not (piece.has_base and len(inputs) == 1):  # a base alone is copied
+            return _plan_aligned(resolved, piece, out, inputs)
+    ref, stored = present[0]
+    return _copy(resolved, out.name, out.layer, out.kind, stored, ref)
 
 
-def _can_mix(name: str, found: Iterable[StoredTensor | None]) -> bool:
-    """Whether a tensor holds numbers to be mixed, not whole numbers or what a model computes by itself."""
-    return not is_derived(name) and any("float" in s.dtype for s in found if s is not None)
+def _can_mix(name: str, inputs: Iterable[TensorInput]) -> bool:
+    """Whether a tensor can be mixed: not if it contains integers, or buffers that a model computes itself."""
+    return not is_derived(name) and any("float" in i.dtype for i in inputs)
 
 
-def _plan_aligned(resolved: Resolved, piece: Piece, out: Output, inputs: tuple[StoredTensor, ...]) -> TensorPlan | None:
-    """A tensor from inputs whose rows are first brought to the vocabulary of the result, where they have one for each token."""
+def _plan_aligned(resolved: Resolved, piece: Piece, out: Output, inputs: tuple[TensorInput, ...]) -> TensorPlan | None:
+    """A tensor from inputs whose rows are aligned with the result's vocabulary if there is one for each token."""
     refs, vocabulary = [i.ref for i in piece.inputs], resolved.vocabulary
     dtype = _dtype_of(resolved.recipe, out.name, inputs)
-    if vocabulary is not None:
-        if vocabulary.by_owner and vocabulary.concerns(refs, out.name, out.kind, inputs):
+    if isinstance(vocabulary, ByToken) and vocabulary.by_owner:
+        if vocabulary.concerns(refs, out.name, out.kind, inputs):
             return _plan_by_owner(resolved, vocabulary, piece, out, inputs, dtype)
-        inputs = vocabulary.inputs(refs, out.name, out.kind, inputs)
+    elif vocabulary is not None:
+        inputs = vocabulary.align_inputs(refs, out.name, out.kind, inputs)
     return _plan_mixed(resolved, piece, out, inputs, dtype)
 
 
-def _all_there(resolved: Resolved, piece: Piece, name: str, found: Sequence[StoredTensor | None]) -> bool:
-    """Whether every source holds a tensor, of numbers that can be mixed; what is not is noted."""
-    lacking = [i.ref for i, stored in zip(piece.inputs, found, strict=True) if stored is None]
-    for ref in lacking:
-        resolved.findings.missing_tensor(place_of(resolved.recipe, ref), resolved.labels[ref], name)
-    odd = next((s.dtype for s in found if not lacking and not s.is_float), None)
-    if odd is not None:
-        resolved.findings.unmergeable(piece.where or ("models",), odd, name)
-    return not lacking and odd is None
+def _check_inputs(
+    resolved: Resolved, piece: Piece, name: str, found: Sequence[TensorInput | None]
+) -> tuple[TensorInput, ...] | None:
+    """The tensors of all sources; None if one is missing or cannot be mixed, which is reported."""
+    inputs = tuple(stored for stored in found if stored is not None)
+    if len(inputs) < len(found):
+        for ref in (i.ref for i, stored in zip(piece.inputs, found, strict=True) if stored is None):
+            resolved.findings.missing_tensor(find_place(resolved.recipe, ref), resolved.labels[ref], name)
+        return None
+    unmergeable = next((i.dtype for i in inputs if not i.is_float), None)
+    if unmergeable is not None:
+        resolved.findings.unmergeable(piece.where or ("models",), unmergeable, name)
+        return None
+    return inputs
 
 
 def _plan_mixed(
-    resolved: Resolved, piece: Piece, out: Output, inputs: Sequence[StoredTensor], dtype: str
+    resolved: Resolved, piece: Piece, out: Output, inputs: Sequence[TensorInput], dtype: str
 ) -> TensorPlan | None:
-    """A tensor that the slice's method makes of its inputs."""
+    """A tensor that is merged by the slice's method."""
     labels, shape = _labels_of(resolved, piece), inputs[0].shape
     if len({s.shape for s in inputs}) > 1:
         shapes = {label: s.shape for label, s in zip(labels, inputs, strict=True)}
@@ -247,21 +263,22 @@ def _plan_mixed(
 
 
 def _plan_by_owner(
-    resolved: Resolved, vocabulary: ByToken, piece: Piece, out: Output, inputs: tuple[StoredTensor, ...], dtype: str
+    resolved: Resolved, vocabulary: ByToken, piece: Piece, out: Output, inputs: tuple[TensorInput, ...], dtype: str
 ) -> TensorPlan | None:
-    """Rows for tokens as `rows: owners` has them: of the models that own a token, not by the recipe's method."""
+    """Rows of tokens by `rows: owners`: means over the models that own a token, instead of the recipe's method."""
     refs, labels = [i.ref for i in piece.inputs], _labels_of(resolved, piece)
-    if piece.method.name == "slerp" and find(EMBED_SLERP, piece.levels, out.name, out.t)[0] is True:
+    slerp = piece.method.name == "slerp"
+    if slerp and find_value(EMBED_SLERP, piece.levels, out.name, out.t, piece.depth)[0] is True:
         values, decided = find_values(resolved, piece, out.name, out.names, out.t, False)
         if values is None:
             return None
         values = replace(values, shared={**values.shared, EMBED_SLERP.name: True})
-        rows, labels = vocabulary.arc(refs, out.name, inputs), (*labels, labels[0])
+        rows, labels = vocabulary.align_for_slerp(refs, out.name, inputs), (*labels, labels[0])
         return TensorPlan(out.name, rows[0].shape, dtype, None, out.kind, "slerp", rows, labels, values, decided)
     weights, decided = find_owner_weights(resolved, piece, out.name, out.names, out.t)
     if weights is None:
         return None
-    rows = vocabulary.owned(refs, out.name, inputs, weights)
+    rows = vocabulary.align_by_owner(refs, out.name, inputs, weights)
     method, values = methods()["linear"], Values({"normalize": True}, {"weight": weights}, position=out.t)
     if fault := method.fault(values):
         resolved.findings.faulty(piece.where or ("parameters",), fault, out.name)
@@ -272,14 +289,14 @@ def _labels_of(resolved: Resolved, piece: Piece) -> tuple[str, ...]:
     return tuple(resolved.labels[i.ref] for i in piece.inputs)
 
 
-def _dtype_of(recipe: Recipe, name: str, inputs: Iterable[StoredTensor]) -> str:
-    """Dtype that an output tensor is written in."""
+def _dtype_of(recipe: Recipe, name: str, inputs: Iterable[TensorInput]) -> str:
+    """The dtype that an output tensor is written in."""
     override = next((rule.dtype for rule in recipe.dtype_overrides if rule.filter in name), None)
-    return override or recipe.out_dtype or recipe.dtype or promoted(s.output_dtype for s in inputs)
+    return override or recipe.out_dtype or recipe.dtype or _promote(s.output_dtype for s in inputs)
 
 
-def promoted(dtypes: Iterable[str]) -> str:
-    """The dtype that holds all of these without loss."""
+def _promote(dtypes: Iterable[str]) -> str:
+    """The dtype that represents all of these without loss."""
     kinds = set(dtypes)
     if "float64" in kinds:
         return "float64"

@@ -1,25 +1,25 @@
-"""The numbers of every tensor: each parameter's value, and the place in the recipe that decided it."""
+"""Parameter values of every tensor, and the place in the recipe that decides each."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from nbmerge.checkpoints.layout import has_inputs_first
-from nbmerge.engine.planning.labels import told_apart
-from nbmerge.engine.planning.precedence import CHOICE, find, is_missing
+from nbmerge.engine.planning.labels import number_repeats
+from nbmerge.engine.planning.precedence import CHOICE, find_value, is_missing
 from nbmerge.engine.planning.resolved import Piece, Resolved
 from nbmerge.methods import Parameter, Values
 from nbmerge.methods.linear import WEIGHT
 from nbmerge.problems import Where
 
 Decided = dict[str, Where]
-"""The place in the recipe that decided each value."""
+"""The place in the recipe that decides each value."""
 
 
 def find_values(
     resolved: Resolved, piece: Piece, name: str, names: list[str], t: float, matrix: bool
 ) -> tuple[Values | None, Decided]:
-    """Every parameter's value for one output tensor; None in their place where something is wrong.
+    """Every parameter's value for one output tensor; None instead of them if there are errors.
 
     Parameters
     ----------
@@ -27,15 +27,15 @@ def find_values(
     piece : Piece
         The slice that the tensor is in.
     name : str
-        Of the output tensor.
+        Name of the output tensor.
     names : list of str
-        Of its inputs, one for each of the slice's.
+        Names of its inputs, one for each input of the slice.
     t : float
         Position in the slice, 0 to 1.
     matrix : bool
         Whether it is a matrix in a layer.
     """
-    _, where = find(CHOICE, piece.levels, name, t)
+    _, where = find_value(CHOICE, piece.levels, name, t, piece.depth)
     decided: Decided = {"method": where} if where else {}
     shared: dict[str, Any] = {}
     each: dict[str, tuple[Any, ...]] = {}
@@ -56,38 +56,38 @@ def find_values(
 
 
 def _find_shared(resolved: Resolved, piece: Piece, parameter: Parameter, name: str, t: float, decided: Decided) -> Any:
-    """A parameter of the whole merge."""
-    value, where = find(parameter, piece.levels, name, t)
+    """The value of a parameter of the whole merge."""
+    value, where = find_value(parameter, piece.levels, name, t, piece.depth)
     if is_missing(value):
         place = ("parameters", parameter.name)
         resolved.findings.missing_value(place, piece.method.name, parameter, None, name)
     else:
-        _note(resolved, parameter, value, where, name, parameter.name, decided)
+        _record(resolved, parameter, value, where, name, parameter.name, decided)
     return value
 
 
 def _find_each(
     resolved: Resolved, piece: Piece, parameter: Parameter, name: str, names: list[str], t: float, decided: Decided
 ) -> tuple[Any, ...]:
-    """A parameter of every input; None for the base."""
-    labels = told_apart([resolved.labels[i.ref] for i in piece.inputs])
+    """The values of a parameter of every input; None for the base."""
+    labels = number_repeats([resolved.labels[i.ref] for i in piece.inputs])
     row: list[Any] = [None] if piece.has_base else []
     for i, source in list(enumerate(piece.inputs))[len(row) :]:
-        value, where = find(parameter, (*source.levels, *piece.levels), names[i], t)
+        value, where = find_value(parameter, (*source.levels, *piece.levels), names[i], t, piece.depth)
         if is_missing(value):
             place = (*source.levels[0][0], parameter.name) if source.levels else ("parameters", parameter.name)
             label = resolved.labels[source.ref]
             resolved.findings.missing_value(place, piece.method.name, parameter, label, name)
         else:
-            _note(resolved, parameter, value, where, name, f"{parameter.name}[{labels[i]}]", decided)
+            _record(resolved, parameter, value, where, name, f"{parameter.name}[{labels[i]}]", decided)
         row.append(value)
     return tuple(row)
 
 
-def _note(
+def _record(
     resolved: Resolved, parameter: Parameter, value: Any, where: Where | None, tensor: str, key: str, decided: Decided
 ) -> None:
-    """Record who decided a value, or what is wrong with it."""
+    """Record which place decides a value, or report what is wrong with the value."""
     if fault := parameter.fault(value):
         resolved.findings.faulty(where or ("parameters",), fault, tensor)
     elif where is not None:
@@ -97,14 +97,15 @@ def _note(
 def find_owner_weights(
     resolved: Resolved, piece: Piece, name: str, names: list[str], t: float
 ) -> tuple[tuple[float, ...] | None, Decided]:
-    """Each input's weight in the rows of its tokens: as the recipe says, else what its method amounts to."""
-    found = [find(WEIGHT, (*i.levels, *piece.levels), n, t) for i, n in zip(piece.inputs, names, strict=True)]
-    labels = told_apart([resolved.labels[i.ref] for i in piece.inputs])
-    lacking = [label for label, (w, _) in zip(labels, found, strict=True) if is_missing(w)]
-    if lacking and piece.method.parameter("weight") is None:
+    """Each input's weight in rows of tokens: as set in the recipe, else what its method is equivalent to."""
+    pairs = zip(piece.inputs, names, strict=True)
+    found = [find_value(WEIGHT, (*i.levels, *piece.levels), n, t, piece.depth) for i, n in pairs]
+    labels = number_repeats([resolved.labels[i.ref] for i in piece.inputs])
+    missing = [label for label, (w, _) in zip(labels, found, strict=True) if is_missing(w)]
+    if missing and piece.method.parameter("weight") is None:
         return _weights_of_method(resolved, piece, name, t), {}
-    if lacking:
-        _note_lacking_weights(resolved, piece.method.name, lacking, name)
+    if missing:
+        _report_missing_weights(resolved, piece.method.name, missing, name)
         return None, {}
     for (w, where), label in zip(found, labels, strict=True):
         if fault := WEIGHT.fault(w):
@@ -115,17 +116,18 @@ def find_owner_weights(
 
 
 def _weights_of_method(resolved: Resolved, piece: Piece, name: str, t: float) -> tuple[float, ...]:
-    """What a method without weights amounts to: slerp's t and what it leaves, else equal shares."""
-    share = find(piece.method.parameter("t"), piece.levels, name, t)[0] if piece.method.name == "slerp" else None
+    """The weights that a method without them is equivalent to: 1 − t and t for slerp, else equal ones."""
+    parameter = piece.method.parameter("t") if piece.method.name == "slerp" else None
+    share = None if parameter is None else find_value(parameter, piece.levels, name, t, piece.depth)[0]
     weights = (1.0 - share, share) if isinstance(share, int | float) else (1.0,) * len(piece.inputs)
     text = ", ".join(f"{w:g}" for w in weights)
-    what = f"{piece.method.name} has no weights, so rows of tokens are means with {text}."
+    what = f"{piece.method.name} has no weights, so rows of tokens are means with the weights {text}."
     resolved.findings.info(("tokenizer", "rows"), what)
     return weights
 
 
-def _note_lacking_weights(resolved: Resolved, method: str, lacking: list[str], name: str) -> None:
-    what = f"'rows: owners' makes rows of tokens by weight, and {' and '.join(lacking)} has none (for {name})."
+def _report_missing_weights(resolved: Resolved, method: str, missing: list[str], name: str) -> None:
+    what = f"'rows: owners' computes rows of tokens by weight, but {' and '.join(missing)} has none (for {name})."
     how = f"Give it a weight, or leave 'rows' out: missing rows are then filled, and {method} is applied."
     if resolved.recipe.dialect == "mergekit-0.0":
         how = f"{how} This is what tokenizer_source means in the dialect mergekit-0.0, not in nbmerge or mergekit-0.1."

@@ -1,4 +1,4 @@
-"""Whether a plan can be evaluated from its parents' layers, without forming the weights."""
+"""Whether a plan can be evaluated from its parents' layers, without computing merged weights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from nbmerge.methods import Combination
 
 
 def find_obstacle(plan: Plan) -> str | None:
-    """Why a plan cannot be evaluated from its parents' layers, None where nothing is known against it.
+    """Why a plan cannot be evaluated from its parents' layers, None if no reason is known.
 
-    What its architecture is made of is seen when it is built.
+    Whether the modules of its architecture allow it is only known once the model is built.
     """
     for tensor in plan.tensors:
         if len(tensor.shape) < 2:
@@ -18,5 +18,5 @@ def find_obstacle(plan: Plan) -> str | None:
         if not isinstance(tensor.how, Combination):
             return f"{tensor.name} is computed by {tensor.method} element by element, so it is not a weighted sum."
         if not all(type(i) is StoredTensor for i in tensor.inputs):
-            return f"{tensor.name} is made from tensors that are computed themselves, not from stored ones."
+            return f"{tensor.name} is made from tensors that are themselves computed, not stored."
     return None

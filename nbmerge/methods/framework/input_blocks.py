@@ -34,7 +34,7 @@ class InputBlocks(Protocol):
     def magnitudes(self, i: int) -> Iterator[tuple[int, np.ndarray]]:
         """(first element, |Wᵢ − W₀|)."""
 
-    def glimpse(self, i: int, wanted: int = ...) -> np.ndarray:
+    def sample_magnitudes(self, i: int, wanted: int = ...) -> np.ndarray:
         """A sample of about `wanted` values |Wᵢ − W₀|."""
 
     def gram(self) -> np.ndarray:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
     from nbmerge.methods.framework.input_blocks import InputBlocks
@@ -118,9 +117,10 @@ class Values:
 
 Base = Literal["required", "optional", "first", "none"]
 Whole = Literal["element", "row", "matrix"]
-Variant = Callable[[Values], "Method | None"]
+Variant = Callable[[Values], "Combination | Elementwise | None"]
 Check = Callable[[Values], "str | None"]
 Coefficients = Callable[[Values, Any], Sequence[float]]
+Note = Callable[[Values, Any], "str | None"]
 Look = Callable[["InputBlocks", Values], Any]
 Mix = Callable[["list[torch.Tensor]", int, Any, Values], "torch.Tensor"]
 
@@ -166,6 +166,8 @@ class Method:
         ``(values) -> Method or None``: the method of another shape that some values or tensors require.
     check : callable, optional
         ``(values) -> str or None``: why values cannot be combined.
+    is_random : bool
+        Whether it draws random masks, which a recipe's `random_seed` decides.
     """
 
     name: str
@@ -178,6 +180,7 @@ class Method:
     inputs: tuple[int, int | None] = (1, None)
     variant: Variant | None = None
     check: Check | None = None
+    is_random: bool = False
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, None when the method has none."""
@@ -187,9 +190,12 @@ class Method:
         """Why a set of values cannot be combined, None if it can."""
         return self.check(values) if self.check else None
 
-    def resolve(self, values: Values) -> Method:
+    def resolve(self, values: Values) -> Combination | Elementwise:
         """The method that is run for these values: this one, or its variant of another shape."""
-        return (self.variant(values) if self.variant else None) or self
+        method = (self.variant(values) if self.variant else None) or self
+        if not isinstance(method, (Combination, Elementwise)):
+            raise TypeError(f"the merge method {method.name!r} must be a Combination or an Elementwise")
+        return method
 
     @property
     def passes(self) -> int:
@@ -214,7 +220,7 @@ class Combination(Method):
 
     coefficients: Coefficients
     needs_gram: bool = False
-    note: Callable[[Values, np.ndarray], str | None] | None = None
+    note: Note | None = None
 
     @property
     def passes(self) -> int:

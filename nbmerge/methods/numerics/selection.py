@@ -103,7 +103,7 @@ def cut(tensors: InputBlocks, i: int, k: int) -> Cut:
     tensors : nbmerge.engine.compute.blocks.Blocks
     i, k : int
     """
-    return largest(lambda: tensors.magnitudes(i), tensors.count, k, lambda: tensors.glimpse(i))
+    return largest(lambda: tensors.magnitudes(i), tensors.count, k, lambda: tensors.sample_magnitudes(i))
 
 
 def _guessed(blocks: Blocks, sample: np.ndarray, rank: float, k: int) -> Cut | None:

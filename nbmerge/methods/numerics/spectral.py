@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nbmerge.methods.framework.method import Combination, Method, MethodFields, Values, Variant
+from nbmerge.methods.framework.method import Combination, MethodFields, Values, Variant
 from nbmerge.methods.task_arithmetic import WEIGHT
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def otherwise_mean(fields: MethodFields) -> Variant:
     """
     mean = Combination(coefficients=_mean, **fields)
 
-    def variant(values: Values) -> Method | None:
+    def variant(values: Values) -> Combination | None:
         return None if values.matrix else mean
 
     return variant

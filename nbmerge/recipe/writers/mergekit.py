@@ -9,12 +9,14 @@ from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, Severity, Where, worst_first
 from nbmerge.recipe.documents import order_merges
 from nbmerge.recipe.end_values import spell_out_ends
+from nbmerge.recipe.layer_values import Scalar
 from nbmerge.recipe.parts import plain
 from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.sections import Section, levels
-from nbmerge.recipe.setting import Rule, Scalar, Setting
+from nbmerge.recipe.setting import Rule, Setting
 from nbmerge.recipe.writers.donors import write_donors_as_rules
 from nbmerge.recipe.writers.export import Export
+from nbmerge.recipe.writers.layer_lists import write_layers_as_lists
 from nbmerge.recipe.writers.mergekit_limits import check_method, check_stored_models, stored_dtype
 from nbmerge.recipe.yaml_text import dump_yaml
 
@@ -63,6 +65,9 @@ class _Writer:
             )
             self.lose("warning", ("modules",), what, how)
         self._check_parameters()
+        recipe, problems = write_layers_as_lists(recipe)
+        for problem in problems:
+            self.lose(problem.severity, problem.where, problem.what, problem.how)
         recipe = self._parameters(recipe)
         recipe = self._base(recipe)
         recipe, lost = write_donors_as_rules(recipe)
@@ -107,7 +112,7 @@ class _Writer:
         def change(name: str, setting: Setting) -> Setting:
             if name != "rescale":
                 return setting
-            return Setting(tuple(Rule(r.value not in (False, 0.0), r.filter) for r in setting.rules))
+            return Setting(tuple(Rule(r.value not in (False, 0.0), r.filter) for r in setting.canonical().rules))
 
         data = recipe.each_setting(change).plain()
         for level in _plain_levels(data):

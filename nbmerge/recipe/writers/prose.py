@@ -8,6 +8,7 @@ from typing import Any
 
 from nbmerge.methods import REQUIRED, Method, Parameter, methods
 from nbmerge.model_ref import ModelRef
+from nbmerge.recipe.layer_values import LayerValues
 from nbmerge.recipe.parts import Slice, Source
 from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.sections import Section
@@ -123,24 +124,32 @@ def _filters(piece: Slice, levels: Levels) -> list[str]:
 
 def _series(recipe: Recipe, piece: Slice, levels: Levels, filter: str | None, depth: int | None) -> list[Amounts]:
     """Amounts of the tensors of a filter at each anchor of its gradients."""
-    count = max((len(r.value) for r in _rules(piece, levels) if isinstance(r.value, tuple)), default=1)
-    steps = [0.0] if count == 1 else [position(i, count) for i in range(count)]
+    values = [r.value for r in _rules(piece, levels)]
+    named = [v for v in values if isinstance(v, LayerValues)]
+    depth = depth or (int(max(v.last for v in named)) + 1 if named else None)
+    count = max((len(v) for v in values if isinstance(v, tuple)), default=1)
+    steps = {0.0} if count == 1 else {position(i, count) for i in range(count)}
+    if depth and depth > 1:
+        steps |= {1.0} if named else set()
+        steps |= {x / (depth - 1) for v in named for x, _ in v.points if x < depth}
     if depth == 1:
-        steps = [1.0]
-    return [_amounts(recipe, piece, levels, filter or "\0", t) for t in steps]
+        steps = {1.0}
+    return [_amounts(recipe, piece, levels, filter or "\0", t, depth) for t in sorted(steps)]
 
 
-def _amounts(recipe: Recipe, piece: Slice, levels: Levels, tensor: str, t: float) -> Amounts:
+def _amounts(recipe: Recipe, piece: Slice, levels: Levels, tensor: str, t: float, depth: int | None) -> Amounts:
     """A tensor's numbers at position t of its slice."""
     method = methods().get(recipe.merge_method)
     if method is None:
         return {}
     base = piece.base_model or recipe.base_model
     inputs = _order_inputs(piece, base, method)
-    shared = {p.name: _value(p, levels, tensor, t) for p in method.parameters if p.scope == "global"}
+    shared = {p.name: _value(p, levels, tensor, t, depth) for p in method.parameters if p.scope == "global"}
     without_values = base if method.base in ("required", "optional") else None
     each = {
-        p.name: [None if s.model == without_values else _value(p, (s.parameters, *levels), tensor, t) for s in inputs]
+        p.name: [
+            None if s.model == without_values else _value(p, (s.parameters, *levels), tensor, t, depth) for s in inputs
+        ]
         for p in method.parameters
         if p.scope == "input"
     }
@@ -156,9 +165,9 @@ def _order_inputs(piece: Slice, base: ModelRef | None, method: Method) -> list[S
     return sorted(sources, key=lambda s: s.model != first)
 
 
-def _value(parameter: Parameter, levels: Levels, tensor: str, t: float) -> Any:
+def _value(parameter: Parameter, levels: Levels, tensor: str, t: float, depth: int | None) -> Any:
     """A parameter's value at the nearest level that sets it, else its default; None where it must be given."""
-    values = (level[parameter.name].at(tensor, t) for level in levels if parameter.name in level)
+    values = (level[parameter.name].at(tensor, t, depth) for level in levels if parameter.name in level)
     value = next((v for v in values if v is not None), parameter.default)
     return None if value is REQUIRED else value
 

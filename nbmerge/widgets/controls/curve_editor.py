@@ -1,59 +1,41 @@
 """The curve editor: numbers go to the browser, which draws them, and moves of points come back.
 
-The browser sends moves (`edit`), the kernel what is drawn (`view`). No value travels both ways, so the two can never
-chase each other. For paper and files, matplotlib draws the same picture: `nbmerge.plots.curve`.
+For paper and files, matplotlib draws the same picture: `nbmerge.plots.curve`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import anywidget
-from traitlets import Dict
-
 from nbmerge.plots.curve import LEFT, RIGHT, Line
+from nbmerge.widgets.controls.guard import Guard
+from nbmerge.widgets.controls.view import View
 
-STATIC = Path(__file__).parents[1] / "static"
 SLOT = 34
 """Least pixels per layer: a slider with its number must fit under each point."""
 
 
-def read_script(name: str) -> str:
-    """A view's module with what all views share in front of it; a widget's module can import nothing beside it."""
-    return "\n".join((STATIC / f"{part}.js").read_text(encoding="utf-8") for part in ("svg", name))
-
-
-def read_style_sheet(name: str) -> str:
-    """A view's style sheet as a text: given a path, anywidget would keep every widget of the class alive to notify it of changes."""
-    return (STATIC / f"{name}.css").read_text(encoding="utf-8")
-
-
-class CurveEditor(anywidget.AnyWidget):
+class CurveEditor(View):
     """Curves whose selected one can be moved point by point.
 
     Parameters
     ----------
-    on_edit : callable
+    on_move : callable
         ``(slot, value)``: called for every move of a point, by mouse, finger or keyboard.
+    guard : Guard
+        Shows what it raises.
     """
 
-    _esm = read_script("curve")
-    _css = read_style_sheet("curve")
+    script = "curve"
 
-    view = Dict().tag(sync=True)
-    edit = Dict().tag(sync=True)
+    def __init__(self, on_move: Callable[[int, float], Any], guard: Guard):
+        def move(slot: int, value: float) -> None:
+            on_move(slot, value)
 
-    def __init__(self, on_edit: Callable[[int, float], Any]):
-        super().__init__()
-        self.add_class("nbm-curve")
-        self._on_edit = on_edit
-        self._content: dict[str, Any] | None = None
-        self._answered, self._answering = 0, False
-        self.observe(self._edited, "edit")
+        super().__init__({"move": move}, guard)
 
-    def show(
+    def draw(
         self, lines: Sequence[Line], slots: Sequence[str], span: tuple[float, float], ends: tuple[str, str],
         labels: Sequence[str], step: float,
     ) -> None:  # fmt: skip
@@ -69,32 +51,14 @@ class CurveEditor(anywidget.AnyWidget):
             Values are rounded to this.
         """
         chosen = next(line for line in lines if line.selected)
-        self._content = {
+        self.show({
             "lines": [_plain(line) for line in lines],
             "points": [
                 {"value": value, "label": label, "inside": slot.isdigit()}
                 for value, label, slot in zip(chosen.values, labels, slots, strict=True)
             ],
             "ends": list(ends), "low": span[0], "high": span[1], "step": step, "least": least_width(len(slots)),
-        }  # fmt: skip
-        if not self._answering:
-            self._send_view()
-
-    def _send_view(self) -> None:
-        if self._content is not None:
-            self.view = {**self._content, "answers": self._answered}
-
-    def _edited(self, change: dict[str, Any]) -> None:
-        edit = change["new"]
-        slot, value = edit.get("slot"), edit.get("value")
-        self._answering = True
-        try:
-            if isinstance(slot, int) and isinstance(value, int | float):
-                self._on_edit(slot, float(value))
-        finally:
-            self._answering = False
-        self._answered = edit.get("count", 0)
-        self._send_view()  # also where nothing changed: the point must go back to where it belongs
+        })  # fmt: skip
 
 
 def _plain(line: Line) -> dict[str, Any]:

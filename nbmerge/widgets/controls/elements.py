@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import ipywidgets
 from ipywidgets import Layout
 
 from nbmerge.problems import Problem
+from nbmerge.widgets.controls.view import read_static
 
-STYLE = (Path(__file__).parents[1] / "static" / "studio.css").read_text(encoding="utf-8")
+STYLE = read_static("studio.css")
 
 
 def styles() -> ipywidgets.HTML:

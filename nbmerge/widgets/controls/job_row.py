@@ -110,8 +110,8 @@ def describe_progress(event: Event) -> str:
         amount = f"{event.tensors_done} of {event.tensors}"
     if event.kind == "saving":
         return f"{amount}, flushing to disk"
-    if event.kept:
-        amount = f"resumed ({event.kept} tensors were finished): {amount}"
+    if event.resumed:
+        amount = f"resumed ({event.resumed} tensors were finished): {amount}"
     left = event.seconds_left
     return amount if left is None else f"{amount}, about {format_seconds(left)} left"
 

@@ -6,34 +6,44 @@ import html
 import math
 from collections.abc import Sequence
 
-from nbmerge.sampling import ScoreHistory
+from nbmerge.sampling import ScoreHistory, ScoreRecord
 
 WIDTH, HEIGHT, EDGE = 132, 32, 6
 """Of a history in pixels, and the space left around it."""
 SHOWN = 48
-"""Most readings of a history on screen."""
+"""Most records of a history on screen."""
 
 
-def score_table(history: ScoreHistory, stale: bool = False) -> str:
-    """Every score: its value, what it wunchanged, its best, its history."""
-    rows = "".join(_row(history, name) for name in history.scores)
-    kind = "nbm-score-table nbm-stale" if stale else "nbm-score-table"
+def score_table(history: ScoreHistory, recipe: str) -> str:
+    """Every score: its value, how it changed, its best, its history.
+
+    Parameters
+    ----------
+    history : ScoreHistory
+    recipe : str
+        Fingerprint of the recipe on screen. Where it was not read, the latest values are shown as out of date.
+    """
+    record = history.find(recipe)
+    rows = "".join(_row(history, name, record or history.latest, record is None) for name in history.scores)
+    is_stale = record is None and history.latest is not None
+    kind = "nbm-score-table nbm-stale" if is_stale else "nbm-score-table"
     return f"<div class='{kind}'>{rows}</div>" if rows else ""
 
 
-def _row(history: ScoreHistory, name: str) -> str:
-    title, latest = html.escape(name), history.latest
-    fault = latest.failed.get(name) if latest else None
+def _row(history: ScoreHistory, name: str, record: ScoreRecord | None, is_stale: bool) -> str:
+    title = html.escape(name)
+    fault = record.failed.get(name) if record else None
     if fault:
         return f"<div class='nbm-score'><b>{title}</b><span class='nbm-fault' role='alert'>{html.escape(fault)}</span></div>"
-    values = history.values(name)
-    if not values:
+    if record is None or name not in record.values:
         return f"<div class='nbm-score'><b>{title}</b><span class='nbm-quiet'>not computed yet</span></div>"
-    best = history.best(name)
+    values, best = history.values(name), history.best(name)
     top = best.values[name] if best else math.nan
+    until = [r.values[name] for r in history.records[: history.records.index(record) + 1] if name in r.values]
+    note = "out of date: of an earlier recipe" if is_stale else change(history, name, until)
     return (
-        f"<div class='nbm-score'><b>{title}</b><strong>{number(values[-1])}</strong>"
-        f"<span class='nbm-quiet'>{change(history, name, values)}</span>{sparkline(values, top, name)}"
+        f"<div class='nbm-score'><b>{title}</b><strong>{number(record.values[name])}</strong>"
+        f"<span class='nbm-quiet'>{note}</span>{sparkline(values, top, name)}"
         f"<span class='nbm-quiet'>best {number(top)}</span></div>"
     )
 
@@ -46,7 +56,7 @@ def number(value: float) -> str:
 
 
 def change(history: ScoreHistory, name: str, values: Sequence[float]) -> str:
-    """How a score changed with the last reading, in an arrow and a word."""
+    """How a score changed with the last record, in an arrow and a word."""
     if len(values) < 2 or number(values[-1]) == number(values[-2]):
         return "unchanged" if len(values) > 1 else "first value"
     now, before = values[-1], values[-2]

@@ -7,40 +7,35 @@ which take some hundred milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-import anywidget
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-from traitlets import Bytes, Dict
 
 from nbmerge.plots import theme
 from nbmerge.plots.measures import MEASURES, Measure
 from nbmerge.statistics.distances import Changes
-from nbmerge.widgets.controls.curve_editor import read_script, read_style_sheet
+from nbmerge.widgets.controls.guard import Guard
+from nbmerge.widgets.controls.view import View
 
 AIR = 0.05
 """Share of the range left free beyond the curves."""
 SIGNS = {"distance": " %", "cosine": ""}
 
 
-class ChangesView(anywidget.AnyWidget):
+class ChangesView(View):
     """Curves over the layers for each parent, and a heat map of layers × kinds of tensor against one of them."""
 
-    _esm = read_script("changes")
-    _css = read_style_sheet("changes")
+    script = "changes"
 
-    view = Dict().tag(sync=True)
-    colours = Bytes().tag(sync=True)
+    def __init__(self, guard: Guard) -> None:
+        super().__init__({}, guard)
 
-    def __init__(self) -> None:
-        super().__init__(colours=_colours())
-        self.add_class("nbm-changes")
-
-    def show(self, changes: Changes, what: str, parent: str, colour: Mapping[str, str]) -> None:
-        """Draw; arguments as for `picture`."""
-        self.view = picture_data(changes, what, parent, colour)
+    def draw(self, changes: Changes, what: str, parent: str, colour: Mapping[str, str]) -> None:
+        """Draw; arguments as for `picture_data`."""
+        self.show(picture_data(changes, what, parent, colour))
 
 
 def picture_data(changes: Changes, what: str, parent: str, colour: Mapping[str, str]) -> dict[str, Any]:
@@ -76,7 +71,7 @@ def picture_data(changes: Changes, what: str, parent: str, colour: Mapping[str, 
             "title": f"{measure.title(theme.shortened(parent))}, by kind of tensor", "limits": list(limits),
             "towards": f"{measure.toward} {theme.shortened(parent)}", "rising": measure.rising, "decimals": measure.decimals(limits),
         },
-        "summary": summarise(curves, changes.parents, measure),
+        "summary": summarise(curves, changes.parents, measure), "colours": _colours(),
     }  # fmt: skip
 
 
@@ -104,6 +99,7 @@ def _parents(changes: Changes, colour: Mapping[str, str]) -> list[dict[str, Any]
     return parents
 
 
+@cache
 def _colours() -> bytes:
     """The 256 colours of `theme.SEQUENTIAL`, three bytes each."""
     return np.round(255 * matplotlib.colormaps[theme.SEQUENTIAL](np.arange(256))[:, :3]).astype(np.uint8).tobytes()

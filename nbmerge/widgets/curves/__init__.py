@@ -1,5 +1,41 @@
-"""Curves: what can be drawn over the layers, read from a plan (`tracks`) and written back to a recipe (`write_back`)."""
+"""Curves: what can be drawn over the layers, read from a plan (`tracks`, `read_back`) and written to a recipe (`write_back`).
 
-from nbmerge.widgets.curves.tracks import Curve, Track, list_tracks
+A track's values are a `Curve`; its knots are a `Line`. Both are read from the plan, changed by pure functions, and written
+into a new recipe, in which everything else stays as it was written.
+"""
 
-__all__ = ["Curve", "Track", "list_tracks"]
+from nbmerge.widgets.curves.knots import (
+    Knot,
+    add_knot,
+    knots_to_value,
+    map_knots,
+    move_knot,
+    remove_knot,
+    spread_knots,
+    value_at,
+    values_at_layers,
+)
+from nbmerge.widgets.curves.read_back import Line, read_knots
+from nbmerge.widgets.curves.tracks import Curve, Track, list_tracks, read_curve
+from nbmerge.widgets.curves.write_back import write_curve, write_knots, write_layers
+
+__all__ = [
+    "Curve",
+    "Knot",
+    "Line",
+    "Track",
+    "add_knot",
+    "knots_to_value",
+    "list_tracks",
+    "map_knots",
+    "move_knot",
+    "read_curve",
+    "read_knots",
+    "remove_knot",
+    "spread_knots",
+    "value_at",
+    "values_at_layers",
+    "write_curve",
+    "write_knots",
+    "write_layers",
+]

@@ -67,9 +67,7 @@ class Slots:
         role = self.roles[slot]
         if isinstance(role, str):
             return self.curve.with_end(role, value)
-        values = list(self.layers)
-        values[role] = value
-        return self.curve.with_layers(self.group, values)
+        return self.curve.with_some(self.group, {role: value})
 
     def _around(self, inside: Any, end: Any) -> list[Any]:
         ends = self.curve.ends

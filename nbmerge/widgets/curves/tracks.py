@@ -86,10 +86,15 @@ class Curve:
 
     def with_layers(self, group: str | None, values: Sequence[float]) -> Curve:
         """Other values for one group, or for all (None). Ends that were tied to the layers stay tied."""
-        values = tuple(map(float, values))
-        changed = {g: values if group in (None, g) else old for g, old in self.layers.items()}
-        spread = {g: tuple((v, v) for v in vs) if group in (None, g) else self.spread[g] for g, vs in changed.items()}
-        curve = replace(self, layers=changed, spread=spread)
+        return self.with_some(group, dict(enumerate(values)))
+
+    def with_some(self, group: str | None, values: Mapping[int, float]) -> Curve:
+        """Other values for some layers of one group, or of all (None). Ends that were tied to the layers stay tied."""
+        layers, spread = dict(self.layers), dict(self.spread)
+        for g in layers if group is None else (group,):
+            layers[g] = tuple(float(values.get(i, old)) for i, old in enumerate(layers[g]))
+            spread[g] = tuple((layers[g][i],) * 2 if i in values else old for i, old in enumerate(spread[g]))
+        curve = replace(self, layers=layers, spread=spread)
         return replace(curve, ends={r: curve.tied_value(r) if self.is_tied(r) else v for r, v in self.ends.items()})
 
     def with_end(self, role: str, value: float) -> Curve:
@@ -105,7 +110,7 @@ def list_tracks(plan: Plan) -> list[Track]:
             continue
         if parameter.scope == "input":
             tracks += [_of_model(plan, parameter, ref) for ref in _inputs(plan)]
-        elif parameter.default is REQUIRED or len({v for _, v in _values(plan, parameter, None)}) > 1:
+        elif parameter.default is REQUIRED or len({v for _, v in find_values(plan, parameter, None)}) > 1:
             tracks.append(_of_merge(plan, parameter))
     return tracks
 
@@ -126,7 +131,7 @@ def _collect_values(plan: Plan, track: Track) -> tuple[dict[str, dict[int, list[
     """The values of every group that occurs, by layer, and those of the ends."""
     groups: dict[str, dict[int, list[float]]] = {group: {} for group in GROUPS}
     ends: dict[str, float] = {}
-    for tensor, value in _values(plan, track.parameter, track.model):
+    for tensor, value in find_values(plan, track.parameter, track.model):
         if tensor.layer is None:
             if tensor.kind in ENDS:
                 ends.setdefault(tensor.kind, value)
@@ -141,17 +146,20 @@ def can_separate_groups(plan: Plan, track: Track) -> bool:
     return all(layout.filters(g) for g in ("attention", "mlp"))
 
 
-def _values(plan: Plan, parameter: Parameter, model: ModelRef | None) -> Iterator[tuple[TensorPlan, float]]:
+def find_values(plan: Plan, parameter: Parameter, model: ModelRef | None) -> Iterator[tuple[TensorPlan, float]]:
     """A parameter's value for every tensor that the method computes."""
     label = plan.labels[model] if model is not None else None
     for tensor in plan.tensors:
         if tensor.method != plan.method.name:
             continue
-        if parameter.scope == "global":
+        if label is None:
             value = tensor.values.shared.get(parameter.name)
-        else:
+        elif label in tensor.models:
             row = tensor.values.each.get(parameter.name, ())
-            value = next((v for m, v in zip(tensor.models, row, strict=False) if m == label), None)
+            i = tensor.models.index(label)
+            value = row[i] if i < len(row) else None
+        else:
+            continue
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield tensor, float(value)
 

@@ -49,7 +49,7 @@ class GradientsPanel(Panel):
         self.group = ipywidgets.ToggleButtons(options=[], style={"button_width": "auto"})
         self.meaning = text(kind="quiet")
         self.legend = text(kind="legend")
-        self.editor = CurveEditor(guard(self._moved))
+        self.editor = CurveEditor(self._moved, guard)
         self.sliders = SliderRow(guard(self._moved))
         canvas = ipywidgets.VBox([self.editor, self.sliders])
         canvas.add_class("nbm-canvas")
@@ -136,7 +136,7 @@ class GradientsPanel(Panel):
         slots, lines = Slots(drawn, self._group), self._lines(plan, track, drawn)
         span = self._span(plan, track, lines)
         labels = [f"{name}, {track.title}" for name in slots.long_names]
-        self.editor.show(lines, slots.names, span, track.ends, labels, step_of(span))
+        self.editor.draw(lines, slots.names, span, track.ends, labels, step_of(span))
         colour = next(line.colour for line in lines if line.selected)
         self.sliders.show(slots.names, slots.values, span, slots.long_names, colour)
         self.legend.value = _legend(lines)

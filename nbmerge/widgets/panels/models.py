@@ -9,12 +9,12 @@ from pathlib import Path
 import ipywidgets
 
 from nbmerge.checkpoints import Checkpoint, cached_models, hub
+from nbmerge.engine.remedies import find_incompatibility
 from nbmerge.errors import CheckpointError, NbmergeError
 from nbmerge.methods import methods
 from nbmerge.sizes import human
 from nbmerge.widgets.controls.elements import button, field, row, set_visible, table, text
 from nbmerge.widgets.panels.panel import Panel
-from nbmerge.widgets.state.compatibility import find_incompatibility
 from nbmerge.widgets.state.compose import list_unused
 from nbmerge.widgets.state.latest_only import LatestOnly
 

@@ -90,7 +90,7 @@ class Panel(StateBox):
 
     @recipe.setter
     def recipe(self, recipe: Any) -> None:
-        self.state.set_recipe(Recipe.load(recipe))
+        self.state.open_recipe(Recipe.load(recipe))
 
     def _build(self) -> list[ipywidgets.Widget]:
         """Make the widgets."""

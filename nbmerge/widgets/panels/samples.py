@@ -47,13 +47,17 @@ class SamplesPanel(Panel):
 
     def _build(self) -> list[ipywidgets.Widget]:
         guard = self.errors
-        self.runner = DebouncedRunner(guard.show)
+        self.runner = DebouncedRunner(guard.show, "sample", self.state.activities)
         self.at_close(self.runner.close)
         self.session = SamplingSession(self.state.pool, self._show_output)
         self.prompts = ipywidgets.Textarea(
             layout=Layout(width="auto", height="72px"), placeholder="one prompt per line"
         )
         self.prompts.add_class("nbm-code")
+        self._suggested = ""
+        self.prompts.value = self.state.prompts
+        self.prompts.observe(guard(lambda change: self.state.set_trait("prompts", change["new"])), "value")
+        self.watch(self.state, guard(lambda change: self.prompts.set_trait("value", change["new"])), "prompts")
         self.memory, self.note = text(kind="quiet"), text(kind="quiet")
         self.compare = field(ipywidgets.Dropdown, "Mark changes from", options=[PREVIOUS, NOTHING])
         self.pinned = row()
@@ -106,8 +110,9 @@ class SamplesPanel(Panel):
 
     def _refresh(self) -> None:
         plan = self.state.plan
-        if not self.prompts.value and plan is not None:
-            self.prompts.value = "\n".join(suggest_prompts(plan))
+        if plan is not None and self.state.prompts in ("", self._suggested):
+            self._suggested = self.state.prompts = "\n".join(suggest_prompts(plan))
+        self._show_pins()
         self._show_status()
         self._show_forecast()
         self._draw_merge()
@@ -182,7 +187,7 @@ class SamplesPanel(Panel):
         assert plan is not None  # else there is nothing to prepare
 
         def work(cancel: threading.Event) -> None:
-            self.state.pool.pin(plan, cancel)
+            self.state.note_pin(self.state.pool.pin(plan, cancel), plan.recipe)
             self._show_pins()
             sample(cancel)
 
@@ -190,6 +195,7 @@ class SamplesPanel(Panel):
 
     def _unpin(self, name: str) -> None:
         self.state.pool.unpin(name)
+        self.state.forget_pin(name)
         self.session.outputs.pop(name, None)
         self._show_pins()
         if self.state.plan is not None and self.session.outputs:

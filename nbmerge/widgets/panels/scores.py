@@ -12,7 +12,7 @@ from ipywidgets import Layout
 
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
-from nbmerge.sampling import Perplexity, Phrase, ScoreHistory
+from nbmerge.sampling import Perplexity, Phrase
 from nbmerge.widgets.controls.elements import button, field, row, set_tooltip, set_visible, text
 from nbmerge.widgets.controls.lifetime import close_tree
 from nbmerge.widgets.controls.score_table import score_table
@@ -39,8 +39,8 @@ class ScoresPanel(Panel):
 
     def _build(self) -> list[ipywidgets.Widget]:
         guard = self.errors
-        self.history = ScoreHistory()
-        self.runner = DebouncedRunner(guard.show)
+        self.history = self.state.scores
+        self.runner = DebouncedRunner(guard.show, "score", self.state.activities)
         self.at_close(self.runner.close)
         self.compute = button(
             "Compute",
@@ -66,6 +66,7 @@ class ScoresPanel(Panel):
         self.runner.observe(guard(lambda change: self._status()), "busy")
         self.automatic.observe(guard(lambda change: self._follow_sliders()), "value")
         self.watch(self.state, guard(lambda change: self._follow_sliders()), "revision")
+        self.watch(self.state, guard(lambda change: self._show_beside_curve()), "revision")
         self.suggested = False
         head = row(self.compute, self.stop, self.automatic, self.note)
         return [head, self.view, self.chosen, *self._form()]
@@ -110,12 +111,16 @@ class ScoresPanel(Panel):
         self._follow_sliders()
 
     def _suggest(self, plan: Plan) -> None:
-        """The bundled family comes with two scores of its own."""
-        family = {path for _, path in list_bundled()}
-        if not self.suggested and family & {str(c.path) for c in plan.checkpoints.values()}:
-            for name, score in _skills():
+        """The bundled family comes with two scores of its own, which mean nothing for other models."""
+        is_bundled = bool({path for _, path in list_bundled()} & {str(c.path) for c in plan.checkpoints.values()})
+        if is_bundled == self.suggested:
+            return
+        self.suggested = is_bundled
+        for name, score in _skills():
+            if is_bundled:
                 self.history.add(name, score)
-        self.suggested = True
+            elif self.history.scores.get(name) == score:
+                self.history.remove(name)
 
     def _add(self) -> None:
         if self.kind.value == SKILL:
@@ -143,7 +148,7 @@ class ScoresPanel(Panel):
             raise NbmergeError("This score has no values yet. Press Compute first.")
         self.state.set_recipe(best.recipe)
 
-    # --- reading ---
+    # --- evaluation ---
 
     def _prepare(self) -> Callable[[threading.Event], None]:
         plan = self.state.plan
@@ -154,7 +159,7 @@ class ScoresPanel(Panel):
 
         def work(cancel: threading.Event) -> None:
             pooled = self.state.pool.load_merge(plan, cancel=cancel, prompt_tokens=256)
-            self.history.read(pooled.model, plan.recipe, cancel=cancel)
+            self.state.note_scores(self.history.evaluate(pooled.model, plan.recipe, cancel=cancel))
             self.description = pooled.description
             self._show()
 
@@ -181,21 +186,32 @@ class ScoresPanel(Panel):
         self._show()
 
     def _show(self) -> None:
-        plan, latest = self.state.plan, self.history.latest
-        stale = latest is not None and (plan is None or latest.fingerprint != plan.recipe.fingerprint)
-        self.view.value = score_table(self.history, stale)
-        self.compact_view.value = self.view.value if latest is not None else ""
-        set_visible(self.compact_view, latest is not None)
+        plan = self.state.plan
+        self._show_beside_curve()
+        self.view.value = score_table(self.history, self._shown)
         names = list(self.history.scores)
         set_options(self.which, [(n, n) for n in names])
         set_visible(self.chosen, bool(names))
         self.compute.disabled = plan is None or not names
         if self.runner.busy:
             self.note.value = "Computing …"
-        elif stale:
+        elif self.history.latest is not None and not self.history.find(self._shown):
             self.note.value = "<b>Out of date:</b> computed with an earlier recipe."
         else:
-            self.note.value = f"Computed with a {html.escape(self.description)}." if self.description and latest else ""
+            known = self.description and self.history.latest
+            self.note.value = f"Computed with a {html.escape(self.description)}." if known else ""
+
+    @property
+    def _shown(self) -> str:
+        """Fingerprint of the recipe on screen; empty where it cannot be merged."""
+        return self.state.plan.recipe.fingerprint if self.state.plan is not None else ""
+
+    def _show_beside_curve(self) -> None:
+        """The same in sight of the curve, whether or not this panel is."""
+        is_read = self.history.latest is not None
+        if is_read or self.compact_view.value:
+            self.compact_view.value = score_table(self.history, self._shown) if is_read else ""
+        set_visible(self.compact_view, is_read)
 
     def _offer(self) -> None:
         """Show the fields of the chosen kind."""

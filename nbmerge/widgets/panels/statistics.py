@@ -37,7 +37,7 @@ class StatisticsPanel(Panel):
         self.what = field(ipywidgets.Dropdown, "Show", options=WHAT)
         self.parent = field(ipywidgets.Dropdown, "Heat map against")
         self.job = JobRow(self.state.job, "measuring", "Measure", "", self._work, self._measured, guard)
-        self.runner = DebouncedRunner(guard.show)
+        self.runner = DebouncedRunner(guard.show, "estimate", self.state.activities)
         self.at_close(self._forget)
         self.at_close(self.runner.close)
         self.estimating = ipywidgets.Checkbox(
@@ -49,7 +49,7 @@ class StatisticsPanel(Panel):
         self._estimate: Any = None
         self._plan: Plan | None = None
         self.note = text(kind="quiet")
-        self.view = ChangesView()
+        self.view = ChangesView(guard)
         self.outside = text(kind="table")
         self.drawn = ipywidgets.VBox([self.view, self.outside])
         self.pictures = ipywidgets.VBox([row(self.what, self.parent), self.drawn])
@@ -128,7 +128,7 @@ class StatisticsPanel(Panel):
     def _draw(self) -> None:
         what = self.what.value
         assert self._plan is not None  # set with what is drawn
-        self.view.show(self._changes, what, self.parent.value, model_colours(self._plan))
+        self.view.draw(self._changes, what, self.parent.value, model_colours(self._plan))
         self.outside.value = _render_outside(self._changes, what)
         self._show_note()
 

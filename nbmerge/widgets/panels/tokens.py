@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets
 
 from nbmerge.engine.planning import Plan
-from nbmerge.engine.planning.tokens import fates
+from nbmerge.engine.planning.tokens import count_rows
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe import Recipe
 from nbmerge.tokenizers.comparison import SPECIAL, TokenizerComparison
@@ -67,7 +67,7 @@ class TokensPanel(Panel):
             self.source.value = chosen
             self._busy = False
         self._compare()
-        self.rows_.value = "" if plan is None else _fates(plan)
+        self.rows_.value = "" if plan is None else _describe_rows(plan)
 
     def _compare(self) -> None:
         folders = _folders(self.state)
@@ -173,10 +173,10 @@ def _lists(compared: TokenizerComparison) -> str:
     return "".join(parts)
 
 
-def _fates(plan: Plan) -> str:
+def _describe_rows(plan: Plan) -> str:
     rows = [
         [html.escape(f.tensor), html.escape(f.model), *(f"{n:,}" for n in (f.own, f.others, f.mixed, f.mean, f.zero))]
-        for f in fates(plan)
+        for f in count_rows(plan)
     ]
     return (
         table(["rows of the merged model", "model", "own", "of others", "mixed", "mean of all", "zero"], rows)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
+from nbmerge.checkpoints import Checkpoint
+from nbmerge.errors import CheckpointError
 from nbmerge.methods import REQUIRED, Method, Parameter, methods
 from nbmerge.recipe import ModelRef, Recipe
 
-KEPT = ("dtype", "out_dtype", "random_seed")
-"""Fields that hold for any method and any models."""
+KEPT = ("dtype", "out_dtype", "random_seed", "tokenizer", "tokenizer_source", "vocabulary", "chat_template")
+"""Fields that hold for any method and any models of a family."""
+STARTS = {"density": 0.5}
+"""What parameters start with whose default has no effect: at density 1, nothing is left out."""
 
 
 def compose_recipe(method: Method, base: str, models: Sequence[str], memory: Sequence[Recipe] = ()) -> Recipe:
@@ -23,7 +28,7 @@ def compose_recipe(method: Method, base: str, models: Sequence[str], memory: Seq
     models : sequence of str
         Any number of others.
     memory : sequence of Recipe
-        Earlier recipes, the newest first. A parameter takes the value it had in the first of them whose method has it,
+        Earlier recipes of the same family, the newest first. A parameter takes the value it had in the first of them whose method has it,
         so that going to another method and back loses nothing.
 
     Raises
@@ -43,6 +48,8 @@ def compose_recipe(method: Method, base: str, models: Sequence[str], memory: Seq
     missing = [p for p in required if p.name not in shared]
     data["parameters"] = shared | {p.name: starting_value(p) for p in missing}
     data |= {name: getattr(memory[0], name) for name in KEPT} if memory else {}
+    if data.get("tokenizer_source") not in (None, "union", "base", *listed):  # of a model that is gone
+        data["tokenizer_source"] = None
     return Recipe.of(data)
 
 
@@ -62,6 +69,34 @@ def starting_value(parameter: Parameter) -> float:
     return sum(parameter.slider) / 2
 
 
+def find_family(path: str) -> tuple[str | None, int, str] | None:
+    """What models of one family have in common: names of layers, their number, architecture. None where it is not known."""
+    try:
+        checkpoint = Checkpoint.open(path, ask=False)
+    except (CheckpointError, ValueError):
+        return None
+    return checkpoint.layout.stack, checkpoint.depth, checkpoint.architecture
+
+
+def list_family(recipes: Iterable[Recipe], base: str, models: Sequence[str]) -> list[Recipe]:
+    """The first of some recipes, as long as they are of the family of these models.
+
+    Parameters
+    ----------
+    recipes : iterable of Recipe
+        The newest first; a recipe of another family, or without any of these models, ends the list.
+    base, models : str, sequence of str
+        The models that are chosen now.
+    """
+    chosen, family = {base, *models}, find_family(base or models[0])
+
+    def is_of_family(recipe: Recipe) -> bool:
+        named = [str(ref) for ref in ([recipe.base_model] if recipe.base_model else recipe.references)]
+        return not chosen.isdisjoint(map(str, recipe.references)) and find_family(named[0]) == family
+
+    return list(takewhile(is_of_family, recipes))
+
+
 def list_unused(method: Method, base: str, models: Sequence[str]) -> list[str]:
     """Chosen models that the method does not use."""
     used = [*list_inputs(method, base, models), *([base] if method.base == "required" else [])]
@@ -75,8 +110,8 @@ def _own(method: Method, model: str, shared: Mapping[str, Any], memory: Sequence
         value = _remembered(parameter, model, memory)
         if value is not None:
             parameters[parameter.name] = value
-        elif parameter.default is REQUIRED and parameter.name not in shared:
-            parameters[parameter.name] = starting_value(parameter)
+        elif parameter.name not in shared and (parameter.default is REQUIRED or parameter.name in STARTS):
+            parameters[parameter.name] = STARTS.get(parameter.name, starting_value(parameter))
     return parameters
 
 

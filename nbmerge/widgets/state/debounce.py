@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from traitlets import Bool, HasTraits
 
 from nbmerge.errors import MergeStopped
+from nbmerge.widgets.state.activities import Activities, Activity
 
 REST = 0.15
 """Seconds without a move after which a slider rests. The first move after a rest is followed at once."""
@@ -25,6 +26,10 @@ class DebouncedRunner(HasTraits):
     ----------
     on_error : callable
         Takes an exception that work raised.
+    name : str
+        Of the work, for people: "sample", "score".
+    activities : Activities, optional
+        Where the work is listed while it runs.
 
     Attributes
     ----------
@@ -34,8 +39,14 @@ class DebouncedRunner(HasTraits):
 
     busy = Bool(False)
 
-    def __init__(self, on_error: Callable[[BaseException], Any]):
+    def __init__(
+        self, on_error: Callable[[BaseException], Any], name: str = "work", activities: Activities | None = None
+    ):
         super().__init__()
+        self._name = name
+        self._activities = activities if activities is not None else Activities()
+        self.activity: Activity | None = None
+        """What is running, to report its progress to."""
         self._on_error = on_error
         self._condition = threading.Condition()
         self._next: tuple[float, Work] | None = None
@@ -99,7 +110,8 @@ class DebouncedRunner(HasTraits):
         while (taken := self._take()) is not None:
             work, cancel = taken
             try:
-                work(cancel)
+                with self._activities.listed(self._name, self.stop) as self.activity:
+                    work(cancel)
             except MergeStopped:
                 pass
             except Exception as error:  # shown on screen by the panel that submitted it

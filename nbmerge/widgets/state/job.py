@@ -16,11 +16,9 @@ from traitlets import Any as AnyTrait
 from traitlets import Enum, HasTraits, Unicode
 
 from nbmerge.errors import MergeStopped, NbmergeError
-from nbmerge.progress import FREQUENT, Event
+from nbmerge.widgets.state.activities import Activities
 
 IDLE, RUNNING, STOPPING, DONE, FAILED, STOPPED = "idle", "running", "stopping", "done", "failed", "stopped"
-NOTIFY_EVERY = 0.1
-"""Seconds between two changes of `Job.event`: what a person can follow and a browser can draw."""
 
 
 class BusyError(NbmergeError, RuntimeError):
@@ -29,6 +27,11 @@ class BusyError(NbmergeError, RuntimeError):
 
 class Job(HasTraits):
     """Runs one function after another in a worker thread, never two at a time.
+
+    Parameters
+    ----------
+    activities : Activities, optional
+        Where the work is listed while it runs.
 
     Attributes
     ----------
@@ -51,12 +54,12 @@ class Job(HasTraits):
     result = AnyTrait(None, allow_none=True)
     error = AnyTrait(None, allow_none=True)
 
-    def __init__(self) -> None:
+    def __init__(self, activities: Activities | None = None) -> None:
         super().__init__()
+        self._activities = activities if activities is not None else Activities()
         self.cancel = threading.Event()
         self._lock = threading.RLock()  # an observer of the end may start what comes next
         self._thread: threading.Thread | None = None
-        self._notified_at = 0.0
 
     @property
     def running(self) -> bool:
@@ -136,7 +139,9 @@ class Job(HasTraits):
 
     def _run(self, work: Callable[..., Any]) -> None:
         try:
-            self.result = work(progress=self._progress, cancel=self.cancel)
+            with self._activities.listed(self.name, self.stop) as activity:
+                activity.observe(self._take_event, "event")
+                self.result = work(progress=activity.report, cancel=self.cancel)
             end = DONE
         except MergeStopped:
             end = STOPPED
@@ -146,8 +151,5 @@ class Job(HasTraits):
         with self._lock:
             self.status = end
 
-    def _progress(self, event: Event) -> None:
-        now = time.monotonic()
-        if event.kind not in FREQUENT or event.tensors_done == event.tensors or now - self._notified_at >= NOTIFY_EVERY:
-            self._notified_at = now
-            self.event = event
+    def _take_event(self, change: dict[str, Any]) -> None:
+        self.event = change["new"]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from nbmerge.engine.cost import LiveForecast, forecast_live
 from nbmerge.engine.planning import Plan
-from nbmerge.errors import MergeStopped, TooLargeError, VirtualError
+from nbmerge.errors import MergeStopped, NotReadyError, TooLargeError, VirtualError
 from nbmerge.model_ref import ModelRef
+from nbmerge.recipe import Recipe
 from nbmerge.sizes import human
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class ModelPool:
         self.live: LiveMerge | None = None
         self.virtual: VirtualMerge | None = None
         self._parents: dict[str, Askable] = {}
+        self._family: frozenset[str] | None = None
         self._lock = threading.RLock()
 
     # --- models ---
@@ -136,8 +138,9 @@ class ModelPool:
 
     @property
     def pins(self) -> dict[str, Pin]:
-        """Pinned merges, by name."""
-        return dict(self.live.pins) if self.live is not None else {}
+        """Pinned merges of the present models, by name."""
+        pins = dict(self.live.pins) if self.live is not None else {}
+        return {name: pin for name, pin in pins.items() if self._is_of_family(pin.recipe)}
 
     def pin(self, plan: Plan, cancel: threading.Event | None = None) -> str:
         """Keep the merge of a plan in memory, to be sampled beside later ones; returns its name."""
@@ -151,6 +154,35 @@ class ModelPool:
         with self._lock:
             if self.live is not None:
                 self.live.unpin(name)
+
+    # --- another family ---
+
+    def keep_family(self, recipe: Recipe) -> None:
+        """Free the models that have nothing in common with a recipe's, as soon as the work that uses them has ended."""
+        self._family = frozenset(map(str, recipe.references))
+        if self.live is not None or self.virtual is not None or self._parents:
+            threading.Thread(target=self._free_others, name="nbmerge release", daemon=True).start()
+
+    def _free_others(self) -> None:
+        with self._lock:
+            if self.live is not None and not self._is_kept(self.live):
+                self.live.close()
+                self.live = None
+            if self.virtual is not None and not self._is_kept(self.virtual):
+                self.virtual.close()
+                self.virtual = None
+            if self.live is not None:
+                for name in self.live.pins.keys() - self.pins.keys():
+                    self.live.unpin(name)
+
+    def _is_kept(self, merge: LiveMerge | VirtualMerge) -> bool:
+        try:
+            return self._is_of_family(merge.recipe)
+        except NotReadyError:  # between two recipes, because its update was stopped
+            return False
+
+    def _is_of_family(self, recipe: Recipe) -> bool:
+        return self._family is None or not self._family.isdisjoint(map(str, recipe.references))
 
     # --- the end ---
 

@@ -1,7 +1,7 @@
 """The state of a Studio, without widgets: the recipe is the state, everything else follows from it.
 
 Panels observe `revision` and call the methods here; they have no state of their own. A recipe is immutable, so the
-history is a list of recipes, and undo is going back in it.
+history is a tree of recipes, and undo is going back in it.
 """
 
 from __future__ import annotations
@@ -9,49 +9,30 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
 
 from traitlets import Any as AnyTrait
 from traitlets import Bool, HasTraits, Instance, Int, Tuple, Unicode
 
-from nbmerge.engine.planning import Plan, examine, revised
+from nbmerge.engine.planning import Plan, examine, revise_plan
+from nbmerge.engine.remedies import ProblemGroup, group_problems, remove_model, set_base
 from nbmerge.errors import RecipeError
 from nbmerge.methods import methods
 from nbmerge.problems import Problem, worst_first
-from nbmerge.recipe import Recipe
-from nbmerge.widgets.state.compose import compose_recipe
+from nbmerge.recipe import ModelRef, Recipe
+from nbmerge.sampling import ScoreHistory, ScoreRecord
+from nbmerge.widgets.state.activities import Activities
+from nbmerge.widgets.state.compose import compose_recipe, list_family
+from nbmerge.widgets.state.history import History, Step, Summariser
 from nbmerge.widgets.state.job import Job
 from nbmerge.widgets.state.model_pool import ModelPool
 
 PAUSE = 1.0
 """Seconds of rest after which moving the same slider is a new step of the history."""
-STEPS = 500
-"""Longest history kept."""
 PATIENCE = 2.0
 """Seconds that `StudioState.release` waits for stopped work before it goes on waiting in a thread."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One entry of the history.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    source : str or None
-        The text it was read from, where that is shown as it is.
-    """
-
-    recipe: Recipe
-    source: str | None = None
-
-    @cached_property
-    def text(self) -> str:
-        """What is shown in the Recipe panel; written only after the pictures, since YAML takes as long as planning."""
-        return self.recipe.to_yaml() if self.source is None else self.source
 
 
 class StudioState(HasTraits):
@@ -75,6 +56,16 @@ class StudioState(HasTraits):
     can_undo, can_redo : bool
     revision : int
         Counts changes; set last, when everything else fits together. Observe this one.
+    noted : int
+        Counts changes of what is attached to steps: names, scores, pins, summaries.
+    prompts : str
+        What models are sampled with, one prompt per line.
+    history : History
+        Every recipe that was on screen, as a tree.
+    scores : ScoreHistory
+        Scores and their values for the models of the present recipe.
+    activities : Activities
+        All work that is running.
     job : Job
         Runs long work, one at a time.
     pool : ModelPool
@@ -91,16 +82,21 @@ class StudioState(HasTraits):
     can_undo = Bool(False)
     can_redo = Bool(False)
     revision = Int(0)
+    noted = Int(0)
+    prompts = Unicode()
     job = Instance(Job)
 
     def __init__(self, recipe: Any = None):
-        super().__init__(job=Job())
+        self.activities = Activities()
+        super().__init__(job=Job(self.activities))
         self.pool = ModelPool()
         self._lock = threading.RLock()
         self._users: WeakSet[Any] = WeakSet()
-        self._history: list[Step] = []
-        self._at = -1
+        self.history = History()
+        self.scores = ScoreHistory()
+        self._summariser = Summariser()
         self._last: tuple[Any, float] = (None, 0.0)
+        self._grouped: tuple[Any, tuple[ProblemGroup, ...]] = ((), ())
         if recipe is not None:
             self.set_recipe(recipe if isinstance(recipe, Recipe) else Recipe.load(recipe))
 
@@ -117,17 +113,16 @@ class StudioState(HasTraits):
         tag : hashable, optional
             Quick changes of equal tag, one slider being dragged, are one step to undo.
         """
+        self._set(recipe, text, tag)
+
+    def open_recipe(self, recipe: Recipe) -> None:
+        """Make this the recipe, and its models the only chosen ones."""
         with self._lock:
-            if text is None and self.recipe is not None and recipe == self.recipe:
-                return
-            now = time.monotonic()
-            again = tag is not None and self._last[0] == tag and now - self._last[1] < PAUSE and not self.can_redo
-            self._last = (tag, now)
-            step = Step(recipe, text)
-            self._history[self._at if again else self._at + 1 :] = [step]
-            del self._history[:-STEPS]
-            self._at = len(self._history) - 1
-            self._show(step)
+            self.base, self.models = "", ()
+            self._last = (None, 0.0)
+            self._set(recipe)
+            self._take_models(recipe)
+            self.revision += 1
 
     def edit(self, change: Callable[[Recipe], Recipe], tag: Any = None) -> None:
         """Replace the recipe by a changed copy."""
@@ -162,22 +157,160 @@ class StudioState(HasTraits):
     def choose_models(self, base: str, models: Sequence[str]) -> None:
         """Choose models; the recipe is composed from them, where that is possible."""
         with self._lock:
-            self.base, self.models = base, tuple(dict.fromkeys(m for m in models if m != base))
+            self.base, self.models = base, tuple(dict.fromkeys(m for m in models if m and m != base))
             method = self._method(self.recipe.merge_method) if self.recipe else "task_arithmetic"
             self._compose(method)
+
+    def add_model(self, path: str) -> None:
+        """Choose one more model: the base where there is none. A recipe of slices stays as it is."""
+        with self._lock:
+            if self._is_sliced:
+                self.models = tuple(dict.fromkeys([*self.models, path]))
+                self.revision += 1
+            elif not self.base:
+                self.choose_models(path, self.models)
+            else:
+                self.choose_models(self.base, [*self.models, path])
+
+    def remove_model(self, path: str) -> None:
+        """Leave a model out."""
+        with self._lock:
+            base = "" if path == self.base else self.base
+            models = [m for m in self.models if m != path]
+            if self._is_sliced and ModelRef.of(path) in self.recipe.references:
+                self.base, self.models = base, tuple(models)
+                self.edit(lambda recipe: remove_model(recipe, ModelRef.of(path)))
+            else:
+                self.choose_models(base, models)
+
+    def make_base(self, path: str) -> None:
+        """Make a model the base; the former base becomes one of the others."""
+        with self._lock:
+            former, models = self.base, [m for m in self.models if m != path]
+            if self._is_sliced:
+                self.base, self.models = path, (*models, *([former] if former else []))
+                self.edit(lambda recipe: set_base(recipe, ModelRef.of(path)))
+            elif path != former:
+                self.choose_models(path, [*([former] if former else []), *models])
+
+    def clear_base(self) -> None:
+        """Have no base model; the former one becomes one of the others."""
+        with self._lock:
+            self.choose_models("", [self.base, *self.models])
+
+    def order_models(self, models: Sequence[str]) -> None:
+        """Change the order of the models besides the base; slerp merges the first two of them."""
+        with self._lock:
+            if sorted(models) == sorted(self.models):
+                self.choose_models(self.base, models)
+
+    def start_over(self) -> None:
+        """Choose no models; the history stays."""
+        with self._lock:
+            self.choose_models("", ())
 
     def use_method(self, name: str) -> None:
         """Change the merge method, keeping models and what parameters they share."""
         with self._lock:
             self._compose(name)
 
+    # --- problems ---
+
+    @property
+    def groups(self) -> tuple[ProblemGroup, ...]:
+        """Errors and warnings by their cause, with remedies; those of an earlier recipe with equal problems stay."""
+        with self._lock:
+            known = tuple((p.severity, p.what) for p in self.problems)
+            if known != self._grouped[0]:
+                groups = group_problems(self.recipe, self.problems) if self.recipe is not None else []
+                self._grouped = known, tuple(groups)
+            return self._grouped[1]
+
+    def apply_remedy(self, group: int, remedy: int) -> None:
+        """Apply a remedy of `groups`, by its place."""
+        with self._lock:
+            groups = self.groups
+            if group < len(groups) and remedy < len(groups[group].remedies):
+                self.base, self.models = "", ()  # those that the changed recipe names
+                self.edit(groups[group].remedies[remedy].change)
+
+    # --- the history ---
+
     def undo(self) -> None:
-        """Go back one step."""
-        self._go(-1)
+        """Go back to the step that was changed into this one."""
+        if self.recipe is None:
+            self._walk(lambda: self.history.current)
+        else:
+            self._walk(self.history.undo)
 
     def redo(self) -> None:
         """Undo the last undo."""
-        self._go(+1)
+        self._walk(self.history.redo)
+
+    def go(self, step: int) -> None:
+        """Return to any step of the history; nothing is lost by it.
+
+        Raises
+        ------
+        ArgumentError
+            When there is no such step.
+        """
+        self._walk(lambda: self.history.go(step))
+
+    def rename(self, step: int, name: str) -> None:
+        """Name a step of the history; an empty name removes it."""
+        with self._lock:
+            self.history.rename(step, name)
+            self.noted += 1
+
+    def summarise(self) -> None:
+        """Put every step into words that has none yet. Takes milliseconds for each, so call it in a thread."""
+        for step in self.history:
+            if step.summary is None:
+                parent = self.history.parent_of(step)
+                summary = self._summariser.summarise(step.recipe, parent.recipe if parent else None)
+                with self._lock:
+                    now = self.history.get(step.id)
+                    if now is not None and (now.recipe, now.parent) == (step.recipe, step.parent):
+                        self.history.note(step.id, summary=summary)
+                self.noted += 1
+
+    def note_scores(self, record: ScoreRecord) -> None:
+        """Attach scores to the step with the recipe that they were computed for."""
+        with self._lock:
+            if record.recipe is not None:
+                step = self.history.find(record.fingerprint) or self.history.add_beside(record.recipe)
+                self.history.note(step.id, scores={**step.scores, **record.values})
+            self.noted += 1
+
+    def note_pin(self, name: str, recipe: Recipe) -> None:
+        """Attach the name of a pinned merge to the step with its recipe."""
+        with self._lock:
+            self._drop_pin(name)
+            step = self.history.find(recipe.fingerprint) or self.history.add_beside(recipe)
+            self.history.note(step.id, pins=(*step.pins, name))
+            self.noted += 1
+
+    def forget_pin(self, name: str) -> None:
+        """Note that a merge is no longer pinned."""
+        with self._lock:
+            self._drop_pin(name)
+            self.noted += 1
+
+    def replace_history(self, history: History) -> None:
+        """Go on from a history that was kept, at its current step."""
+        with self._lock:
+            self.history = history
+            self.base, self.models = "", ()
+            self._last = (None, 0.0)
+            if history.current is not None:
+                self._show(history.current)
+            self._take_scores_from_history()
+
+    def _drop_pin(self, name: str) -> None:
+        for step in self.history:
+            if name in step.pins:
+                self.history.note(step.id, pins=tuple(p for p in step.pins if p != name))
 
     # --- the end ---
 
@@ -212,50 +345,94 @@ class StudioState(HasTraits):
         return name if name in methods() else "task_arithmetic"
 
     def _compose(self, name: str) -> None:
-        if not (self.base or self.models):
-            raise RecipeError([Problem("error", (), "no models are chosen.", "Add one in the Models panel.")])
-        if not self.models:  # a base alone is not a recipe yet
-            self.revision += 1
-            return
         self._last = (None, 0.0)
-        memory = [step.recipe for step in reversed(self._history[: self._at + 1])]
-        self.set_recipe(compose_recipe(methods()[name], self.base, self.models, memory))
+        if not self.models:  # a base alone is not a recipe yet
+            self._show_nothing()
+            return
+        path = (step.recipe for step in reversed(self.history.path_to(self.history.current_id or 0)))
+        memory = list_family(path, self.base, self.models)
+        self._set(compose_recipe(methods()[name], self.base, self.models, memory), keep_chosen=True)
         self.revision += 1
 
-    def _go(self, by: int) -> None:
+    def _set(self, recipe: Recipe, text: str | None = None, tag: Any = None, keep_chosen: bool = False) -> None:
         with self._lock:
-            if 0 <= self._at + by < len(self._history):
-                self._at += by
-                self._last = (None, 0.0)
-                self._show(self._history[self._at])
+            if text is None and self.recipe is not None and recipe == self.recipe:
+                return
+            now = time.monotonic()
+            amend = tag is not None and self._last[0] == tag and now - self._last[1] < PAUSE
+            self._last = (tag, now)
+            self._show(self.history.add(recipe, text, amend=amend), keep_chosen)
 
-    def _show(self, step: Step) -> None:
+    def _show_nothing(self) -> None:
+        """Show that there is no recipe; undo leads back to the last one."""
+        self.recipe, self.plan, self.text = None, None, ""
+        self.problems = self.refused = ()
+        self.can_undo, self.can_redo = self.history.current is not None, False
+        self.revision += 1
+
+    @property
+    def _is_sliced(self) -> bool:
+        """Whether the recipe is more than a list of models, so that it cannot be composed from them."""
+        return self.recipe is not None and self.recipe.models is None
+
+    def _walk(self, walk: Callable[[], Step | None]) -> None:
+        with self._lock:
+            step = walk()
+            if step is not None:
+                self._last = (None, 0.0)
+                self._show(step)
+
+    def _show(self, step: Step, keep_chosen: bool = False) -> None:
         plan, problems = self._examined(step.recipe)
+        former = self.recipe
         self.recipe, self.plan = step.recipe, plan
         self.text = step.text
         self.problems = tuple(_with_lines(problems, step.text))
         self.refused = ()
-        self._take_models(step.recipe)
-        self.can_undo, self.can_redo = self._at > 0, self._at + 1 < len(self._history)
+        if former is not None and not shares_models(former, step.recipe):
+            self._change_family(keep_chosen)
+        self._take_models(step.recipe, keep_base=keep_chosen)
+        self.can_undo, self.can_redo = self.history.can_undo, self.history.can_redo
         self.revision += 1
+
+    def _change_family(self, keep_chosen: bool) -> None:
+        """Let go of what belonged to the former models. Their scores and pins stay with their steps."""
+        if not keep_chosen:
+            self.base, self.models = "", ()
+        self.pool.keep_family(self.recipe)
+        self._take_scores_from_history()
+
+    def _take_scores_from_history(self) -> None:
+        """Of each recipe of the present models, the scores that its step has."""
+        recipe = self.recipe
+        scored = [s for s in self.history if s.scores and recipe is not None and shares_models(s.recipe, recipe)]
+        self.scores.records = [ScoreRecord(s.fingerprint, s.recipe, dict(s.scores)) for s in scored]
 
     def _examined(self, recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
         """Plan and problems; where only numbers changed, from the present plan, in a tenth of the time."""
-        plan = revised(self.plan, recipe) if self.plan is not None else None
+        plan = revise_plan(self.plan, recipe) if self.plan is not None else None
         return examine(recipe) if plan is None else (plan, worst_first([*recipe.notes, *plan.problems]))
 
-    def _take_models(self, recipe: Recipe) -> None:
+    def _take_models(self, recipe: Recipe, keep_base: bool = False) -> None:
         """Note the models that a recipe names; those chosen before stay chosen."""
         named = [str(r) for r in recipe.references]
         method = methods().get(recipe.merge_method)
-        if recipe.base_model and (not self.base or (method and method.base == "required")):
+        takes_base = (not self.base and not keep_base) or (method is not None and method.base == "required")
+        if recipe.base_model and takes_base:
             self.base = str(recipe.base_model)
         chosen = dict.fromkeys([*self.models, *named])
         self.models = tuple(m for m in chosen if m != self.base)
 
     def __repr__(self) -> str:
         errors = sum(p.severity == "error" for p in self.problems)
-        return f"<StudioState {self.recipe!r}: {'ready' if self.plan else f'{errors} errors'}, step {self._at + 1}>"
+        return (
+            f"<StudioState {self.recipe!r}: {'ready' if self.plan else f'{errors} errors'}, step {self.history.number}>"
+        )
+
+
+def shares_models(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes are of one family: they have a model in common."""
+    return not set(map(str, one.references)).isdisjoint(map(str, other.references))
 
 
 def _with_lines(problems: Sequence[Problem], text: str) -> list[Problem]:

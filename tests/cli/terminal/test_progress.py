@@ -5,7 +5,7 @@ from nbmerge.progress import Event
 
 EVENTS = [
     Event("fetching", 2, 100, "a.safetensors", bytes_done=50),
-    Event("planned", 2, 1000, kept=1),
+    Event("planned", 2, 1000, resumed=1),
     Event("bytes", 2, 1000, bytes_done=10),
     Event("tensor", 2, 1000, "x", 1, 500),
     Event("bytes", 2, 1000, bytes_done=700, tensors_done=1),

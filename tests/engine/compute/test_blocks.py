@@ -4,7 +4,7 @@ import gc
 import weakref
 
 from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.tensor import compute
 from nbmerge.engine.compute.workspace import Workspace
 from nbmerge.engine.planning import plan
@@ -17,7 +17,7 @@ def test_blocks_are_released_without_the_garbage_collector(family):
     tensor = plan(Recipe.of(recipe)).tensors[0]
     gc.disable()
     try:
-        with Files() as files:
+        with InputFiles() as files:
             blocks = Blocks(tensor, Workspace(files))
             compute(tensor, blocks, lambda start, block: None)
             seen = weakref.ref(blocks)

@@ -8,8 +8,8 @@ from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.compute import blocks as blocks_module
 from nbmerge.engine.compute import device as device_module
 from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.device import DEVICE, DeviceWorkspace, available_devices, find_device, why_not
-from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.device import DEVICE, DeviceWorkspace, available_devices, explain_cpu, find_device
+from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.pool import run
 from nbmerge.engine.live.live_merge import live
 from nbmerge.engine.merge import merge
@@ -66,8 +66,8 @@ def test_the_way_over_a_device_changes_nothing(family, monkeypatch, name, dtype)
     here, plain = collected(p.tensors, threads=1)
     there, notes = collected(p.tensors, threads=2, device=CPU)
     assert all(torch.equal(here[n].view(torch.uint8), there[n].view(torch.uint8)) for n in here)
-    told = sum(count for words, count in notes.items() if "mixed on the processor" in words)
-    assert told == sum(bool(why_not(t, CPU)) for t in p.tensors)
+    told = sum(count for words, count in notes.items() if "mixed on the CPU" in words)
+    assert told == sum(bool(explain_cpu(t, CPU)) for t in p.tensors)
     assert sum(notes.values()) - told == sum(plain.values())
 
 
@@ -82,13 +82,13 @@ def test_a_merge_in_a_merge_and_rows_go_up_as_blocks(family, tmp_path):
     assert all(torch.equal(here[n], there[n]) for n in here)
 
 
-def test_two_blocks_are_under_way_and_all_arrive_in_order(family, monkeypatch):
+def test_two_blocks_are_in_flight_and_all_arrive_in_order(family, monkeypatch):
     monkeypatch.setattr(blocks_module, "BLOCK", 64)
     p = plan(recipe(family, "task_arithmetic"))
     tensor = max(p.tensors, key=lambda t: t.count)
     steps = []
-    real = DeviceWorkspace.down
-    monkeypatch.setattr(DeviceWorkspace, "down", lambda w, b: steps.append("made") or real(w, b))
+    real = DeviceWorkspace.download
+    monkeypatch.setattr(DeviceWorkspace, "download", lambda w, b: steps.append("made") or real(w, b))
     run([tensor], lambda t, b: lambda start, block: steps.append(start), device=CPU, threads=1)
     starts = [s for s in steps if s != "made"]
     assert starts == list(range(0, tensor.count, 64))
@@ -112,7 +112,7 @@ def test_a_stop_answers_within_a_block(family, monkeypatch):
 def test_nan_is_found_on_the_way_back(family, tmp_path):
     bad = make_model(tmp_path / "bad", replace={"model.norm.weight": torch.full((16,), float("nan"))})
     r = Recipe.of({"merge_method": "linear", "models": [str(family.base), str(bad)], "parameters": {"weight": 0.5}})
-    with pytest.raises(MergeError, match=r"model.norm.weight.*bad holds 16"):
+    with pytest.raises(MergeError, match=r"model.norm.weight.*bad has 16"):
         collected(plan(r).tensors, device=CPU)
 
 
@@ -127,8 +127,8 @@ def test_a_method_that_says_so_stays_on_the_device(family, name, monkeypatch):
     monkeypatch.setattr(blocks_module, "BLOCK", 64)
     p = plan(any_recipe(family, name))
     for tensor in [t for t in p.tensors if isinstance(t.how, Elementwise)][:4]:
-        with Files() as files:
-            blocks = Blocks(tensor, DeviceWorkspace(files, None, CPU).another())
+        with InputFiles() as files:
+            blocks = Blocks(tensor, DeviceWorkspace(files, None, CPU).nested())
             state = tensor.how.look(blocks, tensor.values) if tensor.how.look else None
             shape = blocks.at(0)[0].shape
         with FakeTensorMode(allow_non_fake_inputs=True):
@@ -143,13 +143,13 @@ def test_the_most_used_methods_run_there():
 def test_other_methods_run_on_the_processor_and_it_is_said(family):
     p = plan(any_recipe(family, "della"))
     (note,) = collected(p.tensors, device=CPU)[1]
-    assert note == "mixed on the processor: della does not run on cpu"
+    assert note == "mixed on the CPU: della does not run on cpu"
 
 
 def test_mps_has_no_float64(family):
     p = plan(recipe(family, "linear").replace(dtype="float64"))
-    assert why_not(p.tensors[0], torch.device("mps")) == "mixed on the processor: mps has no float64"
-    assert why_not(p.tensors[0], torch.device("cuda")) is None
+    assert explain_cpu(p.tensors[0], torch.device("mps")) == "mixed on the CPU: mps has no float64"
+    assert explain_cpu(p.tensors[0], torch.device("cuda")) is None
 
 
 def test_integers_are_copied_where_they_are(family, tmp_path):
@@ -162,10 +162,10 @@ def test_integers_are_copied_where_they_are(family, tmp_path):
 
 
 def test_where_a_tensor_is_mixed(family):
-    with Files() as files:
+    with InputFiles() as files:
         workspace = DeviceWorkspace(files, None, CPU)
-        assert workspace.mixing(plan(any_recipe(family, "ties")).tensors[0]) is workspace
-        assert workspace.mixing(plan(any_recipe(family, "della")).tensors[0]) is workspace.host
+        assert workspace.choose_for(plan(any_recipe(family, "ties")).tensors[0]) is workspace
+        assert workspace.choose_for(plan(any_recipe(family, "della")).tensors[0]) is workspace.host
 
 
 # --- names ---
@@ -179,7 +179,7 @@ def test_the_processor_is_no_detour():
 
 @pytest.mark.parametrize("name", ["cuda:99", "tpu", "nonsense!", "xpu", "meta", *sorted({"cuda", "mps"} - set(REAL))])
 def test_a_device_that_is_not_there_is_refused_before_anything_is_written(family, tmp_path, name):
-    with pytest.raises(MergeError, match=r"not available on .*there is cpu"):
+    with pytest.raises(MergeError, match=r"not available on .*Available: cpu"):
         merge(recipe(family, "linear"), tmp_path / "out", device=name)
     assert not list(tmp_path.iterdir())
 

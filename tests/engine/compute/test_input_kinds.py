@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
-from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.input_kinds import KINDS
 from nbmerge.engine.compute.workspace import Workspace
 from nbmerge.engine.planning.tokens.gathered_rows import Rows
-from nbmerge.engine.planning.tokens.pursuit_rows import Pursued
+from nbmerge.engine.planning.tokens.pursuit_rows import PursuitRows
 
 
 def test_a_stored_tensor_is_read_from_its_file(family):
     stored = Checkpoint.open(family.base).tensors["model.norm.weight"]
-    with Files() as files:
+    with InputFiles() as files:
         read = Workspace(files).open(stored, 0)
         assert read(3, 2).tolist() == read(0, stored.count)[3:5].tolist()
 
@@ -23,29 +23,29 @@ def test_a_subclass_is_read_as_its_nearest_class():
         pass
 
     seen = []
-    kinds = {Rows: lambda *given: seen.append("rows"), Pursued: lambda *given: seen.append("pursued")}
-    with Files() as files:
+    kinds = {Rows: lambda *given: seen.append("rows"), PursuitRows: lambda *given: seen.append("pursued")}
+    with InputFiles() as files:
         workspace = Workspace(files, kinds=kinds)
-        for kind in (Mine, Pursued, Rows):
+        for kind in (Mine, PursuitRows, Rows):
             workspace.open(kind.__new__(kind), 0)
     assert seen == ["rows", "pursued", "rows"]
 
 
 def test_what_is_no_input_is_refused():
-    with Files() as files, pytest.raises(TypeError, match="str is not an input"):
+    with InputFiles() as files, pytest.raises(TypeError, match="str is not an input"):
         Workspace(files).open("a tensor", 0)
 
 
 def test_kinds_go_with_workspaces_for_merges_inside(family):
-    with Files() as files:
+    with InputFiles() as files:
         only = {StoredTensor: KINDS[StoredTensor]}
-        assert Workspace(files, kinds=only).another().kinds is only
-        assert Workspace(files).another().kinds is KINDS
+        assert Workspace(files, kinds=only).nested().kinds is only
+        assert Workspace(files).nested().kinds is KINDS
 
 
 def test_a_workspace_mixes_where_it_reads_unless_it_says_otherwise():
-    with Files() as files:
+    with InputFiles() as files:
         workspace = Workspace(files)
         block = torch.ones(3)
         assert workspace.host is workspace
-        assert workspace.bring(0, block) is block
+        assert workspace.to_device(0, block) is block

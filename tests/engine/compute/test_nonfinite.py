@@ -26,7 +26,7 @@ def bad(request, tmp_path, family):
 def test_an_input_that_holds_them_is_named(tmp_path, family, bad):
     with pytest.raises(MergeError) as caught:
         merge(linear(family.base, bad), tmp_path / "out")
-    for said in (NORM, "bad holds 2", "allow_nonfinite"):
+    for said in (NORM, "bad has 2", "allow_nonfinite"):
         assert said in str(caught.value)
     assert "base holds" not in str(caught.value)
     assert not (tmp_path / "out").exists()

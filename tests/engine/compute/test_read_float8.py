@@ -8,7 +8,7 @@ import torch
 
 import nbmerge as nbm
 from nbmerge.checkpoints import Checkpoint
-from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.workspace import Workspace
 from nbmerge.engine.verify import verify
 from nbmerge.errors import CheckpointError
@@ -81,7 +81,7 @@ def test_experts_lie_one_behind_the_other(tmp_path, experts):
     tensor = Checkpoint.open(tmp_path / "x").tensors[name]
     block = {(2, 3): (8, 10), (1, 1): (ROWS, COLUMNS), (16, 1): (1, COLUMNS), (1, 24): (ROWS, 1)}[experts[1:]]
     wanted = torch.stack([q.float() * spread(s, block, (ROWS, COLUMNS)) for q, s in zip(numbers, scale, strict=True)])
-    with Files() as files:
+    with InputFiles() as files:
         read = Workspace(files).open(tensor, 0)
         assert torch.equal(read(0, tensor.count), wanted.flatten())
         for start, count in [(1, 5), (23, 2), (380, 30), (1151, 1), (7, 0), (100, 1000)]:

@@ -264,7 +264,7 @@ def test_a_changed_adapter_is_another_merge(base, tmp_path):
 @pytest.mark.parametrize("dora", [False, True])
 @pytest.mark.parametrize("embedding", [False, True])
 def test_a_numbers_bytes_do_not_depend_on_the_block_that_asks(base, tmp_path, monkeypatch, dora, embedding):
-    from nbmerge.engine.compute.input_files import Files
+    from nbmerge.engine.compute.input_files import InputFiles
     from nbmerge.engine.compute.workspace import Workspace
 
     monkeypatch.setattr(engine, "BLOCK", 48)  # tiles of three rows, which nothing is a multiple of
@@ -273,7 +273,7 @@ def test_a_numbers_bytes_do_not_depend_on_the_block_that_asks(base, tmp_path, mo
         tmp_path / "a", base, () if embedding else names, embeddings=names if embedding else (), dora=dora
     )
     tensor = Checkpoint.open(f"{base}+{adapter}").tensors[f"{names[0]}.weight"]
-    with Files() as files:
+    with InputFiles() as files:
         whole = Workspace(files).open(tensor, 0)(0, tensor.count).clone()
         read = Workspace(files).open(tensor, 0)
         for start, count in [(200, 56), (0, 7), (7, 41), (48, 48), (47, 50), (0, 256), (255, 1), (5, 0)]:

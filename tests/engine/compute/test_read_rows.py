@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.compute import blocks
-from nbmerge.engine.compute.input_files import Files
+from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.workspace import Workspace
 from nbmerge.engine.planning.tokens.gathered_rows import Rows
 from nbmerge.tokenizers.alignment import extended
@@ -29,7 +29,7 @@ def stored(tmp_path_factory):
 
 
 def read(rows: Rows, start: int = 0, count: int | None = None) -> torch.Tensor:
-    with Files() as files:
+    with InputFiles() as files:
         return Workspace(files).open(rows, 0)(start, rows.count if count is None else count).clone()
 
 

@@ -60,7 +60,7 @@ def test_no_method_reads_on(method, when, family, tmp_path, monkeypatch):
     limit = 0
     whole = contents(merge(r, tmp_path / "whole", threads=1).path)
     limit, reads[0] = max(2, int(SHARES[when] * reads[0])), 0
-    with pytest.raises(MergeStopped, match="go on"):
+    with pytest.raises(MergeStopped, match="resume"):
         merge(r, tmp_path / "out", cancel=stop, threads=1)
     assert reads[0] == limit  # not one more
     assert not (tmp_path / "out").exists()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nbmerge.checkpoints.header import read_header
-from nbmerge.engine.live.cache import VARIANTS, Remembered
-from nbmerge.engine.live.mapped_files import Mapped
+from nbmerge.engine.live.cache import VARIANTS, FindingCache
+from nbmerge.engine.live.mapped_files import MappedFiles
 from nbmerge.methods import Values
 from tests.models import make_model
 
@@ -32,13 +32,13 @@ def values(**shared) -> Values:
 
 
 def test_what_was_not_read_may_change(inputs):
-    remembered, look = Remembered(Mapped()), Looks(lambda v: v.each["density"][1])
+    cache, look = FindingCache(MappedFiles()), Looks(lambda v: v.each["density"][1])
     for weight in (1.0, 2.0, 3.0):
-        assert remembered.recall("x", inputs, values(weight=weight), look) == 0.5
+        assert cache.recall("x", inputs, values(weight=weight), look) == 0.5
     assert look.count == 1
-    assert remembered.knows("x", inputs, values(weight=9.0))
-    assert not remembered.knows("y", inputs, values())
-    assert not remembered.knows("x", inputs[:1], values())
+    assert cache.contains("x", inputs, values(weight=9.0))
+    assert not cache.contains("y", inputs, values())
+    assert not cache.contains("x", inputs[:1], values())
 
 
 @pytest.mark.parametrize(
@@ -52,40 +52,40 @@ def test_what_was_not_read_may_change(inputs):
     ],
 )
 def test_whatever_was_read_in_whatever_way_may_not(inputs, read):
-    remembered, look = Remembered(Mapped()), Looks(lambda v: (read(v), 0)[1])
-    remembered.recall("x", inputs, values(k=1), look)
-    remembered.recall("x", inputs, values(k=1), look)
+    cache, look = FindingCache(MappedFiles()), Looks(lambda v: (read(v), 0)[1])
+    cache.recall("x", inputs, values(k=1), look)
+    cache.recall("x", inputs, values(k=1), look)
     assert look.count == 1
-    remembered.recall("x", inputs, values(k=2), look)
+    cache.recall("x", inputs, values(k=2), look)
     assert look.count == 2
 
 
 def test_streams_and_position_are_noticed(inputs):
-    remembered, look = Remembered(Mapped()), Looks(lambda v: len(v.streams[0]) + v.position)
-    remembered.recall("x", inputs, values(), look)
-    remembered.recall("x", inputs, Values({}, {}, ("other", "b"), 0.25), look)
+    cache, look = FindingCache(MappedFiles()), Looks(lambda v: len(v.streams[0]) + v.position)
+    cache.recall("x", inputs, values(), look)
+    cache.recall("x", inputs, Values({}, {}, ("other", "b"), 0.25), look)
     assert look.count == 2
 
 
 def test_large_findings_and_those_that_may_change_are_not_kept(inputs):
-    remembered = Remembered(Mapped())
+    cache = FindingCache(MappedFiles())
     for finding in (np.zeros(100_000), object(), iter([]), {"a": 1}):
         look = Looks(lambda v, finding=finding: finding)
-        remembered.recall("x", inputs, values(), look)
-        remembered.recall("x", inputs, values(), look)
+        cache.recall("x", inputs, values(), look)
+        cache.recall("x", inputs, values(), look)
         assert look.count == 2
 
 
 def test_the_latest_variants_are_kept(inputs):
-    remembered, look = Remembered(Mapped()), Looks(lambda v: v["k"])
+    cache, look = FindingCache(MappedFiles()), Looks(lambda v: v["k"])
     for k in range(VARIANTS + 1):
-        remembered.recall("x", inputs, values(k=k), look)
-    assert remembered.knows("x", inputs, values(k=VARIANTS))
-    assert not remembered.knows("x", inputs, values(k=0))
+        cache.recall("x", inputs, values(k=k), look)
+    assert cache.contains("x", inputs, values(k=VARIANTS))
+    assert not cache.contains("x", inputs, values(k=0))
 
 
 def test_inputs_that_are_computed_are_not_remembered():
-    remembered, look = Remembered(Mapped()), Looks(lambda v: 1)
-    remembered.recall("x", (object(),), None, look)
-    remembered.recall("x", (object(),), None, look)
+    cache, look = FindingCache(MappedFiles()), Looks(lambda v: 1)
+    cache.recall("x", (object(),), None, look)
+    cache.recall("x", (object(),), None, look)
     assert look.count == 2

@@ -119,7 +119,7 @@ def test_other_architectures(tmp_path, options):
 
 def test_models_that_transformers_does_not_know(tmp_path):
     folder = make_model(tmp_path / "x", config={"model_type": "no-such-model", "architectures": ["NoSuchModel"]})
-    with pytest.raises(SampleError, match="transformers cannot make a model"):
+    with pytest.raises(SampleError, match="transformers cannot build a model"):
         live(Recipe.of({"merge_method": "passthrough", "models": [str(folder)]}))
 
 
@@ -179,7 +179,7 @@ def test_an_update_waits_for_whoever_asks_the_model(recipe):
     other = threading.Thread(
         target=lambda: (merged.update(recipe.with_parameter("weight", 0.9)), order.append("updated"))
     )
-    with merged.held():
+    with merged.locked():
         other.start()
         order.append("asked")
     other.join()
@@ -242,7 +242,7 @@ def test_what_methods_found_is_kept_and_used_where_it_still_holds(family, monkey
     from nbmerge.engine.live import cache
 
     found = []
-    monkeypatch.setattr(cache.Remembered, "recall", counted(cache.Remembered.recall, found))
+    monkeypatch.setattr(cache.FindingCache, "recall", counted(cache.FindingCache.recall, found))
     models = [{"model": str(m), "parameters": {"weight": 0.5, "density": 0.5}} for m in (family.ft1, family.ft2)]
     ties = Recipe.of({"merge_method": "ties", "base_model": str(family.base), "models": models})
     merged = live(ties)
@@ -264,7 +264,7 @@ def counted(recall, found):
     return told
 
 
-def test_a_parent_that_is_saved_anew_is_read_anew(tmp_path):
+def test_a_parent_that_is_saved_again_is_read_again(tmp_path):
     base = make_model(tmp_path / "base")
     tuned = make_model(tmp_path / "tuned", base=base, seed=1)
     r = Recipe.of({"merge_method": "slerp", "models": [str(base), str(tuned)], "parameters": {"t": 0.4}})

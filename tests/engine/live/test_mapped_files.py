@@ -8,14 +8,14 @@ import torch
 
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.header import read_header
-from nbmerge.engine.live.mapped_files import Mapped
+from nbmerge.engine.live.mapped_files import MappedFiles
 from nbmerge.errors import MergeError
 from tests.models import make_model, read_tensors
 
 
 def test_every_tensor_is_what_is_stored(tmp_path):
     folder = make_model(tmp_path / "m", dtype="bfloat16", shards=2)
-    mapped, expected = Mapped(), read_tensors(folder)
+    mapped, expected = MappedFiles(), read_tensors(folder)
     for file in folder.glob("*.safetensors"):
         for name, stored in read_header(file)[0].items():
             assert torch.equal(mapped.tensor(stored), expected[name])
@@ -30,22 +30,22 @@ def test_a_place_that_processors_do_not_like_is_copied(tmp_path):
     file.write_bytes(struct.pack("<Q", len(header)) + header + struct.pack("<3f", 1, 2, 3))
     (stored,) = read_header(file)[0].values()
     assert stored.start % 4
-    assert Mapped().tensor(stored).tolist() == [1, 2, 3]
+    assert MappedFiles().tensor(stored).tolist() == [1, 2, 3]
 
 
 def test_writing_to_a_tensor_leaves_the_file_as_it_is(tmp_path):
     folder = make_model(tmp_path / "m")
     before = (folder / "model.safetensors").read_bytes()
     stored = next(iter(read_header(folder / "model.safetensors")[0].values()))
-    Mapped().flat(stored).zero_()
+    MappedFiles().flat(stored).zero_()
     assert (folder / "model.safetensors").read_bytes() == before
 
 
-def test_a_file_that_was_replaced_is_named_and_mapped_anew(tmp_path):
+def test_a_file_that_was_replaced_is_returned_and_mapped_again(tmp_path):
     folder = make_model(tmp_path / "m")
     file = folder / "model.safetensors"
     stored = next(iter(read_header(file)[0].values()))
-    mapped = Mapped()
+    mapped = MappedFiles()
     before = mapped.flat(stored).clone()
     assert mapped.refresh() == set()
     make_model(tmp_path / "other", seed=5)
@@ -57,6 +57,6 @@ def test_a_file_that_was_replaced_is_named_and_mapped_anew(tmp_path):
 def test_what_cannot_be_mapped_says_why(tmp_path):
     (tmp_path / "short").write_bytes(b"123")
     with pytest.raises(MergeError, match="ended before x"):
-        Mapped().flat(StoredTensor("x", "float32", (4,), tmp_path / "short", 0))
+        MappedFiles().flat(StoredTensor("x", "float32", (4,), tmp_path / "short", 0))
     with pytest.raises(MergeError, match="none cannot be read"):
-        Mapped().flat(StoredTensor("x", "float32", (4,), tmp_path / "none", 0))
+        MappedFiles().flat(StoredTensor("x", "float32", (4,), tmp_path / "none", 0))

@@ -24,7 +24,7 @@ ASKING = {
     "log_odds": lambda merge, out: nbmerge.log_odds(merge, "the", " fox"),
     "Perplexity": lambda merge, out: sampling.Perplexity("the fox")(merge),
     "Phrase": lambda merge, out: sampling.Phrase("the", " fox")(merge),
-    "ScoreHistory": lambda merge, out: sampling.ScoreHistory({"x": lambda model: 1.0}).read(merge),
+    "ScoreHistory": lambda merge, out: sampling.ScoreHistory({"x": lambda model: 1.0}).evaluate(merge),
     "plan": lambda merge, out: nbmerge.plan(merge.recipe),
     "merge": lambda merge, out: nbmerge.merge(merge.recipe, out),
     "check": lambda merge, out: nbmerge.check(merge.recipe),
@@ -36,7 +36,7 @@ ASKING = {
     "pin": lambda merge, out: merge.pin(),
     "model": lambda merge, out: merge.model,
     "tokenizer": lambda merge, out: merge.tokenizer,
-    "held": lambda merge, out: merge.held().__enter__(),
+    "locked": lambda merge, out: merge.locked().__enter__(),
     "skills": lambda merge, out: demo.skills(merge),
 }  # fmt: skip
 """What gets at a live merge, in every way; `save` and `pin` are only for live ones."""
@@ -47,7 +47,7 @@ NO_MODELS = {
     "Comparison",
     "Loaded",
     "LogOdds",
-    "Reading",
+    "ScoreRecord",
     "Sample",
     "LatestRequest",
     "evaluation_mode",
@@ -121,7 +121,7 @@ def test_a_closed_one_refuses_alike(make, recipe, tmp_path):
     with make(recipe) as merge:
         assert merge.recipe == recipe
     for ask in (ASKING["sample"], ASKING["model"], ASKING["plan"], lambda merge, out: merge.update(recipe)):
-        with pytest.raises(NotReadyError, match=r"was closed\. Make another one with nbmerge\.(live|virtual)"):
+        with pytest.raises(NotReadyError, match=r"was closed\. Create another one with nbmerge\.(live|virtual)"):
             ask(merge, tmp_path / "out")
     assert "closed" in repr(merge)
     merge.close()
@@ -179,7 +179,7 @@ def test_an_update_that_runs_out_of_memory_for_a_pin_is_no_merge(recipe, other, 
 
 def test_what_fails_before_a_virtual_merge_changes_leaves_it_as_it_was(recipe, other, monkeypatch):
     merge = virtual(recipe)
-    monkeypatch.setattr(virtual_module, "tokenizer_of", _refusing)
+    monkeypatch.setattr(virtual_module, "build_tokenizer", _refusing)
     monkeypatch.setattr(merge, "_coefficients", _refusing)
     with pytest.raises(SampleError):
         merge.update(other)
@@ -222,11 +222,11 @@ def test_one_that_cannot_be_made_leaves_no_worker(recipe, monkeypatch, tmp_path)
 
     closed = []
     monkeypatch.setattr(
-        live_module.LastingWorkers,
+        live_module.PersistentWorkers,
         "close",
-        lambda self, real=live_module.LastingWorkers.close: (closed.append(1), real(self)),
+        lambda self, real=live_module.PersistentWorkers.close: (closed.append(1), real(self)),
     )
-    monkeypatch.setattr(live_module, "assembled", _refusing)
+    monkeypatch.setattr(live_module, "assemble_model", _refusing)
     with pytest.raises(SampleError):
         live(recipe)
     assert closed == [1]

@@ -143,14 +143,16 @@ def test_tensors_that_are_computed_themselves_are_refused(tmp_path):
 
 
 def test_modules_that_cannot_be_blended_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("nbmerge.engine.live.virtual_merge.FORMED", 100)
-    monkeypatch.setattr("nbmerge.engine.live.virtual_merge._kind", lambda module: None)
+    monkeypatch.setattr("nbmerge.engine.live.virtual_merge.MAX_COMPUTED", 100)
+    monkeypatch.setattr("nbmerge.engine.live.virtual_merge._replacement", lambda module: None)
     family = make_family(tmp_path)
-    with pytest.raises(VirtualError, match=r"embed_tokens\.weight lies in a Embedding, of which nothing is known"):
+    with pytest.raises(
+        VirtualError, match=r"embed_tokens\.weight is in a module of type Embedding, which cannot be blended"
+    ):
         virtual(recipe(family))
 
 
-def test_parents_that_are_saved_anew_are_read_anew(tmp_path):
+def test_parents_that_are_saved_again_are_read_again(tmp_path):
     family = make_family(tmp_path)
     r = recipe(family, "linear", 1.0)
     virt, held = virtual(r), live(r)

@@ -11,6 +11,7 @@ from nbmerge.engine.check import check
 from nbmerge.engine.loading import load_findings
 from nbmerge.engine.loading.dry_load import load
 from nbmerge.engine.merge import merge
+from nbmerge.engine.planning import plan
 from nbmerge.methods import methods
 from nbmerge.recipe import Recipe
 from tests.costs import rest_is_slow
@@ -132,6 +133,30 @@ def test_layers_that_lack_weights_are_refused(tmp_path):
     assert "would ignore" in str(report)
 
 
+def test_other_layers_are_suggested_only_where_they_help(tmp_path):
+    biased = make_model(tmp_path / "biased", architecture="qwen2")
+    plain = make_model(tmp_path / "plain")
+    other_model = stacked(biased, (0, 2), (0, 2)).plain() | {"config_source": str(plain)}
+    [problem] = [p for p in check(Recipe.of(other_model)).problems if "would ignore" in p.what]
+    assert problem.how == "Set config_source to a model that fits."  # plain has no biases in any layer
+
+
+@pytest.mark.parametrize(
+    ("whole", "setting", "names", "expected"),
+    [
+        (False, {}, ["model.layers.0.mlp.up_proj.weight"], "Choose other layers, or set"),
+        (True, {}, ["model.layers.0.mlp.up_proj.weight"], "Set"),
+        (False, {}, ["model.norm.weight"], "Set"),
+        (True, {"vocabulary": "zeros"}, ["model.embed_tokens.weight"], "Choose another vocabulary, or set"),
+        (False, {"vocabulary": "zeros"}, None, "Choose other layers, or choose another vocabulary, or set"),
+    ],
+)
+def test_fixes_are_those_that_can_help(family, whole, setting, names, expected):
+    layers = (0, Checkpoint.open(family.base).depth if whole else 1)
+    made = plan(stacked(family.base, layers, **setting))
+    assert load_findings._fix(made, names) == f"{expected} config_source to a model that fits."
+
+
 @pytest.mark.unloadable("to be warned of")
 def test_a_merge_warns_of_what_it_wrote_and_does_not_load(tmp_path):
     plain = make_model(tmp_path / "plain")
@@ -150,7 +175,7 @@ def test_kinds_of_layers_that_move_are_named(tmp_path):
     model = make_model(tmp_path / "m", layers=4, architecture="qwen2", config=config)
     text = said(stacked(model, (2, 4), (0, 2)))
     assert "max_window_layers" in text
-    assert "transformers takes layer 0 of the result for layer_types 'full_attention'" in text
+    assert "transformers builds layer 0 of the result with layer_types 'full_attention'" in text
 
 
 def test_what_is_wrong_with_the_donor_itself_is_not_repeated(tmp_path):

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from nbmerge.engine.planning.incremental import plan_after, revised
+from nbmerge.engine.planning.incremental import plan_after, revise_plan
 from nbmerge.engine.planning.planner import plan
 from nbmerge.errors import RecipeError
 from nbmerge.recipe import Recipe
@@ -35,7 +35,7 @@ def test_it_is_the_same_plan(family, method):
     before = plan(recipe(family, method, random))
     for _ in range(12):
         wanted = recipe(family, method, random)
-        got, expected = revised(before, wanted), plan(wanted)
+        got, expected = revise_plan(before, wanted), plan(wanted)
         assert got is not None
         assert (got.recipe, got.config, got.problems) == (expected.recipe, expected.config, expected.problems)
         for a, b in zip(got.tensors, expected.tensors, strict=True):
@@ -48,7 +48,7 @@ def test_tensors_that_nothing_is_said_about_are_the_same_objects(family):
         "weight", [{"filter": "layers.1.", "value": 0.2}, {"value": 0.5}]
     )
     before = plan(r)
-    after = revised(before, r.with_parameter("weight", [{"filter": "layers.1.", "value": 0.3}, {"value": 0.5}]))
+    after = revise_plan(before, r.with_parameter("weight", [{"filter": "layers.1.", "value": 0.3}, {"value": 0.5}]))
     assert {t.layer for t in after.tensors if t is not before[t.name]} == {1}
 
 
@@ -61,7 +61,7 @@ def test_more_than_numbers_is_left_to_the_planner(family):
         r.with_parameter("lambda", 2.0),
     )
     for other in others:
-        assert revised(before, other) is None
+        assert revise_plan(before, other) is None
         assert plan_after(before, other).tensors == plan(other).tensors
 
 

@@ -205,7 +205,7 @@ def test_mistakes_are_named_by_module(t5, modules, where, what):
 
 def test_slices_of_a_model_of_several_stacks_are_refused(t5):
     data = {"merge_method": "passthrough", "slices": [{"sources": [{"model": t5[0], "layer_range": [0, 2]}]}]}
-    with pytest.raises(RecipeError, match=r"slices: slices are of the layers of one stack.*Give each stack a module"):
+    with pytest.raises(RecipeError, match=r"slices: slices apply to the layers of one stack.*Give each stack a module"):
         plan(Recipe.of(data))
 
 

@@ -2,7 +2,17 @@
 
 import pytest
 
-from nbmerge.methods import IGNORED, REQUIRED, Combination, Elementwise, Parameter, methods, parameter_names
+from nbmerge.methods import (
+    IGNORED,
+    REQUIRED,
+    Combination,
+    Elementwise,
+    Method,
+    Parameter,
+    Values,
+    methods,
+    parameter_names,
+)
 
 ALL = methods()
 
@@ -61,3 +71,9 @@ def test_ranges(parameter, good, bad):
 def test_names_of_all_parameters():
     assert {"weight", "t", "density", "lambda", "normalize", "scale"} <= parameter_names()
     assert not parameter_names() & set(IGNORED)
+
+
+def test_a_method_of_neither_shape_cannot_run():
+    bare = Method(name="bare", title="Bare", words="", formula="", reference="")
+    with pytest.raises(TypeError, match="'bare' must be a Combination or an Elementwise"):
+        bare.resolve(Values({}, {}))

@@ -172,7 +172,7 @@ def test_models_of_work_that_ends_late_are_let_go_of_when_it_does(recipe, monkey
     pool = studio.state.pool
 
     def work(progress, cancel):
-        with pool.live.held():
+        with pool.live.locked():
             began.set()
             go_on.wait(20)
 

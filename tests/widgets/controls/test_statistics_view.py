@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nbmerge.statistics import measure_merge
-from nbmerge.widgets.controls.statistics_view import ChangesView, picture_data
+from nbmerge.widgets.controls.statistics_view import picture_data
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,7 @@ def test_the_picture_is_told_in_a_sentence(moved):
     assert words.count(" in layer ") == 6
 
 
-def test_it_has_the_plots_own_colours():
-    assert len(ChangesView().colours) == 3 * 256
-    assert ChangesView().colours[:3] == bytes((68, 1, 84))  # viridis begins so
+def test_it_has_the_plots_own_colours(moved):
+    colours = picture_data(moved, "distance", "base", {})["colours"]
+    assert len(colours) == 3 * 256
+    assert colours[:3] == bytes((68, 1, 84))  # viridis begins so

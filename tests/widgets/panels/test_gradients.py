@@ -4,7 +4,7 @@ import pytest
 
 from nbmerge.widgets import GradientsPanel
 from nbmerge.widgets.curves.tracks import list_tracks, read_curve
-from tests.widgets.browser import move
+from tests.widgets.browser import act, move
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_showing_a_panel_changes_nothing(gradients, recipe):
 def test_a_slider_moves_one_layer_and_the_curve(gradients):
     move(gradients.sliders.children[3], value=0.77)
     assert gradients.state.plan["model.layers.2.mlp.up_proj.weight"].values.each["weight"][1] == 0.77
-    assert gradients.editor.view["points"][3]["value"] == 0.77
+    assert gradients.editor.content["points"][3]["value"] == 0.77
     assert "0.77" in gradients.typed.value
 
 
@@ -35,20 +35,20 @@ def test_the_browsers_rounding_is_no_move(gradients, recipe):
 
 
 def test_the_late_echo_of_an_overtaken_value_is_no_move(gradients):
-    move(gradients.editor, edit={"slot": 3, "value": 0.41, "count": 1})
-    move(gradients.editor, edit={"slot": 3, "value": 0.31, "count": 2})
+    act(gradients.editor, "move", slot=3, value=0.41, count=1)
+    act(gradients.editor, "move", slot=3, value=0.31, count=2)
     move(gradients.sliders.children[3], value=0.41)  # the browser's answer to the first
     assert gradients.state.plan["model.layers.2.mlp.up_proj.weight"].values.each["weight"][1] == 0.31
 
 
 def test_a_point_moves_its_slider(gradients):
-    move(gradients.editor, edit={"slot": 2, "value": 0.91, "count": 1})
+    act(gradients.editor, "move", slot=2, value=0.91, count=1)
     assert gradients.sliders.children[2].value == pytest.approx(0.91)
     assert gradients.slot.value == 2
 
 
 def test_the_browser_gets_numbers_and_names_of_the_points(gradients):
-    view = gradients.editor.view
+    view = gradients.editor.content
     assert [p["label"] for p in view["points"]][:2] == ["embeddings, weight of ft1", "layer 0, weight of ft1"]
     assert [p["inside"] for p in view["points"]] == [False, *[True] * 6, False, False]
     assert [line["selected"] for line in view["lines"]] == [True, False]
@@ -124,14 +124,14 @@ def test_ends_have_values_of_their_own_until_they_are_tied(gradients):
 
 
 def test_a_picture_says_which_move_it_answers(gradients):
-    move(gradients.editor, edit={"slot": 2, "value": 0.91, "count": 7})
-    assert gradients.editor.view["answers"] == 7
+    act(gradients.editor, "move", slot=2, value=0.91, count=7)
+    assert gradients.editor.content["answers"] == 7
 
 
 def test_a_refused_move_is_answered_too(recipe):
     panel = GradientsPanel(recipe=recipe.replace(merge_method="ties"))
     panel.which.value = ("density", str(recipe.models[0].model))
-    move(panel.editor, edit={"slot": 2, "value": 1.5, "count": 3})
-    assert panel.editor.view["answers"] == 3
-    assert panel.editor.view["points"][2]["value"] == 1.0
+    act(panel.editor, "move", slot=2, value=1.5, count=3)
+    assert panel.editor.content["answers"] == 3
+    assert panel.editor.content["points"][2]["value"] == 1.0
     assert "out of range: 0 to 1" in panel.errors.value

@@ -41,6 +41,16 @@ def test_a_users_function_is_read_with_its_history(panel, state):
     assert "better" in panel.view.value or "worse" in panel.view.value
 
 
+def test_beside_the_curve_scores_of_another_recipe_are_out_of_date(panel, state):
+    read(panel)
+    panel.in_view = False
+    state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
+    assert "out of date" in panel.compact_view.value
+    state.undo()
+    assert "out of date" not in panel.compact_view.value
+    assert list(state.history.current.scores) == ["<weight>"]
+
+
 def test_it_follows_the_sliders_where_it_is_asked_to(panel, state):
     panel.automatic.value = True
     assert panel.runner.wait(120)
@@ -96,9 +106,9 @@ def test_a_history_is_a_line_with_its_end_and_its_best():
     history = ScoreHistory({"a": lambda model: next(values)})
     values = iter([0.1, 0.9, 0.5, math.nan])
     for _ in range(4):
-        history.read(None)
+        history.evaluate(None)
     drawn = sparkline(history.values("a")[:3], 0.9, "a")
     assert "6.0,26.0 66.0,6.0 126.0,16.0" in drawn
     assert "now 0.50" in drawn
-    assert "not a number" in score_table(history)
+    assert "not a number" in score_table(history, "")
     assert sparkline([math.nan], math.nan, "a") == ""

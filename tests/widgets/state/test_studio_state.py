@@ -2,7 +2,9 @@ import pytest
 
 from nbmerge.errors import RecipeError
 from nbmerge.recipe import Recipe
+from nbmerge.sampling import ScoreRecord
 from nbmerge.widgets.state.studio_state import StudioState
+from tests.models import make_family
 
 
 def test_everything_follows_from_the_recipe(state, recipe):
@@ -129,3 +131,59 @@ def test_going_to_another_method_and_back_loses_nothing(state):
 
 def test_it_says_how_it_stands(state):
     assert "ready, step 1" in repr(state)
+
+
+def test_going_back_and_editing_keeps_the_other_branch(state):
+    state.edit(lambda r: r.with_parameter("lambda", 0.5))
+    kept = state.recipe
+    state.undo()
+    state.edit(lambda r: r.with_parameter("lambda", 0.9))
+    state.go(2)
+    assert state.recipe == kept
+    assert len(state.history) == 3
+
+
+def test_steps_are_put_into_words_with_a_picture(state):
+    state.edit(lambda r: r.with_parameter("weight", 0.5, "ft2"))
+    state.summarise()
+    first, second = state.history
+    assert first.summary.words == "started with task_arithmetic of ft1, ft2"
+    assert second.summary.words == "weight of ft2 0.3 → 0.5"
+    assert second.summary.lines[0].title == "weight of ft1"
+    assert second.summary.lines[0].values == pytest.approx((0, 0.2, 0.4, 0.6, 0.8, 1))
+
+
+def test_scores_and_pins_stay_with_the_step_they_were_read_at(state, recipe):
+    state.edit(lambda r: r.with_parameter("lambda", 0.5))
+    state.note_scores(ScoreRecord(recipe.fingerprint, recipe, {"skill": 0.25}))
+    state.note_pin("A", recipe)
+    other = recipe.with_parameter("lambda", 0.1)  # left by the slider before its score was there
+    state.note_scores(ScoreRecord(other.fingerprint, other, {"skill": 0.5}))
+    assert [(dict(s.scores), s.pins) for s in state.history] == [
+        ({"skill": 0.25}, ("A",)),
+        ({}, ()),
+        ({"skill": 0.5}, ()),
+    ]
+    assert state.history.current_id == 2
+    state.forget_pin("A")
+    assert not any(s.pins for s in state.history)
+
+
+def test_another_family_takes_nothing_over(state, recipe, tmp_path):
+    family = make_family(tmp_path / "others", layers=2)
+    state.scores.add("skill", lambda model: 1.0)
+    record = ScoreRecord(recipe.fingerprint, recipe, {"skill": 0.25})
+    state.scores.records.append(record)
+    state.note_scores(record)
+    others = Recipe.of({"merge_method": "linear", "models": [str(family.ft1), str(family.ft2)]})
+    state.open_recipe(others)
+    assert {state.base, *state.models} - {""} == {str(family.ft1), str(family.ft2)}
+    assert state.scores.latest is None
+    state.undo()
+    assert str(family.ft1) not in state.models
+    assert state.scores.latest.values == {"skill": 0.25}
+
+
+def test_opening_a_recipe_of_the_same_family_drops_models_it_does_not_use(state, recipe):
+    state.open_recipe(recipe.replace(models=recipe.plain()["models"][:1]))
+    assert [state.base, *state.models] == [str(recipe.base_model), str(recipe.references[0])]

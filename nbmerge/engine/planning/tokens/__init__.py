@@ -1,6 +1,6 @@
-"""Tokens: models with different vocabularies planned as one; which rows every model's embedding and head get."""
+"""Tokens: vocabularies of several models aligned to one; which rows every model's embedding and head get."""
 
 from nbmerge.engine.planning.tokens.gathered_rows import Rows
-from nbmerge.engine.planning.tokens.row_summary import Fates, fates
+from nbmerge.engine.planning.tokens.row_summary import RowCounts, count_rows
 
-__all__ = ["Fates", "Rows", "fates"]
+__all__ = ["RowCounts", "Rows", "count_rows"]

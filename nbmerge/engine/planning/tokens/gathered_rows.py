@@ -1,67 +1,59 @@
-"""An input whose rows are gathered: another order of tokens, rows of another model, means, or steps between two rows.
+"""An input whose rows are gathered: reordered, taken from another model, averaged, or interpolated between two rows.
 
-A description only, made while planning; `nbmerge.engine.compute.read_rows` reads and makes the rows.
+This is only a description, made while planning; `nbmerge.engine.compute.read_rows` reads and computes the rows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbmerge.checkpoints import StoredTensor
-from nbmerge.checkpoints.header import CODES, ITEM_BYTES
+from nbmerge.checkpoints.tensor_base import Computed
 from nbmerge.tokenizers.table import Table
+
+if TYPE_CHECKING:
+    from nbmerge.typing import TensorInput
 
 
 @dataclass(frozen=True)
-class Rows:
+class Rows(Computed):
     """A matrix (or vector) made of rows of stored ones.
 
     Parameters
     ----------
     name : str
-        Name of the tensor it stands for.
+        Name of the tensor that it replaces.
     dtype : str
-        dtype that its elements are handed on in.
+        The dtype that its elements are read in.
     shape : tuple of int
-    sources : tuple of StoredTensor or TensorPlan
+    sources : tuple of TensorInput
         Matrices of equal width.
     table : Table
-        What each row is made of; its numbers count `sources`.
-    own : StoredTensor or TensorPlan
-        The matrix that it stands for.
+        What each row is made of; it refers to `sources` by their positions.
+    own : TensorInput
+        The matrix that it replaces.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
-    sources: tuple[Any, ...]
+    sources: tuple[TensorInput, ...]
     table: Table
-    own: Any = field(compare=False, repr=False)
+    own: TensorInput = field(compare=False, repr=False)
 
-    @classmethod
-    def of(cls, own: Any, sources: Sequence[Any], table: Table, dtype: str | None = None) -> Rows:
-        """Rows of those matrices that the table needs, in place of one.
+    @staticmethod
+    def of(own: TensorInput, sources: Sequence[TensorInput], table: Table, dtype: str | None = None) -> Rows:
+        """Rows that replace those of a matrix, made of the matrices that the table needs.
 
-        Without a dtype, it is the one that holds what is read: float32 or float64 where rows are computed.
+        The default dtype is that of the matrices; where rows are computed, float32, or float64 if a matrix has it.
         """
         used = table.sources() or [0]
         kept = tuple(sources[i] for i in used)
         table = table if used == list(range(len(sources))) else table.on(used)
         dtype = dtype or _dtype([s.dtype for s in kept], table)
-        return cls(own.name, dtype, (len(table), *own.shape[1:]), kept, table, own)
-
-    @property
-    def count(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes."""
-        return self.count * ITEM_BYTES[CODES[self.dtype]]
+        return Rows(own.name, dtype, (len(table), *own.shape[1:]), kept, table, own)
 
     @property
     def is_float(self) -> bool:
@@ -70,7 +62,7 @@ class Rows:
 
     @property
     def output_dtype(self) -> str:
-        """What dtype a result takes over from it where the recipe says none."""
+        """The dtype of the result where the recipe sets none."""
         return self.dtype
 
     @property
@@ -78,13 +70,8 @@ class Rows:
         """Elements of a row."""
         return math.prod(self.shape[1:])
 
-    def leaves(self) -> Iterator[StoredTensor]:
-        """The stored tensors it is made from."""
-        for source in self.sources:
-            yield from source.leaves()
-
     def described(self) -> list[Any]:
-        """What decides its bytes beside those of its sources, as plain data."""
+        """What determines its bytes besides its sources, as plain data."""
         return ["rows", self.dtype, list(self.shape), self.table.digest]
 
 

@@ -1,32 +1,37 @@
-"""What becomes of each model's rows in a merge of vocabularies: kept, taken from another, computed, or zero."""
+"""Counts of each model's rows in a merge of vocabularies: its own, from other models, computed, or zero."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.engine.planning.tokens.gathered_rows import Rows
-from nbmerge.tokenizers.table import MEAN, Table
+from nbmerge.tokenizers.table import MEAN
+
+if TYPE_CHECKING:
+    from nbmerge.typing import TensorInput
 
 
 @dataclass(frozen=True)
-class Fates:
-    """The rows that one model brings into one tensor, counted.
+class RowCounts:
+    """The rows of one model in one tensor, by their origin.
 
     Parameters
     ----------
     tensor, model : str
     own : int
-        Rows of its own, as they are.
+        Its own rows, unchanged.
     others : int
-        Rows taken as they are from another model, for tokens that it lacks.
+        Rows copied from another model, for tokens that it does not have.
     mixed : int
-        Rows that are sums: means of several owners, or of the pieces that a token is cut into, or steps between edges.
+        Rows that are weighted sums: over several owners, over the tokens that a token is split into, or between two rows.
     mean : int
-        Rows that are the mean of all: padding, and tokens that cannot even be cut into pieces.
+        Rows that are the mean of all rows: padding, and tokens that cannot be split into known ones.
     zero : int
+        Rows of zeros.
     """
 
     tensor: str
@@ -45,26 +50,22 @@ class Fates:
         return f"{self.model}: {', '.join(f'{n:,} {what}' for n, what in counts if n)}"
 
 
-def fates(plan: Plan) -> list[Fates]:
-    """What becomes of the rows in every embedding and head that is aligned; empty where none is."""
+def count_rows(plan: Plan) -> list[RowCounts]:
+    """The rows of every model in every embedding and head that is aligned; empty if none is."""
     return [
-        _counted(tensor, model, source)
+        _count_rows(tensor, model, source)
         for tensor in plan.tensors
         if any(isinstance(i, Rows) for i in tensor.inputs)
         for model, source in zip(tensor.models, tensor.inputs, strict=True)
     ]
 
 
-def _counted(tensor: TensorPlan, model: str, source) -> Fates:
+def _count_rows(tensor: TensorPlan, model: str, source: TensorInput) -> RowCounts:
     if not isinstance(source, Rows):
-        return Fates(tensor.name, model, source.shape[0])
+        return RowCounts(tensor.name, model, source.shape[0])
     table, rows = source.table, len(source.table)
     copied, first = int(table.copied.sum()), table.source[table.starts[:-1][table.copied]]
     mine = [i for i, s in enumerate(source.sources) if s == source.own]
     own = int(np.isin(first, mine).sum())
-    zero, mean = int((table.counts == 0).sum()), _means(table)
-    return Fates(tensor.name, model, own, copied - own, rows - copied - zero - mean, mean, zero)
-
-
-def _means(table: Table) -> int:
-    return int((table.row == MEAN).sum())
+    zero, mean = int((table.counts == 0).sum()), int((table.row == MEAN).sum())
+    return RowCounts(tensor.name, model, own, copied - own, rows - copied - zero - mean, mean, zero)

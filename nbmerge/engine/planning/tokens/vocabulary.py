@@ -1,26 +1,31 @@
-"""One vocabulary for models that have several: which rows each model's embedding and head get, and which tokenizer is written.
+"""One vocabulary for models with several: which rows each model's embedding and head get, and which tokenizer is written.
 
-The planner makes one of two: `ByToken` where the recipe says whose tokens the result has, `BySize` where only the numbers
-of rows are to be brought together. Both turn the inputs of a tensor into `Rows`.
+There are two kinds: `ByToken` if the recipe chooses the tokens of the result, `BySize` if only the numbers of rows have to
+agree. Both replace the inputs of a tensor by `Rows`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.planning.tokens.gathered_rows import Rows
-from nbmerge.engine.planning.tokens.pursuit_rows import pursued
+from nbmerge.engine.planning.tokens.named_tokens import named_token
+from nbmerge.engine.planning.tokens.pursuit_rows import approximate_rows
 from nbmerge.recipe import ModelRef, Recipe
-from nbmerge.recipe.parts import TokenRule
+from nbmerge.recipe.parts import TokenRule, TokenSource
 from nbmerge.tokenizers import Document, OutputTokenizer
 from nbmerge.tokenizers.alignment import default, extended, filled, only, places, weighted_owners
 from nbmerge.tokenizers.subtokens import subtoken_entries
-from nbmerge.tokenizers.table import MEAN, Entries
+from nbmerge.tokenizers.table import MEAN, Entries, Table
+
+if TYPE_CHECKING:
+    from nbmerge.typing import TensorInput
 
 
 def has_vocabulary(checkpoint: Checkpoint, name: str, kind: str, shape: Sequence[int]) -> bool:
@@ -31,37 +36,39 @@ def has_vocabulary(checkpoint: Checkpoint, name: str, kind: str, shape: Sequence
     return (embeds or kind == "head") and shape[0] == checkpoint.vocabulary
 
 
-def stored(checkpoint: Checkpoint, name: str):
-    """A model's tensor of that name, or what it has in its place: a tied model's head is its embedding; else None."""
+def find_tensor(checkpoint: Checkpoint, name: str) -> TensorInput | None:
+    """A model's tensor of that name, None if it has none; the head of a tied model is its token embedding."""
     shares = checkpoint.tied and name.endswith("weight") and checkpoint.layout.place(name).kind == "head"
-    return checkpoint.tensors.get(checkpoint.token_embedding if shares else name)
+    own = checkpoint.token_embedding if shares else name
+    return None if own is None else checkpoint.tensors.get(own)
 
 
-class _Vocabulary:
-    """What both have in common."""
+class _Vocabulary(ABC):
+    """What both kinds have in common."""
 
-    written: OutputTokenizer | None = None
+    written: OutputTokenizer | None
+    """The tokenizer of the result, None if it is the donor's."""
 
     def __init__(self, recipe: Recipe, checkpoints: Mapping[ModelRef, Checkpoint]):
         self.recipe, self.checkpoints = recipe, checkpoints
 
-    by_owner = False
-    """Whether a row is the mean of the models that own its token, in place of the recipe's method."""
-
-    def concerns(self, refs: Sequence[ModelRef], name: str, kind: str, found: Sequence[Any]) -> bool:
+    def concerns(self, refs: Sequence[ModelRef], name: str, kind: str, found: Sequence[TensorInput]) -> bool:
         """Whether a tensor's inputs have a row for each token."""
         return all(has_vocabulary(self.checkpoints[r], name, kind, f.shape) for r, f in zip(refs, found, strict=True))
 
-    def inputs(self, refs: Sequence[ModelRef], name: str, kind: str, found: Sequence[Any]) -> tuple[Any, ...]:
-        """A tensor's inputs, aligned where they have a row for each token."""
-        return self._aligned(refs, name, found) if self.concerns(refs, name, kind, found) else tuple(found)
+    def align_inputs(
+        self, refs: Sequence[ModelRef], name: str, kind: str, found: Sequence[TensorInput]
+    ) -> tuple[TensorInput, ...]:
+        """A tensor's inputs, aligned if they have a row for each token."""
+        return self._align(refs, name, found) if self.concerns(refs, name, kind, found) else tuple(found)
 
-    def _aligned(self, refs: Sequence[ModelRef], name: str, found: Sequence[Any]) -> tuple[Any, ...]:
-        raise NotImplementedError
+    @abstractmethod
+    def _align(self, refs: Sequence[ModelRef], name: str, found: Sequence[TensorInput]) -> tuple[TensorInput, ...]:
+        """The inputs of one tensor, aligned."""
 
 
 class ByToken(_Vocabulary):
-    """The recipe says whose tokens the result has.
+    """Rows by their tokens: the recipe chooses the tokens of the result.
 
     Parameters
     ----------
@@ -73,13 +80,21 @@ class ByToken(_Vocabulary):
         A model that is not merged, whose tokenizer the result has.
     """
 
+    written: OutputTokenizer
+
     def __init__(
-        self, recipe, checkpoints, *, documents: Mapping[ModelRef, Document], document: Document, written: OutputTokenizer,
+        self,
+        recipe: Recipe,
+        checkpoints: Mapping[ModelRef, Checkpoint],
+        *,
+        documents: Mapping[ModelRef, Document],
+        document: Document,
+        written: OutputTokenizer,
         donor: Checkpoint | None = None,
-    ):  # fmt: skip
+    ):
         super().__init__(recipe, checkpoints)
         self.documents, self.document, self.written, self.donor = documents, document, written, donor
-        voting = [r for r in in_order(recipe) if r in documents]
+        voting = [r for r in base_first(recipe) if r in documents]
         self.refs = [*voting, *(r for r in documents if r not in voting)]
         """Every model whose rows are used: those of the recipe, then those that only its `tokens` name."""
         self.voting = len(voting)
@@ -88,7 +103,7 @@ class ByToken(_Vocabulary):
 
     @property
     def by_owner(self) -> bool:
-        """Whether a row is the mean of the models that own its token, in place of the recipe's method."""
+        """Whether a row is the mean over the models that own its token, instead of merged by the recipe's method."""
         wanted = self.recipe.wanted_tokenizer
         return wanted is not None and wanted.rows == "owners"
 
@@ -104,35 +119,33 @@ class ByToken(_Vocabulary):
 
     @cached_property
     def special(self) -> dict[int, tuple[TokenRule, Entries]]:
-        """What the recipe says of single tokens, by row."""
+        """The recipe's rules for single tokens, by row."""
         rules = self.recipe.tokenizer.tokens if self.recipe.tokenizer else {}
-        found = {}
+        found: dict[int, tuple[TokenRule, Entries]] = {}
         for token, rule in rules.items():
             row = self.document.ids.get(token)
             if row is not None and rule.source is not None:
                 found[row] = (rule, self._entries(token, rule.source))
         return found
 
-    def _entries(self, token: str, source) -> Entries:
-        kind = "model_token" if isinstance(source, ModelRef) else source.kind
-        if kind == "zero":
+    def _entries(self, token: str, source: TokenSource | ModelRef) -> Entries:
+        """The rows that the row of a token is made of by its rule."""
+        if isinstance(source, TokenSource) and source.kind == "zero":
             return ()
-        if kind == "mean":
-            owners = np.flatnonzero(self.place[:, self.document.ids[token]] >= 0).tolist()
-            return [(m, int(self.place[m, self.document.ids[token]]), 1 / len(owners)) for m in owners] or [
-                (0, MEAN, 1.0)
-            ]
-        ref = source if isinstance(source, ModelRef) else source.model
-        text = token if isinstance(source, ModelRef) else source.token
-        row = self.documents[ref].ids.get(text, -1) if text is not None else source.token_id
-        return [(self.refs.index(ref), int(row), 1.0)]
+        named = named_token(token, source)
+        if named is not None:
+            row = named.find_row(self.documents[named.ref])
+            return [(self.refs.index(named.ref), -1 if row is None else row, 1.0)]
+        own = self.place[:, self.document.ids[token]]
+        owners = np.flatnonzero(own >= 0).tolist()
+        return [(m, int(own[m]), 1 / len(owners)) for m in owners] or [(0, MEAN, 1.0)]
 
     @cached_property
     def approximate(self) -> dict[ModelRef, dict[int, Entries]]:
-        """For tokens that no model owns, the mean of what each model's own tokenizer cuts them into."""
-        nobody = np.flatnonzero((self.place < 0).all(axis=0)).tolist()
+        """For tokens that no model owns, the mean of the tokens that each model's own tokenizer splits them into."""
+        unowned = np.flatnonzero((self.place < 0).all(axis=0)).tolist()
         texts = self.document.texts
-        wanted = [(i, texts[i]) for i in nobody if i not in self.special and i in texts]
+        wanted = [(i, texts[i]) for i in unowned if i not in self.special and i in texts]
         if not wanted:
             return {r: {} for r in self.refs}
         return {
@@ -140,65 +153,84 @@ class ByToken(_Vocabulary):
             for m, r in enumerate(self.refs)
         }
 
-    def _sources(self, refs: Sequence[ModelRef], name: str, found: Sequence[Any]) -> tuple[list, np.ndarray]:
-        """Every model's tensor of this name and width, and their places; a model without one owns nothing here."""
+    def _sources(
+        self, refs: Sequence[ModelRef], name: str, found: Sequence[TensorInput]
+    ) -> tuple[list[TensorInput], np.ndarray]:
+        """Every model's tensor of this name and width, and their places; a model without one owns no rows of it."""
         given, place = dict(zip(refs, found, strict=True)), self.place
-        sources = []
+        sources: list[TensorInput] = []
         for m, ref in enumerate(self.refs):
-            own = given.get(ref) or stored(self.checkpoints[ref], name)
-            fits = (
-                own is not None
-                and own.is_float
-                and own.shape[1:] == found[0].shape[1:]
-                and own.shape[0] == self.rows_of(ref)
-            )
-            if not fits:
+            own = given.get(ref) or find_tensor(self.checkpoints[ref], name)
+            if own is not None and self._fits(ref, own, found[0]):
+                sources.append(own)
+            else:
+                sources.append(found[0])
                 place = np.where(np.arange(len(place))[:, None] == m, -1, place)
-            sources.append(own if fits else found[0])
         return sources, place
 
-    def _aligned(self, refs: Sequence[ModelRef], name: str, found: Sequence[Any]) -> tuple[Any, ...]:
+    def _fits(self, ref: ModelRef, own: TensorInput, other: TensorInput) -> bool:
+        """Whether a model's tensor has a row for each of its tokens, of the same width as another's."""
+        return own.is_float and own.shape[1:] == other.shape[1:] and own.shape[0] == self.rows_of(ref)
+
+    def _align(self, refs: Sequence[ModelRef], name: str, found: Sequence[TensorInput]) -> tuple[TensorInput, ...]:
         sources, place = self._sources(refs, name, found)
         base = self.refs.index(self.recipe.base_model) if self.recipe.base_model in self.refs else None
         weights = default(place, base)
         forced = [row for row, (rule, _) in self.special.items() if rule.force]
-        aligned = []
+        aligned: list[TensorInput] = []
         for ref, own in zip(refs, found, strict=True):
             others = {**self.approximate[ref], **{row: entries for row, (_, entries) in self.special.items()}}
             table = filled(place, self.refs.index(ref), weights, others, forced)
-            as_it_is = table.identity and len(table) == own.shape[0]
-            rows = own if as_it_is else Rows.of(own, sources, table)
-            aligned.append(
-                self._pursued(rows, sources, table, self.refs.index(ref), name, place) if self._pursues else rows
-            )
+            rows = _gather(own, sources, table)
+            if isinstance(rows, Rows) and self._pursuit_donor is not None:
+                rows = self._approximate(rows, sources, table, self._pursuit_donor, ref, name, place)
+            aligned.append(rows)
         return tuple(aligned)
 
     @property
-    def _pursues(self) -> bool:
-        return self.donor is not None and getattr(self.recipe.tokenizer, "approximate", None) == "pursuit"
+    def _pursuit_donor(self) -> Checkpoint | None:
+        """The model in whose space missing tokens are approximated, None if the recipe does not ask for that."""
+        tokenizer = self.recipe.tokenizer
+        return self.donor if tokenizer is not None and tokenizer.approximate == "pursuit" else None
 
-    def _pursued(self, rows, sources: Sequence[Any], table, m: int, name: str, place: np.ndarray):
-        """The same rows, with tokens that nobody owns approximated in the donor's space."""
-        matrix = stored(
-            self.donor, name if name in self.donor.tensors else _like(self.donor, self.checkpoints[self.refs[m]], name)
-        )
-        if matrix is None or matrix.shape[0] != self.donor.vocabulary:
+    def _approximate(
+        self,
+        rows: Rows,
+        sources: Sequence[TensorInput],
+        table: Table,
+        donor: Checkpoint,
+        ref: ModelRef,
+        name: str,
+        place: np.ndarray,
+    ) -> Rows:
+        """The same rows, with tokens that no model owns approximated in the donor's space."""
+        m, theirs_name = self.refs.index(ref), _corresponding_name(donor, self.checkpoints[ref], name)
+        matrix = None if theirs_name is None else find_tensor(donor, theirs_name)
+        if matrix is None or matrix.shape[0] != donor.vocabulary:
             return rows
         theirs = places(self.document, self.rows, self.document, matrix.shape[0])
         both = np.flatnonzero((place[m] >= 0) & (theirs >= 0))
-        lacking = (place < 0).all(axis=0) & (theirs >= 0)
-        lacking[list(self.special)] = False
-        wanted = np.array([i for i in np.flatnonzero(lacking).tolist() if i in self.document.texts], np.int64)
+        missing = (place < 0).all(axis=0) & (theirs >= 0)
+        missing[list(self.special)] = False
+        wanted = np.array([i for i in np.flatnonzero(missing).tolist() if i in self.document.texts], np.int64)
         if not len(wanted) or not len(both):
             return rows
-        return pursued(rows, tuple(sources), table, m, matrix, (theirs[both], place[m][both]), (wanted, theirs[wanted]))
+        return approximate_rows(
+            rows,
+            sources,
+            table,
+            model=m,
+            donor=matrix,
+            shared=(theirs[both], place[m][both]),
+            wanted=(wanted, theirs[wanted]),
+        )
 
-    def owned(
-        self, refs: Sequence[ModelRef], name: str, found: Sequence[Any], weights: Sequence[float]
-    ) -> tuple[Any, ...]:
+    def align_by_owner(
+        self, refs: Sequence[ModelRef], name: str, found: Sequence[TensorInput], weights: Sequence[float]
+    ) -> tuple[TensorInput, ...]:
         """Inputs whose weighted mean is, for each token, the weighted mean of the inputs that own it.
 
-        A model that lacks a token gets the weighted mean of those that have it, so it changes nothing there.
+        A model without a token gets the weighted mean of the models with it, so it has no effect on that row.
         """
         sources, place = self._sources(refs, name, found)
         votes: list[float | None] = [None] * len(self.refs)
@@ -207,13 +239,12 @@ class ByToken(_Vocabulary):
             votes[m] = weight + (votes[m] or 0.0)
         shares = weighted_owners(place, votes)
         tables = [filled(place, self.refs.index(r), shares, self.approximate[r]) for r in refs]
-        return tuple(
-            own if t.identity and len(t) == own.shape[0] else Rows.of(own, sources, t)
-            for own, t in zip(found, tables, strict=True)
-        )
+        return tuple(_gather(own, sources, t) for own, t in zip(found, tables, strict=True))
 
-    def arc(self, refs: Sequence[ModelRef], name: str, found: Sequence[Any]) -> tuple[Any, ...]:
-        """Two inputs, zero where they lack a token, and the rows of what only one of them owns; for ``embed_slerp``."""
+    def align_for_slerp(
+        self, refs: Sequence[ModelRef], name: str, found: Sequence[TensorInput]
+    ) -> tuple[TensorInput, ...]:
+        """For ``embed_slerp``: two inputs with zeros for the tokens they do not have, and the rows that only one owns."""
         sources, place = self._sources(refs, name, found)
         a, b = (self.refs.index(r) for r in refs)
         both = (place[a] >= 0) & (place[b] >= 0)
@@ -228,39 +259,63 @@ def _only(a: int, b: int, n: int) -> list[float | None]:
     return [1.0 if m in (a, b) else None for m in range(n)]
 
 
-def _like(donor: Checkpoint, own: Checkpoint, name: str) -> str:
-    """The donor's name of what a model calls `name`: its token embedding, or its head."""
+def _gather(own: TensorInput, sources: Sequence[TensorInput], table: Table) -> TensorInput:
+    """Rows by a table, or the matrix itself if the table changes nothing."""
+    return own if table.identity and len(table) == own.shape[0] else Rows.of(own, sources, table)
+
+
+def _corresponding_name(donor: Checkpoint, own: Checkpoint, name: str) -> str | None:
+    """The donor's name of the token embedding or head that a model calls `name`."""
+    if name in donor.tensors:
+        return name
     if name == own.token_embedding:
         return donor.token_embedding
-    return next(
-        iter(n for n in donor.layout.outside("head") if n.endswith(name.rsplit(".", 1)[-1])), donor.token_embedding
-    )
+    heads = (n for n in donor.layout.outside("head") if n.endswith(name.rsplit(".", 1)[-1]))
+    return next(heads, donor.token_embedding)
 
 
 class BySize(_Vocabulary):
-    """Only the numbers of rows are brought together: `vocabulary` in the recipe, or padding that nobody uses."""
+    """Rows by their number alone: `vocabulary` in the recipe, or padding without tokens.
+
+    Parameters
+    ----------
+    mode : str
+        How rows are added or removed, see `nbmerge.tokenizers.alignment.extended`.
+    rows : int
+        Rows of the result.
+    longest : ModelRef
+        The model with the most rows.
+    """
 
     def __init__(
-        self, recipe, checkpoints, *, mode: str, rows: int, longest: ModelRef, written: OutputTokenizer | None
+        self,
+        recipe: Recipe,
+        checkpoints: Mapping[ModelRef, Checkpoint],
+        *,
+        mode: str,
+        rows: int,
+        longest: ModelRef,
+        written: OutputTokenizer | None,
     ):
         super().__init__(recipe, checkpoints)
         self.mode, self.rows, self.longest, self.written = mode, rows, longest, written
 
-    def _aligned(self, refs: Sequence[ModelRef], name: str, found: Sequence[Any]) -> tuple[Any, ...]:
-        long = stored(self.checkpoints[self.longest], name)
-        return tuple(self._sized(own, long) for own in found)
+    def _align(self, refs: Sequence[ModelRef], name: str, found: Sequence[TensorInput]) -> tuple[TensorInput, ...]:
+        long = find_tensor(self.checkpoints[self.longest], name)
+        return tuple(self._resize(own, long) for own in found)
 
-    def _sized(self, own, long):
+    def _resize(self, own: TensorInput, long: TensorInput | None) -> TensorInput:
+        """A matrix with the rows of the result."""
         short = own.shape[0]
         if short == self.rows:
             return own
         if long is None or long.shape[1:] != own.shape[1:]:
-            return own  # shapes differ in more than rows: refused like any other tensor
+            return own  # the shapes differ in more than rows, which is an error for any tensor
         table = extended(self.mode, short, long.shape[0], self.rows)
         return Rows.of(own, (own, long), table, own.dtype)
 
 
-def in_order(recipe: Recipe) -> list[ModelRef]:
-    """The base model first, then the others in the order named."""
+def base_first(recipe: Recipe) -> list[ModelRef]:
+    """The models of a recipe: the base model first, then the others in the order named."""
     refs = recipe.references
     return list(dict.fromkeys([*([recipe.base_model] if recipe.base_model else []), *refs]))

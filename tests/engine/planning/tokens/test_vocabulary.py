@@ -340,7 +340,7 @@ class TestWhatFollowsTheVocabulary:
         assert text in (made(recipe, tmp_path) / "chat_template.jinja").read_text()
 
     def test_a_template_that_nobody_knows(self, trio):
-        assert "there is no chat template 'nope'" in str(
+        assert "unknown chat template 'nope'" in str(
             check(slerp(trio, "base", "ftx131", vocabulary="zeros", chat_template="nope"))
         )
 

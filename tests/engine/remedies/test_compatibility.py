@@ -1,7 +1,7 @@
 import pytest
 
 from nbmerge.checkpoints import Checkpoint
-from nbmerge.widgets.state.compatibility import find_incompatibility
+from nbmerge.engine.remedies import find_incompatibility
 from tests.models import make_model
 
 

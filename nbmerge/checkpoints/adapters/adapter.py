@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.checkpoints import hub
-from nbmerge.checkpoints.adapted_tensor import LowRank, NewRows
+from nbmerge.checkpoints.adapters.adapted_tensor import LowRank, NewRows
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.pickle_files import read_pickled
 from nbmerge.errors import CheckpointError

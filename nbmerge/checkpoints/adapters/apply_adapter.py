@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from nbmerge.checkpoints.adapted_tensor import Adapted, LowRank, NewRows, Shift
-from nbmerge.checkpoints.adapter import Adapter
+from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, LowRank, NewRows, Shift
+from nbmerge.checkpoints.adapters.adapter import Adapter
 from nbmerge.checkpoints.layout import Layout
 from nbmerge.errors import CheckpointError
 

@@ -1,0 +1,45 @@
+// Numbers and names as people read them.
+
+/** A number with at most `digits` decimals and no trailing zeros; a true minus sign; "–" for none. */
+export function number(value: number | null | undefined, digits = 2): string {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  const text = Number(value.toFixed(digits)).toString();
+  return text.startsWith("-") ? `−${text.slice(1)}` : text;
+}
+
+/** A number for narrow columns: .62 for 0.62. */
+export function short(value: number | null | undefined, digits = 2): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return number(value);
+  const text = value.toFixed(digits).replace(/^-0(\.0*)?$/, "0$1");
+  return text.replace(/^(-?)0\./, "$1.").replace("-", "−");
+}
+
+/** A share as a percentage. */
+export function percent(share: number | null | undefined, digits = 1): string {
+  return share === null || share === undefined || Number.isNaN(share) ? "–" : `${number(share * 100, digits)} %`;
+}
+
+/** Bytes in decimal units, as disks and downloads are counted. */
+export function bytes(count: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let size = count;
+  let unit = 0;
+  while (size >= 999.5 && unit < units.length - 1) {
+    size /= 1000;
+    unit += 1;
+  }
+  return `${size >= 100 || unit === 0 ? size.toFixed(0) : size.toPrecision(3)} ${units[unit]}`;
+}
+
+/** A long name with its middle left out; show the whole name as a tooltip. */
+export function middle(name: string, most: number): string {
+  if (name.length <= most) return name;
+  const end = Math.floor((most - 1) * 0.45);
+  return `${name.slice(0, most - 1 - end)}…${name.slice(name.length - end)}`;
+}
+
+/** "1 layer", "8 layers". */
+export function plural(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : nouns}`;
+}

@@ -1,0 +1,77 @@
+// A button with a menu: arrows, Home, End and first letters move, Enter and Space choose.
+
+import { h } from "./dom.ts";
+import { openPopover, type Popover } from "./popover.ts";
+
+export interface MenuItem {
+  label: string;
+  /** A second, quieter text. */
+  hint?: string;
+  /** A picture before the label. */
+  icon?: Node;
+  checked?: boolean;
+  disabled?: boolean;
+  choose(): void;
+}
+
+/** Makes a button that opens a menu; the items are listed when it opens. */
+export function menuButton(label: string, listItems: () => MenuItem[], title = label): HTMLButtonElement {
+  let open: Popover | null = null;
+  const button = h("button", { type: "button", class: "nbm-button nbm-menu-button", title }, label);
+  button.setAttribute("aria-haspopup", "menu");
+  button.setAttribute("aria-expanded", "false");
+  button.addEventListener("click", () => {
+    if (open) open.close();
+    else open = openMenu(button, label, listItems(), () => (open = null));
+  });
+  return button;
+}
+
+/** Opens a menu below an element. */
+export function openMenu(anchor: HTMLElement, label: string, items: MenuItem[], onclose?: () => void): Popover {
+  const entries = items.map((item) => menuEntry(item, () => popover.close()));
+  const popover = openPopover(anchor, label, entries, { role: "menu", ...(onclose && { onclose }) });
+  popover.element.addEventListener("keydown", (event) => {
+    const at = entries.indexOf(document.activeElement as HTMLButtonElement);
+    const goal = nextEntry(event.key, at, items);
+    if (goal === null) return;
+    event.preventDefault();
+    entries[goal]?.focus();
+  });
+  return popover;
+}
+
+function menuEntry(item: MenuItem, close: () => void): HTMLButtonElement {
+  const choose = () => {
+    close();
+    item.choose();
+  };
+  const checkable = item.checked !== undefined;
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "nbm-menu-item",
+      role: checkable ? "menuitemradio" : "menuitem",
+      "aria-checked": checkable ? item.checked : null,
+      disabled: item.disabled ?? false,
+      onclick: choose,
+    },
+    item.icon,
+    h("span", {}, item.label),
+    item.hint && h("small", {}, item.hint),
+  );
+}
+
+/** Index of the entry that a key leads to, or null where the key is none of the menu's. */
+export function nextEntry(key: string, at: number, items: readonly Pick<MenuItem, "label">[]): number | null {
+  const count = items.length;
+  if (key === "ArrowDown") return (at + 1) % count;
+  if (key === "ArrowUp") return (at - 1 + count) % count;
+  if (key === "Home") return 0;
+  if (key === "End") return count - 1;
+  if (key.length !== 1 || key === " ") return null;
+  const letter = key.toLowerCase();
+  const order = items.map((_, i) => (at + 1 + i) % count);
+  return order.find((i) => items[i]?.label.toLowerCase().startsWith(letter)) ?? null;
+}

@@ -1,0 +1,89 @@
+// The frame of every view: what the kernel wants drawn comes as `content`, what a user does goes back as an action.
+//
+// No value travels both ways. A view draws at most once per animation frame, however many changes arrive, and never while
+// it is out of sight; it is drawn again when its width changes.
+
+/** What a view needs of anywidget's model. */
+export interface Model {
+  get(name: string): unknown;
+  on(event: string, callback: () => void): void;
+  off(event: string, callback: () => void): void;
+  send(message: unknown): void;
+}
+
+/** Sends an action to the kernel and returns its number, which comes back in `content.answers`. */
+export type Send = (action: string, args?: Record<string, unknown>) => number;
+
+/** Parts of every content. */
+export interface Answered {
+  /** Number of the last action that this content takes into account. */
+  answers: number;
+}
+
+/** What a view can use. */
+export interface Context {
+  send: Send;
+  /** Draws again in the next animation frame, for changes that the kernel need not know. */
+  redraw(): void;
+  /** Aborted when the view is removed: pass it to `addEventListener`. */
+  signal: AbortSignal;
+}
+
+/** Draws the content into the view's element, which is `width` pixels wide. */
+export type Draw<Content> = (content: Content, width: number) => void;
+
+/**
+ * Makes anywidget's module of a view.
+ *
+ * @param create Fills the element once and returns the function that draws.
+ *
+ *     export default defineView<Content>((root, { send }) => {
+ *       const name = h("b");
+ *       root.append(name, h("button", { onclick: () => send("rename", { name: "x" }) }, "Rename"));
+ *       return (content) => write(name, content.name);
+ *     });
+ */
+export function defineView<Content extends object>(create: (root: HTMLElement, context: Context) => Draw<Content>) {
+  function render({ model, el }: { model: Model; el: HTMLElement }) {
+    const end = new AbortController();
+    let waiting = 0;
+    let width = 0;
+
+    function drawNow() {
+      waiting = 0;
+      const content = model.get("content") as Content;
+      width = el.clientWidth;
+      if (width > 0 && "answers" in content) draw(content, width);
+    }
+    function redraw() {
+      if (!waiting && !end.signal.aborted) waiting = requestAnimationFrame(drawNow);
+    }
+    const send: Send = (action, args = {}) => {
+      const count = nextCount();
+      model.send({ action, args, count });
+      return count;
+    };
+
+    el.classList.add("nbm-view");
+    const draw = create(el, { send, redraw, signal: end.signal });
+    const observer = new ResizeObserver(() => el.clientWidth !== width && redraw());
+    observer.observe(el);
+    model.on("change:content", redraw);
+    redraw();
+    return () => {
+      end.abort();
+      observer.disconnect();
+      cancelAnimationFrame(waiting);
+      model.off("change:content", redraw);
+    };
+  }
+  return { render };
+}
+
+let last = 0;
+
+/** Rises with time, so that numbers of several browser windows on one kernel stay in order. */
+export function nextCount(now: number = Date.now()): number {
+  last = Math.max(last + 1, now);
+  return last;
+}

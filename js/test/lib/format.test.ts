@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bytes, middle, number, percent, plural, short } from "../../src/lib/format.ts";
+
+test("numbers lose trailing zeros and get a true minus sign", () => {
+  assert.deepEqual(
+    [0.5, -0.25, 1, 0.005, 1 / 0, Number.NaN, null].map((n) => number(n)),
+    ["0.5", "−0.25", "1", "0.01", "∞", "–", "–"],
+  );
+});
+
+test("narrow columns leave out the zero before the point", () => {
+  assert.deepEqual(
+    [0.62, -0.5, 1, -0.001, 12.3].map((n) => short(n)),
+    [".62", "−.50", "1.00", ".00", "12.30"],
+  );
+});
+
+test("shares, sizes and counts", () => {
+  assert.deepEqual([percent(0.0791), percent(null)], ["7.9 %", "–"]);
+  assert.deepEqual([0, 999, 1000, 755_400_000, 16_060_000_000].map(bytes), [
+    "0 B",
+    "999 B",
+    "1.00 kB",
+    "755 MB",
+    "16.1 GB",
+  ]);
+  assert.deepEqual(
+    [plural(1, "layer"), plural(8, "layer"), plural(2, "copy", "copies")],
+    ["1 layer", "8 layers", "2 copies"],
+  );
+});
+
+test("a long name keeps both ends and never exceeds the limit", () => {
+  assert.equal(middle("short", 10), "short");
+  for (const most of [9, 10, 24]) assert.equal(middle("meta-llama/Llama-3.1-8B-Instruct", most).length, most);
+  assert.match(middle("meta-llama/Llama-3.1-8B-Instruct", 16), /^meta-llam…struct$/);
+});

@@ -1,0 +1,72 @@
+"""Base classes of what a merged tensor is made from: sizes by dtype and shape, and the stored tensors of computed inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nbmerge.checkpoints.dtypes import FLOATS, item_bytes
+
+if TYPE_CHECKING:
+    from nbmerge.checkpoints.header import StoredTensor
+    from nbmerge.typing import TensorInput
+
+
+class TensorBase:
+    """What `nbmerge.typing.TensorInput` derives from others of its fields.
+
+    A subclass has `dtype`, `shape` and `output_dtype`, as fields or as properties.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # at run time, a dataclass would take these for the defaults of its fields
+
+        @property
+        def dtype(self) -> str:
+            """The dtype that its elements are read in, by torch's name."""
+            ...
+
+        @property
+        def shape(self) -> tuple[int, ...]:
+            """Its shape."""
+            ...
+
+        @property
+        def output_dtype(self) -> str:
+            """The dtype of the result where the recipe sets none."""
+            ...
+
+    @property
+    def count(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes in `output_dtype`."""
+        return self.count * item_bytes(self.output_dtype)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it can be merged by arithmetic."""
+        return self.dtype in FLOATS
+
+
+class Computed(TensorBase):
+    """An input that is computed from others while it is read: a subclass has `sources`, and the fields that `TensorBase` needs."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # a dataclass may have it as a field or as a property
+
+        @property
+        def sources(self) -> tuple[TensorInput, ...]:
+            """The inputs that it is made from."""
+            ...
+
+    def leaves(self) -> Iterator[StoredTensor]:
+        """The stored tensors that it is made from."""
+        for source in self.sources:
+            yield from source.leaves()

@@ -1,0 +1,53 @@
+"""What notebooks show of each object: pure functions from an object to a small piece of HTML.
+
+All text goes through `markup.element`, which escapes it. There are no scripts and no style sheets: styles are inline, with
+JupyterLab's variables and fallbacks, and the structure (tables, lists, ``<details>``) also reads where styles are dropped,
+as on GitHub. `nbmerge.presentation.Displayed` calls `to_html` when something is displayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nbmerge.displays.markup import Markup
+from nbmerge.displays.memory import show_merge_in_memory, show_pin, show_update
+from nbmerge.displays.merges import show_merge_result, show_report
+from nbmerge.displays.recipes import show_plan, show_recipe
+from nbmerge.displays.samples import show_comparison, show_sample
+from nbmerge.displays.tables import show_changes, show_statistics
+
+__all__ = ["to_html"]
+
+_SHOW: dict[str, Callable[[Any], Markup]] = {
+    "Changes": show_changes,
+    "Comparison": show_comparison,
+    "MergeInMemory": show_merge_in_memory,
+    "MergeResult": show_merge_result,
+    "Pin": show_pin,
+    "Plan": show_plan,
+    "Recipe": show_recipe,
+    "Report": show_report,
+    "Sample": show_sample,
+    "Statistics": show_statistics,
+    "Update": show_update,
+}
+"""By name of the class, so that showing a recipe does not import what a live merge needs."""
+
+
+def to_html(subject: Any) -> str:
+    """The HTML of an object.
+
+    Parameters
+    ----------
+    subject : Recipe, Plan, Report, MergeResult, LiveMerge, VirtualMerge, Pin, Update, Sample, Comparison, Statistics or Changes
+
+    Raises
+    ------
+    TypeError
+        For any other object.
+    """
+    for kind in type(subject).__mro__:
+        if kind.__name__ in _SHOW and kind.__module__.startswith("nbmerge."):
+            return str(_SHOW[kind.__name__](subject))
+    raise TypeError(f"nbmerge has no display for {type(subject).__name__}.")

@@ -1,0 +1,105 @@
+"""Views: what a panel shows in the browser as one drawing, instead of dozens of widgets.
+
+The kernel sends `View.content`, from which the browser draws everything; the browser sends actions, which call functions
+of the panel. No value travels both ways, so the two can never chase each other. The browser's part is in ``js/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+from pydantic import ConfigDict, ValidationError, validate_call
+from traitlets import Dict
+
+from nbmerge.errors import NbmergeError
+from nbmerge.widgets.controls.guard import Guard
+
+STATIC = Path(__file__).parents[1] / "static"
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class View(anywidget.AnyWidget):
+    """A drawing in the browser, made from one content, that sends back what a user does.
+
+    Parameters
+    ----------
+    actions : mapping of str to callable
+        What the browser may ask for. Arguments are checked against the annotations of the function, strictly: a string
+        is not a number.
+    guard : Guard
+        Shows what an action raises.
+
+    Attributes
+    ----------
+    script : str
+        Class attribute: the name of the bundle, a folder in ``js/src/views``.
+    content : dict
+        All that the browser draws. Set it with `show`; ``content["answers"]`` is the number of the last action that it
+        takes into account, so that the browser knows how long to trust its own, newer values.
+    """
+
+    script: ClassVar[str]
+
+    content = Dict().tag(sync=True)
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        if "script" in vars(cls):
+            cls._esm, cls._css = read_static(f"{cls.script}.js"), read_static(f"{cls.script}.css")
+        super().__init_subclass__(**settings)
+
+    def __init__(self, actions: Mapping[str, Callable[..., Any]], guard: Guard):
+        super().__init__()
+        self.add_class(f"nbm-{self.script}")
+        self._actions = {name: validate_call(config=_STRICT)(action) for name, action in actions.items()}
+        self._answered, self._answering = 0, False
+        self._waiting: Mapping[str, Any] = {}
+        self._receive = guard(self._act)
+        self.on_msg(lambda _, message, buffers: self._receive(message))
+
+    def show(self, content: Mapping[str, Any]) -> None:
+        """Draw this content; during an action, when the action has ended."""
+        self._waiting = content
+        if not self._answering:
+            self._send_content()
+
+    def _send_content(self) -> None:
+        self.content = {**self._waiting, "answers": self._answered}
+
+    def _act(self, message: Any) -> None:
+        """Call the function that an action names."""
+        name, arguments, count = _read(message)
+        if name not in self._actions:
+            raise NbmergeError(
+                f"There is no action '{name}'. Reload the page: it may show an older version of nbmerge."
+            )
+        self._answering = True
+        try:
+            _call(self._actions[name], name, arguments)
+        finally:
+            self._answering = False
+            self._answered = max(self._answered, count)
+            self._send_content()  # also where nothing changed: what the browser shows must go back to what is true
+
+
+def _read(message: Any) -> tuple[str, dict[str, Any], int]:
+    """Name, arguments and number of an action."""
+    fields = message if isinstance(message, dict) else {}
+    name, arguments, count = fields.get("action"), fields.get("args", {}), fields.get("count", 0)
+    if not isinstance(name, str) or not isinstance(arguments, dict) or not isinstance(count, int):
+        raise NbmergeError("The browser sent a message that is not an action.")
+    return name, arguments, count
+
+
+def _call(action: Callable[..., Any], name: str, arguments: dict[str, Any]) -> None:
+    try:
+        action(**arguments)
+    except ValidationError as error:
+        raise NbmergeError(f"The action '{name}' cannot be called with {arguments}.") from error
+
+
+def read_static(name: str) -> str:
+    """A bundle as a text: given a path, anywidget would keep every widget of the class alive to notify it of changes."""
+    return (STATIC / name).read_text(encoding="utf-8")

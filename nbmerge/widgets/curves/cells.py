@@ -1,0 +1,132 @@
+"""Cells: the tensors that a track gives a value to, as a recipe's filters see them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+
+from nbmerge.checkpoints.modules import claims
+from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.widgets.curves.tracks import ENDS, Curve, Track, find_values
+
+Targets = Mapping[str, float]
+"""Values that tensors are to have, by name; the others keep theirs."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A tensor with its value of one track, before and after a change.
+
+    Parameters
+    ----------
+    tensor : str
+        Name in the result.
+    name : str
+        Name that filters are compared with: of the model's own tensor, for a parameter of one model.
+    part : str
+        That name without the number of its layer and what is before it; outside the layers the whole name.
+    kind : str
+        See `TensorPlan`.
+    layer : int or None
+        Counted in its slice; None outside the layers.
+    position : float
+        0 to 1 in its slice.
+    old, new : float
+    asked : bool
+        Whether the new value was asked for, even if it is the old one.
+    bound : bool
+        Whether the new value is meant; of tensors that no control shows, whatever the recipe says is right.
+    """
+
+    tensor: str
+    name: str
+    part: str
+    kind: str
+    layer: int | None
+    position: float
+    old: float
+    new: float
+    asked: bool = False
+    bound: bool = True
+
+
+def find_cells(plan: Plan, track: Track, targets: Targets) -> list[list[Cell]]:
+    """The cells of a track for each slice of the recipe, in the order of `Plan.piece_depths`."""
+    slices: list[list[Cell]] = [[] for _ in plan.piece_depths]
+    sections = _find_sections(plan)
+    for tensor, value in find_values(plan, track.parameter, track.model):
+        starts = sections(tensor.name)
+        if not starts:
+            continue
+        layer = tensor.layer
+        new: float | None = targets.get(tensor.name, value)
+        if layer is None:
+            k = max(starts) if tensor.values.position == 1.0 else min(starts)
+        elif tensor.stack != plan.stack:  # follows the deepest stack, as far as the recipe allows
+            k, layer, new = min(starts), None, None
+        else:
+            k = max(k for k, start in starts.items() if start <= layer) if len(starts) > 1 else min(starts)
+            layer -= starts[k]
+        slices[k].append(_make_cell(plan, track, tensor, layer, value, new, tensor.name in targets))
+    return slices
+
+
+def _find_sections(plan: Plan) -> Callable[[str], Mapping[int, int]]:
+    """For a tensor's name, the first layer of each slice of its section by the slice's number; empty without a section."""
+    starts: dict[str | None, dict[int, int]] = {}
+    number = 0
+    for section in plan.recipe.sections:
+        start = 0
+        for _ in section.slices:
+            starts.setdefault(section.module, {})[number] = start
+            start += plan.piece_depths[number]
+            number += 1
+    if plan.recipe.modules is None:
+        return lambda name: starts[None]
+    owners = claims(plan.checkpoints[plan.donor].layout, plan.recipe.modules)
+    return lambda name: starts.get(owners.get(name), {})
+
+
+def _make_cell(
+    plan: Plan, track: Track, tensor: TensorPlan, layer: int | None, old: float, new: float | None, asked: bool
+) -> Cell:
+    name = tensor.name
+    if track.model is not None and tensor.layer is not None:
+        name = tensor.inputs[tensor.models.index(plan.labels[track.model])].name
+    layout = plan.checkpoints[track.model or plan.donor].layout
+    part = (layout.places.get(name) or layout.place(name)).part
+    shown = new is not None and (tensor.layer is not None or tensor.kind in ENDS)
+    position = tensor.values.position
+    new = old if new is None else new
+    return Cell(tensor.name, name, part, tensor.kind, layer, position, old, new, shown and asked, shown)
+
+
+def find_targets(
+    plan: Plan, track: Track, before: Curve, after: Curve, group: str | None = None, drawn: Container[int] = ()
+) -> dict[str, float]:
+    """The values of all tensors for which one curve says something else than another.
+
+    Parameters
+    ----------
+    plan : Plan
+    track : Track
+    before, after : Curve
+    group : str, optional
+    drawn : container of int, optional
+        Layers of that group (of all, if None) whose values were drawn, even if they are the same.
+    """
+    layers: dict[str, dict[int, float]] = defaultdict(dict)
+    for kind, values in after.layers.items():
+        for i, value in enumerate(values):
+            again = i in drawn and group in (None, kind)
+            if again or value != before.layers[kind][i] or after.spread[kind][i] != before.spread[kind][i]:
+                layers[kind][i] = value
+    ends = {role: value for role, value in after.ends.items() if value != before.ends[role]}
+    targets = {}
+    for tensor, _ in find_values(plan, track.parameter, track.model):
+        if tensor.layer is None and tensor.kind in ends:
+            targets[tensor.name] = ends[tensor.kind]
+        elif tensor.layer is not None and tensor.stack == plan.stack and tensor.layer in layers.get(tensor.kind, {}):
+            targets[tensor.name] = layers[tensor.kind][tensor.layer]
+    return targets

@@ -1,0 +1,76 @@
+import pytest
+
+from nbmerge.widgets.controls.guard import Guard
+from nbmerge.widgets.controls.view import View
+from tests.widgets.browser import act
+
+
+class Curve(View):
+    script = "curve"
+
+
+@pytest.fixture
+def guard():
+    return Guard()
+
+
+def test_a_view_brings_its_bundle(guard):
+    view = Curve({}, guard)
+    assert "export{" in view._esm
+    assert ".nbm-" in view._css
+    assert "nbm-curve" in view._dom_classes
+
+
+def test_an_action_calls_its_function_and_is_answered_once(guard):
+    sent = []
+
+    def move(slot: int, value: float) -> None:
+        view.show({"value": value})
+        view.show({"value": value, "slot": slot})
+
+    view = Curve({"move": move}, guard)
+    view.observe(lambda change: sent.append(change["new"]), "content")
+    act(view, "move", slot=3, value=0.5, count=7)
+    assert sent == [{"value": 0.5, "slot": 3, "answers": 7}]
+
+
+def test_the_answer_comes_too_where_nothing_changed_or_the_action_failed(guard):
+    def fail() -> None:
+        raise ValueError("no")
+
+    view = Curve({"fail": fail}, guard)
+    view.show({"value": 1})
+    act(view, "fail", count=9)
+    assert "ValueError: no" in guard.value
+    assert view.content == {"value": 1, "answers": 9}
+    act(view, "fail", count=8)  # of another window, overtaken
+    assert view.content["answers"] == 9
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments"),
+    [
+        ("move", {"slot": "3", "value": 0.5}),
+        ("move", {"slot": 3}),
+        ("move", {"slot": 3, "value": float("nan")}),
+        ("move", {"slot": 3, "value": 0.5, "more": 1}),
+        ("close", {}),
+    ],
+)
+def test_what_the_browser_sends_is_checked(guard, action, arguments):
+    calls = []
+
+    def move(slot: int, value: float) -> None:
+        calls.append(slot)
+
+    view = Curve({"move": move}, guard)
+    act(view, action, **arguments)
+    assert not calls
+    assert f"&#x27;{action}&#x27;" in guard.value
+
+
+@pytest.mark.parametrize("message", [None, "move", {"action": 3}, {"action": "move", "args": [1]}])
+def test_a_message_that_is_no_action_is_refused(guard, message):
+    view = Curve({"move": lambda: None}, guard)
+    view._handle_custom_msg(message, [])
+    assert "not an action" in guard.value
