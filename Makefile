@@ -3,8 +3,8 @@
 # make unit   the fast tests only
 # make coverage  the fast tests, with a report of the lines they run
 # make lab    JupyterLab on notebooks/01-first-merge.ipynb      (LAB_FLAGS=--allow-root as root)
-# make lint   the style checks
-# make types  mypy over the package
+# make lint   style and types: ruff and mypy --strict
+# make types  mypy alone
 # make js     check, test and bundle the browser's part (js/); the bundles are in the repository, so nothing else needs Node
 # make clean  remove build results; `rm -rf .venv` removes the installed packages
 #
@@ -68,6 +68,7 @@ browser: $(VENV)/.tested
 lint: $(VENV)/.tested
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 
 types: $(VENV)/.tested
 	$(BIN)/mypy
@@ -95,7 +96,7 @@ pins: $(VENV)/.tested
 	mv $(PINS).new $(PINS)
 
 clean:
-	rm -rf dist build demo-output .pytest_cache .ruff_cache .hypothesis
+	rm -rf dist build demo-output .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
 
 # --- installation: one stamp file per step, renewed when a dependency changes ---
