@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
 
 from nbmerge.errors import NbmergeError
 from nbmerge.recipe import Recipe
+from nbmerge.widgets.controls.cell import count_in_run, find_current_run, find_previous
 from nbmerge.widgets.controls.elements import button, row, styles, text
+from nbmerge.widgets.controls.restore_line import RestoreLine
 from nbmerge.widgets.panels.gradients import GradientsPanel
 from nbmerge.widgets.panels.merge import MergePanel
 from nbmerge.widgets.panels.method import MethodPanel
@@ -20,6 +24,7 @@ from nbmerge.widgets.panels.samples import SamplesPanel
 from nbmerge.widgets.panels.scores import ScoresPanel
 from nbmerge.widgets.panels.statistics import StatisticsPanel
 from nbmerge.widgets.panels.tokens import TokensPanel
+from nbmerge.widgets.state.saved import Session, find_notebook, find_place, is_worth_keeping
 from nbmerge.widgets.state.studio_state import StudioState
 
 LEFT = (ModelsPanel, TokensPanel, MethodPanel, GradientsPanel)
@@ -35,6 +40,10 @@ class Studio(StateBox):
         Default: the bundled family with its gradient recipe.
     state : StudioState, optional
         Shared with panels that are shown elsewhere.
+    save : bool or path, optional
+        Where its history, prompts and scores are kept: in a file in ``.nbmerge`` beside the notebook (default), in this
+        file, or nowhere. What was kept can be restored after a restart of the kernel, and a cell that runs again with the
+        same recipe goes on where it was left. The file has neither weights nor access tokens.
 
     Attributes
     ----------
@@ -57,10 +66,18 @@ class Studio(StateBox):
     >>> studio.close()
     """
 
-    def __init__(self, recipe: Any = None, *, state: StudioState | None = None):
-        super().__init__(state if state is not None else StudioState(recipe if recipe is not None else _first_recipe()))
+    def __init__(
+        self, recipe: Any = None, *, state: StudioState | None = None, save: bool | str | PathLike[str] = True
+    ):
+        own = state is None
+        self._save = save
+        state = state if state is not None else StudioState(recipe if recipe is not None else _first_recipe())
+        self._continued = own and save is not False and _continue_previous(state)
+        super().__init__(state)
 
     def _open(self) -> None:
+        self.session = Session(self.state, _find_file(self._save), self._continued)
+        self.at_close(self.session.close)
         # Notified first: what a user waits for.
         order = dict.fromkeys([StatisticsPanel, SamplesPanel, *LEFT, *RIGHT])
         panels = {kind: self._panel(kind) for kind in order}
@@ -78,7 +95,8 @@ class Studio(StateBox):
         self.status.add_class("nbm-grow")
         self.undo = button("", self.errors(lambda _: self.state.undo()), hint="Undo", icon="undo")
         self.redo = button("", self.errors(lambda _: self.state.redo()), hint="Redo", icon="repeat")
-        self.children = [styles(), row(self.status, self.undo, self.redo), columns, self.errors]
+        restore = RestoreLine(self.session, self.errors, self._continued)
+        self.children = [styles(), restore, row(self.status, self.undo, self.redo), columns, self.errors]
         self.watch(self.state, self.errors(lambda change: self._show_status()), "revision")
         self._show_status()
 
@@ -96,6 +114,21 @@ class Studio(StateBox):
     def recipe(self, recipe: Any) -> None:
         self.state.open_recipe(Recipe.load(recipe))
 
+    def restore(self, file: str | PathLike[str] | None = None) -> None:
+        """Go on from what was kept of an earlier session.
+
+        Parameters
+        ----------
+        file : path, optional
+            A file that another Studio has written; default what this one offers.
+
+        Raises
+        ------
+        NbmergeError
+            When there is none, or it cannot be read.
+        """
+        self.session.restore(None if file is None else Path(file))
+
     def _show_status(self) -> None:
         self.status.value = describe_state(self.state)
         self.undo.disabled, self.redo.disabled = not self.state.can_undo, not self.state.can_redo
@@ -105,6 +138,30 @@ class Studio(StateBox):
         if recipe is None:
             return "<Studio: no models chosen>"
         return f"<Studio {recipe!r}>\n{recipe.to_yaml()}"
+
+
+def _continue_previous(state: StudioState) -> bool:
+    """Go on from the Studio that the running cell showed before, where the cell still asks for the same recipe."""
+    former = find_previous(Studio)
+    if former is None:
+        return False
+    former.session.keeper.keep()  # also where it is not continued: it can then be restored
+    if former.state.start != state.start or not is_worth_keeping(former.state):
+        return False
+    state.scores, state.prompts = former.state.scores, former.state.prompts
+    state.take_history(former.state.history)
+    return True
+
+
+def _find_file(save: bool | str | PathLike[str]) -> Path | None:
+    """The file that a Studio is kept in; None outside of a notebook's cell unless it is named."""
+    if isinstance(save, bool):
+        run = find_current_run() if save else None
+        if run is None:
+            return None
+        number = count_in_run(Studio)
+        return find_place(f"{run.cell} {number}" if number else run.cell, find_notebook())
+    return Path(save)
 
 
 NEXT = "Drag a point of the curve, look at Statistics, compare Samples and Scores, then Merge."

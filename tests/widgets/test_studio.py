@@ -17,7 +17,7 @@ def test_panels_share_one_state(recipe):
 
 def test_what_nobody_sees_is_shown_when_it_comes_to_the_front(recipe):
     studio = Studio(recipe)
-    left, right = studio.children[2].children
+    left, right = studio.children[3].children
     assert [p.in_view for p in right.children] == [True, False, False, False, False]
     right.selected_index = 4
     assert studio.merge.in_view

@@ -8,7 +8,7 @@ nothing is closed.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 
@@ -30,10 +30,13 @@ class CellRun(NamedTuple):
 class Closable(Protocol):
     """What can be on screen."""
 
+    closed: bool
+
     def close(self) -> None:
         """Remove it from the screen, with everything that belongs to it."""
 
 
+Shown = TypeVar("Shown", bound=Closable)
 _on_screen: WeakKeyDictionary[Closable, CellRun] = WeakKeyDictionary()
 
 
@@ -47,6 +50,21 @@ def close_previous(widget: Closable) -> None:
     for other in former:
         _on_screen.pop(other, None)
         other.close()
+
+
+def find_previous(kind: type[Shown]) -> Shown | None:
+    """What the running cell had put on screen in its previous run, of this kind, if it is still open."""
+    run = find_current_run()
+    if run is None:
+        return None
+    former = [w for w, of in list(_on_screen.items()) if of.cell == run.cell and of.request != run.request]
+    return next((w for w in former if isinstance(w, kind) and not w.closed), None)
+
+
+def count_in_run(kind: type[Closable]) -> int:
+    """How many of a kind the present run of the cell has put on screen so far."""
+    run = find_current_run()
+    return sum(of == run and isinstance(w, kind) for w, of in list(_on_screen.items()))
 
 
 def find_current_run() -> CellRun | None:

@@ -97,8 +97,10 @@ class StudioState(HasTraits):
         self._summariser = Summariser()
         self._last: tuple[Any, float] = (None, 0.0)
         self._grouped: tuple[Any, tuple[ProblemGroup, ...]] = ((), ())
+        self._start: Recipe | None = None
         if recipe is not None:
-            self.set_recipe(recipe if isinstance(recipe, Recipe) else Recipe.load(recipe))
+            self._start = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+            self.set_recipe(self._start)
 
     # --- changes ---
 
@@ -123,6 +125,11 @@ class StudioState(HasTraits):
             self._set(recipe)
             self._take_models(recipe)
             self.revision += 1
+
+    @property
+    def start(self) -> str:
+        """Fingerprint of the recipe that it was made with; empty without one."""
+        return self._start.fingerprint if self._start is not None else ""
 
     def edit(self, change: Callable[[Recipe], Recipe], tag: Any = None) -> None:
         """Replace the recipe by a changed copy."""
@@ -265,15 +272,16 @@ class StudioState(HasTraits):
 
     def summarise(self) -> None:
         """Put every step into words that has none yet. Takes milliseconds for each, so call it in a thread."""
-        for step in self.history:
-            if step.summary is None:
-                parent = self.history.parent_of(step)
-                summary = self._summariser.summarise(step.recipe, parent.recipe if parent else None)
-                with self._lock:
-                    now = self.history.get(step.id)
-                    if now is not None and (now.recipe, now.parent) == (step.recipe, step.parent):
-                        self.history.note(step.id, summary=summary)
-                self.noted += 1
+        new = [step for step in self.history if step.summary is None]
+        for step in new:
+            parent = self.history.parent_of(step)
+            summary = self._summariser.summarise(step.recipe, parent.recipe if parent else None)
+            with self._lock:
+                now = self.history.get(step.id)
+                if now is not None and now.recipe is step.recipe and now.parent == step.parent:
+                    self.history.note(step.id, summary=summary)
+        if new:
+            self.noted += 1
 
     def note_scores(self, record: ScoreRecord) -> None:
         """Attach scores to the step with the recipe that they were computed for."""
@@ -297,15 +305,20 @@ class StudioState(HasTraits):
             self._drop_pin(name)
             self.noted += 1
 
-    def replace_history(self, history: History) -> None:
-        """Go on from a history that was kept, at its current step."""
+    def take_history(self, history: History) -> None:
+        """Go on from another history, at its current step. What was done here stays, as a tree of its own beside it."""
         with self._lock:
-            self.history = history
+            is_untouched = len(self.history) <= 1 and not any(step.importance for step in self.history)
+            if is_untouched:
+                self.history = History(history, history.current_id)
+            else:
+                self.history.adopt(history)
             self.base, self.models = "", ()
             self._last = (None, 0.0)
-            if history.current is not None:
-                self._show(history.current)
+            if self.history.current is not None:
+                self._show(self.history.current)
             self._take_scores_from_history()
+            self.noted += 1
 
     def _drop_pin(self, name: str) -> None:
         for step in self.history:

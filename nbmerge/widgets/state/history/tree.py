@@ -36,8 +36,9 @@ class History:
         self._redo: dict[int, int] = {}
         self.current_id: int | None = None
         for step in steps:
-            known = step.parent in self._steps
-            self._steps[step.id] = step if known else replace(step, parent=None)
+            if step.id not in self._steps:  # a second one could make a circle
+                known = step.parent in self._steps
+                self._steps[step.id] = step if known else replace(step, parent=None)
         if self._steps:
             self.go(current if current in self._steps else max(self._steps))
 
@@ -149,6 +150,16 @@ class History:
         step = Step(max(self._steps, default=0) + 1, recipe, None, parent, time.time())
         self._steps[step.id] = step
         return step
+
+    def adopt(self, other: History) -> None:
+        """Add all steps of another history beside these, and go to its current step."""
+        above = max(self._steps, default=0)
+        for step in other:
+            parent = None if step.parent is None else step.parent + above
+            self._steps[step.id + above] = replace(step, id=step.id + above, parent=parent)
+        if other.current_id is not None:
+            self.go(other.current_id + above)
+        self.prune(MOST_STEPS)
 
     def note(self, id: int, **changes: Any) -> Step:
         """Change what is attached to a step: name, scores, pins, summary."""

@@ -1,0 +1,229 @@
+"""The file's format: JSON with every step of the history, prompts and scores. Neither weights, tokens nor code.
+
+A file may come from anybody, with a notebook that was sent around. So it is parsed within a bound on memory, every field
+is checked against a schema, recipes are read as recipes from anywhere are, and nothing in it is ever run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nbmerge.bounded import parsed
+from nbmerge.errors import NbmergeError, RecipeError
+from nbmerge.recipe import Recipe
+from nbmerge.sampling import Perplexity, Phrase
+from nbmerge.widgets.state.history import MOST_STEPS, History, Line, Step, Summary
+from nbmerge.widgets.state.studio_state import StudioState
+
+MOST_BYTES = 2_000_000
+"""Size of a file; older steps without name, pin or score are left out until it fits."""
+MEMORY = 100_000_000
+"""Memory in bytes that parsing a file may take."""
+FORMAT = "nbmerge studio"
+SECRET = re.compile(r"\bhf_[A-Za-z0-9]{8,}")
+"""An access token of the Hub, as someone may paste one into a recipe or a prompt."""
+SECRET_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+_Name = Annotated[str, Field(max_length=400)]
+_Text = Annotated[str, Field(max_length=400_000)]
+_Id = Annotated[int, Field(ge=1, lt=2**53)]
+
+
+class _Line(_Part):
+    title: _Name
+    values: Annotated[list[float], Field(max_length=64)]
+
+
+class _Step(_Part):
+    id: _Id
+    parent: _Id | None = None
+    time: Annotated[float, Field(ge=0, lt=1e11)]
+    text: _Text | None = None
+    recipe: dict[str, Any] | None = None
+    name: _Name = ""
+    words: Annotated[str, Field(max_length=1000)] | None = None
+    lines: Annotated[list[_Line], Field(max_length=16)] = Field(default_factory=list)
+    scores: dict[_Name, float | None] = Field(default_factory=dict)
+    pins: Annotated[list[_Name], Field(max_length=64)] = Field(default_factory=list)
+
+
+class _PerplexityScore(_Part):
+    kind: Literal["perplexity"]
+    name: _Name
+    text: _Text
+
+
+class _PhraseScore(_Part):
+    kind: Literal["phrase"]
+    name: _Name
+    prompt: _Text
+    wanted: list[_Text]
+    unwanted: list[_Text]
+
+
+_Score = Annotated[_PerplexityScore | _PhraseScore, Field(discriminator="kind")]
+
+
+class _File(_Part):
+    format: Literal["nbmerge studio"] = "nbmerge studio"
+    version: Literal[1] = 1
+    saved: Annotated[float, Field(ge=0, lt=1e11)]
+    start: Annotated[str, Field(max_length=64)]
+    current: _Id | None
+    prompts: _Text
+    scores: Annotated[list[_Score], Field(max_length=100)] = Field(default_factory=list)
+    steps: Annotated[list[_Step], Field(max_length=MOST_STEPS)]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A kept Studio, checked but not yet read into recipes.
+
+    Attributes
+    ----------
+    saved : float
+        When it was written, in seconds since 1970.
+    start : str
+        Fingerprint of the recipe that its Studio was opened with.
+    """
+
+    file: _File
+
+    @property
+    def saved(self) -> float:
+        """When it was written."""
+        return self.file.saved
+
+    @property
+    def start(self) -> str:
+        """Fingerprint of the recipe that its Studio was opened with."""
+        return self.file.start
+
+    def __len__(self) -> int:
+        """Number of steps."""
+        return len(self.file.steps)
+
+
+def write_document(state: StudioState) -> bytes:
+    """A Studio's state as a file.
+
+    Without the time of writing it is the same text for the same state.
+    """
+    history = History(state.history, state.history.current_id)
+    while True:
+        raw = _encode(state, history)
+        if len(raw) <= MOST_BYTES or len(history) <= 1:
+            return raw
+        history.prune(len(history) * 3 // 4)
+
+
+def _encode(state: StudioState, history: History) -> bytes:
+    file = _File(
+        saved=round(time.time(), 1), start=state.start, current=history.current_id, prompts=state.prompts[:400_000],
+        scores=list(_list_scores(state)), steps=[_describe_step(step) for step in history],
+    )  # fmt: skip
+    text = json.dumps(file.model_dump(mode="json", exclude_defaults=True) | {"format": FORMAT, "version": 1}, indent=1)
+    return _redact(text).encode()
+
+
+def _describe_step(step: Step) -> _Step:
+    summary = step.summary or Summary("")
+    return _Step(
+        id=step.id, parent=step.parent, time=round(step.time, 1), text=step.source,
+        recipe=step.recipe.plain() if step.source is None else None, name=step.name, words=summary.words or None,
+        lines=[_Line(title=line.title[:400], values=list(line.values)) for line in summary.lines],
+        scores={name[:400]: value if math.isfinite(value) else None for name, value in step.scores.items()},
+        pins=list(step.pins),
+    )  # fmt: skip
+
+
+def _list_scores(state: StudioState) -> Iterator[_PerplexityScore | _PhraseScore]:
+    """Scores that are data; a user's own functions are code, which is not kept."""
+    for name, score in state.scores.scores.items():
+        if isinstance(score, Perplexity):
+            yield _PerplexityScore(kind="perplexity", name=name[:400], text=score.text)
+        elif isinstance(score, Phrase):
+            wanted, unwanted = ([t] if isinstance(t, str) else list(t) for t in (score.wanted, score.unwanted))
+            yield _PhraseScore(kind="phrase", name=name[:400], prompt=score.prompt, wanted=wanted, unwanted=unwanted)
+
+
+def _redact(text: str) -> str:
+    """Leave out access tokens, wherever they were typed."""
+    for variable in SECRET_VARIABLES:
+        if len(secret := os.environ.get(variable, "")) >= 8:
+            text = text.replace(secret, "(removed)")
+    return SECRET.sub("(removed)", text)
+
+
+def read_document(raw: bytes) -> Document:
+    """Check a file.
+
+    Raises
+    ------
+    NbmergeError
+        When it is not such a file, or was written by a newer version.
+    """
+    try:
+        data = parsed(raw, MEMORY)
+        if data.get("format") != FORMAT:
+            raise NbmergeError("it is not a file of a Studio")
+        if isinstance(data.get("version"), int) and data["version"] > 1:
+            raise NbmergeError("it was written by a newer version of nbmerge")
+        return Document(_File.model_validate_json(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise NbmergeError(f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}") from error
+    except ValueError as error:
+        raise NbmergeError(str(error)) from error
+
+
+def take_document(document: Document, state: StudioState) -> int:
+    """Go on from a kept Studio: with its history, beside what the history has since then, its prompts and scores.
+
+    Returns
+    -------
+    int
+        Number of steps that were read; those with a recipe that is not valid any more are left out.
+    """
+    steps = [step for step in map(_read_step, document.file.steps) if step is not None]
+    for score in document.file.scores:
+        if score.name not in state.scores.scores:
+            made = Perplexity(score.text) if isinstance(score, _PerplexityScore) else _make_phrase(score)
+            state.scores.add(score.name, made)
+    if document.file.prompts:
+        state.prompts = document.file.prompts
+    if steps:
+        state.take_history(History(steps, document.file.current))
+    return len(steps)
+
+
+def _make_phrase(score: _PhraseScore) -> Phrase:
+    return Phrase(score.prompt, tuple(score.wanted), tuple(score.unwanted))
+
+
+def _read_step(saved: _Step) -> Step | None:
+    try:
+        if saved.text is not None:  # with a line break it is a text, never the path of a file
+            recipe = Recipe.load(saved.text if "\n" in saved.text else f"{saved.text}\n")
+        else:
+            recipe = Recipe.of(saved.recipe or {})
+    except RecipeError:
+        return None
+    lines = tuple(Line(line.title, tuple(line.values)) for line in saved.lines)
+    scores = {name: math.nan if value is None else value for name, value in saved.scores.items()}
+    summary = None if saved.words is None else Summary(saved.words, lines)
+    return Step(saved.id, recipe, saved.text, saved.parent, saved.time, saved.name, scores, tuple(saved.pins), summary)

@@ -1,0 +1,154 @@
+"""Writes a Studio's file when the user's hand rests, in a thread that lives as long as there is something to write."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nbmerge.errors import advice
+from nbmerge.guarded_files import read_model_bytes
+from nbmerge.widgets.state.saved.document import MOST_BYTES, Document, read_document, write_document
+from nbmerge.widgets.state.studio_state import StudioState
+
+REST = 0.8
+"""Seconds without a change after which steps are put into words and the file is written."""
+LONGEST_WAIT = 10.0
+"""Seconds after which it is written although changes go on."""
+
+
+class Keeper:
+    """Puts new steps of a state into words and writes its file, after each change, when changes pause.
+
+    Parameters
+    ----------
+    state : StudioState
+    file : Path, optional
+        Without one, nothing is written.
+
+    Attributes
+    ----------
+    fault : str
+        Why the file could not be written; empty where it could.
+    before_first_write : callable
+        Called once, before anything is written.
+    """
+
+    def __init__(
+        self, state: StudioState, file: Path | None = None, before_first_write: Callable[[], Any] = lambda: None
+    ):
+        self.state, self.file, self.fault = state, file, ""
+        self._before_first_write = before_first_write
+        self._condition = threading.Condition()
+        self._writing = threading.Lock()
+        self._due: float | None = None
+        self._latest = 0.0
+        self._running = self._closed = False
+        self._written = b""
+        state.observe(self._note, ("revision", "noted", "prompts"))
+
+    def close(self) -> None:
+        """Write what is still to be written, and observe no longer."""
+        self.state.unobserve(self._note, ("revision", "noted", "prompts"))
+        with self._condition:
+            waiting, self._due, self._closed = self._due is not None, None, True
+            self._condition.notify_all()
+        if waiting:
+            self.keep()
+
+    def keep(self) -> None:
+        """Put steps into words and write the file, now."""
+        with self._writing:
+            self.state.summarise()
+            if self.file is not None and is_worth_keeping(self.state):
+                try:
+                    self._write(self.file)
+                    self.fault = ""
+                except OSError as error:
+                    self.fault = f"The history is not saved: {advice(error)}"
+
+    def _write(self, file: Path) -> None:
+        raw = write_document(self.state)
+        same = raw.split(b'"start"', 1)[-1]  # all but the time
+        if not self._written:
+            self._before_first_write()
+        if same != self._written:
+            write_whole(file, raw)
+            self._written = same
+
+    def _note(self, change: Any) -> None:
+        now = time.monotonic()
+        with self._condition:
+            if self._closed:
+                return
+            if self._due is None:
+                self._latest = now + LONGEST_WAIT
+            self._due = min(now + REST, self._latest)
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._run, name="nbmerge keep", daemon=True).start()
+
+    def _run(self) -> None:
+        while self._wait():
+            self.keep()
+
+    def _wait(self) -> bool:
+        """Until the work is due; False when there is none."""
+        with self._condition:
+            while self._due is not None and (left := self._due - time.monotonic()) > 0:
+                self._condition.wait(left)
+            due, self._due = self._due is not None, None
+            self._running = due
+            return due
+
+
+def is_worth_keeping(state: StudioState) -> bool:
+    """Whether anything was done that running the cell again would not give."""
+    return len(state.history) > 1 or any(step.importance for step in state.history)
+
+
+def write_whole(file: Path, raw: bytes) -> None:
+    """Write a file so that it is there as a whole or as it was before.
+
+    Raises
+    ------
+    OSError
+    """
+    file.parent.mkdir(exist_ok=True)
+    if file.parent.is_symlink():
+        raise OSError(0, "the folder is a link to another place", str(file.parent))
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as part:
+            part.write(raw)
+        os.replace(name, file)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def read_file(file: Path) -> Document:
+    """Read a Studio's file.
+
+    Raises
+    ------
+    NbmergeError
+        When it cannot be read or is not such a file.
+    """
+    return read_document(bytes(read_model_bytes(file, 4 * MOST_BYTES)))
+
+
+def set_aside(file: Path, ending: str) -> Path | None:
+    """Give a file another name, so that it is neither read again nor overwritten; None where that fails."""
+    other = file.with_name(f"{file.stem}.{ending}")
+    try:
+        os.replace(file, other)
+    except OSError:
+        return None
+    return other

@@ -1,0 +1,86 @@
+"""A Studio whose cell runs again, in the same kernel or after a restart."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbmerge.widgets import Studio
+from tests.widgets.controls.test_cell import Shell
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a cell: what is made afterwards is made by it."""
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    return lambda *a, **k: monkeypatch.setattr("IPython.get_ipython", lambda: Shell(*a, **k))
+
+
+def draw(studio: Studio, value: float = 0.5):
+    studio.state.edit(lambda r: r.with_parameter("lambda", value))
+    return studio.recipe
+
+
+def restore_line(studio: Studio):
+    return studio.children[1]
+
+
+def test_a_cell_that_runs_again_goes_on_with_a_word_and_can_start_over(run, recipe):
+    run(cell_id="a", request="1")
+    drawn = draw(Studio(recipe))
+    run(cell_id="a", request="2")
+    studio = Studio(recipe)
+    assert studio.recipe == drawn
+    assert "goes on where it was left (2 steps)" in restore_line(studio).note.value
+    restore_line(studio).start_over.click()
+    assert studio.recipe == recipe
+    studio.redo.click()
+    assert studio.recipe == drawn
+    studio.close()
+
+
+def test_a_cell_with_another_recipe_shows_it_and_offers_the_former(run, recipe):
+    run(cell_id="a", request="1")
+    drawn = draw(Studio(recipe))
+    run(cell_id="a", request="2")
+    other = recipe.with_parameter("lambda", 0.9)
+    studio = Studio(other)
+    assert studio.recipe == other
+    assert restore_line(studio).restore.description.startswith("Restore ")
+    restore_line(studio).restore.click()
+    assert studio.recipe == drawn
+    studio.close()
+
+
+def test_after_a_restart_it_offers_what_was_kept(run, recipe, tmp_path):
+    run(cell_id="a", request="1")
+    former = Studio(recipe)
+    drawn = draw(former)
+    former.close()
+    run(cell_id="a", request="1 of a new kernel")
+    studio = Studio(recipe)
+    assert studio.recipe == recipe
+    studio.restore()
+    assert studio.recipe == drawn
+    assert [f.name[:7] for f in (tmp_path / ".nbmerge").iterdir()] == ["studio-"]
+    studio.close()
+
+
+def test_nothing_is_kept_where_that_is_not_wanted_or_there_is_no_cell(run, recipe, tmp_path):
+    for request in ("1", "2"):
+        run(cell_id="a", request=request)
+        studio = Studio(recipe, save=False)
+        assert studio.recipe == recipe
+        draw(studio)
+    studio.close()
+    assert not (tmp_path / ".nbmerge").exists()
+
+
+def test_it_is_kept_in_a_file_of_ones_own(recipe, tmp_path):
+    file = tmp_path / "kept" / "mine.json"
+    first = Studio(recipe, save=file)
+    drawn = draw(first)
+    first.close()
+    again = Studio(recipe, save=file)
+    again.restore()
+    assert again.recipe == drawn
+    again.close()
