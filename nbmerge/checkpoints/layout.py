@@ -1,7 +1,7 @@
 """What a tensor is, by its name: its layer and part, or its role outside the layers.
 
-There is no list of architectures. Layers are found as numbered modules in the names of the tensors, so that nothing is left out
-because a list did not contain it.
+Layers are found as numbered modules in the names of the tensors. This needs no list of architectures, so unlisted models work
+as well.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.loading.dry_load import DryLoad, Shapes, load
 from nbmerge.engine.loading.pretrained import build_config
 from nbmerge.engine.planning.layer_config import is_by_number
-from nbmerge.engine.planning.output_config import described_in
+from nbmerge.engine.planning.output_config import find_config_parts
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.problems import Problem
 from nbmerge.quoting import quote
@@ -117,7 +117,7 @@ def _changed_kinds(plan: Plan, donor: Checkpoint) -> Iterator[Problem]:
                                   "so the kinds of the layers were not compared.")  # fmt: skip
         return
     for stack, layers in plan.donor_layers.items():
-        for inside in described_in(donor, stack):
+        for inside in find_config_parts(donor, stack):
             new, old = _part(ours, inside), _part(theirs, inside)
             depth = donor.layout.stacks[stack].depth
             own = [min(i, depth - 1) for i in layers]

@@ -69,7 +69,7 @@ def check_names(recipe: Recipe, methods: Sequence[Method]) -> Iterator[Problem]:
             if parameter is None:
                 yield _unknown_parameter(name, here, methods, recipe)
             elif one_model and parameter.scope == "global":
-                what = f"'{name}' holds for the whole merge and has no effect under one model."
+                what = f"'{name}' applies to the whole merge and has no effect under one model."
                 yield Problem("error", here, what, "Move it to the recipe's own parameters.", recipe.line(here))
 
 
@@ -91,7 +91,7 @@ def check_layers(nearest_first: Sequence[Level], depth: int, recipe: Recipe) -> 
             for i, rule in enumerate(setting.rules):
                 if isinstance(rule.value, LayerValues) and rule.value.last > depth - 1:
                     here = (*where, name, i) if len(setting.rules) > 1 else (*where, name)
-                    what = f"there is no layer {rule.value.last:g} here: the layers are 0 to {depth - 1}."
+                    what = f"layer {rule.value.last:g} does not exist: the layers are 0 to {depth - 1}."
                     how = "Layers are counted from the first of a slice. A list is spread over any number of layers."
                     yield Problem("error", here, what, how, recipe.line(here))
 

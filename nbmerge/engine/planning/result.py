@@ -7,7 +7,7 @@ from typing import Any
 
 from nbmerge.checkpoints.implementations import drop_foreign_implementations
 from nbmerge.engine.planning.advice import advise
-from nbmerge.engine.planning.output_config import described_in, fitted, is_head
+from nbmerge.engine.planning.output_config import find_config_parts, fit_config, is_head
 from nbmerge.engine.planning.plans import MOST_READS, Plan, TensorPlan, most_reads
 from nbmerge.engine.planning.resolved import Resolved, Stretch
 from nbmerge.engine.planning.tensors import plan_tensors
@@ -87,11 +87,11 @@ def _fit_config(resolved: Resolved, tensors: Sequence[TensorPlan], layers: dict[
         how = "Set config_source to a model with as many rows."
         resolved.findings.warning(("config_source",), f"{what}, which has {donor.vocabulary}.", how, "config")
     for stack, own in layers.items():
-        if len(own) != donor.layout.stacks[stack].depth and not described_in(donor, stack):
+        if len(own) != donor.layout.stacks[stack].depth and not find_config_parts(donor, stack):
             what = f"the config of {label} does not say how many layers {stack} has; now {len(own)}."
             resolved.findings.warning((), what, "Write the number into the result's config.json.")
     head = any(t.kind == "head" and is_head(t.name, t.shape, rows) for t in tensors)
-    config, notes = fitted(donor, layers, max(sizes, key=sizes.__getitem__), rows, head)
+    config, notes = fit_config(donor, layers, max(sizes, key=sizes.__getitem__), rows, head)
     for note in notes:
         what = f"the config of {label} describes layers in a way that these slices break: {note}."
         resolved.findings.warning((), what, "Check config.json of the result, or choose other layers.")

@@ -2,14 +2,14 @@
 
 import pytest
 
-from nbmerge.engine.planning.layer_config import restack
+from nbmerge.engine.planning.layer_config import restack_config
 
 IRREGULAR = (0, 1, 2, 2, 3)
 """The first three of four layers, then the last two."""
 
 
 def restacked(layers=IRREGULAR, depth: int = 4, **config) -> tuple[dict, list[str]]:
-    notes = restack(config, depth, layers)
+    notes = restack_config(config, depth, layers)
     return config, notes
 
 
@@ -61,13 +61,13 @@ def test_what_is_not_said_of_layers_stays(config):
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"sliding_window_pattern": 2}, "rhythm"),
-        ({"attn_layer_period": 2, "attn_layer_offset": 1}, "rhythm"),
+        ({"sliding_window_pattern": 2}, "period"),
+        ({"attn_layer_period": 2, "attn_layer_offset": 1}, "period"),
         ({"first_k_dense_replace": 1}, "first_k_dense_replace"),
         ({"num_kv_shared_layers": 1}, "num_kv_shared_layers"),
-        ({"deepstack_visual_indexes": [1, 3]}, "something else takes"),
+        ({"deepstack_visual_indexes": [1, 3]}, "used elsewhere"),
         ({"made_up_layer_interval": 3}, "made_up_layer_interval"),
-        ({"made_up_scalars": [1.0, 2.0, 3.0, 4.0]}, "not understood"),
+        ({"made_up_scalars": [1.0, 2.0, 3.0, 4.0]}, "not recognised"),
         ({"kv_source_layers": [0, 1, 1, 1]}, "not before it"),
     ],
 )  # fmt: skip
@@ -90,5 +90,5 @@ def test_layers_that_keep_the_rhythm_keep_the_period():
 
 def test_keys_of_another_stack_are_left_alone():
     config = {"decoder_layer_types": ["a", "b", "c", "d"]}
-    assert restack(config, 4, IRREGULAR, lambda key: "decoder" not in key) == []
+    assert restack_config(config, 4, IRREGULAR, lambda key: "decoder" not in key) == []
     assert config == {"decoder_layer_types": ["a", "b", "c", "d"]}

@@ -125,4 +125,4 @@ def test_a_config_that_counts_each_layer_several_times_is_left_as_it_is(tmp_path
     ]
     made = plan(Recipe.of({"merge_method": "passthrough", "slices": slices}))
     assert made.config["num_hidden_layers"] == 8
-    assert "8 stands for 2 layers" in str(made.problems)
+    assert "8 means 2 layers in the files" in str(made.problems)

@@ -64,4 +64,4 @@ def test_a_choice_under_one_model_is_refused(source):
     source["models"][0]["parameters"]["method"] = "ties"
     made, problems = examine(Recipe.of(source))
     assert made is None
-    assert any("'method' holds for the whole merge" in str(p) for p in problems)
+    assert any("'method' applies to the whole merge" in str(p) for p in problems)

@@ -87,7 +87,7 @@ class _VocabularyPlanner:
     # --- by token ---
 
     def plan_by_token(self, wanted: Tokenizer) -> ByToken | None:
-        """Rows for the tokens that the recipe chooses; None if that is impossible, which is noted."""
+        """Rows for the tokens that the recipe chooses; None if that is impossible, which is reported."""
         key = "tokenizer_source" if self.recipe.tokenizer_source else "tokenizer"
         checkpoints, documents = self._open_owners()
         if not self._all_have_documents(documents, key):
@@ -153,7 +153,7 @@ class _VocabularyPlanner:
         return [ref for ref in named if ref is not None]
 
     def _find_source(self, wish: str, key: str, documents: Mapping[ModelRef, Document]) -> tuple[Path, Document] | None:
-        """Folder and contents of the tokenizer that a recipe asks for; None if it cannot be read, which is noted."""
+        """Folder and contents of the tokenizer that a recipe asks for; None if it cannot be read, which is reported."""
         if wish == "union":
             return self._join_tokenizers(key, documents)
         if wish == "base":
