@@ -5,5 +5,6 @@ from nbmerge.recipe.load import RECIPE_FILE
 from nbmerge.recipe.parts import Slice, Source
 from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.setting import Rule, Setting
+from nbmerge.recipe.text_edit import edit_text
 
-__all__ = ["RECIPE_FILE", "ModelRef", "Recipe", "Rule", "Setting", "Slice", "Source"]
+__all__ = ["RECIPE_FILE", "ModelRef", "Recipe", "Rule", "Setting", "Slice", "Source", "edit_text"]

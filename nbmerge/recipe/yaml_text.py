@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
@@ -32,7 +33,15 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without ty
         if self.depth > MAX_DEPTH:
             raise _yaml_error(f"nested deeper than {MAX_DEPTH} levels.", self.peek_event().start_mark)
         try:
-            return super().compose_node(parent, index)
+            event = self.peek_event()
+            name = getattr(event, "anchor", None)
+            node = super().compose_node(parent, index)
+            if isinstance(event, yaml.AliasEvent):
+                node = copy.copy(node)
+                node.start_mark, node.end_mark, node.alias, node.anchor = event.start_mark, event.end_mark, name, None
+            elif name is not None:
+                node.anchor = name
+            return node
         finally:
             self.depth -= 1
 
@@ -52,13 +61,31 @@ def parse_yaml(text: str) -> list[tuple[Any, dict[Where, int]]]:
     """
     if len(text) > MAX_CHARACTERS:
         raise _yaml_error(f"the text has {len(text):,} characters; a recipe has at most {MAX_CHARACTERS:,}.")
+    return _read_documents(text, lambda loader: _Builder(loader).build_document(loader.get_node()))
+
+
+def compose_yaml(text: str) -> list[yaml.Node]:
+    """The nodes of a YAML text, one tree for each document, with their places in the text.
+
+    An alias is a copy of the node that it stands for, at its own place; it has the anchor's name as `alias`. A node that
+    has an anchor has its name as `anchor`.
+
+    Raises
+    ------
+    RecipeError
+        As `parse_yaml` does for the text's form.
+    """
+    return _read_documents(text, lambda loader: loader.get_node())
+
+
+def _read_documents(text: str, read: Callable[[_Loader], Any]) -> list[Any]:
     try:
         loader = _Loader(text)
         try:
-            read = []
+            found = []
             while loader.check_node():
-                read.append(_Builder(loader).build_document(loader.get_node()))
-            return read
+                found.append(read(loader))
+            return found
         finally:
             loader.dispose()
     except RecipeError:  # ours, and a ValueError
@@ -155,6 +182,22 @@ def _represent_dict(dumper: _Dumper, data: dict[Any, Any]) -> yaml.Node:
 
 _Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(dict, _represent_dict)
+
+
+class _LineDumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML comes without types
+    """Everything on one line."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def dump_flow(data: Any, style: str | None = None) -> str:
+    """Write plain data on one line, as it stands inside brackets; `style` is the quote of a string."""
+    text = yaml.dump(
+        data, Dumper=_LineDumper, sort_keys=False, allow_unicode=True, width=1_000_000, default_flow_style=True,
+        default_style=style if isinstance(data, str) else None,
+    )  # fmt: skip
+    return text.removesuffix("...\n").strip()
 
 
 def dump_yaml(data: Any) -> str:
