@@ -171,7 +171,8 @@ class _Editor:
             raise _Mismatch
         if flow and any(map(_grows, items, old, new)):
             raise _Mismatch
-        matcher = difflib.SequenceMatcher(None, *([_identity(v) for v in some] for some in (old, new)), autojunk=False)
+        before, after = ([_identity(v) for v in some] for some in (old, new))
+        matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
         if all(tag == "insert" for tag, *_ in matcher.get_opcodes()):
             raise _Mismatch
         for i, j in _pairs(matcher):
