@@ -1,6 +1,6 @@
 """Weights in torch's own files, read in place: archives whose pickle is read as data and never executed.
 
-`nbmerge.checkpoints.unpickler` reads the pickle. The position of every tensor is checked against the directory of the archive;
+`nbmerge.checkpoints.pickles` reads the pickle. The position of every tensor is checked against the directory of the archive;
 after that, tensors are read like those of any other file.
 """
 
@@ -17,7 +17,7 @@ from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.dtypes import CODES
 from nbmerge.checkpoints.file_state import FileState
 from nbmerge.checkpoints.header import StoredTensor
-from nbmerge.checkpoints.unpickler import (
+from nbmerge.checkpoints.pickles import (
     MAX_BYTES,
     ForeignImport,
     Other,

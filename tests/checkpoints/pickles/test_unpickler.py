@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 import torch
 
-from nbmerge.checkpoints.unpickler import (
+from nbmerge.checkpoints.pickles import (
     MAX_INSTRUCTIONS,
     ForeignImport,
     Other,
