@@ -98,7 +98,7 @@ def test_a_layer_that_does_not_exist_is_an_error_at_its_place(deep_family):
     assert made is None
     (error,) = [p for p in problems if p.severity == "error"]
     assert error.where == ("parameters", "t")
-    assert "no layer 6 here: the layers are 0 to 5" in error.what
+    assert "layer 6 does not exist: the layers are 0 to 5" in error.what
 
 
 def test_mergekit_gets_a_list_of_all_layers(deep_family):
