@@ -129,7 +129,7 @@ def test_a_model_named_twice_is_pointed_at(family):
     models = [{"model": str(m), "parameters": {"weight": 1}} for m in (family.base, family.ft1, family.base)]
     report = check(Recipe.of({"merge_method": "linear", "models": models}))
     assert [(p.severity, p.place, p.what) for p in report.problems] == [
-        ("warning", "models[2].model", "base is named twice.")
+        ("warning", "models[2].model", "base is listed twice.")
     ]
 
 

@@ -97,7 +97,7 @@ def test_shapes_that_differ_are_refused(family, tmp_path):
 
 def test_tensors_that_one_lacks_are_named(family, tmp_path):
     other = make_model(tmp_path / "cut", replace={UP: None})
-    with pytest.raises(CheckpointError, match=rf"cut lacks tensors that the other models have.*{UP}"):
+    with pytest.raises(CheckpointError, match=rf"cut does not have all tensors of the other models.*{UP}"):
         measure_models(family.base, other)
 
 
