@@ -75,7 +75,7 @@ def describe_difference(before: Recipe | Plan | Any, after: Recipe | Plan | Any)
     --------
     >>> recipe = nbm.demo.recipe()
     >>> print(nbm.describe_difference(recipe, recipe.replace(dtype="bfloat16")))
-    dtype none → bfloat16
+    dtype float32 → bfloat16
     """
     old, new = (side.recipe if isinstance(side, Plan) else Recipe.load(side) for side in (before, after))
     if old == new:

@@ -40,7 +40,7 @@ ASKING = {
     "skills": lambda merge, out: demo.skills(merge),
 }  # fmt: skip
 """What gets at a live merge, in every way; `save` and `pin` are only for live ones."""
-OTHERS = {"Studio", "choose_backend", "forecast_live", "live", "transplant", "virtual"}
+OTHERS = {"Studio", "choose_backend", "describe_difference", "forecast_live", "live", "transplant", "virtual"}
 """Public names that use no merge in memory: `choose_backend` says whether to update it, and the Studio is tested below."""
 LIVE_ONLY = {"save", "pin", "verify"}
 NO_MODELS = {
