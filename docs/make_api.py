@@ -31,7 +31,7 @@ PAGES = {
     ),
     "More statistics": "nbmerge.statistics: estimate Estimate",
     "Progress": "nbmerge.progress: Event",
-    "Types": "nbmerge.typing: RecipeLike ModelLike Askable StopSignal",
+    "Types": "nbmerge.typing: RecipeLike ModelLike Askable ProgressLike StopSignal",
     "Errors": (
         "nbmerge.errors: NbmergeError RecipeError ArgumentError CheckpointError MergeError MergeStopped OutputError SampleError "
         "NotReadyError TooLargeError VirtualError PredictionError"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nbmerge.engine.live import LiveMerge, Pin, VirtualMerge
     from nbmerge.engine.planning import Plan
     from nbmerge.model_ref import ModelRef
+    from nbmerge.progress import Listener
     from nbmerge.recipe import Recipe
     from nbmerge.sampling.loading import Loaded
 
@@ -27,6 +28,11 @@ ModelLike: TypeAlias = "str | PathLike[str] | ModelRef"
 
 Askable: TypeAlias = "str | PathLike[str] | PreTrainedModel | LiveMerge | VirtualMerge | Pin | Loaded"
 """A model that can be sampled and scored: a folder or Hub id, which is loaded, or a model in memory."""
+
+
+ProgressLike: TypeAlias = "Listener | bool | None"
+"""A function that takes each `nbmerge.progress.Event`; True or False to draw a progress bar or none; None to draw one in a
+notebook or a terminal."""
 
 
 class StopSignal(Protocol):

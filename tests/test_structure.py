@@ -24,6 +24,8 @@ LEVELS = (
     {"errors"},
     {"model_ref", "sizes"},
     {"arguments", "bounded", "progress"},
+    {"pace"},
+    {"progress_bars"},
     {"guarded_files"},
     {"checkpoints", "methods", "tokenizers"},
     {"recipe"},

@@ -27,11 +27,14 @@ from nbmerge.engine.planning.plans import Plan
 from nbmerge.presentation import Displayed
 from nbmerge.problems import Problem
 from nbmerge.progress import Listener, OverallProgress
+from nbmerge.progress_bars import show_progress
 from nbmerge.recipe.yaml_text import dump_yaml
 from nbmerge.sizes import human
 
 if TYPE_CHECKING:
-    from nbmerge.typing import RecipeLike, StopSignal
+    import torch
+
+    from nbmerge.typing import ProgressLike, RecipeLike, StopSignal
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def merge(
     max_shard_size: int | str = MAX_SHARD,
     overwrite: bool = False,
     threads: int | None = None,
-    progress: Listener | None = None,
+    progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     allow_nonfinite: bool = False,
     executor: Any = None,
@@ -93,8 +96,9 @@ def merge(
         Replace an existing model folder, once the new one is complete.
     threads : int, optional
         Number of threads; the result does not depend on it.
-    progress : callable, optional
-        Takes an `nbmerge.progress.Event`.
+    progress : callable or bool, optional
+        Takes an `nbmerge.progress.Event`. Default: a progress bar in a notebook or a terminal, if it takes longer than half a
+        second; False shows nothing, and neither does anything if the environment variable ``NBMERGE_PROGRESS`` is 0.
     cancel : StopSignal, optional
         Stops the work once it is set, such as a `threading.Event`.
     allow_nonfinite : bool
@@ -123,6 +127,21 @@ def merge(
     here = find_device(device) if executor is None else None
     device_name = str(here) if here is not None else None if executor is None or device == "cpu" else device
     plan = make_plan(recipe)
+    with show_progress(progress, "Merging", last="checking how it loads") as shown:
+        result = _run(
+            plan, out, shown, cancel, max_shard_size=max_shard_size, overwrite=overwrite, threads=threads,
+            allow_nonfinite=allow_nonfinite, executor=executor, here=here, device_name=device_name,
+        )  # fmt: skip
+        # After the merge: transformers takes seconds and memory that the merge itself may need.
+        return replace(result, warnings=(*modules_left_behind(plan), *loading_warnings(plan)))
+
+
+def _run(
+    plan: Plan, out: str | Path, progress: Listener | None, cancel: StopSignal | None, *,
+    max_shard_size: int, overwrite: bool, threads: int | None, allow_nonfinite: bool, executor: Any,
+    here: torch.device | None, device_name: str | None,
+) -> MergeResult:  # fmt: skip
+    """Download, compute and write, on this machine or by an executor."""
     overall = OverallProgress(progress)
     listener = None if progress is None else overall
 
@@ -154,8 +173,7 @@ def merge(
         result = write_model(
             plan, folder, fill, max_shard_size=max_shard_size, overwrite=overwrite, device=device_name
         )  # fmt: skip
-    # After the merge: transformers takes seconds and memory that the merge itself may need.
-    return replace(result, warnings=(*modules_left_behind(plan), *loading_warnings(plan)))
+    return result
 
 
 def metadata_of(plan: Plan, device: str | None = None) -> dict[str, str]:

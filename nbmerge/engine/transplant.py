@@ -14,11 +14,10 @@ from nbmerge.engine.output.shards import MAX_SHARD
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.tokens import RowCounts, count_rows
 from nbmerge.errors import ArgumentError
-from nbmerge.progress import Listener
 from nbmerge.recipe import Recipe
 
 if TYPE_CHECKING:
-    from nbmerge.typing import ModelLike, StopSignal
+    from nbmerge.typing import ModelLike, ProgressLike, StopSignal
 
 WAYS = ("pieces", "pursuit")
 """The mean of the old tokens that spell the new one; or orthogonal matching pursuit over the tokens that both models have."""
@@ -75,7 +74,7 @@ def transplant(
     max_shard_size: int | str = MAX_SHARD,
     overwrite: bool = False,
     threads: int | None = None,
-    progress: Listener | None = None,
+    progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     allow_nonfinite: bool = False,
     executor: Any = None,

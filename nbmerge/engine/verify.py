@@ -25,11 +25,12 @@ from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import CheckpointError, MergeError, MergeStopped
 from nbmerge.guarded_files import open_model_file, read_model_json
 from nbmerge.progress import Listener, Reporter
+from nbmerge.progress_bars import show_progress
 from nbmerge.quoting import quote
 from nbmerge.recipe import RECIPE_FILE, Recipe
 
 if TYPE_CHECKING:
-    from nbmerge.typing import StopSignal
+    from nbmerge.typing import ProgressLike, StopSignal
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def verify(
     folder: str | Path,
     derive: bool | Iterable[str] = False,
     *,
-    progress: Listener | None = None,
+    progress: ProgressLike = None,
     cancel: StopSignal | None = None,
 ) -> Verification:
     """Compare the tensors of a merged model with the checksums that were recorded when they were written.
@@ -127,7 +128,8 @@ def verify(
         raise CheckpointError(
             f"{folder} is missing {len(lost)} of the tensors that were written: {', '.join(map(quote, lost[:4]))}."
         )
-    damaged = _damaged(checksums, stored, progress, cancel)
+    with show_progress(progress, "Verifying") as listener:
+        damaged = _damaged(checksums, stored, listener, cancel)
     if not derive:
         return Verification(folder, len(checksums), damaged, arithmetic=rounded)
     plan = make_plan(Recipe.load(folder / RECIPE_FILE))
@@ -144,7 +146,8 @@ def verify(
         return update
 
     device = next((read_header(s.file)[1].get(DEVICE) for s in stored.values()), None)
-    run(wanted, sink, progress=progress, cancel=cancel, allow_nonfinite=True, device=_device(device))
+    with show_progress(progress, "Merging again") as listener:
+        run(wanted, sink, progress=listener, cancel=cancel, allow_nonfinite=True, device=_device(device))
     differing = tuple(n for n, c in computed.items() if checksums.get(n) != c)
     return Verification(folder, len(checksums), damaged, len(computed), differing, device, rounded)
 

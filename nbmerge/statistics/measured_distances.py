@@ -14,18 +14,18 @@ from nbmerge.checkpoints.layout import is_derived
 from nbmerge.engine.compute import Blocks, run
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
-from nbmerge.progress import Listener
+from nbmerge.progress_bars import show_progress
 from nbmerge.statistics.distances import SUMS, Changes
 
 if TYPE_CHECKING:
-    from nbmerge.typing import RecipeLike, StopSignal
+    from nbmerge.typing import ProgressLike, RecipeLike, StopSignal
 
 
 @hub.stopping
 def measure_merge(
     recipe: RecipeLike,
     *,
-    progress: Listener | None = None,
+    progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
 ) -> Changes:
@@ -55,7 +55,8 @@ def measure_merge(
         own = sums[tensor.name]
         return lambda start, block: add(own, block, blocks, start)
 
-    run(tensors, sink, progress=progress, cancel=cancel, threads=threads)
+    with show_progress(progress, "Measuring the merge") as listener:
+        run(tensors, sink, progress=listener, cancel=cancel, threads=threads)
     return Changes(
         frame(tensors, np.concatenate([np.empty((0, len(SUMS))), *sums.values()])),
         plan.parents,

@@ -15,7 +15,7 @@ from nbmerge.engine.compute import Blocks, run
 from nbmerge.engine.planning import Plan, TensorPlan, examine
 from nbmerge.errors import CheckpointError, RecipeError
 from nbmerge.methods import Values
-from nbmerge.progress import Listener
+from nbmerge.progress_bars import show_progress
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.statistics.measured_distances import compared
 from nbmerge.statistics.statistics import Statistics
@@ -23,7 +23,7 @@ from nbmerge.statistics.store import Store, default_folder, key_of
 from nbmerge.statistics.tally import Tally
 
 if TYPE_CHECKING:
-    from nbmerge.typing import StopSignal
+    from nbmerge.typing import ProgressLike, StopSignal
 
 Model = str | Path | ModelRef
 
@@ -32,7 +32,7 @@ Model = str | Path | ModelRef
 def measure_models(
     base: Model,
     *models: Model,
-    progress: Listener | None = None,
+    progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
     cache: bool | str | Path = True,
@@ -75,7 +75,8 @@ def measure_models(
         t, dtype = index[tensor.name], _dtype(blocks)
         return lambda start, _: tally.add(t, blocks.rows(start, dtype=dtype))
 
-    run([_unmerged(t) for t in tensors], sink, progress=progress, cancel=cancel, threads=threads)
+    with show_progress(progress, "Measuring the models") as listener:
+        run([_unmerged(t) for t in tensors], sink, progress=listener, cancel=cancel, threads=threads)
     _refuse_not_finite(tensors, tally)
     if store is not None and (now := key_of(tensors)) is not None and key in (now, None):
         store.save(now, tally)  # no file was changed while it was read; what was downloaded just now had no key before

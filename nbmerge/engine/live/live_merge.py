@@ -32,16 +32,17 @@ from nbmerge.engine.output.shards import MAX_SHARD, ShardWriter
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.progress import Listener
+from nbmerge.progress_bars import show_progress
 
 if TYPE_CHECKING:
-    from nbmerge.typing import RecipeLike, StopSignal
+    from nbmerge.typing import ProgressLike, RecipeLike, StopSignal
 
 
 @hub.stopping
 def live(
     recipe: RecipeLike,
     *,
-    progress: Listener | None = None,
+    progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
     max_memory: int | str | None = None,
@@ -79,8 +80,8 @@ def live(
     check_fits(plan, available=most, threads=threads)
     merged = LiveMerge(plan, PersistentWorkers(threads), accelerator)
     try:
-        with merged._updating():
-            merged._compute(plan.tensors, progress, cancel, threads)
+        with merged._updating(), show_progress(progress, "Merging in memory", last="building the model") as listener:
+            merged._compute(plan.tensors, listener, cancel, threads)
             merged._build()
     except BaseException:
         merged.close()  # the error's traceback would keep weights and workers
@@ -124,7 +125,7 @@ class LiveMerge(MergeInMemory):
         self,
         recipe: RecipeLike,
         *,
-        progress: Listener | None = None,
+        progress: ProgressLike = None,
         cancel: StopSignal | None = None,
         threads: int | None = None,
     ) -> Update:
@@ -143,12 +144,12 @@ class LiveMerge(MergeInMemory):
         """
         began = time.perf_counter()
         plan = self.plan_for(recipe)
-        with self._lock:
+        with self._lock, show_progress(progress, "Updating the merge", last="building the model") as listener:
             self._require_open()
             if plan.config != self._plan.config or list(map(_shape, plan.tensors)) != list(
                 map(_shape, self._plan.tensors)
             ):
-                self._rebuild(plan, progress, cancel, threads)
+                self._rebuild(plan, listener, cancel, threads)
                 return Update(tuple(t.name for t in plan.tensors), time.perf_counter() - began)
             changed = self.pending(plan)
             other_tokenizer = plan.tokenizer != self._plan.tokenizer
@@ -158,7 +159,7 @@ class LiveMerge(MergeInMemory):
                 self._stale = {t.name for t in changed}
                 self._detach_from_pins(changed)
                 self._plan, self._tokenizer = plan, tokenizer
-                self._compute(changed, progress, cancel, threads)
+                self._compute(changed, listener, cancel, threads)
                 if self._copied & self._stale:  # an architecture that fuses or reshapes on loading
                     self._build()
                 elif self.device is not None:

@@ -28,9 +28,10 @@ from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.errors import VirtualError
 from nbmerge.methods import Combination
 from nbmerge.progress import Listener
+from nbmerge.progress_bars import show_progress
 
 if TYPE_CHECKING:
-    from nbmerge.typing import RecipeLike, StopSignal
+    from nbmerge.typing import ProgressLike, RecipeLike, StopSignal
 
 Gram = Callable[[TensorPlan], "np.ndarray | None"]
 """The Gram matrix over [W₀, W₁−W₀, …] of a tensor's inputs, None if it is not known; see `Statistics.gram`."""
@@ -46,7 +47,7 @@ MAX_COMPUTED = 1 << 16
 def virtual(
     recipe: RecipeLike,
     *,
-    progress: Listener | None = None,
+    progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
     gram: Gram | None = None,
@@ -76,7 +77,8 @@ def virtual(
         raise VirtualError(f"{why} Use nbmerge.live instead, which computes the weights.")
     merge = VirtualMerge(plan, gram, threads)
     try:
-        merge._build(plan, progress, cancel)
+        with show_progress(progress, "Preparing the virtual merge") as listener:
+            merge._build(plan, listener, cancel)
     except BaseException:
         merge.close()  # the error's traceback would keep mapped files and workers
         raise
@@ -105,9 +107,7 @@ class VirtualMerge(MergeInMemory):
         self._changed_files: set[Path] = set()
 
     @hub.stopping
-    def update(
-        self, recipe: RecipeLike, *, progress: Listener | None = None, cancel: StopSignal | None = None
-    ) -> Update:
+    def update(self, recipe: RecipeLike, *, progress: ProgressLike = None, cancel: StopSignal | None = None) -> Update:
         """Change to another recipe: coefficients, and vectors whose numbers changed.
 
         Raises
@@ -119,19 +119,19 @@ class VirtualMerge(MergeInMemory):
         plan = self.plan_for(recipe)
         if (why := plan.virtual_obstacle) is not None:
             raise VirtualError(f"{why} Use nbmerge.live instead, which computes the weights.")
-        with self._lock:
+        with self._lock, show_progress(progress, "Updating the merge") as listener:
             self._require_open()
             rebuild = plan.config != self._plan.config or list(map(_signature, plan.tensors)) != self._signatures
             self._changed_files |= self._workers.mapped.refresh()  # modified files are mapped again
             if self._changed_files or rebuild:
-                self._build(plan, progress, cancel)
+                self._build(plan, listener, cancel)
                 return Update(tuple(t.name for t in plan.tensors), time.perf_counter() - began)
             before = {t.name: t for t in self._plan.tensors} if self._ready else {}
             changed = [t for t in plan.tensors if t != before.get(t.name)]
             other_tokenizer = plan.tokenizer != self._plan.tokenizer
             # Before the model changes, because both may fail.
             tokenizer = build_tokenizer(plan) if other_tokenizer else self._tokenizer
-            vectors, coefficients = self._compute_numbers(self._modules, changed, progress, cancel)
+            vectors, coefficients = self._compute_numbers(self._modules, changed, listener, cancel)
             with self._updating():
                 self._modules.set_numbers(vectors, coefficients)
                 self._plan, self._tokenizer = plan, tokenizer

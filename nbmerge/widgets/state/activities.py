@@ -11,8 +11,8 @@ from typing import Any
 from traitlets import Any as AnyTrait
 from traitlets import Bool, HasTraits, Tuple, Unicode
 
+from nbmerge.pace import Pace
 from nbmerge.progress import FREQUENT, Event
-from nbmerge.widgets.state.pace import Pace
 
 NOTIFY_EVERY = 0.1
 """Seconds between two changes of `Activity.event`: what a person can follow and a browser can draw."""

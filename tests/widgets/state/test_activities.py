@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
+from nbmerge.pace import Pace
 from nbmerge.progress import Event
 from nbmerge.widgets.state.activities import Activities
 from nbmerge.widgets.state.debounce import DebouncedRunner
 from nbmerge.widgets.state.job import Job
-from nbmerge.widgets.state.pace import Pace
 
 
 def test_jobs_and_runners_are_listed_while_they_run_and_stopped_from_there():

@@ -1,0 +1,197 @@
+"""Progress bars of notebook cells and terminals: tqdm draws what a listener is told.
+
+Whoever calls a function gets a bar without asking, where somebody is looking: in a notebook's kernel or a terminal, in the
+main thread. Work that ends within half a second shows nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from nbmerge.pace import Pace
+from nbmerge.progress import Event, Listener
+from nbmerge.quoting import quote
+from nbmerge.sizes import human
+
+if TYPE_CHECKING:
+    from nbmerge.typing import ProgressLike
+
+VARIABLE = "NBMERGE_PROGRESS"
+"""Environment variable; 0 turns bars off."""
+DELAY = 0.5
+"""Seconds of work before a bar is drawn."""
+LONGEST = 60
+"""Characters of a tensor's name that are shown."""
+EVERY = 0.1
+"""Seconds between two drawings."""
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def show_progress(
+    progress: ProgressLike, words: str, last: str = "", delay: float = DELAY
+) -> Iterator[Listener | None]:
+    """Yield a listener for some work, or None if nobody listens.
+
+    Parameters
+    ----------
+    progress : callable, bool or None
+        What the caller asked for: a listener is yielded as it is; True draws a bar, and None does so where it will be seen.
+    words : str
+        What is being done, such as "Merging".
+    last : str
+        What is done after the last event, such as "building the model".
+    delay : float
+        Seconds before a bar is drawn.
+    """
+    if callable(progress):
+        yield progress
+    elif progress or (progress is None and _is_watched()):
+        bar = ProgressBar(words, last, delay)
+        try:
+            yield bar
+        finally:
+            bar.close()
+    else:
+        yield None
+
+
+class ProgressBar:
+    """A listener that draws a bar; it may be told from any thread, one at a time.
+
+    Parameters
+    ----------
+    words, last, delay
+        As in `show_progress`.
+    """
+
+    def __init__(self, words: str, last: str = "", delay: float = DELAY):
+        self._words, self._last, self._delay = words, last, delay
+        self._began = time.monotonic()
+        self._drawn = 0.0
+        self._bar: Any = None
+        self._handle: Any = None
+        self._pace = Pace()
+        self._phase = ("", 0)
+        # A notebook knows by its context which cell an output belongs to, and events come from worker threads.
+        self._context = copy_context()
+
+    def __call__(self, event: Event) -> None:
+        """Draw an event."""
+        now = time.monotonic()
+        self._pace.note(event, now)
+        if event.kind in ("stopped", "failed") or now - self._began < self._delay or self._words == "":
+            return
+        changed = self._phase != _phase_of(event)
+        if changed or event.kind in ("saving", "finished") or now - self._drawn >= EVERY:
+            self._drawn = now
+            try:
+                self._context.run(self._draw, event)
+            except Exception:  # work goes on without a bar
+                logger.debug("the progress bar cannot be drawn", exc_info=True)
+                self._words = ""
+
+    def close(self) -> None:
+        """Take the bar off the screen; of work that was stopped or failed, a notebook keeps it."""
+        bar, self._bar, self._words = self._bar, None, ""
+        if bar is not None:
+            with suppress(Exception):
+                bar.close()
+                self._clear(bar)
+
+    def _draw(self, event: Event) -> None:
+        if self._bar is None:
+            self._bar = self._make()
+        bar = self._bar
+        if self._phase != _phase_of(event):
+            self._phase = _phase_of(event)
+            resumed = f" (resumed, {event.resumed} tensors kept)" if event.resumed else ""
+            words = "Downloading" if event.kind == "fetching" else self._words + resumed
+            bar.set_description(words, refresh=False)
+            bar.reset(event.bytes or event.tensors or 1)
+        bar.n = event.bytes_done if event.bytes else event.tensors_done
+        state = self._state(event).replace("{", "{{").replace("}", "}}")
+        bar.bar_format = f"{{desc}}{{percentage:3.0f}}%|{{bar}}| {state}"
+        bar.refresh()
+
+    def _state(self, event: Event) -> str:
+        """How much is done, how fast, what is left, and where the work is."""
+        amount = f"{event.tensors_done} of {event.tensors}"
+        if event.bytes:
+            amount = f"{human(event.bytes_done)} of {human(event.bytes)}"
+        parts = [amount]
+        if event.kind == "saving":
+            parts.append("flushing to disk")
+        elif event.kind == "finished":
+            parts += [self._last] if self._last else []
+        else:
+            speed, left = self._pace.speed, self._pace.seconds_left
+            parts += [f"{human(speed)}/s"] if speed and event.bytes else []
+            parts += [f"about {format_seconds(left)} left"] if left is not None else []
+            parts += [quote(event.tensor, LONGEST)] if event.tensor else []
+        return ", ".join(parts)
+
+    def _make(self) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tqdm's, where ipywidgets are missing: it draws text instead
+            from tqdm.auto import tqdm
+        options: dict[str, Any] = {
+            "bar_format": "{desc}: {percentage:3.0f}%|{bar}| {postfix}",
+            "leave": False,
+            "total": 1,
+        }
+        notebook = getattr(sys.modules.get("tqdm.notebook"), "tqdm", None)
+        if notebook is None or not issubclass(tqdm, notebook):
+            return tqdm(**options, dynamic_ncols=True)
+        from IPython.display import display
+
+        bar = tqdm(**options, display=False)
+        self._handle = display(bar.container, display_id=True)  # type: ignore[no-untyped-call]
+        return bar
+
+    def _clear(self, bar: Any) -> None:
+        """Remove the output of a finished bar from the notebook, and its widgets from the kernel."""
+        if self._handle is None or bar.n < bar.total:
+            return
+        self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
+        for widget in (*bar.container.children, bar.container):
+            for part in (widget.layout, getattr(widget, "style", None), widget):
+                if part is not None:
+                    part.close()
+
+
+def format_seconds(number: float) -> str:
+    """A span of time, no more precise than it is known."""
+    if number < 60:
+        return f"{max(number, 0):.0f} s"
+    if number < 3600:
+        return f"{number / 60:.0f} min"
+    return f"{number / 3600:.1f} h"
+
+
+def _phase_of(event: Event) -> tuple[str, int]:
+    """Downloading or not, and how much there is to do."""
+    return ("fetching" if event.kind == "fetching" else "", event.bytes or event.tensors)
+
+
+def _is_watched() -> bool:
+    """Whether a bar will be seen: in the main thread of a notebook's kernel or of a program in a terminal."""
+    if os.environ.get(VARIABLE) == "0" or threading.current_thread() is not threading.main_thread():
+        return False
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel") or in_terminal()
+
+
+def in_terminal() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
