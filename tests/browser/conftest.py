@@ -24,7 +24,7 @@ models:
   - model: family/ft2
     parameters: {weight: 0.3}
 """
-STUDIO = f'import nbmerge as nbm\nstudio = nbm.Studio("""{RECIPE}""")\nstudio'
+STUDIO = f'import nbmerge as nbm\nstudio = nbm.Studio("""{RECIPE}""", save=False)\nstudio'
 
 
 def missing() -> str | None:

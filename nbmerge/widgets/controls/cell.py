@@ -8,7 +8,7 @@ nothing is closed.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 
@@ -65,6 +65,16 @@ def count_in_run(kind: type[Closable]) -> int:
     """How many of a kind the present run of the cell has put on screen so far."""
     run = find_current_run()
     return sum(of == run and isinstance(w, kind) for w, of in list(_on_screen.items()))
+
+
+def find_kernel_shell() -> Any:
+    """IPython's shell in a kernel; None in a terminal and in a script."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return None
+    shell = get_ipython()
+    return shell if hasattr(shell, "get_parent") and hasattr(shell, "display_pub") else None
 
 
 def find_current_run() -> CellRun | None:

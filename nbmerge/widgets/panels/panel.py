@@ -9,10 +9,11 @@ from ipywidgets import Layout
 from traitlets import Bool
 
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.controls.cell import close_previous
+from nbmerge.widgets.controls.cell import close_previous, find_kernel_shell
 from nbmerge.widgets.controls.elements import styles
 from nbmerge.widgets.controls.guard import Guard
 from nbmerge.widgets.controls.lifetime import OwningBox, close_tree
+from nbmerge.widgets.controls.static_output import WIDGET, StaticOutput
 from nbmerge.widgets.state.studio_state import StudioState
 
 
@@ -39,7 +40,21 @@ class StateBox(OwningBox):
             self.close()
             raise
         if not part:
+            self._static = StaticOutput(self.state, self.model_id[:12])
+            self.at_close(self._static.close)
+            self.add_class("nbm-live")
+            self.add_class(f"nbm-live-{self._static.key}")
             close_previous(self)
+
+    def _ipython_display_(self, **settings: Any) -> None:
+        """Show it in a notebook, with what remains of it where no kernel runs."""
+        shell = find_kernel_shell()
+        static = getattr(self, "_static", None)
+        if shell is None or static is None or self.closed:
+            print(repr(self))
+            return
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        static.display({WIDGET: view}, repr(self), shell)
 
     def _open(self) -> None:
         """Make what it shows."""

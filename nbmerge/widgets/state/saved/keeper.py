@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,13 +11,14 @@ from typing import Any
 
 from nbmerge.errors import advice
 from nbmerge.guarded_files import read_model_bytes
+from nbmerge.widgets.state.after_rest import AfterRest
 from nbmerge.widgets.state.saved.document import MOST_BYTES, Document, read_document, write_document
 from nbmerge.widgets.state.studio_state import StudioState
 
 REST = 0.8
 """Seconds without a change after which steps are put into words and the file is written."""
-LONGEST_WAIT = 10.0
-"""Seconds after which it is written although changes go on."""
+KEPT = ("revision", "noted", "prompts")
+"""What is observed of a state."""
 
 
 class Keeper:
@@ -44,33 +43,28 @@ class Keeper:
     ):
         self.state, self.file, self.fault = state, file, ""
         self._before_first_write = before_first_write
-        self._condition = threading.Condition()
-        self._writing = threading.Lock()
-        self._due: float | None = None
-        self._latest = 0.0
-        self._running = self._closed = False
         self._written = b""
-        state.observe(self._note, ("revision", "noted", "prompts"))
+        self._soon = AfterRest(self._keep, REST)
+        state.observe(self._soon.note_change, KEPT)
 
     def close(self) -> None:
         """Write what is still to be written, and observe no longer."""
-        self.state.unobserve(self._note, ("revision", "noted", "prompts"))
-        with self._condition:
-            waiting, self._due, self._closed = self._due is not None, None, True
-            self._condition.notify_all()
-        if waiting:
+        self.state.unobserve(self._soon.note_change, KEPT)
+        if self._soon.close():
             self.keep()
 
     def keep(self) -> None:
         """Put steps into words and write the file, now."""
-        with self._writing:
-            self.state.summarise()
-            if self.file is not None and is_worth_keeping(self.state):
-                try:
-                    self._write(self.file)
-                    self.fault = ""
-                except OSError as error:
-                    self.fault = f"The history is not saved: {advice(error)}"
+        self._soon.work_now()
+
+    def _keep(self) -> None:
+        self.state.summarise()
+        if self.file is not None and is_worth_keeping(self.state):
+            try:
+                self._write(self.file)
+                self.fault = ""
+            except OSError as error:
+                self.fault = f"The history is not saved: {advice(error)}"
 
     def _write(self, file: Path) -> None:
         raw = write_document(self.state)
@@ -80,31 +74,6 @@ class Keeper:
         if same != self._written:
             write_whole(file, raw)
             self._written = same
-
-    def _note(self, change: Any) -> None:
-        now = time.monotonic()
-        with self._condition:
-            if self._closed:
-                return
-            if self._due is None:
-                self._latest = now + LONGEST_WAIT
-            self._due = min(now + REST, self._latest)
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, name="nbmerge keep", daemon=True).start()
-
-    def _run(self) -> None:
-        while self._wait():
-            self.keep()
-
-    def _wait(self) -> bool:
-        """Until the work is due; False when there is none."""
-        with self._condition:
-            while self._due is not None and (left := self._due - time.monotonic()) > 0:
-                self._condition.wait(left)
-            due, self._due = self._due is not None, None
-            self._running = due
-            return due
 
 
 def is_worth_keeping(state: StudioState) -> bool:
