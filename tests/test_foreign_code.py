@@ -15,8 +15,8 @@ from nbmerge.checkpoints import implementations
 from nbmerge.engine.loading import pretrained
 from nbmerge.errors import SampleError
 from tests.models import make_model
+from tests.sources import PACKAGE, nodes
 
-PACKAGE = Path(nbm.__file__).parent
 LOADERS = {
     "load_with_report",
     "from_pretrained",
@@ -44,10 +44,9 @@ ENTRIES = {
 
 
 def calls(file: Path, names: set[str] = LOADERS) -> set[str]:
-    tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
     return {
         name
-        for node in tree
+        for node in nodes(file)
         if isinstance(node, ast.Call) and (name := getattr(node.func, "attr", getattr(node.func, "id", ""))) in names
     }
 

@@ -6,13 +6,14 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 import nbmerge
+from tests.sources import PACKAGE, nodes
 
-PACKAGE = Path(nbmerge.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = (
     "torch",
@@ -28,10 +29,10 @@ HEAVY = (
 )
 
 
-def imported(nodes: list[ast.AST]) -> set[str]:
+def imported(found: Iterable[ast.AST]) -> set[str]:
     """Full names of all modules that a file imports anywhere, also inside functions."""
     names: set[str] = set()
-    for node in nodes:
+    for node in found:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -87,12 +88,11 @@ def test_house_rules():
 
 def broken_rules(file: Path) -> list[str]:
     """What a module does that none may: draw with pyplot, unpickle, run code of a model or of a text."""
-    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
-    names = imported(nodes)
+    names = imported(nodes(file))
     broken = [n for n in names if n.startswith(("matplotlib.pyplot", "pylab", "cloudpickle", "dill"))]
     broken += [n for n in names if n.split(".")[0] == "pickle"]
     only = {"trust_remote_code": False, "weights_only": True}
-    for node in nodes:
+    for node in nodes(file):
         if isinstance(node, ast.keyword) and node.arg in only:
             fixed = isinstance(node.value, ast.Constant) and node.value.value is only[node.arg]
             broken += [] if fixed else [f"line {node.value.lineno}: {node.arg} is not {only[node.arg]}"]

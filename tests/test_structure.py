@@ -7,17 +7,14 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
-import nbmerge
+from tests.sources import PACKAGE, nodes, parsed
 
-PACKAGE = Path(nbmerge.__file__).parent
 MODULES = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): f
            for f in sorted(PACKAGE.rglob("*.py"))}  # fmt: skip
 PACKAGES = {name for name, f in MODULES.items() if f.name == "__init__.py"}
-TREES = {name: ast.parse(f.read_text(encoding="utf-8")) for name, f in MODULES.items()}
 LEVELS = (
     {"lazy", "presentation", "quoting", "typing"},
     {"problems"},
@@ -77,7 +74,7 @@ def ancestors(name: str) -> list[str]:
 def loaded_by(name: str) -> set[str]:
     """Modules that must have run before a module can: what it imports, and the packages around that."""
     found: set[str] = set()
-    for node in executed(TREES[name]):
+    for node in executed(parsed(MODULES[name])):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -91,7 +88,7 @@ def loaded_by(name: str) -> set[str]:
 def imported(name: str) -> set[str]:
     """Modules that one imports anywhere, also in functions and for type checkers."""
     found: set[str] = set()
-    for node in ast.walk(TREES[name]):
+    for node in nodes(MODULES[name]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -144,14 +141,14 @@ def test_rooms_can_be_looked_over():
 
 
 def test_rooms_say_what_they_are_for():
-    assert [name for name in sorted(PACKAGES) if not ast.get_docstring(TREES[name])] == []
+    assert [name for name in sorted(PACKAGES) if not ast.get_docstring(parsed(MODULES[name]))] == []
 
 
 def test_what_is_private_stays_in_its_module():
     wrong = [
         f"{name} imports {alias.name} of {node.module}"
-        for name, tree in TREES.items()
-        for node in ast.walk(tree)
+        for name, file in MODULES.items()
+        for node in nodes(file)
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nbmerge"
         for alias in node.names
         if alias.name.startswith("_") and not alias.name.startswith("__")

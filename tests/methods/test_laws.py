@@ -13,6 +13,7 @@ from nbmerge.engine.merge import merge
 from nbmerge.engine.planning.planner import plan
 from nbmerge.methods import REQUIRED, methods
 from nbmerge.recipe import Recipe
+from tests.costs import rest_is_slow
 from tests.methods.apply import family as relatives
 from tests.methods.apply import merged, ulps
 from tests.models import read_tensors
@@ -224,8 +225,15 @@ def test_a_tensor_does_not_depend_on_where_blocks_end(name, way, block, monkeypa
     assert ulps(merged(name, tensors, given(name, way)), one.double(), tensors) <= 1
 
 
-@pytest.mark.parametrize("outer", ["linear", "nuslerp", "arcee_fusion", "tsv_m"])
-@pytest.mark.parametrize("inner", ["task_arithmetic", "della", "iso_c"])
+OUTER, INNER = ("linear", "nuslerp", "arcee_fusion", "tsv_m"), ("task_arithmetic", "della", "iso_c")
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    rest_is_slow(
+        itertools.product(OUTER, INNER), [("linear", "iso_c"), ("nuslerp", "della"), ("tsv_m", "task_arithmetic")]
+    ),
+)
 def test_a_merge_of_a_merge_is_the_same_from_disk(outer, inner, family, tmp_path):
     """Whatever blocks the two methods are cut into."""
     first = recipe(inner, family) | {"name": "first", "dtype": "float32"}

@@ -3,6 +3,7 @@ import pytest
 from nbmerge.methods import methods
 from nbmerge.widgets import Studio, StudioState
 from nbmerge.widgets.studio import describe_state
+from tests.costs import rest_is_slow
 
 
 def test_panels_share_one_state(recipe):
@@ -54,7 +55,10 @@ def test_nothing_given_starts_with_the_bundled_family_if_there_is_one():
     assert studio.recipe is None or studio.state.plan is not None
 
 
-@pytest.mark.parametrize("method", list(methods()))
+QUICK = ("linear", "slerp", "ties", "della", "passthrough", "model_stock", "nuslerp", "karcher")
+
+
+@pytest.mark.parametrize("method", rest_is_slow(methods(), QUICK))
 def test_every_method_can_be_chosen_and_drawn(recipe, method):
     studio = Studio(recipe)
     studio.method.method.value = method

@@ -18,6 +18,7 @@ from nbmerge.checkpoints.pickles import (
     foreign_import,
     unpickle,
 )  # fmt: skip
+from tests.costs import rest_is_slow
 
 
 class Harm:
@@ -78,7 +79,7 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize("name", rest_is_slow(BOMBS, lambda name: name not in ("lists", "marks", "doubled")))
 def test_bombs_end_early(name):
     """In processor time and memory: both follow from the number of instructions, which is bounded."""
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()

@@ -42,7 +42,7 @@ STOPS = [(method, when) for method in methods() for when in SHARES]
 
 
 @pytest.mark.parametrize(
-    ("method", "when"), rest_is_slow(STOPS, lambda stop: stop[1] == "late" or stop[0] in ("linear", "ties", "della"))
+    ("method", "when"), rest_is_slow(STOPS, lambda stop: stop[0] in ("linear", "ties", "della", "model_stock", "tsv_m"))
 )
 def test_no_method_reads_on(method, when, family, tmp_path, monkeypatch):
     """Within a tensor, looking or mixing: after the stop each worker ends at its next read."""

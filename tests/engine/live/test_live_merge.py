@@ -228,6 +228,7 @@ def test_any_sequence_of_edits_ends_at_a_fresh_merge(family, tmp_path, count):
                 assert file.read_bytes() == (written.path / file.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_the_fiftieth_repeat_gives_the_same_bytes(family):
     one, two = (random_recipe(Random(s), family) for s in (3, 8))
     merged = live(one)
