@@ -214,8 +214,7 @@ EXCEPTIONS = {
     ("cli/lab.py", "shutil.copyfile"): "the notebook that nbmerge ships",
     ("demo/bundle.py", ".read_text"): "the recipe that nbmerge ships",
     ("demo/train/__main__.py", ".read_text"): "a file that it has just written",
-    ("widgets/controls/curve_editor.py", ".read_text"): "scripts that nbmerge ships",
-    ("widgets/controls/elements.py", ".read_text"): "styles that nbmerge ships",
+    ("widgets/controls/view.py", ".read_text"): "scripts and styles that nbmerge ships",
 }
 
 
