@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ import pytest
 if TYPE_CHECKING:  # what imports torch is imported where tests run, and not by the process that distributes them
     from tests.judgement import OutputJudge
     from tests.models import Family
+
+if sys.version_info < (3, 11):  # where pathlib keeps the functions of os that it finds when it is imported
+    from tests import old_pathlib  # noqa: F401
 
 JUDGED = os.environ.get("NBMERGE_JUDGE_OUTPUTS") == "1"
 

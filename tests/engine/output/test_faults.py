@@ -120,7 +120,7 @@ def test_calls_that_do_only_a_part(call, most, small, whole, family, tmp_path, m
 
 def test_a_disk_that_takes_nothing_and_says_so_politely(small, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: 0)
-    with pytest.raises(MergeError, match="no more bytes"):
+    with pytest.raises(MergeError, match="the system wrote no bytes"):
         merge(small, tmp_path / "out")
 
 
