@@ -15,6 +15,7 @@ from nbmerge.engine.loading.load_findings import loading_findings
 from nbmerge.engine.output.folder import absolute, check_output, modules_left_behind, unsafe_side_files
 from nbmerge.engine.planning.planner import examine
 from nbmerge.engine.planning.plans import Plan
+from nbmerge.engine.planning.reading import list_problems
 from nbmerge.errors import CheckpointError, OutputError, RecipeError
 from nbmerge.presentation import Displayed
 from nbmerge.problems import Problem, worst_first
@@ -90,7 +91,7 @@ def check(
     try:
         plan, problems = examine(Recipe.load(recipe.recipe if isinstance(recipe, Plan) else recipe, dialect))
     except RecipeError as error:
-        return Report(tuple(worst_first([*error.problems, *_besides(error)])))
+        return Report(tuple(list_problems(error)))
     place = None
     if plan is not None:
         problems = worst_first([*problems, *(Problem("error", (), str(e)) for e in unsafe_side_files(plan))])
@@ -105,14 +106,6 @@ def check(
     if plan is not None:
         problems = worst_first([*problems, *modules_left_behind(plan), *loading_findings(plan)])
     return Report(tuple(problems), plan, None if plan is None else forecast(plan, out=place))
-
-
-def _besides(error: RecipeError) -> list[Problem]:
-    """Further errors in the readable rest of a recipe, except those that follow from what could not be read."""
-    if error.rest is None:
-        return []
-    missed = {p.where[-1] for p in error.problems if p.where}
-    return [p for p in examine(error.rest)[1] if p.severity == "error" and not missed & set(p.where)]
 
 
 def _room_to_download(plan: Plan, out: Path | None) -> Problem | None:

@@ -5,6 +5,18 @@ from nbmerge.recipe.load import RECIPE_FILE
 from nbmerge.recipe.parts import Slice, Source
 from nbmerge.recipe.recipe import Recipe
 from nbmerge.recipe.setting import Rule, Setting
-from nbmerge.recipe.text_edit import edit_text
+from nbmerge.recipe.text_edit import change_text, edit_text
+from nbmerge.recipe.three_way import join_changes
 
-__all__ = ["RECIPE_FILE", "ModelRef", "Recipe", "Rule", "Setting", "Slice", "Source", "edit_text"]
+__all__ = [
+    "RECIPE_FILE",
+    "ModelRef",
+    "Recipe",
+    "Rule",
+    "Setting",
+    "Slice",
+    "Source",
+    "change_text",
+    "edit_text",
+    "join_changes",
+]

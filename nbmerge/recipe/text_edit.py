@@ -14,6 +14,7 @@ import yaml
 
 from nbmerge.errors import RecipeError
 from nbmerge.recipe.documents import order_merges
+from nbmerge.recipe.identity import identify_item, is_same
 from nbmerge.recipe.layer_values import is_layer_key
 from nbmerge.recipe.yaml_places import Place, TextEdits
 from nbmerge.recipe.yaml_text import compose_yaml
@@ -51,6 +52,12 @@ def edit_text(text: str, recipe: Recipe, before: Recipe | None = None) -> str:
     models: [org/a, org/b]
     parameters: {t: [0, 0.7, 1]}  # all of b at the end
     """
+    changed = change_text(text, recipe, before)
+    return recipe.to_yaml() if changed is None else changed
+
+
+def change_text(text: str, recipe: Recipe, before: Recipe | None = None) -> str | None:
+    """As `edit_text`; None where the text cannot express the recipe."""
     from nbmerge.recipe.recipe import Recipe
 
     try:
@@ -62,7 +69,7 @@ def edit_text(text: str, recipe: Recipe, before: Recipe | None = None) -> str:
             return edited
     except RecipeError:
         pass  # it is not a text that was read, or no longer one
-    return recipe.to_yaml()
+    return None
 
 
 def _edit(text: str, before: Recipe, after: Recipe) -> str | None:
@@ -171,7 +178,7 @@ class _Editor:
             raise _Mismatch
         if flow and any(map(_grows, items, old, new)):
             raise _Mismatch
-        before, after = ([_identity(v) for v in some] for some in (old, new))
+        before, after = ([identify_item(v) for v in some] for some in (old, new))
         matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
         if all(tag == "insert" for tag, *_ in matcher.get_opcodes()):
             raise _Mismatch
@@ -194,26 +201,3 @@ def _pairs(matcher: difflib.SequenceMatcher[Any]) -> Iterator[tuple[int | None, 
     for _, i1, i2, j1, j2 in matcher.get_opcodes():
         for n in range(max(i2 - i1, j2 - j1)):
             yield (i1 + n if i1 + n < i2 else None), (j1 + n if j1 + n < j2 else None)
-
-
-def _identity(item: Any) -> Any:
-    """What an item of a list is recognised by: its model, its filter, or the models of a slice."""
-    if not isinstance(item, dict):
-        return repr(item)
-    for key in ("model", "filter"):
-        if key in item:
-            return key, repr(item[key]), repr(item.get("layer_range"))
-    if "sources" in item:
-        return "sources", tuple(_identity(s) for s in item["sources"])
-    return repr(sorted(item))
-
-
-def is_same(one: Any, other: Any) -> bool:
-    """Whether plain data are the same, and written in the same form; true is not 1."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return {str(k) for k in one} == {str(k) for k in other} and all(
-            is_same(v, {str(k): w for k, w in other.items()}[str(key)]) for key, v in one.items()
-        )
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(is_same, one, other))
-    return one == other and isinstance(one, bool) == isinstance(other, bool)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nbmerge.engine.planning.findings import Findings
 from nbmerge.engine.planning.pin_commits import pin_commits
 from nbmerge.engine.planning.plans import Plan
-from nbmerge.engine.planning.precedence import check_names, check_values
+from nbmerge.engine.planning.precedence import check_names, check_values, check_without_method
 from nbmerge.engine.planning.resolve import check_architectures, find_methods, open_models
 from nbmerge.engine.planning.resolved import Resolved
 from nbmerge.engine.planning.result import plan_result
@@ -59,6 +59,8 @@ def examine(recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
     for problem in check_names(recipe, methods) if methods else ():
         findings.add(problem)
     for problem in () if resolved is not None else check_values(recipe, methods):
+        findings.add(problem)
+    for problem in () if methods else check_without_method(recipe):
         findings.add(problem)
     problems = findings.problems()
     if made is not None and not findings.fatal:

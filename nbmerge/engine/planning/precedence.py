@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from nbmerge.methods import IGNORED, REQUIRED, Method, Parameter, parameter_names
+from nbmerge.methods import IGNORED, REQUIRED, Method, Parameter, methods, parameter_names
 from nbmerge.methods.linear import WEIGHT
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe import Recipe
@@ -82,6 +82,29 @@ def check_values(recipe: Recipe, methods: Sequence[Method]) -> Iterator[Problem]
             if fault := next(filter(None, faults), None):
                 here = (*where, name)
                 yield Problem("error", here, fault, line=recipe.line(here), kind="range")
+
+
+def check_without_method(recipe: Recipe) -> Iterator[Problem]:
+    """Parameters that no method has, and values that none accepts, for a recipe whose own method is not known."""
+    every = methods()
+    named: dict[str, list[Parameter]] = {}
+    for parameter in (*chain.from_iterable(m.parameters for m in every.values()), CHOICE, EMBED_SLERP):
+        named.setdefault(parameter.name, []).append(parameter)
+    for where, settings, _, _ in levels(recipe):
+        for name, setting in settings.items():
+            here = (*where, name)
+            if name not in named and name not in IGNORED:
+                how = hint_for_parameter(name, list(Recipe.model_fields)) or nearest(name, named)
+                yield Problem("error", here, f"no merge method has a parameter '{name}'.", how, recipe.line(here))
+            faults = [f for v in setting.values() if (f := _common_fault(named.get(name, ()), v))]
+            if faults:
+                yield Problem("error", here, faults[0], line=recipe.line(here))
+
+
+def _common_fault(parameters: Sequence[Parameter], value: Any) -> str | None:
+    """What is wrong with a value for every method that has the parameter."""
+    faults = [p.fault(value) for p in parameters]
+    return faults[0] if faults and all(faults) else None
 
 
 def check_layers(nearest_first: Sequence[Level], depth: int, recipe: Recipe) -> Iterator[Problem]:

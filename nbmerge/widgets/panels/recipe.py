@@ -9,6 +9,7 @@ from ipywidgets import Layout
 
 from nbmerge.widgets.controls.elements import button, problem_list, row, set_visible, text
 from nbmerge.widgets.panels.panel import Panel
+from nbmerge.widgets.state.studio_state import StudioState
 
 NOT_APPLIED = "<p><b>Not applied.</b> The text is not a valid recipe; nothing was changed.</p>"
 
@@ -34,23 +35,18 @@ class RecipePanel(Panel):
         self.python.add_class("nbm-code")
         self.copy = ipywidgets.Accordion([self.python], selected_index=None)
         self.copy.set_title(0, "The same merge in Python")
-        self._shown = ""
-        self.area.observe(guard(lambda change: self._mark()), "value")
+        self.area.observe(guard(lambda change: self._typed()), "value")
         bar = row(self.apply, self.revert, self.undo, self.redo, self.note)
         return [bar, self.area, self.problems, self.copy]
 
     @property
     def edited(self) -> bool:
         """Whether the text was changed and not yet applied."""
-        return self.area.value != self._shown
+        return self.state.draft is not None
 
     def _refresh(self) -> None:
         state = self.state
-        if state.text != self._shown:
-            keep = self.edited and bool(self._shown)  # never overwrite an edit
-            self._shown = state.text
-            if not keep:
-                self.area.value = state.text
+        self.area.value = state.text if state.draft is None else state.draft
         self.undo.disabled, self.redo.disabled = not state.can_undo, not state.can_redo
         self.python.value = python_code(state.text)
         self._mark()
@@ -58,24 +54,38 @@ class RecipePanel(Panel):
     def _mark(self) -> None:
         refused = self.state.refused
         self.apply.disabled = self.revert.disabled = not self.edited
-        self.note.value = "Edited, not applied yet." if self.edited else ""
+        self.note.value = _describe_draft(self.state)
         if refused:
             self.problems.value = NOT_APPLIED + problem_list(refused, self.area.value)
         else:
             self.problems.value = problem_list(self.state.problems, self.state.text)
         set_visible(self.problems, bool(self.problems.value))
 
+    def _typed(self) -> None:
+        self.state.edit_draft(self.area.value)
+        self._mark()
+
     def _apply(self) -> None:
-        typed = self.area.value
-        if self.state.apply_text(typed):
-            self._shown = self.area.value = self.state.text
+        typed, behind = self.area.value, self.state.is_draft_behind
+        if self.state.apply_draft():
+            self.area.value = self.state.text
             self._mark()
-            if self.recipe is not None and self.state.text != typed:
+            if behind:
+                self.note.value = "Applied, together with what was changed elsewhere."
+            elif self.recipe is not None and self.state.text != typed:
                 self.note.value = f"Read {html.escape(self.recipe.origin)}."
 
     def _revert(self) -> None:
-        self.area.value = self._shown
-        self.state.drop_refused()
+        self.state.drop_draft()
+        self.area.value = self.state.text
+
+
+def _describe_draft(state: StudioState) -> str:
+    if state.draft is None:
+        return ""
+    if state.is_draft_behind:
+        return "Edited, not applied yet. The recipe has changed elsewhere since; Apply keeps both changes."
+    return "Edited, not applied yet."
 
 
 def python_code(yaml: str) -> str:

@@ -10,21 +10,27 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from os import PathLike
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 from traitlets import Any as AnyTrait
 from traitlets import Bool, HasTraits, Instance, Int, Tuple, Unicode
 
-from nbmerge.engine.planning import Plan, examine, revise_plan
+from nbmerge.engine.planning import Plan, examine, list_problems, revise_plan
 from nbmerge.engine.remedies import ProblemGroup, group_problems, remove_model, set_base
 from nbmerge.errors import RecipeError
 from nbmerge.methods import methods
 from nbmerge.problems import Problem, worst_first
-from nbmerge.recipe import ModelRef, Recipe
+from nbmerge.recipe import ModelRef, Recipe, change_text
+from nbmerge.recipe.readers.mergekit import FOUND as FROM_YAML
+from nbmerge.recipe.readers.recipe_text import read_file
+from nbmerge.recipe.sections import levels
 from nbmerge.sampling import ScoreHistory, ScoreRecord
 from nbmerge.widgets.state.activities import Activities
 from nbmerge.widgets.state.compose import compose_recipe, list_family
+from nbmerge.widgets.state.draft import Draft
 from nbmerge.widgets.state.history import History, Step, Summariser
 from nbmerge.widgets.state.job import Job
 from nbmerge.widgets.state.model_pool import ModelPool
@@ -50,7 +56,10 @@ class StudioState(HasTraits):
     problems : tuple of Problem
         Of the recipe, worst first, with lines of `text`.
     refused : tuple of Problem
-        Why the text that was last applied is not a valid recipe. Empty when it was.
+        Why the text that was last applied is not a valid recipe, or does not go with what has changed since. Empty when
+        it was applied.
+    draft : str or None
+        A text that is being edited and not applied yet; it stays while the recipe changes elsewhere.
     base, models : str, tuple of str
         Models chosen, also those that the method does not use.
     can_undo, can_redo : bool
@@ -77,6 +86,7 @@ class StudioState(HasTraits):
     plan = AnyTrait(None, allow_none=True)
     problems = Tuple()
     refused = Tuple()
+    draft = Unicode(None, allow_none=True)
     base = Unicode()
     models = Tuple()
     can_undo = Bool(False)
@@ -96,11 +106,12 @@ class StudioState(HasTraits):
         self.scores = ScoreHistory()
         self._summariser = Summariser()
         self._last: tuple[Any, float] = (None, 0.0)
+        self._draft = Draft("", None)
         self._grouped: tuple[Any, tuple[ProblemGroup, ...]] = ((), ())
         self._start: Recipe | None = None
         if recipe is not None:
             self._start = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-            self.set_recipe(self._start)
+            self.set_recipe(self._start, _read_source(recipe, self._start))
 
     # --- changes ---
 
@@ -143,16 +154,50 @@ class StudioState(HasTraits):
 
         False when it is not a valid recipe: then `refused` lists the reasons and nothing else changes.
         """
+        return self._apply(Draft(text, None))
+
+    def edit_draft(self, text: str) -> None:
+        """Note what stands in an editor: a text that is to be kept until it is applied or dropped."""
+        with self._lock:
+            if text == self.text:
+                self.draft = None
+            elif text != self.draft:
+                base = self.recipe if self.draft is None else self._draft.base
+                self._draft = Draft(text, base)
+                self.draft = text
+
+    @property
+    def is_draft_behind(self) -> bool:
+        """Whether the recipe has changed elsewhere since the editing of the draft began."""
+        return self.draft is not None and self._draft.is_behind(self.recipe)
+
+    def apply_draft(self) -> bool:
+        """Apply the draft together with what has changed elsewhere since its editing began.
+
+        False when the text is not a valid recipe, or both have changed the same value: then `refused` says which.
+        """
+        with self._lock:
+            return self.draft is None or self._apply(self._draft)
+
+    def drop_draft(self) -> None:
+        """Forget the draft."""
+        with self._lock:
+            self.draft = None
+            self.drop_refused()
+
+    def _apply(self, draft: Draft) -> bool:
         with self._lock:
             try:
-                recipe = Recipe.load(text if text.strip() else "{}\n")
+                written = Recipe.load(draft.text if draft.text.strip() else "{}\n")
+                recipe, text = draft.join(written, self.recipe)
             except RecipeError as error:
-                self.refused = error.problems
+                self.refused = tuple(list_problems(error))
                 self.revision += 1
                 return False
             self._last = (None, 0.0)
-            as_written = recipe.origin == Recipe.load(recipe.to_yaml()).origin  # otherwise it is shown as YAML
-            self.set_recipe(recipe, text if as_written else None)
+            self.draft = None
+            self.set_recipe(recipe, text if written.origin == FROM_YAML else None)  # anything else is shown as YAML
+            self.refused = ()
             return True
 
     def drop_refused(self) -> None:
@@ -369,7 +414,7 @@ class StudioState(HasTraits):
 
     def _set(self, recipe: Recipe, text: str | None = None, tag: Any = None, keep_chosen: bool = False) -> None:
         with self._lock:
-            if text is None and self.recipe is not None and recipe == self.recipe:
+            if text is None and self.recipe is not None and is_same_form(recipe, self.recipe):
                 return
             now = time.monotonic()
             amend = tag is not None and self._last[0] == tag and now - self._last[1] < PAUSE
@@ -399,14 +444,23 @@ class StudioState(HasTraits):
         plan, problems = self._examined(step.recipe)
         former = self.recipe
         self.recipe, self.plan = step.recipe, plan
-        self.text = step.text
-        self.problems = tuple(_with_lines(problems, step.text))
+        self.text = self._write_text(step)  # after the pictures: it takes as long as planning
+        self.problems = tuple(_with_lines(problems, self.text))
         self.refused = ()
         if former is not None and not shares_models(former, step.recipe):
             self._change_family(keep_chosen)
         self._take_models(step.recipe, keep_base=keep_chosen)
         self.can_undo, self.can_redo = self.history.can_undo, self.history.can_redo
         self.revision += 1
+
+    def _write_text(self, step: Step) -> str:
+        """The step's text: that of the step before with what has changed, where that one was written by a person."""
+        parent = self.history.parent_of(step)
+        if step.source is None and parent is not None and parent.source is not None:
+            text = change_text(parent.source, step.recipe)
+            if text is not None:
+                step = self.history.note(step.id, source=text)
+        return step.text
 
     def _change_family(self, keep_chosen: bool) -> None:
         """Let go of what belonged to the former models. Their scores and pins stay with their steps."""
@@ -441,6 +495,24 @@ class StudioState(HasTraits):
         return (
             f"<StudioState {self.recipe!r}: {'ready' if self.plan else f'{errors} errors'}, step {self.history.number}>"
         )
+
+
+def is_same_form(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes mean the same, with gradients in the same form: knots may lie on a line."""
+
+    def forms(recipe: Recipe) -> list[Any]:
+        return [(where, name, s.plain()) for where, given, _, _ in levels(recipe) for name, s in given.items()]
+
+    return one == other and forms(one) == forms(other)
+
+
+def _read_source(source: Any, recipe: Recipe) -> str | None:
+    """The text that a recipe was read from, where that is YAML, to be shown as it was written."""
+    if isinstance(source, str) and recipe.origin == FROM_YAML:
+        return source
+    if isinstance(source, str | PathLike) and recipe.origin.startswith("the YAML file"):
+        return read_file(Path(source).expanduser())
+    return None
 
 
 def shares_models(one: Recipe, other: Recipe) -> bool:

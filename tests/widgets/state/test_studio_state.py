@@ -92,6 +92,74 @@ def test_a_bad_text_changes_nothing_but_what_was_refused(state, recipe, text, li
     assert state.refused == ()
 
 
+def written(state):
+    """A text as a person writes it, applied."""
+    text = "# my merge\n" + state.recipe.to_yaml().replace("merge_method: ", "merge_method:   ") + "# the end\n"
+    assert state.apply_text(text)
+    return text
+
+
+def test_a_slider_changes_a_number_in_the_text_and_undo_restores_it(state):
+    text = written(state)
+    state.edit(lambda r: r.with_parameter("weight", 0.4, "ft2"), tag="weight")
+    state.edit(lambda r: r.with_parameter("weight", 0.5, "ft2"), tag="weight")
+    assert state.text == text.replace("weight: 0.3", "weight: 0.5")
+    state.undo()
+    assert state.text == text
+    state.redo()
+    assert state.text == text.replace("weight: 0.3", "weight: 0.5")
+
+
+def test_the_text_of_a_file_is_shown_as_it_is(recipe, tmp_path):
+    file = tmp_path / "mine.yml"
+    file.write_text(f"# mine\n{recipe.to_yaml()}")
+    assert StudioState(str(file)).text == file.read_text()
+    assert StudioState(file.read_text()).text == file.read_text()
+    assert "# mine" not in StudioState(Recipe.load(str(file))).text
+
+
+def test_a_draft_stays_while_a_slider_moves_and_is_applied_with_it(state):
+    text = written(state)
+    state.edit_draft(text.replace("# the end", "dtype: bfloat16  # half"))
+    state.edit(lambda r: r.with_parameter("weight", 0.4, "ft2"))
+    assert "half" in state.draft
+    assert "half" not in state.text
+    assert state.is_draft_behind
+    assert state.apply_draft()
+    assert state.draft is None
+    assert state.recipe.dtype == "bfloat16"
+    assert state.recipe.models[1].parameters["weight"].plain() == 0.4
+    assert state.text == text.replace("weight: 0.3", "weight: 0.4").replace("# the end", "dtype: bfloat16  # half")
+
+
+def test_a_draft_that_collides_with_a_slider_is_refused_in_words(state):
+    text = written(state)
+    state.edit_draft(text.replace("weight: 0.3", "weight: 0.9"))
+    state.edit(lambda r: r.with_parameter("weight", 0.4, "ft2"))
+    assert not state.apply_draft()
+    (problem,) = state.refused
+    assert problem.what == "models[1].parameters.weight is 0.9 in the text and 0.4 in the panels; it was 0.3."
+    assert state.draft.splitlines()[problem.line - 1].strip() == "weight: 0.9"
+    assert state.recipe.models[1].parameters["weight"].plain() == 0.4
+    state.drop_draft()
+    assert (state.draft, state.refused) == (None, ())
+
+
+def test_everything_that_is_wrong_is_said_at_once(state):
+    text = written(state)
+    wrong = text.replace("task_arithmetic", "task_arithmetik").replace("weight: 0.3", "wieght: 0.3\n      density: 1.5")
+    assert not state.apply_text(wrong.replace("# the end", "colour: red"))
+    lines = wrong.replace("# the end", "colour: red").splitlines()
+    assert sorted(lines[p.line - 1].split(":")[0].strip() for p in state.refused) == [
+        "colour", "density", "merge_method", "wieght",
+    ]  # fmt: skip
+
+
+def test_knots_on_a_line_are_a_step_of_their_own(state):
+    state.edit(lambda r: r.with_parameter("weight", [0.3, 0.3, 0.3], "ft2"))
+    assert state.can_undo
+
+
 def test_a_recipe_from_elsewhere_is_shown_as_yaml(state, recipe, tmp_path):
     file = tmp_path / "mine.yml"
     file.write_text(recipe.with_parameter("lambda", 0.5).to_yaml())
