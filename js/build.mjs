@@ -8,6 +8,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
+import { allModules } from "./plugins.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const STATIC = join(HERE, "..", "nbmerge", "widgets", "static");
@@ -33,6 +34,7 @@ const options = {
   metafile: true,
   write: false,
   logLevel: "warning",
+  plugins: [allModules],
 };
 
 /** The licence texts of all packages in the bundles. */
@@ -101,7 +103,7 @@ try {
     const onEnd = (result) => (result.errors.length ? undefined : write(listFiles(result)));
     const context = await esbuild.context({
       ...options,
-      plugins: [{ name: "write", setup: (build) => build.onEnd(onEnd) }],
+      plugins: [allModules, { name: "write", setup: (build) => build.onEnd(onEnd) }],
     });
     await context.watch();
     console.log("Watching js/src ...");

@@ -6,6 +6,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
+import { allModules } from "./plugins.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const OUT = join(HERE, ".tests");
@@ -27,6 +28,7 @@ const { metafile } = await esbuild.build({
   target: "node20",
   sourcemap: "inline",
   loader: { ".css": "empty" },
+  plugins: [allModules],
   metafile: true,
   logLevel: "warning",
 });

@@ -9,11 +9,12 @@ from nbmerge.widgets.panels.samples import SamplesPanel
 from nbmerge.widgets.panels.scores import ScoresPanel
 from nbmerge.widgets.panels.statistics import StatisticsPanel
 from nbmerge.widgets.panels.tokens import TokensPanel
+from nbmerge.widgets.panels.tracks import TracksPanel
 from nbmerge.widgets.state.job import Job
 from nbmerge.widgets.state.studio_state import StudioState
 from nbmerge.widgets.studio import Studio
 
 __all__ = [
     "GradientsPanel", "Job", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel", "SamplesPanel",
-    "ScoresPanel", "StatisticsPanel", "Studio", "StudioState", "TokensPanel",
+    "ScoresPanel", "StatisticsPanel", "Studio", "StudioState", "TokensPanel", "TracksPanel",
 ]  # fmt: skip

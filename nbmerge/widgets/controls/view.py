@@ -54,19 +54,18 @@ class View(anywidget.AnyWidget):
         super().__init__()
         self.add_class(f"nbm-{self.script}")
         self._actions = {name: validate_call(config=_STRICT)(action) for name, action in actions.items()}
-        self._answered, self._answering = 0, False
-        self._waiting: Mapping[str, Any] = {}
+        self._answered = 0
+        self._shown: Mapping[str, Any] = {}
+        self._busy_with: int | None = None
         self._receive = guard(self._act)
         self.on_msg(lambda _, message, buffers: self._receive(message))
 
     def show(self, content: Mapping[str, Any]) -> None:
-        """Draw this content; during an action, when the action has ended."""
-        self._waiting = content
-        if not self._answering:
-            self._send_content()
-
-    def _send_content(self) -> None:
-        self.content = {**self._waiting, "answers": self._answered}
+        """Draw this content. During an action it is taken for the answer, so draw when the change is made, and once."""
+        if self._busy_with is not None:
+            self._answered, self._busy_with = self._busy_with, None
+        self._shown = content
+        self.content = {**content, "answers": self._answered}
 
     def _act(self, message: Any) -> None:
         """Call the function that an action names."""
@@ -75,13 +74,12 @@ class View(anywidget.AnyWidget):
             raise NbmergeError(
                 f"There is no action '{name}'. Reload the page: it may show an older version of nbmerge."
             )
-        self._answering = True
+        self._busy_with = max(count, self._answered)
         try:
             _call(self._actions[name], name, arguments)
         finally:
-            self._answering = False
-            self._answered = max(self._answered, count)
-            self._send_content()  # also where nothing changed: what the browser shows must go back to what is true
+            if self._busy_with is not None:  # nothing changed: what the browser shows must go back to what is true
+                self.show(self._shown)
 
 
 def _read(message: Any) -> tuple[str, dict[str, Any], int]:

@@ -33,6 +33,7 @@ from nbmerge.widgets.state.compose import compose_recipe, list_family
 from nbmerge.widgets.state.draft import Draft
 from nbmerge.widgets.state.history import History, Step, Summariser
 from nbmerge.widgets.state.job import Job
+from nbmerge.widgets.state.measurements import Measurements
 from nbmerge.widgets.state.model_pool import ModelPool
 
 PAUSE = 1.0
@@ -79,6 +80,8 @@ class StudioState(HasTraits):
         Runs long work, one at a time.
     pool : ModelPool
         Models in memory, for the panels that sample and score them.
+    measurements : Measurements
+        How far the present merge is from each parent, as far as that is known.
     """
 
     recipe = AnyTrait(None, allow_none=True)
@@ -100,6 +103,7 @@ class StudioState(HasTraits):
         self.activities = Activities()
         super().__init__(job=Job(self.activities))
         self.pool = ModelPool()
+        self.measurements = Measurements()
         self._lock = threading.RLock()
         self._users: WeakSet[Any] = WeakSet()
         self.history = History()
@@ -396,6 +400,7 @@ class StudioState(HasTraits):
         self.job.wait()
         self.job.forget()
         self.pool.release()
+        self.measurements.forget()
 
     # --- inside ---
 

@@ -1,0 +1,390 @@
+// The curve: knots to drag, a dot for what each tensor gets, diamonds for the parts outside the layers.
+
+import { type ScaleLinear, scaleLinear } from "d3-scale";
+import { line as makeLine } from "d3-shape";
+import { h, match, set, write } from "../../../lib/dom.ts";
+import { middle, number } from "../../../lib/format.ts";
+import { svg } from "../../../lib/svg.ts";
+import type { Axis } from "../axis.ts";
+import type { Content, CurvePart, Line } from "../content.ts";
+import { runCommand } from "../curve_commands.ts";
+import { readKey } from "../keys.ts";
+import { addKnot, knotAt, moveKnot, nearestKnot, snap, snapDragged } from "../knots.ts";
+import { describe, listSelected, stroke } from "../selection.ts";
+import { drag, pointOf, type Row, rowTitle, type Stage } from "../stage.ts";
+
+const [HEIGHT, TOP, BOTTOM] = [212, 24, 22];
+const PAD = 0.06; // share of the range left free at both ends
+const REACH = 12; // pixels within which a press takes a knot
+const MAGNET = 5; // pixels within which a dragged value goes to 0, 0.5 or 1
+
+export default { name: "curve", place: 10, create } satisfies Row;
+
+function create(stage: Stage, group: SVGGElement) {
+  const title = rowTitle(group);
+  const grid = svg("g", { class: "nbm-grid" });
+  const selected = svg("rect", { class: "nbm-selection" });
+  const pins = svg("g");
+  const others = svg("g", { class: "nbm-others" });
+  const dots = svg("path", { class: "nbm-dots" });
+  const chosen = svg("path", { class: "nbm-chosen" });
+  const ground = svg("rect", { class: "nbm-ground" });
+  const ends = svg("g");
+  const knots = svg("g");
+  const bubble = svg("text", { class: "nbm-bubble" });
+  group.append(grid, selected, pins, dots, chosen, ground, others, ends, knots, bubble);
+  const focus = h("div", {
+    class: "nbm-curve-focus",
+    role: "slider",
+    tabindex: 0,
+    "aria-orientation": "vertical",
+    "aria-keyshortcuts": "ArrowLeft ArrowRight ArrowUp ArrowDown Shift+ArrowRight Control+ArrowRight K Delete Enter",
+  });
+  stage.overlay.append(focus);
+
+  let axis: Axis;
+  let top = 0;
+  let span: [number, number] = [0, 1]; // kept while something is dragged, so that the scale does not run away
+  const model = stage.curve;
+
+  const scale = (): ScaleLinear<number, number> => {
+    const air = PAD * (span[1] - span[0]);
+    return scaleLinear([span[0] - air, span[1] + air], [HEIGHT - BOTTOM, TOP]);
+  };
+  const y = (value: number) => Math.min(Math.max(scale()(value), 4), HEIGHT - 4);
+  const valueUnder = (event: PointerEvent) => {
+    const value = scale().invert(pointOf(stage, event).y - top);
+    const reach = Math.abs(scale().invert(0) - scale().invert(MAGNET));
+    return snapDragged(value, model.part.step, model.part.limits, event.altKey ? 0 : reach);
+  };
+  const places = (): [number, number][] => model.knots.map((knot) => [axis.layerX(knot.layer), y(knot.value)]);
+  const depth = () => axis.end - axis.first;
+
+  function press(event: PointerEvent) {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    focus.focus({ preventScroll: true });
+    model.begin();
+    const at = pointOf(stage, event);
+    const column = axis.columnAt(at.x);
+    const taken = nearestKnot(places(), at.x, at.y - top, REACH);
+    stage.cursor = column;
+    if (stage.tool === "paint") paint(event, column);
+    else if (listSelected(stage.selection).includes(column) && !event.shiftKey) dragSelection(event);
+    else if (taken !== null) dragKnot(event, taken);
+    else if (axis.columns[column]?.layer === null) dragColumns(event, [column]);
+    else select(event, column);
+    stage.redraw();
+  }
+
+  function dragKnot(event: PointerEvent, index: number) {
+    stage.selection = null;
+    drag(stage, event, (next) => {
+      const layer = axis.layerAt(pointOf(stage, next).x);
+      model.setKnots(moveKnot(model.knots, index, layer, valueUnder(next), depth()));
+      stage.cursor = axis.first + Math.round(model.knots[index]?.layer ?? 0);
+      stage.redraw();
+    });
+  }
+
+  function dragColumns(event: PointerEvent, columns: number[]) {
+    drag(stage, event, (next) => {
+      const value = valueUnder(next);
+      model.setValues(new Map(columns.map((column) => [column, value])));
+      stage.redraw();
+    });
+  }
+
+  function dragSelection(event: PointerEvent) {
+    const columns = listSelected(stage.selection);
+    const before = columns.map((column) => model.values[column] ?? null);
+    const { step, limits } = model.part;
+    const from = scale().invert(pointOf(stage, event).y - top);
+    let moved = false;
+    drag(
+      stage,
+      event,
+      (next) => {
+        const by = scale().invert(pointOf(stage, next).y - top) - from;
+        const values = columns.flatMap((column, i): [number, number][] => {
+          const old = before[i] ?? null;
+          return old === null ? [] : [[column, snap(old + by, step, limits)]];
+        });
+        moved ||= Math.abs(by) >= step;
+        if (moved) model.setValues(new Map(values));
+        stage.redraw();
+      },
+      () => {
+        if (!moved) stage.selection = null;
+      },
+    );
+  }
+
+  function select(event: PointerEvent, column: number) {
+    const anchor = event.shiftKey ? (stage.selection?.anchor ?? stage.cursor ?? column) : column;
+    stage.selection = event.shiftKey ? { anchor, head: column } : null;
+    drag(stage, event, (next) => {
+      const head = axis.columnAt(pointOf(stage, next).x);
+      if (head !== column || stage.selection) stage.selection = { anchor, head };
+      stage.redraw();
+    });
+  }
+
+  function paint(event: PointerEvent, column: number) {
+    let last: [number, number] = [column, valueUnder(event)];
+    model.setValues(new Map([last]));
+    drag(stage, event, (next) => {
+      const at: [number, number] = [axis.columnAt(pointOf(stage, next).x), valueUnder(next)];
+      const { step, limits } = model.part;
+      const values = [...stroke(last, at)].map(([i, value]): [number, number] => [i, snap(value, step, limits)]);
+      model.setValues(new Map(values));
+      last = at;
+      stage.cursor = at[0];
+      stage.redraw();
+    });
+  }
+
+  /** A double press adds a knot, or removes the one that is there. */
+  function toggleKnot(event: MouseEvent) {
+    if (stage.tool === "paint") return;
+    const at = pointOf(stage, event);
+    const column = axis.columnAt(at.x);
+    const layer = axis.columns[column]?.layer;
+    if (layer === null || layer === undefined) return;
+    const taken = nearestKnot(places(), at.x, at.y - top, REACH);
+    stage.selection = null;
+    if (taken !== null) runCommand({ kind: "remove" }, stage, axis);
+    else {
+      const { step, limits } = model.part;
+      const value = snap(scale().invert(at.y - top), step, limits);
+      model.setKnots(addKnot(model.knots, layer, value, depth()));
+      stage.announce(`Point added at layer ${layer}.`);
+    }
+    stage.redraw();
+  }
+
+  const { signal } = stage;
+  for (const target of [ground, ends, knots]) {
+    target.addEventListener("pointerdown", press, { signal });
+    target.addEventListener("dblclick", toggleKnot, { signal });
+  }
+  focus.addEventListener(
+    "keydown",
+    (event) => {
+      const command = readKey(event);
+      if (!command) return;
+      event.preventDefault();
+      event.stopPropagation();
+      if (!event.repeat) model.begin();
+      runCommand(command, stage, axis);
+      stage.redraw();
+    },
+    { signal },
+  );
+  focus.addEventListener(
+    "focus",
+    () => {
+      stage.cursor ??= axis.first;
+      stage.redraw();
+    },
+    { signal },
+  );
+
+  function drawGrid(part: CurvePart) {
+    const levels = scale().ticks(3);
+    const format = scale().tickFormat(3);
+    grid.replaceChildren(
+      ...levels.map((level) => {
+        const kind = part.marks.some(({ value }) => value === level) ? "nbm-level nbm-strong-level" : "nbm-level";
+        return svg("line", { x1: axis.left, x2: axis.right, y1: y(level), y2: y(level), class: kind });
+      }),
+      ...levels.map((level) => svg("text", { x: axis.left - 8, y: y(level), class: "nbm-number" }, format(level))),
+      ...part.marks
+        .filter(({ value, text }) => text && value >= span[0] && value <= span[1])
+        .map(({ value, text }) =>
+          svg("text", { x: axis.right, y: y(value) + (value > 0 ? -10 : 17), class: "nbm-mark" }, text),
+        ),
+    );
+  }
+
+  const within = makeLine<[number, number | null]>()
+    .defined(([, value]) => value !== null)
+    .x(([column]) => axis.x(column))
+    .y(([, value]) => y(value ?? 0));
+  const ofLayers = (values: readonly (number | null)[]) =>
+    within(values.map((value, i): [number, number | null] => [i, value]).slice(axis.first, axis.end)) ?? "";
+
+  function drawOther(node: Element, line: Line) {
+    const d = ofLayers(line.values);
+    const [seen, reach] = [node.children[0]!, node.children[1]!];
+    set(seen, { d, stroke: line.colour, "stroke-dasharray": line.dash.join(" ") });
+    set(reach, { d });
+    const outside = line.values.flatMap((value, i) =>
+      value === null || (i >= axis.first && i < axis.end)
+        ? []
+        : [`M${axis.x(i) - 2.4} ${y(value)}a2.4 2.4 0 1 0 4.8 0a2.4 2.4 0 1 0 -4.8 0`],
+    );
+    set(node.children[2]!, { d: outside.join(""), fill: line.colour });
+    write(node.lastElementChild!, line.label);
+  }
+
+  function drawOthers(part: CurvePart) {
+    const make = (index: number) => {
+      const reach = svg("path", { class: "nbm-reach" });
+      reach.addEventListener("pointerdown", (event) => {
+        const line = stage.curve.part.others[index];
+        if (!line || event.button !== 0 || stage.tool === "paint") return press(event);
+        event.preventDefault();
+        stage.send("curve.choose", { parameter: line.parameter, model: line.model, part: null });
+      });
+      return svg("g", {}, svg("path", { class: "nbm-other" }), reach, svg("path"), svg("title"));
+    };
+    match(others, part.others, make, drawOther);
+    match(
+      pins,
+      part.pins,
+      () => svg("g", {}, svg("path", { class: "nbm-pin" }), svg("text", { class: "nbm-pin-name" })),
+      (node, pin) => {
+        const last = pin.values[axis.end - 1];
+        set(node.children[0]!, { d: ofLayers(pin.values) });
+        set(node.children[1]!, { x: axis.x(axis.end - 1) - 4, y: typeof last === "number" ? y(last) - 6 : -20 });
+        write(node.children[1]!, pin.label);
+      },
+    );
+  }
+
+  function drawDots(part: CurvePart) {
+    const r = axis.step > 14 ? 2.2 : 1.5;
+    const marks = axis.columns.flatMap((column, i) => {
+      const own = model.values[i];
+      if (own === null || own === undefined || column.layer === null) return [];
+      const tensors = model.dots(i);
+      return (tensors.length ? tensors : [own]).map(
+        (value) => `M${axis.x(i) - r} ${y(value).toFixed(1)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`,
+      );
+    });
+    set(dots, { d: marks.join(""), fill: part.chosen.colour });
+  }
+
+  function drawKnots(part: CurvePart) {
+    const r = Math.max(3, Math.min(6, axis.step * 0.45));
+    const shown = model.knots.filter((knot) => model.values[axis.first + Math.round(knot.layer)] !== null);
+    const makeKnot = () =>
+      svg(
+        "g",
+        { class: "nbm-knot" },
+        svg("circle", { class: "nbm-hit", r: 14 }),
+        svg("circle", { class: "nbm-point" }),
+      );
+    match(knots, shown, makeKnot, (node, knot) => {
+      set(node, { transform: `translate(${axis.layerX(knot.layer).toFixed(1)} ${y(knot.value).toFixed(1)})` });
+      set(node.children[1]!, { r, stroke: part.chosen.colour });
+    });
+    const outside = axis.columns.flatMap((column, i) => (column.layer === null && model.values[i] !== null ? [i] : []));
+    const side = Math.max(5, Math.min(10, axis.step * 0.7));
+    const makeEnd = () =>
+      svg(
+        "g",
+        { class: "nbm-knot" },
+        svg("circle", { class: "nbm-hit", r: 14 }),
+        svg("rect", { class: "nbm-point" }),
+        svg("title"),
+      );
+    match(ends, outside, makeEnd, (node, column) => {
+      set(node, { transform: `translate(${axis.x(column).toFixed(1)} ${y(model.values[column] ?? 0).toFixed(1)})` });
+      const square = { x: -side / 2, y: -side / 2, width: side, height: side, transform: "rotate(45)" };
+      set(node.children[1]!, { ...square, stroke: part.chosen.colour });
+      write(
+        node.lastElementChild!,
+        `${axis.columns[column]?.label}${part.tied[column] ? ", follows the nearest layer" : ""}`,
+      );
+    });
+  }
+
+  function drawSelection() {
+    const columns = listSelected(stage.selection);
+    const [low, high] = [columns[0], columns[columns.length - 1]];
+    selected.style.display = low === undefined ? "none" : "";
+    if (low !== undefined && high !== undefined) {
+      const [from, to] = [axis.edge(low), axis.edge(high) + axis.wide(high)];
+      set(selected, { x: from, width: to - from, y: TOP - 8, height: HEIGHT - TOP - BOTTOM + 16 });
+    }
+  }
+
+  /** The value of what is moved, next to it. */
+  function drawBubble(part: CurvePart) {
+    const column = stage.cursor;
+    const value = column === null ? null : (model.values[column] ?? null);
+    const visible = column !== null && value !== null && (stage.dragging || document.activeElement === focus);
+    bubble.style.display = visible ? "" : "none";
+    if (!visible) return;
+    const knot = knotAt(model.knots, axis.columns[column]?.layer ?? null);
+    const shown = knot !== null && stage.dragging ? model.knots[knot]!.value : value;
+    set(bubble, { x: axis.x(column), y: Math.max(11, y(shown) - 12), fill: part.chosen.colour });
+    write(bubble, number(shown, 4));
+  }
+
+  function drawFocus(part: CurvePart) {
+    Object.assign(focus.style, {
+      top: `${top}px`,
+      left: `${axis.left}px`,
+      height: `${HEIGHT}px`,
+      right: `${axis.width - axis.right}px`,
+    });
+    const column = stage.cursor ?? axis.first;
+    const value = model.values[column] ?? null;
+    const columns = listSelected(stage.selection);
+    const where = columns.length > 1 ? describe(axis.columns, columns) : (axis.columns[column]?.label ?? "");
+    const knot = knotAt(model.knots, axis.columns[column]?.layer ?? null) !== null ? ", a point of the curve" : "";
+    set(focus, {
+      "aria-label": part.title,
+      "aria-valuemin": Math.min(span[0], value ?? span[0]),
+      "aria-valuemax": Math.max(span[1], value ?? span[1]),
+      "aria-valuenow": value ?? span[0],
+      "aria-valuetext": value === null ? `${where}: no part of this model` : `${where}: ${number(value, 4)}${knot}`,
+    });
+  }
+
+  return {
+    height: (content: Content) => (content.rows.curve ? HEIGHT : 0),
+    draw(content: Content, made: Axis, place: number) {
+      const part = content.rows.curve;
+      focus.hidden = !part;
+      if (!part) return;
+      axis = made;
+      top = place;
+      if (!stage.dragging) span = part.span;
+      title(part.parameter, part.chosen.label === part.parameter ? [] : wrap(part.chosen.label, 17));
+      set(ground, { x: axis.left, y: 0, width: axis.right - axis.left, height: HEIGHT });
+      ground.classList.toggle("nbm-painting", stage.tool === "paint");
+      drawGrid(part);
+      drawOthers(part);
+      drawDots(part);
+      set(chosen, { d: ofLayers(model.values), stroke: part.chosen.colour });
+      drawKnots(part);
+      drawSelection();
+      drawBubble(part);
+      drawFocus(part);
+    },
+    read(content: Content, column: number) {
+      const part = content.rows.curve;
+      if (!part) return "";
+      const own = { label: part.chosen.label, value: model.values[column] ?? null };
+      const all = [own, ...part.others.map((line) => ({ label: line.label, value: line.values[column] ?? null }))];
+      const given = all.filter(({ value }) => value !== null);
+      return given.map(({ label, value }) => `${label} ${number(value, 4)}`).join(" · ");
+    },
+  };
+}
+
+/** A text in lines of about so many letters, at most three; a long word is shortened in its middle. */
+export function wrap(text: string, letters: number): string[] {
+  const lines: string[] = [];
+  for (const long of text.split(" ")) {
+    const word = middle(long, letters);
+    const last = lines[lines.length - 1];
+    if (last !== undefined && last.length + word.length < letters) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.length > 3 ? [...lines.slice(0, 2), `${lines[2]} …`] : lines;
+}

@@ -1,0 +1,80 @@
+"""The columns of the Tracks panel: embeddings, the layers, final norm, head, in their order on screen.
+
+Every track is read by column, so that tracks of models which supply different layers stay aligned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.widgets.curves.rounding import round_value
+from nbmerge.widgets.curves.tracks import ENDS, Track, find_values
+
+SHORT = {"embedding": "embed", "final norm": "norm", "head": "head"}
+LONG = {"embedding": "embeddings", "final norm": "final norm", "head": "head"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One layer, or what has one role outside the layers.
+
+    Parameters
+    ----------
+    layer : int or None
+    role : str
+        Of `ENDS`; empty for a layer.
+    """
+
+    layer: int | None
+    role: str = ""
+
+    @property
+    def name(self) -> str:
+        """Short name, for below a picture."""
+        return SHORT[self.role] if self.layer is None else str(self.layer)
+
+    @property
+    def label(self) -> str:
+        """Name in words."""
+        return LONG[self.role] if self.layer is None else f"layer {self.layer}"
+
+
+def list_columns(plan: Plan) -> tuple[Column, ...]:
+    """The columns of a plan's result."""
+    roles = {t.kind for t in plan.tensors if t.layer is None}
+    front = [Column(None, "embedding")] if "embedding" in roles else []
+    after = [Column(None, role) for role in ENDS if role in roles and role != "embedding"]
+    return (*front, *(Column(i) for i in range(plan.depth)), *after)
+
+
+def find_column(plan: Plan, tensor: TensorPlan) -> Column | None:
+    """The column that a tensor is in; None for one that is in none."""
+    if tensor.layer is None:
+        return Column(None, tensor.kind) if tensor.kind in ENDS else None
+    return Column(tensor.layer) if tensor.stack == plan.stack else None
+
+
+def read_columns(plan: Plan, track: Track, group: str | None, columns: Iterable[Column]) -> list[tuple[float, ...]]:
+    """The values of the tensors in each column, ascending; nothing where a model has no part.
+
+    Parameters
+    ----------
+    plan : Plan
+    track : Track
+    group : str or None
+        A group of the tensors in layers; None for all.
+    columns : iterable of Column
+    """
+    found: dict[Column, list[float]] = {}
+    for tensor, value in find_values(plan, track.parameter, track.model):
+        column = find_column(plan, tensor)
+        if column is not None and (column.layer is None or group in (None, tensor.kind)):
+            found.setdefault(column, []).append(round_value(value))
+    return [tuple(sorted(found.get(column, ()))) for column in columns]
+
+
+def mean_of(values: tuple[float, ...]) -> float | None:
+    """The value that stands for a column: its only one, or the mean; None where there is none."""
+    return round_value(sum(values) / len(values)) if values else None

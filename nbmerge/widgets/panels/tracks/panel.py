@@ -1,0 +1,81 @@
+"""The Tracks panel: everything that differs from layer to layer, on one axis."""
+
+from __future__ import annotations
+
+import ipywidgets
+
+from nbmerge.engine.planning import Plan
+from nbmerge.widgets.controls.view import View
+from nbmerge.widgets.curves.columns import Column, list_columns
+from nbmerge.widgets.panels.panel import Panel
+from nbmerge.widgets.panels.tracks.rows import make_rows
+from nbmerge.widgets.panels.tracks.rows.row import Row
+from nbmerge.widgets.state.studio_state import StudioState
+
+
+class TracksView(View):
+    """The drawing of the Tracks panel; its script draws the rows whose parts are in the content."""
+
+    script = "tracks"
+
+
+class TracksPanel(Panel):
+    """Parameters over the layers as curves and sliders, where each layer comes from, and how far it has moved.
+
+    Attributes
+    ----------
+    rows : dict of str to Row
+        What the panel shows, from the top.
+    """
+
+    title = "Tracks"
+
+    def _build(self) -> list[ipywidgets.Widget]:
+        self._drawn: Plan | None = None
+        self._columns: tuple[Column, ...] = ()
+        self.rows: dict[str, Row] = {row.name: row for row in make_rows(self)}
+        actions = {
+            f"{name}.{action}": call for name, row in self.rows.items() for action, call in row.actions().items()
+        }
+        self.view = TracksView(actions, self.errors)
+        # Not `revision`, which is set when the rest is done: what follows a slider must not wait for that.
+        self.watch(self.state, self.errors(lambda change: self._refresh_if_new()), "plan")
+        for row in self.rows.values():
+            self.at_close(row.close)
+        return [self.view]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the present plan."""
+        return self._columns
+
+    def _refresh_if_new(self) -> None:
+        if self.in_view and self.state.plan is not None and self.state.plan is not self._drawn:
+            self._draw()
+
+    def _refresh(self) -> None:
+        if self.state.plan is None or self.state.plan is not self._drawn:
+            self._draw()
+
+    def redraw(self) -> None:
+        """Draw again, though the plan is the same."""
+        if self.in_view and not self.closed:
+            self._draw()
+
+    def _draw(self) -> None:
+        plan = self.state.plan
+        self._drawn = plan
+        self._columns = list_columns(plan) if plan is not None else ()
+        parts = {name: row.content(plan) for name, row in self.rows.items()} if plan is not None else {}
+        self.view.show({
+            "columns": [{"name": c.name, "label": c.label, "layer": c.layer} for c in self._columns],
+            "reason": "" if plan is not None else explain_emptiness(self.state),
+            "rows": {name: part for name, part in parts.items() if part is not None},
+        })  # fmt: skip
+
+
+def explain_emptiness(state: StudioState) -> str:
+    """Why there is nothing to draw, and what to do."""
+    if state.recipe is None:
+        return "Choose models to see their layers."
+    return "Fix the errors in the recipe to see its layers."

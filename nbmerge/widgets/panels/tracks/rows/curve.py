@@ -1,0 +1,234 @@
+"""The curve: one parameter of one model over the layers, with its knots, beside the same parameter of the other models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nbmerge.checkpoints import GROUPS
+from nbmerge.engine.planning import Plan
+from nbmerge.errors import RecipeError
+from nbmerge.problems import Problem
+from nbmerge.recipe import Recipe
+from nbmerge.widgets.controls.colours import model_colours
+from nbmerge.widgets.curves import Knot, Line, Track, list_tracks, read_curve, read_knots, write_curve, write_knots
+from nbmerge.widgets.curves.columns import mean_of, read_columns
+from nbmerge.widgets.curves.presets import PRESETS, draw_preset, parse_values
+from nbmerge.widgets.curves.rounding import round_value, step_of, widen_range
+from nbmerge.widgets.curves.tracks import can_separate_groups
+from nbmerge.widgets.panels.tracks.rows.row import Row
+
+GROUP_NAMES = {"attention": "attention", "mlp": "MLP", "rest": "norms"}
+ALL = "all"
+SAMPLES = 13
+"""Points of the little picture of a shape."""
+
+
+class CurveRow(Row):
+    """Draws the chosen parameter of the chosen model; edits write the recipe in the form that it has.
+
+    Attributes
+    ----------
+    track : Track or None
+        What is chosen; None where no parameter can differ between layers.
+    group : str or None
+        The part of the layers that is chosen, of `nbmerge.checkpoints.GROUPS`; None for all of them.
+    """
+
+    name = "curve"
+
+    def __init__(self, panel: Any):
+        super().__init__(panel)
+        self._tracks: list[Track] = []
+        self._chosen: tuple[str, str] = ("", "")
+        self._family: frozenset[Any] = frozenset()
+        self._spans: dict[tuple[str, str], tuple[float, float]] = {}
+        self.track: Track | None = None
+        self.group: str | None = None
+
+    def actions(self) -> Mapping[str, Callable[..., Any]]:
+        """Choose a track, and change it."""
+        return {
+            "choose": self.choose, "set_knots": self.set_knots, "set_values": self.set_values,
+            "type_values": self.type_values, "draw_shape": self.draw_shape,
+        }  # fmt: skip
+
+    # --- state to screen ---
+
+    def content(self, plan: Plan) -> Mapping[str, Any] | None:
+        """The chosen curve and those beside it."""
+        self._tracks = list_tracks(plan)
+        self._follow(plan)
+        track = self.track
+        if track is None:
+            return None
+        columns = self.panel.columns
+        tensors = read_columns(plan, track, self.group, columns)
+        beside = [t for t in self._tracks if t.parameter == track.parameter and t.key != track.key]
+        chosen = self._line(plan, track, [mean_of(values) for values in tensors])
+        others = [self._line(plan, t, [mean_of(v) for v in read_columns(plan, t, None, columns)]) for t in beside]
+        span = self._span(plan, track, [v for values in tensors for v in values] + _given(others))
+        line, curve = read_knots(plan, track, self.group), read_curve(plan, track)
+        return {
+            **self._choices(plan, track),
+            "title": f"{track.title}, {GROUP_NAMES[self.group]}" if self.group else track.title,
+            "help": track.parameter.help,
+            "span": list(span), "step": step_of(span), "limits": [track.parameter.low, track.parameter.high],
+            "marks": [{"value": i, "text": end.partition(" = ")[2]} for i, end in enumerate(track.ends) if end],
+            "chosen": chosen, "others": others, "pins": self._pins(track),
+            "tied": [bool(c.role) and c.role in curve.ends and curve.is_tied(c.role) for c in columns],
+            "dots": [sorted(set(values)) if len(set(values)) > 1 else [] for values in tensors],
+            "knots": [{"layer": k.layer, "value": round_value(k.value)} for k in line.knots],
+            "alone": [k.layer for k in line.alone],
+            "text": _write(line),
+            "shapes": _shapes(plan.depth),
+        }  # fmt: skip
+
+    def _follow(self, plan: Plan) -> None:
+        """Keep what is chosen, if there still is such a track; other models are looked at as a whole first."""
+        family = frozenset(plan.checkpoints)
+        if not family & self._family:
+            self.group = None
+        self._family = family
+        keys = {t.key: t for t in self._tracks}
+        near = [t for t in self._tracks if t.parameter.name == self._chosen[0]] or self._tracks
+        self.track = keys.get(self._chosen) or next(iter(near), None)
+        if self.track is not None:
+            self._chosen = self.track.key
+            if self.group is not None and self.group not in self._groups(plan, self.track):
+                self.group = None
+
+    def _groups(self, plan: Plan, track: Track) -> list[str]:
+        """Parts of the layers that can have a curve of their own."""
+        kinds = {t.kind for t in plan.tensors if t.layer is not None}
+        return [g for g in GROUPS if g in kinds] if can_separate_groups(plan, track) else []
+
+    def _choices(self, plan: Plan, track: Track) -> dict[str, Any]:
+        colours = model_colours(plan)
+        parameters = {t.parameter.name: t.parameter for t in self._tracks}
+        models = [t for t in self._tracks if t.parameter == track.parameter and t.model is not None]
+        groups = self._groups(plan, track)
+        labels = {t.key: plan.labels[t.model] for t in models if t.model is not None}
+        return {
+            "parameters": [{"key": name, "label": name, "hint": p.help} for name, p in parameters.items()],
+            "models": [{"key": k[1], "label": label, "colour": colours[label]} for k, label in labels.items()],
+            "parts": [{"key": ALL, "label": ALL}, *({"key": g, "label": GROUP_NAMES[g]} for g in groups)] if groups else [],
+            "parameter": track.key[0], "model": track.key[1], "part": self.group or ALL,
+        }  # fmt: skip
+
+    def _line(self, plan: Plan, track: Track, values: list[float | None]) -> dict[str, Any]:
+        label = plan.labels[track.model] if track.model is not None else track.parameter.name
+        colours = model_colours(plan)
+        return {
+            "key": " ".join(track.key), "label": label, "colour": colours.get(label, next(iter(colours.values()))),
+            "values": values, "dash": [], "parameter": track.key[0], "model": track.key[1],
+        }  # fmt: skip
+
+    def _pins(self, track: Track) -> list[dict[str, Any]]:
+        """The same track in pinned merges that have the same columns."""
+        pins = []
+        for name, pin in self.state.pool.pins.items():
+            same = next((t for t in list_tracks(pin.plan) if t.key == track.key), None)
+            if same is not None and pin.plan.depth == sum(c.layer is not None for c in self.panel.columns):
+                values = [mean_of(v) for v in read_columns(pin.plan, same, self.group, self.panel.columns)]
+                pins.append(self._line(pin.plan, same, values) | {"key": f"pin {name}", "label": f"pinned {name}"})
+        return pins
+
+    def _span(self, plan: Plan, track: Track, values: list[float]) -> tuple[float, float]:
+        """Ends of the axis: the usual range and whatever lies beyond; it grows and never shrinks."""
+        key = plan.method.name, track.parameter.name
+        usual = self._spans.get(key, track.parameter.slider)
+        self._spans[key] = widen_range(usual, values) if values else usual
+        return self._spans[key]
+
+    # --- screen to state ---
+
+    def choose(self, parameter: str | None, model: str | None, part: str | None) -> None:
+        """Choose a parameter, a model, a part of the layers; None leaves what is chosen."""
+        name = self._chosen[0] if parameter is None else parameter
+        keys = [t.key for t in self._tracks if t.parameter.name == name]
+        wanted = name, self._chosen[1] if model is None else model
+        if keys:
+            self._chosen = wanted if wanted in keys else keys[0]
+        if part is not None:
+            self.group = part if part in GROUPS else None
+        self.panel.redraw()
+
+    def set_knots(self, knots: list[list[float]], gesture: int) -> None:
+        """Draw the curve by these knots: pairs of a layer and a value."""
+        points = [Knot(float(layer), round_value(value)) for layer, value in sorted(knots)]
+        self._refuse(*(k.value for k in points))
+
+        def change(recipe: Recipe, plan: Plan, track: Track) -> Recipe:
+            alone = read_knots(plan, track, self.group).alone
+            return write_knots(recipe, plan, track, points, self.group, alone)
+
+        self._change(change, ("knots", gesture))
+
+    def set_values(self, values: list[list[float]], gesture: int) -> None:
+        """Give columns their values: pairs of a column's number and a value."""
+        columns = self.panel.columns
+        given = {columns[int(i)]: round_value(value) for i, value in values if 0 <= i < len(columns)}
+        self._refuse(*given.values())
+
+        def change(recipe: Recipe, plan: Plan, track: Track) -> Recipe:
+            curve = read_curve(plan, track)
+            curve = curve.with_some(self.group, {c.layer: v for c, v in given.items() if c.layer is not None})
+            for column, value in given.items():
+                if column.role in curve.ends:
+                    curve = curve.with_end(column.role, value)
+            return write_curve(recipe, plan, track, curve)
+
+        self._change(change, ("values", gesture))
+
+    def type_values(self, text: str) -> None:
+        """Apply typed values."""
+        plan = self.state.plan
+        values = parse_values(text, plan.depth if plan is not None else 1)
+        self._refuse(*values)
+        self._set_layers(lambda depth: values)
+
+    def draw_shape(self, name: str) -> None:
+        """Replace the curve by a shape."""
+        self._set_layers(lambda depth: draw_preset(name, depth))
+
+    def _set_layers(self, make: Callable[[int], list[float]]) -> None:
+        def change(recipe: Recipe, plan: Plan, track: Track) -> Recipe:
+            curve = read_curve(plan, track)
+            return write_curve(recipe, plan, track, curve.with_layers(self.group, make(curve.depth)))
+
+        self._change(change, None)
+
+    def _change(self, change: Callable[[Recipe, Plan, Track], Recipe], tag: Any) -> None:
+        plan, track = self.state.plan, self.track
+        if plan is None or track is None:
+            return
+        step = None if tag is None else (track.key, self.group, *tag)
+        self.state.edit(lambda recipe: change(recipe, plan, track), step)
+
+    def _refuse(self, *values: float) -> None:
+        """Refuse a value that the method does not accept, before it gets into the recipe."""
+        track = self.track
+        fault = next((f for v in values if track and (f := track.parameter.fault(v))), None)
+        if fault:
+            raise RecipeError([Problem("error", (), fault)])
+
+
+def _given(lines: list[dict[str, Any]]) -> list[float]:
+    return [v for line in lines for v in line["values"] if v is not None]
+
+
+def _write(line: Line) -> str:
+    """The knots as they can be typed."""
+    return ", ".join(f"{round_value(k.value):g}" for k in line.knots)
+
+
+def _shapes(depth: int) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "hint": hint, "points": draw_preset(name, SAMPLES)}
+        for name, (_, hint) in PRESETS.items()
+        if depth
+    ]
+
+
+ROW = CurveRow

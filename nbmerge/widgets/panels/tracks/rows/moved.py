@@ -1,0 +1,206 @@
+"""How far the merge has moved: distance from each parent and cosine, by layer and kind of tensor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbmerge.engine.planning import Plan
+from nbmerge.errors import NbmergeError
+from nbmerge.plots.measures import MEASURES
+from nbmerge.widgets.controls.colours import model_colours
+from nbmerge.widgets.controls.job_row import describe_progress
+from nbmerge.widgets.panels.tracks.rows.row import Row
+from nbmerge.widgets.state.debounce import DebouncedRunner
+from nbmerge.widgets.state.job import DONE, FAILED, RUNNING
+from nbmerge.widgets.state.measurements import is_predictable
+
+if TYPE_CHECKING:
+    from nbmerge.statistics.distances import Changes
+
+JOB = "measure"
+KIND_NAMES = {"attention": "attention", "mlp": "MLP", "rest": "norms"}
+DIGITS = 9
+"""Digits that the browser gets: cosines differ from 1 by less than float32 can tell."""
+
+
+class MovedRow(Row):
+    """Distances or cosines by layer: a line for each parent, and cells by kind of tensor against one of them.
+
+    Statistics that were measured once follow the sliders, for methods that are sums; for others the merge itself is
+    measured, or estimated when the sliders rest.
+
+    Attributes
+    ----------
+    what : str
+        "distance" or "cosine".
+    against : str
+        Label of the parent of the cells.
+    estimating : bool
+        Whether to estimate what cannot be predicted, whenever the sliders rest.
+    """
+
+    name = "moved"
+
+    def __init__(self, panel: Any):
+        super().__init__(panel)
+        self.what, self.against, self.estimating = "distance", "", False
+        self._measurements = panel.state.measurements
+        self._runner = DebouncedRunner(panel.errors.show)
+        panel.watch(panel.state.job, panel.errors(lambda change: self._follow_job(change["new"])), "status")
+        panel.watch(panel.state.job, panel.errors(lambda change: self._follow_progress()), "event")
+
+    def actions(self) -> Mapping[str, Callable[..., Any]]:
+        """Measure, and choose what is shown."""
+        return {"measure": self.measure, "stop": self.stop, "show": self.show, "estimate": self.estimate}
+
+    def close(self) -> None:
+        """Stop estimating."""
+        self._runner.close()
+
+    # --- state to screen ---
+
+    def content(self, plan: Plan) -> Mapping[str, Any] | None:
+        """Lines, cells, and what they are worth."""
+        known = self._measurements
+        known.update(plan)
+        if self.estimating and not known.is_current(plan):
+            self._estimate_later(plan)
+        changes = known.changes
+        content: dict[str, Any] = {
+            "what": self.what, "note": self._describe(plan), "button": self._button(plan), "progress": self._progress(),
+            "estimating": None if is_predictable(plan) else self.estimating,
+            "stale": changes is not None and not known.is_current(plan),
+        }  # fmt: skip
+        if changes is not None and known.plan is not None and changes.depth == plan.depth:
+            content |= self._picture(changes, known.plan)
+        return content
+
+    def _picture(self, changes: Changes, plan: Plan) -> dict[str, Any]:
+        if self.against not in changes.parents:
+            self.against = changes.parents[0]
+        measure, colours = MEASURES[self.what], model_colours(plan)
+        inside, outside = changes.by_layer(self.what), changes.by_role(self.what)
+        grid = changes.grid(self.against, self.what)
+        lines = np.array([self._row(inside[p], outside[p]) for p in changes.parents])
+        low, high = measure.limits(lines)
+        cells = [
+            {"label": KIND_NAMES[kind], "values": _plain(self._row(grid[kind], {}))}  # outside has no kinds
+            for kind in map(str, grid.columns)
+        ]
+        return {
+            "parents": [{"label": p, "colour": colours.get(p, "")} for p in changes.parents], "against": self.against,
+            "lines": [_plain(row) for row in lines], "cells": cells,
+            "range": [low, high], "same": measure.same, "factor": measure.factor, "toward": measure.toward,
+            "unit": " %" if self.what == "distance" else "", "rising": measure.rising,
+            "totals": [_number(changes.total(p, self.what)) for p in changes.parents],
+        }  # fmt: skip
+
+    def _row(self, inside: Any, outside: Any) -> list[float]:
+        """One number per column."""
+        return [
+            float(outside.get(c.role, np.nan)) if c.layer is None else float(inside[c.layer])
+            for c in self.panel.columns
+        ]
+
+    def _describe(self, plan: Plan) -> str:
+        known = self._measurements
+        if known.changes is None:
+            return "How far the merge is from each model. Measuring reads the weights once."
+        if not known.is_current(plan):
+            return "Out of date: of an earlier recipe."
+        if known.estimate is not None:
+            return _describe_estimate(known.estimate)
+        return "Exact; follows the sliders." if known.follows(plan) else "Measured on this recipe."
+
+    def _button(self, plan: Plan) -> str:
+        """Label of the button, empty where there is nothing to measure."""
+        if self._measurements.follows(plan):
+            return ""
+        if is_predictable(plan):
+            return "Measure the models"
+        done = self._measurements.is_current(plan) and self._measurements.estimate is None
+        return "" if done else "Measure this merge"
+
+    def _progress(self) -> dict[str, Any] | None:
+        job = self.state.job
+        if not (job.running and job.name == JOB):
+            return None
+        text = describe_progress(job.event) if job.event is not None else "Starting …"
+        return {"text": text if job.status == RUNNING else "Stopping …"}
+
+    # --- screen to state ---
+
+    def show(self, what: str | None, against: str | None) -> None:
+        """Choose distances or cosines, and the parent of the cells; None leaves what is chosen."""
+        if what in MEASURES:
+            self.what = what
+        if against is not None:
+            self.against = against
+        self.panel.redraw()
+
+    def measure(self) -> None:
+        """Measure, in the background."""
+        plan = self.state.plan
+        if plan is None:
+            raise NbmergeError("Fix the errors in the recipe first.")
+        self.state.job.start(JOB, self._measurements.prepare(plan))
+
+    def stop(self) -> None:
+        """Stop measuring."""
+        if self.state.job.name == JOB:
+            self.state.job.stop()
+
+    def estimate(self, on: bool) -> None:
+        """Whether to estimate what cannot be predicted, whenever the sliders rest."""
+        self.estimating = on
+        self.panel.redraw()
+
+    def _estimate_later(self, plan: Plan) -> None:
+        if is_predictable(plan):
+            return
+
+        def work(cancel: threading.Event) -> None:
+            from nbmerge.statistics import estimate
+
+            result = estimate(plan, cancel=cancel)
+            if self.state.plan is plan:
+                self._measurements.take_estimate(result, plan)
+                self.panel.redraw()
+
+        self._runner.submit_debounced(work)
+
+    def _follow_job(self, status: str) -> None:
+        job = self.state.job
+        if job.name != JOB or self.panel.closed:
+            return
+        if status == DONE:
+            self._measurements.take(job.result)
+        elif status == FAILED:
+            self.panel.errors.show(job.error)
+        self.panel.redraw()
+
+    def _follow_progress(self) -> None:
+        if self.state.job.name == JOB and self.state.job.running:
+            self.panel.redraw()
+
+
+def _plain(values: Any) -> list[float | None]:
+    return [_number(float(v)) for v in values]
+
+
+def _number(value: float) -> float | None:
+    """A number that JSON has; what is not finite is missing."""
+    return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
+
+
+def _describe_estimate(estimate: Any) -> str:
+    error = max((estimate.total(p)[1] for p in estimate.changes.parents), default=0.0)
+    precision = f"whole models to ± {100 * error:.2g} % of norm, single layers less precisely"
+    return f"Estimated from {estimate.share:.0%} of the weights ({precision})."
+
+
+ROW = MovedRow

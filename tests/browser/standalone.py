@@ -1,0 +1,79 @@
+"""A view in a real browser without Jupyter: its script draws, and its actions call the view in this process.
+
+What does not need a kernel is tested here, in a tenth of the time; that a kernel and JupyterLab do the same is tested
+with `labdrive`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from playwright.sync_api import Page
+
+from nbmerge.widgets.controls.view import View, read_static
+from tests.browser.labdrive import browser
+
+DARK = {
+    "--jp-layout-color0": "#111111", "--jp-layout-color1": "#212121", "--jp-layout-color2": "#424242",
+    "--jp-layout-color3": "#616161", "--jp-ui-font-color0": "#ffffff", "--jp-ui-font-color1": "rgba(255,255,255,0.87)",
+    "--jp-ui-font-color2": "rgba(255,255,255,0.54)", "--jp-ui-font-color3": "rgba(255,255,255,0.38)",
+    "--jp-border-color1": "#616161", "--jp-border-color2": "#424242", "--jp-brand-color1": "#2196f3",
+}  # fmt: skip
+"""The variables of JupyterLab's dark theme that the style sheets use."""
+
+SCRIPT = """async ([script, content]) => {
+    const listeners = new Set();
+    const model = {
+        content, sent: [],
+        get: () => model.content,
+        on: (name, listener) => listeners.add(listener),
+        off: (name, listener) => listeners.delete(listener),
+        send: async (message) => {
+            model.sent.push(message);
+            model.set(await window.callKernel(message));
+        },
+        set: (next) => { model.content = next; listeners.forEach(listener => listener()); },
+    };
+    window.model = model;
+    const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
+    const view = (await import(url)).default;
+    window.close = view.render({ model, el: document.getElementById('view') });
+}"""
+
+
+@contextlib.contextmanager
+def page_of(view: View, width: int = 1100, *, dark: bool = False) -> Iterator[Page]:
+    """A page that shows a view; it may not have errors."""
+    with browser({"width": width, "height": 900}) as page:
+        page.expose_function("callKernel", lambda message: _call(view, message))
+        show(page, view, dark=dark)
+        yield page
+        assert not page.errors, page.errors
+
+
+def show(page: Page, view: View, *, dark: bool = False) -> None:
+    """Show a view in the page, in place of what it shows."""
+    variables = "".join(f"{name}: {value};" for name, value in DARK.items()) if dark else ""
+    ground = "#111111" if dark else "#ffffff"
+    page.set_content(
+        f"<!doctype html><html lang=en><title>nbmerge</title><style>:root {{ {variables} }} "
+        f"body {{ margin: 12px; background: {ground}; }} {read_static('studio.css')} {view._css}</style>"
+        f"<main><div id=view class='{' '.join(view._dom_classes)}'></div></main></html>"
+    )
+    page.evaluate(SCRIPT, [view._esm, dict(view.content)])
+    page.wait_for_function("document.getElementById('view').childElementCount > 0")
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until all actions are answered and drawn."""
+    page.wait_for_function("() => window.model.sent.every(m => m.count <= window.model.content.answers)")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def _call(view: View, message: Any) -> Any:
+    view._handle_custom_msg(message, [])
+    return json.loads(json.dumps(dict(view.content)))
