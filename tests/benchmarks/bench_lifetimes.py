@@ -52,7 +52,7 @@ def used(recipe: Any) -> Any:
     """A Studio as somebody has used it: listened to, pinned, measured."""
     from nbmerge.widgets import Studio
 
-    studio = Studio(recipe)
+    studio = Studio(recipe, save=False)
     samples = studio.samples
     samples.backend.value, samples.prompts.value, samples.length.value = "live", "the", 1
     samples.pin.click()
@@ -67,13 +67,17 @@ def cells(recipe: Any, rounds: int) -> Iterator[tuple[str, list[int]]]:
     """One cell, run again and again."""
     import IPython
 
-    shown, IPython.get_ipython = [], Shell  # `shown` is the notebook's Out
-    for number in range(1, rounds + 1):
-        shown.append(used(recipe))
-        if number in (1, 2, rounds // 2, rounds):
-            yield f"the cell, run {number} times", left()
-    shown[-1].close()
-    yield "its Studio closed", left()
+    shown, outside = [], IPython.get_ipython  # `shown` is the notebook's Out
+    IPython.get_ipython = Shell
+    try:
+        for number in range(1, rounds + 1):
+            shown.append(used(recipe))
+            if number in (1, 2, rounds // 2, rounds):
+                yield f"the cell, run {number} times", left()
+        shown[-1].close()
+        yield "its Studio closed", left()
+    finally:
+        IPython.get_ipython = outside
 
 
 def live_models(recipe: Any, rounds: int) -> Iterator[tuple[str, list[int]]]:
