@@ -105,7 +105,7 @@ def test_a_recipe_without_matplotlib_shows_its_text(shown, monkeypatch):
 
 
 def test_huge_recipes_are_folded_and_cut():
-    slices = [{"sources": [{"model": f"someone/model-{i}", "layer_range": [i, i + 1]}]} for i in range(800)]
+    slices = [{"sources": [{"model": f"someone/model-{i}", "layer_range": [i, i + 1]}]} for i in range(300)]
     page = Recipe.of({"merge_method": "passthrough", "slices": slices})._repr_html_()
     assert "open" not in next(attributes for tag, attributes in Tags(page).found if tag == "details")
     assert "more characters: print(recipe.to_yaml())" in page

@@ -16,7 +16,7 @@ import stat
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ def _described(tensor: TensorPlan) -> dict[str, Any]:
     inputs = [_input(i) for i in tensor.inputs]
     return {
         "name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape, "method": tensor.method, "inputs": inputs,
-        "values": asdict(tensor.values),
+        "values": {f.name: getattr(tensor.values, f.name) for f in fields(tensor.values)},  # asdict would copy everything
     }  # fmt: skip
 
 

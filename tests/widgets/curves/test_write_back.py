@@ -195,7 +195,7 @@ GROUP = st.sampled_from([None, "attention", "mlp", "rest"])
 EDITS = st.lists(st.tuples(GROUP, LAYERS), min_size=1, max_size=3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(SETTING, EDITS)
 def test_every_edit_gives_every_tensor_what_was_asked_for(family, setting, edits):
     plan, track = drawn(family, setting)
@@ -217,7 +217,7 @@ def test_every_edit_gives_every_tensor_what_was_asked_for(family, setting, edits
         plan = after
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(SETTING, LAYERS, GROUP)
 def test_knots_that_are_written_are_read_again(family, setting, points, group):
     plan, track = drawn(family, setting)
