@@ -95,10 +95,11 @@ def check_without_method(recipe: Recipe) -> Iterator[Problem]:
             here = (*where, name)
             if name not in named and name not in IGNORED:
                 how = hint_for_parameter(name, list(Recipe.model_fields)) or nearest(name, named)
-                yield Problem("error", here, f"no merge method has a parameter '{name}'.", how, recipe.line(here))
+                what = f"no merge method has a parameter '{name}'."
+                yield Problem("error", here, what, how, recipe.line(here), "parameter")
             faults = [f for v in setting.values() if (f := _common_fault(named.get(name, ()), v))]
             if faults:
-                yield Problem("error", here, faults[0], line=recipe.line(here))
+                yield Problem("error", here, faults[0], line=recipe.line(here), kind="range")
 
 
 def _common_fault(parameters: Sequence[Parameter], value: Any) -> str | None:

@@ -17,7 +17,9 @@ from nbmerge.widgets.curves.knots import (
 )
 from nbmerge.widgets.curves.read_back import Line, read_knots
 from nbmerge.widgets.curves.tracks import Curve, Track, list_tracks, read_curve
+from nbmerge.widgets.curves.typed import parse_typed
 from nbmerge.widgets.curves.write_back import write_curve, write_knots, write_layers
+from nbmerge.widgets.curves.write_typed import format_line, write_typed
 
 __all__ = [
     "Curve",
@@ -25,10 +27,12 @@ __all__ = [
     "Line",
     "Track",
     "add_knot",
+    "format_line",
     "knots_to_value",
     "list_tracks",
     "map_knots",
     "move_knot",
+    "parse_typed",
     "read_curve",
     "read_knots",
     "remove_knot",
@@ -38,4 +42,5 @@ __all__ = [
     "write_curve",
     "write_knots",
     "write_layers",
+    "write_typed",
 ]

@@ -77,10 +77,9 @@ def rewrite_rules(entries: Sequence[Entry], cells: Sequence[Cell], span: Span) -
             written.append(entry)
             continue
         later = [c for c in cells if (owner := owners[c.tensor]) is not None and owner > i]
-        options = [o for o in _list_options(entry.rule, mine, later, span) if _decides(o, mine, later, span.depth)]
-        if not options:
+        best = _choose_option(entry.rule, mine, later, span)
+        if best is None:
             return None
-        best = min(options, key=_cost)
         whole = all(c.asked for c in mine if c.layer is not None)
         written += [Entry(rule, entry.inherited, whole or rule is not entry.rule) for rule in best]
     return _prune(written, cells, span.depth)
@@ -94,10 +93,15 @@ def rewrite_from_scratch(cells: Sequence[Cell], span: Span) -> list[Entry] | Non
     return [Entry(rule, changed=True) for rule in min(options, key=_cost)] if options else None
 
 
-def _list_options(rule: Rule, mine: list[Cell], later: list[Cell], span: Span) -> Iterator[list[Rule]]:
-    yield from _list_splits(rule, mine, later, span)
-    if span.hint is None:
-        yield from _list_exceptions(rule, mine, later, span)
+def _choose_option(rule: Rule, mine: list[Cell], later: list[Cell], span: Span) -> list[Rule] | None:
+    """The shortest rules in place of one; those that were drawn before all others."""
+    if span.hint is not None:
+        drawn = _list_exceptions(Rule(span.hint, rule.filter), mine, later, span)
+        if (option := next(drawn, None)) and _decides(option, mine, later, span.depth):
+            return [rule if r == rule and r.value == rule.value else r for r in option]
+    options = [*_list_splits(rule, mine, later, span), *_list_exceptions(rule, mine, later, span)]
+    options = [o for o in options if _decides(o, mine, later, span.depth)]
+    return min(options, key=_cost) if options else None
 
 
 def _list_splits(rule: Rule, mine: list[Cell], later: list[Cell], span: Span) -> Iterator[list[Rule]]:
@@ -119,11 +123,13 @@ def _list_splits(rule: Rule, mine: list[Cell], later: list[Cell], span: Span) ->
 
 
 def _list_exceptions(rule: Rule, mine: list[Cell], later: list[Cell], span: Span) -> Iterator[list[Rule]]:
-    """The rule as it is, after rules for the single layers that differ."""
+    """The rule as it is, after rules for the single layers that differ and for which values were asked."""
     outside = [c for c in mine if c.layer is None and c.bound]
-    changed = [c for c in mine if c.layer is not None and c.asked and c.new != c.old]
+    inside = [c for c in mine if c.layer is not None and c.bound]
+    given = {c.position: rule.at(c.position, span.depth) for c in inside}
+    changed = [c for c in inside if not is_close(given[c.position], c.new)]
     layers = sorted({c.layer for c in changed if c.layer is not None})
-    if not 0 < len(layers) <= MOST_ALONE:
+    if len(layers) > MOST_ALONE or not inside or not all(c.asked for c in changed):
         return
     front: list[Rule] = []
     for layer in layers:
