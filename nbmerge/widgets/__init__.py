@@ -1,5 +1,6 @@
 """The user interface: panels and the Studio that arranges them. The state that they share has no widgets, see `state`."""
 
+from nbmerge.widgets.panels.figure import FigurePanel
 from nbmerge.widgets.panels.gradients import GradientsPanel
 from nbmerge.widgets.panels.merge import MergePanel
 from nbmerge.widgets.panels.method import MethodPanel
@@ -15,6 +16,6 @@ from nbmerge.widgets.state.studio_state import StudioState
 from nbmerge.widgets.studio import Studio
 
 __all__ = [
-    "GradientsPanel", "Job", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel", "SamplesPanel",
+    "FigurePanel", "GradientsPanel", "Job", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel", "SamplesPanel",
     "ScoresPanel", "StatisticsPanel", "Studio", "StudioState", "TokensPanel", "TracksPanel",
 ]  # fmt: skip

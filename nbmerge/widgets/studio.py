@@ -10,10 +10,12 @@ from typing import Any
 import ipywidgets
 
 from nbmerge.errors import NbmergeError
+from nbmerge.plots import NotebookFigure, plot_merge
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.controls.cell import count_in_run, find_current_run, find_previous
 from nbmerge.widgets.controls.elements import button, row, styles, text
 from nbmerge.widgets.controls.restore_line import RestoreLine
+from nbmerge.widgets.panels.figure import FigurePanel
 from nbmerge.widgets.panels.gradients import GradientsPanel
 from nbmerge.widgets.panels.merge import MergePanel
 from nbmerge.widgets.panels.method import MethodPanel
@@ -28,7 +30,7 @@ from nbmerge.widgets.state.saved import Session, find_notebook, find_place, is_w
 from nbmerge.widgets.state.studio_state import StudioState
 
 LEFT = (ModelsPanel, TokensPanel, MethodPanel, GradientsPanel)
-RIGHT = (RecipePanel, StatisticsPanel, SamplesPanel, ScoresPanel, MergePanel)
+RIGHT = (RecipePanel, StatisticsPanel, FigurePanel, SamplesPanel, ScoresPanel, MergePanel)
 
 
 class Studio(StateBox):
@@ -50,7 +52,7 @@ class Studio(StateBox):
     recipe : Recipe
         What is on screen; set it to change everything.
     state : StudioState
-    models, tokens, method, gradients, recipe_panel, statistics, samples, scores, merge : Panel
+    models, tokens, method, gradients, recipe_panel, statistics, figure_panel, samples, scores, merge : Panel
 
     Notes
     -----
@@ -82,7 +84,9 @@ class Studio(StateBox):
         order = dict.fromkeys([StatisticsPanel, SamplesPanel, *LEFT, *RIGHT])
         panels = {kind: self._panel(kind) for kind in order}
         self.models, self.tokens, self.method, self.gradients = (panels[k] for k in LEFT)
-        self.recipe_panel, self.statistics, self.samples, self.scores, self.merge = (panels[k] for k in RIGHT)
+        self.recipe_panel, self.statistics, self.figure_panel, self.samples, self.scores, self.merge = (
+            panels[k] for k in RIGHT
+        )
         self.gradients.below_curve.children = [self.scores.compact_view]
         self.status = text(kind="status")
         self.add_class("nbm-studio")
@@ -113,6 +117,31 @@ class Studio(StateBox):
     @recipe.setter
     def recipe(self, recipe: Any) -> None:
         self.state.open_recipe(Recipe.load(recipe))
+
+    def figure(self, **options: Any) -> NotebookFigure:
+        """The gradients on screen as a matplotlib figure, with how far the merge has moved where that is known.
+
+        Parameters
+        ----------
+        **options
+            Those of `nbmerge.plots.plot_merge`: `what`, `parents`, `theme`, `width`, `font_size`.
+
+        Raises
+        ------
+        NbmergeError
+            When there is no valid recipe.
+
+        Examples
+        --------
+        >>> import nbmerge as nbm
+        >>> studio = nbm.Studio()
+        >>> studio.figure(theme="light").savefig("gradients.pdf")
+        >>> studio.close()
+        """
+        plan = self.state.plan
+        if plan is None:
+            raise NbmergeError("Fix the errors in the recipe first.")
+        return plot_merge(plan, self.state.measurements.find_changes(plan), **options)
 
     def restore(self, file: str | PathLike[str] | None = None) -> None:
         """Go on from what was kept of an earlier session.

@@ -19,8 +19,8 @@ def test_panels_share_one_state(recipe):
 def test_what_nobody_sees_is_shown_when_it_comes_to_the_front(recipe):
     studio = Studio(recipe)
     left, right = studio.children[3].children
-    assert [p.in_view for p in right.children] == [True, False, False, False, False]
-    right.selected_index = 4
+    assert [p.in_view for p in right.children] == [True, False, False, False, False, False]
+    right.selected_index = 5
     assert studio.merge.in_view
     studio.gradients.sliders.children[3].set_state({"value": 0.77})
     assert "0.77" not in studio.recipe_panel.area.value

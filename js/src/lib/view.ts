@@ -6,13 +6,16 @@
 /** What a view needs of anywidget's model. */
 export interface Model {
   get(name: string): unknown;
-  on(event: string, callback: () => void): void;
-  off(event: string, callback: () => void): void;
+  on(event: string, callback: (...sent: never[]) => void): void;
+  off(event: string, callback: (...sent: never[]) => void): void;
   send(message: unknown): void;
 }
 
 /** Sends an action to the kernel and returns its number, which comes back in `content.answers`. */
 export type Send = (action: string, args?: Record<string, unknown>) => number;
+
+/** Takes a message of the kernel with its binary parts. */
+export type Receive = (message: unknown, buffers: DataView[]) => void;
 
 /** Parts of every content. */
 export interface Answered {
@@ -25,6 +28,8 @@ export interface Context {
   send: Send;
   /** Draws again in the next animation frame, for changes that the kernel need not know. */
   redraw(): void;
+  /** Calls back for what the kernel sends besides content, such as a file that was asked for. */
+  receive(callback: Receive): void;
   /** Aborted when the view is removed: pass it to `addEventListener`. */
   signal: AbortSignal;
 }
@@ -64,8 +69,14 @@ export function defineView<Content extends object>(create: (root: HTMLElement, c
       return count;
     };
 
+    function receive(callback: Receive) {
+      const listen = (message: unknown, buffers: DataView[]) => callback(message, buffers);
+      model.on("msg:custom", listen);
+      end.signal.addEventListener("abort", () => model.off("msg:custom", listen));
+    }
+
     el.classList.add("nbm-view");
-    const draw = create(el, { send, redraw, signal: end.signal });
+    const draw = create(el, { send, redraw, receive, signal: end.signal });
     const observer = new ResizeObserver(() => el.clientWidth !== width && redraw());
     observer.observe(el);
     model.on("change:content", redraw);

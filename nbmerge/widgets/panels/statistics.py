@@ -191,6 +191,7 @@ class StatisticsPanel(Panel):
         with self._drawing:
             if self.closed:
                 return
+            self.state.measurements.take(result)  # for other panels
             if statistics is not None:
                 self._statistics = IncrementalStatistics(statistics)
             self._show(changes, plan)

@@ -55,6 +55,12 @@ class Measurements:
             if self._statistics is not None and self.plan is not plan and self.follows(plan):
                 self._note(self._statistics.predict(plan), plan, None)
 
+    def find_changes(self, plan: Plan) -> Changes | None:
+        """The distances of a plan, None where they are not known."""
+        with self._lock:
+            self.update(plan)
+            return self.changes if self.is_current(plan) else None
+
     def prepare(self, plan: Plan) -> Callable[..., Measured]:
         """The work that measures a plan's models, or the merge itself where it cannot be predicted; for `Job.start`."""
         from nbmerge.statistics import measure_merge, measure_models
