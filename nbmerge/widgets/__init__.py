@@ -1,14 +1,12 @@
 """The user interface: panels and the Studio that arranges them. The state that they share has no widgets, see `state`."""
 
 from nbmerge.widgets.panels.figure import FigurePanel
-from nbmerge.widgets.panels.gradients import GradientsPanel
 from nbmerge.widgets.panels.merge import MergePanel
 from nbmerge.widgets.panels.method import MethodPanel
 from nbmerge.widgets.panels.models import ModelsPanel
 from nbmerge.widgets.panels.recipe import RecipePanel
 from nbmerge.widgets.panels.samples import SamplesPanel
 from nbmerge.widgets.panels.scores import ScoresPanel
-from nbmerge.widgets.panels.statistics import StatisticsPanel
 from nbmerge.widgets.panels.tokens import TokensPanel
 from nbmerge.widgets.panels.tracks import TracksPanel
 from nbmerge.widgets.state.job import Job
@@ -16,6 +14,6 @@ from nbmerge.widgets.state.studio_state import StudioState
 from nbmerge.widgets.studio import Studio
 
 __all__ = [
-    "FigurePanel", "GradientsPanel", "Job", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel", "SamplesPanel",
-    "ScoresPanel", "StatisticsPanel", "Studio", "StudioState", "TokensPanel", "TracksPanel",
+    "FigurePanel", "Job", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel", "SamplesPanel", "ScoresPanel", "Studio",
+    "StudioState", "TokensPanel", "TracksPanel",
 ]  # fmt: skip

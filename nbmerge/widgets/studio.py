@@ -16,7 +16,6 @@ from nbmerge.widgets.controls.cell import count_in_run, find_current_run, find_p
 from nbmerge.widgets.controls.elements import button, row, styles, text
 from nbmerge.widgets.controls.restore_line import RestoreLine
 from nbmerge.widgets.panels.figure import FigurePanel
-from nbmerge.widgets.panels.gradients import GradientsPanel
 from nbmerge.widgets.panels.merge import MergePanel
 from nbmerge.widgets.panels.method import MethodPanel
 from nbmerge.widgets.panels.models import ModelsPanel
@@ -24,13 +23,13 @@ from nbmerge.widgets.panels.panel import Panel, StateBox
 from nbmerge.widgets.panels.recipe import RecipePanel
 from nbmerge.widgets.panels.samples import SamplesPanel
 from nbmerge.widgets.panels.scores import ScoresPanel
-from nbmerge.widgets.panels.statistics import StatisticsPanel
 from nbmerge.widgets.panels.tokens import TokensPanel
+from nbmerge.widgets.panels.tracks import TracksPanel
 from nbmerge.widgets.state.saved import Session, find_notebook, find_place, is_worth_keeping
 from nbmerge.widgets.state.studio_state import StudioState
 
-LEFT = (ModelsPanel, TokensPanel, MethodPanel, GradientsPanel)
-RIGHT = (RecipePanel, StatisticsPanel, FigurePanel, SamplesPanel, ScoresPanel, MergePanel)
+LEFT = (ModelsPanel, TokensPanel, MethodPanel)
+RIGHT = (RecipePanel, FigurePanel, SamplesPanel, ScoresPanel, MergePanel)
 
 
 class Studio(StateBox):
@@ -52,7 +51,7 @@ class Studio(StateBox):
     recipe : Recipe
         What is on screen; set it to change everything.
     state : StudioState
-    models, tokens, method, gradients, recipe_panel, statistics, figure_panel, samples, scores, merge : Panel
+    tracks, models, tokens, method, recipe_panel, figure_panel, samples, scores, merge : Panel
 
     Notes
     -----
@@ -81,17 +80,15 @@ class Studio(StateBox):
         self.session = Session(self.state, _find_file(self._save), self._continued)
         self.at_close(self.session.close)
         # Notified first: what a user waits for.
-        order = dict.fromkeys([StatisticsPanel, SamplesPanel, *LEFT, *RIGHT])
+        order = dict.fromkeys([TracksPanel, SamplesPanel, *LEFT, *RIGHT])
         panels = {kind: self._panel(kind) for kind in order}
-        self.models, self.tokens, self.method, self.gradients = (panels[k] for k in LEFT)
-        self.recipe_panel, self.statistics, self.figure_panel, self.samples, self.scores, self.merge = (
-            panels[k] for k in RIGHT
-        )
-        self.gradients.below_curve.children = [self.scores.compact_view]
+        self.tracks = panels[TracksPanel]
+        self.models, self.tokens, self.method = (panels[k] for k in LEFT)
+        self.recipe_panel, self.figure_panel, self.samples, self.scores, self.merge = (panels[k] for k in RIGHT)
         self.status = text(kind="status")
         self.add_class("nbm-studio")
         left, right = (
-            _tabs([panels[k] for k in LEFT], chosen=LEFT.index(GradientsPanel)),
+            _tabs([panels[k] for k in LEFT], chosen=LEFT.index(MethodPanel)),
             _tabs([panels[k] for k in RIGHT], chosen=0),
         )
         columns = ipywidgets.HBox([left, right])
@@ -100,7 +97,8 @@ class Studio(StateBox):
         self.undo = button("", self.errors(lambda _: self.state.undo()), hint="Undo", icon="undo")
         self.redo = button("", self.errors(lambda _: self.state.redo()), hint="Redo", icon="repeat")
         restore = RestoreLine(self.session, self.errors, self._continued)
-        self.children = [styles(), restore, row(self.status, self.undo, self.redo), columns, self.errors]
+        top = [styles(), restore, row(self.status, self.undo, self.redo)]
+        self.children = [*top, self.tracks, self.scores.compact_view, columns, self.errors]
         self.watch(self.state, self.errors(lambda change: self._show_status()), "revision")
         self._show_status()
 
@@ -193,7 +191,7 @@ def _find_file(save: bool | str | PathLike[str]) -> Path | None:
     return Path(save)
 
 
-NEXT = "Drag a point of the curve, look at Statistics, compare Samples and Scores, then Merge."
+NEXT = "Drag a point of the curve, compare Samples and Scores, then Merge."
 FIRST = "Choose a base model and one that was fine-tuned from it, in the Models panel."
 
 

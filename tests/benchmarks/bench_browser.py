@@ -1,10 +1,9 @@
 """Milliseconds from a hand's move to what it sees and hears, in a real JupyterLab and Chromium.
 
-    python -m tests.benchmarks.bench_browser [--moves 120]
+    python -m tests.benchmarks.bench_browser [--moves 120] [--layers 32]
 
-Slider to statistics picture: 32 layers × 3 models, from the key's press to the second animation frame after the picture
-was drawn, when its pixels are on screen; moves at a pace that can be watched, then each as soon as the last was seen. What
-the kernel takes is noted there: until the picture's numbers are sent, and for all that follows.
+Slider, point and key to curve, and slider to distances: 3 models, from the event to the second animation frame after the
+line was drawn, when its pixels are on screen.
 
 Edit to first token: the bundled models, from the key's press to the first token of the changed merge on screen.
 """
@@ -12,7 +11,6 @@ Edit to first token: the bundled models, from the key's press to the first token
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +19,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import write_notebook
-from tests.browser.labdrive import browser, execute, lab, open_notebook, run_all, until, value
+from tests.browser.labdrive import browser, lab, open_notebook, run_all, until
 from tests.models import make_family
 
 PAUSE, REST = 150, 700
@@ -35,47 +33,24 @@ models:
   - model: family/ft2
     parameters: {weight: 0.3}
 """
-WATCH = """([selector, kind]) => {
+WATCH = """([selector, event, kind]) => {
     let began = null;
     const node = document.querySelector(selector);
     const token = () => +node.querySelector('section').dataset.tokens && node.querySelector('section').dataset.of;
-    const picture = () => (node.dataset.drawn ? node : node.querySelector('[data-drawn]')).dataset.drawn;
-    const isReady = { token, picture }[kind];
-    window.bench = { times: [] };
-    addEventListener('keydown', () => { window.bench.before = isReady(); began = performance.now(); }, true);
+    const line = () => node.getAttribute('d');
+    const state = { token, line }[kind];
+    window.bench?.end.abort();
+    const bench = window.bench = { times: [], end: new AbortController() };
+    const { signal } = bench.end;
+    addEventListener(event, () => { bench.before = state(); began = performance.now(); }, { capture: true, signal });
     new MutationObserver(() => {
-        if (began === null || !isReady() || isReady() === window.bench.before) return;
+        if (began === null || !state() || state() === bench.before || signal.aborted) return;
         const since = began;
         began = null;
-        requestAnimationFrame(() => requestAnimationFrame(() => window.bench.times.push(performance.now() - since)));
+        requestAnimationFrame(() => requestAnimationFrame(() => bench.times.push(performance.now() - since)));
     }).observe(node, { attributes: true, childList: true, subtree: true });
 }"""
-KERNEL = """
-import time
-from nbmerge.widgets.state import studio_state as _state
-kernel = {"to picture": [], "statistics": [], "plan": [], "whole callback": []}
-began = [0.0]
-def moved(*args):
-    began[0] = time.perf_counter()
-    move(*args)
-def shown(*args):
-    show(*args)
-    if began[0]:
-        kernel["to picture"].append(1000 * (time.perf_counter() - began[0]))
-        began[0] = 0.0
-def timed(name, function):
-    def wrapped(*args, **settings):
-        began = time.perf_counter()
-        try:
-            return function(*args, **settings)
-        finally:
-            kernel[name].append(1000 * (time.perf_counter() - began))
-    return wrapped
-_state.StudioState._examined = timed("plan", _state.StudioState._examined)
-studio.statistics._predict = timed("statistics", studio.statistics._predict)
-move, studio.gradients.sliders._on_move = timed("whole callback", studio.gradients.sliders._on_move), moved
-show, studio.statistics.view.draw = studio.statistics.view.draw, shown
-"""
+CURVE, DISTANCES = ".nbm-tracks .nbm-chosen", ".nbm-tracks .nbm-moved-line"
 
 
 @contextmanager
@@ -86,7 +61,7 @@ def studio(recipe: str, root: Path) -> Iterator[Page]:
     with lab(root, root / "lab.log") as url, browser() as page:
         open_notebook(page, url, "studio.ipynb")
         run_all(page)
-        expect(page.locator(".nbm-dot").first).to_be_visible()
+        expect(page.locator(".nbm-knot").first).to_be_visible()
         yield page
         if page.errors:
             raise SystemExit(f"the page had errors: {page.errors}")
@@ -97,34 +72,50 @@ def tab(page: Page, name: str) -> None:
     page.locator(".nbm-tabs").get_by_role("tab", name=name, exact=True).click()
 
 
-def pressed(page: Page, moves: int, slots: int, pause: int) -> list[float]:
-    """Press an arrow key on one slider after another, always upwards; what each took."""
-    first = page.evaluate("() => window.bench.times.length")
+def pressed(page: Page, moves: int, pause: int) -> list[float]:
+    """Raise one layer after another with the keyboard; what each took."""
+    page.locator(".nbm-curve-focus").focus()
+    page.keyboard.press("Home")
     for move in range(moves):
-        page.locator(".nbm-sliders .noUi-handle").nth(1 + move % slots).focus()
+        page.keyboard.press("End" if move % 20 == 19 else "ArrowRight")
         page.keyboard.press("ArrowUp")
         # Seldom: to be asked in every frame would make the browser draw frames all the time.
-        page.wait_for_function("(n) => window.bench.times.length >= n", arg=first + move + 1, polling=40)
+        page.wait_for_function("(n) => window.bench.times.length >= n", arg=move + 1, polling=40)
         page.wait_for_timeout(pause)
     return page.evaluate("() => window.bench.times")
 
 
-def pictures(moves: int) -> dict[str, list[float]]:
-    """From a slider to the statistics picture."""
+def dragged(page: Page, selector: str, moves: int) -> list[float]:
+    """Drag something up and down, a pixel or two at a time; what each move took."""
+    box = page.locator(selector).first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for move in range(moves):
+        page.mouse.move(x, y - 4 - 3 * (move % 6 if move % 12 < 6 else 6 - move % 6))
+        page.wait_for_timeout(PAUSE // 2)
+    page.mouse.up()
+    page.wait_for_timeout(REST)
+    return page.evaluate("() => window.bench.times")
+
+
+def pictures(moves: int, layers: int) -> dict[str, list[float]]:
+    """From a hand to the curve and the distances."""
+    times = {}
     with tempfile.TemporaryDirectory() as folder:
-        make_family(Path(folder) / "family", layers=32)
+        make_family(Path(folder) / "family", layers=layers)
         with studio(f'"""{RECIPE}"""', Path(folder)) as page:
-            tab(page, "Statistics")
             page.get_by_role("button", name="Measure the models").click()
-            expect(page.locator(".nbm-changes svg.nbm-overlay")).to_be_visible()
-            execute(page, KERNEL)
-            page.mouse.move(0, 0)
-            page.evaluate(WATCH, [".nbm-changes", "picture"])
-            times = pressed(page, moves, 32, PAUSE)
-            kernel = json.loads(execute(page, "import json; print(json.dumps(kernel))"))
-            hurried = pressed(page, moves, 32, 0)[moves:]
-    told = {"slider to picture": times, **{f"kernel: {name}": t for name, t in kernel.items()}}
-    return told | {"slider to picture, hurried": hurried}
+            expect(page.locator(".nbm-moved-line").first).to_be_visible()
+            handle, knot = ".nbm-slider:nth-child(4) .nbm-handle", ".nbm-row-curve .nbm-knot circle.nbm-point"
+            for name, goal, selector in (
+                ("slider to curve", CURVE, handle), ("point to curve", CURVE, knot), ("slider to distances", DISTANCES, handle),
+            ):  # fmt: skip
+                page.evaluate(WATCH, [goal, "pointermove", "line"])
+                times[name] = dragged(page, selector, moves)
+            page.evaluate(WATCH, [CURVE, "keydown", "line"])
+            times["key to curve"] = pressed(page, min(moves, 18), PAUSE)
+    return times
 
 
 def tokens(moves: int) -> dict[str, list[float]]:
@@ -133,8 +124,8 @@ def tokens(moves: int) -> dict[str, list[float]]:
         tab(page, "Samples")
         page.locator(".nbm-samples").get_by_label("Follow the sliders").check()
         until(page, "studio.samples.runner.wait(30)", seconds=60)
-        page.evaluate(WATCH, [".nbm-merged", "token"])
-        times = pressed(page, moves, value(page, "studio.state.plan.depth"), REST)
+        page.evaluate(WATCH, [".nbm-merged", "keydown", "token"])
+        times = pressed(page, moves, REST)
     return {"edit to first token": times}
 
 
@@ -149,11 +140,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--moves", type=int, default=120)
+    parser.add_argument("--layers", type=int, default=32)
     parser.add_argument("--only", choices=["pictures", "tokens"])
     chosen = parser.parse_args()
-    for kind in (pictures, tokens):
-        if chosen.only in (None, kind.__name__):
-            print(*(told(name, times) for name, times in kind(chosen.moves).items()), sep="\n", flush=True)
+    measurements = {"pictures": lambda: pictures(chosen.moves, chosen.layers), "tokens": lambda: tokens(chosen.moves)}
+    for kind, measure in measurements.items():
+        if chosen.only in (None, kind):
+            print(*(told(name, times) for name, times in measure().items()), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

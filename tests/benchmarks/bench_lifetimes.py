@@ -58,7 +58,7 @@ def used(recipe: Any) -> Any:
     samples.pin.click()
     assert samples.runner.wait(300)
     assert not samples.errors.value, samples.errors.value
-    studio.statistics.job.start.click()
+    studio.tracks.rows["moved"].measure()
     studio.state.job.wait(300)
     return studio
 

@@ -16,8 +16,13 @@ def press(page: Page, panel: str, name: str) -> None:
 
 
 def slider(page: Page, slot: int) -> Locator:
-    return page.locator(".nbm-sliders .noUi-handle").nth(slot)
+    return page.locator(".nbm-tracks .nbm-slider .nbm-handle").nth(slot)
 
 
-def point(page: Page, slot: int) -> Locator:
-    return page.locator(".nbm-dot").nth(slot)
+def knot(page: Page, number: int) -> Locator:
+    return page.locator(".nbm-tracks .nbm-row-curve .nbm-knot circle.nbm-point").nth(number)
+
+
+def curve(page: Page) -> Locator:
+    """What has the focus of the curve: one tab stop."""
+    return page.locator(".nbm-tracks .nbm-curve-focus")

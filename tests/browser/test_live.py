@@ -128,7 +128,7 @@ def test_scores_stand_beside_the_curve_and_follow_it(page: Page):
     press(page, "scores", "Add")
     execute(page, "studio.scores.add('<mine>', lambda model: model.model.num_parameters())")
     panel.get_by_label("Follow the sliders").check()
-    beside = page.locator(".nbm-gradients .nbm-score")
+    beside = page.locator(".nbm-score-table").first.locator(".nbm-score")
     expect(beside).to_have_count(3, timeout=60_000)
     quiet(page)
     expect(beside.last).to_contain_text("<mine>")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
@@ -11,7 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.hands import point, press, slider, tab
+from tests.browser.hands import curve, knot, press, slider, tab
 from tests.browser.labdrive import drag, execute, theme, until, value
 
 pytestmark = pytest.mark.browser
@@ -31,65 +30,42 @@ def text(page: Page) -> Locator:
     return page.locator(".nbm-recipe textarea").first
 
 
-def settled(page: Page, slot: int, layer: int, seconds: float = 15) -> float:
-    """Wait until plan, point, slider and text agree about a layer that was moved from 0.4; its value."""
-    end = time.monotonic() + seconds
-    while True:
-        exact = value(page, WEIGHT.format(layer))
-        seen = {
-            "point": float(point(page, slot).get_attribute("aria-valuenow")),
-            "slider": float(slider(page, slot).get_attribute("aria-valuetext")),
-        }
-        written = f"{exact:g}" in text(page).input_value()
-        if exact != 0.4 and written and all(abs(v - exact) < 0.006 for v in seen.values()):
-            return exact
-        assert time.monotonic() < end, f"plan {exact}, {seen}, in the text: {written}"
-        page.wait_for_timeout(50)
-
-
 def test_showing_it_changes_nothing(page: Page):
-    expect(page.locator(".nbm-dot")).to_have_count(9)
-    expect(page.locator(".nbm-sliders .noUi-handle")).to_have_count(9)
+    expect(page.locator(".nbm-tracks .nbm-slider")).to_have_count(9)
+    expect(page.locator(".nbm-tracks .nbm-knot")).to_have_count(6)
+    tab(page, "Models")
     tab(page, "Method")
-    tab(page, "Gradients")
     assert value(page, "[studio.state.can_undo, studio.state.revision]") == [False, 1]
 
 
 def test_a_slider_moves_recipe_and_curve(page: Page):
-    before = point(page, 3).bounding_box()["y"]
-    drag(page, slider(page, 3), 30)
-    assert settled(page, slot=3, layer=2) > 0.55
-    assert point(page, 3).bounding_box()["y"] < before - 10
-    until(page, "studio.state.can_undo")
+    drag(page, slider(page, 3), 20)
+    until(page, WEIGHT.format(2) + " > 0.55")
+    exact = value(page, WEIGHT.format(2))
+    expect(page.locator(".nbm-slider").nth(3)).to_contain_text(f"{exact:.2f}".lstrip("0"))
+    until(page, f"'{exact:g}' in studio.recipe_panel.area.value")
 
 
-def test_a_point_moves_its_slider_and_the_recipe(page: Page):
-    drag(page, point(page, 3), 50)
-    assert settled(page, slot=3, layer=2) > 0.6
-    press(page, "recipe", "Undo")  # one drag is one step
+def test_a_knot_moves_the_recipe_in_one_step(page: Page):
+    drag(page, knot(page, 1), 40)
+    until(page, "studio.recipe.models[0].parameters['weight'].plain()[1] > 0.6")
+    until(page, "studio.recipe.models[0].parameters['weight'].plain()[::2] == [0, 1]")
+    press(page, "recipe", "Undo")
     until(page, "not studio.state.can_undo")
-    expect(point(page, 3)).to_have_attribute("aria-valuenow", "0.4")
+    expect(page.locator(".nbm-typed")).to_have_value("0, 0.5, 1")
 
 
-def test_points_lie_where_the_sliders_stand(page: Page):
-    page.wait_for_function("""() => {
-        const middle = (node) => { const box = node.getBoundingClientRect(); return box.left + box.width / 2; };
-        const points = [...document.querySelectorAll('.nbm-dot')];
-        const handles = [...document.querySelectorAll('.nbm-sliders .noUi-handle')];
-        return points.length === 9 && points.every((p, i) => Math.abs(middle(p) - middle(handles[i])) < 2);
-    }""")
-
-
-def test_the_keyboard_moves_points(page: Page):
-    expect(page.get_by_role("slider", name="layer 2, weight of ft1")).to_have_count(1)
-    point(page, 3).focus()
+def test_the_keyboard_moves_layers_and_the_notebook_takes_no_key(page: Page):
+    curve(page).focus()
+    page.keyboard.press("Home")
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowUp")
-    until(page, f"abs({WEIGHT.format(2)} - 0.41) < 1e-9")
+    until(page, f"abs({WEIGHT.format(1)} - 0.21) < 1e-9")
+    expect(curve(page)).to_have_attribute("aria-valuetext", re.compile("^layer 1: 0.21"))
     page.keyboard.press("PageDown")
-    until(page, f"abs({WEIGHT.format(2)} - 0.31) < 1e-9")
-    page.keyboard.press("End")
-    until(page, f"{WEIGHT.format(2)} == 1")
-    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(1)  # JupyterLab took no key for itself
+    until(page, f"abs({WEIGHT.format(1)} - 0.11) < 1e-9")
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(1)
 
 
 def test_the_text_moves_the_sliders(page: Page):
@@ -97,8 +73,7 @@ def test_the_text_moves_the_sliders(page: Page):
     text(page).fill(written.replace("[0, 0.5, 1]", "[1, 0.5, 0]"))
     press(page, "recipe", "Apply")
     until(page, WEIGHT.format(0) + " == 1")
-    expect(slider(page, 1)).to_have_attribute("aria-valuetext", "1")
-    expect(point(page, 6)).to_have_attribute("aria-valuenow", "0")
+    expect(page.locator(".nbm-typed")).to_have_value("1, 0.5, 0")
 
 
 def test_a_bad_text_is_shown_at_its_line(page: Page):
@@ -107,19 +82,19 @@ def test_a_bad_text_is_shown_at_its_line(page: Page):
     press(page, "recipe", "Apply")
     expect(page.locator(".nbm-problems")).to_contain_text("line 2: modelz: []")
     expect(page.locator(".nbm-problems")).to_contain_text("Did you mean 'models'?")
-    expect(page.locator(".nbm-status")).to_contain_text("not applied")
+    expect(page.locator(".nbm-status.nbm-grow")).to_contain_text("not applied")
     assert value(page, "studio.recipe.fingerprint") == fingerprint
     press(page, "recipe", "Revert")
-    expect(page.locator(".nbm-status")).to_contain_text("ready")
+    expect(page.locator(".nbm-status.nbm-grow")).to_contain_text("ready")
 
 
 def test_a_problem_with_the_models_is_shown_too(page: Page):
     text(page).fill(text(page).input_value().replace("family/ft2", "family/ft3"))
     press(page, "recipe", "Apply")
     expect(page.locator(".nbm-recipe .nbm-problems")).to_contain_text("neither a local folder nor a model")
-    expect(page.locator(".nbm-gradients")).to_contain_text("Fix the errors in the recipe to see the curve")
+    expect(page.locator(".nbm-tracks").last).to_contain_text("Fix the errors in the recipe to see its layers")
     press(page, "recipe", "Undo")
-    expect(page.locator(".nbm-dot").first).to_be_visible()
+    expect(slider(page, 0)).to_be_visible()
 
 
 def test_merge_writes_a_model(page: Page, server):
@@ -145,38 +120,20 @@ def test_a_merge_is_stopped(page: Page, server):
     execute(page, "panel.merge = merge")
 
 
-def test_statistics_follow_the_hand(page: Page):
-    tab(page, "Statistics")
-    press(page, "statistics", "Measure the models")
-    picture = page.locator(".nbm-changes svg.nbm-overlay")
-    expect(picture).to_be_visible()
-    expect(page.locator(".nbm-statistics")).to_contain_text("follows the sliders")
-    expect(picture).to_have_attribute("aria-label", re.compile("from base between .* in layer"))
-    curve = page.locator(".nbm-changes .nbm-curve-line").first
-    before = curve.get_attribute("d")
-    drag(page, point(page, 2), 60)
-    expect(curve).not_to_have_attribute("d", before)
-    tab(page, "Method")
+def test_distances_follow_the_hand(page: Page):
+    tracks = page.locator(".nbm-tracks").last
+    tracks.get_by_role("button", name="Measure the models").click()
+    expect(tracks).to_contain_text("Exact; follows the sliders")
+    line = tracks.locator(".nbm-moved-line").first
+    before = line.get_attribute("d")
+    drag(page, slider(page, 2), 20)
+    expect(line).not_to_have_attribute("d", before)
+    slider(page, 2).hover(force=True)
+    expect(tracks.locator(".nbm-readout")).to_contain_text(re.compile("Layer 1.*distance from base .* %"))
     page.locator(".nbm-method").get_by_label("Method").select_option("TIES")
-    expect(page.locator(".nbm-statistics")).to_contain_text("Out of date")
-    press(page, "statistics", "Measure this merge")
-    expect(page.locator(".nbm-statistics")).to_contain_text("Measured on the present recipe")
-
-
-def test_the_statistics_picture_is_read_with_the_keyboard(page: Page):
-    tab(page, "Statistics")
-    press(page, "statistics", "Measure the models")
-    picture, told = page.locator(".nbm-changes svg.nbm-overlay"), page.locator(".nbm-readout")
-    expect(picture).to_be_visible()
-    picture.focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
-    expect(told).to_contain_text("Layer 1: base ")
-    page.keyboard.press("End")
-    expect(told).to_contain_text("Layer 5: base ")
-    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(1)
-    page.locator(".nbm-statistics").get_by_label("Show").select_option("cosine")
-    expect(page.locator(".nbm-changes .nbm-title").first).to_have_text("cosine, by layer")
+    expect(tracks).to_contain_text("Out of date")
+    tracks.get_by_role("button", name="Measure this merge").click()
+    expect(tracks).to_contain_text("Measured on this recipe")
 
 
 def test_every_formula_is_typeset_offline(page: Page):

@@ -4,29 +4,30 @@ from nbmerge.methods import methods
 from nbmerge.widgets import Studio, StudioState
 from nbmerge.widgets.studio import describe_state
 from tests.costs import rest_is_slow
+from tests.widgets.browser import act
 
 
 def test_panels_share_one_state(recipe):
     studio = Studio(recipe)
     assert studio.recipe == recipe
-    studio.gradients.sliders.children[3].set_state({"value": 0.77})
+    act(studio.tracks.view, "curve.set_values", values=[[3, 0.77]], gesture=1)
     assert "0.77" in studio.recipe_panel.area.value
     studio.recipe = recipe
-    assert studio.gradients.sliders.children[3].value == pytest.approx(0.4)
+    assert studio.tracks.view.content["rows"]["curve"]["chosen"]["values"][3] == pytest.approx(0.4)
     assert studio.errors.value == ""
 
 
 def test_what_nobody_sees_is_shown_when_it_comes_to_the_front(recipe):
     studio = Studio(recipe)
-    left, right = studio.children[3].children
-    assert [p.in_view for p in right.children] == [True, False, False, False, False, False]
-    right.selected_index = 5
+    left, right = next(c for c in studio.children if "nbm-columns" in c._dom_classes).children
+    assert [p.in_view for p in right.children] == [True, False, False, False, False]
+    right.selected_index = 4
     assert studio.merge.in_view
-    studio.gradients.sliders.children[3].set_state({"value": 0.77})
+    act(studio.tracks.view, "curve.set_values", values=[[3, 0.77]], gesture=1)
     assert "0.77" not in studio.recipe_panel.area.value
     right.selected_index = 0
     assert "0.77" in studio.recipe_panel.area.value
-    assert left.selected_index == 3
+    assert left.selected_index == 2
 
 
 def test_its_repr_is_worth_reading(recipe):
@@ -65,17 +66,18 @@ def test_every_method_can_be_chosen_and_drawn(recipe, method):
     panels = (
         studio.models,
         studio.method,
-        studio.gradients,
+        studio.tracks,
         studio.recipe_panel,
-        studio.statistics,
         studio.samples,
         studio.scores,
         studio.merge,
     )
-    assert [p.errors.value for p in panels] == [""] * 8
+    assert [p.errors.value for p in panels] == [""] * 7
     assert studio.state.plan is not None, studio.state.problems
-    if studio.gradients.track:
-        slider = studio.gradients.sliders.children[3]
-        slider.set_state({"value": slider.min + 0.61 * (slider.max - slider.min)})
-        assert studio.gradients.errors.value == ""
-        assert f"{slider.value:.6g}" in studio.state.text
+    curve = studio.tracks.view.content["rows"].get("curve")
+    if curve:
+        low, high = curve["span"]
+        goal = round(low + 0.61 * (high - low), 4)
+        act(studio.tracks.view, "curve.set_values", values=[[3, goal]], gesture=1)
+        assert studio.tracks.errors.value == ""
+        assert f"{goal:.6g}" in studio.state.text

@@ -26,17 +26,3 @@ export function path(points: Iterable<readonly [number, number]>): string {
   }
   return d;
 }
-
-/** Round numbers from low to high, about `count` of them, with equally many decimals. */
-export function ticks(low: number, high: number, count: number): { value: number; text: string }[] {
-  const rough = (high - low) / Math.max(count, 1);
-  const unit = 10 ** Math.floor(Math.log10(rough));
-  const step = unit * [1, 2, 5, 10].find((n) => n * unit >= rough * 0.999)!;
-  const first = Math.ceil(low / step - 1e-9);
-  const end = Math.floor(high / step + 1e-9);
-  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  return Array.from({ length: end - first + 1 }, (_, i) => {
-    const value = (first + i) * step;
-    return { value, text: value.toFixed(decimals) };
-  });
-}

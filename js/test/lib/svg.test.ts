@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nextEntry } from "../../src/lib/menu.ts";
 import { nextFocus } from "../../src/lib/popover.ts";
-import { path, ticks } from "../../src/lib/svg.ts";
+import { path } from "../../src/lib/svg.ts";
 
 test("a line is interrupted where a number is missing", () => {
   assert.equal(
@@ -13,17 +13,6 @@ test("a line is interrupted where a number is missing", () => {
       [3, 4],
     ]),
     "M0.0 1.00L1.0 2.00M3.0 4.00",
-  );
-});
-
-test("ticks are round numbers within the range", () => {
-  assert.deepEqual(
-    ticks(0, 1, 5).map((t) => t.text),
-    ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"],
-  );
-  assert.deepEqual(
-    ticks(-0.5, 1.5, 4).map((t) => t.text),
-    ["-0.5", "0.0", "0.5", "1.0", "1.5"],
   );
 });
 

@@ -64,6 +64,15 @@ def set_visible(widget: ipywidgets.Widget, visible: bool) -> None:
     widget.layout.display = "" if visible else "none"
 
 
+def set_options(widget: Any, options: list[tuple[str, Any]]) -> None:
+    """Replace the options of a choice, keeping its value where that is still among them."""
+    if list(widget.options) == options:
+        return
+    chosen, values = widget.value, [v for _, v in options]
+    widget.options = options
+    widget.value = chosen if chosen in values else values[0] if values else None
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table as HTML; cells are HTML already, the first of each row names it."""
     columns = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in head)

@@ -13,23 +13,22 @@ from nbmerge.engine.live.live_merge import LiveMerge
 from nbmerge.methods import methods
 from nbmerge.recipe import Recipe
 from nbmerge.widgets import (
-    GradientsPanel,
     MergePanel,
     MethodPanel,
     ModelsPanel,
     RecipePanel,
     SamplesPanel,
     ScoresPanel,
-    StatisticsPanel,
     Studio,
     StudioState,
     TokensPanel,
+    TracksPanel,
 )  # fmt: skip
 from nbmerge.widgets.controls.lifetime import OwningBox, close_tree, replace_children
+from tests.widgets.browser import act
 
 PANELS = [
-    GradientsPanel, MergePanel, MethodPanel, ModelsPanel, RecipePanel, SamplesPanel, ScoresPanel, StatisticsPanel,
-    TokensPanel,
+    MergePanel, MethodPanel, ModelsPanel, RecipePanel, SamplesPanel, ScoresPanel, TokensPanel, TracksPanel,
 ]  # fmt: skip
 
 
@@ -75,9 +74,9 @@ def speaking(studio: Studio) -> None:
 
 
 def measured(studio: Studio) -> None:
-    studio.statistics.job.start.click()
+    act(studio.tracks.view, "moved.measure")
     assert studio.state.job.wait(120)
-    assert studio.statistics.errors.value == ""
+    assert studio.tracks.errors.value == ""
 
 
 def test_a_closed_studio_lets_go_of_everything(recipe):
@@ -86,7 +85,9 @@ def test_a_closed_studio_lets_go_of_everything(recipe):
     speaking(studio)
     measured(studio)
     live = studio.state.pool.live
-    dead = [weakref.ref(x) for x in (live, live.workers, live.model, live.pins["A"], studio.statistics._statistics)]
+    dead = [
+        weakref.ref(x) for x in (live, live.workers, live.model, live.pins["A"], studio.state.measurements._statistics)
+    ]
     parents = [weakref.ref(p.model) for p in studio.state.pool._parents.values()]
     del live
     studio.close()
@@ -96,7 +97,7 @@ def test_a_closed_studio_lets_go_of_everything(recipe):
     assert [r() for r in dead + parents] == [None] * 8
     assert threads() == []
     assert studio.recipe == recipe  # which can still be merged
-    state, panel = weakref.ref(studio.state), weakref.ref(studio.gradients)
+    state, panel = weakref.ref(studio.state), weakref.ref(studio.tracks)
     del studio
     gc.collect()
     assert (state(), panel()) == (None, None)

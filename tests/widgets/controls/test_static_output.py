@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from nbmerge.recipe import Recipe
-from nbmerge.widgets import GradientsPanel, Studio
+from nbmerge.widgets import Studio, TracksPanel
 from nbmerge.widgets.controls import static_output
 from nbmerge.widgets.controls.static_output import WIDGET, render_static
 from nbmerge.widgets.state.studio_state import StudioState
@@ -47,7 +47,7 @@ def test_a_studio_is_shown_with_a_picture_and_its_recipe_that_hide_where_it_live
 
 def test_it_follows_what_is_drawn(recipe, published, monkeypatch):
     monkeypatch.setattr(static_output, "REST", 0.01)
-    panel = GradientsPanel(recipe)
+    panel = TracksPanel(recipe)
     panel._ipython_display_()
     panel.state.edit(lambda r: r.with_parameter("lambda", 0.375))
     panel._static._soon.work_now()
@@ -68,8 +68,8 @@ def test_names_never_run(published):
 
 
 def test_outside_of_a_kernel_it_prints_itself(recipe, capsys):
-    GradientsPanel(recipe)._ipython_display_()
-    assert "<GradientsPanel" in capsys.readouterr().out
+    TracksPanel(recipe)._ipython_display_()
+    assert "<TracksPanel" in capsys.readouterr().out
 
 
 def test_without_models_it_says_so():

@@ -6,7 +6,7 @@ from tests.widgets.browser import act
 
 
 class Curve(View):
-    script = "curve"
+    script = "tracks"
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def test_a_view_brings_its_bundle(guard):
     view = Curve({}, guard)
     assert "export{" in view._esm
     assert ".nbm-" in view._css
-    assert "nbm-curve" in view._dom_classes
+    assert "nbm-tracks" in view._dom_classes
 
 
 def test_what_an_action_shows_is_its_answer(guard):

@@ -3,7 +3,6 @@ import pytest
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.curves.forms import find_shortest
-from nbmerge.widgets.curves.slots import Slots
 from nbmerge.widgets.curves.tracks import can_separate_groups, is_flat, list_tracks, read_curve, read_shared_value
 from nbmerge.widgets.curves.write_back import set_everywhere, write_curve
 
@@ -60,9 +59,9 @@ def test_what_is_written_is_what_the_plan_resolves(recipe, plan):
 
 def test_moving_one_layer_touches_one_layer(recipe, plan):
     track = list_tracks(plan)[0]
-    once = write_curve(recipe, plan, track, Slots(read_curve(plan, track)).with_value(3, 0.33))
+    once = write_curve(recipe, plan, track, read_curve(plan, track).with_some(None, {2: 0.33}))
     before = make_plan(once)
-    after = make_plan(write_curve(once, before, track, Slots(read_curve(before, track)).with_value(3, 0.34)))
+    after = make_plan(write_curve(once, before, track, read_curve(before, track).with_some(None, {2: 0.34})))
     assert {t.layer for t in after.tensors if t != before[t.name]} == {2}
 
 
@@ -133,10 +132,3 @@ def test_models_with_a_weight_of_their_own_in_slices(deep_family):
 
 def test_groups_are_separable_by_name(plan):
     assert can_separate_groups(plan, list_tracks(plan)[0])
-
-
-def test_slots_stand_in_the_order_of_the_model(plan):
-    slots = Slots(read_curve(plan, list_tracks(plan)[0]))
-    assert slots.names == ["embed", "0", "1", "2", "3", "4", "5", "norm", "head"]
-    assert slots.values == [0.0, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.0, 1.0]
-    assert slots.long_names[0] == "embeddings"

@@ -5,17 +5,18 @@ import threading
 import pytest
 
 from nbmerge.widgets import (
-    GradientsPanel,
     MergePanel,
     MethodPanel,
     ModelsPanel,
     RecipePanel,
     SamplesPanel,
     ScoresPanel,
-    StatisticsPanel,
+    TokensPanel,
+    TracksPanel,
 )
+from tests.widgets.browser import act
 
-PANELS = (GradientsPanel, MergePanel, MethodPanel, ModelsPanel, RecipePanel, SamplesPanel, ScoresPanel, StatisticsPanel)
+PANELS = (MergePanel, MethodPanel, ModelsPanel, RecipePanel, SamplesPanel, ScoresPanel, TokensPanel, TracksPanel)
 
 
 @pytest.mark.parametrize("kind", PANELS)
@@ -39,11 +40,14 @@ def test_every_panel_stands_an_empty_state_and_a_broken_recipe(kind, recipe):
 
 
 def test_one_thing_at_a_time_across_panels(state):
-    merge, statistics = MergePanel(state=state), StatisticsPanel(state=state)
+    merge, tracks = MergePanel(state=state), TracksPanel(state=state)
     go = threading.Event()
     state.job.start("something", lambda progress, cancel: go.wait(10))
     assert merge.job.start.disabled
-    assert statistics.job.start.disabled
+    act(tracks.view, "moved.measure")
+    assert "still running" in tracks.errors.value
     go.set()
     state.job.wait(10)
-    assert not statistics.job.start.disabled
+    act(tracks.view, "moved.measure")
+    assert tracks.errors.value == ""
+    state.job.wait(60)

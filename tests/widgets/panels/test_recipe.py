@@ -3,24 +3,24 @@
 import pytest
 
 from nbmerge.recipe import Recipe
-from nbmerge.widgets import GradientsPanel, RecipePanel
-from tests.widgets.browser import move
+from nbmerge.widgets import RecipePanel, TracksPanel
+from tests.widgets.browser import act
 
 
 def test_the_text_follows_the_sliders(state):
-    panel, sliders = RecipePanel(state=state), GradientsPanel(state=state)
-    move(sliders.sliders.children[3], value=0.77)
+    panel, tracks = RecipePanel(state=state), TracksPanel(state=state)
+    act(tracks.view, "curve.set_values", values=[[3, 0.77]], gesture=1)
     assert "0.77" in panel.area.value
     assert not panel.edited
 
 
 def test_the_sliders_follow_the_text(state):
-    panel, sliders = RecipePanel(state=state), GradientsPanel(state=state)
+    panel, tracks = RecipePanel(state=state), TracksPanel(state=state)
     panel.area.value = panel.area.value.replace("[0, 0.5, 1]", "[1, 0.5, 0]").replace("value: 1\n", "value: 0\n")
     assert panel.edited
     panel.apply.click()
     assert not panel.edited
-    assert [s.value for s in sliders.sliders.children[1:7]] == pytest.approx([1, 0.8, 0.6, 0.4, 0.2, 0])
+    assert tracks.view.content["rows"]["curve"]["chosen"]["values"][1:7] == pytest.approx([1, 0.8, 0.6, 0.4, 0.2, 0])
 
 
 def test_a_bad_text_is_quoted_at_its_line(state):

@@ -72,9 +72,17 @@ function create(stage: Stage, group: SVGGElement) {
     if (stage.tool === "paint") paint(event, column);
     else if (listSelected(stage.selection).includes(column) && !event.shiftKey) dragSelection(event);
     else if (taken !== null) dragKnot(event, taken);
+    else if (isNearAlone(column, at.y - top)) dragColumns(event, [column]);
     else if (axis.columns[column]?.layer === null) dragColumns(event, [column]);
     else select(event, column);
     stage.redraw();
+  }
+
+  /** Whether a layer has a value of its own beside the line, and the press is at it. */
+  function isNearAlone(column: number, place: number): boolean {
+    const value = model.values[column] ?? null;
+    const layer = axis.columns[column]?.layer ?? -1;
+    return value !== null && model.part.alone.includes(layer) && Math.abs(y(value) - place) <= REACH;
   }
 
   function dragKnot(event: PointerEvent, index: number) {
@@ -254,10 +262,11 @@ function create(stage: Stage, group: SVGGElement) {
   }
 
   function drawDots(part: CurvePart) {
-    const r = axis.step > 14 ? 2.2 : 1.5;
+    const small = axis.step > 14 ? 2.2 : 1.5;
     const marks = axis.columns.flatMap((column, i) => {
       const own = model.values[i];
       if (own === null || own === undefined || column.layer === null) return [];
+      const r = part.alone.includes(column.layer) ? 4 : small;
       const tensors = model.dots(i);
       return (tensors.length ? tensors : [own]).map(
         (value) => `M${axis.x(i) - r} ${y(value).toFixed(1)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`,
