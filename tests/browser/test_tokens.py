@@ -39,7 +39,7 @@ def test_what_the_models_do_not_share(page: Page, tokens):
     expect(tokens).to_contain_text("eos_token differs")
     tokens.locator("summary").first.click()
     expect(tokens.locator("details[open] code").first).to_be_visible()
-    expect(page.locator(".nbm-status")).to_contain_text("problem")  # sizes differ, and nothing says what to do
+    expect(page.locator(".nbm-status.nbm-grow")).to_contain_text("problem")  # sizes differ, and nothing says what to do
 
 
 def test_a_vocabulary_is_chosen_and_the_rows_are_told(page: Page, tokens):
@@ -47,7 +47,7 @@ def test_a_vocabulary_is_chosen_and_the_rows_are_told(page: Page, tokens):
     until(page, "studio.recipe.tokenizer is not None and studio.state.plan is not None")
     expect(tokens).to_contain_text("rows of the merged model")
     expect(tokens).to_contain_text("lm_head.weight")
-    expect(page.locator(".nbm-status")).to_contain_text("ready")
+    expect(page.locator(".nbm-status.nbm-grow")).to_contain_text("ready")
     expect(page.locator(".nbm-recipe textarea").first).to_have_value(re.compile("rows: owners"))
     page.locator(".nbm-studio button[title=Undo]").first.click()
     until(page, "studio.recipe.tokenizer is None")

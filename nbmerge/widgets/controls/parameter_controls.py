@@ -33,7 +33,7 @@ class Control(ipywidgets.VBox):
         self._value: Any = None
         self._busy = False
         self.inputs = self._make(label)
-        self.varies = text(f"<b>{html.escape(label)}</b> differs between layers: see Gradients.", "quiet")
+        self.varies = text(f"<b>{html.escape(label)}</b> differs between layers: see Tracks.", "quiet")
         words = [text(f"{html.escape(help)} <i>({parameter.range})</i>", "help")] if help else []
         self.children = [row(*self.inputs, self.varies), *words]
 

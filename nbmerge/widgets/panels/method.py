@@ -89,9 +89,7 @@ class MethodPanel(Panel):
             )
             for t in own
         }  # fmt: skip
-        elsewhere = [
-            text(f"<b>{n}</b> is drawn over the layers in the Gradients panel.", "quiet") for n in sorted(drawn)
-        ]
+        elsewhere = [text(f"<b>{n}</b> is drawn over the layers in the Tracks panel.", "quiet") for n in sorted(drawn)]
         replace_children(self.controls, [*self._own.values(), *self._shared.values(), *elsewhere])
 
     def _chosen(self, change: dict[str, Any]) -> None:
