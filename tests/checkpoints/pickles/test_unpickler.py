@@ -3,7 +3,6 @@
 import os
 import pickle
 import resource
-import time
 from contextlib import suppress
 
 import pytest
@@ -81,11 +80,10 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", rest_is_slow(BOMBS, lambda name: name not in ("lists", "marks", "doubled")))
 def test_bombs_end_early(name):
-    """In processor time and memory: both follow from the number of instructions, which is bounded."""
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    """In time and memory: both follow from the number of instructions, which is bounded."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with suppress(UnpicklingError):
         assert isinstance(unpickle(BOMBS[name]), Other | dict)
-    assert time.process_time() - start < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
 
 
