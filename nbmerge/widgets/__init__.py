@@ -1,6 +1,7 @@
 """The user interface: panels and the Studio that arranges them. The state that they share has no widgets, see `state`."""
 
 from nbmerge.widgets.panels.figure import FigurePanel
+from nbmerge.widgets.panels.history import HistoryPanel
 from nbmerge.widgets.panels.merge import MergePanel
 from nbmerge.widgets.panels.method import MethodPanel
 from nbmerge.widgets.panels.models import ModelsPanel
@@ -14,6 +15,6 @@ from nbmerge.widgets.state.studio_state import StudioState
 from nbmerge.widgets.studio import Studio
 
 __all__ = [
-    "FigurePanel", "Job", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel", "SamplesPanel", "ScoresPanel", "Studio",
-    "StudioState", "TokensPanel", "TracksPanel",
+    "FigurePanel", "HistoryPanel", "Job", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel", "SamplesPanel",
+    "ScoresPanel", "Studio", "StudioState", "TokensPanel", "TracksPanel",
 ]  # fmt: skip

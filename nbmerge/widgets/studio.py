@@ -14,8 +14,10 @@ from nbmerge.plots import NotebookFigure, plot_merge
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.controls.cell import count_in_run, find_current_run, find_previous
 from nbmerge.widgets.controls.elements import button, row, styles, text
+from nbmerge.widgets.controls.python_code import insert_cell, write_code
 from nbmerge.widgets.controls.restore_line import RestoreLine
 from nbmerge.widgets.panels.figure import FigurePanel
+from nbmerge.widgets.panels.history import HistoryPanel
 from nbmerge.widgets.panels.merge import MergePanel
 from nbmerge.widgets.panels.method import MethodPanel
 from nbmerge.widgets.panels.models import ModelsPanel
@@ -29,7 +31,7 @@ from nbmerge.widgets.state.saved import Session, find_notebook, find_place, is_w
 from nbmerge.widgets.state.studio_state import StudioState
 
 LEFT = (ModelsPanel, TokensPanel, MethodPanel)
-RIGHT = (RecipePanel, FigurePanel, SamplesPanel, ScoresPanel, MergePanel)
+RIGHT = (RecipePanel, FigurePanel, SamplesPanel, ScoresPanel, MergePanel, HistoryPanel)
 
 
 class Studio(StateBox):
@@ -51,7 +53,7 @@ class Studio(StateBox):
     recipe : Recipe
         What is on screen; set it to change everything.
     state : StudioState
-    tracks, models, tokens, method, recipe_panel, figure_panel, samples, scores, merge : Panel
+    tracks, models, tokens, method, recipe_panel, figure_panel, samples, scores, merge, history : Panel
 
     Notes
     -----
@@ -84,7 +86,9 @@ class Studio(StateBox):
         panels = {kind: self._panel(kind) for kind in order}
         self.tracks = panels[TracksPanel]
         self.models, self.tokens, self.method = (panels[k] for k in LEFT)
-        self.recipe_panel, self.figure_panel, self.samples, self.scores, self.merge = (panels[k] for k in RIGHT)
+        self.recipe_panel, self.figure_panel, self.samples, self.scores, self.merge, self.history = (
+            panels[k] for k in RIGHT
+        )
         self.status = text(kind="status")
         self.add_class("nbm-studio")
         left, right = (
@@ -155,6 +159,23 @@ class Studio(StateBox):
             When there is none, or it cannot be read.
         """
         self.session.restore(None if file is None else Path(file))
+
+    def write_cell(self, out: str = "merged") -> None:
+        """Put Python code that does the same merge into a new cell below the one that calls this.
+
+        Parameters
+        ----------
+        out : str
+            Name of the folder that the code writes.
+
+        Raises
+        ------
+        NbmergeError
+            Outside of a notebook's cell, and before models are chosen.
+        """
+        if self.recipe is None:
+            raise NbmergeError("No models are chosen yet, so there is no recipe to write.")
+        insert_cell(write_code(self.state.text, out))
 
     def _show_status(self) -> None:
         self.status.value = describe_state(self.state)

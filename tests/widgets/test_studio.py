@@ -20,7 +20,7 @@ def test_panels_share_one_state(recipe):
 def test_what_nobody_sees_is_shown_when_it_comes_to_the_front(recipe):
     studio = Studio(recipe)
     left, right = next(c for c in studio.children if "nbm-columns" in c._dom_classes).children
-    assert [p.in_view for p in right.children] == [True, False, False, False, False]
+    assert [p.in_view for p in right.children] == [True, False, False, False, False, False]
     right.selected_index = 4
     assert studio.merge.in_view
     act(studio.tracks.view, "curve.set_values", values=[[3, 0.77]], gesture=1)

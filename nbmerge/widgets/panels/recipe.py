@@ -8,6 +8,7 @@ import ipywidgets
 from ipywidgets import Layout
 
 from nbmerge.widgets.controls.elements import button, problem_list, row, set_visible, text
+from nbmerge.widgets.controls.python_code import write_code
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.studio_state import StudioState
 
@@ -48,7 +49,7 @@ class RecipePanel(Panel):
         state = self.state
         self.area.value = state.text if state.draft is None else state.draft
         self.undo.disabled, self.redo.disabled = not state.can_undo, not state.can_redo
-        self.python.value = python_code(state.text)
+        self.python.value = write_code(state.text)
         self._mark()
 
     def _mark(self) -> None:
@@ -86,9 +87,3 @@ def _describe_draft(state: StudioState) -> str:
     if state.is_draft_behind:
         return "Edited, not applied yet. The recipe has changed elsewhere since; Apply keeps both changes."
     return "Edited, not applied yet."
-
-
-def python_code(yaml: str) -> str:
-    """Python code that merges this recipe."""
-    quoted = yaml.rstrip("\n").replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    return f'import nbmerge as nbm\nrecipe = nbm.Recipe.load("""\n{quoted}\n""")\nnbm.merge(recipe, "merged")\n'

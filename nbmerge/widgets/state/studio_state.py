@@ -108,7 +108,7 @@ class StudioState(HasTraits):
         self._users: WeakSet[Any] = WeakSet()
         self.history = History()
         self.scores = ScoreHistory()
-        self._summariser = Summariser()
+        self._summariser, self._summarising = Summariser(), threading.Lock()
         self._last: tuple[Any, float] = (None, 0.0)
         self._draft = Draft("", None)
         self._grouped: tuple[Any, tuple[ProblemGroup, ...]] = ((), ())
@@ -321,14 +321,15 @@ class StudioState(HasTraits):
 
     def summarise(self) -> None:
         """Put every step into words that has none yet. Takes milliseconds for each, so call it in a thread."""
-        new = [step for step in self.history if step.summary is None]
-        for step in new:
-            parent = self.history.parent_of(step)
-            summary = self._summariser.summarise(step.recipe, parent.recipe if parent else None)
-            with self._lock:
-                now = self.history.get(step.id)
-                if now is not None and now.recipe is step.recipe and now.parent == step.parent:
-                    self.history.note(step.id, summary=summary)
+        with self._summarising:
+            new = [step for step in self.history if step.summary is None]
+            for step in new:
+                parent = self.history.parent_of(step)
+                summary = self._summariser.summarise(step.recipe, parent.recipe if parent else None)
+                with self._lock:
+                    now = self.history.get(step.id)
+                    if now is not None and now.recipe is step.recipe and now.parent == step.parent:
+                        self.history.note(step.id, summary=summary)
         if new:
             self.noted += 1
 

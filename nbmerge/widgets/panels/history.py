@@ -1,0 +1,151 @@
+"""The History panel: every step as a tree with words, a small picture, scores and names, and what differs between two."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import ipywidgets
+
+from nbmerge.engine.differences import Difference, describe_difference
+from nbmerge.errors import NbmergeError
+from nbmerge.widgets.controls.python_code import write_code
+from nbmerge.widgets.controls.view import View
+from nbmerge.widgets.panels.panel import Panel
+from nbmerge.widgets.state.after_rest import AfterRest
+from nbmerge.widgets.state.history import Place, lay_out, list_pareto_best
+
+MOST_ROWS = 120
+"""Steps on screen; of more, the oldest without name, pin or score are left out."""
+REST = 0.3
+"""Seconds after which a step that is still being changed is put into words."""
+MOST_CURVES = 6
+"""Curves that are compared."""
+
+
+class HistoryView(View):
+    """The drawing of the History panel."""
+
+    script = "history"
+
+
+class HistoryPanel(Panel):
+    """Return to any step, name it, and compare two of them."""
+
+    title = "History"
+
+    def _build(self) -> list[ipywidgets.Widget]:
+        self._compared: tuple[int, int] | None = None
+        self._difference: Difference | None = None
+        self._drawn: tuple[int | None, int] = (None, 0)
+        self.view = HistoryView(
+            {"go": self._go, "undo": self._undo, "redo": self._redo, "rename": self._rename,
+             "compare": self._compare, "close_comparison": self._close_comparison},
+            self.errors,
+        )  # fmt: skip
+        self._soon = AfterRest(self._put_into_words, REST, 2.0, "nbmerge history")
+        self.at_close(self._soon.close)
+        self.watch(self.state, self.errors(lambda change: self._draw_if_shown()), "noted")
+        return [self.view]
+
+    # --- actions ---
+
+    def _go(self, step: int) -> None:
+        self.state.go(step)
+
+    def _undo(self) -> None:
+        self.state.undo()
+
+    def _redo(self) -> None:
+        self.state.redo()
+
+    def _rename(self, step: int, name: str) -> None:
+        self.state.rename(step, name)
+
+    def _compare(self, before: int, after: int) -> None:
+        history = self.state.history
+        first, second = history.get(before), history.get(after)
+        if first is None or second is None:
+            raise NbmergeError("One of these steps is no longer in the history. Choose two others.")
+        self._compared = before, after
+        self._difference = describe_difference(first.recipe, second.recipe)
+        self._draw()
+
+    def _close_comparison(self) -> None:
+        self._compared = self._difference = None
+        self._draw()
+
+    # --- state to screen ---
+
+    def _refresh(self) -> None:
+        history = self.state.history
+        now = history.current_id, len(history)
+        if now != self._drawn:  # while a slider moves, one step is changed again and again
+            self._draw()
+        self._soon.note_change()
+
+    def _draw_if_shown(self) -> None:
+        if self.in_view and not self.closed:
+            self._draw()
+
+    def _put_into_words(self) -> None:
+        """In a thread: words and pictures of new steps; the state then says that they are there."""
+        if any(step.summary is None for step in self.state.history):
+            self.errors(self.state.summarise)()
+        else:
+            self.errors(self._draw_if_shown)()
+
+    def _draw(self) -> None:
+        history, scores = self.state.history, self.state.scores
+        self._drawn = history.current_id, len(history)
+        lower = {name: scores.is_lower_better(name) for name in scores.scores}
+        best = list_pareto_best(history, lower)
+        path = {step.id for step in history.path_to(history.current_id)} if history.current_id is not None else set()
+        places = lay_out(history, MOST_ROWS)
+        self.view.show({
+            "steps": [self._describe(place, best, path) for place in places],
+            "hidden": len(history) - len(places),
+            "lanes": 1 + max((place.lane for place in places), default=0),
+            "can_undo": self.state.can_undo,
+            "can_redo": self.state.can_redo,
+            "comparison": self._describe_comparison(),
+            "code": write_code(self.state.text) if self.state.recipe is not None else "",
+        })  # fmt: skip
+
+    def _describe(self, place: Place, best: set[int], path: set[int]) -> dict[str, Any]:
+        step, summary = place.step, place.step.summary
+        return {
+            "id": step.id,
+            "lane": place.lane,
+            "parent": place.parent_row,
+            "current": step.id == self.state.history.current_id,
+            "path": step.id in path,
+            "time": _say_time(step.time),
+            "name": step.name,
+            "words": summary.words if summary else "",
+            "lines": [list(line.values) for line in summary.lines] if summary else [],
+            "scores": [{"name": n, "value": v if v == v else None} for n, v in step.scores.items()],
+            "best": step.id in best,
+            "pins": list(step.pins),
+        }
+
+    def _describe_comparison(self) -> dict[str, Any] | None:
+        if self._compared is None or self._difference is None:
+            return None
+        curves = []
+        for change in self._difference.changes[:MOST_CURVES]:
+            before, after = change.mean_rows
+            if before and after:
+                curves.append({"title": change.title, "before": list(before), "after": list(after)})
+        names = [self._name_step(id) for id in self._compared]
+        words = list(self._difference.words) or ["no difference"]
+        return {"steps": list(self._compared), "names": names, "words": words, "curves": curves}
+
+    def _name_step(self, id: int) -> str:
+        step = self.state.history.get(id)
+        return "a step that is gone" if step is None else step.name or _say_time(step.time)
+
+
+def _say_time(seconds: float) -> str:
+    then, now = time.localtime(seconds), time.localtime()
+    return time.strftime("%H:%M" if then[:3] == now[:3] else "%d %b %H:%M", then)
