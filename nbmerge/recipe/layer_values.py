@@ -105,6 +105,8 @@ def interpolate_points(points: Sequence[tuple[float, Scalar]], layer: float) -> 
     if x == layer or not after or any(isinstance(v, bool | str) for _, v in points):
         return value
     following, other = after[0]
+    if value == other:  # a weighted mean of equal numbers may miss them by an ulp
+        return value
     share = (layer - x) / (following - x)
     return (1 - share) * float(value) + share * float(other)
 

@@ -160,6 +160,8 @@ def interpolate(values: Sequence[Scalar], t: float) -> Scalar:
     numbers = [v for v in values if not isinstance(v, bool | str)]
     if len(numbers) < len(values):
         return values[i]
+    if numbers[i] == numbers[i + 1] and same_everywhere(values):  # one value, however it is written
+        return numbers[i]
     return (1 - (x - i)) * numbers[i] + (x - i) * numbers[i + 1]
 
 

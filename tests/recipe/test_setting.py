@@ -38,6 +38,13 @@ def test_a_value_per_layer_is_met_exactly(layers):
     assert over_layers(values, layers) == values
 
 
+@pytest.mark.parametrize("layers", [7, 32, 80])
+@pytest.mark.parametrize("gradient", [[0.3] * 4, {0: 0.3, 5: 0.3}, {"1-6": 0.3}])
+def test_equal_values_are_met_exactly(gradient, layers):
+    setting = Setting.of(gradient)
+    assert {setting.at(ANY, position(i, layers), layers) for i in range(layers)} == {0.3}
+
+
 @pytest.mark.parametrize("layers", [2, 8, 33, 80])
 def test_both_ends_of_a_gradient_are_exact(layers):
     met = over_layers([0.1, 0.7, 0.3], layers)

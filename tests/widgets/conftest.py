@@ -31,3 +31,4 @@ def state(recipe: Recipe) -> StudioState:
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     """Panels offer "merged" in the current folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NBMERGE_PRESETS", str(tmp_path / "presets.yml"))

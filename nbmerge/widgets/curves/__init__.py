@@ -15,6 +15,14 @@ from nbmerge.widgets.curves.knots import (
     value_at,
     values_at_layers,
 )
+from nbmerge.widgets.curves.preset_file import (
+    delete_preset,
+    export_presets,
+    import_presets,
+    list_presets,
+    save_preset,
+)
+from nbmerge.widgets.curves.presets import PRESETS, Preset, preset_of_knots
 from nbmerge.widgets.curves.read_back import Line, read_knots
 from nbmerge.widgets.curves.tracks import Curve, Track, list_tracks, read_curve
 from nbmerge.widgets.curves.typed import parse_typed
@@ -22,20 +30,28 @@ from nbmerge.widgets.curves.write_back import write_curve, write_knots, write_la
 from nbmerge.widgets.curves.write_typed import format_line, write_typed
 
 __all__ = [
+    "PRESETS",
     "Curve",
     "Knot",
     "Line",
+    "Preset",
     "Track",
     "add_knot",
+    "delete_preset",
+    "export_presets",
     "format_line",
+    "import_presets",
     "knots_to_value",
+    "list_presets",
     "list_tracks",
     "map_knots",
     "move_knot",
     "parse_typed",
+    "preset_of_knots",
     "read_curve",
     "read_knots",
     "remove_knot",
+    "save_preset",
     "spread_knots",
     "value_at",
     "values_at_layers",

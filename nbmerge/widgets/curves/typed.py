@@ -63,7 +63,7 @@ class Assignment:
     knots : tuple of (float, float)
         Layers and values of a mapping in braces; then `values` is empty.
     line, column : int
-        Where it begins in the text, from 1.
+        Where it begins in the text, from 1; the line is 0 in a text of one line.
     """
 
     layers: tuple[int, ...] | None
@@ -72,7 +72,7 @@ class Assignment:
     part: str = ""
     end: str = ""
     knots: tuple[tuple[float, float], ...] = ()
-    line: int = 1
+    line: int = 0
     column: int = 1
 
 
@@ -94,13 +94,13 @@ def parse_typed(text: str, depth: int) -> list[Assignment]:
     --------
     >>> from nbmerge.widgets.curves.typed import parse_typed
     >>> parse_typed("8-10 mlp: +0.1", depth=32)
-    [Assignment(layers=(8, 9, 10), values=(0.1,), how='add', part='mlp', end='', knots=(), line=1, column=1)]
+    [Assignment(layers=(8, 9, 10), values=(0.1,), how='add', part='mlp', end='', knots=(), line=0, column=1)]
     """
     if len(text) > MOST_CHARACTERS:
-        raise _error(f"the text has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read.", 1, 1)
+        raise _error(f"the text has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read.", 0, 1)
     pieces = list(_split(text))
     if not pieces:
-        raise _error("there are no numbers.", 1, 1)
+        raise _error("there are no numbers.", 0, 1)
     pieces = _join_column(pieces)
     return [assignment for piece in pieces for assignment in _Parser(piece, depth).parse()]
 
@@ -118,11 +118,12 @@ class _Piece:
 
 
 def _error(what: str, line: int, column: int, how: str = EXAMPLES) -> RecipeError:
-    return RecipeError([Problem("error", (), f"at column {column}, {what}", how, line)])
+    return RecipeError([Problem("error", (), f"at column {column}, {what}", how, line or None)])
 
 
 def _split(text: str) -> Iterator[_Piece]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1 if len(lines) > 1 else 0):
         column = 0
         for part in line.split(";"):
             stripped = part.strip()

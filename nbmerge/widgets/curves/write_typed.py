@@ -190,4 +190,4 @@ def _no_tensor(tensors: Sequence[TensorPlan], assignment: Assignment) -> RecipeE
     meant = assignment.end or assignment.part
     parts = dict.fromkeys(t.name.split(f".{t.layer}.", 1)[-1].rsplit(".", 1)[0] for t in tensors if t.layer is not None)
     what = f"at column {assignment.column}, no tensor's name contains '{meant:.60}'."
-    return RecipeError([Problem("error", (), what, f"Parts here: {', '.join(parts)}.", assignment.line)])
+    return RecipeError([Problem("error", (), what, f"Parts here: {', '.join(parts)}.", assignment.line or None)])

@@ -125,7 +125,7 @@ def test_mistakes_are_named_with_their_place(slerp, text, line, column, what):
     with pytest.raises(RecipeError, match=what) as error:
         typed(slerp(0.5), text)
     (problem,) = error.value.problems
-    assert problem.line == line
+    assert problem.line == (line if "\n" in text else None)
     assert f"at column {column}," in problem.what
 
 

@@ -107,7 +107,7 @@ def test_shapes_and_typed_values(tracks):
     assert tracks.recipe.models[0].parameters["weight"].plain() == [-0.5, 1.7]
     assert curve(tracks)["span"] == [-0.5, 1.7]
     act(tracks.view, "curve.type_values", text="a lot")
-    assert "not a list of numbers" in tracks.errors.value
+    assert "a number is expected, not" in tracks.errors.value
 
 
 def test_what_the_method_refuses_never_reaches_the_recipe(recipe):

@@ -11,9 +11,20 @@ from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.controls.colours import model_colours
-from nbmerge.widgets.curves import Knot, Line, Track, list_tracks, read_curve, read_knots, write_curve, write_knots
+from nbmerge.widgets.curves import (
+    PRESETS,
+    Knot,
+    Track,
+    format_line,
+    list_presets,
+    list_tracks,
+    read_curve,
+    read_knots,
+    write_curve,
+    write_knots,
+    write_typed,
+)
 from nbmerge.widgets.curves.columns import mean_of, read_columns
-from nbmerge.widgets.curves.presets import PRESETS, draw_preset, parse_values
 from nbmerge.widgets.curves.rounding import round_value, step_of, widen_range
 from nbmerge.widgets.curves.tracks import can_separate_groups
 from nbmerge.widgets.panels.tracks.rows.row import Row
@@ -80,7 +91,7 @@ class CurveRow(Row):
             "dots": [sorted(set(values)) if len(set(values)) > 1 else [] for values in tensors],
             "knots": [{"layer": k.layer, "value": round_value(k.value)} for k in line.knots],
             "alone": [k.layer for k in line.alone],
-            "text": _write(line),
+            "text": format_line(line, plan.depth),
             "shapes": _shapes(plan.depth),
         }  # fmt: skip
 
@@ -183,19 +194,18 @@ class CurveRow(Row):
 
     def type_values(self, text: str) -> None:
         """Apply typed values."""
-        plan = self.state.plan
-        values = parse_values(text, plan.depth if plan is not None else 1)
-        self._refuse(*values)
-        self._set_layers(lambda depth: values)
+        self._change(lambda recipe, plan, track: write_typed(recipe, plan, track, text, self.group), None)
 
     def draw_shape(self, name: str) -> None:
         """Replace the curve by a shape."""
-        self._set_layers(lambda depth: draw_preset(name, depth))
+        presets = list_presets()
+        if name not in presets:
+            raise RecipeError([Problem("error", (), f"there is no shape named '{name:.60}'.")])
 
-    def _set_layers(self, make: Callable[[int], list[float]]) -> None:
         def change(recipe: Recipe, plan: Plan, track: Track) -> Recipe:
-            curve = read_curve(plan, track)
-            return write_curve(recipe, plan, track, curve.with_layers(self.group, make(curve.depth)))
+            knots = presets[name].knots(plan.depth)
+            self._refuse(*(k.value for k in knots))
+            return write_knots(recipe, plan, track, knots, self.group)
 
         self._change(change, None)
 
@@ -218,17 +228,13 @@ def _given(lines: list[dict[str, Any]]) -> list[float]:
     return [v for line in lines for v in line["values"] if v is not None]
 
 
-def _write(line: Line) -> str:
-    """The knots as they can be typed."""
-    return ", ".join(f"{round_value(k.value):g}" for k in line.knots)
-
-
 def _shapes(depth: int) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "hint": hint, "points": draw_preset(name, SAMPLES)}
-        for name, (_, hint) in PRESETS.items()
-        if depth
-    ]
+    """Shapes with a little picture each; a damaged file of own ones is named where one is saved or drawn."""
+    try:
+        presets = list_presets()
+    except RecipeError:
+        presets = PRESETS
+    return [{"name": p.name, "hint": p.help, "points": p.values(SAMPLES)} for p in presets.values() if depth]
 
 
 ROW = CurveRow
