@@ -26,3 +26,19 @@ def knot(page: Page, number: int) -> Locator:
 def curve(page: Page) -> Locator:
     """What has the focus of the curve: one tab stop."""
     return page.locator(".nbm-tracks .nbm-curve-focus")
+
+
+def editor(page: Page) -> Locator:
+    return page.locator(".nbm-recipe").get_by_role("textbox", name="Recipe")
+
+
+def undo(page: Page) -> None:
+    page.locator(".nbm-studio button[title=Undo]").first.click()
+
+
+def write_recipe(page: Page, text: str) -> None:
+    """Put a text into the editor, in place of what is there."""
+    editor(page).click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(text)
+    page.keyboard.press("Escape")

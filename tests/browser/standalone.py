@@ -24,11 +24,11 @@ DARK = {
 }  # fmt: skip
 """The variables of JupyterLab's dark theme that the style sheets use."""
 
-SCRIPT = """async ([script, content]) => {
+SCRIPT = """async ([script, content, others]) => {
     const listeners = new Set();
     const model = {
         content, sent: [],
-        get: () => model.content,
+        get: (name) => name === 'content' ? model.content : others[name],
         on: (name, listener) => listeners.add(listener),
         off: (name, listener) => listeners.delete(listener),
         send: async (message) => {
@@ -61,9 +61,10 @@ def show(page: Page, view: View, *, dark: bool = False) -> None:
     page.set_content(
         f"<!doctype html><html lang=en><title>nbmerge</title><style>:root {{ {variables} }} "
         f"body {{ margin: 12px; background: {ground}; }} {read_static('studio.css')} {view._css}</style>"
-        f"<main><div id=view class='{' '.join(view._dom_classes)}'></div></main></html>"
+        f"<body data-jp-theme-light={str(not dark).lower()}><main><div id=view class='{' '.join(view._dom_classes)}'></div></main></html>"
     )
-    page.evaluate(SCRIPT, [view._esm, dict(view.content)])
+    others = {name: getattr(view, name) for name in view.keys if name not in View.class_trait_names()}
+    page.evaluate(SCRIPT, [view._esm, dict(view.content), others])
     page.wait_for_function("document.getElementById('view').childElementCount > 0")
     settle(page)
 

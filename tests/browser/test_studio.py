@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright is not installed")
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.hands import curve, knot, press, slider, tab
+from tests.browser.hands import curve, editor, knot, press, slider, tab, undo, write_recipe
 from tests.browser.labdrive import drag, execute, theme, until, value
 
 pytestmark = pytest.mark.browser
@@ -26,10 +26,6 @@ panel.merge = slow
 """
 
 
-def text(page: Page) -> Locator:
-    return page.locator(".nbm-recipe textarea").first
-
-
 def test_showing_it_changes_nothing(page: Page):
     expect(page.locator(".nbm-tracks .nbm-slider")).to_have_count(9)
     expect(page.locator(".nbm-tracks .nbm-knot")).to_have_count(6)
@@ -43,14 +39,15 @@ def test_a_slider_moves_recipe_and_curve(page: Page):
     until(page, WEIGHT.format(2) + " > 0.55")
     exact = value(page, WEIGHT.format(2))
     expect(page.locator(".nbm-slider").nth(3)).to_contain_text(f"{exact:.2f}".lstrip("0"))
-    until(page, f"'{exact:g}' in studio.recipe_panel.area.value")
+    until(page, f"'{exact:g}' in studio.recipe_panel.view.content['text']")
+    expect(editor(page)).to_contain_text(f"{exact:g}")
 
 
 def test_a_knot_moves_the_recipe_in_one_step(page: Page):
     drag(page, knot(page, 1), 40)
     until(page, "studio.recipe.models[0].parameters['weight'].plain()[1] > 0.6")
     until(page, "studio.recipe.models[0].parameters['weight'].plain()[::2] == [0, 1]")
-    press(page, "recipe", "Undo")
+    undo(page)
     until(page, "not studio.state.can_undo")
     expect(page.locator(".nbm-typed")).to_have_value("0, 0.5, 1")
 
@@ -69,8 +66,7 @@ def test_the_keyboard_moves_layers_and_the_notebook_takes_no_key(page: Page):
 
 
 def test_the_text_moves_the_sliders(page: Page):
-    written = text(page).input_value()
-    text(page).fill(written.replace("[0, 0.5, 1]", "[1, 0.5, 0]"))
+    write_recipe(page, value(page, "studio.state.text").replace("[0, 0.5, 1]", "[1, 0.5, 0]"))
     press(page, "recipe", "Apply")
     until(page, WEIGHT.format(0) + " == 1")
     expect(page.locator(".nbm-typed")).to_have_value("1, 0.5, 0")
@@ -78,10 +74,12 @@ def test_the_text_moves_the_sliders(page: Page):
 
 def test_a_bad_text_is_shown_at_its_line(page: Page):
     fingerprint = value(page, "studio.recipe.fingerprint")
-    text(page).fill("merge_method: slerp\nmodelz: []\n")
-    press(page, "recipe", "Apply")
-    expect(page.locator(".nbm-problems")).to_contain_text("line 2: modelz: []")
-    expect(page.locator(".nbm-problems")).to_contain_text("Did you mean 'models'?")
+    write_recipe(page, "merge_method: slerp\nmodelz: []\n")
+    page.keyboard.press("Control+Enter")  # which runs no cell
+    problems = page.get_by_role("list", name="Problems of the recipe")
+    expect(problems).to_contain_text("line 2: error: ")
+    expect(problems).to_contain_text("Did you mean 'models'?")
+    expect(page.locator(".nbm-recipe .cm-lint-marker-error").first).to_be_visible()
     expect(page.locator(".nbm-status.nbm-grow")).to_contain_text("not applied")
     assert value(page, "studio.recipe.fingerprint") == fingerprint
     press(page, "recipe", "Revert")
@@ -89,11 +87,13 @@ def test_a_bad_text_is_shown_at_its_line(page: Page):
 
 
 def test_a_problem_with_the_models_is_shown_too(page: Page):
-    text(page).fill(text(page).input_value().replace("family/ft2", "family/ft3"))
+    write_recipe(page, value(page, "studio.state.text").replace("family/ft2", "family/ft3"))
     press(page, "recipe", "Apply")
-    expect(page.locator(".nbm-recipe .nbm-problems")).to_contain_text("neither a local folder nor a model")
+    expect(page.get_by_role("list", name="Problems of the recipe")).to_contain_text(
+        "neither a local folder nor a model"
+    )
     expect(page.locator(".nbm-tracks").last).to_contain_text("Fix the errors in the recipe to see its layers")
-    press(page, "recipe", "Undo")
+    undo(page)
     expect(slider(page, 0)).to_be_visible()
 
 

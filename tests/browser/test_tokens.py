@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
@@ -11,7 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.hands import tab
+from tests.browser.hands import editor, tab, undo
 from tests.browser.labdrive import execute, until, value
 from tests.tokenizers.makers import letters, model
 
@@ -48,8 +47,8 @@ def test_a_vocabulary_is_chosen_and_the_rows_are_told(page: Page, tokens):
     expect(tokens).to_contain_text("rows of the merged model")
     expect(tokens).to_contain_text("lm_head.weight")
     expect(page.locator(".nbm-status.nbm-grow")).to_contain_text("ready")
-    expect(page.locator(".nbm-recipe textarea").first).to_have_value(re.compile("rows: owners"))
-    page.locator(".nbm-studio button[title=Undo]").first.click()
+    expect(editor(page)).to_contain_text("rows: owners")
+    undo(page)
     until(page, "studio.recipe.tokenizer is None")
     expect(tokens.get_by_label("Vocabulary")).to_have_value("unchanged")
 

@@ -11,7 +11,7 @@ def test_panels_share_one_state(recipe):
     studio = Studio(recipe)
     assert studio.recipe == recipe
     act(studio.tracks.view, "curve.set_values", values=[[3, 0.77]], gesture=1)
-    assert "0.77" in studio.recipe_panel.area.value
+    assert "0.77" in studio.recipe_panel.view.content["text"]
     studio.recipe = recipe
     assert studio.tracks.view.content["rows"]["curve"]["chosen"]["values"][3] == pytest.approx(0.4)
     assert studio.errors.value == ""
@@ -24,9 +24,9 @@ def test_what_nobody_sees_is_shown_when_it_comes_to_the_front(recipe):
     right.selected_index = 4
     assert studio.merge.in_view
     act(studio.tracks.view, "curve.set_values", values=[[3, 0.77]], gesture=1)
-    assert "0.77" not in studio.recipe_panel.area.value
+    assert "0.77" not in studio.recipe_panel.view.content["text"]
     right.selected_index = 0
-    assert "0.77" in studio.recipe_panel.area.value
+    assert "0.77" in studio.recipe_panel.view.content["text"]
     assert left.selected_index == 2
 
 

@@ -30,6 +30,8 @@ export interface Context {
   redraw(): void;
   /** Calls back for what the kernel sends besides content, such as a file that was asked for. */
   receive(callback: Receive): void;
+  /** Another value that the kernel has sent, beside the content: one that is large and seldom changes. */
+  read(name: string): unknown;
   /** Aborted when the view is removed: pass it to `addEventListener`. */
   signal: AbortSignal;
 }
@@ -76,7 +78,8 @@ export function defineView<Content extends object>(create: (root: HTMLElement, c
     }
 
     el.classList.add("nbm-view");
-    const draw = create(el, { send, redraw, receive, signal: end.signal });
+    const read = (name: string) => model.get(name);
+    const draw = create(el, { send, redraw, receive, read, signal: end.signal });
     const observer = new ResizeObserver(() => el.clientWidth !== width && redraw());
     observer.observe(el);
     model.on("change:content", redraw);

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-import html
+from collections.abc import Sequence
+from typing import Any
 
 import ipywidgets
-from ipywidgets import Layout
+from traitlets import Dict
 
-from nbmerge.widgets.controls.elements import button, problem_list, row, set_visible, text
-from nbmerge.widgets.controls.python_code import write_code
+from nbmerge.engine.planning import examine, list_problems
+from nbmerge.errors import RecipeError
+from nbmerge.problems import Problem, worst_first
+from nbmerge.recipe import Recipe
+from nbmerge.widgets.controls.view import View
+from nbmerge.widgets.panels.completions import list_words
 from nbmerge.widgets.panels.panel import Panel
-from nbmerge.widgets.state.studio_state import StudioState
 
-NOT_APPLIED = "<p><b>Not applied.</b> The text is not a valid recipe; nothing was changed.</p>"
+DIALECTS = [
+    ("", "not named"), ("nbmerge", "nbmerge"), ("mergekit-0.1", "mergekit 0.1"), ("mergekit-0.0", "mergekit before 0.1"),
+]  # fmt: skip
+EDITED = "Edited, not applied yet."
+BEHIND = "Edited, not applied yet. The recipe has changed elsewhere since; Apply keeps both changes."
+REFUSED = "Not applied: correct the errors below, or press Revert. Nothing was changed."
+JOINED = "Applied, together with what was changed elsewhere."
+
+
+class RecipeView(View):
+    """The editor.
+
+    Attributes
+    ----------
+    words : dict
+        What can be written; apart from the content, which changes with every move of a slider.
+    """
+
+    script = "editor"
+
+    words = Dict().tag(sync=True)
 
 
 class RecipePanel(Panel):
@@ -21,69 +45,111 @@ class RecipePanel(Panel):
     title = "Recipe"
 
     def _build(self) -> list[ipywidgets.Widget]:
-        guard = self.errors
-        self.area = ipywidgets.Textarea(layout=Layout(width="auto", height="420px"))
-        self.area.add_class("nbm-code")
-        self.apply = button(
-            "Apply", guard(lambda _: self._apply()), hint="Use the edited text as the recipe", style="primary"
-        )
-        self.revert = button("Revert", guard(lambda _: self._revert()), hint="Discard the edited text")
-        self.undo = button("Undo", guard(lambda _: self.state.undo()), icon="undo")
-        self.redo = button("Redo", guard(lambda _: self.state.redo()), icon="repeat")
-        self.note = text(kind="quiet")
-        self.problems = text(kind="problem-box")
-        self.python = ipywidgets.Textarea(disabled=False, layout=Layout(width="auto", height="110px"))
-        self.python.add_class("nbm-code")
-        self.copy = ipywidgets.Accordion([self.python], selected_index=None)
-        self.copy.set_title(0, "The same merge in Python")
-        self.area.observe(guard(lambda change: self._typed()), "value")
-        bar = row(self.apply, self.revert, self.undo, self.redo, self.note)
-        return [bar, self.area, self.problems, self.copy]
+        self._note = ""
+        self._offered: Any = None
+        self._checked: tuple[Any, Sequence[Problem]] = (None, ())
+        self.view = RecipeView({"edit": self.edit, "apply": self.apply, "revert": self.revert}, self.errors)
+        self.watch(self.state, self.errors(lambda change: self._refresh_if_seen()), "draft")
+        return [self.view]
+
+    # --- what a user does ---
+
+    def edit(self, text: str) -> None:
+        """Note what was typed; it is kept until it is applied or dropped."""
+        self._note = ""
+        self.state.edit_draft(text)
+        self._refresh()
+
+    def apply(self, text: str) -> None:
+        """Make the text the recipe, together with what was changed elsewhere while it was being edited."""
+        self._note = ""
+        self.state.edit_draft(text)
+        behind, draft = self.state.is_draft_behind, self.state.draft
+        if draft is None:
+            return
+        if self.state.apply_draft():
+            recipe = self.state.recipe
+            if behind:
+                self._note = JOINED
+            elif recipe is not None and self.state.text != draft:
+                self._note = f"Read from {recipe.origin}."
+        self._refresh()
+
+    def revert(self) -> None:
+        """Forget the text that is not applied."""
+        self._note = ""
+        self.state.drop_draft()
 
     @property
     def edited(self) -> bool:
         """Whether the text was changed and not yet applied."""
         return self.state.draft is not None
 
+    # --- state to screen ---
+
+    def _refresh_if_seen(self) -> None:
+        if self.in_view:
+            self._refresh()
+
     def _refresh(self) -> None:
         state = self.state
-        self.area.value = state.text if state.draft is None else state.draft
-        self.undo.disabled, self.redo.disabled = not state.can_undo, not state.can_redo
-        self.python.value = write_code(state.text)
-        self._mark()
-
-    def _mark(self) -> None:
-        refused = self.state.refused
-        self.apply.disabled = self.revert.disabled = not self.edited
-        self.note.value = _describe_draft(self.state)
-        if refused:
-            self.problems.value = NOT_APPLIED + problem_list(refused, self.area.value)
+        text = state.text if state.draft is None else state.draft
+        if state.draft is None:
+            problems: Sequence[Problem] = state.problems
         else:
-            self.problems.value = problem_list(self.state.problems, self.state.text)
-        set_visible(self.problems, bool(self.problems.value))
+            problems = state.refused or self._check(state.draft)
+        self.view.show({
+            "text": text, "edited": self.edited, "note": self._describe(), "problems": [_plain(p) for p in problems],
+            "dialects": [{"value": value, "label": label} for value, label in DIALECTS],
+        })  # fmt: skip
+        self._offer_words()
 
-    def _typed(self) -> None:
-        self.state.edit_draft(self.area.value)
-        self._mark()
+    def _offer_words(self) -> None:
+        """Send what can be written, where that has changed: with the models, and with the first plan."""
+        recipe, plan = self.state.recipe, self.state.plan
+        key = (() if recipe is None else recipe.references), plan is not None
+        if key != self._offered:
+            self._offered = key
+            self.view.words = list_words(recipe, plan)
 
-    def _apply(self) -> None:
-        typed, behind = self.area.value, self.state.is_draft_behind
-        if self.state.apply_draft():
-            self.area.value = self.state.text
-            self._mark()
-            if behind:
-                self.note.value = "Applied, together with what was changed elsewhere."
-            elif self.recipe is not None and self.state.text != typed:
-                self.note.value = f"Read {html.escape(self.recipe.origin)}."
+    def _describe(self) -> str:
+        if self._note or self.state.draft is None:
+            return self._note
+        if self.state.refused:
+            return REFUSED
+        return BEHIND if self.state.is_draft_behind else EDITED
 
-    def _revert(self) -> None:
-        self.state.drop_draft()
-        self.area.value = self.state.text
+    def _check(self, draft: str) -> Sequence[Problem]:
+        """The problems of a text that is being typed."""
+        recipe = self.state.recipe
+        known = frozenset(map(str, recipe.references)) if recipe is not None else frozenset()
+        key = draft, known
+        if self._checked[0] != key:
+            self._checked = key, check_text(draft, known)
+        return self._checked[1]
 
 
-def _describe_draft(state: StudioState) -> str:
-    if state.draft is None:
-        return ""
-    if state.is_draft_behind:
-        return "Edited, not applied yet. The recipe has changed elsewhere since; Apply keeps both changes."
-    return "Edited, not applied yet."
+def check_text(text: str, known: frozenset[str]) -> list[Problem]:
+    """The problems of a text that is being typed; one that names other models than `known` is read but not planned.
+
+    A model whose name is only half typed must not be looked for on the Hub.
+    """
+    try:
+        recipe = Recipe.load(text if text.endswith("\n") else f"{text}\n")  # never the path of a file
+    except RecipeError as error:
+        rest = error.rest
+        return list_problems(error) if rest is None or _names_only(rest, known) else worst_first(error.problems)
+    return list(examine(recipe)[1]) if _names_only(recipe, known) else list(recipe.notes)
+
+
+def _names_only(recipe: Recipe, known: frozenset[str]) -> bool:
+    return known.issuperset(map(str, recipe.references))
+
+
+def _plain(problem: Problem) -> dict[str, Any]:
+    """A problem as the editor takes it; where there is no line, with its place."""
+    place = f"{problem.place}: " if problem.place and problem.line is None else ""
+    return {
+        "severity": problem.severity, "line": problem.line,
+        "text": f"{place}{problem.what} {problem.how}".strip(),
+    }  # fmt: skip
