@@ -17,7 +17,7 @@ PAGES = {
     "Plans and checks": "nbmerge: plan Plan check Report forecast_live LiveForecast",
     "Merging to disk": "nbmerge: merge MergeResult verify Verification transplant Transplant publish Published",
     "Merging in memory": "nbmerge: live LiveMerge virtual VirtualMerge Update Pin choose_backend BackendChoice",
-    "Sampling": "nbmerge: sample compare Sample Comparison",
+    "Sampling": "nbmerge: sample compare Sample Comparison sample_grid Sweep SampleGrid blind_test BlindTest BlindResult",
     "Scores": "nbmerge: perplexity log_odds LogOdds",
     "Statistics": "nbmerge: measure_models Statistics measure_merge Changes",
     "The Studio": "nbmerge: Studio",
@@ -27,7 +27,7 @@ PAGES = {
     ),
     "More on sampling and scores": (
         "nbmerge.sampling: load Loaded evaluation_mode limit_threads log_probabilities LatestRequest Perplexity Phrase "
-        "ScoreHistory ScoreRecord"
+        "ScoreHistory BlindPair ScoreRecord"
     ),
     "More statistics": "nbmerge.statistics: estimate Estimate",
     "Progress": "nbmerge.progress: Event",

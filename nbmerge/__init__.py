@@ -28,7 +28,21 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
     from nbmerge.model_ref import ModelRef
     from nbmerge.problems import Problem
     from nbmerge.recipe import Recipe
-    from nbmerge.sampling import Comparison, LogOdds, Sample, compare, log_odds, perplexity, sample
+    from nbmerge.sampling import (
+        BlindResult,
+        BlindTest,
+        Comparison,
+        LogOdds,
+        Sample,
+        SampleGrid,
+        Sweep,
+        blind_test,
+        compare,
+        log_odds,
+        perplexity,
+        sample,
+        sample_grid,
+    )
     from nbmerge.statistics import Changes, Statistics, measure_merge, measure_models
     from nbmerge.widgets import Studio
 
@@ -52,7 +66,21 @@ _EXPORTS = {
     "nbmerge.model_ref": ("ModelRef",),
     "nbmerge.problems": ("Problem",),
     "nbmerge.recipe": ("Recipe",),
-    "nbmerge.sampling": ("Comparison", "LogOdds", "Sample", "compare", "log_odds", "perplexity", "sample"),
+    "nbmerge.sampling": (
+        "BlindResult",
+        "BlindTest",
+        "Comparison",
+        "LogOdds",
+        "Sample",
+        "SampleGrid",
+        "Sweep",
+        "blind_test",
+        "compare",
+        "log_odds",
+        "perplexity",
+        "sample",
+        "sample_grid",
+    ),
     "nbmerge.statistics": ("Changes", "Statistics", "measure_merge", "measure_models"),
     "nbmerge.widgets": ("Studio",),
 }
@@ -64,6 +92,8 @@ _ROOMS = (
 
 __all__ = [
     "BackendChoice",
+    "BlindResult",
+    "BlindTest",
     "Changes",
     "Comparison",
     "Difference",
@@ -79,12 +109,15 @@ __all__ = [
     "Recipe",
     "Report",
     "Sample",
+    "SampleGrid",
     "Statistics",
     "Studio",
+    "Sweep",
     "Transplant",
     "Update",
     "Verification",
     "VirtualMerge",
+    "blind_test",
     "check",
     "choose_backend",
     "compare",
@@ -99,6 +132,7 @@ __all__ = [
     "plan",
     "publish",
     "sample",
+    "sample_grid",
     "transplant",
     "verify",
     "virtual",

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from nbmerge.cli.shipped_notebooks import FIRST, find_notebook
+from nbmerge.cli.shipped_notebooks import FIRST, list_notebooks
 from nbmerge.errors import OutputError
 
 HOW_TO_INSTALL = f"JupyterLab is not installed. Install it with: {sys.executable} -m pip install 'jupyterlab>=4.2'"
@@ -19,7 +19,7 @@ HOW_TO_INSTALL = f"JupyterLab is not installed. Install it with: {sys.executable
 
 def lab(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Working folder; the notebook is copied there once.")
+        Path, typer.Argument(metavar="FOLDER", help="Working folder; the notebooks are copied there once.")
     ] = Path(),
     flags: Annotated[
         list[str] | None, typer.Argument(metavar="FLAG", help="Flags to pass to JupyterLab, after --.")
@@ -29,7 +29,7 @@ def lab(
     if importlib.util.find_spec("jupyterlab") is None:
         print(f"nbmerge: {HOW_TO_INSTALL}", file=sys.stderr)
         raise typer.Exit(1)
-    notebook = copy_notebook(folder)
+    notebook = copy_notebooks(folder)
     print(f"Opening {notebook}. Press Ctrl-C here to stop JupyterLab.", flush=True)
     os.chdir(notebook.parent)
     page = f"--LabApp.default_url=/lab/tree/{notebook.name}"
@@ -37,13 +37,16 @@ def lab(
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", page, *(flags or [])])
 
 
-def copy_notebook(folder: Path) -> Path:
-    """Copy the first notebook into a folder, unless it exists there: it may have been edited."""
-    notebook = folder.expanduser().absolute() / FIRST
-    try:
-        notebook.parent.mkdir(parents=True, exist_ok=True)
-        if not notebook.exists():
-            shutil.copyfile(find_notebook(), notebook)
-    except OSError as error:
-        raise OutputError(f"{notebook} cannot be written: {error.strerror or error}. Choose another folder.") from error
-    return notebook
+def copy_notebooks(folder: Path) -> Path:
+    """Copy the notebooks into a folder, except those that exist there: they may have been edited. Returns the first."""
+    folder = folder.expanduser().absolute()
+    for shipped in list_notebooks():
+        notebook = folder / shipped.name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not notebook.exists():
+                shutil.copyfile(shipped, notebook)
+        except OSError as error:
+            reason = error.strerror or error
+            raise OutputError(f"{notebook} cannot be written: {reason}. Choose another folder.") from error
+    return folder / FIRST

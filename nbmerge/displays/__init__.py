@@ -14,12 +14,13 @@ from nbmerge.displays.markup import Markup
 from nbmerge.displays.memory import show_merge_in_memory, show_pin, show_update
 from nbmerge.displays.merges import show_merge_result, show_report
 from nbmerge.displays.recipes import show_plan, show_recipe
-from nbmerge.displays.samples import show_comparison, show_sample
+from nbmerge.displays.samples import show_blind_test, show_comparison, show_sample, show_sample_grid
 from nbmerge.displays.tables import show_changes, show_statistics
 
 __all__ = ["to_html"]
 
 _SHOW: dict[str, Callable[[Any], Markup]] = {
+    "BlindTest": show_blind_test,
     "Changes": show_changes,
     "Comparison": show_comparison,
     "MergeInMemory": show_merge_in_memory,
@@ -29,6 +30,7 @@ _SHOW: dict[str, Callable[[Any], Markup]] = {
     "Recipe": show_recipe,
     "Report": show_report,
     "Sample": show_sample,
+    "SampleGrid": show_sample_grid,
     "Statistics": show_statistics,
     "Update": show_update,
 }
@@ -40,7 +42,8 @@ def to_html(subject: Any) -> str:
 
     Parameters
     ----------
-    subject : Recipe, Plan, Report, MergeResult, LiveMerge, VirtualMerge, Pin, Update, Sample, Comparison, Statistics or Changes
+    subject : Recipe, Plan, Report, MergeResult, LiveMerge, VirtualMerge, Pin, Update, Sample, SampleGrid, Comparison, BlindTest, Statistics
+        or Changes
 
     Raises
     ------

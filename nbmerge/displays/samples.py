@@ -8,7 +8,7 @@ from nbmerge.displays.layout import CELL, CODE, QUIET, block, heading, more, sho
 from nbmerge.displays.markup import Markup, element, join
 
 if TYPE_CHECKING:
-    from nbmerge.sampling import Comparison, Sample
+    from nbmerge.sampling import BlindTest, Comparison, Sample, SampleGrid
 
 _TEXT = f"{CODE}white-space:pre-wrap;overflow-wrap:anywhere;"
 PROMPTS = 200
@@ -40,3 +40,31 @@ def show_comparison(comparison: Comparison) -> Markup:
         "table", element("thead", element("tr", *names)), element("tbody", *rows), style="border-collapse:collapse"
     )
     return block(join(made, more(len(comparison.prompts) - PROMPTS, "prompts")))
+
+
+def show_sample_grid(grid: SampleGrid) -> Markup:
+    """The prompt, and a table of continuations with the values of the parameters at its edges."""
+    corner = grid.columns.title if grid.rows is None else f"{grid.rows.title} ↓  {grid.columns.title} →"
+    head = [element("th", shortened(corner), style=CELL)]
+    head += [element("th", shortened(str(value)), scope="col", style=CELL) for value in grid.columns.values]
+    labels = [""] if grid.rows is None else [str(value) for value in grid.rows.values]
+    rows = []
+    for label, samples in zip(labels, grid.samples, strict=True):
+        cells = [shortened(s.text) if s is not None else element("span", "not sampled", style=QUIET) for s in samples]
+        edge = element("th", shortened(label), scope="row", style=CELL)
+        rows.append(element("tr", edge, *[element("td", text, style=f"{CELL}{_TEXT}") for text in cells]))
+    table = element("table", element("thead", element("tr", *head)), element("tbody", *rows))
+    return block(heading("Samples of", grid.prompt), table)
+
+
+def show_blind_test(test: BlindTest) -> Markup:
+    """The next pair without names; at the end the score."""
+    number = test.next
+    if number is None:
+        return block(heading("Blind test"), element("div", shortened(str(test.result))))
+    pair = test.pairs[number]
+    cells = [element("td", shortened(text), style=f"{CELL}{_TEXT}") for text in (pair.left, pair.right)]
+    head = [element("th", side, scope="col", style=CELL) for side in ("left", "right")]
+    table = element("table", element("thead", element("tr", *head)), element("tbody", element("tr", *cells)))
+    prompt = element("div", shortened(pair.prompt), style=f"{QUIET}{_TEXT}")
+    return block(heading(f"Blind test, pair {number + 1} of {len(test.pairs)}"), prompt, table)

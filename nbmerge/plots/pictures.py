@@ -16,7 +16,7 @@ from nbmerge.errors import ArgumentError, NbmergeError
 from nbmerge.methods import methods
 from nbmerge.plots.colours import label_colours, model_colours
 from nbmerge.plots.figures import DPI, NotebookFigure
-from nbmerge.plots.gradient_values import ParameterGradients, read_plan, read_recipe, worth_showing
+from nbmerge.plots.gradient_values import ParameterGradients, worth_showing
 from nbmerge.plots.gradients import HEIGHT as GRADIENT_HEIGHT
 from nbmerge.plots.gradients import gradients
 from nbmerge.plots.heatmap import HEAD, ROW, heatmap
@@ -24,6 +24,8 @@ from nbmerge.plots.layers import HEIGHT as CURVES_HEIGHT
 from nbmerge.plots.layers import layer_curves
 from nbmerge.plots.look import FONT, Look, Theme
 from nbmerge.plots.measures import MEASURES
+from nbmerge.plots.plan_gradients import read_plan
+from nbmerge.plots.recipe_gradients import read_recipe
 from nbmerge.plots.sources import SourceRow, read_sources, sources
 from nbmerge.plots.theme import BOTTOM, LEFT, RIGHT, legend_height, stack_axes
 from nbmerge.recipe import Recipe
@@ -37,6 +39,8 @@ LEGEND_GAP = 8
 """Pixels around a legend."""
 STRIP = 24
 """Pixels for each model's bar of sources."""
+MAPS = 6
+"""Heat maps that are drawn without being asked for."""
 NARROW = 20
 """Right margin where nothing is written in it."""
 BETWEEN = 28
@@ -228,7 +232,9 @@ def _rows_of_changes(
     sheet: Sheet, changes: Changes, what: str, parents: str | Iterable[str] | None, colours: dict[str, str]
 ) -> list[Row]:
     """Curves over the layers for all parents, and a heat map for each, with one scale."""
-    chosen = list(changes.parents) if parents is None else [parents] if isinstance(parents, str) else list(parents)
+    chosen = (
+        list(changes.parents)[:MAPS] if parents is None else [parents] if isinstance(parents, str) else list(parents)
+    )
     grids = {parent: changes.grid(parent, what) for parent in chosen}
     rest = {parent: changes.outside(parent, what) for parent in chosen}
     by_layer, by_role = changes.by_layer(what), changes.by_role(what)

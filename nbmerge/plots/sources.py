@@ -9,8 +9,11 @@ from matplotlib.axes import Axes
 
 from nbmerge.plots import theme
 from nbmerge.plots.axis import layer_axis
-from nbmerge.plots.colours import label_colours
+from nbmerge.plots.colours import label_colours, label_models
 from nbmerge.recipe import Recipe
+
+MOST = 16
+"""Models up to which each has a bar."""
 
 
 @dataclass
@@ -31,10 +34,10 @@ class SourceRow:
 
 
 def read_sources(recipe: Recipe) -> list[SourceRow]:
-    """A row for each model of a recipe of slices; none where a slice does not name its layers."""
+    """A row for each model of a recipe of slices; none where a slice does not name its layers, or there are too many."""
     if recipe.slices is None or not all(s.layer_range for piece in recipe.slices for s in piece.sources):
         return []
-    labels = {ref: ref.name for ref in recipe.references}
+    labels = label_models(recipe)
     colours = label_colours(labels.values(), None)
     rows: dict[str, SourceRow] = {}
     at = 0
@@ -44,7 +47,7 @@ def read_sources(recipe: Recipe) -> list[SourceRow]:
             row = rows.setdefault(str(ref), SourceRow(labels[ref], colours[labels[ref]]))
             row.spans.append((at, end - first, first))
         at += max(end - first for _, first, end in ranges)
-    return list(rows.values())
+    return list(rows.values()) if len(rows) <= MOST else []
 
 
 def sources(rows: Sequence[SourceRow], axes: Axes, *, depth: int | None, outside: Iterable[str] = ()) -> Axes:

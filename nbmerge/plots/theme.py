@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from nbmerge.plots.figures import DPI, NotebookFigure
 from nbmerge.plots.look import FONT, INK, SMALL, Look, look_of
@@ -34,6 +35,8 @@ LEFT, RIGHT, TOP, BOTTOM = 84, 84, 12, 42
 
 SAMPLE, LINE = 48, 18
 """Width of a legend's sample with the space around it, and height of a line of it, in pixels."""
+MOST_NAMES = 24
+"""Entries of a legend; of more, how many there are."""
 
 
 def new_axes(
@@ -139,6 +142,9 @@ def letters(room: float, points: float = FONT) -> int:
 def legend(axes: Axes, handles: Sequence[Artist], names: Sequence[str]) -> None:
     """A legend above the axes, where it hides nothing, in as many columns as fit."""
     width, look = pixels(axes)[0], look_of(axes)
+    if len(names) > MOST_NAMES:
+        rest = f"and {len(names) - MOST_NAMES + 1} more"
+        handles, names = [*handles[: MOST_NAMES - 1], Line2D([], [], alpha=0)], [*names[: MOST_NAMES - 1], rest]
     columns = _columns(names, width)
     room = max(12, letters(width / columns - SAMPLE))
     box = axes.legend(
@@ -160,6 +166,7 @@ def legend(axes: Axes, handles: Sequence[Artist], names: Sequence[str]) -> None:
 
 def legend_height(names: Sequence[str], width: float) -> int:
     """Pixels that a legend above axes of some width needs, both relative to the text."""
+    names = names[:MOST_NAMES]
     return math.ceil(len(names) / _columns(names, width)) * LINE
 
 

@@ -1,7 +1,9 @@
 """Sampling: continue prompts with one or several models, and score how likely they find a text."""
 
+from nbmerge.sampling.blind_testing import BlindPair, BlindResult, BlindTest, blind_test
 from nbmerge.sampling.comparison import Comparison, compare
 from nbmerge.sampling.generate import sample
+from nbmerge.sampling.grid import SampleGrid, Sweep, sample_grid
 from nbmerge.sampling.latest_request import LatestRequest
 from nbmerge.sampling.likelihood import log_probabilities, perplexity
 from nbmerge.sampling.loading import Loaded, evaluation_mode, load
@@ -11,6 +13,9 @@ from nbmerge.sampling.scores import LogOdds, Perplexity, Phrase, log_odds
 from nbmerge.sampling.threads import limit_threads
 
 __all__ = [
+    "BlindPair",
+    "BlindResult",
+    "BlindTest",
     "Comparison",
     "LatestRequest",
     "Loaded",
@@ -18,8 +23,11 @@ __all__ = [
     "Perplexity",
     "Phrase",
     "Sample",
+    "SampleGrid",
     "ScoreHistory",
     "ScoreRecord",
+    "Sweep",
+    "blind_test",
     "compare",
     "evaluation_mode",
     "limit_threads",
@@ -28,4 +36,5 @@ __all__ = [
     "log_probabilities",
     "perplexity",
     "sample",
+    "sample_grid",
 ]

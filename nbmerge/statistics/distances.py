@@ -153,7 +153,7 @@ class Changes(Displayed):
         ----------
         what : "distance" or "cosine"
         parents : str or iterable of str, optional
-            Parents that get a heat map; default all. All heat maps have the same scale.
+            Parents that get a heat map; default all, or the first six. All heat maps have the same scale.
         theme, width, font_size
             As in `Recipe.plot`.
 

@@ -15,7 +15,9 @@ from tests.browser.labdrive import PATIENCE, browser, drag, open_notebook, run_a
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01-first-merge.ipynb"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NOTEBOOK = NOTEBOOKS / "01-first-merge.ipynb"
+LESSON = NOTEBOOKS / "03-your-own-panel.ipynb"
 
 
 def test_the_first_notebook_runs_and_its_studio_works(server):
@@ -33,4 +35,19 @@ def test_the_first_notebook_runs_and_its_studio_works(server):
         expect(studio.locator(".nbm-card")).to_have_count(4, timeout=PATIENCE)
         expect(studio.locator(".nbm-card").first).to_contain_text("the merge")
         until(page, "not studio.samples.runner.busy", seconds=60)
+        assert page.errors == []
+
+
+def test_the_panel_of_the_lesson_follows_its_sliders(server):
+    url, root = server
+    shutil.copy(LESSON, root / LESSON.name)
+    with browser() as page:
+        open_notebook(page, url, LESSON.name)
+        run_all(page)
+        picture = page.locator(".jupyter-widgets.widget-image").first
+        before = picture.get_attribute("src")
+        page.locator(".noUi-handle").first.focus()
+        page.keyboard.press("ArrowUp")
+        until(page, "panel.sliders[0].value == 0.51")
+        expect(picture).not_to_have_attribute("src", before)
         assert page.errors == []

@@ -9,7 +9,7 @@ import nbmerge as nbm
 from nbmerge import Recipe
 from nbmerge.errors import ArgumentError
 from nbmerge.plots import plot_merge, to_bytes, to_png
-from nbmerge.plots.gradient_values import read_plan
+from nbmerge.plots.plan_gradients import read_plan
 
 ABSENT = {
     "merge_method": "dare_ties",
@@ -151,3 +151,25 @@ def test_values_at_given_layers_are_knots_there(family):
     assert list(shown.y) == [0.2, 0.8, 0.8]
     nominal = recipe.with_models({str(family.ft1): "x/y", str(family.base): "x/base"}).plot()
     assert [tuple(map(float, p)) for p in nominal.axes[0].lines[-2].get_xydata()][:2] == [(0.0, 0.2), (1.0, 0.8)]
+
+
+def test_many_models_have_a_figure_of_a_usual_size():
+    models = [{"model": f"someone/model-{i}", "parameters": {"weight": [0, i / 100]}} for i in range(100)]
+    figure = Recipe.of({"merge_method": "linear", "models": models}).plot()
+    assert labels(figure)[-2:] == ["model-22", "and 77 more"]
+    assert figure.get_figheight() < 10
+    slices = [{"sources": [{"model": f"someone/model-{i}", "layer_range": [i, i + 1]}]} for i in range(100)]
+    with pytest.raises(ArgumentError, match="nothing to plot"):
+        Recipe.of({"merge_method": "passthrough", "slices": slices}).plot()
+
+
+def test_a_model_of_two_stacks_shows_the_deeper_one(tmp_path):
+    from tests.encoder_decoders import make_t5
+
+    a, b = make_t5(tmp_path, 2)
+    plan = nbm.plan(
+        {"merge_method": "slerp", "models": [str(a), str(b)], "base_model": str(a), "parameters": {"t": [0, 1]}}
+    )
+    (gradient,) = read_plan(plan)[0].gradients
+    assert list(gradient.y) == pytest.approx(np.linspace(0, 1, plan.depth))
+    assert to_png(plan.plot())

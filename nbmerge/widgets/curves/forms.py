@@ -55,12 +55,6 @@ def count_numbers(value: Value) -> int:
     return len(value) if isinstance(value, tuple) else 1
 
 
-def find_shortest(values: Sequence[float]) -> float | list[float]:
-    """The fewest numbers that give these values as a scalar or a list: one number, evenly spaced ones, or all of them."""
-    form = find_form(dict(enumerate(values)), len(values), mappings=False)
-    return list(form) if isinstance(form, tuple) else form  # type: ignore[arg-type, return-value]
-
-
 def _list_forms(targets: Targets, depth: int, mappings: bool) -> Iterator[Value]:
     """Forms to choose from; of equally long ones, the first is taken."""
     layers = sorted(targets)

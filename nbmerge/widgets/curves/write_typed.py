@@ -137,6 +137,8 @@ class _Values:
         chosen = [t for t in self.tensors if self._is_meant(t, assignment, group)]
         if not chosen:
             raise _no_tensor(self.tensors, assignment)
+        if not any(t.layer is None or t.layer in layers for t in chosen):
+            raise _no_layer(chosen, assignment)
         if assignment.knots:
             given = values_at_layers([Knot(*k) for k in assignment.knots], depth)
         else:
@@ -184,6 +186,14 @@ def _refuse(track: Track, values: Iterable[float]) -> None:
     for value in values:
         if fault := track.parameter.fault(value):
             raise RecipeError([Problem("error", (), fault, kind="range")])
+
+
+def _no_layer(tensors: Sequence[TensorPlan], assignment: Assignment) -> RecipeError:
+    have = sorted({t.layer for t in tensors if t.layer is not None})
+    what = f"at column {assignment.column}, these layers do not come from this model."
+    return RecipeError(
+        [Problem("error", (), what, f"It gives layers {have[0]} to {have[-1]}.", assignment.line or None)]
+    )
 
 
 def _no_tensor(tensors: Sequence[TensorPlan], assignment: Assignment) -> RecipeError:

@@ -2,7 +2,6 @@ import pytest
 
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.curves.forms import find_shortest
 from nbmerge.widgets.curves.tracks import can_separate_groups, is_flat, list_tracks, read_curve, read_shared_value
 from nbmerge.widgets.curves.write_back import set_everywhere, write_curve
 
@@ -71,20 +70,6 @@ def test_ends_follow_the_curve_until_they_have_a_value_of_their_own(plan):
     assert set(moved.ends.values()) == {0.5}
     own = drawn.with_end("head", 0.1).with_layers(None, [0.5] * 6)
     assert own.ends == {"embedding": 0.5, "final norm": 0.5, "head": 0.1}
-
-
-@pytest.mark.parametrize(
-    ("values", "short"),
-    [
-        ([0.3, 0.3, 0.3], 0.3),
-        ([0.0, 0.5, 1.0], [0.0, 1.0]),
-        ([0.0, 0.6, 1.0], [0.0, 0.6, 1.0]),
-        ([0.0, 1.0], [0.0, 1.0]),
-        ([0.5], 0.5),
-    ],
-)
-def test_settings_are_written_in_their_shortest_form(values, short):
-    assert find_shortest(values) == short
 
 
 def test_a_simple_curve_stays_a_simple_list(recipe, plan):

@@ -129,6 +129,16 @@ def test_mistakes_are_named_with_their_place(slerp, text, line, column, what):
     assert f"at column {column}," in problem.what
 
 
+def test_layers_that_another_model_gives(deep_family):
+    slices = [{"sources": [{"model": str(m), "layer_range": [0, 3]}]} for m in (deep_family.ft1, deep_family.ft2)]
+    plan = make_plan(Recipe.of({"merge_method": "passthrough", "slices": slices}))
+    first, _ = list_tracks(plan)
+    with pytest.raises(RecipeError, match=r"do not come from this model\. It gives layers 0 to 2"):
+        write_typed(plan.recipe, plan, first, "4: 0.5")
+    changed = write_typed(plan.recipe, plan, first, "1: 0.5")
+    assert changed.slices[0].sources[0].parameters["scale"].plain() == [1, 0.5, 1]
+
+
 def test_block_weights_fit_where_the_count_does():
     parsed = parse_typed(",".join(["0.1", *["0.3"] * 25]), depth=25)
     assert parsed[0].values == (0.3,) * 25
