@@ -48,7 +48,7 @@ def test_files_are_downloaded(page: Page, panel: Locator, name: str, head: bytes
 def test_the_code_becomes_a_cell(page: Page, panel: Locator):
     cells = page.locator(".jp-Notebook .jp-CodeCell")
     panel.get_by_role("button", name="Cell", exact=True).click()
-    expect(panel.get_by_role("status")).to_have_text("A cell was inserted.")
+    expect(panel.get_by_role("status")).to_have_text("Written into a new cell below.")
     expect(cells).to_have_count(2)
     expect(cells.nth(1)).to_contain_text("figure = plan.plot(theme='auto')")
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:delete-cell')")

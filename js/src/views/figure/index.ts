@@ -2,8 +2,8 @@
 
 import "./figure.css";
 import { h, match, set, write } from "../../lib/dom.ts";
+import { insertCell } from "../../lib/notebook.ts";
 import { type Answered, defineView } from "../../lib/view.ts";
-import { addCell } from "./cell.ts";
 
 interface Content extends Answered {
   theme: string;
@@ -67,10 +67,12 @@ export default defineView<Content>((root, { send, receive, signal }) => {
   }
 
   async function insert() {
-    const outcome = await addCell(shown?.code ?? "");
-    python.open ||= outcome === "shown";
-    const words = { inserted: "A cell was inserted.", copied: "Copied: paste it into a cell.", shown: "" };
-    write(said, words[outcome]);
+    try {
+      write(said, await insertCell(root, shown?.code ?? ""));
+    } catch {
+      python.open = true;
+      write(said, "The browser did not allow copying. The code is below.");
+    }
   }
 
   receive((message, buffers) => {
