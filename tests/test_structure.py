@@ -19,7 +19,7 @@ LEVELS = (
     {"lazy", "presentation", "quoting", "typing"},
     {"problems"},
     {"errors"},
-    {"model_ref", "sizes"},
+    {"model_ref", "palette", "sizes"},
     {"arguments", "bounded", "progress"},
     {"pace"},
     {"progress_bars"},

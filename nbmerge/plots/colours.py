@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from nbmerge.engine.planning import Plan
-from nbmerge.plots.look import INK
-from nbmerge.plots.theme import PALETTE
+from nbmerge.palette import label_colours
 from nbmerge.recipe import ModelRef, Recipe
+
+__all__ = ["label_colours", "label_models", "model_colours"]
 
 
 def model_colours(plan: Plan) -> dict[str, str]:
@@ -19,10 +18,3 @@ def label_models(recipe: Recipe) -> dict[ModelRef, str]:
     """Short unique names of a recipe's models, those that a plan gives them."""
     names = [ref.name for ref in recipe.references]
     return {ref: ref.name if names.count(ref.name) == 1 else str(ref) for ref in recipe.references}
-
-
-def label_colours(labels: Iterable[str], base: str | None) -> dict[str, str]:
-    """The same for labels without a plan; `base` is the one that is grey."""
-    labels = list(dict.fromkeys(labels))
-    colours = {label: PALETTE[i % len(PALETTE)] for i, label in enumerate(x for x in labels if x != base)}
-    return {base: INK, **colours} if base in labels else colours

@@ -8,9 +8,8 @@ from typing import Literal, get_args
 from matplotlib.axes import Axes
 
 from nbmerge.errors import ArgumentError
+from nbmerge.palette import INK
 
-INK = "#797979"
-"""Text and axes of the theme "auto": the grey of equal contrast on white and on #111111."""
 FONT = 9.0
 """Points; 12 px at 1 : 1, like JupyterLab's own text."""
 SMALL = 7.5

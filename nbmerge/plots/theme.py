@@ -16,13 +16,12 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from nbmerge.palette import INK, PALETTE
 from nbmerge.plots.figures import DPI, NotebookFigure
-from nbmerge.plots.look import FONT, INK, SMALL, Look, look_of
+from nbmerge.plots.look import FONT, SMALL, Look, look_of
 
-__all__ = ["DPI", "FONT", "INK", "SMALL", "Look", "look_of"]
+__all__ = ["DPI", "FONT", "INK", "PALETTE", "SMALL", "Look", "look_of"]
 
-PALETTE = ("#2b88d9", "#e8501e", "#a8327f", "#0a9d7a", "#7a3df0", "#a68d5b")
-"""One colour per model, in order; apart for the three kinds of colour blindness, at times by lightness alone."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
 """One marker per model, so that a line never depends on its colour alone."""
 DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)))

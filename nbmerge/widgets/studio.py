@@ -1,37 +1,44 @@
-"""The Studio: all panels around one state."""
+"""The Studio: one screen around one state."""
 
 from __future__ import annotations
 
-import html
+from functools import partial
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import ipywidgets
 
 from nbmerge.errors import NbmergeError
-from nbmerge.plots import NotebookFigure, plot_merge
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.controls.cell import count_in_run, find_current_run, find_previous
-from nbmerge.widgets.controls.elements import button, row, styles, text
+from nbmerge.widgets.controls.elements import styles
 from nbmerge.widgets.controls.python_code import insert_cell, write_code
 from nbmerge.widgets.controls.restore_line import RestoreLine
-from nbmerge.widgets.panels.figure import FigurePanel
-from nbmerge.widgets.panels.history import HistoryPanel
-from nbmerge.widgets.panels.merge import MergePanel
-from nbmerge.widgets.panels.method import MethodPanel
-from nbmerge.widgets.panels.models import ModelsPanel
+from nbmerge.widgets.panels.drawer import Drawer
+from nbmerge.widgets.panels.job_line import JobLine
 from nbmerge.widgets.panels.panel import Panel, StateBox
-from nbmerge.widgets.panels.recipe import RecipePanel
 from nbmerge.widgets.panels.samples import SamplesPanel
 from nbmerge.widgets.panels.scores import ScoresPanel
-from nbmerge.widgets.panels.tokens import TokensPanel
+from nbmerge.widgets.panels.setup.bar import SetupBar
+from nbmerge.widgets.panels.setup.merge import MergeForm
+from nbmerge.widgets.panels.setup.method import MethodForm
+from nbmerge.widgets.panels.setup.models import ModelsForm
 from nbmerge.widgets.panels.tracks import TracksPanel
 from nbmerge.widgets.state.saved import Session, find_notebook, find_place, is_worth_keeping
 from nbmerge.widgets.state.studio_state import StudioState
 
-LEFT = (ModelsPanel, TokensPanel, MethodPanel)
-RIGHT = (RecipePanel, FigurePanel, SamplesPanel, ScoresPanel, MergePanel, HistoryPanel)
+if TYPE_CHECKING:
+    from nbmerge.plots import NotebookFigure
+
+DRAWER = {
+    "Recipe": "recipe.RecipePanel", "Figure": "figure.FigurePanel", "Tokens": "tokens.TokensPanel",
+    "History": "history.HistoryPanel",
+}  # fmt: skip
+"""Panels in the drawer: imported and made when their tab is first opened."""
+
+P = TypeVar("P", bound=Panel)
 
 
 class Studio(StateBox):
@@ -53,7 +60,12 @@ class Studio(StateBox):
     recipe : Recipe
         What is on screen; set it to change everything.
     state : StudioState
-    tracks, models, tokens, method, recipe_panel, figure_panel, samples, scores, merge, history : Panel
+    setup, tracks, samples, scores, drawer, jobs : Panel
+        The parts of the screen, from top to bottom.
+    recipe_panel, figure_panel, tokens, history : Panel
+        In the drawer; made when they are first needed.
+    models, method, merge : Form
+        Parts of the setup.
 
     Notes
     -----
@@ -81,32 +93,63 @@ class Studio(StateBox):
     def _open(self) -> None:
         self.session = Session(self.state, _find_file(self._save), self._continued)
         self.at_close(self.session.close)
-        # Notified first: what a user waits for.
-        order = dict.fromkeys([TracksPanel, SamplesPanel, *LEFT, *RIGHT])
-        panels = {kind: self._panel(kind) for kind in order}
-        self.tracks = panels[TracksPanel]
-        self.models, self.tokens, self.method = (panels[k] for k in LEFT)
-        self.recipe_panel, self.figure_panel, self.samples, self.scores, self.merge, self.history = (
-            panels[k] for k in RIGHT
-        )
-        self.status = text(kind="status")
+        self.tracks = self._panel(TracksPanel)
+        self.setup, self.jobs = self._panel(SetupBar), self._panel(JobLine)
+        self.samples, self.scores = self._panel(SamplesPanel), self._panel(ScoresPanel)
+        self.drawer = Drawer(self.state, {name: partial(self._load_panel, path) for name, path in DRAWER.items()})
+        self.at_close(self.drawer.close)
+        self.setup.connect(self.drawer.show, tuple(DRAWER))
         self.add_class("nbm-studio")
-        left, right = (
-            _tabs([panels[k] for k in LEFT], chosen=LEFT.index(MethodPanel)),
-            _tabs([panels[k] for k in RIGHT], chosen=0),
-        )
-        columns = ipywidgets.HBox([left, right])
-        columns.add_class("nbm-columns")
-        self.status.add_class("nbm-grow")
-        self.undo = button("", self.errors(lambda _: self.state.undo()), hint="Undo", icon="undo")
-        self.redo = button("", self.errors(lambda _: self.state.redo()), hint="Redo", icon="repeat")
         restore = RestoreLine(self.session, self.errors, self._continued)
-        top = [styles(), restore, row(self.status, self.undo, self.redo)]
-        self.children = [*top, self.tracks, self.scores.compact_view, columns, self.errors]
-        self.watch(self.state, self.errors(lambda change: self._show_status()), "revision")
-        self._show_status()
+        tracks = _card(self.tracks, kind="tracks-card")
+        outputs = ipywidgets.HBox([_card(self.samples, kind="samples-card"), _card(self.scores, kind="scores-card")])
+        outputs.add_class("nbm-outputs")
+        cards = [tracks, outputs, _card(self.drawer), _card(self.jobs)]
+        self.children = [styles(), restore, self.setup, *cards, self.errors]
 
-    def _panel(self, kind: type[Panel]) -> Panel:
+    # Panels that are made when they are first needed:
+
+    @property
+    def recipe_panel(self) -> Panel:
+        """The recipe as text."""
+        return self.drawer.panel("Recipe")
+
+    @property
+    def tokens(self) -> Panel:
+        """Vocabularies side by side."""
+        return self.drawer.panel("Tokens")
+
+    @property
+    def figure_panel(self) -> Panel:
+        """The gradients as matplotlib draws them."""
+        return self.drawer.panel("Figure")
+
+    @property
+    def history(self) -> Panel:
+        """Every step, as a tree."""
+        return self.drawer.panel("History")
+
+    @property
+    def models(self) -> ModelsForm:
+        """Which models are merged."""
+        return self.setup.models
+
+    @property
+    def method(self) -> MethodForm:
+        """The method and its parameters."""
+        return self.setup.method
+
+    @property
+    def merge(self) -> MergeForm:
+        """The merge to disk."""
+        return self.setup.merge
+
+    def _load_panel(self, path: str) -> Panel:
+        """A panel by its module and class below `nbmerge.widgets.panels`."""
+        module, name = path.split(".")
+        return self._panel(getattr(import_module(f"nbmerge.widgets.panels.{module}"), name))
+
+    def _panel(self, kind: type[P]) -> P:
         panel = kind(state=self.state, part=True)
         self.at_close(panel.close)
         return panel
@@ -140,6 +183,8 @@ class Studio(StateBox):
         >>> studio.figure(theme="light").savefig("gradients.pdf")
         >>> studio.close()
         """
+        from nbmerge.plots import plot_merge
+
         plan = self.state.plan
         if plan is None:
             raise NbmergeError("Fix the errors in the recipe first.")
@@ -177,10 +222,6 @@ class Studio(StateBox):
             raise NbmergeError("No models are chosen yet, so there is no recipe to write.")
         insert_cell(write_code(self.state.text, out))
 
-    def _show_status(self) -> None:
-        self.status.value = describe_state(self.state)
-        self.undo.disabled, self.redo.disabled = not self.state.can_undo, not self.state.can_redo
-
     def __repr__(self) -> str:
         recipe = self.recipe
         if recipe is None:
@@ -212,42 +253,13 @@ def _find_file(save: bool | str | PathLike[str]) -> Path | None:
     return Path(save)
 
 
-NEXT = "Drag a point of the curve, compare Samples and Scores, then Merge."
-FIRST = "Choose a base model and one that was fine-tuned from it, in the Models panel."
-
-
-def describe_state(state: StudioState) -> str:
-    """One line: the state of the recipe, and what to do next."""
-    errors = [p for p in state.problems if p.severity == "error"]
-    warnings = sum(p.severity == "warning" for p in state.problems)
-    if state.refused:
-        kind, head, advice = "bad", "text not applied", "The Recipe panel shows the line. Correct it, or press Revert."
-    elif state.recipe is None:
-        kind, head, advice = "idle", "no models yet", FIRST
-    elif errors or state.plan is None:
-        kind, head = "bad", "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
-        advice = f"{errors[0].what} {errors[0].how}" if errors else ""
-    else:
-        kind, plan = "ready", state.plan
-        head = f"ready, {warnings} warning{'s' if warnings > 1 else ''}" if warnings else "ready"
-        advice = f"{plan.method.title} of {', '.join(plan.parents)}; {plan.depth} {'layer' if plan.depth == 1 else 'layers'}. {NEXT}"
-    return f"<span class='nbm-badge nbm-{kind}'>{html.escape(head)}</span> {html.escape(advice.strip())}"
-
-
-def _tabs(panels: list[Panel], chosen: int) -> ipywidgets.Tab:
-    tabs = ipywidgets.Tab(panels)
-    for i, panel in enumerate(panels):
-        tabs.set_title(i, panel.title)
-    tabs.selected_index = chosen
-    tabs.add_class("nbm-tabs")
-
-    def turn(change: Any = None) -> None:
-        for i, panel in enumerate(panels):
-            panel.in_view = i == tabs.selected_index
-
-    tabs.observe(turn, "selected_index")
-    turn()
-    return tabs
+def _card(*panels: ipywidgets.Widget, kind: str = "") -> ipywidgets.Box:
+    """Panels in a frame; between cards there is room."""
+    box = ipywidgets.VBox(list(panels))
+    box.add_class("nbm-card-box")
+    if kind:
+        box.add_class(f"nbm-{kind}")
+    return box
 
 
 def _first_recipe() -> Recipe | None:

@@ -8,7 +8,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.hands import press, slider, tab
+from tests.browser.hands import press, slider
 from tests.browser.labdrive import drag, execute, run_all, until, value
 
 pytestmark = pytest.mark.browser
@@ -25,7 +25,6 @@ FEW_THREADS = f"{COUNTS}[2] <= __import__('os').cpu_count()"
 def sample_and_pin(page: Page) -> list[int]:
     """Sample and pin in the Studio; the numbers of widgets and live merges in the kernel afterwards."""
     execute(page, "studio.samples.backend.value, studio.samples.length.value = 'live', 1")
-    tab(page, "Samples")
     press(page, "samples", "Pin")
     expect(page.locator(".nbm-pinned")).to_contain_text("pinned A", timeout=60_000)
     until(page, "not studio.samples.runner.busy", seconds=60)

@@ -10,7 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.hands import point, press, slider, tab
+from tests.browser.hands import knot, press, slider
 from tests.browser.labdrive import drag, execute, until, value
 
 pytestmark = pytest.mark.browser
@@ -25,7 +25,6 @@ studio.samples.session.on_change = slowly
 
 
 def samples(page: Page, prompts: str = "the cat\nonce upon", tokens: int = 5) -> Locator:
-    tab(page, "Samples")
     panel = page.locator(".nbm-samples")
     panel.locator("textarea").fill(prompts)
     panel.get_by_label("Tokens").fill(str(tokens))
@@ -48,7 +47,7 @@ def test_samples_stand_side_by_side(page: Page):
     expect(cards.first.locator(".nbm-who")).to_contain_text(re.compile("live merge|virtual merge"), timeout=60_000)
     quiet(page)
     expect(page.locator(".nbm-waiting")).to_have_count(0)
-    drag(page, point(page, 2), 60)
+    drag(page, knot(page, 1), 60)
     expect(panel).to_contain_text("Out of date")
 
 
@@ -117,7 +116,6 @@ def test_what_does_not_fit_is_refused_with_ways_out(page: Page):
 
 
 def test_scores_stand_beside_the_curve_and_follow_it(page: Page):
-    tab(page, "Scores")
     panel = page.locator(".nbm-scores")
     panel.get_by_label("Prompt").fill("the c")
     panel.get_by_label("wanted", exact=True).fill("at")
@@ -128,7 +126,7 @@ def test_scores_stand_beside_the_curve_and_follow_it(page: Page):
     press(page, "scores", "Add")
     execute(page, "studio.scores.add('<mine>', lambda model: model.model.num_parameters())")
     panel.get_by_label("Follow the sliders").check()
-    beside = page.locator(".nbm-score-table").first.locator(".nbm-score")
+    beside = panel.locator(".nbm-score")
     expect(beside).to_have_count(3, timeout=60_000)
     quiet(page)
     expect(beside.last).to_contain_text("<mine>")

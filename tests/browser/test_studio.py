@@ -8,48 +8,62 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright is not installed")
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.hands import curve, editor, knot, press, slider, tab, undo, write_recipe
+from tests.browser.hands import curve, knot, popover, press, slider, status, tab, undo, write_recipe
 from tests.browser.labdrive import drag, execute, theme, until, value
+from tests.models import make_model
 
 pytestmark = pytest.mark.browser
 
 WEIGHT = "studio.state.plan['model.layers.{}.mlp.up_proj.weight'].values.each['weight'][1]"
 SLOW_MERGE = """
-import time
-import nbmerge.widgets.panels.merge as panel
-from nbmerge.engine.merge import merge
+import sys, time
+engine = sys.modules["nbmerge.engine.merge"]
+merge = engine.merge
 def slow(*args, progress, **rest):
-    return merge(*args, progress=lambda event: (progress(event), time.sleep(0.05)), threads=1, **rest)
-panel.merge = slow
+    return merge(*args, progress=lambda event: (progress(event), time.sleep(0.1)), threads=1, **rest)
+engine.merge = slow
 """
 
 
+def jobs(page: Page) -> Locator:
+    return page.locator(".nbm-jobs-line")
+
+
+# --- curves and text ---
+
+
 def test_showing_it_changes_nothing(page: Page):
-    expect(page.locator(".nbm-tracks .nbm-slider")).to_have_count(9)
-    expect(page.locator(".nbm-tracks .nbm-knot")).to_have_count(6)
-    tab(page, "Models")
-    tab(page, "Method")
+    expect(page.locator(".nbm-tracks .nbm-handle")).to_have_count(9)
+    for name in ("Method", "Models", "Vocabulary", "Merge"):
+        popover(page, name)
+        page.keyboard.press("Escape")
+    tab(page, "Recipe")
+    tab(page, "Tokens")
     assert value(page, "[studio.state.can_undo, studio.state.revision]") == [False, 1]
 
 
-def test_a_slider_moves_recipe_and_curve(page: Page):
+def test_a_slider_moves_the_recipe_and_ctrl_z_takes_it_back(page: Page):
     drag(page, slider(page, 3), 20)
-    until(page, WEIGHT.format(2) + " > 0.55")
-    exact = value(page, WEIGHT.format(2))
-    expect(page.locator(".nbm-slider").nth(3)).to_contain_text(f"{exact:.2f}".lstrip("0"))
-    until(page, f"'{exact:g}' in studio.recipe_panel.view.content['text']")
-    expect(editor(page)).to_contain_text(f"{exact:g}")
+    until(page, f"{WEIGHT.format(2)} > 0.45")
+    undo(page)
+    until(page, "not studio.state.can_undo")
+    drag(page, slider(page, 3), 20)
+    until(page, "studio.state.can_undo")
+    page.locator(".nbm-drawer-tabs button").first.focus()
+    page.keyboard.press("Control+z")
+    until(page, "not studio.state.can_undo")
+    page.keyboard.press("Control+Shift+z")
+    until(page, "studio.state.can_undo")
 
 
 def test_a_knot_moves_the_recipe_in_one_step(page: Page):
     drag(page, knot(page, 1), 40)
-    until(page, "studio.recipe.models[0].parameters['weight'].plain()[1] > 0.6")
+    until(page, f"{WEIGHT.format(2)} > 0.45")
     until(page, "studio.recipe.models[0].parameters['weight'].plain()[::2] == [0, 1]")
     undo(page)
     until(page, "not studio.state.can_undo")
-    expect(page.locator(".nbm-typed")).to_have_value("0, 0.5, 1")
 
 
 def test_the_keyboard_moves_layers_and_the_notebook_takes_no_key(page: Page):
@@ -63,6 +77,23 @@ def test_the_keyboard_moves_layers_and_the_notebook_takes_no_key(page: Page):
     page.keyboard.press("PageDown")
     until(page, f"abs({WEIGHT.format(1)} - 0.11) < 1e-9")
     expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(1)
+
+
+def test_distances_follow_the_hand(page: Page):
+    tracks = page.locator(".nbm-tracks").last
+    tracks.get_by_role("button", name="Measure the models").click()
+    expect(tracks).to_contain_text("Exact; follows the sliders")
+    line = tracks.locator(".nbm-moved-line").first
+    before = line.get_attribute("d")
+    drag(page, slider(page, 2), 20)
+    expect(line).not_to_have_attribute("d", before)
+    slider(page, 2).hover(force=True)
+    expect(tracks.locator(".nbm-readout")).to_contain_text(re.compile("Layer 1.*distance from base .* %"))
+    popover(page, "Method").get_by_label("Method", exact=True).select_option("TIES")
+    page.keyboard.press("Escape")
+    expect(tracks).to_contain_text("Out of date")
+    tracks.get_by_role("button", name="Measure this merge").click()
+    expect(tracks).to_contain_text("Measured on this recipe")
 
 
 def test_the_text_moves_the_sliders(page: Page):
@@ -80,10 +111,10 @@ def test_a_bad_text_is_shown_at_its_line(page: Page):
     expect(problems).to_contain_text("line 2: error: ")
     expect(problems).to_contain_text("Did you mean 'models'?")
     expect(page.locator(".nbm-recipe .cm-lint-marker-error").first).to_be_visible()
-    expect(page.locator(".nbm-status.nbm-grow")).to_contain_text("not applied")
+    expect(status(page)).to_contain_text("not applied")
     assert value(page, "studio.recipe.fingerprint") == fingerprint
     press(page, "recipe", "Revert")
-    expect(page.locator(".nbm-status.nbm-grow")).to_contain_text("ready")
+    expect(status(page)).to_contain_text("Ready")
 
 
 def test_a_problem_with_the_models_is_shown_too(page: Page):
@@ -97,81 +128,147 @@ def test_a_problem_with_the_models_is_shown_too(page: Page):
     expect(slider(page, 0)).to_be_visible()
 
 
-def test_merge_writes_a_model(page: Page, server):
-    tab(page, "Merge")
-    page.locator(".nbm-merge").get_by_label("Output folder").fill("by-hand")
+# --- models, problems and remedies ---
+
+
+def test_a_misfit_is_named_once_and_removed_by_a_button(page: Page, server):
+    make_model(server[1] / "other-hidden", layers=6, hidden=32)
+    sheet = popover(page, "Models")
+    sheet.get_by_label("A folder, or a folder of models").fill("other-hidden")
     page.keyboard.press("Enter")
-    press(page, "merge", "Merge")
-    expect(page.locator(".nbm-done")).to_contain_text("by-hand")
-    assert (server[1] / "by-hand" / "model.safetensors").is_file()
+    expect(sheet.locator(".nbm-fit.nbm-bad")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(status(page)).to_contain_text("Not ready")
+    expect(page.locator(".nbm-problem")).to_have_count(1)
+    expect(page.locator(".nbm-problem")).to_contain_text("other-hidden does not fit the other models: it is 32 wide")
+    expect(page.locator(".nbm-merge-chip")).to_have_attribute("data-ready", "false")
+    page.get_by_role("button", name="Remove other-hidden").click()
+    expect(status(page)).to_contain_text("Ready")
+    expect(page.locator(".nbm-problem")).to_have_count(0)
+    undo(page)
+    expect(page.locator(".nbm-problem")).to_have_count(1)
 
 
-def test_a_merge_is_stopped(page: Page, server):
-    execute(page, SLOW_MERGE)
-    tab(page, "Merge")
-    page.locator(".nbm-merge").get_by_label("Output folder").fill("stopped")
+def test_models_are_chosen_by_buttons_in_their_rows(page: Page, server):
+    sheet = popover(page, "Models")
+    sheet.get_by_role("button", name="Make ft2 the base").click()
+    until(page, "studio.recipe.base_model.name == 'ft2'")
+    sheet.get_by_role("button", name="Start over").click()
+    until(page, "studio.recipe is None")
+    expect(status(page)).to_contain_text("Add a base model")
+    sheet.get_by_label("A folder, or a folder of models").fill("family")
     page.keyboard.press("Enter")
-    press(page, "merge", "Merge")
-    expect(page.locator(".nbm-merge .nbm-job")).to_contain_text("left")
-    press(page, "merge", "Stop")
-    expect(page.locator(".nbm-merge .nbm-job")).to_contain_text("Stopped")
-    assert not (server[1] / "stopped").exists()
-    assert value(page, "studio.state.job.status") == "stopped"
-    execute(page, "panel.merge = merge")
+    for name in ("base", "ft1"):
+        sheet.locator(".nbm-found").get_by_role("button", name=f"Add {name}", exact=True).click()
+    until(page, "studio.state.plan is not None")
+    expect(page.locator(".nbm-chips .nbm-chip")).to_have_count(2)
+    expect(page.locator(".nbm-tracks .nbm-handle")).to_have_count(9)
 
 
-def test_distances_follow_the_hand(page: Page):
-    tracks = page.locator(".nbm-tracks").last
-    tracks.get_by_role("button", name="Measure the models").click()
-    expect(tracks).to_contain_text("Exact; follows the sliders")
-    line = tracks.locator(".nbm-moved-line").first
-    before = line.get_attribute("d")
-    drag(page, slider(page, 2), 20)
-    expect(line).not_to_have_attribute("d", before)
-    slider(page, 2).hover(force=True)
-    expect(tracks.locator(".nbm-readout")).to_contain_text(re.compile("Layer 1.*distance from base .* %"))
-    page.locator(".nbm-method").get_by_label("Method").select_option("TIES")
-    expect(tracks).to_contain_text("Out of date")
-    tracks.get_by_role("button", name="Measure this merge").click()
-    expect(tracks).to_contain_text("Measured on this recipe")
+def test_an_error_behind_a_button_is_on_screen_until_its_cause_is_gone(page: Page):
+    sheet = popover(page, "Models")
+    sheet.get_by_label("A folder, or a folder of models").fill("/no/such/model")
+    sheet.get_by_role("button", name="Find models").click()
+    alert = page.locator(".nbm-setup [role=alert]")
+    expect(alert).to_contain_text("is not a folder")
+    sheet.get_by_role("button", name="Make ft1 the base").click()
+    expect(alert).to_have_count(0)
+
+
+# --- the method ---
 
 
 def test_every_formula_is_typeset_offline(page: Page):
-    tab(page, "Method")
-    method = page.locator(".nbm-method").get_by_label("Method")
-    wrong = {}
-    for name in [text.replace("\xa0", " ") for text in method.locator("option").all_inner_texts()]:
+    sheet = popover(page, "Method")
+    method = sheet.get_by_label("Method", exact=True)
+    for name in method.locator("option").all_inner_texts():
         method.select_option(label=name)
-        page.wait_for_function(
-            "(name) => { const f = document.querySelector('.nbm-formula mjx-container, .nbm-formula .MathJax');"
-            " const chosen = document.querySelector('.nbm-method select').selectedOptions[0].text;"
-            " return f && chosen.replaceAll('\xa0', ' ') === name; }",
-            arg=name,
+        until(
+            page,
+            f"studio.state.recipe.merge_method in nbm.methods.methods() and studio.state.plan.method.title == {name!r}",
         )
-        until(page, f"studio.state.plan is None or studio.state.plan.method.title == {name!r}")
-        bad = page.locator(".nbm-formula").locator("mjx-merror, [data-mml-node=merror], [style*=red]")
-        if bad.count():
-            wrong[name] = bad.first.inner_text()
-    assert wrong == {}
+        expect(sheet.locator("math mi").first).to_be_visible()
+    expect(sheet.locator(".nbm-math code")).to_have_count(0)
 
 
-def test_an_error_behind_a_button_is_on_screen(page: Page):
-    tab(page, "Models")
-    page.locator(".nbm-models").get_by_label("Add from").select_option("a folder")
-    page.locator(".nbm-models").get_by_placeholder("/path/to/model").fill("/no/such/model")
-    press(page, "models", "Add")
-    expect(page.locator(".nbm-models [role=alert]")).to_contain_text("neither a local folder nor a model")
+def test_a_method_starts_with_numbers_that_do_something(page: Page):
+    sheet = popover(page, "Method")
+    sheet.get_by_label("Method", exact=True).select_option("DARE + TIES")
+    expect(sheet.get_by_label("density of ft1", exact=True)).to_have_value("0.5")
+    sheet.get_by_label("seed of the masks").fill("7")
+    page.keyboard.press("Enter")
+    until(page, "studio.recipe.random_seed == 7")
+
+
+# --- merging ---
+
+
+def test_merge_writes_a_model_and_proposes_the_next_name(page: Page, server):
+    sheet = popover(page, "Merge")
+    sheet.get_by_label("Output folder").fill("by-hand")
+    page.keyboard.press("Tab")
+    sheet.get_by_role("button", name="Merge", exact=True).click()
+    expect(sheet.locator(".nbm-done")).to_contain_text("by-hand")
+    assert (server[1] / "by-hand" / "model.safetensors").is_file()
+    expect(sheet.get_by_label("Output folder")).to_have_value("by-hand-2")
+    sheet.get_by_label("Output folder").fill("by-hand")
+    page.keyboard.press("Tab")
+    expect(sheet.get_by_role("button", name="Merge", exact=True)).to_be_disabled()
+    sheet.get_by_role("button", name="Name it by-hand-2").click()
+    expect(sheet.get_by_role("button", name="Merge", exact=True)).to_be_enabled()
+    page.keyboard.press("Escape")
+    expect(jobs(page)).to_contain_text("Written:")
+    jobs(page).get_by_role("button", name="Dismiss").click()
+    expect(jobs(page).locator(".nbm-job-idle")).to_be_visible()
+
+
+def test_a_merge_is_stopped_at_once_resumed_and_discarded(page: Page, server):
+    execute(page, SLOW_MERGE)
+    sheet = popover(page, "Merge")
+    sheet.get_by_label("Output folder").fill("stopped")
+    page.keyboard.press("Tab")
+    sheet.get_by_role("button", name="Merge", exact=True).click()
+    page.keyboard.press("Escape")
+    expect(jobs(page).get_by_role("progressbar")).to_be_visible()
+    expect(jobs(page)).not_to_contain_text("left")  # nothing can be known yet
+    jobs(page).get_by_role("button", name="Stop merging").click()
+    expect(jobs(page)).to_contain_text("The merge was stopped", timeout=1500)
+    assert not (server[1] / "stopped").exists()
+    jobs(page).get_by_role("button", name="Resume").click()
+    jobs(page).get_by_role("button", name="Stop merging").click()
+    jobs(page).get_by_role("button", name=re.compile("Discard")).click()
+    expect(jobs(page).locator(".nbm-job-idle")).to_be_visible()
+    assert not (server[1] / ".stopped.nbmerge-partial").exists()
+    execute(page, "engine.merge = merge")
+
+
+# --- the screen ---
 
 
 @pytest.mark.parametrize("name", ["JupyterLab Light", "JupyterLab Dark"])
-def test_it_reads_in_both_themes_and_in_any_width(page: Page, name: str):
+def test_it_fits_in_any_width_and_its_cards_stack(page: Page, name: str):
     theme(page, name)
-    left, right = page.locator(".nbm-columns > .nbm-tabs").first, page.locator(".nbm-columns > .nbm-tabs").last
-    assert abs(left.bounding_box()["y"] - right.bounding_box()["y"]) < 2  # side by side
-    page.set_viewport_size({"width": 800, "height": 1200})
-    page.wait_for_function(
-        "() => { const [a, b] = document.querySelectorAll('.nbm-columns > .nbm-tabs');"
-        " return b.getBoundingClientRect().top >= a.getBoundingClientRect().bottom; }"
+    boxes = (
+        """() => [...document.querySelectorAll('.nbm-outputs > *')].map((node) => node.getBoundingClientRect().top)"""
     )
-    studio = page.locator(".nbm-studio").bounding_box()
-    assert studio["x"] + studio["width"] <= 800
+    for width, is_stacked in ((1500, False), (1200, False), (800, True)):
+        page.set_viewport_size({"width": width, "height": 1200})
+        page.wait_for_function(
+            f"() => {{ const [a, b] = ({boxes})(); return (b > a + 20) === {str(is_stacked).lower()}; }}"
+        )
+        wide = "() => { const s = document.querySelector('.nbm-studio'); return s.scrollWidth - s.clientWidth; }"
+        page.wait_for_function(f"() => ({wide})() <= 1")
+
+
+def test_every_control_has_a_name_and_popovers_give_the_focus_back(page: Page):
+    unnamed = """() => [...document.querySelectorAll('.nbm-bench button, .nbm-bench input, .nbm-bench select')]
+        .filter((node) => !(node.getAttribute('aria-label') || node.textContent.trim() || node.labels?.length))
+        .map((node) => node.outerHTML)"""
+    for name in ("Method", "Models", "Vocabulary", "Merge"):
+        popover(page, name)
+        page.wait_for_timeout(200)
+        assert page.evaluate(unnamed) == []
+        page.keyboard.press("Escape")
+        expect(page.locator(".nbm-sheet")).to_have_count(0)
+        assert page.evaluate("() => document.activeElement.closest('.nbm-bar') !== null")
+    expect(status(page)).to_have_attribute("role", "status")

@@ -10,7 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.hands import editor, tab, undo
+from tests.browser.hands import status, tab, undo
 from tests.browser.labdrive import execute, until, value
 from tests.tokenizers.makers import letters, model
 
@@ -38,7 +38,7 @@ def test_what_the_models_do_not_share(page: Page, tokens):
     expect(tokens).to_contain_text("eos_token differs")
     tokens.locator("summary").first.click()
     expect(tokens.locator("details[open] code").first).to_be_visible()
-    expect(page.locator(".nbm-status.nbm-grow")).to_contain_text("problem")  # sizes differ, and nothing says what to do
+    expect(status(page)).to_contain_text("problem")  # sizes differ, and nothing says what to do
 
 
 def test_a_vocabulary_is_chosen_and_the_rows_are_told(page: Page, tokens):
@@ -46,8 +46,8 @@ def test_a_vocabulary_is_chosen_and_the_rows_are_told(page: Page, tokens):
     until(page, "studio.recipe.tokenizer is not None and studio.state.plan is not None")
     expect(tokens).to_contain_text("rows of the merged model")
     expect(tokens).to_contain_text("lm_head.weight")
-    expect(page.locator(".nbm-status.nbm-grow")).to_contain_text("ready")
-    expect(editor(page)).to_contain_text("rows: owners")
+    expect(status(page)).to_contain_text("Ready")
+    until(page, "'rows: owners' in studio.state.text")
     undo(page)
     until(page, "studio.recipe.tokenizer is None")
     expect(tokens.get_by_label("Vocabulary")).to_have_value("unchanged")

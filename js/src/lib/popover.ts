@@ -59,6 +59,9 @@ export function openPopover(
     capture: true,
   });
   window.addEventListener("resize", () => place(element, anchor), { signal });
+  const sizes = new ResizeObserver(() => place(element, anchor)); // its content may come later
+  sizes.observe(element);
+  signal.addEventListener("abort", () => sizes.disconnect());
   (listFocusable(element)[0] ?? element).focus();
   return { element, close };
 }

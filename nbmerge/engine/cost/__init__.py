@@ -1,6 +1,7 @@
 """Cost: the time, memory and downloads of a merge to disk, and the memory of a live merge, before they start."""
 
+from nbmerge.engine.cost.available_memory import used_memory
 from nbmerge.engine.cost.live_forecast import LiveForecast, check_fits, forecast_live
 from nbmerge.engine.cost.merge_forecast import Forecast, forecast
 
-__all__ = ["Forecast", "LiveForecast", "check_fits", "forecast", "forecast_live"]
+__all__ = ["Forecast", "LiveForecast", "check_fits", "forecast", "forecast_live", "used_memory"]

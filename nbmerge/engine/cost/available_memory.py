@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,19 @@ def available_memory(root: Path = Path("/")) -> int | None:
     limits = [_left(*group) for group in _groups(root)]
     known = [x for x in (_machine(root / "proc/meminfo"), *limits) if x is not None]
     return min(known, default=None)
+
+
+def used_memory(root: Path = Path("/")) -> int | None:
+    """Resident memory of this process in bytes, None where the system does not report it."""
+    try:
+        return int((root / "proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError, AttributeError):
+        pass
+    try:
+        import psutil
+    except ImportError:
+        return None
+    return int(psutil.Process().memory_info().rss)
 
 
 def _machine(meminfo: Path) -> int | None:

@@ -85,8 +85,7 @@ def _list_cases(recipe: Recipe, problems: Sequence[Problem]) -> Iterator[tuple[C
             yield Case(recipe, alike), f"{_start(alike[0].what).rstrip('.')}{more}."
     for problem in problems:
         if problem.kind not in TOGETHER and not (misfits and problem in structural):
-            ref = _find_model(recipe, problem)
-            yield Case(recipe, (problem,), (ref,) if ref is not None else ()), _start(problem.what)
+            yield Case(recipe, (problem,), _find_models(recipe, problem)), _start(problem.what)
 
 
 def _find_misfits(recipe: Recipe, problems: Sequence[Problem]) -> dict[ModelRef, str]:
@@ -119,10 +118,17 @@ def _describe_misfits(misfits: Mapping[ModelRef, str]) -> str:
     return f"{len(misfits)} models do not fit the others: {names}."
 
 
-def _find_model(recipe: Recipe, problem: Problem) -> ModelRef | None:
-    """The model that a problem's place belongs to."""
-    if problem.kind != "model":
-        return None
+def _find_models(recipe: Recipe, problem: Problem) -> tuple[ModelRef, ...]:
+    """The models that cause a problem: those with another vocabulary, or the one that its place belongs to."""
+    if problem.kind in ("config", "tokens", "vocabulary"):
+        sizes = {ref: checkpoint.vocabulary for ref, checkpoint in _open_models(recipe).items()}
+        usual = next(iter(sizes.values()), None)
+        return tuple(ref for ref, size in sizes.items() if size != usual)
+    ref = _find_place(recipe, problem) if problem.kind == "model" else None
+    return () if ref is None else (ref,)
+
+
+def _find_place(recipe: Recipe, problem: Problem) -> ModelRef | None:
     if problem.where[:1] == ("models",) and len(problem.where) > 1 and recipe.models is not None:
         return recipe.models[int(problem.where[1])].model
     field = getattr(recipe, str(problem.where[0]), None) if problem.where else None

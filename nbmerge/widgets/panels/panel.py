@@ -118,6 +118,7 @@ class Panel(StateBox):
         """Show the state if the panel is in view and does not show it yet."""
         if self.in_view and self._seen != self.state.revision:
             self._seen = self.state.revision
+            self.errors.clear()  # what an earlier recipe caused
             self._refresh()
 
     def __repr__(self) -> str:

@@ -13,10 +13,10 @@ from ipywidgets import Layout
 from nbmerge.engine.live import Pin
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
+from nbmerge.widgets.controls.bundled import list_bundled
 from nbmerge.widgets.controls.cards import card_colour, render_card
 from nbmerge.widgets.controls.colours import model_colours
 from nbmerge.widgets.controls.elements import button, field, row, set_options, set_tooltip, set_visible, text
-from nbmerge.widgets.panels.models import list_bundled
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.debounce import DebouncedRunner
 from nbmerge.widgets.state.model_pool import AUTOMATIC, LIVE, VIRTUAL

@@ -13,10 +13,10 @@ from ipywidgets import Layout
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.sampling import Perplexity, Phrase
+from nbmerge.widgets.controls.bundled import list_bundled
 from nbmerge.widgets.controls.elements import button, field, row, set_options, set_tooltip, set_visible, text
 from nbmerge.widgets.controls.lifetime import close_tree
 from nbmerge.widgets.controls.score_table import score_table
-from nbmerge.widgets.panels.models import list_bundled
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.debounce import DebouncedRunner
 

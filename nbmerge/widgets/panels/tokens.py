@@ -61,7 +61,7 @@ class TokensPanel(Panel):
         self.source.disabled = recipe is None
         if recipe is not None:
             self._busy = True
-            chosen = _choice(recipe)
+            chosen = find_choice(recipe)
             known = {value for _, value in SOURCES}
             self.source.options = SOURCES if chosen in known else [*SOURCES, (f"as in the recipe: {chosen}", chosen)]
             self.source.value = chosen
@@ -70,7 +70,7 @@ class TokensPanel(Panel):
         self.rows_.value = "" if plan is None else _describe_rows(plan)
 
     def _compare(self) -> None:
-        folders = _folders(self.state)
+        folders = list_folders(self.state)
         key = tuple(folders.items())
         if key == self._shown:
             return
@@ -101,24 +101,30 @@ class TokensPanel(Panel):
         recipe = self.state.recipe
         if self._busy or recipe is None:
             return
-        kind, _, source = self.source.value.partition(" ")
-        fields: dict[str, Any] = {"tokenizer_source": None, "tokenizer": None, "vocabulary": None}
-        if kind == "owners":
-            fields["tokenizer"] = {"source": source, "rows": "owners"}
-        elif kind == "fill":
-            fields["tokenizer"] = {"source": source}
-        elif kind:
-            fields["vocabulary"] = kind
-        self.state.set_recipe(recipe.replace(**fields))
+        self.state.set_recipe(set_vocabulary(recipe, self.source.value))
 
 
-def _choice(recipe: Recipe) -> str:
+def set_vocabulary(recipe: Recipe, choice: str) -> Recipe:
+    """The recipe with a vocabulary of `SOURCES`."""
+    kind, _, source = choice.partition(" ")
+    fields: dict[str, Any] = {"tokenizer_source": None, "tokenizer": None, "vocabulary": None}
+    if kind == "owners":
+        fields["tokenizer"] = {"source": source, "rows": "owners"}
+    elif kind == "fill":
+        fields["tokenizer"] = {"source": source}
+    elif kind:
+        fields["vocabulary"] = kind
+    return recipe.replace(**fields)
+
+
+def find_choice(recipe: Recipe) -> str:
+    """The vocabulary that a recipe chooses, in the words of `SOURCES`."""
     if wanted := recipe.wanted_tokenizer:
         return f"{'owners' if wanted.rows == 'owners' else 'fill'} {wanted.source}"
     return "" if recipe.vocabulary == "refuse" else recipe.vocabulary
 
 
-def _folders(state: StudioState) -> dict[str, Any]:
+def list_folders(state: StudioState) -> dict[str, Any]:
     """Label and folder of each model of the recipe, the base first, also where there is no plan."""
     recipe = state.recipe
     if recipe is None:

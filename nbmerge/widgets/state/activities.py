@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 from traitlets import Any as AnyTrait
@@ -18,11 +19,16 @@ NOTIFY_EVERY = 0.1
 """Seconds between two changes of `Activity.event`: what a person can follow and a browser can draw."""
 
 
+_numbers = count(1)
+
+
 class Activity(HasTraits):
     """One piece of work, while it is running.
 
     Attributes
     ----------
+    number : int
+        Unique in this process.
     name : str
         "merge", "measure", "sample", "score".
     event : Event or None
@@ -42,6 +48,7 @@ class Activity(HasTraits):
 
     def __init__(self, name: str, stop: Callable[[], Any]):
         super().__init__(name=name)
+        self.number = next(_numbers)
         self.pace = Pace()
         self._stop = stop
         self._notified_at = 0.0

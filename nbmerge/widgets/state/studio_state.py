@@ -34,6 +34,7 @@ from nbmerge.widgets.state.draft import Draft
 from nbmerge.widgets.state.history import History, Step, Summariser
 from nbmerge.widgets.state.job import Job
 from nbmerge.widgets.state.measurements import Measurements
+from nbmerge.widgets.state.merging import Merging
 from nbmerge.widgets.state.model_pool import ModelPool
 
 PAUSE = 1.0
@@ -78,6 +79,8 @@ class StudioState(HasTraits):
         All work that is running.
     job : Job
         Runs long work, one at a time.
+    merging : Merging
+        Writes the merged model to disk.
     pool : ModelPool
         Models in memory, for the panels that sample and score them.
     measurements : Measurements
@@ -102,6 +105,7 @@ class StudioState(HasTraits):
     def __init__(self, recipe: Any = None):
         self.activities = Activities()
         super().__init__(job=Job(self.activities))
+        self.merging = Merging(self.job, self.activities)
         self.pool = ModelPool()
         self.measurements = Measurements()
         self._lock = threading.RLock()
@@ -380,6 +384,7 @@ class StudioState(HasTraits):
     def attach(self, user: Any) -> None:
         """Note a box that shows this state."""
         self._users.add(user)
+        self.merging.reopen()
 
     def detach(self, user: Any) -> None:
         """Note that a box no longer shows it; the last one releases it."""
@@ -392,7 +397,8 @@ class StudioState(HasTraits):
 
         Where stopped work does not end within `PATIENCE`, its models are freed when it does.
         """
-        self.job.stop()
+        self.activities.stop()
+        self.merging.close()
         ending = threading.Thread(target=self._release_when_stopped, name="nbmerge release", daemon=True)
         ending.start()
         ending.join(PATIENCE)

@@ -13,6 +13,7 @@ from nbmerge.engine.live.live_merge import LiveMerge
 from nbmerge.methods import methods
 from nbmerge.recipe import Recipe
 from nbmerge.widgets import (
+    JobLine,
     MergePanel,
     MethodPanel,
     ModelsPanel,
@@ -129,7 +130,7 @@ def test_every_panel_closes_what_it_made(kind, recipe):
 
 def test_what_cannot_be_built_leaves_nothing(recipe, monkeypatch):
     before = registered()
-    monkeypatch.setattr(MergePanel, "_build", lambda self: 1 / 0)
+    monkeypatch.setattr(JobLine, "_build", lambda self: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         Studio(recipe)
     assert registered() == before
@@ -219,7 +220,7 @@ def test_widgets_that_are_replaced_are_closed(recipe, deep_family):
 
     def round_trip() -> int:
         for method in methods():
-            studio.method.method.value = method
+            studio.method.choose(method)
         studio.recipe = recipe.with_parameter("weight", 7.0, "ft2")  # sliders of another range
         studio.recipe = recipe
         studio.state.choose_models(str(deep_family.base), [str(deep_family.ft1)])

@@ -43,7 +43,7 @@ def test_one_thing_at_a_time_across_panels(state):
     merge, tracks = MergePanel(state=state), TracksPanel(state=state)
     go = threading.Event()
     state.job.start("something", lambda progress, cancel: go.wait(10))
-    assert merge.job.start.disabled
+    assert merge.view.content["detail"]["blocked"]
     act(tracks.view, "moved.measure")
     assert "still running" in tracks.errors.value
     go.set()

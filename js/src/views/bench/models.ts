@@ -1,0 +1,187 @@
+// The models: a table with buttons in each row, and where more can be added from.
+
+import { h, write } from "../../lib/dom.ts";
+import type { Context, Send } from "../../lib/view.ts";
+import { button, dot, nameTag, newId, type Part, redrawn } from "./common.ts";
+
+export interface Model {
+  path: string;
+  name: string;
+  colour: string;
+  role: "base" | "merged" | "unused";
+  fit: "good" | "warning" | "bad";
+  reason: string;
+  facts: string[];
+}
+
+interface Offer {
+  path: string;
+  name: string;
+  kind: string;
+  detail: string;
+  chosen: boolean;
+}
+
+export interface Models {
+  models: Model[];
+  columns: string[];
+  needsBase: boolean;
+  swap: boolean;
+  bundled: Offer[];
+  cached: Offer[];
+  scan: { folder: string; models: Offer[]; note: string } | null;
+  busy: string;
+  hint: string;
+}
+
+const ROLES = { base: "base", merged: "merged", unused: "not used" };
+const FITS = { good: "yes", warning: "check", bad: "no" };
+
+export function createModels({ send }: Context): Part<Models> {
+  const table = h("div", { class: "nbm-models-table" });
+  const hint = h("p", { class: "nbm-quiet", role: "status" });
+  const tools = h("div", { class: "nbm-line" });
+  const sources = h("div", { class: "nbm-sources" });
+  const found = h("div", { class: "nbm-found" });
+  const folder = entry("A folder, or a folder of models", "/path/to/models", "Find models", (path) =>
+    send("scan", { folder: path }),
+  );
+  const hub = entry("A model of the Hugging Face Hub", "name/model or name/model@revision", "Add", (id) =>
+    send("look_up", { name: id }),
+  );
+  const element = h(
+    "div",
+    { class: "nbm-models-form" },
+    table,
+    tools,
+    hint,
+    h("h4", {}, "Add models"),
+    sources,
+    h("div", { class: "nbm-entries" }, folder, hub),
+    found,
+  );
+  const drawTable = redrawn<Pick<Models, "models" | "columns" | "needsBase">>(table, (data) => [makeTable(data, send)]);
+  const drawTools = redrawn<[boolean, boolean, boolean]>(tools, ([swap, any, base]) =>
+    [
+      swap && button("⇄ Swap the two", () => send("swap"), { "data-key": "swap" }),
+      base && button("No base", () => send("clear_base"), { "data-key": "clear" }),
+      any &&
+        button("Start over", () => send("start_over"), {
+          "data-key": "over",
+          title: "Remove all models; undo brings them back",
+        }),
+    ].filter((node): node is HTMLButtonElement => node !== false),
+  );
+  const drawSources = redrawn<[Offer[], Offer[]]>(sources, ([bundled, cached]) => [
+    ...group("Bundled with nbmerge", bundled, send),
+    ...group("In the Hugging Face cache", cached, send),
+  ]);
+  const drawFound = redrawn<Models["scan"]>(found, (scan) =>
+    scan
+      ? [h("h4", {}, nameTag(scan.folder, 60)), ...list(scan.models, send), h("p", { class: "nbm-quiet" }, scan.note)]
+      : [],
+  );
+  return {
+    element,
+    draw(content) {
+      const { models, columns, needsBase } = content;
+      drawTable({ models, columns, needsBase });
+      drawTools([content.swap, models.length > 0, models.some((m) => m.role === "base")]);
+      write(hint, content.busy || content.hint);
+      drawSources([content.bundled, content.cached]);
+      drawFound(content.scan);
+    },
+  };
+}
+
+function makeTable(
+  { models, columns, needsBase }: Pick<Models, "models" | "columns" | "needsBase">,
+  send: Send,
+): HTMLElement {
+  if (!models.length)
+    return h("p", {}, "No models yet. Add a base model first, then models that were fine-tuned from it.");
+  const head = ["model", "use", "fits", "", ...columns].map((name) => h("th", { scope: "col" }, name));
+  const rows = models.map((model, i) => makeRow(model, i, models, needsBase, send));
+  return h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows));
+}
+
+function makeRow(model: Model, i: number, models: Model[], needsBase: boolean, send: Send): HTMLElement {
+  const { path, name } = model;
+  const others = models.filter((m) => m.role !== "base");
+  const at = others.indexOf(model);
+  const move = (by: number) => () => send("move", { path, by });
+  const up =
+    at > 0 &&
+    button("↑", move(-1), { title: `Move ${name} up`, "aria-label": `Move ${name} up`, "data-key": `up${path}` });
+  const down =
+    at >= 0 &&
+    at < others.length - 1 &&
+    button("↓", move(1), { title: `Move ${name} down`, "aria-label": `Move ${name} down`, "data-key": `down${path}` });
+  const base =
+    model.role !== "base" &&
+    button("Make base", () => send("make_base", { path }), {
+      "aria-label": `Make ${name} the base`,
+      "data-key": `base${path}`,
+    });
+  const remove = button("Remove", () => send("remove", { path }), {
+    "aria-label": `Remove ${name}`,
+    "data-key": `remove${path}`,
+  });
+  const fit = h("span", { class: `nbm-fit nbm-${model.fit}` }, FITS[model.fit]);
+  const reason = model.reason && h("div", { class: `nbm-reason nbm-${model.fit}` }, model.reason);
+  return h(
+    "tr",
+    { "data-row": i },
+    h("th", { scope: "row" }, dot(model.colour), nameTag(name, 30, path), reason),
+    h("td", {}, model.role === "base" && !needsBase ? "base, not used" : ROLES[model.role]),
+    h("td", {}, fit),
+    h("td", { class: "nbm-actions" }, base, up, down, remove),
+    ...model.facts.map((fact) => h("td", {}, fact)),
+  );
+}
+
+function group(title: string, offers: Offer[], send: Send): HTMLElement[] {
+  if (!offers.length) return [];
+  return [
+    h("details", { open: offers.length <= 6 }, h("summary", {}, `${title} (${offers.length})`), ...list(offers, send)),
+  ];
+}
+
+function list(offers: Offer[], send: Send): HTMLElement[] {
+  const items = offers.map((offer) => {
+    const add =
+      offer.kind === "model" &&
+      (offer.chosen
+        ? h("span", { class: "nbm-quiet" }, "chosen")
+        : button("Add", () => send("add", { path: offer.path }), {
+            "aria-label": `Add ${offer.name}`,
+            "data-key": `add${offer.path}`,
+          }));
+    const badge = h("span", { class: `nbm-kind nbm-kind-${offer.kind}` }, offer.kind);
+    return h("li", {}, add, badge, nameTag(offer.name, 56, offer.path), h("small", {}, offer.detail));
+  });
+  return [h("ul", { class: "nbm-offers" }, ...items)];
+}
+
+function entry(label: string, placeholder: string, action: string, enter: (text: string) => void): HTMLElement {
+  const id = newId();
+  const input = h("input", {
+    type: "text",
+    class: "nbm-field",
+    id,
+    placeholder,
+    spellcheck: "false",
+    autocomplete: "off",
+  });
+  const form = h(
+    "form",
+    { class: "nbm-entry" },
+    h("label", { for: id }, label),
+    h("span", {}, input, h("button", { type: "submit", class: "nbm-button" }, action)),
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (input.value.trim()) enter(input.value.trim());
+  });
+  return form;
+}
