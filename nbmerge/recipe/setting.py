@@ -113,7 +113,10 @@ class Setting:
 
     def find(self, tensor: str) -> int | None:
         """Position of the rule that decides for this tensor, None when no filter matches."""
-        return next((i for i, rule in enumerate(self.rules) if rule.matches(tensor)), None)
+        for i, rule in enumerate(self.rules):  # not a generator: a plan asks for each tensor of each model
+            if rule.filter is None or rule.filter in tensor:
+                return i
+        return None
 
     def at(self, tensor: str, t: float, depth: int | None = None) -> Scalar | None:
         """The value for one tensor at position `t` of its slice, which has `depth` layers; None when no filter matches."""

@@ -129,8 +129,23 @@ class Maker:
 
 
 def recipes(family: Family) -> dict[str, dict[str, Any]]:
-    """Four of each method, by name."""
-    return {f"{m}-{i}": Maker(family, seed=100 * n + i).recipe(m) for n, m in enumerate(GLOBAL) for i in range(4)}
+    """Four of each method, and those of `with_layers`, by name."""
+    made = {f"{m}-{i}": Maker(family, seed=100 * n + i).recipe(m) for n, m in enumerate(GLOBAL) for i in range(4)}
+    return made | with_layers(family)
+
+
+def with_layers(family: Family) -> dict[str, dict[str, Any]]:
+    """Values at given layers, which mergekit gets as lists: over the whole depth, and over slices."""
+    base, ft1, ft2 = (str(x) for x in (family.base, family.ft1, family.ft2))
+    t = [{"filter": "mlp", "value": {"0-1": 0.1, 3.5: 0.9, 5: 0.3}}, {"value": {2: 0.2, 4: 0.7}}]
+    whole = {"merge_method": "slerp", "base_model": base, "models": [base, ft1], "parameters": {"t": t}}
+    slices = [
+        {"sources": [{"model": m, "layer_range": [a, b], "parameters": {"weight": {0: w, 1: 0.2, b - a - 1: 0.9}}}
+                     for m, w in ((ft1, 0.4), (ft2, 0.7))]}
+        for a, b in ((0, 4), (3, 6))
+    ]  # fmt: skip
+    stacked = {"merge_method": "linear", "slices": slices, "base_model": base}
+    return {name: {**data, "dtype": "float32"} for name, data in (("layers-slerp", whole), ("layers-linear", stacked))}
 
 
 def as_people_write(family: Family) -> dict[str, dict[str, Any]]:

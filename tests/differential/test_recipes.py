@@ -19,7 +19,7 @@ from tests.models import Family, make_model
 pytestmark = pytest.mark.differential
 
 PYTHON = "NBMERGE_MERGEKIT_PYTHON"
-NAMES = [f"{method}-{i}" for method in GLOBAL for i in range(4)]
+NAMES = [*(f"{method}-{i}" for method in GLOBAL for i in range(4)), "layers-slerp", "layers-linear"]
 RAW = [*(f"raw-{method}-{i}" for method in GLOBAL for i in (0, 1)), "raw-uneven-0"]
 UNCLAIMED = ("model_stock", "sce")
 """Methods whose exports claim nothing, since mergekit does something else with some weights; not with these."""

@@ -201,13 +201,16 @@ def _list_texts(cell: Cell, single: bool) -> Iterator[str]:
     if cell.layer is None:
         yield from (stem, cell.name)
         return
-    first = cell.part.split(".")[0]
+    steps = cell.part.split(".")[:-1]
+    inside = [".".join(steps[:i]) + "." for i in range(1, len(steps))] + [stem]  # "mlp.", "mlp.down_proj"
     if single:
         stack = cell.name[: -len(cell.part)]
         short = ".".join(stack.split(".")[-3:])  # "layers.5." of "model.layers.5."
-        yield from (short, stack, f"{short}{first}.", f"{short}{stem}", cell.name)
+        yield from (f"{before}{part}" for part in ("", *inside) for before in (short, stack))
+        yield cell.name
     else:
-        yield from (first, f"{first}.", stem, f".{cell.part}")
+        yield steps[0] if steps else cell.part
+        yield from (*inside, f".{cell.part}")
 
 
 def _decides(rules: Sequence[Rule], mine: Sequence[Cell], later: Sequence[Cell], depth: int) -> bool:

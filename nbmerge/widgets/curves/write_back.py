@@ -12,6 +12,7 @@ from nbmerge.engine.planning import Plan
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
 from nbmerge.recipe import ModelRef, Recipe, Setting, Slice, Source
+from nbmerge.recipe.layer_values import LayerValues
 from nbmerge.recipe.parts import Module, plain
 from nbmerge.recipe.sections import rewrite_parts
 from nbmerge.recipe.setting import Value
@@ -107,12 +108,14 @@ def write_targets(
         When filters cannot tell the tensors apart.
     """
     slices = find_cells(plan, track, targets)
-    mappings = len(set(plan.depths.values())) == 1
+    # With `models`, all stacks share one setting; one of another depth may not have the layers that it names.
+    mappings = recipe.modules is not None or len(set(plan.depths.values())) == 1
     settings: dict[int, Any] = {}
     for part in list_parts(recipe, plan, track):
         cells = slices[part.number]
         if any(c.asked for c in cells):
             hint = _cut_knots(knots, part.start, part.depth) if knots else None
+            hint = hint if mappings or not isinstance(hint, LayerValues) else None
             settings[part.number] = _write_setting(part, track.parameter.name, cells, Span(part.depth, mappings, hint))
     return _with_settings(recipe, settings, track.parameter.name, track.model)
 

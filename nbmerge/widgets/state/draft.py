@@ -28,8 +28,8 @@ class Draft:
         """Whether the recipe has changed since."""
         return self.base is not None and recipe is not None and recipe != self.base
 
-    def join(self, written: Recipe, shown: Recipe | None) -> tuple[Recipe, str]:
-        """The recipe and text that have the changes of both sides.
+    def join(self, written: Recipe, shown: Recipe | None) -> tuple[Recipe, str | None]:
+        """The recipe that has the changes of both sides, and the text with them; None where that cannot be kept.
 
         Parameters
         ----------
@@ -46,4 +46,4 @@ class Draft:
         if self.base is None or shown is None or not self.is_behind(shown):
             return written, self.text
         joined = join_changes(self.base, written, shown, SIDES)
-        return joined, change_text(self.text, joined, written) or joined.to_yaml()
+        return joined, change_text(self.text, joined, written)

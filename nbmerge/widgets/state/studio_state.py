@@ -469,7 +469,7 @@ class StudioState(HasTraits):
         """The step's text: that of the step before with what has changed, where that one was written by a person."""
         parent = self.history.parent_of(step)
         if step.source is None and parent is not None and parent.source is not None:
-            text = change_text(parent.source, step.recipe)
+            text = change_text(parent.source, step.recipe, parent.recipe)
             if text is not None:
                 step = self.history.note(step.id, source=text)
         return step.text

@@ -22,6 +22,7 @@ from nbmerge.widgets.curves import (
 )
 from nbmerge.widgets.curves.forms import find_form
 from nbmerge.widgets.curves.tracks import find_values
+from tests.encoder_decoders import make_t5
 from tests.models import make_family
 
 DEPTH = 14
@@ -243,3 +244,49 @@ def test_knots_that_are_written_are_read_again(family, setting, points, group):
 )
 def test_the_shortest_form_is_found(targets, form):
     assert find_form(targets, 8 if len(targets) == 8 else 5) == form
+
+
+SHORT = st.none() | st.lists(NUMBER, min_size=2, max_size=3) | NUMBER | st.just({0: 0.2, "1-3": 0.9})
+
+
+def weight(value):
+    return {} if value is None else {"parameters": {"weight": value}}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.booleans(), SHORT, SHORT, SHORT, st.integers(0, 1), GROUP, LAYERS)
+def test_an_edit_of_one_model_leaves_all_else_alone(family, sliced, own, shared, whole, number, group, asked):
+    """Wherever its values came from: the model, its slice, the recipe or the method's default."""
+    models = [{"model": str(family.ft1), **weight(own)}, {"model": str(family.ft2)}]
+    if sliced:
+        sources = [[{**m, "layer_range": r} for m in models] for r in ([0, 6], [3, 11])]
+        data = {"slices": [{"sources": sources[0], **weight(shared)}, {"sources": sources[1]}]}
+    else:
+        data = {"models": models}
+    recipe = Recipe.of(
+        {"merge_method": "task_arithmetic", "base_model": str(family.base), **data, **weight(whole or 0.5)}
+    )
+    plan = make_plan(recipe)
+    track, other = list_tracks(plan)[:: 1 - 2 * number]
+    before = read_curve(plan, track)
+    after = make_plan(write_layers(recipe, plan, track, asked, group))
+    assert values(after, other) == values(plan, other)
+    drawn = before.with_some(group, asked)
+    for name, layer in read_curve(after, track).layers.items():
+        assert layer == pytest.approx(drawn.layers[name], abs=2e-6)
+    assert read_curve(after, track).ends == pytest.approx(drawn.ends, abs=2e-6)
+
+
+@pytest.mark.slow
+def test_stacks_of_different_depth_share_a_list(tmp_path):
+    """A mapping would name layers that the shorter stack does not have."""
+    models = make_t5(tmp_path, 2)
+    recipe = Recipe.of(
+        {"merge_method": "slerp", "base_model": models[0], "models": models, "parameters": {"t": [0, 1]}}
+    )
+    plan = make_plan(recipe)
+    (track,) = list_tracks(plan)
+    drawn = make_plan(write_knots(recipe, plan, track, [Knot(0, 0.1), Knot(1, 0.8), Knot(3, 0.3)]))
+    assert read_curve(drawn, track).layers["mlp"] == pytest.approx((0.1, 0.8, 0.55, 0.3))
+    single = write_layers(recipe, plan, track, {1: 0.9}, "mlp")
+    assert t_of(single)[0] == {"filter": "block.1.layer.2.DenseReluDense.", "value": 0.9}
