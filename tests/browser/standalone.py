@@ -44,37 +44,60 @@ SCRIPT = """async ([script, content, others]) => {
 }"""
 
 
+class Bench(contextlib.AbstractContextManager["Bench"]):
+    """A browser with one page, which shows one view after another."""
+
+    def __enter__(self) -> Bench:
+        self._stack = contextlib.ExitStack()
+        self.page: Page = self._stack.enter_context(browser({"width": 1100, "height": 900}))
+        self._view: View | None = None
+        self.page.expose_function("callKernel", self._call)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def show(self, view: View, width: int = 1100, *, dark: bool = False) -> Page:
+        """Show a view in place of the former one."""
+        self._view = view
+        page = self.page
+        page.errors.clear()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.mouse.move(0, 0)
+        variables = "".join(f"{name}: {value};" for name, value in DARK.items()) if dark else ""
+        ground = "#111111" if dark else "#ffffff"
+        page.set_content(
+            f"<!doctype html><html lang=en><title>nbmerge</title><style>:root {{ {variables} }} "
+            f"body {{ margin: 12px; background: {ground}; }} {read_static('studio.css')} {view._css}</style>"
+            f"<body data-jp-theme-light={str(not dark).lower()}><main>"
+            f"<div id=view class='{' '.join(view._dom_classes)}'></div></main></html>"
+        )
+        others = {name: getattr(view, name) for name in view.keys if name not in View.class_trait_names()}
+        page.evaluate(SCRIPT, [view._esm, dict(view.content), others])
+        page.wait_for_function("document.getElementById('view').childElementCount > 0")
+        self.settle()
+        return page
+
+    def settle(self) -> None:
+        """Wait until all actions are answered and drawn; the page may not have errors."""
+        settle(self.page)
+        assert not self.page.errors, self.page.errors
+
+    def _call(self, message: Any) -> Any:
+        assert self._view is not None
+        self._view._handle_custom_msg(message, [])
+        return json.loads(json.dumps(dict(self._view.content)))
+
+
 @contextlib.contextmanager
 def page_of(view: View, width: int = 1100, *, dark: bool = False) -> Iterator[Page]:
-    """A page that shows a view; it may not have errors."""
-    with browser({"width": width, "height": 900}) as page:
-        page.expose_function("callKernel", lambda message: _call(view, message))
-        show(page, view, dark=dark)
-        yield page
-        assert not page.errors, page.errors
-
-
-def show(page: Page, view: View, *, dark: bool = False) -> None:
-    """Show a view in the page, in place of what it shows."""
-    variables = "".join(f"{name}: {value};" for name, value in DARK.items()) if dark else ""
-    ground = "#111111" if dark else "#ffffff"
-    page.set_content(
-        f"<!doctype html><html lang=en><title>nbmerge</title><style>:root {{ {variables} }} "
-        f"body {{ margin: 12px; background: {ground}; }} {read_static('studio.css')} {view._css}</style>"
-        f"<body data-jp-theme-light={str(not dark).lower()}><main><div id=view class='{' '.join(view._dom_classes)}'></div></main></html>"
-    )
-    others = {name: getattr(view, name) for name in view.keys if name not in View.class_trait_names()}
-    page.evaluate(SCRIPT, [view._esm, dict(view.content), others])
-    page.wait_for_function("document.getElementById('view').childElementCount > 0")
-    settle(page)
+    """A page that shows one view; it may not have errors."""
+    with Bench() as bench:
+        yield bench.show(view, width, dark=dark)
+        assert not bench.page.errors, bench.page.errors
 
 
 def settle(page: Page) -> None:
     """Wait until all actions are answered and drawn."""
     page.wait_for_function("() => window.model.sent.every(m => m.count <= window.model.content.answers)")
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-def _call(view: View, message: Any) -> Any:
-    view._handle_custom_msg(message, [])
-    return json.loads(json.dumps(dict(view.content)))

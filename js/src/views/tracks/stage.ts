@@ -75,18 +75,22 @@ export function drag(
   move: (event: PointerEvent) => void,
   end: (event: PointerEvent) => void = () => {},
 ): void {
-  const target = event.currentTarget as Element;
-  target.setPointerCapture(event.pointerId);
+  const { pointerId } = event;
+  (event.currentTarget as Element).setPointerCapture(pointerId); // also outside of the window, where browsers allow it
   stage.dragging = true;
   const over = new AbortController();
-  const finish = (last: PointerEvent) => {
+  const of = (listener: (event: PointerEvent) => void) => (other: PointerEvent) => {
+    if (other.pointerId === pointerId) listener(other);
+  };
+  const finish = of((last) => {
     over.abort();
     stage.dragging = false;
     end(last);
     stage.redraw();
-  };
+  });
   const { signal } = over;
-  target.addEventListener("pointermove", (next) => move(next as PointerEvent), { signal });
-  target.addEventListener("pointerup", (last) => finish(last as PointerEvent), { signal });
-  target.addEventListener("pointercancel", (last) => finish(last as PointerEvent), { signal });
+  window.addEventListener("pointermove", of(move), { signal });
+  window.addEventListener("pointerup", finish, { signal });
+  window.addEventListener("pointercancel", finish, { signal });
+  stage.signal.addEventListener("abort", () => over.abort(), { signal });
 }

@@ -102,6 +102,7 @@ function create(stage: Stage, group: SVGGElement) {
     Object.assign(bar.style, { top: `${top}px`, left: `${axis.left}px`, right: `${axis.width - axis.right}px` });
     options.hidden = !part.parents;
     write(options, part.what);
+    legend.hidden = !part.parents;
     const make = () => h("span", {}, h("i", { class: "nbm-swatch" }), h("span"));
     match(legend, part.parents ?? [], make, (node, { label, colour }) => {
       (node.firstElementChild as HTMLElement).style.background = colour;
