@@ -69,7 +69,8 @@ class _Joiner:
                 return joined
         first, second = (_say(v) for v in (one, other))
         what = f"{place(where)} is {first} {self.sides[0]} and {second} {self.sides[1]}; it was {_say(base)}."
-        how = f"Write {second} to keep that, or undo the other change."
+        keep = "Remove it" if other is _ABSENT else f"Write {second}"
+        how = f"{keep} {self.sides[0]} to keep what is {self.sides[1]}, or undo what was changed there."
         self.problems.append(Problem("error", where, what, how, self.text.line(where)))
         return one
 
