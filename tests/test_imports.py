@@ -99,3 +99,10 @@ def broken_rules(file: Path) -> list[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
             broken.append(f"line {node.lineno}: {node.func.id}")
     return broken
+
+
+def test_a_studio_opens_without_matplotlib():
+    """Its import takes half a second, and the first figure is drawn after the first paint."""
+    got = fresh("import nbmerge\nstudio = nbmerge.Studio(save=False)\nanswer = studio.recipe is not None")
+    assert got["answer"] is True
+    assert "matplotlib" not in got["loaded"]

@@ -4,18 +4,24 @@
 made with `theme.new_axes`, and the same data give the same picture. No plot keeps state, reads files, or uses pyplot,
 which breaks in kernels. `theme` and `look` have what they share; `to_bytes` draws, from any thread.
 
-`pictures` puts several below each other: the figures of `Recipe.plot`, `Plan.plot` and `Changes.plot`.
+`pictures` puts several below each other: the figures of `Recipe.plot`, `Plan.plot` and `Changes.plot`. Exported names are
+loaded on first use: they need matplotlib, which colours and measures do not.
 """
 
-from nbmerge.plots.colours import model_colours
-from nbmerge.plots.figures import NotebookFigure, to_bytes, to_png
-from nbmerge.plots.gradient_values import Gradient
-from nbmerge.plots.gradients import gradients
-from nbmerge.plots.heatmap import heatmap
-from nbmerge.plots.layers import layer_curves
-from nbmerge.plots.look import Look
-from nbmerge.plots.pictures import plot_changes, plot_merge, plot_plan, plot_recipe
-from nbmerge.plots.theme import new_axes
+from typing import TYPE_CHECKING
+
+from nbmerge.lazy import exporter
+
+if TYPE_CHECKING:
+    from nbmerge.plots.colours import model_colours
+    from nbmerge.plots.figures import NotebookFigure, to_bytes, to_png
+    from nbmerge.plots.gradient_curves import gradients
+    from nbmerge.plots.gradient_values import Gradient
+    from nbmerge.plots.heat_map import heatmap
+    from nbmerge.plots.layers import layer_curves
+    from nbmerge.plots.look import Look
+    from nbmerge.plots.pictures import plot_changes, plot_merge, plot_plan, plot_recipe
+    from nbmerge.plots.theme import new_axes
 
 __all__ = [
     "Gradient",
@@ -33,3 +39,16 @@ __all__ = [
     "to_bytes",
     "to_png",
 ]
+
+__getattr__ = exporter(
+    __name__,
+    colours=("model_colours",),
+    figures=("NotebookFigure", "to_bytes", "to_png"),
+    gradient_curves=("gradients",),
+    gradient_values=("Gradient",),
+    heat_map=("heatmap",),
+    layers=("layer_curves",),
+    look=("Look",),
+    pictures=("plot_changes", "plot_merge", "plot_plan", "plot_recipe"),
+    theme=("new_axes",),
+)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nbmerge.methods import REQUIRED, Method
-from nbmerge.plots.theme import PALETTE
+from nbmerge.palette import PALETTE
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.layer_values import LayerValues
 from nbmerge.recipe.setting import Rule, position

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Literal, get_args
 
 from nbmerge.errors import ArgumentError
 from nbmerge.palette import INK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FONT = 9.0
 """Points; 12 px at 1 : 1, like JupyterLab's own text."""

@@ -16,10 +16,10 @@ from nbmerge.errors import ArgumentError, NbmergeError
 from nbmerge.methods import methods
 from nbmerge.plots.colours import label_colours, model_colours
 from nbmerge.plots.figures import DPI, NotebookFigure
+from nbmerge.plots.gradient_curves import HEIGHT as GRADIENT_HEIGHT
+from nbmerge.plots.gradient_curves import gradients
 from nbmerge.plots.gradient_values import ParameterGradients, worth_showing
-from nbmerge.plots.gradients import HEIGHT as GRADIENT_HEIGHT
-from nbmerge.plots.gradients import gradients
-from nbmerge.plots.heatmap import HEAD, ROW, heatmap
+from nbmerge.plots.heat_map import HEAD, ROW, heatmap
 from nbmerge.plots.layers import HEIGHT as CURVES_HEIGHT
 from nbmerge.plots.layers import layer_curves
 from nbmerge.plots.look import FONT, Look, Theme

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from nbmerge.checkpoints import GROUPS
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.methods import Combination, Parameter
+from nbmerge.palette import PALETTE
 from nbmerge.plots.colours import model_colours
 from nbmerge.plots.gradient_values import OUTSIDE, Gradient, ParameterGradients, find_knots, list_sources
-from nbmerge.plots.theme import DASHES, PALETTE
+from nbmerge.plots.theme import DASHES
 
 
 def read_plan(plan: Plan) -> list[ParameterGradients]:

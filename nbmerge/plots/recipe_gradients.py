@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nbmerge.methods import Method
+from nbmerge.palette import PALETTE
 from nbmerge.plots.colours import label_colours, label_models
 from nbmerge.plots.gradient_values import Gradient, ParameterGradients, find_knots, list_sources
-from nbmerge.plots.theme import DASHES, PALETTE
+from nbmerge.plots.theme import DASHES
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.setting import Rule, Setting
 

@@ -9,12 +9,12 @@ import ipywidgets
 
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
-from nbmerge.plots import plot_merge, to_bytes
 from nbmerge.plots.look import THEMES
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.debounce import DebouncedRunner
 from nbmerge.widgets.state.job import DONE
+from nbmerge.widgets.state.studio_state import StudioState
 
 if TYPE_CHECKING:
     from nbmerge.plots import NotebookFigure
@@ -37,7 +37,8 @@ class FigureView(View):
 class FigurePanel(Panel):
     """The gradients, and how far the merge has moved, as one figure for a paper, a talk or a notebook.
 
-    It is drawn again when the hand rests. What is downloaded, and what the code makes, is the figure that is seen.
+    It is drawn again when the hand rests, and only while it is in view; as a part of a box, not before the box says that it is.
+    What is downloaded, and what the code makes, is the figure that is seen.
 
     Attributes
     ----------
@@ -47,6 +48,10 @@ class FigurePanel(Panel):
     """
 
     title = "Figure"
+
+    def __init__(self, recipe: Any = None, state: StudioState | None = None, *, part: bool = False):
+        self.in_view = not part  # a part waits until it is seen: matplotlib takes half a second to import
+        super().__init__(recipe, state, part=part)
 
     def _build(self) -> list[ipywidgets.Widget]:
         self.theme, self.parent = "auto", ""
@@ -82,6 +87,8 @@ class FigurePanel(Panel):
         """Send the figure as a file to the browser window that asks for it."""
         if format not in FORMATS:
             raise NbmergeError(f"Figures can be saved as {', '.join(FORMATS)}, not as '{format}'.")
+        from nbmerge.plots import to_bytes
+
         data = to_bytes(self.figure(), format, IN_FILES)  # type: ignore[arg-type]  # checked above
         plan = self.state.plan
         name = f"{plan.method.name if plan is not None else 'merge'}-gradients.{format}"
@@ -95,6 +102,8 @@ class FigurePanel(Panel):
         return [self.parent] if changes is not None and self.parent in changes.parents else []
 
     def _draw(self, plan: Plan, changes: Changes | None) -> NotebookFigure:
+        from nbmerge.plots import plot_merge  # matplotlib, which the first figure needs and the first paint does not
+
         return plot_merge(plan, changes, parents=self._parents(changes), theme=self.theme)  # type: ignore[arg-type]
 
     def _refresh(self) -> None:
@@ -104,6 +113,8 @@ class FigurePanel(Panel):
             return
 
         def work(cancel: threading.Event) -> None:
+            from nbmerge.plots import to_bytes
+
             changes = self._known(plan)
             figure = self._draw(plan, changes)
             png = to_bytes(figure, "png", ON_SCREEN, compression=FAST)
