@@ -6,6 +6,6 @@ Start reading at `planner`, which has the steps in order; `plans` has their resu
 from nbmerge.engine.planning.incremental import plan_after, revise_plan
 from nbmerge.engine.planning.planner import examine, plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
-from nbmerge.engine.planning.reading import examine_text, list_problems
+from nbmerge.engine.planning.reading import list_problems
 
-__all__ = ["Plan", "TensorPlan", "examine", "examine_text", "list_problems", "plan", "plan_after", "revise_plan"]
+__all__ = ["Plan", "TensorPlan", "examine", "list_problems", "plan", "plan_after", "revise_plan"]

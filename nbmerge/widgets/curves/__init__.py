@@ -20,7 +20,9 @@ from nbmerge.widgets.curves.preset_file import (
     export_presets,
     import_presets,
     list_presets,
+    read_presets_text,
     save_preset,
+    write_presets_text,
 )
 from nbmerge.widgets.curves.presets import PRESETS, Preset, preset_of_knots
 from nbmerge.widgets.curves.read_back import Line, read_knots
@@ -50,6 +52,7 @@ __all__ = [
     "preset_of_knots",
     "read_curve",
     "read_knots",
+    "read_presets_text",
     "remove_knot",
     "save_preset",
     "spread_knots",
@@ -58,5 +61,6 @@ __all__ = [
     "write_curve",
     "write_knots",
     "write_layers",
+    "write_presets_text",
     "write_typed",
 ]

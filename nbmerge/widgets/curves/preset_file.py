@@ -117,6 +117,27 @@ def import_presets(text: str, path: Path | None = None, replace: bool = False) -
     return list(presets)
 
 
+def read_presets_text(path: Path | None = None) -> str:
+    """The user's own presets as text, to be edited or shared."""
+    return export_presets(_read_file(path or preset_path()).values())
+
+
+def write_presets_text(text: str, path: Path | None = None) -> None:
+    """Make the presets of a text the user's own, instead of those that are there.
+
+    Raises
+    ------
+    RecipeError, ArgumentError
+        When the text cannot be read or has a name that is taken; then nothing changes.
+    """
+    place = path or preset_path()
+    presets = parse_presets(text)
+    _refuse_common(presets)
+    with _locked(place):
+        _read_file(place)  # a damaged file stays
+        write_whole(place, export_presets(presets.values()).encode())
+
+
 def parse_presets(text: str) -> dict[str, Preset]:
     """Read presets from a text; nothing is saved."""
     documents = parse_yaml(text)
@@ -209,14 +230,18 @@ def _read_version(path: Path, *version: int) -> dict[str, Preset]:
 
 
 def _change(presets: Mapping[str, Preset], path: Path, replace: bool) -> None:
-    for name in presets:
-        if check_name(name) in PRESETS:
-            raise ArgumentError(f"'{name}' is the name of a preset that everyone has. Choose another one.")
+    _refuse_common(presets)
     with _locked(path):
         known = _read_file(path)
         if taken := [name for name in presets if name in known and not replace]:
             raise ArgumentError(f"you have a preset named '{taken[0]}' already. Choose another name, or replace it.")
         write_whole(path, export_presets({**known, **presets}.values()).encode())
+
+
+def _refuse_common(presets: Iterable[str]) -> None:
+    for name in presets:
+        if check_name(name) in PRESETS:
+            raise ArgumentError(f"'{name}' is the name of a preset that everyone has. Choose another one.")
 
 
 @contextmanager

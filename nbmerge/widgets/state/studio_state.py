@@ -18,7 +18,7 @@ from weakref import WeakSet
 from traitlets import Any as AnyTrait
 from traitlets import Bool, HasTraits, Instance, Int, Tuple, Unicode
 
-from nbmerge.engine.planning import Plan, examine, examine_text, list_problems, revise_plan
+from nbmerge.engine.planning import Plan, examine, list_problems, revise_plan
 from nbmerge.engine.remedies import ProblemGroup, group_problems, remove_model, set_base
 from nbmerge.errors import RecipeError
 from nbmerge.methods import methods
@@ -178,21 +178,6 @@ class StudioState(HasTraits):
     def is_draft_behind(self) -> bool:
         """Whether the recipe has changed elsewhere since the editing of the draft began."""
         return self.draft is not None and self._draft.is_behind(self.recipe)
-
-    def check_draft(self) -> tuple[Problem, ...]:
-        """Every problem of the draft, with its line in it; the recipe does not change. Takes as long as a plan."""
-        with self._lock:
-            draft = self._draft if self.draft is not None else None
-            shown = self.recipe
-        if draft is None:
-            return self.problems
-        recipe, _, problems = examine_text(draft.text if draft.text.strip() else "{}\n")
-        if recipe is not None:
-            try:
-                draft.join(recipe, shown)
-            except RecipeError as error:
-                problems = worst_first([*error.problems, *problems])
-        return tuple(problems)
 
     def apply_draft(self) -> bool:
         """Apply the draft together with what has changed elsewhere since its editing began.

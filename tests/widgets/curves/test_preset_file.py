@@ -43,6 +43,17 @@ def test_presets_are_shared_as_text(file, tmp_path):
         own.delete_preset("my ramp", file)
 
 
+def test_presets_are_edited_as_text(file):
+    own.import_presets("my ramp: [0, 1]\nold: 0.5\n", file)
+    text = own.read_presets_text(file)
+    own.write_presets_text(text.replace("old: [0.5]\n", "new: {0%: 1, 30%: 0}\n"), file)
+    assert list(own.list_presets(file))[len(PRESETS) :] == ["my ramp", "new"]
+    for wrong in ("new: [0, x]", "ring: [0, 1]"):
+        with pytest.raises((RecipeError, ArgumentError)):
+            own.write_presets_text(wrong, file)
+    assert "new" in own.list_presets(file)
+
+
 @pytest.mark.parametrize("name", ["", " a", "a\nb", "<b>", "x" * 61, "ring", "_", "../x", "a: b"])
 def test_names_are_checked(name, file):
     with pytest.raises(ArgumentError):

@@ -155,17 +155,6 @@ def test_everything_that_is_wrong_is_said_at_once(state):
     ]  # fmt: skip
 
 
-def test_a_draft_is_checked_without_being_applied(state):
-    text = written(state)
-    assert state.check_draft() == ()
-    state.edit_draft(text.replace("weight: 0.3", "weight: 0.9\n      wieght: 1"))
-    state.edit(lambda r: r.with_parameter("weight", 0.4, "ft2"))
-    lines = state.draft.splitlines()
-    assert sorted(lines[p.line - 1].strip() for p in state.check_draft()) == ["weight: 0.9", "wieght: 1"]
-    assert state.refused == ()
-    assert state.recipe.models[1].parameters["weight"].plain() == 0.4
-
-
 def test_knots_on_a_line_are_a_step_of_their_own(state):
     state.edit(lambda r: r.with_parameter("weight", [0.3, 0.3, 0.3], "ft2"))
     assert state.can_undo
