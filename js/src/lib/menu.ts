@@ -10,6 +10,8 @@ export interface MenuItem {
   /** A picture before the label. */
   icon?: Node;
   checked?: boolean;
+  /** Whether several can be checked. */
+  many?: boolean;
   disabled?: boolean;
   choose(): void;
 }
@@ -52,7 +54,7 @@ function menuEntry(item: MenuItem, close: () => void): HTMLButtonElement {
     {
       type: "button",
       class: "nbm-menu-item",
-      role: checkable ? "menuitemradio" : "menuitem",
+      role: checkable ? (item.many ? "menuitemcheckbox" : "menuitemradio") : "menuitem",
       "aria-checked": checkable ? item.checked : null,
       disabled: item.disabled ?? false,
       onclick: choose,

@@ -2,6 +2,7 @@
 
 import "./figure.css";
 import { h, match, set, write } from "../../lib/dom.ts";
+import { downloads } from "../../lib/download.ts";
 import { insertCell } from "../../lib/notebook.ts";
 import { type Answered, defineView } from "../../lib/view.ts";
 
@@ -17,17 +18,11 @@ interface Content extends Answered {
   code?: string;
 }
 
-interface File {
-  file: string;
-  type: string;
-  window: string;
-}
-
 const THEMES = { auto: "Notebook", light: "Light", dark: "Dark" };
 const FORMATS = ["png", "pdf", "svg"];
 
 export default defineView<Content>((root, { send, receive, signal }) => {
-  const me = Math.random().toString(36).slice(2); // this window: others show the same figure and asked for no file
+  const me = downloads(receive, (file) => write(said, `${file} was downloaded.`));
   let shown: Content | null = null;
   let bytes: DataView | null = null;
   let address = "";
@@ -74,15 +69,6 @@ export default defineView<Content>((root, { send, receive, signal }) => {
       write(said, "The browser did not allow copying. The code is below.");
     }
   }
-
-  receive((message, buffers) => {
-    const { file, type, window } = message as File;
-    if (window !== me || !buffers[0]) return;
-    const url = URL.createObjectURL(new Blob([buffers[0] as DataView<ArrayBuffer>], { type }));
-    h("a", { href: url, download: file }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
-    write(said, `${file} was downloaded.`);
-  });
 
   function showPicture(v: Content) {
     if (v.png !== bytes) {

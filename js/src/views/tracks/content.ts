@@ -48,6 +48,8 @@ export interface CurvePart {
   parameter: string;
   model: string;
   part: string;
+  /** Other parameters that are shown with the chosen one. */
+  overlaid: string[];
   title: string;
   help: string;
   /** Ends of the axis, what a value may be, and one step of a slider. */

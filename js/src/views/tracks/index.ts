@@ -16,7 +16,7 @@ const BETWEEN = 10;
 const NAMES = 22;
 const rows = (rowModules as Row[]).sort((a, b) => a.place - b.place);
 
-export default defineView<Content>((root, { send, redraw, signal }) => {
+export default defineView<Content>((root, { send, redraw, receive, signal }) => {
   const names = svg("g", { class: "nbm-names" });
   const mark = svg("rect", { class: "nbm-cursor", rx: 4 });
   const picture = svg("svg", { class: "nbm-picture", "aria-hidden": "true" });
@@ -28,7 +28,9 @@ export default defineView<Content>((root, { send, redraw, signal }) => {
   const stage: Stage = {
     send,
     redraw,
+    receive,
     signal,
+    tools: h("span", { class: "nbm-row-tools" }),
     picture,
     overlay,
     curve: new CurveModel(send),

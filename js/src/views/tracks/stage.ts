@@ -1,7 +1,7 @@
 // What the rows of the Tracks panel share: the picture, the axis, the layer under the pointer or the focus, the selection.
 
 import { svg } from "../../lib/svg.ts";
-import type { Send } from "../../lib/view.ts";
+import type { Context, Send } from "../../lib/view.ts";
 import type { Axis } from "./axis.ts";
 import type { Content } from "./content.ts";
 import type { CurveModel } from "./curve_model.ts";
@@ -24,6 +24,10 @@ export interface Stage {
   dragging: boolean;
   /** Says something to screen readers, once. */
   announce(text: string): void;
+  /** Calls back for what the kernel sends besides content. */
+  receive: Context["receive"];
+  /** The place in the toolbar for what rows bring. */
+  tools: HTMLElement;
   /** HTML over the picture, for what must be a real button. */
   overlay: HTMLElement;
 }

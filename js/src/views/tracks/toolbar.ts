@@ -26,6 +26,11 @@ export function makeToolbar(stage: Stage): Toolbar {
   const models = chooser("model", (model) => choose({ model }));
   const parts = segmented("part of each layer", (key) => choose({ part: key }));
   const shapes = menuButton("Shapes", () => (part ? listShapes(part, stage) : []), "Shapes to start from");
+  const overlays = menuButton(
+    "Overlay",
+    () => (part ? listOverlays(part, stage) : []),
+    "Other parameters to show with this one",
+  );
   const brush = h("button", { type: "button", class: "nbm-button", "aria-pressed": false }, "✎ Paint");
   brush.addEventListener("click", () => {
     stage.tool = stage.tool === "paint" ? "points" : "paint";
@@ -41,9 +46,11 @@ export function makeToolbar(stage: Stage): Toolbar {
     parameters.element,
     models.element,
     parts.element,
+    overlays,
     shapes,
     brush,
     typed.element,
+    stage.tools,
   );
 
   function show(content: Content) {
@@ -53,6 +60,7 @@ export function makeToolbar(stage: Stage): Toolbar {
     parameters.show(part.parameters.map(asSegment), part.parameter);
     models.show(part.models.map(asSegment), part.model);
     parts.show(part.parts.map(asSegment), part.part);
+    overlays.hidden = part.parameters.length < 2;
     set(brush, { "aria-pressed": stage.tool === "paint" });
     typed.show(part);
     selection.show(content);
@@ -87,6 +95,16 @@ function chooser(label: string, choose: (key: string) => void): Segmented {
       buttons.show(menu.hidden ? choices : [], chosen);
     },
   };
+}
+
+function listOverlays(part: CurvePart, stage: Stage): MenuItem[] {
+  const others = part.parameters.filter(({ key }) => key !== part.parameter);
+  return others.map(({ key, label }) => ({
+    label,
+    checked: part.overlaid.includes(key),
+    many: true,
+    choose: () => stage.send("curve.overlay", { parameter: key }),
+  }));
 }
 
 function listShapes(part: CurvePart, stage: Stage): MenuItem[] {

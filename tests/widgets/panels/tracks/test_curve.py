@@ -145,3 +145,16 @@ def test_an_empty_panel_has_a_reason():
     panel = TracksPanel(state=StudioState())
     assert "Choose models" in panel.view.content["reason"]
     assert panel.view.content["columns"] == []
+
+
+def test_another_parameter_is_laid_over(recipe):
+    panel = TracksPanel(recipe=recipe.replace(merge_method="ties"))
+    act(panel.view, "curve.overlay", parameter="density")
+    part = curve(panel)
+    assert part["overlaid"] == ["density"]
+    assert [(line["label"], bool(line["dash"])) for line in part["others"]] == [
+        ("ft2", False),
+        ("density of ft1", True),
+    ]
+    act(panel.view, "curve.choose", parameter="density", model=None, part=None)
+    assert [line["label"] for line in curve(panel)["others"]] == ["ft2"]

@@ -123,7 +123,12 @@ function create(stage: Stage, group: SVGGElement) {
     const [low, high] = shown?.range ?? [0, 1];
     const y = scaleLinear([low, high], [HEAD + CHART - 4, HEAD + 8]);
     const factor = shown?.factor ?? 1;
-    const ticks = shown ? scaleLinear([low * factor, high * factor], [0, 1]).ticks(3) : [];
+    const finest = shown && high - low < 1e-5; // below are the rounding errors of float32
+    const ticks = finest
+      ? [shown.same * factor]
+      : shown
+        ? scaleLinear([low * factor, high * factor], [0, 1]).ticks(3)
+        : [];
     const places = decimals([low, high], factor);
     grid.replaceChildren(
       ...ticks.map((tick) =>

@@ -31,6 +31,7 @@ from nbmerge.widgets.panels.tracks.rows.row import Row
 
 GROUP_NAMES = {"attention": "attention", "mlp": "MLP", "rest": "norms"}
 ALL = "all"
+OVERLAY_DASH = [6, 3]
 SAMPLES = 13
 """Points of the little picture of a shape."""
 
@@ -54,6 +55,7 @@ class CurveRow(Row):
         self._chosen: tuple[str, str] = ("", "")
         self._family: frozenset[Any] = frozenset()
         self._spans: dict[tuple[str, str], tuple[float, float]] = {}
+        self._overlaid: set[str] = set()
         self.track: Track | None = None
         self.group: str | None = None
 
@@ -61,7 +63,7 @@ class CurveRow(Row):
         """Choose a track, and change it."""
         return {
             "choose": self.choose, "set_knots": self.set_knots, "set_values": self.set_values,
-            "type_values": self.type_values, "draw_shape": self.draw_shape,
+            "type_values": self.type_values, "draw_shape": self.draw_shape, "overlay": self.overlay,
         }  # fmt: skip
 
     # --- state to screen ---
@@ -78,6 +80,7 @@ class CurveRow(Row):
         beside = [t for t in self._tracks if t.parameter == track.parameter and t.key != track.key]
         chosen = self._line(plan, track, [mean_of(values) for values in tensors])
         others = [self._line(plan, t, [mean_of(v) for v in read_columns(plan, t, None, columns)]) for t in beside]
+        others += self._overlays(plan, track)
         span = self._span(plan, track, [v for values in tensors for v in values] + _given(others))
         line, curve = read_knots(plan, track, self.group), read_curve(plan, track)
         return {
@@ -124,6 +127,7 @@ class CurveRow(Row):
             "parameters": [{"key": name, "label": name, "hint": p.help} for name, p in parameters.items()],
             "models": [{"key": k[1], "label": label, "colour": colours[label]} for k, label in labels.items()],
             "parts": [{"key": ALL, "label": ALL}, *({"key": g, "label": GROUP_NAMES[g]} for g in groups)] if groups else [],
+            "overlaid": sorted(self._overlaid & (parameters.keys() - {track.parameter.name})),
             "parameter": track.key[0], "model": track.key[1], "part": self.group or ALL,
         }  # fmt: skip
 
@@ -134,6 +138,16 @@ class CurveRow(Row):
             "key": " ".join(track.key), "label": label, "colour": colours.get(label, next(iter(colours.values()))),
             "values": values, "dash": [], "parameter": track.key[0], "model": track.key[1],
         }  # fmt: skip
+
+    def _overlays(self, plan: Plan, track: Track) -> list[dict[str, Any]]:
+        """Other parameters of the same model that are to be seen with the chosen one."""
+        others = [t for t in self._tracks if t.parameter.name in self._overlaid - {track.parameter.name}]
+        lines = []
+        for other in (t for t in others if t.model in (track.model, None)):
+            values = [mean_of(v) for v in read_columns(plan, other, self.group, self.panel.columns)]
+            own = {"dash": OVERLAY_DASH, "label": other.title}
+            lines.append(self._line(plan, other, values) | own)
+        return lines
 
     def _pins(self, track: Track) -> list[dict[str, Any]]:
         """The same track in pinned merges that have the same columns."""
@@ -163,6 +177,11 @@ class CurveRow(Row):
             self._chosen = wanted if wanted in keys else keys[0]
         if part is not None:
             self.group = part if part in GROUPS else None
+        self.panel.redraw()
+
+    def overlay(self, parameter: str) -> None:
+        """Show another parameter with the chosen one, or no longer."""
+        self._overlaid ^= {parameter}
         self.panel.redraw()
 
     def set_knots(self, knots: list[list[float]], gesture: int) -> None:
