@@ -17,7 +17,7 @@ PAGES = {
     "Plans and checks": "nbmerge: plan Plan check Report forecast_live LiveForecast",
     "Merging to disk": "nbmerge: merge MergeResult verify Verification transplant Transplant publish Published",
     "Merging in memory": "nbmerge: live LiveMerge virtual VirtualMerge Update Pin choose_backend BackendChoice",
-    "Sampling": "nbmerge: sample compare Sample Comparison sample_grid Sweep SampleGrid blind_test BlindTest BlindResult",
+    "Sampling": "nbmerge: sample compare Sample Comparison sample_grid GridAxis SampleGrid blind_test BlindTest BlindResult",
     "Scores": "nbmerge: perplexity log_odds LogOdds",
     "Statistics": "nbmerge: measure_models Statistics measure_merge Changes",
     "The Studio": "nbmerge: Studio",

@@ -3,7 +3,7 @@
 from nbmerge.sampling.blind_testing import BlindPair, BlindResult, BlindTest, blind_test
 from nbmerge.sampling.comparison import Comparison, compare
 from nbmerge.sampling.generate import sample
-from nbmerge.sampling.grid import SampleGrid, Sweep, sample_grid
+from nbmerge.sampling.grid import GridAxis, SampleGrid, sample_grid
 from nbmerge.sampling.latest_request import LatestRequest
 from nbmerge.sampling.likelihood import log_probabilities, perplexity
 from nbmerge.sampling.loading import Loaded, evaluation_mode, load
@@ -17,6 +17,7 @@ __all__ = [
     "BlindResult",
     "BlindTest",
     "Comparison",
+    "GridAxis",
     "LatestRequest",
     "Loaded",
     "LogOdds",
@@ -26,7 +27,6 @@ __all__ = [
     "SampleGrid",
     "ScoreHistory",
     "ScoreRecord",
-    "Sweep",
     "blind_test",
     "compare",
     "evaluation_mode",

@@ -24,7 +24,7 @@ MOST_CELLS = 400
 
 
 @dataclass(frozen=True)
-class Sweep:
+class GridAxis:
     """Several values of one parameter.
 
     Parameters
@@ -63,8 +63,8 @@ class SampleGrid(Displayed):
     recipe : Recipe
         The recipe that is varied.
     prompt : str
-    columns : Sweep
-    rows : Sweep or None
+    columns : GridAxis
+    rows : GridAxis or None
         None for a grid of one row.
     samples : tuple of tuple of Sample or None
         Row by row; None where sampling was stopped before.
@@ -72,8 +72,8 @@ class SampleGrid(Displayed):
 
     recipe: Recipe
     prompt: str
-    columns: Sweep
-    rows: Sweep | None
+    columns: GridAxis
+    rows: GridAxis | None
     samples: tuple[tuple[Sample | None, ...], ...]
 
     def recipe_at(self, column: int, row: int = 0) -> Recipe:
@@ -105,8 +105,8 @@ class SampleGrid(Displayed):
 def sample_grid(
     recipe: RecipeLike,
     prompt: str,
-    columns: Sweep,
-    rows: Sweep | None = None,
+    columns: GridAxis,
+    rows: GridAxis | None = None,
     *,
     max_new_tokens: int = 40,
     temperature: float = 0.0,
@@ -123,7 +123,7 @@ def sample_grid(
     ----------
     recipe : Recipe, Plan, or anything that `Recipe.load` reads
     prompt : str
-    columns, rows : Sweep
+    columns, rows : GridAxis
         `rows` may be left out.
     max_new_tokens, temperature, seed
         As in `sample`.
@@ -147,7 +147,7 @@ def sample_grid(
     --------
     >>> import nbmerge as nbm
     >>> recipe = nbm.demo.recipe()
-    >>> weights = nbm.Sweep("weight", [0, 0.5, 1], model="shouter")
+    >>> weights = nbm.GridAxis("weight", [0, 0.5, 1], model="shouter")
     >>> grid = nbm.sample_grid(recipe, "shout lion >", weights, max_new_tokens=4)
     >>> grid.table.shape
     (1, 3)
@@ -162,7 +162,7 @@ def sample_grid(
     return SampleGrid(grid.recipe, prompt, columns, rows, tuple(map(tuple, cells)))
 
 
-def _plan_grid(recipe: RecipeLike, prompt: str, columns: Sweep, rows: Sweep | None) -> SampleGrid:
+def _plan_grid(recipe: RecipeLike, prompt: str, columns: GridAxis, rows: GridAxis | None) -> SampleGrid:
     """An empty grid whose recipes are all valid."""
     from nbmerge.engine.planning import Plan, plan
 

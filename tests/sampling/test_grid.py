@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from nbmerge import Sample, SampleGrid, Sweep, live, sample, sample_grid
+from nbmerge import GridAxis, Sample, SampleGrid, live, sample, sample_grid
 from nbmerge.errors import ArgumentError, RecipeError
 from nbmerge.recipe import Recipe
 
@@ -20,8 +20,8 @@ def recipe(family) -> Recipe:
     })  # fmt: skip
 
 
-WEIGHTS = Sweep("weight", [0, [0.5, 9]], model="ft1")
-LAMBDAS = Sweep("lambda", [1, 30, 60])
+WEIGHTS = GridAxis("weight", [0, [0.5, 9]], model="ft1")
+LAMBDAS = GridAxis("lambda", [1, 30, 60])
 
 
 def test_every_cell_is_a_sample_of_its_own_merge(recipe):
@@ -48,17 +48,17 @@ def test_stopping_keeps_what_is_done(recipe):
 
 def test_what_cannot_be_sampled_is_refused_before_anything_is_computed(recipe):
     with pytest.raises(RecipeError):
-        sample_grid(recipe, "ab", Sweep("weight", [0, "a"], model="ft1"))
+        sample_grid(recipe, "ab", GridAxis("weight", [0, "a"], model="ft1"))
     with pytest.raises(RecipeError):
-        sample_grid(recipe, "ab", Sweep("weight", [0], model="nobody"))
+        sample_grid(recipe, "ab", GridAxis("weight", [0], model="nobody"))
     with pytest.raises(ArgumentError, match="too large"):
-        sample_grid(recipe, "ab", Sweep("lambda", range(30)), Sweep("lambda", range(30)))
+        sample_grid(recipe, "ab", GridAxis("lambda", range(30)), GridAxis("lambda", range(30)))
     with pytest.raises(ArgumentError, match="no values"):
-        Sweep("lambda", [])
+        GridAxis("lambda", [])
 
 
 def test_html_is_escaped(recipe):
     hostile = "<script>alert(1)</script>"
     made = Sample(hostile, hostile, (), 0.0)
-    grid = SampleGrid(recipe, hostile, Sweep(hostile, [hostile], hostile), Sweep("x", [hostile]), ((made,),))
+    grid = SampleGrid(recipe, hostile, GridAxis(hostile, [hostile], hostile), GridAxis("x", [hostile]), ((made,),))
     assert "<script" not in grid._repr_html_()

@@ -19,6 +19,7 @@ from nbmerge.widgets.state.model_pool import ModelPool
 ASKING = {
     "sample": lambda merge, out: nbmerge.sample(merge, "abc", max_new_tokens=1),
     "compare": lambda merge, out: nbmerge.compare({"it": merge}, "abc", max_new_tokens=1),
+    "blind_test": lambda merge, out: nbmerge.blind_test({"a": merge, "b": merge}, "abc", max_new_tokens=1),
     "perplexity": lambda merge, out: nbmerge.perplexity(merge, "the fox"),
     "log_probabilities": lambda merge, out: sampling.log_probabilities(merge, "the", [" fox"]),
     "log_odds": lambda merge, out: nbmerge.log_odds(merge, "the", " fox"),
@@ -40,7 +41,16 @@ ASKING = {
     "skills": lambda merge, out: demo.skills(merge),
 }  # fmt: skip
 """What gets at a live merge, in every way; `save` and `pin` are only for live ones."""
-OTHERS = {"Studio", "choose_backend", "describe_difference", "forecast_live", "live", "transplant", "virtual"}
+OTHERS = {
+    "Studio",
+    "choose_backend",
+    "describe_difference",
+    "forecast_live",
+    "live",
+    "sample_grid",
+    "transplant",
+    "virtual",
+}
 """Public names that use no merge in memory: `choose_backend` says whether to update it, and the Studio is tested below."""
 LIVE_ONLY = {"save", "pin", "verify"}
 NO_MODELS = {
@@ -98,8 +108,8 @@ def _broken(*_):
 
 
 def test_no_public_function_is_left_out():
-    names = set(nbmerge.__all__) - {name for name in nbmerge.__all__ if name != "Studio" and name[0].isupper()}
-    public = (names | set(sampling.__all__)) - NO_MODELS
+    names = {*nbmerge.__all__, *sampling.__all__}
+    public = {name for name in names if name == "Studio" or not name[0].isupper()} - NO_MODELS
     assert public - set(ASKING) == OTHERS
 
 
