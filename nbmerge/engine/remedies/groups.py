@@ -110,12 +110,12 @@ def _open_models(recipe: Recipe) -> Mapping[ModelRef, Checkpoint]:
 
 
 def _describe_misfits(misfits: Mapping[ModelRef, str]) -> str:
-    """One sentence about one model; a list of names where there are several."""
+    """One sentence that names each model with its reason."""
     (ref, reason), *others = misfits.items()
     if not others:
         return f"{ref.name} does not fit the other models: {reason}."
-    names = ", ".join(r.name for r in misfits)
-    return f"{len(misfits)} models do not fit the others: {names}."
+    each = "; ".join(f"{r.name} {why.partition(';')[0].removeprefix('it ')}" for r, why in misfits.items())
+    return f"{len(misfits)} models do not fit the others: {each}."
 
 
 def _find_models(recipe: Recipe, problem: Problem) -> tuple[ModelRef, ...]:

@@ -10,7 +10,7 @@ from nbmerge.engine.cost import used_memory
 from nbmerge.progress import Event
 from nbmerge.sizes import human
 from nbmerge.widgets.controls.bench import BenchView
-from nbmerge.widgets.controls.durations import format_seconds
+from nbmerge.widgets.controls.progress_text import format_seconds
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.activities import Activity
 from nbmerge.widgets.state.job import FAILED

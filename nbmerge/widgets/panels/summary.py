@@ -14,7 +14,7 @@ def summarise_recipe(recipe: Recipe | None) -> str:
     if recipe is None:
         return ""
     parts = [
-        f"{source.model.name} {name} {_write(setting)}"
+        f"{shorten(source.model.name)} {name} {_write(setting)}"
         for piece in recipe.pieces
         for source in piece.sources
         for name, setting in source.parameters.items()
@@ -22,6 +22,14 @@ def summarise_recipe(recipe: Recipe | None) -> str:
     parts += [f"{name} {_write(setting)}" for name, setting in recipe.parameters.items()]
     text = " · ".join(dict.fromkeys(parts))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def shorten(name: str, letters: int = 24) -> str:
+    """A long name with its middle left out: both the family and the version stay readable."""
+    if len(name) <= letters:
+        return name
+    head = (letters - 1) * 2 // 3
+    return f"{name[:head]}…{name[len(name) - (letters - 1 - head) :]}"
 
 
 def _write(setting: Setting) -> str:

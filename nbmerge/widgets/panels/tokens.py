@@ -137,7 +137,7 @@ def list_folders(state: StudioState) -> dict[str, Any]:
         try:
             path = Checkpoint.open(ref).path
         except CheckpointError:
-            continue  # the Models panel shows the error
+            continue  # the setup bar shows the error
         folders[ref.name if ref.name not in folders else str(ref)] = path
     return folders
 

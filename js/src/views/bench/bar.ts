@@ -90,6 +90,7 @@ export function createBar(context: Context): Part<Bar> {
     draw(content) {
       write(method, content.method);
       drawChips(content.chips);
+      write(add, content.chips.length ? "+" : "+ Add models");
       write(facts, content.facts);
       facts.hidden = !content.facts;
       set(undo, { disabled: !content.canUndo });

@@ -150,7 +150,7 @@ function group(title: string, offers: Offer[], send: Send): HTMLElement[] {
 function list(offers: Offer[], send: Send): HTMLElement[] {
   const items = offers.map((offer) => {
     const add =
-      offer.kind === "model" &&
+      (offer.kind === "model" || offer.kind === "misfit") &&
       (offer.chosen
         ? h("span", { class: "nbm-quiet" }, "chosen")
         : button("Add", () => send("add", { path: offer.path }), {

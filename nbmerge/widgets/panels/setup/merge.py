@@ -7,7 +7,7 @@ from typing import Any
 
 from nbmerge.errors import NbmergeError
 from nbmerge.sizes import human
-from nbmerge.widgets.controls.durations import format_seconds
+from nbmerge.widgets.controls.progress_text import format_seconds
 from nbmerge.widgets.panels.setup.form import Form, FormPanel
 from nbmerge.widgets.state.merging import Merging
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.checkpoints import Checkpoint, Scan, cached_models, hub, scan_folder
-from nbmerge.engine.remedies import find_misfits
+from nbmerge.engine.remedies import find_incompatibility, find_misfits
 from nbmerge.errors import CheckpointError, NbmergeError
 from nbmerge.methods import Method, methods
 from nbmerge.model_ref import ModelRef
@@ -144,14 +144,26 @@ class ModelsForm(Form):
         chosen = path in (self.state.base, *self.state.models)
         return {"path": path, "name": name, "kind": kind, "detail": detail, "chosen": chosen}
 
+    def _open_reference(self) -> Checkpoint | None:
+        """The model that others must fit: the base, or the first that is chosen."""
+        paths = [m for m in (self.state.base, *self.state.models) if m]
+        try:
+            return Checkpoint.open(paths[0], ask=False) if paths else None
+        except (CheckpointError, ValueError):
+            return None
+
     def _describe_scan(self) -> dict[str, Any] | None:
         if self._scan is None:
             return None
-        offers = []
+        offers, reference = [], self._open_reference()
         for model in self._scan.models:
             name = str(model.path.relative_to(self._scan.folder))
-            detail = model.reason if model.checkpoint is None else summarise(model.checkpoint)
-            offers.append(self._offer(str(model.path), name, model.kind, detail))
+            kind, detail = model.kind, model.reason
+            if model.checkpoint is not None:
+                reason = find_incompatibility(reference, model.checkpoint) if reference is not None else None
+                kind = "model" if reason is None else "misfit"
+                detail = " · ".join(filter(None, (summarise(model.checkpoint), reason)))
+            offers.append(self._offer(str(model.path), name, kind, detail))
         note = "" if offers else "There is no model in this folder or below it."
         note = note if self._scan.is_complete else "The folder is large; only its beginning was searched."
         return {"folder": str(self._scan.folder), "models": offers, "note": note}

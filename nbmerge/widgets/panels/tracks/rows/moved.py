@@ -12,7 +12,7 @@ from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.plots.measures import MEASURES
 from nbmerge.widgets.controls.colours import model_colours
-from nbmerge.widgets.controls.job_row import describe_progress
+from nbmerge.widgets.controls.progress_text import describe_progress
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.debounce import DebouncedRunner
 from nbmerge.widgets.state.job import DONE, FAILED, RUNNING
@@ -49,7 +49,7 @@ class MovedRow(Row):
         super().__init__(panel)
         self.what, self.against, self.estimating = "distance", "", False
         self._measurements = panel.state.measurements
-        self._runner = DebouncedRunner(panel.errors.show)
+        self._runner = DebouncedRunner(panel.errors.show, "estimate", panel.state.activities)
         panel.watch(panel.state.job, panel.errors(lambda change: self._follow_job(change["new"])), "status")
         panel.watch(panel.state.job, panel.errors(lambda change: self._follow_progress()), "event")
 
