@@ -1,25 +1,43 @@
-// What a view can do with the notebook around it.
+// Code from a view into the notebook around it; where the page has no notebook, the clipboard serves.
+//
+// JupyterLab and Notebook run a command when an element that names it is clicked: their "command linker", which listens
+// at the body of the page. Whether it did is seen by the number of cells.
+
+interface Clipboard {
+  writeText(text: string): Promise<void>;
+}
+
+const WAIT = 60; // milliseconds in which a notebook makes a cell
 
 /**
- * Puts code into a new cell below the one that shows a view. Where the page is not JupyterLab or Notebook, it is copied.
+ * Puts code into a new cell below the one that shows a view, or on the clipboard where there is no such notebook.
  *
- * JupyterLab runs a command when an element that names it is clicked (its "command linker").
- *
- * @returns What was done, in words.
+ * @returns What was done, in words. Rejects where the browser does not allow copying either.
  */
-export async function insertCell(view: HTMLElement, code: string): Promise<string> {
-  if (view.closest(".jp-Notebook") && document.querySelector(".jp-LabShell, #main")) {
-    runCommand(view, "notebook:insert-cell-below", {});
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    runCommand(view, "notebook:replace-selection", { text: code });
-    return "Written into a new cell below.";
-  }
-  await navigator.clipboard.writeText(code);
+export async function insertCell(
+  view: HTMLElement,
+  code: string,
+  clipboard: Clipboard = globalThis.navigator?.clipboard,
+): Promise<string> {
+  if (await insertBelow(view, code)) return "Written into a new cell below.";
+  await clipboard.writeText(code);
   return "Copied. Paste it into a new cell.";
 }
 
+async function insertBelow(view: HTMLElement, code: string): Promise<boolean> {
+  const notebook = view.closest(".jp-Notebook");
+  if (!notebook) return false;
+  const count = () => notebook.querySelectorAll(".jp-Cell").length;
+  const before = count();
+  runCommand(view, "notebook:insert-cell-below", {});
+  await new Promise((resolve) => setTimeout(resolve, WAIT));
+  if (count() === before) return false;
+  runCommand(view, "notebook:replace-selection", { text: code });
+  return true;
+}
+
 function runCommand(view: HTMLElement, command: string, args: Record<string, unknown>): void {
-  const link = document.createElement("button");
+  const link = view.ownerDocument.createElement("button");
   link.hidden = true;
   link.dataset.commandlinkerCommand = command;
   link.dataset.commandlinkerArgs = JSON.stringify(args);

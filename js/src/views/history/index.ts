@@ -26,17 +26,17 @@ export default defineView<Content>((root, { send, redraw }) => {
   };
   const undo = h("button", { type: "button", class: "nbm-button", onclick: () => send("undo") }, "Undo");
   const redo = h("button", { type: "button", class: "nbm-button", onclick: () => send("redo") }, "Redo");
-  const write_ = h("button", { type: "button", class: "nbm-button" }, "Write as a cell");
+  const insert = h("button", { type: "button", class: "nbm-button" }, "Write as a cell");
   const note = h("span", { class: "nbm-history-note", role: "status" });
   const tree = svg("svg", { class: "nbm-history-tree", "aria-hidden": "true" });
   const list = h("ol", { class: "nbm-history-list", "aria-label": "Steps, newest first" });
   const comparison = h("section", { class: "nbm-history-comparison", "aria-label": "Comparison" });
   root.append(
-    h("div", { class: "nbm-history-bar" }, undo, redo, write_, note),
+    h("div", { class: "nbm-history-bar" }, undo, redo, insert, note),
     comparison,
     h("div", { class: "nbm-history-scroll" }, tree, list),
   );
-  write_.addEventListener("click", () => {
+  insert.addEventListener("click", () => {
     insertCell(root, code).then(
       (done) => write(note, done),
       () => write(note, "The browser did not allow copying. The Recipe panel shows the code."),
@@ -48,7 +48,7 @@ export default defineView<Content>((root, { send, redraw }) => {
     code = content.code;
     set(undo, { disabled: !content.can_undo });
     set(redo, { disabled: !content.can_redo });
-    set(write_, { disabled: code === "" });
+    set(insert, { disabled: code === "" });
     const hidden = content.hidden ? `${plural(content.hidden, "older step")} not shown.` : "";
     if (chosen !== null) write(note, "Choose the step to compare with.");
     else if (hidden || note.textContent?.startsWith("Choose")) write(note, hidden);
