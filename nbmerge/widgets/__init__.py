@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
+    from nbmerge.widgets.panels.compare import ComparePanel
     from nbmerge.widgets.panels.figure import FigurePanel
     from nbmerge.widgets.panels.history import HistoryPanel
     from nbmerge.widgets.panels.job_line import JobLine
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from nbmerge.widgets.studio import Studio
 
 __all__ = [
-    "FigurePanel", "HistoryPanel", "Job", "JobLine", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel",
+    "ComparePanel", "FigurePanel", "HistoryPanel", "Job", "JobLine", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel",
     "SamplesPanel", "ScoresPanel", "SetupBar", "Studio", "StudioState", "TokensPanel", "TracksPanel",
 ]  # fmt: skip
 
 __getattr__ = exporter(
     __name__,
     **{
+        "panels.compare": ("ComparePanel",),
         "panels.figure": ("FigurePanel",),
         "panels.history": ("HistoryPanel",),
         "panels.job_line": ("JobLine",),

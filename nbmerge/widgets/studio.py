@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 DRAWER = {
     "Recipe": "recipe.RecipePanel", "Figure": "figure.FigurePanel", "Tokens": "tokens.TokensPanel",
-    "History": "history.HistoryPanel",
+    "History": "history.HistoryPanel", "Compare": "compare.ComparePanel",
 }  # fmt: skip
 """Panels in the drawer: imported and made when their tab is first opened."""
 
@@ -62,7 +62,7 @@ class Studio(StateBox):
     state : StudioState
     setup, tracks, samples, scores, drawer, jobs : Panel
         The parts of the screen, from top to bottom.
-    recipe_panel, figure_panel, tokens, history : Panel
+    recipe_panel, figure_panel, tokens, history, compare : Panel
         In the drawer; made when they are first needed.
     models, method, merge : Form
         Parts of the setup.
@@ -128,6 +128,11 @@ class Studio(StateBox):
     def history(self) -> Panel:
         """Every step, as a tree."""
         return self.drawer.panel("History")
+
+    @property
+    def compare(self) -> Panel:
+        """Blind tests and grids of samples."""
+        return self.drawer.panel("Compare")
 
     @property
     def models(self) -> ModelsForm:
@@ -238,6 +243,7 @@ def _continue_previous(state: StudioState) -> bool:
     if former.state.start != state.start or not is_worth_keeping(former.state):
         return False
     state.scores, state.prompts = former.state.scores, former.state.prompts
+    state.blind_test = former.state.blind_test
     state.take_history(former.state.history)
     return True
 

@@ -27,7 +27,7 @@ from nbmerge.recipe import ModelRef, Recipe, change_text
 from nbmerge.recipe.readers.mergekit import FOUND as FROM_YAML
 from nbmerge.recipe.readers.recipe_text import read_file
 from nbmerge.recipe.sections import levels
-from nbmerge.sampling import ScoreHistory, ScoreRecord
+from nbmerge.sampling import BlindTest, ScoreHistory, ScoreRecord
 from nbmerge.widgets.state.activities import Activities
 from nbmerge.widgets.state.compose import compose_recipe, list_family
 from nbmerge.widgets.state.draft import Draft
@@ -75,6 +75,8 @@ class StudioState(HasTraits):
         Every recipe that was on screen, as a tree.
     scores : ScoreHistory
         Scores and their values for the models of the present recipe.
+    blind_test : BlindTest or None
+        The blind test that is going on; change it with `note_blind_test`.
     activities : Activities
         All work that is running.
     job : Job
@@ -112,6 +114,7 @@ class StudioState(HasTraits):
         self._users: WeakSet[Any] = WeakSet()
         self.history = History()
         self.scores = ScoreHistory()
+        self.blind_test: BlindTest | None = None
         self._summariser, self._summarising = Summariser(), threading.Lock()
         self._last: tuple[Any, float] = (None, 0.0)
         self._draft = Draft("", None)
@@ -358,6 +361,11 @@ class StudioState(HasTraits):
         with self._lock:
             self._drop_pin(name)
             self.noted += 1
+
+    def note_blind_test(self, test: BlindTest | None) -> None:
+        """Note a blind test, or a vote in it; None ends it."""
+        self.blind_test = test
+        self.noted += 1
 
     def take_history(self, history: History) -> None:
         """Go on from another history, at its current step. What was done here stays, as a tree of its own beside it."""

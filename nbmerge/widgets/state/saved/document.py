@@ -12,15 +12,16 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nbmerge.bounded import parsed
-from nbmerge.errors import NbmergeError, RecipeError
+from nbmerge.errors import ArgumentError, NbmergeError, RecipeError
 from nbmerge.recipe import Recipe
-from nbmerge.sampling import Perplexity, Phrase
+from nbmerge.sampling import BlindTest, Perplexity, Phrase
 from nbmerge.widgets.state.history import MOST_STEPS, History, Line, Step, Summary
 from nbmerge.widgets.state.studio_state import StudioState
 
@@ -86,6 +87,7 @@ class _File(_Part):
     current: _Id | None
     prompts: _Text
     scores: Annotated[list[_Score], Field(max_length=100)] = Field(default_factory=list)
+    blind_test: _Text | None = None
     steps: Annotated[list[_Step], Field(max_length=MOST_STEPS)]
 
 
@@ -134,7 +136,8 @@ def write_document(state: StudioState) -> bytes:
 def _encode(state: StudioState, history: History) -> bytes:
     file = _File(
         saved=round(time.time(), 1), start=state.start, current=history.current_id, prompts=state.prompts[:400_000],
-        scores=list(_list_scores(state)), steps=[_describe_step(step) for step in history],
+        scores=list(_list_scores(state)), blind_test=state.blind_test.to_json() if state.blind_test else None,
+        steps=[_describe_step(step) for step in history],
     )  # fmt: skip
     text = json.dumps(file.model_dump(mode="json", exclude_defaults=True) | {"format": FORMAT, "version": 1}, indent=1)
     return _redact(text).encode()
@@ -204,6 +207,9 @@ def take_document(document: Document, state: StudioState) -> int:
         if score.name not in state.scores.scores:
             made = Perplexity(score.text) if isinstance(score, _PerplexityScore) else _make_phrase(score)
             state.scores.add(score.name, made)
+    if document.file.blind_test is not None and state.blind_test is None:
+        with suppress(ArgumentError):  # of no importance beside the history
+            state.blind_test = BlindTest.from_json(document.file.blind_test)
     if document.file.prompts:
         state.prompts = document.file.prompts
     if steps:
