@@ -33,7 +33,7 @@ def test_a_cell_that_runs_again_goes_on_with_a_word_and_can_start_over(run, reci
     assert "goes on where it was left (2 steps)" in restore_line(studio).note.value
     restore_line(studio).start_over.click()
     assert studio.recipe == recipe
-    studio.redo.click()
+    studio.state.redo()
     assert studio.recipe == drawn
     studio.close()
 

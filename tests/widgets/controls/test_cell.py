@@ -34,8 +34,8 @@ def test_the_same_cell_ends_what_its_former_run_made(run, recipe):
     run(code="another text", cell_id="a", request="3")
     again = Studio(recipe)
     assert (first.closed, panel.closed, beside.closed, again.closed) == (True, True, False, False)
-    assert all(p.closed for p in (first.models, first.samples, first.merge))
-    assert not any(p.closed for p in (again.models, again.samples, again.merge))
+    assert all(p.closed for p in (first.setup, first.samples, first.drawer))
+    assert not any(p.closed for p in (again.setup, again.samples, again.drawer))
 
 
 def test_without_ids_the_same_code_is_the_same_cell(run, recipe):
