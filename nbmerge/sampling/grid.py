@@ -42,7 +42,7 @@ class GridAxis:
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
         if not self.values:
-            raise ArgumentError(f"the sweep of {self.title!r} has no values.")
+            raise ArgumentError(f"the axis {self.title!r} has no values.")
 
     @property
     def title(self) -> str:

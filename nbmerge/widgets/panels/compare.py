@@ -10,11 +10,11 @@ import ipywidgets
 
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
-from nbmerge.sampling import SampleGrid, Sweep, sample_grid
+from nbmerge.sampling import GridAxis, SampleGrid, sample_grid
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.debounce import DebouncedRunner
-from nbmerge.widgets.state.trials import list_candidates, list_sweepable, read_sweep, sample_blindly
+from nbmerge.widgets.state.trials import list_axes, list_candidates, read_axis, sample_blindly
 
 TOKENS = 24
 """New tokens of each text."""
@@ -78,13 +78,13 @@ class ComparePanel(Panel):
 
     def _start_grid(self, columns: str, column_values: str, rows: str, row_values: str, prompt: str) -> None:
         plan = self._plan()
-        across = read_sweep(plan, columns, column_values)
-        down = read_sweep(plan, rows, row_values) if rows else None
+        across = read_axis(plan, columns, column_values)
+        down = read_axis(plan, rows, row_values) if rows else None
         if not prompt.strip():
             raise NbmergeError("Type a prompt.")
         self.runner.submit(self._sample_grid(plan, prompt, across, down))
 
-    def _sample_grid(self, plan: Plan, prompt: str, across: Sweep, down: Sweep | None) -> Callable[[Any], None]:
+    def _sample_grid(self, plan: Plan, prompt: str, across: GridAxis, down: GridAxis | None) -> Callable[[Any], None]:
         height, width = 1 if down is None else len(down.values), len(across.values)
         cells: list[list[Any]] = [[None] * width for _ in range(height)]
 
@@ -131,7 +131,7 @@ class ComparePanel(Panel):
         plan = self.state.plan
         self.view.show({
             "candidates": [{"key": c.key, "title": c.title} for c in list_candidates(self.state)],
-            "parameters": [{"key": c.key, "title": c.title} for c in (list_sweepable(plan) if plan else [])],
+            "parameters": [{"key": c.key, "title": c.title} for c in (list_axes(plan) if plan else [])],
             "prompt": next((line for line in self.state.prompts.split("\n") if line.strip()), ""),
             "busy": self.runner.busy,
             "note": self._note,

@@ -9,7 +9,7 @@ from typing import Any
 from nbmerge.engine.planning import Plan
 from nbmerge.engine.planning import plan as make_plan
 from nbmerge.errors import MergeStopped, NbmergeError
-from nbmerge.sampling import BlindTest, Comparison, Sample, Sweep, sample
+from nbmerge.sampling import BlindTest, Comparison, GridAxis, Sample, sample
 from nbmerge.widgets.state.history import Step
 from nbmerge.widgets.state.model_pool import PooledModel
 from nbmerge.widgets.state.studio_state import StudioState
@@ -91,7 +91,7 @@ def _load(state: StudioState, candidate: Candidate, cancel: threading.Event) -> 
     return plan, state.pool.load_merge(plan, cancel=cancel)
 
 
-def list_sweepable(plan: Plan) -> list[Candidate]:
+def list_axes(plan: Plan) -> list[Candidate]:
     """Parameters with numbers, of the merge and of each model."""
     found = []
     base = plan.recipe.base_model if plan.method.base == "required" else None
@@ -106,15 +106,15 @@ def list_sweepable(plan: Plan) -> list[Candidate]:
     return found
 
 
-def read_sweep(plan: Plan, key: str, values: str) -> Sweep:
-    """A sweep from what was typed, such as "0, 0.5, 1".
+def read_axis(plan: Plan, key: str, values: str) -> GridAxis:
+    """An axis from what was typed, such as "0, 0.5, 1".
 
     Raises
     ------
     NbmergeError
         When these are not numbers, or there is no such parameter.
     """
-    if key not in {c.key for c in list_sweepable(plan)}:
+    if key not in {c.key for c in list_axes(plan)}:
         raise NbmergeError("Choose a parameter of the method.")
     name, _, label = key.partition("\t")
     try:
@@ -122,4 +122,4 @@ def read_sweep(plan: Plan, key: str, values: str) -> Sweep:
     except ValueError as error:
         raise NbmergeError(f"'{values}' is not a list of numbers. Write 0, 0.5, 1.") from error
     model = next((str(ref) for ref, known in plan.labels.items() if known == label), None) if label else None
-    return Sweep(name, numbers, model)
+    return GridAxis(name, numbers, model)
