@@ -101,7 +101,7 @@ def _environment(home: str) -> dict[str, str]:
     folders = {
         "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_DATA_DIR": "data",
         "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython",
-        "MPLCONFIGDIR": "matplotlib",
+        "MPLCONFIGDIR": "matplotlib", "NBMERGE_PRESETS": "presets.yml",
     }  # fmt: skip
     environment = dict(os.environ, JUPYTER_PREFER_ENV_PATH="1") | {k: f"{home}/{v}" for k, v in folders.items()}
     environment.pop("MPLBACKEND", None)

@@ -66,6 +66,28 @@ def test_a_knot_moves_the_recipe_in_one_step(page: Page):
     until(page, "not studio.state.can_undo")
 
 
+def test_a_curve_is_kept_as_a_shape_and_shared_as_text(page: Page):
+    shapes = page.locator(".nbm-tracks").get_by_role("button", name="Shapes")
+    shapes.click()
+    page.get_by_role("menuitem", name="Save this curve").click()
+    page.get_by_label("name of the shape").fill("mine")
+    page.keyboard.press("Enter")
+    shapes.click()
+    page.get_by_role("menuitem", name="flat every layer").click()
+    until(page, "studio.recipe.models[0].parameters['weight'].plain() == 1")
+    shapes.click()
+    page.get_by_role("menuitem", name="Your shapes").click()
+    text = page.get_by_role("textbox", name="your shapes")
+    expect(text).to_have_value(re.compile(r"mine: \["))
+    text.fill("other: [0.2, 0.4]")
+    page.get_by_role("dialog", name="Your shapes").get_by_role("button", name="Save").click()
+    until(page, "True")  # the kernel has it
+    shapes.click()
+    expect(page.get_by_role("menuitem", name="mine")).to_have_count(0)
+    page.get_by_role("menuitem", name="other your own").click()
+    until(page, "studio.recipe.models[0].parameters['weight'].plain() == [0.2, 0.4]")
+
+
 def test_the_keyboard_moves_layers_and_the_notebook_takes_no_key(page: Page):
     curve(page).focus()
     page.keyboard.press("Home")

@@ -3,10 +3,10 @@
 import { h, set, write } from "../../lib/dom.ts";
 import { type MenuItem, menuButton } from "../../lib/menu.ts";
 import { type Segmented, segmented } from "../../lib/segmented.ts";
-import { path, svg } from "../../lib/svg.ts";
 import type { Choice, Content, CurvePart } from "./content.ts";
 import { snap } from "./knots.ts";
 import { change, describe, listSelected, type Operation } from "./selection.ts";
+import { shapesMenu } from "./shapes.ts";
 import type { Stage } from "./stage.ts";
 
 const HINT = "Drag a point, or press twice to add or remove one. Drag across layers to select them.";
@@ -25,7 +25,7 @@ export function makeToolbar(stage: Stage): Toolbar {
   const parameters = segmented("parameter", (parameter) => choose({ parameter }));
   const models = chooser("model", (model) => choose({ model }));
   const parts = segmented("part of each layer", (key) => choose({ part: key }));
-  const shapes = menuButton("Shapes", () => (part ? listShapes(part, stage) : []), "Shapes to start from");
+  const shapes = shapesMenu(stage, () => part);
   const overlays = menuButton(
     "Overlay",
     () => (part ? listOverlays(part, stage) : []),
@@ -105,24 +105,6 @@ function listOverlays(part: CurvePart, stage: Stage): MenuItem[] {
     many: true,
     choose: () => stage.send("curve.overlay", { parameter: key }),
   }));
-}
-
-function listShapes(part: CurvePart, stage: Stage): MenuItem[] {
-  return part.shapes.map(({ name, hint, points }) => ({
-    label: name,
-    hint,
-    icon: shapeIcon(points),
-    choose: () => stage.send("curve.draw_shape", { name }),
-  }));
-}
-
-function shapeIcon(points: readonly number[]): SVGSVGElement {
-  const places = points.map((value, i): [number, number] => [
-    2 + (24 * i) / Math.max(points.length - 1, 1),
-    14 - 12 * value,
-  ]);
-  const line = svg("path", { d: path(places), fill: "none", stroke: "currentColor", "stroke-width": 1.6 });
-  return svg("svg", { width: 28, height: 16, viewBox: "0 0 28 16", "aria-hidden": "true" }, line);
 }
 
 /** The field that shows the curve's values and takes typed ones. */

@@ -110,6 +110,21 @@ def test_shapes_and_typed_values(tracks):
     assert "a number is expected, not" in tracks.errors.value
 
 
+def test_a_curve_is_kept_as_a_shape_and_edited_as_text(tracks):
+    act(tracks.view, "curve.type_values", text="0.2, 0.6, 0.9")
+    act(tracks.view, "curve.save_shape", name="my ramp ")
+    assert curve(tracks)["shapes"][-1]["name"] == "my ramp"
+    assert "my ramp: [0.2, 0.6, 0.9]" in curve(tracks)["own_shapes"]
+    act(tracks.view, "curve.type_values", text="0.5")
+    act(tracks.view, "curve.draw_shape", name="my ramp")
+    assert tracks.recipe.models[0].parameters["weight"].plain() == [0.2, 0.6, 0.9]
+    act(tracks.view, "curve.save_shape", name="<b>")
+    assert "is not a name for a preset" in tracks.errors.value
+    act(tracks.view, "curve.write_shapes", text="")
+    assert curve(tracks)["own_shapes"] == ""
+    assert curve(tracks)["shapes"][-1]["name"] == "wrap reversed"
+
+
 def test_what_the_method_refuses_never_reaches_the_recipe(recipe):
     panel = TracksPanel(recipe=recipe.replace(merge_method="ties"))
     act(panel.view, "curve.choose", parameter="density", model=None, part=None)

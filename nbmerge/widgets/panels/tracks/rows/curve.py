@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from nbmerge.checkpoints import GROUPS
@@ -14,14 +15,19 @@ from nbmerge.widgets.controls.colours import model_colours
 from nbmerge.widgets.curves import (
     PRESETS,
     Knot,
+    Preset,
     Track,
+    export_presets,
     format_line,
     list_presets,
     list_tracks,
+    preset_of_knots,
     read_curve,
     read_knots,
+    save_preset,
     write_curve,
     write_knots,
+    write_presets_text,
     write_typed,
 )
 from nbmerge.widgets.curves.columns import mean_of, read_columns
@@ -64,6 +70,7 @@ class CurveRow(Row):
         return {
             "choose": self.choose, "set_knots": self.set_knots, "set_values": self.set_values,
             "type_values": self.type_values, "draw_shape": self.draw_shape, "overlay": self.overlay,
+            "save_shape": self.save_shape, "write_shapes": self.write_shapes,
         }  # fmt: skip
 
     # --- state to screen ---
@@ -95,7 +102,7 @@ class CurveRow(Row):
             "knots": [{"layer": k.layer, "value": round_value(k.value)} for k in line.knots],
             "alone": [k.layer for k in line.alone],
             "text": format_line(line, plan.depth),
-            "shapes": _shapes(plan.depth),
+            **_describe_shapes(_list_shapes()),
         }  # fmt: skip
 
     def _follow(self, plan: Plan) -> None:
@@ -228,6 +235,19 @@ class CurveRow(Row):
 
         self._change(change, None)
 
+    def save_shape(self, name: str) -> None:
+        """Keep the chosen curve as a shape of the user's own; one of that name is replaced."""
+        plan, track = self.state.plan, self.track
+        if plan is not None and track is not None:
+            knots = read_knots(plan, track, self.group).knots
+            save_preset(preset_of_knots(name.strip(), knots, plan.depth), replace=True)
+            self.panel.redraw()
+
+    def write_shapes(self, text: str) -> None:
+        """Make the shapes of a text the user's own."""
+        write_presets_text(text)
+        self.panel.redraw()
+
     def _change(self, change: Callable[[Recipe, Plan, Track], Recipe], tag: Any) -> None:
         plan, track = self.state.plan, self.track
         if plan is None or track is None:
@@ -247,13 +267,22 @@ def _given(lines: list[dict[str, Any]]) -> list[float]:
     return [v for line in lines for v in line["values"] if v is not None]
 
 
-def _shapes(depth: int) -> list[dict[str, Any]]:
-    """Shapes with a little picture each; a damaged file of own ones is named where one is saved or drawn."""
+def _list_shapes() -> tuple[Preset, ...]:
+    """All shapes; a damaged file of own ones is named where one is drawn or saved."""
     try:
-        presets = list_presets()
+        return tuple(list_presets().values())
     except RecipeError:
-        presets = PRESETS
-    return [{"name": p.name, "hint": p.help, "points": p.values(SAMPLES)} for p in presets.values() if depth]
+        return tuple(PRESETS.values())
+
+
+@lru_cache(maxsize=4)  # the same with every move of a slider
+def _describe_shapes(presets: tuple[Preset, ...]) -> dict[str, Any]:
+    """Shapes with a little picture each, and the user's own as text."""
+    own = [p for p in presets if p.own]
+    return {
+        "shapes": [{"name": p.name, "hint": p.help, "points": p.values(SAMPLES)} for p in presets],
+        "own_shapes": export_presets(own) if own else "",
+    }
 
 
 ROW = CurveRow
