@@ -106,3 +106,18 @@ def test_a_studio_opens_without_matplotlib():
     got = fresh("import nbmerge\nstudio = nbmerge.Studio(save=False)\nanswer = studio.recipe is not None")
     assert got["answer"] is True
     assert "matplotlib" not in got["loaded"]
+
+
+def test_a_studio_is_on_screen_before_torch_is_imported(deep_family):
+    """torch, pandas and matplotlib take seconds; they are imported when something is computed or drawn."""
+    recipe = {"merge_method": "linear", "models": [str(deep_family.base), str(deep_family.ft1)]}
+    code = f"""
+import sys, nbmerge
+studio = nbmerge.Studio({recipe | {"parameters": {"weight": 1}}!r}, save=False)
+studio.drawer.toggle("Recipe")
+studio.close()
+heavy = {{"torch", "pandas", "matplotlib", "transformers", "scipy"}} & sys.modules.keys()
+assert not heavy, heavy
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

@@ -28,7 +28,7 @@ class StateBox(OwningBox):
     """
 
     def __init__(self, state: StudioState, *, part: bool = False):
-        self.state = state
+        self.state, self._is_part = state, part
         super().__init__(layout=Layout(width="auto"))
         self.errors = Guard()
         self.at_close(lambda: close_tree(self.errors))
@@ -92,7 +92,7 @@ class Panel(StateBox):
         self.add_class("nbm-panel")
         self.add_class(f"nbm-{self.title.lower()}")
         content = self._build()  # first: where it fails, no other widget is left behind
-        self.children = [styles(), *content, self.errors]
+        self.children = [*([] if self._is_part else [styles()]), *content, self.errors]
         self._seen = -1
         self.watch(self.state, self.errors(lambda change: self._refresh_if_shown()), "revision")
         self.observe(self.errors(lambda change: self._refresh_if_shown()), "in_view")

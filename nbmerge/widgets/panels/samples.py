@@ -6,11 +6,11 @@ import html
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import ipywidgets
 from ipywidgets import Layout
 
-from nbmerge.engine.live import Pin
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.widgets.controls.bundled import list_bundled
@@ -29,6 +29,9 @@ from nbmerge.widgets.state.sampling_session import (
     SampleRequest,
     SamplingSession,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from nbmerge.engine.live import Pin
 
 PROMPTS = ("Once upon a time", "The best way to learn is")
 """Where nothing is known about the models."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.methods import Combination
-from nbmerge.widgets.state.incremental_statistics import IncrementalStatistics
 
 if TYPE_CHECKING:
     from nbmerge.statistics import Statistics
     from nbmerge.statistics.distances import Changes
+    from nbmerge.widgets.state.incremental_statistics import IncrementalStatistics
 
 Measured = tuple["Statistics | None", "Changes", Plan]
 
@@ -84,6 +84,8 @@ class Measurements:
         statistics, changes, plan = measured
         with self._lock:
             if statistics is not None:
+                from nbmerge.widgets.state.incremental_statistics import IncrementalStatistics
+
                 self._statistics = IncrementalStatistics(statistics)
             self._note(changes, plan, None)
 

@@ -196,9 +196,9 @@ class ModelPool:
             self._keep_parents(set())
 
     def _keep_parents(self, keys: set[str]) -> None:
-        from nbmerge.engine.live import LiveMerge
-
         for key in self._parents.keys() - keys:
+            from nbmerge.engine.live import LiveMerge  # with torch, which a pool without models does not need
+
             parent = self._parents.pop(key)
             if isinstance(parent, LiveMerge):
                 parent.close()

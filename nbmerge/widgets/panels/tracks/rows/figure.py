@@ -7,7 +7,6 @@ from typing import Any
 
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
-from nbmerge.plots import plot_merge, to_bytes
 from nbmerge.widgets.panels.figure import FORMATS, IN_FILES, write_code
 from nbmerge.widgets.panels.tracks.rows.row import Row
 
@@ -27,6 +26,8 @@ class FigureRow(Row):
 
     def save(self, format: str, window: str) -> None:
         """Send the figure as a file."""
+        from nbmerge.plots import plot_merge, to_bytes
+
         if format not in FORMATS:
             raise NbmergeError(f"Figures can be saved as {', '.join(FORMATS)}, not as '{format:.20}'.")
         plan = self._plan
