@@ -136,6 +136,6 @@ def _describe_event(event: Event) -> list[str]:
         return ["flushing to disk"]
     if event.kind == "fetching":
         return [f"downloading {human(event.bytes_done)} of {human(event.bytes)}"]
-    kept = [f"{event.kept} tensors were finished before"] if event.kept else []
+    resumed = [f"{event.resumed} tensors were finished before"] if event.resumed else []
     count = f"{event.tensors_done} of {event.tensors} tensors" if not event.bytes else ""
-    return [*kept, *([count] if count else [])]
+    return [*resumed, *([count] if count else [])]

@@ -76,14 +76,15 @@ export function makeAxis(columns: readonly Column[], width: number): Axis {
 
 /** Which columns have their name written below the picture, so that names do not touch. */
 export function thinNames(axis: Axis, current: number | null): Set<number> {
-  const letter = 6.6;
+  const [letter, between] = [6.6, 8];
   const depth = axis.end - axis.first;
-  const wide = String(Math.max(depth - 1, 0)).length * letter + 8;
+  const wide = String(Math.max(depth - 1, 0)).length * letter + between;
   const every = [1, 2, 4, 5, 8, 10, 16, 20, 50].find((n) => n * axis.step >= wide) ?? 100;
   const shown = new Set<number>();
   const spans: [number, number][] = [];
   const add = (column: number) => {
-    const half = ((axis.columns[column]?.name.length ?? 0) * letter + 6) / 2;
+    const isLayer = column >= axis.first && column < axis.end;
+    const half = ((axis.columns[column]?.name.length ?? 0) * letter + (isLayer ? between : 6)) / 2;
     const span: [number, number] = [axis.x(column) - half, axis.x(column) + half];
     if (spans.some(([a, b]) => span[0] < b && a < span[1])) return;
     shown.add(column);

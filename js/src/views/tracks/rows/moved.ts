@@ -207,7 +207,7 @@ function create(stage: Stage, group: SVGGElement) {
       part = (content.rows.moved ?? null) as MovedPart | null;
       drawTools(axis, top);
       if (!part) return;
-      const noted = part.parents ? [part.what === "distance" ? "from each parent" : "with each parent"] : [];
+      const noted = part.parents ? [part.what === "distance" ? "from parents" : "with parents"] : [];
       title("moved", noted);
       drawLines(axis);
       drawCells(axis);
