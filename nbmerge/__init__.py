@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same to the program that runs
     from IPython.core.interactiveshell import InteractiveShell
 
+    from nbmerge.analysis import PathScores, sweep
     from nbmerge.engine.check import Report, check
     from nbmerge.engine.cost.live_forecast import LiveForecast, forecast_live
     from nbmerge.engine.differences import Difference, describe_difference
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "nbmerge.analysis": ("PathScores", "sweep"),
     "nbmerge.engine.check": ("Report", "check"),
     "nbmerge.engine.cost.live_forecast": ("LiveForecast", "forecast_live"),
     "nbmerge.engine.differences": ("Difference", "describe_difference"),
@@ -86,8 +88,8 @@ _EXPORTS = {
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
 _ROOMS = (
-    "checkpoints", "demo", "engine", "errors", "methods", "plots", "progress", "recipe", "sampling", "statistics", "typing",
-    "widgets",
+    "analysis", "checkpoints", "demo", "engine", "errors", "methods", "plots", "progress", "recipe", "sampling", "statistics",
+    "typing", "widgets",
 )  # fmt: skip
 
 __all__ = [
@@ -103,6 +105,7 @@ __all__ = [
     "LogOdds",
     "MergeResult",
     "ModelRef",
+    "PathScores",
     "Pin",
     "Plan",
     "Problem",
@@ -133,6 +136,7 @@ __all__ = [
     "publish",
     "sample",
     "sample_grid",
+    "sweep",
     "transplant",
     "verify",
     "virtual",

@@ -33,6 +33,7 @@ LEVELS = (
     {"engine"},
     {"engine.live"},
     {"sampling", "statistics"},
+    {"analysis"},
     {"plots"},
     {"displays"},
     {"demo"},

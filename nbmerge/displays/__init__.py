@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nbmerge.displays.analysis import show_path_scores
 from nbmerge.displays.markup import Markup
 from nbmerge.displays.memory import show_merge_in_memory, show_pin, show_update
 from nbmerge.displays.merges import show_merge_result, show_report
@@ -25,6 +26,7 @@ _SHOW: dict[str, Callable[[Any], Markup]] = {
     "Comparison": show_comparison,
     "MergeInMemory": show_merge_in_memory,
     "MergeResult": show_merge_result,
+    "PathScores": show_path_scores,
     "Pin": show_pin,
     "Plan": show_plan,
     "Recipe": show_recipe,
@@ -42,8 +44,8 @@ def to_html(subject: Any) -> str:
 
     Parameters
     ----------
-    subject : Recipe, Plan, Report, MergeResult, LiveMerge, VirtualMerge, Pin, Update, Sample, SampleGrid, Comparison, BlindTest, Statistics
-        or Changes
+    subject : Recipe, Plan, Report, MergeResult, LiveMerge, VirtualMerge, Pin, Update, Sample, SampleGrid, Comparison, BlindTest,
+        Statistics, Changes or a result of `nbmerge.analysis`
 
     Raises
     ------

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
+    from nbmerge.plots.analysis import plot_path_scores, score_curve, score_plane
     from nbmerge.plots.colours import model_colours
     from nbmerge.plots.figures import NotebookFigure, to_bytes, to_png
     from nbmerge.plots.gradient_curves import gradients
@@ -34,14 +35,18 @@ __all__ = [
     "new_axes",
     "plot_changes",
     "plot_merge",
+    "plot_path_scores",
     "plot_plan",
     "plot_recipe",
+    "score_curve",
+    "score_plane",
     "to_bytes",
     "to_png",
 ]
 
 __getattr__ = exporter(
     __name__,
+    analysis=("plot_path_scores", "score_curve", "score_plane"),
     colours=("model_colours",),
     figures=("NotebookFigure", "to_bytes", "to_png"),
     gradient_curves=("gradients",),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.arguments import parse_count_argument
@@ -17,10 +18,28 @@ from nbmerge.sampling.generate import NAN_LOGITS
 from nbmerge.sampling.loading import Loaded, evaluation_mode
 
 if TYPE_CHECKING:
+    import torch
+
     from nbmerge.typing import Askable, StopSignal
 
 WINDOW = 512
 """Most tokens that are evaluated together: the logits of a large vocabulary take half a megabyte per token."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Tokens that are evaluated together, and which of them count.
+
+    Parameters
+    ----------
+    ids : tuple of int
+        Token ids.
+    begin : int
+        The first token that counts, 1 or more: each needs a token before it. All later ones count too.
+    """
+
+    ids: tuple[int, ...]
+    begin: int
 
 
 def perplexity(
@@ -63,19 +82,10 @@ def perplexity(
         When `window` or `stride` is out of range.
     """
     with evaluation_mode(model, tokenizer, cancel=cancel) as loaded:
-        ids = _encode(loaded, text)
-        if len(ids) < 2:
-            raise SampleError(f"the text {text!r} has {len(ids)} tokens; perplexity requires at least two.")
-        window = min(parse_count_argument("window", window, WINDOW), _context(loaded))
-        stride = parse_count_argument("stride", stride, max(1, window // 2))
-        if not 1 <= stride < window:
-            raise ArgumentError(
-                f"stride must be an integer from 1 to {window - 1}, one less than the window, not {stride}."
-            )
         total, count = 0.0, 0
-        for first, begin, end in plan_windows(len(ids), window, stride):
-            total += sum(_log_probabilities(loaded, ids[first:end], begin - first))
-            count += end - begin
+        for part in split_text(loaded, text, window=window, stride=stride):
+            total += sum(evaluate(loaded, part).tolist())
+            count += len(part.ids) - part.begin
             if cancel is not None and cancel.is_set():
                 break
         return math.exp(-total / count)
@@ -113,33 +123,65 @@ def log_probabilities(
     MergeStopped
         When `cancel` was set.
     """
-    if not all(completions):
-        raise SampleError("a completion is empty. Write the text that the model should, or should not, continue with.")
     with evaluation_mode(model, tokenizer, cancel=cancel) as loaded:
-        encoded = {c: _encode(loaded, prompt + c) for c in completions}
-        shared = _count_shared([_encode(loaded, prompt), *encoded.values()])
-        if not shared and (begin := loaded.tokenizer.bos_token_id) is not None:
-            encoded, shared = {c: [begin, *ids] for c, ids in encoded.items()}, 1
-        for completion, ids in encoded.items():
-            if len(ids) > _context(loaded):
-                raise SampleError(
-                    f"{prompt[:40]!r} and {completion[:40]!r} have {len(ids)} tokens; the model's context is "
-                    f"{_context(loaded)}. Shorten the prompt."
-                )
-        if not shared:
-            raise SampleError(
-                f"the completions of {prompt!r} have no token before them, and the tokenizer has no token for the beginning. "
-                "Write a longer prompt."
-            )
         logs = {}
-        for completion, ids in encoded.items():
+        for completion, part in encode_completions(loaded, prompt, completions).items():
             if cancel is not None and cancel.is_set():
                 raise MergeStopped("Scoring was stopped.")
-            logs[completion] = sum(_log_probabilities(loaded, ids, shared))
+            logs[completion] = sum(evaluate(loaded, part).tolist())
         return logs
 
 
-def _encode(loaded: Loaded, text: str) -> list[int]:
+def split_text(loaded: Loaded, text: str, *, window: int | None = None, stride: int | None = None) -> list[Window]:
+    """The windows in which `perplexity` reads a text; together they count every token but the first once.
+
+    Raises
+    ------
+    SampleError, ArgumentError
+        As in `perplexity`.
+    """
+    ids = encode(loaded, text)
+    if len(ids) < 2:
+        raise SampleError(f"the text {text!r} has {len(ids)} tokens; perplexity requires at least two.")
+    window = min(parse_count_argument("window", window, WINDOW), _context(loaded))
+    stride = parse_count_argument("stride", stride, max(1, window // 2))
+    if not 1 <= stride < window:
+        raise ArgumentError(
+            f"stride must be an integer from 1 to {window - 1}, one less than the window, not {stride}."
+        )
+    parts = plan_windows(len(ids), window, stride)
+    return [Window(tuple(ids[first:end]), begin - first) for first, begin, end in parts]
+
+
+def encode_completions(loaded: Loaded, prompt: str, completions: Sequence[str]) -> dict[str, Window]:
+    """Each completion with the prompt before it; what the tokens of all begin with does not count.
+
+    Raises
+    ------
+    SampleError
+        As in `log_probabilities`.
+    """
+    if not all(completions):
+        raise SampleError("a completion is empty. Write the text that the model should, or should not, continue with.")
+    encoded = {c: encode(loaded, prompt + c) for c in completions}
+    shared = _count_shared([encode(loaded, prompt), *encoded.values()])
+    if not shared and (begin := loaded.tokenizer.bos_token_id) is not None:
+        encoded, shared = {c: [begin, *ids] for c, ids in encoded.items()}, 1
+    for completion, ids in encoded.items():
+        if len(ids) > _context(loaded):
+            raise SampleError(
+                f"{prompt[:40]!r} and {completion[:40]!r} have {len(ids)} tokens; the model's context is "
+                f"{_context(loaded)}. Shorten the prompt."
+            )
+    if not shared:
+        raise SampleError(
+            f"the completions of {prompt!r} have no token before them, and the tokenizer has no token for the beginning. "
+            "Write a longer prompt."
+        )
+    return {completion: Window(tuple(ids), shared) for completion, ids in encoded.items()}
+
+
+def encode(loaded: Loaded, text: str) -> list[int]:
     """Token ids of a text: the tokenizer's start tokens are kept, an end token is dropped."""
     tokenizer: Any = loaded.tokenizer
     ids = list(tokenizer(text, verbose=False)["input_ids"])
@@ -169,14 +211,44 @@ def plan_windows(count: int, window: int, stride: int) -> Iterator[tuple[int, in
         yield end - window, begin, end
 
 
-def _log_probabilities(loaded: Loaded, ids: list[int], begin: int) -> list[float]:
-    """Log P of each token from number `begin` (1 or more) on, given those before it."""
+def select_log_probabilities(logits: torch.Tensor, window: Window) -> torch.Tensor:
+    """Log P of each token of a window that counts, given those before it.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (tokens, vocabulary)
+        Of all tokens of the window.
+    window : Window
+
+    Returns
+    -------
+    Tensor of float64, shape (tokens that count,)
+    """
+    import torch
+
+    ids = torch.tensor(window.ids[window.begin :], device=logits.device)
+    return logits[window.begin - 1 : -1].float().log_softmax(-1).gather(-1, ids[:, None])[:, 0].double()
+
+
+def evaluate(loaded: Loaded, window: Window) -> torch.Tensor:
+    """Log P of each token of a window that counts; float64.
+
+    Raises
+    ------
+    SampleError
+        When the model returns NaN.
+    """
+    logs = select_log_probabilities(evaluate_logits(loaded, window), window)
+    if logs.isnan().any():
+        raise SampleError(NAN_LOGITS)
+    return logs
+
+
+def evaluate_logits(loaded: Loaded, window: Window) -> torch.Tensor:
+    """Logits of all tokens of a window, shape (tokens, vocabulary)."""
     import torch
 
     model: Any = loaded.model
-    row = torch.tensor([ids], device=model.device)
-    logits = model(row, attention_mask=torch.ones_like(row), use_cache=False).logits[0, begin - 1 : -1]
-    logs = logits.float().log_softmax(-1).gather(-1, row[0, begin:, None])[:, 0]
-    if logs.isnan().any():
-        raise SampleError(NAN_LOGITS)
-    return logs.double().tolist()
+    row = torch.tensor([window.ids], device=model.device)
+    logits: torch.Tensor = model(row, attention_mask=torch.ones_like(row), use_cache=False).logits[0]
+    return logits

@@ -2,6 +2,16 @@
 
 from nbmerge.engine.cost.available_memory import used_memory
 from nbmerge.engine.cost.live_forecast import LiveForecast, check_fits, forecast_live
-from nbmerge.engine.cost.merge_forecast import Forecast, forecast
+from nbmerge.engine.cost.merge_forecast import Forecast, forecast, worker_bytes
+from nbmerge.engine.cost.requirements import require_memory
 
-__all__ = ["Forecast", "LiveForecast", "check_fits", "forecast", "forecast_live", "used_memory"]
+__all__ = [
+    "Forecast",
+    "LiveForecast",
+    "check_fits",
+    "forecast",
+    "forecast_live",
+    "require_memory",
+    "used_memory",
+    "worker_bytes",
+]

@@ -1,0 +1,17 @@
+"""Analysis: why a merge behaves as it does. Functions from recipes and texts to tables, each with a plot.
+
+Start reading at `path_scores`. Merges are evaluated side by side, one layer at a time (`layerwise`), where method and score allow
+it, else by updates of a live merge (`measure`).
+"""
+
+from typing import TYPE_CHECKING
+
+from nbmerge.lazy import exporter
+
+if TYPE_CHECKING:
+    from nbmerge.analysis.divergence import Divergence
+    from nbmerge.analysis.path_scores import Barrier, PathScores, sweep
+
+__all__ = ["Barrier", "Divergence", "PathScores", "sweep"]
+
+__getattr__ = exporter(__name__, divergence=("Divergence",), path_scores=("Barrier", "PathScores", "sweep"))

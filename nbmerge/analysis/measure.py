@@ -1,0 +1,235 @@
+"""Scores of several merges: layer by layer where the merges and the scores allow it, else by updates of a live merge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+
+from nbmerge.analysis.divergence import Divergence, divergences
+from nbmerge.analysis.layerwise import evaluate_side_by_side, require_same_tensors
+from nbmerge.engine.live import LayeredModel, live
+from nbmerge.engine.planning import Plan
+from nbmerge.errors import ArgumentError, MergeStopped, SampleError, VirtualError
+from nbmerge.progress import Listener, Reporter
+from nbmerge.quoting import quote
+from nbmerge.sampling import Loaded, Perplexity, evaluation_mode, limit_threads
+from nbmerge.sampling.likelihood import Window, evaluate_logits, select_log_probabilities
+from nbmerge.sampling.loading import library_errors
+from nbmerge.sampling.scores import JointPerplexity, TokenScore
+
+if TYPE_CHECKING:
+    from nbmerge.typing import StopSignal
+
+ScoreLike: TypeAlias = str | Sequence[str] | TokenScore | Divergence | Callable[[Any], Any]
+"""A text or texts, whose perplexity is computed; a score of tokens; or a function of a model that returns a number."""
+FAILURE = "This merge cannot be evaluated"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Scores of several merges.
+
+    Parameters
+    ----------
+    values : dict of str to tuple of float
+        For each score, one number per merge; NaN where it failed.
+    lower : dict of str to bool
+        Whether lower is better.
+    fallback : str
+        Why a live merge was updated for each of them; empty if all were evaluated together, layer by layer.
+    notes : tuple of str
+        What went wrong for single merges.
+    """
+
+    values: dict[str, tuple[float, ...]]
+    lower: dict[str, bool]
+    fallback: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def read_scores(scores: Mapping[str, ScoreLike] | ScoreLike) -> dict[str, Any]:
+    """Scores by name, with texts as perplexities.
+
+    Raises
+    ------
+    ArgumentError
+        When there is none, or one is neither a text nor a function.
+    """
+    named = dict(scores) if isinstance(scores, Mapping) else {_name_of(scores): scores}
+    if not named:
+        raise ArgumentError("scores is empty. Name at least one: scores={'perplexity': text}.")
+    return {str(name): _read_score(str(name), score) for name, score in named.items()}
+
+
+def measure_plans(
+    plans: Sequence[Plan],
+    scores: Mapping[str, Any],
+    *,
+    progress: Listener | None = None,
+    cancel: StopSignal | None = None,
+    threads: int | None = None,
+) -> Measurement:
+    """Compute scores of several merges.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+        A `Divergence` is relative to the first.
+    scores : mapping
+        As `read_scores` returns them.
+    progress, cancel, threads
+        As in `nbmerge.merge`.
+
+    Raises
+    ------
+    SampleError
+        When a text is empty, or a score fails for every merge.
+    TooLargeError, MergeStopped
+        As `evaluate_side_by_side` and `nbmerge.live` do.
+    """
+    function = next((name for name, score in scores.items() if not hasattr(score, "windows")), None)
+    if function is not None:
+        reason = f"The score {function!r} is a function of a whole model."
+        return _by_live_updates(plans, scores, reason, progress, cancel, threads)
+    try:
+        require_same_tensors(plans)
+        model = LayeredModel(plans[0], threads)
+    except VirtualError as error:
+        return _by_live_updates(plans, scores, str(error), progress, cancel, threads)
+    with model, limit_threads(model.model), library_errors(FAILURE):
+        if model.tokenizer is None:
+            raise SampleError("This merge has no tokenizer, so texts cannot be scored. Add one to its config donor.")
+        tally = _Tally(Loaded(model.model, model.tokenizer), scores, len(plans))
+        evaluate_side_by_side(model, plans, tally.windows, tally.receive, progress=progress, cancel=cancel)
+    return tally.finish("")
+
+
+def _by_live_updates(
+    plans: Sequence[Plan],
+    scores: Mapping[str, Any],
+    reason: str,
+    progress: Listener | None,
+    cancel: StopSignal | None,
+    threads: int | None,
+) -> Measurement:
+    report = Reporter(progress, len(plans), 0)
+    report.tell("planned")
+    try:
+        with live(plans[0], progress=False, cancel=cancel, threads=threads) as merge:
+            tally: _Tally | None = None
+            for point, plan in enumerate(plans):
+                if cancel is not None and cancel.is_set():
+                    raise MergeStopped("It was stopped before all merges were scored. Run it again for a result.")
+                merge.update(plan, progress=False, cancel=cancel)
+                with evaluation_mode(merge) as loaded:
+                    tally = tally or _Tally(loaded, scores, len(plans))
+                    for i, window in enumerate(tally.windows):
+                        tally.receive([point], i, evaluate_logits(loaded, window))
+                tally.call(point, merge)
+                report.tell("tensor", f"point {point + 1}")
+    except BaseException as error:
+        report.tell("stopped" if isinstance(error, MergeStopped) else "failed", error=str(error))
+        raise
+    report.tell("finished")
+    assert tally is not None  # there is at least one plan
+    return tally.finish(reason)
+
+
+class _Tally:
+    """What is known of each score and merge so far."""
+
+    def __init__(self, loaded: Loaded, scores: Mapping[str, Any], count: int):
+        self._scores, self._count = scores, count
+        self._owners: list[tuple[str, int]] = []
+        self.windows: list[Window] = []
+        for name, score in scores.items():
+            for window in score.windows(loaded) if hasattr(score, "windows") else ():
+                self._owners.append((name, len(self.windows)))
+                self.windows.append(window)
+        self._results: dict[tuple[int, int], torch.Tensor] = {}
+        self._references: dict[int, torch.Tensor] = {}
+        self._called: dict[tuple[str, int], float] = {}
+        self._notes: list[str] = []
+
+    def receive(self, points: Sequence[int], window: int, logits: torch.Tensor) -> None:
+        """Take the logits of a window for some merges."""
+        name, _ = self._owners[window]
+        if isinstance(self._scores[name], Divergence):
+            logits = logits[self.windows[window].begin - 1 : -1]
+            if 0 in points:
+                self._references[window] = logits.float().log_softmax(-1)
+            result = divergences(self._references[window], logits)
+        else:
+            result = select_log_probabilities(logits, self.windows[window])
+        self._results.update({(point, window): result for point in points})
+
+    def call(self, point: int, model: Any) -> None:
+        """Call the scores that are functions of a model; an error of theirs becomes a note."""
+        for name, score in self._scores.items():
+            if hasattr(score, "windows"):
+                continue
+            try:
+                self._called[name, point] = float(score(model))
+            except MergeStopped:
+                raise
+            except Exception as error:  # a user's function may raise anything
+                self._called[name, point] = math.nan
+                self._notes.append(
+                    f"The score {name!r} failed at point {point}: {type(error).__name__}: {quote(str(error), 300)}"
+                )
+
+    def finish(self, fallback: str) -> Measurement:
+        """All scores.
+
+        Raises
+        ------
+        SampleError
+            When one of them failed for every merge.
+        """
+        values = {name: tuple(self._value(name, point) for point in range(self._count)) for name in self._scores}
+        for name, row in values.items():
+            missing = [point for point, value in enumerate(row) if math.isnan(value)]
+            noted = [note for note in self._notes if note.startswith(f"The score {name!r} failed")]
+            if len(missing) == self._count:
+                why = noted[0] if noted else f"The score {name!r} is NaN everywhere."
+                raise SampleError(f"{why} Check the weights of the models, or merge in float32.")
+            if missing and not noted:
+                places = ", ".join(map(str, missing[:10]))
+                self._notes.append(
+                    f"The score {name!r} is NaN at {len(missing)} of {self._count} points ({places}): the model's outputs are out "
+                    "of range there. Merge in float32, or stay closer to the parents."
+                )
+        lower = {name: bool(getattr(score, "lower", False)) for name, score in self._scores.items()}
+        return Measurement(values, lower, fallback, tuple(self._notes))
+
+    def _value(self, name: str, point: int) -> float:
+        score = self._scores[name]
+        if not hasattr(score, "windows"):
+            return self._called[name, point]
+        rows = [self._results[point, window] for owner, window in self._owners if owner == name]
+        if isinstance(score, Divergence):
+            return float(torch.cat(rows).mean())
+        return float(score.combine(rows))
+
+
+def _name_of(score: Any) -> str:
+    if isinstance(score, Divergence):
+        return "divergence"
+    return "perplexity" if isinstance(score, str | Perplexity) or not callable(score) else "score"
+
+
+def _read_score(name: str, score: Any) -> Any:
+    if isinstance(score, str):
+        return Perplexity(score)
+    if isinstance(score, Sequence) and score and all(isinstance(text, str) for text in score):
+        return JointPerplexity(tuple(score))
+    if not (callable(score) or hasattr(score, "windows")):
+        raise ArgumentError(
+            f"The score {name!r} must be a text, a list of texts, or a function that takes a model and returns a number, "
+            f"not {score!r:.80}."
+        )
+    return score

@@ -1,0 +1,43 @@
+"""The memory that an evaluation layer by layer needs, compared with what is free before any is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nbmerge.engine.cost import require_memory, worker_bytes
+from nbmerge.engine.live import LayeredModel
+from nbmerge.engine.planning import Plan
+from nbmerge.sampling.likelihood import Window
+from nbmerge.sizes import human
+
+LOGITS = 3
+"""Copies of a window's logits in float32: as computed, as log-probabilities, and those that they are compared with."""
+
+
+def check_memory(model: LayeredModel, plans: Sequence[Plan], windows: Sequence[Window], *, extra: int = 0) -> int:
+    """Bytes that an evaluation needs besides the page cache.
+
+    Parameters
+    ----------
+    model : LayeredModel
+    plans : sequence of Plan
+    windows : sequence of Window
+    extra : int
+        Bytes that the caller needs in addition.
+
+    Raises
+    ------
+    TooLargeError
+        When they are not free.
+    """
+    config: Any = model.model.config.get_text_config()
+    tokens, longest = sum(len(w.ids) for w in windows), max(len(w.ids) for w in windows)
+    part = max(sum(t.nbytes for t in tensors) for tensors in model.parts(plans[0]))
+    width = config.hidden_size * model.model.dtype.itemsize
+    states = 2 * len(plans) * tokens * width
+    buffers = model.threads * max(worker_bytes(t) for t in plans[0].tensors)
+    needed = part + states + buffers + LOGITS * 4 * longest * config.vocab_size + extra
+    what = f"Evaluating {len(plans)} merges on {tokens} tokens, with {human(states)} of hidden states,"
+    require_memory(needed, what, "Use fewer points or shorter texts.")
+    return needed

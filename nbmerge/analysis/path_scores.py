@@ -1,0 +1,241 @@
+"""Scores along a path between two recipes, or over a plane between three."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from nbmerge.analysis.measure import ScoreLike, measure_plans, read_scores
+from nbmerge.analysis.paths import blend_recipes
+from nbmerge.arguments import parse_count_argument
+from nbmerge.engine.planning import plan as make_plan
+from nbmerge.engine.planning import plan_after
+from nbmerge.errors import ArgumentError
+from nbmerge.presentation import Displayed, draw
+from nbmerge.progress_bars import show_progress
+from nbmerge.recipe import Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from nbmerge.typing import ProgressLike, RecipeLike, StopSignal
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """The highest point of a path above the straight line between the scores of its ends.
+
+    Parameters
+    ----------
+    height : float
+        In units of the score; 0 if no point is worse than the line. Of a score that is better when higher, how far the path
+        falls below the line.
+    at : float
+        Position on the path, from 0 to 1.
+    """
+
+    height: float
+    at: float
+
+
+@dataclass(frozen=True)
+class PathScores(Displayed):
+    """Scores along a path or over a plane; returned by `sweep`.
+
+    Parameters
+    ----------
+    recipes : tuple of Recipe
+        The recipe of each point.
+    positions : tuple of tuple of float
+        ``(t,)`` on a path, ``(x, y)`` on a plane.
+    values : dict of str to tuple of float
+        For each score, one number per point; NaN where it failed.
+    lower : dict of str to bool
+        Whether lower is better.
+    fallback : str
+        Why a live merge was updated for every point; empty if all points were evaluated together, layer by layer.
+    notes : tuple of str
+        What went wrong at single points.
+    seconds : float
+    """
+
+    recipes: tuple[Recipe, ...]
+    positions: tuple[tuple[float, ...], ...]
+    values: dict[str, tuple[float, ...]]
+    lower: dict[str, bool]
+    fallback: str = ""
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def is_plane(self) -> bool:
+        """Whether the points lie on a plane instead of a path."""
+        return len(self.positions[0]) == 2
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per point: ``t`` or ``x`` and ``y``, and the scores."""
+        import pandas as pd
+
+        names = ("x", "y") if self.is_plane else ("t",)
+        return pd.DataFrame(self.positions, columns=list(names)).assign(**self.values)
+
+    def best(self, score: str | None = None) -> Recipe:
+        """The recipe of the best point.
+
+        Parameters
+        ----------
+        score : str, optional
+            Default the first one.
+        """
+        name = self._name(score)
+        rated = [(value if self.lower[name] else -value, i) for i, value in enumerate(self.values[name])]
+        return self.recipes[min(pair for pair in rated if pair[0] == pair[0])[1]]
+
+    def barrier(self, score: str | None = None) -> Barrier:
+        """How far the path is worse than the straight line between its ends.
+
+        Parameters
+        ----------
+        score : str, optional
+            Default the first one.
+
+        Raises
+        ------
+        ArgumentError
+            On a plane, and where an end has no score.
+        """
+        if self.is_plane:
+            raise ArgumentError("A plane has no barrier. Sweep the path between two of its corners.")
+        name = self._name(score)
+        values, sign = self.values[name], 1.0 if self.lower[name] else -1.0
+        ends = {t: value for (t,), value in zip(self.positions, values, strict=True) if t in (0.0, 1.0)}
+        if len(ends) < 2 or any(value != value for value in ends.values()):
+            raise ArgumentError(f"The score {name!r} is not known at both ends of the path, so it has no barrier.")
+        above = [
+            (sign * (value - (1 - t) * ends[0.0] - t * ends[1.0]), t)
+            for (t,), value in zip(self.positions, values, strict=True)
+            if 0 <= t <= 1 and value == value
+        ]
+        height, at = max(above)
+        return Barrier(max(height, 0.0), at)
+
+    def plot(
+        self,
+        scores: str | Sequence[str] | None = None,
+        *,
+        theme: Literal["auto", "light", "dark"] = "auto",
+        width: float = 20 / 3,
+        font_size: float = 9.0,
+    ) -> Figure:
+        """Plot the scores: a curve with its ends and its barrier marked, or a heat map with contour lines.
+
+        Parameters
+        ----------
+        scores : str or sequence of str, optional
+            Default all, below each other.
+        theme, width, font_size
+            As in `Recipe.plot`.
+        """
+        names = list(self.values) if scores is None else [scores] if isinstance(scores, str) else list(scores)
+        names = [self._name(name) for name in names]
+        return draw("path_scores", self, names, theme=theme, width=width, font_size=font_size)
+
+    def _name(self, score: str | None) -> str:
+        name = next(iter(self.values)) if score is None else score
+        if name not in self.values:
+            raise ArgumentError(f"There is no score {name!r}. Scores: {', '.join(self.values)}.")
+        return name
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{n} {(min if self.lower[n] else max)(_known(v)):.4g}" for n, v in self.values.items())
+        how = "by live updates" if self.fallback else "layer by layer"
+        return f"<PathScores: {len(self.positions)} points {how}, best {best}>"
+
+
+def sweep(
+    first: RecipeLike,
+    second: RecipeLike,
+    points: int = 11,
+    scores: Mapping[str, ScoreLike] | ScoreLike = (),
+    *,
+    plane: RecipeLike | None = None,
+    span: tuple[float, float] = (0.0, 1.0),
+    progress: ProgressLike = None,
+    cancel: StopSignal | None = None,
+    threads: int | None = None,
+) -> PathScores:
+    """Compute scores along the path between two recipes.
+
+    At ``t`` of the path every number of a parameter is ``(1 − t)`` times that of the first recipe plus ``t`` times that of the
+    second. All points are evaluated together, layer by layer: each layer of the parents is read once, and no more than one
+    layer of one merge is in memory. Results are those of separate merges.
+
+    Parameters
+    ----------
+    first, second : Recipe, or anything that `Recipe.load` reads
+        They must be alike except for the numbers of their parameters.
+    points : int
+        Number of points on the path, or on each axis of the plane; at least 2.
+    scores : mapping of str to score, or one score
+        A text, or a list of texts: its perplexity. `nbmerge.sampling.Phrase`: log odds. Any function of a model that
+        returns a number; a live merge is then updated for each point, which `PathScores.fallback` states.
+    plane : Recipe, optional
+        A third recipe: points then cover the plane ``first + x (second − first) + y (plane − first)``. If `second` differs from
+        `first` in one parameter and `plane` in another, its axes are these two parameters.
+    span : (float, float)
+        Range of t, or of x and y; beyond 0 and 1 the path goes past the recipes.
+    progress, cancel, threads
+        As in `nbmerge.merge`.
+
+    Raises
+    ------
+    ArgumentError
+        When the recipes differ in more than numbers, or an argument is out of range.
+    RecipeError
+        When a point is not a valid recipe.
+    SampleError
+        When a text is empty, or a score fails at all points.
+    TooLargeError
+        When the hidden states of all points do not fit into memory.
+    MergeStopped
+        When `cancel` was set.
+
+    Examples
+    --------
+    >>> import nbmerge as nbm
+    >>> from nbmerge.demo import flat
+    >>> result = nbm.sweep(flat(0.0), flat(1.0), points=3, scores={"story": "the fox went to the river."})
+    >>> result.table.columns.to_list(), len(result.recipes)
+    (['t', 'story'], 3)
+    """
+    began = time.perf_counter()
+    named = read_scores(scores)
+    count = parse_count_argument("points", points, 11)
+    if count < 2 or not span[0] < span[1]:
+        raise ArgumentError(f"points must be at least 2 and span an interval, not {points!r} and {span!r}.")
+    ends = [
+        Recipe.load(recipe) for recipe in map(_recipe_of, (first, second) if plane is None else (first, second, plane))
+    ]
+    axis = [span[0] + (span[1] - span[0]) * i / (count - 1) for i in range(count)]
+    positions = [(t,) for t in axis] if plane is None else [(x, y) for y in axis for x in axis]
+    recipes = [blend_recipes(ends, (1 - sum(p), *p)) for p in positions]
+    plans = [make_plan(recipes[0])]
+    plans += [plan_after(plans[0], recipe) for recipe in recipes[1:]]
+    with show_progress(progress, "Sweeping") as listener:
+        found = measure_plans(plans, named, progress=listener, cancel=cancel, threads=threads)
+    seconds = time.perf_counter() - began
+    return PathScores(tuple(recipes), tuple(positions), found.values, found.lower, found.fallback, found.notes, seconds)
+
+
+def _recipe_of(source: Any) -> Any:
+    """The recipe of a plan; anything else as it is."""
+    return getattr(source, "recipe", source)
+
+
+def _known(values: Sequence[float]) -> list[float]:
+    return [value for value in values if value == value]

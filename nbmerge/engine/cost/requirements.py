@@ -1,0 +1,29 @@
+"""Refuse work that does not fit into memory, before any is allocated."""
+
+from __future__ import annotations
+
+from nbmerge.engine.cost.available_memory import available_memory
+from nbmerge.engine.cost.live_forecast import RESERVE
+from nbmerge.errors import TooLargeError
+from nbmerge.sizes import human
+
+
+def require_memory(needed: int, what: str, advice: str) -> None:
+    """Refuse work for which the free memory does not suffice; do nothing where the system does not report it.
+
+    Parameters
+    ----------
+    needed : int
+        Bytes.
+    what : str
+        The work: "<what> needs ... of memory".
+    advice : str
+        A sentence that says what to do instead.
+
+    Raises
+    ------
+    TooLargeError
+    """
+    free = available_memory()
+    if free is not None and needed > free * (1 - RESERVE):
+        raise TooLargeError(f"{what} needs {human(needed)} of memory; {human(free)} are free. {advice}")

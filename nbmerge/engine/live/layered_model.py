@@ -1,0 +1,193 @@
+"""A merge that is evaluated one layer at a time, and of which no more than one layer is in memory.
+
+Several merges of the same parents are evaluated side by side: while a layer's parents are in the page cache, the layer of
+each merge is computed and applied to that merge's hidden states. The parents are read once, however many merges there are.
+Weights are computed by the code that computes them for disk, so every method and every kind of input is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from nbmerge.checkpoints import StoredTensor, hub
+from nbmerge.engine.compute.download import fetch
+from nbmerge.engine.live.layer_calls import LayerCalls
+from nbmerge.engine.live.workers import PersistentWorkers
+from nbmerge.engine.loading.hf_model import allocate_weights, assemble_model, build_tokenizer
+from nbmerge.engine.planning.plans import Plan, TensorPlan
+from nbmerge.errors import VirtualError
+from nbmerge.progress import Listener
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+    from typing_extensions import Self
+
+    from nbmerge.typing import StopSignal
+
+AFTER = ("final norm", "head")
+"""Kinds of tensors outside the layers that are used after them only."""
+
+
+class LayeredModel:
+    """The parts of a model, in the order in which they are evaluated: embedding, layers, final norm and head.
+
+    `load` computes the weights of one part for one plan; `enter`, `run_layer` and `leave` evaluate it.
+
+    Parameters
+    ----------
+    plan : Plan
+        Any of the merges that will be evaluated: all must have tensors of the same names, shapes and dtypes.
+    threads : int, optional
+        Number of workers; results do not depend on it.
+
+    Raises
+    ------
+    VirtualError
+        When the architecture cannot be evaluated layer by layer; the message says why.
+    SampleError
+        When transformers cannot build a model from the plan.
+    """
+
+    def __init__(self, plan: Plan, threads: int | None = None):
+        if len(plan.depths) != 1:
+            raise VirtualError(f"This model has {len(plan.depths) or 'no'} stacks of layers instead of one.")
+        self._workers = PersistentWorkers(threads)
+        try:
+            self._plan = plan
+            empty = allocate_weights(plan)  # never written to, so that they take no memory
+            self.model = assemble_model(plan, empty)
+            self.tokenizer: PreTrainedTokenizerBase | None = build_tokenizer(plan)
+            self._places = _find_places(self.model, empty)
+            self._empty = empty
+            self._loaded: dict[str, TensorPlan] = {}
+            self._layers = _find_layers(self.model, plan, self._places)
+            self._calls = LayerCalls(self.model, self._layers)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return self._plan.depth
+
+    @property
+    def threads(self) -> int:
+        """Number of workers."""
+        return self._workers.threads
+
+    @hub.stopping
+    def fetch(self, plans: Sequence[Plan], progress: Listener | None = None, cancel: StopSignal | None = None) -> None:
+        """Download missing files of some plans."""
+        fetch([tensor for plan in plans for tensor in plan.tensors], progress, cancel)
+
+    def parts(self, plan: Plan) -> Iterator[list[TensorPlan]]:
+        """The tensors of each part of a plan: before the layers, each layer, after the layers."""
+        outside = [t for t in plan.tensors if t.layer is None]
+        layers: list[list[TensorPlan]] = [[] for _ in range(self.depth)]
+        for tensor in plan.tensors:
+            if tensor.layer is not None:
+                layers[tensor.layer].append(tensor)
+        yield [t for t in outside if t.kind not in AFTER]
+        yield from layers
+        yield [t for t in outside if t.kind != "embedding" or self._is_tied]
+
+    def load(self, tensors: Sequence[TensorPlan], cancel: StopSignal | None = None) -> None:
+        """Compute the weights of a part; those that it has already are kept."""
+        changed = [t for t in tensors if self._loaded.get(t.name) != t]
+        fresh = {t.name: self._buffer(t) for t in changed}
+        for tensor in changed:
+            self._loaded.pop(tensor.name, None)
+        self._workers.compute_into(changed, lambda t: fresh[t.name].view(-1), cancel=cancel)
+        for tensor in changed:
+            self._place(tensor.name, fresh[tensor.name])
+            self._loaded[tensor.name] = tensor
+
+    def unload(self, keep: Sequence[TensorPlan] = ()) -> None:
+        """Release all weights, except for some tensors."""
+        names = {t.name for t in keep}
+        for name in [n for n in self._loaded if n not in names]:
+            self._place(name, self._empty[name])
+            del self._loaded[name]
+
+    def enter(self, ids: torch.Tensor) -> torch.Tensor:
+        """Token ids of shape (rows, tokens) to the hidden state before the first layer, shape (rows, tokens, width)."""
+        return self._calls.enter(ids)
+
+    def run_layer(self, layer: int, hidden: torch.Tensor) -> torch.Tensor:
+        """The hidden state after a layer, of the same shape."""
+        return self._calls.run(layer, hidden)
+
+    def leave(self, hidden: torch.Tensor) -> torch.Tensor:
+        """The hidden state after the last layer to logits, shape (rows, tokens, vocabulary)."""
+        return self._calls.leave(hidden)
+
+    def weights(self, tensors: Sequence[TensorPlan]) -> dict[str, nn.Parameter]:
+        """The parameters of the model that hold some tensors, by the names of the tensors."""
+        return {t.name: place for t in tensors for place in self._places[t.name] if isinstance(place, nn.Parameter)}
+
+    def inputs(self, tensor: TensorPlan) -> list[torch.Tensor]:
+        """The stored tensors that a tensor is made from, in their files."""
+        stored = [source for source in tensor.inputs if isinstance(source, StoredTensor)]
+        assert len(stored) == len(tensor.inputs)  # the caller has excluded computed ones
+        return [self._workers.mapped.tensor(source) for source in stored]
+
+    def gram(self, tensor: TensorPlan) -> Any:
+        """The Gram matrix of a tensor's inputs, see `Combination.coefficients`."""
+        return self._workers.gram(tensor)
+
+    def close(self) -> None:
+        """Release weights, workers and mapped files."""
+        self._workers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @cached_property
+    def _is_tied(self) -> bool:
+        """Whether the embedding serves as the head, too."""
+        model: Any = self.model
+        head = model.get_output_embeddings()
+        return head is not None and head.weight is model.get_input_embeddings().weight
+
+    def _buffer(self, tensor: TensorPlan) -> torch.Tensor:
+        """The memory of a tensor: what it has, else new memory."""
+        if tensor.name in self._loaded:
+            return self._places[tensor.name][0].data
+        return torch.empty(tensor.shape, dtype=getattr(torch, tensor.dtype))
+
+    def _place(self, name: str, weight: torch.Tensor) -> None:
+        for place in self._places[name]:
+            place.data = weight
+
+
+def _find_places(model: nn.Module, weights: dict[str, torch.Tensor]) -> dict[str, list[torch.Tensor]]:
+    """The parameters and buffers of a model that each tensor is in."""
+    names = {weight.data_ptr(): name for name, weight in weights.items()}
+    places: dict[str, list[torch.Tensor]] = {}
+    for tensor in [*model.parameters(), *model.buffers()]:
+        if (name := names.get(tensor.data_ptr())) is not None:
+            places.setdefault(name, []).append(tensor)
+    missing = [name for name in weights if name not in places]
+    if missing:
+        raise VirtualError(f"{type(model).__name__} does not use {missing[0]} as it is stored.")
+    return places
+
+
+def _find_layers(model: nn.Module, plan: Plan, places: dict[str, list[torch.Tensor]]) -> nn.ModuleList:
+    """The modules that are the layers: each has exactly the tensors of one layer of the plan."""
+    expected = {id(place): t.layer for t in plan.tensors for place in places[t.name]}
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == plan.depth:
+            own = {id(p): i for i, layer in enumerate(module) for p in layer.parameters()}
+            if all(own.get(place) == layer for place, layer in expected.items()):
+                return module
+    raise VirtualError(f"The layers of {type(model).__name__} are not a list of modules with weights of their own.")

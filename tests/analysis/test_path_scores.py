@@ -1,0 +1,137 @@
+"""Scores along paths are those of separate merges, and say how they were computed."""
+
+import math
+import threading
+
+import pytest
+
+import nbmerge as nbm
+from nbmerge.analysis import sweep
+from nbmerge.errors import ArgumentError, MergeStopped, SampleError, TooLargeError
+from nbmerge.sampling import Perplexity, Phrase
+from nbmerge.sampling.scores import JointPerplexity
+from tests.analysis.conftest import TEXT
+from tests.costs import rest_is_slow
+from tests.models import make_family
+
+SCORES = {"text": TEXT, "texts": [TEXT, "a lion."], "odds": Phrase("the ", "fox", "lion")}
+
+
+@pytest.mark.parametrize("method", rest_is_slow(["linear", "slerp", "ties", "task_arithmetic"], ["slerp", "ties"]))
+def test_scores_are_those_of_separate_merges(recipe, method):
+    result = sweep(recipe(0.0, method), recipe(0.8, method), points=3, scores=SCORES)
+    assert result.fallback == ""
+    assert result.table["t"].tolist() == [0.0, 0.5, 1.0]
+    for point, amount in enumerate((0.0, 0.4, 0.8)):
+        assert result.recipes[point] == recipe(amount, method)
+        separate = nbm.live(recipe(amount, method))
+        expected = (
+            nbm.perplexity(separate, TEXT), JointPerplexity((TEXT, "a lion."))(separate), SCORES["odds"](separate),
+        )  # fmt: skip
+        assert [result.values[name][point] for name in SCORES] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"architecture": "gpt2"}, {"architecture": "qwen2"}, {"tied": True, "shards": 2}])
+def test_other_architectures(tmp_path, options):
+    family = make_family(tmp_path, **options)
+    one, two = ({"merge_method": "slerp", "models": [str(family.ft1), str(family.ft2)], "parameters": {"t": t}}
+                for t in (0.1, 0.7))  # fmt: skip
+    result = sweep(one, two, points=2, scores=TEXT)
+    assert result.fallback == ""
+    expected = [nbm.perplexity(nbm.live(r), TEXT) for r in (one, two)]
+    assert result.values["perplexity"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_long_text_is_read_in_the_windows_of_perplexity(recipe):
+    result = sweep(recipe(0.2), recipe(0.6), points=2, scores=4 * TEXT)  # the context is 64 tokens
+    assert result.values["perplexity"][1] == pytest.approx(nbm.perplexity(nbm.live(recipe(0.6)), 4 * TEXT), rel=1e-5)
+
+
+def test_a_function_of_a_model_is_called_on_live_updates(recipe):
+    result = sweep(recipe(0.0), recipe(1.0), points=3, scores={"text": TEXT, "mine": Perplexity(TEXT).__call__})
+    assert "'mine' is a function" in result.fallback
+    assert "by live updates" in repr(result)
+    assert result.values["mine"] == pytest.approx(result.values["text"], rel=1e-6)
+
+
+def test_a_failing_score_is_a_note_and_everywhere_an_error(recipe):
+    calls = iter(range(10))
+
+    def shaky(model):
+        return 1 / (next(calls) - 1)
+
+    result = sweep(recipe(0.0), recipe(1.0), points=3, scores={"shaky": shaky})
+    assert math.isnan(result.values["shaky"][1])
+    assert result.values["shaky"][2] == 1
+    assert "point 1: ZeroDivisionError" in result.notes[0]
+    with pytest.raises(SampleError, match=r"never works.*Check"):
+        sweep(recipe(0.0), recipe(1.0), points=2, scores={"x": _raise})
+
+
+def _raise(model):
+    raise ValueError("never works")
+
+
+def test_a_plane_of_two_parameters(recipe):
+    origin, other = recipe(0.5, "task_arithmetic"), recipe(0.5, "task_arithmetic")
+    models = [m.model for m in origin.models]
+    x = other.with_parameter("weight", 0.9, models[0])
+    y = other.with_parameter("weight", 0.1, models[1])
+    result = sweep(origin, x, points=3, scores=TEXT, plane=y)
+    assert result.is_plane
+    assert len(result.recipes) == 9
+    middle = result.recipes[4]
+    assert [m.parameters["weight"].plain() for m in middle.models] == pytest.approx([0.7, 0.3])
+    corner = [m.parameters["weight"].plain() for m in result.recipes[8].models]
+    assert corner == pytest.approx([0.9, 0.1])  # both parameters at their ends
+    assert result.values["perplexity"][4] == pytest.approx(nbm.perplexity(nbm.live(middle), TEXT), rel=1e-5)
+    with pytest.raises(ArgumentError, match="no barrier"):
+        result.barrier()
+
+
+def test_gradients_of_different_lengths_meet(recipe):
+    one = recipe(0.0, "slerp").with_parameter("t", [0, 1])
+    two = recipe(0.0, "slerp").with_parameter("t", [1, 0, 1, 0])
+    assert sweep(one, two, points=3, scores=TEXT).recipes[1].parameters["t"].plain() == pytest.approx(
+        [0.5, 1 / 6, 5 / 6, 0.5]
+    )
+
+
+def test_the_barrier_is_the_height_above_the_line():
+    def scores(values, lower):
+        positions = tuple((i / 4,) for i in range(5))
+        return nbm.analysis.PathScores((None,) * 5, positions, {"s": values}, {"s": lower})
+
+    found = scores((1.0, 2.0, 5.0, 4.0, 3.0), True).barrier()
+    assert (found.height, found.at) == (3.0, 0.5)
+    found = scores((1.0, 2.0, 1.0, 0.5, 3.0), False).barrier()
+    assert (found.height, found.at) == (2.0, 0.75)
+    assert scores((3.0, 1.0, 1.0, 1.0, 3.0), True).barrier().height == 0
+
+
+def test_recipes_that_differ_in_more_than_numbers(recipe, family):
+    with pytest.raises(ArgumentError, match="differ in merge_method"):
+        sweep(recipe(0.0), recipe(0.0).replace(merge_method="nuslerp"), scores=TEXT)
+    with pytest.raises(ArgumentError, match="scores is empty"):
+        sweep(recipe(0.0), recipe(1.0), scores={})
+    with pytest.raises(SampleError, match="at least two"):
+        sweep(recipe(0.0), recipe(1.0), scores="")
+
+
+def test_it_is_refused_before_memory_is_taken_and_can_be_stopped(recipe, monkeypatch):
+    monkeypatch.setattr("nbmerge.engine.cost.requirements.available_memory", lambda: 1000)
+    with pytest.raises(TooLargeError, match="fewer points or shorter texts"):
+        sweep(recipe(0.0), recipe(1.0), scores=TEXT)
+    monkeypatch.undo()
+    stop = threading.Event()
+    kinds = []
+
+    def listen(event):
+        kinds.append(event.kind)
+        if event.tensor == "layer 0":
+            stop.set()
+
+    with pytest.raises(MergeStopped):
+        sweep(recipe(0.0), recipe(1.0), scores=TEXT, progress=listen, cancel=stop)
+    assert kinds[0] == "planned"
+    assert kinds[-1] == "stopped"
