@@ -109,7 +109,11 @@ def _affects(change: Change, tensor: TensorPlan, depth: int) -> bool:
     if (len(old.rules) > 1) != (len(new.rules) > 1):
         return True
     t = tensor.values.position
-    return any(old.find(name) != new.find(name) or old.at(name, t, depth) != new.at(name, t, depth) for name in names)
+    for name in names:
+        i, j = old.find(name), new.find(name)
+        if i != j or (i is not None and j is not None and old.rules[i].at(t, depth) != new.rules[j].at(t, depth)):
+            return True
+    return False
 
 
 def _with_values(resolved: Resolved, piece: Piece, tensor: TensorPlan) -> TensorPlan | None:

@@ -229,6 +229,11 @@ class Plan(Displayed):
         return {t.name: t for t in self.tensors}
 
     @cached_property
+    def derived(self) -> dict[Any, Any]:
+        """What was derived from the plan and is needed again, by keys of those who derive it. A plan never changes."""
+        return {}
+
+    @cached_property
     def virtual_obstacle(self) -> str | None:
         """Why it cannot be evaluated from its parents' layers; None if no reason is known."""
         from nbmerge.engine.planning.virtual import find_obstacle

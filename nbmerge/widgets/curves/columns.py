@@ -67,12 +67,15 @@ def read_columns(plan: Plan, track: Track, group: str | None, columns: Iterable[
         A group of the tensors in layers; None for all.
     columns : iterable of Column
     """
-    found: dict[Column, list[float]] = {}
+    found: dict[int | str, list[float]] = {}
+    stack = plan.stack
     for tensor, value in find_values(plan, track.parameter, track.model):
-        column = find_column(plan, tensor)
-        if column is not None and (column.layer is None or group in (None, tensor.kind)):
-            found.setdefault(column, []).append(round_value(value))
-    return [tuple(sorted(found.get(column, ()))) for column in columns]
+        if tensor.layer is None:
+            found.setdefault(tensor.kind, []).append(value)
+        elif tensor.stack == stack and group in (None, tensor.kind):
+            found.setdefault(tensor.layer, []).append(value)
+    places = (column.role if column.layer is None else column.layer for column in columns)
+    return [tuple(sorted(map(round_value, found.get(place, ())))) for place in places]
 
 
 def mean_of(values: tuple[float, ...]) -> float | None:

@@ -146,8 +146,16 @@ def can_separate_groups(plan: Plan, track: Track) -> bool:
     return all(layout.filters(g) for g in ("attention", "mlp"))
 
 
-def find_values(plan: Plan, parameter: Parameter, model: ModelRef | None) -> Iterator[tuple[TensorPlan, float]]:
-    """A parameter's value for every tensor that the method computes."""
+def find_values(plan: Plan, parameter: Parameter, model: ModelRef | None) -> tuple[tuple[TensorPlan, float], ...]:
+    """A parameter's value for every tensor that the method computes; looked up once for each plan."""
+    key = "values of a parameter", parameter.name, model
+    if key not in plan.derived:
+        plan.derived[key] = tuple(_look_up_values(plan, parameter, model))
+    found: tuple[tuple[TensorPlan, float], ...] = plan.derived[key]
+    return found
+
+
+def _look_up_values(plan: Plan, parameter: Parameter, model: ModelRef | None) -> Iterator[tuple[TensorPlan, float]]:
     label = plan.labels[model] if model is not None else None
     for tensor in plan.tensors:
         if tensor.method != plan.method.name:

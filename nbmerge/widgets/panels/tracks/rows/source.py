@@ -60,9 +60,9 @@ class SourceRow(Row):
         """For each column outside the layers, the models that it is made of."""
         columns = self.panel.columns
         found: dict[int, dict[str, None]] = {}
-        for tensor in plan.tensors:
+        for tensor in (t for t in plan.tensors if t.layer is None):
             column = find_column(plan, tensor)
-            if column is not None and column.layer is None:
+            if column is not None:
                 found.setdefault(columns.index(column), {}).update(dict.fromkeys(tensor.models))
         return [
             {"column": i, "labels": list(models), "colours": [colours.get(m, "") for m in models]}
