@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ class Line:
         Layers that have a value of their own beside the line, by a rule for that layer.
     exact : bool
         Whether that is what every tensor gets. Where rules tell the tensors of a layer apart, there is a knot for each
-        layer with the mean of its tensors, and writing them back gives all tensors that value.
+        layer with the mean of its tensors.
     """
 
     knots: Knots
@@ -56,7 +57,7 @@ def read_knots(plan: Plan, track: Track, group: str | None = None) -> Line:
     for part in list_parts(plan.recipe, plan, track):
         cells = [c for c in slices[part.number] if c.layer is not None and group in (None, c.kind)]
         if cells:
-            lines.append(_shift(_read_part(part, cells, alone=len(plan.piece_depths) == 1), part.start))
+            lines.append(_shift(_read_part(part, cells, whole=len(plan.piece_depths) == 1), part.start))
     return Line(
         tuple(k for line in lines for k in line.knots),
         tuple(k for line in lines for k in line.alone),
@@ -64,28 +65,22 @@ def read_knots(plan: Plan, track: Track, group: str | None = None) -> Line:
     )
 
 
-def _read_part(part: Part, cells: Sequence[Cell], alone: bool) -> Line:
+def _read_part(part: Part, cells: Sequence[Cell], whole: bool) -> Line:
     """The line of one slice; a flat one that is not the whole recipe has a knot at both of its ends."""
     setting = Setting(tuple(e.rule for e in part.entries))
-    owned: dict[int, list[Cell]] = {}
-    for cell in cells:
-        owned.setdefault(setting.find(cell.name) or 0, []).append(cell)
-    main = max(owned, key=lambda i: len(owned[i]))
-    knots = knots_of_value(setting.rules[main].value, part.depth)
-    if not alone and len(knots) == 1:
+    owners = Counter(setting.find(c.name) or 0 for c in cells)
+    knots = knots_of_value(setting.rules[max(owners, key=owners.__getitem__)].value, part.depth)
+    if not whole and len(knots) == 1:
         knots = tuple(Knot(float(i), knots[0].value) for i in sorted({0, part.depth - 1}))
-    layers: dict[int, set[float]] = {}
+    layers: dict[int, list[float]] = {}
     for cell in cells:
-        layers.setdefault(cell.layer or 0, set()).add(cell.old)
-    others = {c.layer or 0 for i, mine in owned.items() if i != main for c in mine}
-    if all(len(values) == 1 for values in layers.values()):
-        off = {i: next(iter(values)) for i, values in layers.items() if i in others}
-        apart = tuple(Knot(float(i), v) for i, v in sorted(off.items()) if abs(v - value_at(knots, i)) > CLOSE)
-        if len(off) < len(layers) or not apart:
-            return Line(knots, apart)
-        return Line(tuple(Knot(float(i), v) for i, v in sorted(off.items())))
-    means = {i: [c.old for c in cells if c.layer == i] for i in sorted(layers)}
-    return Line(tuple(Knot(float(i), sum(v) / len(v)) for i, v in means.items()), exact=False)
+        layers.setdefault(cell.layer or 0, []).append(cell.old)
+    if any(len(set(values)) > 1 for values in layers.values()):
+        means = {i: sum(values) / len(values) for i, values in sorted(layers.items())}
+        return Line(tuple(Knot(float(i), v) for i, v in means.items()), exact=False)
+    given = (Knot(float(i), values[0]) for i, values in sorted(layers.items()))
+    beside = tuple(k for k in given if abs(k.value - value_at(knots, k.layer)) > CLOSE)
+    return Line(knots, beside) if len(beside) < len(layers) else Line(beside)
 
 
 def _shift(line: Line, start: int) -> Line:

@@ -6,6 +6,7 @@ Lists stay lists and filters stay filters wherever that still says what is meant
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from nbmerge.engine.planning import Plan
@@ -19,6 +20,8 @@ from nbmerge.recipe.setting import Value
 from nbmerge.widgets.curves.cells import Cell, Targets, find_cells, find_targets
 from nbmerge.widgets.curves.deciding import Part, list_parts
 from nbmerge.widgets.curves.knots import Knot, knots_to_value, value_at, values_at_layers
+from nbmerge.widgets.curves.read_back import read_knots
+from nbmerge.widgets.curves.rounding import round_value
 from nbmerge.widgets.curves.rules import Span, rewrite_from_scratch, rewrite_rules
 from nbmerge.widgets.curves.tracks import Curve, Track, read_curve
 
@@ -60,11 +63,28 @@ def write_knots(
         A group of `nbmerge.checkpoints.GROUPS`; default all of them.
     alone : sequence of Knot, optional
         Layers with values of their own beside the curve: `Line.alone`, to keep them.
+
+    Notes
+    -----
+    Where the tensors of a layer have different values, knots are means. Those that stay leave their tensors as they are.
     """
+    if (moved := _find_moved(plan, track, knots, group)) is not None:
+        return write_layers(recipe, plan, track, moved, group)
     before = read_curve(plan, track)
     values = dict(enumerate(values_at_layers(knots, before.depth))) | {int(k.layer): k.value for k in alone}
     targets = find_targets(plan, track, before, before.with_some(group, values), group, values)
     return write_targets(recipe, plan, track, targets, knots)
+
+
+def _find_moved(plan: Plan, track: Track, knots: Sequence[Knot], group: str | None) -> dict[int, float] | None:
+    """The layers of other values, where knots are means over the tensors of each layer and no other knots were drawn."""
+    if any(b.layer - a.layer > 1 for a, b in pairwise(knots)) and len(plan.piece_depths) == 1:
+        return None  # a curve with fewer knots than layers
+    line = read_knots(plan, track, group)
+    if line.exact or [k.layer for k in knots] != [k.layer for k in line.knots]:
+        return None
+    pairs = zip(knots, line.knots, strict=True)
+    return {int(k.layer): k.value for k, old in pairs if round_value(k.value) != round_value(old.value)}
 
 
 def write_layers(

@@ -80,6 +80,15 @@ def test_a_group_has_the_knots_of_its_filter(family):
     assert not both.exact
 
 
+def test_a_knot_that_is_a_mean_moves_alone(family):
+    """The tensors of other layers keep values of their own."""
+    plan, track = drawn(family, [{"filter": "mlp", "value": [0, 1]}, {"value": 0.3}])
+    recipe = write_knots(plan.recipe, plan, track, move_knot(read_knots(plan, track).knots, 5, 5, 0.9, DEPTH))
+    after = read_curve(make_plan(recipe), track).layers
+    for name, before in read_curve(plan, track).layers.items():
+        assert after[name] == pytest.approx([0.9 if i == 5 else v for i, v in enumerate(before)])
+
+
 def test_a_knot_moved_up_leaves_a_list_and_its_filters(family):
     plan, track = drawn(family, [{"filter": "mlp", "value": [0, 0.5, 1]}, {"value": 0.3}])
     knots = move_knot(read_knots(plan, track, "mlp").knots, 1, 6.5, 0.7, DEPTH)
