@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -29,7 +30,7 @@ class JobLine(Panel):
     title = "Jobs"
 
     def _build(self) -> list[ipywidgets.Widget]:
-        actions = {
+        actions: dict[str, Callable[..., Any]] = {
             "stop": self._stop, "resume": self._resume, "discard": self.state.merging.discard,
             "dismiss": self._dismiss,
         }  # fmt: skip

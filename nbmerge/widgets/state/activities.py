@@ -58,6 +58,11 @@ class Activity(HasTraits):
         self.stopping = True
         self._stop()
 
+    def begin(self, note: str) -> None:
+        """Note what it does next; the progress of what it did before is forgotten."""
+        self.pace, self.event = Pace(), None
+        self.note = note
+
     def report(self, event: Event) -> None:
         """Note progress; a listener of the engine's."""
         now = time.monotonic()
@@ -81,6 +86,12 @@ class Activities(HasTraits):
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.RLock()
+        self._threads = threading.local()
+
+    @property
+    def current(self) -> Activity | None:
+        """The work that the calling thread does."""
+        return getattr(self._threads, "activity", None)
 
     @contextmanager
     def listed(self, name: str, stop: Callable[[], Any]) -> Iterator[Activity]:
@@ -95,9 +106,11 @@ class Activities(HasTraits):
         activity = Activity(name, stop)
         with self._lock:
             self.running = (*self.running, activity)
+        self._threads.activity = activity
         try:
             yield activity
         finally:
+            self._threads.activity = None
             with self._lock:
                 self.running = tuple(a for a in self.running if a is not activity)
 

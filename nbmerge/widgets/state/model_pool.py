@@ -16,6 +16,7 @@ from nbmerge.errors import MergeStopped, NotReadyError, TooLargeError, VirtualEr
 from nbmerge.model_ref import ModelRef
 from nbmerge.recipe import Recipe
 from nbmerge.sizes import human
+from nbmerge.widgets.state.activities import Activities
 
 if TYPE_CHECKING:
     from nbmerge.engine.live import LiveMerge, Pin, VirtualMerge
@@ -42,13 +43,19 @@ class PooledModel:
 class ModelPool:
     """Keeps models in memory between one request and the next.
 
+    Parameters
+    ----------
+    activities : Activities, optional
+        Where what loads a model is listed; it is told what is going on.
+
     Attributes
     ----------
     live : LiveMerge or None
     virtual : VirtualMerge or None
     """
 
-    def __init__(self) -> None:
+    def __init__(self, activities: Activities | None = None) -> None:
+        self._activities = activities if activities is not None else Activities()
         self.live: LiveMerge | None = None
         self.virtual: VirtualMerge | None = None
         self._parents: dict[str, Askable] = {}
@@ -68,10 +75,16 @@ class ModelPool:
             _raise_if_stopped(cancel)
             self._keep_parents({self.parent_key(plan, parent) for parent in plan.parents} | {key})
             if key not in self._parents:
+                self.note(f"loading {label}")
                 is_merged = merge is not None or ref.lora  # an adapter is applied as a merge of one model
                 recipe = merge or plan.recipe.of({"merge_method": "passthrough", "models": [ref]})
                 self._parents[key] = live(recipe) if is_merged else load(str(plan.checkpoints[ref].path))
             return PooledModel(self._parents[key])
+
+    def note(self, words: str) -> None:
+        """Say what the work that the calling thread does is doing."""
+        if (activity := self._activities.current) is not None:
+            activity.begin(words)
 
     def parent_key(self, plan: Plan, label: str) -> str:
         """What identifies a parent across plans, whatever its label."""
@@ -116,10 +129,13 @@ class ModelPool:
     def _update_live(self, plan: Plan, cancel: threading.Event | None) -> tuple[LiveMerge, str]:
         from nbmerge.engine.live import live
 
+        self.note("merging in memory")
+        activity = self._activities.current
+        progress = activity.report if activity is not None else None
         if self.live is None:
-            self.live = live(plan, cancel=cancel)
+            self.live = live(plan, progress=progress, cancel=cancel)
             return self.live, f"live merge, all {len(plan.tensors)} tensors computed"
-        update = self.live.update(plan, cancel=cancel)
+        update = self.live.update(plan, progress=progress, cancel=cancel)
         change = f"{len(update.touched)} of {len(plan.tensors)} tensors updated in {1000 * update.seconds:.0f} ms"
         return self.live, f"live merge, {change if update.touched else 'up to date'}"
 

@@ -173,6 +173,7 @@ class SamplingSession:
         from nbmerge.sampling import sample
 
         prompt = request.prompts[number]
+        self.pool.note(f"{name}, prompt {number + 1} of {len(request.prompts)}")
         texts[number] = replace(texts[number], status="generating")
 
         def add_token(_: int, text: str, tokens: tuple[int, ...]) -> None:

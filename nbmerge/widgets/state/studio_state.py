@@ -108,7 +108,7 @@ class StudioState(HasTraits):
         self.activities = Activities()
         super().__init__(job=Job(self.activities))
         self.merging = Merging(self.job, self.activities)
-        self.pool = ModelPool()
+        self.pool = ModelPool(self.activities)
         self.measurements = Measurements()
         self._lock = threading.RLock()
         self._users: WeakSet[Any] = WeakSet()

@@ -70,3 +70,16 @@ def test_the_time_left_follows_a_change_of_speed():
         pace.note(event(500 + 5 * (second - 10)), float(second))
     assert pace.speed == pytest.approx(5)
     assert pace.seconds_left > 450 / 27.5
+
+
+def test_work_says_what_it_does_and_forgets_the_progress_of_what_it_did():
+    activities = Activities()
+    assert activities.current is None
+    with activities.listed("sample", lambda: None) as activity:
+        assert activities.current is activity
+        activity.begin("merging in memory")
+        activity.report(event(500))
+        assert activity.pace.share == 0.5
+        activity.begin("the merge, prompt 1 of 2")
+        assert (activity.note, activity.event, activity.pace.share) == ("the merge, prompt 1 of 2", None, None)
+    assert activities.current is None

@@ -158,7 +158,7 @@ class ModelsForm(Form):
         offers, reference = [], self._open_reference()
         for model in self._scan.models:
             name = str(model.path.relative_to(self._scan.folder))
-            kind, detail = model.kind, model.reason
+            kind, detail = str(model.kind), model.reason
             if model.checkpoint is not None:
                 reason = find_incompatibility(reference, model.checkpoint) if reference is not None else None
                 kind = "model" if reason is None else "misfit"
