@@ -29,7 +29,7 @@ SCRIPT = """async ([script, content, others]) => {
     const model = {
         content, sent: [],
         get: (name) => name === 'content' ? model.content : others[name],
-        on: (name, listener) => listeners.add(listener),
+        on: (name, listener) => { if (name === 'change:content') listeners.add(listener); },
         off: (name, listener) => listeners.delete(listener),
         send: async (message) => {
             model.sent.push(message);
