@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same to the program that runs
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbmerge.analysis import PathScores, sweep
+    from nbmerge.analysis import Ablation, PathScores, ablate, sweep
     from nbmerge.engine.check import Report, check
     from nbmerge.engine.cost.live_forecast import LiveForecast, forecast_live
     from nbmerge.engine.differences import Difference, describe_difference
@@ -50,7 +50,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
 __version__ = "0.1.0"
 
 _EXPORTS = {
-    "nbmerge.analysis": ("PathScores", "sweep"),
+    "nbmerge.analysis": ("Ablation", "PathScores", "ablate", "sweep"),
     "nbmerge.engine.check": ("Report", "check"),
     "nbmerge.engine.cost.live_forecast": ("LiveForecast", "forecast_live"),
     "nbmerge.engine.differences": ("Difference", "describe_difference"),
@@ -93,6 +93,7 @@ _ROOMS = (
 )  # fmt: skip
 
 __all__ = [
+    "Ablation",
     "BackendChoice",
     "BlindResult",
     "BlindTest",
@@ -120,6 +121,7 @@ __all__ = [
     "Update",
     "Verification",
     "VirtualMerge",
+    "ablate",
     "blind_test",
     "check",
     "choose_backend",

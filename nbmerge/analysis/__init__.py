@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
+    from nbmerge.analysis.ablation import Ablation, ablate
     from nbmerge.analysis.divergence import Divergence
     from nbmerge.analysis.path_scores import Barrier, PathScores, sweep
 
-__all__ = ["Barrier", "Divergence", "PathScores", "sweep"]
+__all__ = ["Ablation", "Barrier", "Divergence", "PathScores", "ablate", "sweep"]
 
-__getattr__ = exporter(__name__, divergence=("Divergence",), path_scores=("Barrier", "PathScores", "sweep"))
+__getattr__ = exporter(
+    __name__,
+    ablation=("Ablation", "ablate"),
+    divergence=("Divergence",),
+    path_scores=("Barrier", "PathScores", "sweep"),
+)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nbmerge.displays.analysis import show_path_scores
+from nbmerge.displays.analysis import show_ablation, show_path_scores
 from nbmerge.displays.markup import Markup
 from nbmerge.displays.memory import show_merge_in_memory, show_pin, show_update
 from nbmerge.displays.merges import show_merge_result, show_report
@@ -21,6 +21,7 @@ from nbmerge.displays.tables import show_changes, show_statistics
 __all__ = ["to_html"]
 
 _SHOW: dict[str, Callable[[Any], Markup]] = {
+    "Ablation": show_ablation,
     "BlindTest": show_blind_test,
     "Changes": show_changes,
     "Comparison": show_comparison,

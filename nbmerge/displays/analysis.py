@@ -9,7 +9,7 @@ from nbmerge.displays.layout import block, bullets, heading, table
 from nbmerge.displays.markup import Markup, join
 
 if TYPE_CHECKING:
-    from nbmerge.analysis import PathScores
+    from nbmerge.analysis import Ablation, PathScores
 
 
 def show_path_scores(scores: PathScores) -> Markup:
@@ -20,6 +20,25 @@ def show_path_scores(scores: PathScores) -> Markup:
     title = "Scores over a plane" if scores.is_plane else "Scores along a path"
     top = heading(title, f"{len(rows)} points", how, f"{scores.seconds:.1f} s")
     return block(top, table(names, rows), remarks(scores.fallback, scores.notes))
+
+
+def show_ablation(ablation: Ablation) -> Markup:
+    """The parts with the largest effects first."""
+    table_of = ablation.table
+    first = next(iter(ablation.values))
+    order = table_of[f"change[{first}]"].abs().sort_values(ascending=False).index
+    rows = []
+    for i in order:
+        layer, kind = ablation.parts[i]
+        words = [f"layer {layer}"] if layer is not None else []
+        row = [", ".join([*words, *([kind] if kind else [])])]
+        for name in ablation.values:
+            row += [digits(float(table_of[name][i])), digits(float(table_of[f"change[{name}]"][i]))]
+        rows.append(row)
+    head = ["part", *(column for name in ablation.values for column in (name, "change"))]
+    details = f"{len(ablation.parts)} parts", f"{ablation.seconds:.1f} s"
+    top = heading(f"Parts taken from {ablation.source}", *details)
+    return block(top, table(head, rows), remarks(ablation.fallback, ablation.notes))
 
 
 def remarks(fallback: str, notes: tuple[str, ...]) -> Markup:

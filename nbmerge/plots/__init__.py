@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
-    from nbmerge.plots.analysis import plot_path_scores, score_curve, score_plane
+    from nbmerge.plots.analysis import effect_map, plot_ablation, plot_path_scores, score_curve, score_plane
     from nbmerge.plots.colours import model_colours
     from nbmerge.plots.figures import NotebookFigure, to_bytes, to_png
     from nbmerge.plots.gradient_curves import gradients
@@ -28,11 +28,13 @@ __all__ = [
     "Gradient",
     "Look",
     "NotebookFigure",
+    "effect_map",
     "gradients",
     "heatmap",
     "layer_curves",
     "model_colours",
     "new_axes",
+    "plot_ablation",
     "plot_changes",
     "plot_merge",
     "plot_path_scores",
@@ -46,7 +48,7 @@ __all__ = [
 
 __getattr__ = exporter(
     __name__,
-    analysis=("plot_path_scores", "score_curve", "score_plane"),
+    analysis=("effect_map", "plot_ablation", "plot_path_scores", "score_curve", "score_plane"),
     colours=("model_colours",),
     figures=("NotebookFigure", "to_bytes", "to_png"),
     gradient_curves=("gradients",),
