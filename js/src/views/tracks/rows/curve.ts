@@ -8,15 +8,14 @@ import { svg } from "../../../lib/svg.ts";
 import type { Axis } from "../axis.ts";
 import type { Content, CurvePart, Line } from "../content.ts";
 import { runCommand } from "../curve_commands.ts";
+import { curveGestures } from "../curve_gestures.ts";
 import { readKey } from "../keys.ts";
-import { addKnot, knotAt, moveKnot, nearestKnot, snap, snapDragged } from "../knots.ts";
-import { describe, listSelected, stroke } from "../selection.ts";
-import { drag, pointOf, type Row, rowTitle, type Stage } from "../stage.ts";
+import { knotAt } from "../knots.ts";
+import { describe, listSelected } from "../selection.ts";
+import { type Row, rowTitle, type Stage } from "../stage.ts";
 
 const [HEIGHT, TOP, BOTTOM] = [212, 24, 22];
 const PAD = 0.06; // share of the range left free at both ends
-const REACH = 12; // pixels within which a press takes a knot
-const MAGNET = 5; // pixels within which a dragged value goes to 0, 0.5 or 1
 
 export default { name: "curve", place: 10, create } satisfies Row;
 
@@ -52,129 +51,18 @@ function create(stage: Stage, group: SVGGElement) {
     return scaleLinear([span[0] - air, span[1] + air], [HEIGHT - BOTTOM, TOP]);
   };
   const y = (value: number) => Math.min(Math.max(scale()(value), 4), HEIGHT - 4);
-  const valueUnder = (event: PointerEvent) => {
-    const value = scale().invert(pointOf(stage, event).y - top);
-    const reach = Math.abs(scale().invert(0) - scale().invert(MAGNET));
-    return snapDragged(value, model.part.step, model.part.limits, event.altKey ? 0 : reach);
-  };
-  const places = (): [number, number][] => model.knots.map((knot) => [axis.layerX(knot.layer), y(knot.value)]);
-  const depth = () => axis.end - axis.first;
-
-  function press(event: PointerEvent) {
-    if (event.button !== 0) return;
-    event.preventDefault();
-    focus.focus({ preventScroll: true });
-    model.begin();
-    const at = pointOf(stage, event);
-    const column = axis.columnAt(at.x);
-    const taken = nearestKnot(places(), at.x, at.y - top, REACH);
-    stage.cursor = column;
-    if (stage.tool === "paint") paint(event, column);
-    else if (listSelected(stage.selection).includes(column) && !event.shiftKey) dragSelection(event);
-    else if (taken !== null) dragKnot(event, taken);
-    else if (isNearAlone(column, at.y - top)) dragColumns(event, [column]);
-    else if (axis.columns[column]?.layer === null) dragColumns(event, [column]);
-    else select(event, column);
-    stage.redraw();
-  }
-
-  /** Whether a layer has a value of its own beside the line, and the press is at it. */
-  function isNearAlone(column: number, place: number): boolean {
-    const value = model.values[column] ?? null;
-    const layer = axis.columns[column]?.layer ?? -1;
-    return value !== null && model.part.alone.includes(layer) && Math.abs(y(value) - place) <= REACH;
-  }
-
-  function dragKnot(event: PointerEvent, index: number) {
-    stage.selection = null;
-    drag(stage, event, (next) => {
-      const layer = axis.layerAt(pointOf(stage, next).x);
-      model.setKnots(moveKnot(model.knots, index, layer, valueUnder(next), depth()));
-      stage.cursor = axis.first + Math.round(model.knots[index]?.layer ?? 0);
-      stage.redraw();
-    });
-  }
-
-  function dragColumns(event: PointerEvent, columns: number[]) {
-    drag(stage, event, (next) => {
-      const value = valueUnder(next);
-      model.setValues(new Map(columns.map((column) => [column, value])));
-      stage.redraw();
-    });
-  }
-
-  function dragSelection(event: PointerEvent) {
-    const columns = listSelected(stage.selection);
-    const before = columns.map((column) => model.values[column] ?? null);
-    const { step, limits } = model.part;
-    const from = scale().invert(pointOf(stage, event).y - top);
-    let moved = false;
-    drag(
-      stage,
-      event,
-      (next) => {
-        const by = scale().invert(pointOf(stage, next).y - top) - from;
-        const values = columns.flatMap((column, i): [number, number][] => {
-          const old = before[i] ?? null;
-          return old === null ? [] : [[column, snap(old + by, step, limits)]];
-        });
-        moved ||= Math.abs(by) >= step;
-        if (moved) model.setValues(new Map(values));
-        stage.redraw();
-      },
-      () => {
-        if (!moved) stage.selection = null;
-      },
-    );
-  }
-
-  function select(event: PointerEvent, column: number) {
-    const anchor = event.shiftKey ? (stage.selection?.anchor ?? stage.cursor ?? column) : column;
-    stage.selection = event.shiftKey ? { anchor, head: column } : null;
-    drag(stage, event, (next) => {
-      const head = axis.columnAt(pointOf(stage, next).x);
-      if (head !== column || stage.selection) stage.selection = { anchor, head };
-      stage.redraw();
-    });
-  }
-
-  function paint(event: PointerEvent, column: number) {
-    let last: [number, number] = [column, valueUnder(event)];
-    model.setValues(new Map([last]));
-    drag(stage, event, (next) => {
-      const at: [number, number] = [axis.columnAt(pointOf(stage, next).x), valueUnder(next)];
-      const { step, limits } = model.part;
-      const values = [...stroke(last, at)].map(([i, value]): [number, number] => [i, snap(value, step, limits)]);
-      model.setValues(new Map(values));
-      last = at;
-      stage.cursor = at[0];
-      stage.redraw();
-    });
-  }
-
-  /** A double press adds a knot, or removes the one that is there. */
-  function toggleKnot(event: MouseEvent) {
-    if (stage.tool === "paint") return;
-    const at = pointOf(stage, event);
-    const column = axis.columnAt(at.x);
-    const layer = axis.columns[column]?.layer;
-    if (layer === null || layer === undefined) return;
-    const taken = nearestKnot(places(), at.x, at.y - top, REACH);
-    stage.selection = null;
-    if (taken !== null) runCommand({ kind: "remove" }, stage, axis);
-    else {
-      const { step, limits } = model.part;
-      const value = snap(scale().invert(at.y - top), step, limits);
-      model.setKnots(addKnot(model.knots, layer, value, depth()));
-      stage.announce(`Point added at layer ${layer}.`);
-    }
-    stage.redraw();
-  }
+  const gestures = curveGestures(stage, {
+    axis: () => axis,
+    y,
+    valueAt: (place) => scale().invert(place - top),
+    top: () => top,
+    focus: () => focus.focus({ preventScroll: true }),
+  });
 
   const { signal } = stage;
   for (const target of [ground, ends, knots]) {
-    target.addEventListener("pointerdown", press, { signal });
-    target.addEventListener("dblclick", toggleKnot, { signal });
+    target.addEventListener("pointerdown", gestures.press, { signal });
+    target.addEventListener("dblclick", gestures.toggleKnot, { signal });
   }
   focus.addEventListener(
     "keydown",
@@ -241,7 +129,7 @@ function create(stage: Stage, group: SVGGElement) {
       const reach = svg("path", { class: "nbm-reach" });
       reach.addEventListener("pointerdown", (event) => {
         const line = stage.curve.part.others[index];
-        if (!line || event.button !== 0 || stage.tool === "paint") return press(event);
+        if (!line || event.button !== 0 || stage.tool === "paint") return gestures.press(event);
         event.preventDefault();
         stage.send("curve.choose", { parameter: line.parameter, model: line.model, part: null });
       });
