@@ -29,7 +29,7 @@ from nbmerge.widgets.curves.read_back import Line, read_knots
 from nbmerge.widgets.curves.tracks import Curve, Track, list_tracks, read_curve
 from nbmerge.widgets.curves.typed import parse_typed
 from nbmerge.widgets.curves.write_back import write_curve, write_knots, write_layers
-from nbmerge.widgets.curves.write_typed import format_line, write_typed
+from nbmerge.widgets.curves.write_typed import format_curve, format_line, write_typed
 
 __all__ = [
     "PRESETS",
@@ -41,6 +41,7 @@ __all__ = [
     "add_knot",
     "delete_preset",
     "export_presets",
+    "format_curve",
     "format_line",
     "import_presets",
     "knots_to_value",

@@ -172,6 +172,8 @@ class _Parser:
                 return [replace(start, values=values[1:]), *outside]
             return [replace(start, values=self._check_count(values, self.depth), how=how)]
         layers, part, end = self._read_selector(selector)
+        if rest.strip().startswith("{") and layers is None and not end:
+            return [replace(start, knots=self._read_knots(rest.strip(), text.index("{")), part=part)]
         values, how = self._read_values(rest, len(selector) + 1)
         count = 1 if end else self.depth if layers is None else len(layers)
         return [replace(start, layers=layers, values=self._check_count(values, count), how=how, part=part, end=end)]
@@ -221,11 +223,11 @@ class _Parser:
         what = f"these are {len(values)} numbers for {layers}."
         raise self.piece.error(what, 0, f"Write {count}, or fewer to join by straight lines.")
 
-    def _read_knots(self, text: str) -> tuple[tuple[float, float], ...]:
+    def _read_knots(self, text: str, start: int = 0) -> tuple[tuple[float, float], ...]:
         if not text.endswith("}"):
-            raise self.piece.error("a closing brace is expected.", len(text))
+            raise self.piece.error("a closing brace is expected.", start + len(text))
         knots: dict[float, float] = {}
-        at = 1
+        at = start + 1
         for entry in text[1:-1].split(","):
             key, colon, value = entry.partition(":")
             lead = at + len(entry) - len(entry.lstrip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from nbmerge.checkpoints import GROUPS
@@ -44,6 +45,27 @@ def write_typed(recipe: Recipe, plan: Plan, track: Track, text: str, group: str 
     for assignment in parsed:
         values.assign(assignment, group)
     return write_targets(recipe, plan, track, values.changed())
+
+
+def format_curve(plan: Plan, track: Track, group: str | None = None) -> str:
+    """The shortest text that `write_typed` turns into a track's curve again, such as ``0.3; mlp: 0, 1``.
+
+    Parameters
+    ----------
+    plan : Plan
+    track : Track
+    group : str, optional
+        A group of `nbmerge.checkpoints.GROUPS`; default all of them.
+    """
+    line = read_knots(plan, track, group)
+    if line.exact or group is not None:
+        return format_line(line, plan.depth)
+    groups = {name: read_knots(plan, track, name) for name in read_curve(plan, track).layers}
+    if not all(each.exact and not each.alone for each in groups.values()):
+        return format_line(line, plan.depth)
+    texts = {name: format_line(each, plan.depth) for name, each in groups.items()}
+    common, _ = Counter(texts.values()).most_common(1)[0]
+    return "; ".join([common, *(f"{name}: {text}" for name, text in texts.items() if text != common)])
 
 
 def format_line(line: Line, depth: int) -> str:

@@ -12,6 +12,7 @@ from nbmerge.recipe import Recipe
 from nbmerge.widgets.curves import (
     Knot,
     Line,
+    format_curve,
     format_line,
     list_tracks,
     parse_typed,
@@ -115,6 +116,7 @@ def test_scaling_keeps_what_is_finer(slerp):
         ("R, 0, 1", 1, 1, "random"),
         ("{0: 0.2, 0-2: 1}", 1, 10, "layer 0 has two values"),
         ("{0: 0.2", 1, 8, "closing brace"),
+        ("mlp: {0: 0.2, 9: 1}", 1, 15, "there is no layer 9"),
         ("all 3 mlp: 0.2", 1, 1, "one part is expected"),
         ("", 1, 1, "there are no numbers"),
         ("1e999", 1, 1, "a number is expected"),
@@ -158,6 +160,26 @@ def test_a_line_and_its_text_are_the_same(slerp, value, alone):
     again = make_plan(typed(slerp(0.5), format_line(read_knots(plan, track), DEPTH)))
     before, after = (read_curve(p, track).layers["rest"] for p in (plan, again))
     assert after == pytest.approx(before, abs=2e-6)
+
+
+PARTS = st.lists(st.sampled_from(["mlp", "self_attn"]), unique=True, max_size=2)
+
+
+@settings(max_examples=25, deadline=None)
+@given(PARTS, POINTS | st.lists(NUMBER, min_size=2, max_size=4), POINTS | NUMBER, NUMBER)
+def test_a_curve_and_its_text_are_the_same(slerp, parts, first, second, rest):
+    rules = [{"filter": part, "value": value} for part, value in zip(parts, (first, second), strict=False)]
+    plan = slerp([*rules, {"value": rest}])
+    track = list_tracks(plan)[0]
+    again = make_plan(typed(slerp(0.5), format_curve(plan, track)))
+    for group, layers in read_curve(plan, track).layers.items():
+        assert read_curve(again, track).layers[group] == pytest.approx(layers, abs=2e-6)
+
+
+def test_text_of_parts(slerp):
+    plan = slerp([{"filter": "mlp", "value": {0: 0.2, 4: 0.9}}, {"value": 0.3}])
+    assert format_curve(plan, list_tracks(plan)[0]) == "0.3; mlp: {0: 0.2, 4: 0.9}"
+    assert format_curve(plan, list_tracks(plan)[0], "mlp") == "{0: 0.2, 4: 0.9}"
 
 
 def test_text_of_knots():

@@ -262,7 +262,7 @@ def weight(value):
     return {} if value is None else {"parameters": {"weight": value}}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.booleans(), SHORT, SHORT, SHORT, st.integers(0, 1), GROUP, LAYERS)
 def test_an_edit_of_one_model_leaves_all_else_alone(family, sliced, own, shared, whole, number, group, asked):
     """Wherever its values came from: the model, its slice, the recipe or the method's default."""

@@ -18,7 +18,7 @@ from nbmerge.widgets.curves import (
     Preset,
     Track,
     export_presets,
-    format_line,
+    format_curve,
     list_presets,
     list_tracks,
     preset_of_knots,
@@ -101,7 +101,7 @@ class CurveRow(Row):
             "dots": [sorted(set(values)) if len(set(values)) > 1 else [] for values in tensors],
             "knots": [{"layer": k.layer, "value": round_value(k.value)} for k in line.knots],
             "alone": [k.layer for k in line.alone],
-            "text": format_line(line, plan.depth),
+            "text": format_curve(plan, track, self.group),
             **_describe_shapes(_list_shapes()),
         }  # fmt: skip
 
