@@ -61,3 +61,14 @@ class Pace:
     @property
     def _is_known(self) -> bool:
         return self._began is not None and self._points[-1][0] - self._began >= SECONDS
+
+
+def format_seconds(number: float) -> str:
+    """A span of time, no more precise than it is known."""
+    if number < 1:
+        return f"{max(number, 0.1):.1f} s"
+    if number < 90:
+        return f"{number:.0f} s"
+    if number < 3600:
+        return f"{number / 60:.0f} min"
+    return f"{number / 3600:.1f} h"

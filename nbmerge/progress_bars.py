@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from nbmerge.pace import Pace
+from nbmerge.pace import Pace, format_seconds
 from nbmerge.progress import Event, Listener
 from nbmerge.quoting import quote
 from nbmerge.sizes import human
@@ -30,7 +30,7 @@ VARIABLE = "NBMERGE_PROGRESS"
 DELAY = 0.5
 """Seconds of work before a bar is drawn."""
 LONGEST = 60
-"""Characters of a tensor's name that are shown."""
+"""Characters of a file's name that are shown. Names of tensors are not: the bar would change its width with each."""
 EVERY = 0.1
 """Seconds between two drawings."""
 
@@ -112,20 +112,19 @@ class ProgressBar:
     def _draw(self, event: Event) -> None:
         if self._bar is None:
             self._bar = self._make()
-        bar = self._bar
-        if self._phase != _phase_of(event):
-            self._phase = _phase_of(event)
-            resumed = f" (resumed, {event.resumed} tensors kept)" if event.resumed else ""
-            words = "Downloading" if event.kind == "fetching" else self._words + resumed
-            bar.set_description(words, refresh=False)
-            bar.reset(event.bytes or event.tensors or 1)
-        bar.n = event.bytes_done if event.bytes else event.tensors_done
+        bar, phase = self._bar, _phase_of(event)
         state = self._state(event).replace("{", "{{").replace("}", "}}")
         bar.bar_format = f"{{desc}}{{percentage:3.0f}}%|{{bar}}| {state}"
+        if self._phase != phase:
+            self._phase = phase
+            resumed = f" (resumed, {event.resumed} tensors kept)" if event.resumed else ""
+            bar.set_description("Downloading" if event.kind == "fetching" else self._words + resumed, refresh=False)
+            bar.reset(event.bytes or event.tensors or 1)
+        bar.n = event.bytes_done if event.bytes else event.tensors_done
         bar.refresh()
 
     def _state(self, event: Event) -> str:
-        """How much is done, how fast, what is left, and where the work is."""
+        """How much is done, how fast, and what is left."""
         amount = f"{event.tensors_done} of {event.tensors}"
         if event.bytes:
             amount = f"{human(event.bytes_done)} of {human(event.bytes)}"
@@ -138,7 +137,7 @@ class ProgressBar:
             speed, left = self._pace.speed, self._pace.seconds_left
             parts += [f"{human(speed)}/s"] if speed and event.bytes else []
             parts += [f"about {format_seconds(left)} left"] if left is not None else []
-            parts += [quote(event.tensor, LONGEST)] if event.tensor else []
+            parts += [quote(event.tensor, LONGEST)] if event.kind == "fetching" and event.tensor else []
         return ", ".join(parts)
 
     def _make(self) -> Any:
@@ -168,15 +167,6 @@ class ProgressBar:
             for part in (widget.layout, getattr(widget, "style", None), widget):
                 if part is not None:
                     part.close()
-
-
-def format_seconds(number: float) -> str:
-    """A span of time, no more precise than it is known."""
-    if number < 60:
-        return f"{max(number, 0):.0f} s"
-    if number < 3600:
-        return f"{number / 60:.0f} min"
-    return f"{number / 3600:.1f} h"
 
 
 def _phase_of(event: Event) -> tuple[str, int]:

@@ -158,3 +158,12 @@ def test_verifying_tells_the_same_way_and_can_be_stopped(half, tmp_path):
     stop.set()
     with pytest.raises(MergeStopped):
         verify(out, cancel=stop)
+
+
+def test_saving_a_live_merge_tells_its_tensors(half, tmp_path):
+    from nbmerge.engine.live import live
+
+    with live(half) as merged:
+        events = told(merged.save, tmp_path / "out")
+    assert [e.kind for e in events] == ["planned", *["tensor"] * 30, "finished"]
+    assert events[-1].bytes_done == events[-1].bytes == sum(t.nbytes for t in merged._plan.tensors)

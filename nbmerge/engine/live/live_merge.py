@@ -31,7 +31,7 @@ from nbmerge.engine.output.journal import Journal
 from nbmerge.engine.output.shards import MAX_SHARD, ShardWriter
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
-from nbmerge.progress import Listener
+from nbmerge.progress import Listener, OverallProgress, Reporter
 from nbmerge.progress_bars import show_progress
 
 if TYPE_CHECKING:
@@ -167,15 +167,25 @@ class LiveMerge(MergeInMemory):
                 self._stale, self._changed_files = set(), set()
         return Update(tuple(t.name for t in changed), time.perf_counter() - began)
 
-    def save(self, out: str | Path, *, max_shard_size: int = MAX_SHARD, overwrite: bool = False) -> MergeResult:
+    def save(
+        self,
+        out: str | Path,
+        *,
+        max_shard_size: int = MAX_SHARD,
+        overwrite: bool = False,
+        progress: ProgressLike = None,
+    ) -> MergeResult:
         """Write the model folder with exactly the current tensors; the bytes are those that `merge` writes."""
+        with self.locked(), show_progress(progress, "Saving") as listener, OverallProgress(listener) as overall:
+            report = Reporter(overall, len(self._plan.tensors), self._plan.bytes_written)
 
-        def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
-            for tensor in self._plan.tensors:
-                writer.emit(tensor)(0, self._weights[tensor.name].reshape(-1))
-            return Counter()
+            def fill(writer: ShardWriter, journal: Journal) -> Counter[str]:
+                report.tell("planned")
+                for tensor in self._plan.tensors:
+                    writer.emit(tensor)(0, self._weights[tensor.name].reshape(-1))
+                    report.tell("tensor", tensor.name, tensor.nbytes)
+                return Counter()
 
-        with self.locked():
             return write_model(self._plan, absolute(out), fill, max_shard_size=max_shard_size, overwrite=overwrite)
 
     def pin(self, name: str | None = None) -> Pin:

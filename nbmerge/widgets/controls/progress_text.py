@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from nbmerge.pace import format_seconds
 from nbmerge.progress import Event
 from nbmerge.sizes import human
+
+__all__ = ["describe_progress", "format_seconds"]
 
 
 def describe_progress(event: Event) -> str:
@@ -12,14 +15,3 @@ def describe_progress(event: Event) -> str:
         return f"{event.tensors_done} of {event.tensors}"
     amount = f"{human(event.bytes_done)} of {human(event.bytes)}"
     return f"downloading {amount}" if event.kind == "fetching" else amount
-
-
-def format_seconds(number: float) -> str:
-    """A span of time, no more precise than it is known."""
-    if number < 1:
-        return f"{max(number, 0.1):.1f} s"
-    if number < 90:
-        return f"{number:.0f} s"
-    if number < 3600:
-        return f"{number / 60:.0f} min"
-    return f"{number / 3600:.1f} h"
