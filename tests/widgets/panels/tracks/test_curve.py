@@ -173,3 +173,14 @@ def test_another_parameter_is_laid_over(recipe):
     ]
     act(panel.view, "curve.choose", parameter="density", model=None, part=None)
     assert [line["label"] for line in curve(panel)["others"]] == ["ft2"]
+
+
+def test_pinned_merges_stay_in_sight(tracks):
+    tracks.state.note_pin("A", tracks.recipe)
+    assert curve(tracks)["pins"] == []  # it is what is drawn
+    act(tracks.view, "curve.type_values", text="0.9")
+    (pin,) = curve(tracks)["pins"]
+    assert pin["label"] == "pinned A"
+    assert pin["values"] == pytest.approx([0, 0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1])
+    tracks.state.forget_pin("A")
+    assert curve(tracks)["pins"] == []

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from nbmerge.checkpoints import GROUPS
-from nbmerge.engine.planning import Plan
+from nbmerge.engine.planning import Plan, examine, revise_plan
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
 from nbmerge.recipe import Recipe
@@ -30,10 +30,11 @@ from nbmerge.widgets.curves import (
     write_presets_text,
     write_typed,
 )
-from nbmerge.widgets.curves.columns import mean_of, read_columns
+from nbmerge.widgets.curves.columns import list_columns, mean_of, read_columns
 from nbmerge.widgets.curves.rounding import round_value, step_of, widen_range
 from nbmerge.widgets.curves.tracks import can_separate_groups
 from nbmerge.widgets.panels.tracks.rows.row import Row
+from nbmerge.widgets.state.history import Step
 
 GROUP_NAMES = {"attention": "attention", "mlp": "MLP", "rest": "norms"}
 ALL = "all"
@@ -62,6 +63,9 @@ class CurveRow(Row):
         self._family: frozenset[Any] = frozenset()
         self._spans: dict[tuple[str, str], tuple[float, float]] = {}
         self._overlaid: set[str] = set()
+        self._pinned: dict[int, Plan | None] = {}  # by the step
+        self._pins_seen: list[tuple[int, tuple[str, ...]]] = []
+        panel.watch(panel.state, panel.errors(lambda change: self._follow_pins()), "noted")
         self.track: Track | None = None
         self.group: str | None = None
 
@@ -96,7 +100,7 @@ class CurveRow(Row):
             "help": track.parameter.help,
             "span": list(span), "step": step_of(span), "limits": [track.parameter.low, track.parameter.high],
             "marks": [{"value": i, "text": end.partition(" = ")[2]} for i, end in enumerate(track.ends) if end],
-            "chosen": chosen, "others": others, "pins": self._pins(track),
+            "chosen": chosen, "others": others, "pins": self._pins(plan, track),
             "tied": [bool(c.role) and c.role in curve.ends and curve.is_tied(c.role) for c in columns],
             "dots": [sorted(set(values)) if len(set(values)) > 1 else [] for values in tensors],
             "knots": [{"layer": k.layer, "value": round_value(k.value)} for k in line.knots],
@@ -156,15 +160,30 @@ class CurveRow(Row):
             lines.append(self._line(plan, other, values) | own)
         return lines
 
-    def _pins(self, track: Track) -> list[dict[str, Any]]:
+    def _pins(self, plan: Plan, track: Track) -> list[dict[str, Any]]:
         """The same track in pinned merges that have the same columns."""
-        pins = []
-        for name, pin in self.state.pool.pins.items():
-            same = next((t for t in list_tracks(pin.plan) if t.key == track.key), None)
-            if same is not None and pin.plan.depth == sum(c.layer is not None for c in self.panel.columns):
-                values = [mean_of(v) for v in read_columns(pin.plan, same, self.group, self.panel.columns)]
-                pins.append(self._line(pin.plan, same, values) | {"key": f"pin {name}", "label": f"pinned {name}"})
-        return pins
+        lines = []
+        for step in self.state.history:
+            pinned = self._plan_of(step, plan) if step.pins and step.recipe is not plan.recipe else None
+            same = next((t for t in list_tracks(pinned) if t.key == track.key), None) if pinned is not None else None
+            if pinned is not None and same is not None and list_columns(pinned) == self.panel.columns:
+                values = [mean_of(v) for v in read_columns(pinned, same, self.group, self.panel.columns)]
+                name = ", ".join(step.pins)
+                lines.append(self._line(pinned, same, values) | {"key": f"pin {step.id}", "label": f"pinned {name}"})
+        return lines
+
+    def _follow_pins(self) -> None:
+        """Draw again if pins have come or gone; names and scores of steps change as well, and often."""
+        pins = [(step.id, step.pins) for step in self.state.history if step.pins]
+        if pins != self._pins_seen:
+            self._pins_seen = pins
+            self.panel.redraw()
+
+    def _plan_of(self, step: Step, plan: Plan) -> Plan | None:
+        """The plan of a step with pins, made once; None where its models are gone."""
+        if step.id not in self._pinned:
+            self._pinned[step.id] = revise_plan(plan, step.recipe) or examine(step.recipe)[0]
+        return self._pinned[step.id]
 
     def _span(self, plan: Plan, track: Track, values: list[float]) -> tuple[float, float]:
         """Ends of the axis: the usual range and whatever lies beyond; it grows and never shrinks."""
