@@ -54,8 +54,8 @@ def used(recipe: Any) -> Any:
 
     studio = Studio(recipe, save=False)
     samples = studio.samples
-    samples.backend.value, samples.prompts.value, samples.length.value = "live", "the", 1
-    samples.pin.click()
+    samples.backend, samples.state.prompts, samples.length = "live", "the", 1
+    samples.pin()
     assert samples.runner.wait(300)
     assert not samples.errors.value, samples.errors.value
     studio.tracks.rows["moved"].measure()
@@ -101,10 +101,10 @@ def pins(recipe: Any, count: int) -> Iterator[tuple[str, list[int]]]:
     panel, pool = studio.samples, studio.state.pool
     for _ in range(count - 1):
         pool.live.pin()
-        panel._show_pins()
+        panel.set_parents(True)
     yield f"{count} pins", left()
     for name in list(pool.pins)[1:]:
-        panel._unpin(name)
+        panel.unpin(name)
     yield f"{count} pins, all but one taken away", left()
     studio.close()
 

@@ -33,9 +33,8 @@ def main(out: Path) -> None:
             run_all(page)
             studio = page.locator(".nbm-studio")
             expect(studio.locator(".nbm-knot").first).to_be_visible()
-            studio.get_by_role("tab", name="Scores", exact=True).click()
             studio.get_by_role("button", name="Compute").click()
-            expect(studio.locator(".nbm-score-table").first.locator(".nbm-score")).to_have_count(2, timeout=60_000)
+            expect(studio.locator(".nbm-score strong").last).not_to_be_empty(timeout=60_000)
             for slot, goal in ((4, 0.2), (5, 0.5), (4, 0.8)):  # a history, as a hand makes one
                 execute(page, f"studio.tracks.rows['curve'].set_values([[{slot}, {goal}]], {slot})")
                 studio.get_by_role("button", name="Compute").click()

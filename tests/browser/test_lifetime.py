@@ -24,9 +24,9 @@ FEW_THREADS = f"{COUNTS}[2] <= __import__('os').cpu_count()"
 
 def sample_and_pin(page: Page) -> list[int]:
     """Sample and pin in the Studio; the numbers of widgets and live merges in the kernel afterwards."""
-    execute(page, "studio.samples.backend.value, studio.samples.length.value = 'live', 1")
+    execute(page, "studio.samples.backend, studio.samples.length = 'live', 1")
     press(page, "samples", "Pin")
-    expect(page.locator(".nbm-pinned")).to_contain_text("pinned A", timeout=60_000)
+    expect(page.get_by_role("button", name="Pinned A")).to_be_visible(timeout=60_000)
     until(page, "not studio.samples.runner.busy", seconds=60)
     until(page, FEW_THREADS, seconds=10)
     return value(page, f"{COUNTS}[:2]")

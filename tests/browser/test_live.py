@@ -24,115 +24,155 @@ studio.samples.session.on_change = slowly
 """
 
 
-def samples(page: Page, prompts: str = "the cat\nonce upon", tokens: int = 5) -> Locator:
+def samples(page: Page, prompts: tuple[str, ...] = ("the cat", "once upon"), tokens: int = 5) -> Locator:
+    """The panel, with these prompts and this number of new tokens."""
     panel = page.locator(".nbm-samples")
-    panel.locator("textarea").fill(prompts)
-    panel.get_by_label("Tokens").fill(str(tokens))
-    page.keyboard.press("Tab")
-    until(page, f"studio.samples.length.value == {tokens} and studio.samples.prompts.value == {prompts!r}")
+    for number, prompt in enumerate(prompts, 1):
+        panel.get_by_role("textbox", name=f"Prompt {number}").fill(prompt)
+        page.keyboard.press("Enter")
+    panel.get_by_role("button", name="Settings").click()
+    page.get_by_label("New tokens").fill(str(tokens))
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    until(page, f"studio.samples.length == {tokens} and studio.state.prompts == {chr(10).join(prompts)!r}")
     return panel
+
+
+def setting(page: Page, name: str, choice: str) -> None:
+    page.locator(".nbm-samples").get_by_role("button", name="Settings").click()
+    page.get_by_label(name).select_option(choice)
+    page.keyboard.press("Escape")
 
 
 def quiet(page: Page) -> None:
     until(page, "not studio.samples.runner.busy and not studio.scores.runner.busy", seconds=60)
 
 
+def cells(page: Page, kind: str) -> Locator:
+    return page.locator(f".nbm-says td[data-kind={kind}]")
+
+
 def test_samples_stand_side_by_side(page: Page):
     panel = samples(page)
     expect(panel).to_contain_text(re.compile(r"Sampling needs .* of memory .* are free"))
     press(page, "samples", "Generate")
-    cards = page.locator(".nbm-card")
-    expect(cards).to_have_count(4, timeout=60_000)
-    expect(cards.first).to_contain_text("the merge")
-    expect(cards.first.locator(".nbm-who")).to_contain_text(re.compile("live merge|virtual merge"), timeout=60_000)
+    expect(panel.get_by_role("columnheader")).to_have_text(
+        [re.compile("^Prompt"), *(re.compile(f"^{name}") for name in ("Now", "base", "ft1", "ft2"))], timeout=60_000
+    )
     quiet(page)
-    expect(page.locator(".nbm-waiting")).to_have_count(0)
+    expect(panel.locator("[data-status]")).to_have_count(0)
+    expect(panel.get_by_role("columnheader", name="Now")).to_contain_text(re.compile("live merge|virtual merge"))
+    assert all(cells(page, "parent").locator("p").all_inner_texts())
     drag(page, knot(page, 1), 60)
-    expect(panel).to_contain_text("Out of date")
+    expect(panel.get_by_role("status")).to_contain_text("Out of date")
+    expect(panel.get_by_role("columnheader", name="Now")).to_contain_text("earlier recipe")
+
+
+def test_prompts_are_added_and_removed(page: Page):
+    panel = samples(page)
+    panel.get_by_role("button", name="+ Prompt").click()
+    page.keyboard.type("<b>bold")
+    page.keyboard.press("Enter")
+    until(page, "studio.state.prompts.endswith('<b>bold')")
+    expect(panel.get_by_role("textbox", name="Prompt 3")).to_have_value("<b>bold")
+    panel.get_by_role("button", name="Remove prompt 1").click()
+    expect(panel.get_by_role("textbox", name=re.compile("^Prompt"))).to_have_count(2)
+    expect(panel.get_by_role("textbox", name="Prompt 1")).to_have_value("once upon")
 
 
 def test_the_merge_follows_the_sliders_and_marks_what_changed(page: Page):
     panel = samples(page, tokens=12)
-    panel.get_by_label("Include the parents").uncheck()
+    panel.get_by_label("Parents").uncheck()
     panel.get_by_label("Follow the sliders").check()
-    merge = page.locator(".nbm-merged section")
-    expect(merge).to_have_attribute("data-tokens", re.compile("[1-9]"), timeout=60_000)
+    now = cells(page, "merge")
+    expect(now.first).to_have_attribute("data-tokens", re.compile("[1-9]"), timeout=60_000)
     quiet(page)
-    first = merge.get_attribute("data-of")
+    head = panel.get_by_role("columnheader", name="Now")
+    first = head.get_attribute("data-recipe")
     for slot in (2, 3, 4, 5):
-        drag(page, slider(page, slot), 40)
+        drag(page, slider(page, slot), 20)
     until(page, "studio.samples.session.outputs['the merge'].fingerprint == studio.recipe.fingerprint")
     quiet(page)
-    expect(merge).not_to_have_attribute("data-of", first)
-    expect(merge.locator("small")).to_have_count(2)
-    expect(merge.locator("small").first).to_have_text(re.compile("tokens changed|no change"))
-    expect(panel).not_to_contain_text("Out of date")
-    if merge.locator("mark").count():  # a line below, not only a colour
+    expect(head).not_to_have_attribute("data-recipe", first)
+    expect(now.locator("small").first).to_have_text(re.compile("tokens changed|no change"))
+    expect(panel.get_by_role("status")).not_to_contain_text("Out of date")
+    if now.locator("mark").count():  # a line below, not only a colour
         style = "(node) => getComputedStyle(node).textDecorationLine"
-        assert merge.locator("mark").first.evaluate(style) == "underline"
+        assert now.locator("mark").first.evaluate(style) == "underline"
 
 
-def test_what_is_being_said_is_stopped(page: Page):
+def test_what_is_being_generated_is_stopped(page: Page):
     samples(page, tokens=40)
     execute(page, SLOW)
     press(page, "samples", "Generate")
-    expect(page.locator(".nbm-merged section")).to_have_attribute("data-tokens", re.compile("[1-9]"), timeout=60_000)
+    expect(cells(page, "merge").first).to_have_attribute("data-tokens", re.compile("[1-9]"), timeout=60_000)
     press(page, "samples", "Stop")
-    expect(page.locator(".nbm-merged")).to_contain_text("(stopped)")
+    expect(cells(page, "merge").first).to_contain_text("(stopped)")
     quiet(page)
     assert value(page, "len(studio.samples.session.outputs['the merge'].continuations[0].pieces)") < 40
 
 
-def test_a_merge_is_pinned_and_heard_beside_a_later_one(page: Page):
+def test_a_merge_is_pinned_and_sampled_beside_a_later_one(page: Page):
     panel = samples(page)
     press(page, "samples", "Pin")
-    pinned = page.locator(".nbm-pinned")
-    expect(pinned).to_contain_text("pinned A", timeout=60_000)
+    pin = panel.get_by_role("button", name="Pinned A")
+    expect(pin).to_be_visible(timeout=60_000)
     quiet(page)
-    said = pinned.locator("b").all_inner_texts()
+    said = cells(page, "pin").locator("p").all_inner_texts()
     before = value(page, "studio.recipe.fingerprint")
-    drag(page, slider(page, 3), 50)
+    drag(page, slider(page, 3), 20)
     press(page, "samples", "Generate")
     quiet(page)
-    assert pinned.locator("b").all_inner_texts() == said
-    panel.get_by_label("Mark changes from").select_option("pinned A")
-    expect(page.locator(".nbm-merged small")).to_have_count(2)
-    press(page, "samples", "Restore recipe of A")
+    assert cells(page, "pin").locator("p").all_inner_texts() == said
+    setting(page, "Mark changes from", "A")
+    expect(cells(page, "merge").locator("small").first).to_have_text(re.compile("tokens changed|no change"))
+    pin.click()
+    page.get_by_role("menuitem", name="Return to this recipe").click()
     until(page, f"studio.recipe.fingerprint == {before!r} and studio.state.can_undo")
-    panel.get_by_title("Unpin A").click()
-    expect(pinned).to_have_count(0)
+    pin.click()
+    page.get_by_role("menuitem", name="Unpin").click()
+    expect(cells(page, "pin")).to_have_count(0)
 
 
 def test_what_does_not_fit_is_refused_with_ways_out(page: Page):
     execute(page, "import nbmerge.engine.cost.live_forecast as m; m.available_memory = lambda: 10_000")
     panel = samples(page)
-    drag(page, slider(page, 3), 30)
+    drag(page, slider(page, 3), 10)
     expect(panel.locator("[role=alert]").first).to_contain_text("It does not fit. Instead:")
     expect(panel.locator("[role=alert] li").first).to_contain_text("leave out the parents")
-    panel.get_by_label("Run the merge as").select_option("live merge")
+    setting(page, "Run the merge as", "live merge")
     press(page, "samples", "Generate")
     expect(panel.locator(".nbm-errors")).to_contain_text("Instead:")
     execute(page, "import importlib; importlib.reload(m)")
 
 
-def test_scores_stand_beside_the_curve_and_follow_it(page: Page):
+def test_scores_follow_the_sliders_and_their_points_lead_back(page: Page):
     panel = page.locator(".nbm-scores")
-    panel.get_by_label("Prompt").fill("the c")
-    panel.get_by_label("wanted", exact=True).fill("at")
-    press(page, "scores", "Add")
-    expect(panel.locator(".nbm-score")).to_contain_text("not computed yet")
-    panel.get_by_label("Add").select_option("perplexity of a text")
-    panel.get_by_label("Text").fill("the cat sat")
-    press(page, "scores", "Add")
+    panel.get_by_role("button", name="+ Score").click()
+    page.get_by_label("Prompt", exact=True).fill("the c")
+    page.get_by_label("Wanted", exact=True).fill("at")
+    page.get_by_role("button", name="Add", exact=True).click()
+    rows = panel.locator(".nbm-score")
+    expect(rows).to_contain_text("not computed yet")
+    panel.get_by_role("button", name="+ Score").click()
+    page.locator(".nbm-scores-form select").first.select_option("perplexity of a text")
+    page.get_by_label("Text", exact=True).fill("the cat sat")
+    page.keyboard.press("Enter")
     execute(page, "studio.scores.add('<mine>', lambda model: model.model.num_parameters())")
     panel.get_by_label("Follow the sliders").check()
-    beside = panel.locator(".nbm-score")
-    expect(beside).to_have_count(3, timeout=60_000)
+    expect(rows.locator("strong").last).not_to_be_empty(timeout=60_000)
     quiet(page)
-    expect(beside.last).to_contain_text("<mine>")
-    drag(page, slider(page, 3), 40)
+    expect(rows).to_have_count(3)
+    expect(rows.last).to_contain_text("<mine>")
+    first = value(page, "studio.recipe.fingerprint")
+    drag(page, slider(page, 3), 20)
     until(page, "studio.scores.history.latest.fingerprint == studio.recipe.fingerprint", seconds=60)
     quiet(page)
-    expect(beside.first.get_by_role("img", name=re.compile("the cat: [2-9] values"))).to_be_visible()
-    press(page, "scores", "Restore best recipe")
-    until(page, "studio.scores.history.best(studio.scores.which.value).fingerprint == studio.recipe.fingerprint")
+    points = rows.nth(1).get_by_role("button", name=re.compile("return to step"))
+    assert points.count() >= 2
+    points.first.click()
+    until(page, f"studio.recipe.fingerprint == {first!r}")
+    quiet(page)
+    rows.first.get_by_role("button", name=re.compile("^More about")).click()
+    page.get_by_role("menuitem", name="Return to the best").click()
+    until(page, "studio.scores.history.best('the cat').fingerprint == studio.recipe.fingerprint")

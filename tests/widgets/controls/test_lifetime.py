@@ -26,6 +26,7 @@ from nbmerge.widgets import (
     TracksPanel,
 )  # fmt: skip
 from nbmerge.widgets.controls.lifetime import OwningBox, close_tree, replace_children
+from nbmerge.widgets.state.sampling_session import ModelOutput
 from tests.widgets.browser import act
 
 PANELS = [
@@ -67,9 +68,9 @@ def sources(*models) -> list[dict]:
 
 def speaking(studio: Studio) -> None:
     """Make a live model, its pins and the parents, as somebody who listens does."""
-    studio.samples.backend.value = "live"
-    studio.samples.prompts.value, studio.samples.length.value = "the", 1
-    studio.samples.pin.click()
+    studio.samples.backend = "live"
+    studio.state.prompts, studio.samples.length = "the", 1
+    studio.samples.pin()
     assert studio.samples.runner.wait(120)
     assert studio.samples.errors.value == ""
 
@@ -190,28 +191,21 @@ def test_models_of_work_that_ends_late_are_let_go_of_when_it_does(recipe, monkey
 def test_a_thread_that_comes_too_late_leaves_no_widgets(recipe):
     before = registered()
     panel = SamplesPanel(recipe)
-    plan, request = panel.state.plan, panel._request()
     panel.close()
-    panel._arrange_cards(plan, request)
+    panel.session.on_change(ModelOutput("the merge", "merge"))
     assert registered() == before
 
 
-@pytest.mark.parametrize(
-    "count", [3, pytest.param(50, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.slow)]
-)
-def test_pins_come_and_go(recipe, count):
+def test_pins_take_no_widgets(recipe):
     studio = Studio(recipe)
     speaking(studio)
-    one = registered()
-    for i in range(count):
-        studio.state.pool.live.pin()
-        studio.samples._show_pins()
-        if i == 0:
-            each = registered() - one
-    assert registered() == one + count * each  # two buttons, with layout and style
-    for name in list(studio.state.pool.pins)[1:]:
-        studio.samples._unpin(name)
-    assert registered() == one
+    before = registered()
+    studio.state.pool.live.pin()
+    studio.samples.set_parents(False)
+    assert registered() == before
+    for name in list(studio.state.pool.pins):
+        studio.samples.unpin(name)
+    assert registered() == before
     studio.close()
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from nbmerge.sampling import ScoreHistory
 from nbmerge.widgets import ScoresPanel
-from nbmerge.widgets.controls.score_table import score_table, sparkline
+from nbmerge.widgets.panels.score_rows import draw_rows
+from nbmerge.widgets.state.history import History
+from tests.widgets.browser import act
 
 
 def weight_of(model):
@@ -20,78 +22,95 @@ def panel(state):
     return panel
 
 
-def read(panel):
-    panel.compute.click()
+def compute(panel):
+    act(panel.view, "compute")
     assert panel.runner.wait(120)
     assert panel.errors.value == ""
+    return panel.view.content["scores"]
 
 
-def test_a_users_function_is_read_with_its_history(panel, state):
-    assert "not computed yet" in panel.view.value
-    panel.state.pool.load_merge(state.plan, "live")
-    read(panel)
-    assert "&lt;weight&gt;" in panel.view.value
-    assert "<weight>" not in panel.view.value
-    assert panel.compact_view.value == panel.view.value
-    assert "Computed with a " in panel.note.value
+def test_a_users_function_is_computed_with_its_history(panel, state):
+    (row,) = panel.view.content["scores"]
+    assert (row["name"], row["state"], row["points"]) == ("<weight>", "none", [])
+    state.pool.load_merge(state.plan, "live")
+    (row,) = compute(panel)
+    assert (row["state"], row["change"]) == ("current", "first value")
+    assert "Computed with a " in panel.view.content["note"]
+    panel.in_view = False  # the scores stay in sight
     state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
-    assert "Out of date" in panel.note.value
-    read(panel)
-    assert len(panel.history.values("<weight>")) == 2
-    assert "better" in panel.view.value or "worse" in panel.view.value
-
-
-def test_beside_the_curve_scores_of_another_recipe_are_out_of_date(panel, state):
-    read(panel)
-    panel.in_view = False
-    state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
-    assert "out of date" in panel.compact_view.value
+    panel.in_view = True
+    assert panel.view.content["scores"][0]["state"] == "stale"
+    assert "Out of date" in panel.view.content["note"]
+    (row,) = compute(panel)
+    assert row["change"][0] in "▲▼"
+    assert row["better"] in (True, False)
+    assert [p["shown"] for p in row["points"]] == [False, True]
     state.undo()
-    assert "out of date" not in panel.compact_view.value
+    (row,) = panel.view.content["scores"]
+    assert (row["state"], row["change"]) == ("current", "first value")
     assert list(state.history.current.scores) == ["<weight>"]
 
 
-def test_it_follows_the_sliders_where_it_is_asked_to(panel, state):
-    panel.automatic.value = True
+def test_a_point_leads_back_to_its_step(panel, state):
+    first = state.recipe
+    compute(panel)
+    state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
+    (row,) = compute(panel)
+    act(panel.view, "go", step=row["points"][0]["step"])
+    assert state.recipe == first
+    assert state.can_redo
+    act(panel.view, "go", step=99)
+    assert "no step 99" in panel.errors.value
+
+
+def test_the_change_is_that_from_the_step_before_in_the_tree(panel, state):
+    values = iter([1.0, 5.0, 2.0])
+    panel.add("<weight>", lambda model: next(values))
+    compute(panel)
+    state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
+    compute(panel)
+    state.undo()
+    state.edit(lambda r: r.with_parameter("weight", 0.1, "ft1"))
+    assert compute(panel)[0]["change"] == "▲ 1.00"  # 2 after 1, not after the 5 of the other branch
+
+
+def test_it_follows_the_recipe_where_it_is_asked_to(panel, state):
+    act(panel.view, "set_follow", follow=True)
     assert panel.runner.wait(120)
-    panel.in_view = False  # the scores are also seen beside the curve
     state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
     assert panel.runner.wait(120)
     assert panel.history.latest.fingerprint == state.recipe.fingerprint
 
 
-def test_a_function_that_fails_says_so_and_the_others_are_read(panel):
+def test_a_function_that_fails_says_so_and_the_others_are_computed(panel):
     panel.add("broken", lambda model: 1 / 0)
-    read(panel)
-    assert "ZeroDivisionError" in panel.view.value
+    _, row = compute(panel)
+    assert (row["state"], row["fault"].partition(":")[0]) == ("failed", "ZeroDivisionError")
     assert len(panel.history.values("<weight>")) == 1
 
 
 def test_scores_are_added_by_hand(panel):
-    panel.kind.value = "perplexity of a text"
-    panel.adder.click()
+    act(panel.view, "add_text", text=" ")
     assert "Enter a text" in panel.errors.value
-    panel.passage.value = "the cat sat"
-    panel.adder.click()
-    panel.kind.value = "what follows a prompt"
-    panel.prompt.value, panel.wanted.value, panel.unwanted.value = "the c", "at | ar", "xx"
-    panel.adder.click()
+    act(panel.view, "add_text", text="the cat sat")
+    act(panel.view, "add_phrase", prompt="the c", wanted="at | ar", unwanted="xx")
     assert list(panel.history.scores)[1:] == ["perplexity of “the cat sat”", "the cat or  ar not xx"]
-    read(panel)
+    compute(panel)
     assert all(math.isfinite(panel.history.values(name)[-1]) for name in panel.history.scores)
-    panel.which.value = "<weight>"
-    panel.remove.click()
-    assert "weight" not in panel.view.value
+    assert [row["lower"] for row in panel.view.content["scores"]] == [False, True, False]
+    act(panel.view, "remove", name="<weight>")
+    assert "<weight>" not in [row["name"] for row in panel.view.content["scores"]]
 
 
 def test_back_to_the_best(panel, state):
     first = state.recipe
     panel.add("like the first", lambda model: float(model.recipe.fingerprint == first.fingerprint))
-    read(panel)
+    act(panel.view, "restore_best", name="like the first")
+    assert "no values yet" in panel.errors.value
+    compute(panel)
     state.edit(lambda r: r.with_parameter("weight", 0.9, "ft1"))
-    read(panel)
-    panel.which.value = "like the first"
-    panel.back.click()
+    compute(panel)
+    act(panel.view, "restore_best", name="like the first")
     assert state.recipe == first
 
 
@@ -100,15 +119,16 @@ def test_the_bundled_family_has_scores_of_its_own():
 
     panel = ScoresPanel(recipe=demo.recipe())
     assert list(panel.history.scores) == ["skill: reverse", "skill: upper"]
+    assert panel.view.content["skills"] == ["skill: reverse", "skill: upper"]
 
 
-def test_a_history_is_a_line_with_its_end_and_its_best():
+def test_a_value_that_is_not_a_number_is_said_and_not_drawn():
     history = ScoreHistory({"a": lambda model: next(values)})
-    values = iter([0.1, 0.9, 0.5, math.nan])
-    for _ in range(4):
+    values = iter([0.1, 0.9, math.nan])
+    for _ in range(3):
         history.evaluate(None)
-    drawn = sparkline(history.values("a")[:3], 0.9, "a")
-    assert "6.0,26.0 66.0,6.0 126.0,16.0" in drawn
-    assert "now 0.50" in drawn
-    assert "not a number" in score_table(history, "")
-    assert sparkline([math.nan], math.nan, "a") == ""
+    (row,) = draw_rows(history, History(), "")
+    assert row["value"] == "not a number"
+    assert [p["value"] for p in row["points"]] == [0.1, 0.9, None]
+    assert [p["best"] for p in row["points"]] == [False, True, False]
+    assert row["best"] == "0.90"

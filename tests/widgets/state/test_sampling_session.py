@@ -7,12 +7,9 @@ import pytest
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.errors import MergeStopped, TooLargeError
 from nbmerge.sampling import sample
-from nbmerge.widgets.controls.cards import render_card
 from nbmerge.widgets.state.model_pool import LIVE, VIRTUAL, MemoryForecast, ModelPool
 from nbmerge.widgets.state.sampling_session import (
     MERGE_NAME,
-    Continuation,
-    ModelOutput,
     SampleRequest,
     SamplingSession,
     mark_changed,
@@ -134,18 +131,6 @@ def test_which_tokens_changed():
     assert mark_changed("xabc", "abcd") == [True, False, False, False]
     assert mark_changed("", "abc") == []
     assert mark_changed("ab", "") == [True, True]
-
-
-def test_a_card_marks_what_changed_and_escapes_what_models_say():
-    texts = ModelOutput(
-        MERGE_NAME, "merge", (Continuation("<i>", ("a", "<b>", "c"), "done"),), "live merge, 1 of 2", "f" * 16
-    )
-    html = render_card(texts, "#123456", (Continuation("<i>", ("a", "b", "c"), "done"),))
-    assert "<span>&lt;i&gt;</span><b>a<mark>&lt;b&gt;</mark>c</b><small>1 of 3 tokens changed</small>" in html
-    assert "live merge, 1 of 2" in html
-    assert "no change" in render_card(texts, "#123456", texts.continuations)
-    assert "<mark>" not in render_card(texts, "#123456", (Continuation("another", ("b",), "done"),))
-    assert "earlier recipe" in render_card(texts, "#123456", stale=True)
 
 
 def test_memory_is_foreseen_and_refused_with_ways_out(recipe):
