@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 NAME = "merge"
 """Of the job."""
+FRESH = 1.0
+"""Seconds for which it is believed that nothing has appeared at the output folder."""
 DELAY = 1.5
 """Seconds after the first plan before this machine is measured: not while a page is being drawn."""
 
@@ -58,6 +61,8 @@ class Merging(HasTraits):
         super().__init__(out=str(propose_output(Path("merged"))))
         self.job = job
         self._seconds: dict[Any, float | None] = {}
+        self._cost: tuple[Any, Forecast, Any] | None = None
+        self._obstacle: tuple[Any, str, float] = (None, "", 0.0)
         self._runner = DebouncedRunner(lambda error: None, "forecast", activities)
         self._timer: threading.Timer | None = None
         self._is_closed = False
@@ -89,6 +94,12 @@ class Merging(HasTraits):
 
     def find_obstacle(self, plan: Plan) -> str:
         """Why the plan cannot be merged into the output folder; empty where it can."""
+        asked = (_structure(plan), self.out, self.overwrite, self.revision)
+        if self._obstacle[0] != asked or time.monotonic() > self._obstacle[2]:  # a slider asks many times a second
+            self._obstacle = asked, self._check(plan), time.monotonic() + FRESH
+        return self._obstacle[1]
+
+    def _check(self, plan: Plan) -> str:
         try:
             check_output(plan, self.folder, self.overwrite)
         except NbmergeError as error:
@@ -153,7 +164,10 @@ class Merging(HasTraits):
 
     def forecast(self, plan: Plan) -> tuple[Forecast, float | None]:
         """The cost of a plan, and its seconds once this machine was measured; the first call begins to measure it."""
-        cost, key = forecast(plan), _speed_key(plan)
+        structure = _structure(plan)
+        if self._cost is None or self._cost[0] != structure:
+            self._cost = structure, forecast(plan), _speed_key(plan)
+        _, cost, key = self._cost
         if key not in self._seconds and not self._is_closed:
             self._seconds[key] = None
             self._timer = threading.Timer(DELAY, self._measure, (plan, key))
@@ -182,6 +196,23 @@ class Merging(HasTraits):
     def reopen(self) -> None:
         """Measure again where that is needed."""
         self._is_closed = False
+
+
+def _structure(plan: Plan) -> Any:
+    """What a plan has in common with those that differ from it in numbers alone: these share their checkpoints."""
+    return _Same(plan.checkpoints), plan.method.name, plan.recipe.dtype, plan.recipe.out_dtype, len(plan.tensors)
+
+
+class _Same:
+    """Equal to another that holds the same object."""
+
+    def __init__(self, held: Any):
+        self.held = held
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.held is other.held
+
+    __hash__ = None  # type: ignore[assignment]  # as of what it holds
 
 
 def _speed_key(plan: Plan) -> Any:

@@ -35,6 +35,7 @@ export function createMerge({ send }: Context): Part<Merge> {
   const discard = button("Discard", () => send("discard"), {
     title: "Remove the finished tensors of the stopped merge",
   });
+  const stop = button("Stop", () => send("stop_merge"), { title: "What is finished is kept" });
   const result = h("div", { class: "nbm-result" });
   const element = h(
     "div",
@@ -43,7 +44,7 @@ export function createMerge({ send }: Context): Part<Merge> {
     h("div", { class: "nbm-line" }, propose, replace),
     cost,
     why,
-    h("div", { class: "nbm-line" }, start, discard),
+    h("div", { class: "nbm-line" }, start, stop, discard),
     result,
   );
   const drawCost = redrawn<[string, string][]>(cost, (pairs) =>
@@ -63,6 +64,7 @@ export function createMerge({ send }: Context): Part<Merge> {
       why.hidden = !content.why;
       write(start, content.label);
       set(start, { disabled: content.blocked });
+      stop.hidden = !content.running;
       write(discard, `Discard ${content.kept}`);
       discard.hidden = !content.kept || content.running;
       drawResult(content.result);

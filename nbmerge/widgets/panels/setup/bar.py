@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,6 +58,7 @@ class SetupBar(Panel):
         redraw = guard(lambda change: self._refresh())
         self.watch(state.merging, redraw, "revision")
         self.watch(state.job, redraw, "status")
+        self.watch(state.job, guard(lambda change: self._refresh() if state.merging.is_running else None), "event")
         return [self.view]
 
     def connect(self, open_tab: Callable[[str], Any], tabs: tuple[str, ...]) -> None:
@@ -109,8 +111,10 @@ class SetupBar(Panel):
     def _describe_merge(self) -> dict[str, Any]:
         plan, merging = self.state.plan, self.state.merging
         why = "Solve the problems first" if plan is None else merging.find_obstacle(plan)
-        label = "Merging …" if merging.is_running else self.merge.describe_button()
-        return {"label": label, "ready": not why, "title": why or f"Merge into {merging.out}"}
+        if merging.is_running:
+            title = f"Writing {merging.out}; open to stop it"
+            return {"label": self.merge.describe_progress(), "ready": True, "title": title}
+        return {"label": self.merge.describe_button(), "ready": not why, "title": why or f"Merge into {merging.out}"}
 
 
 def _name_method(state: StudioState) -> str:
@@ -124,10 +128,12 @@ def describe_facts(state: StudioState) -> str:
     """What the result is: "32 layers · 8.03 B · bfloat16"."""
     plan = state.plan
     if plan is not None:
-        dtypes = {t.dtype for t in plan.tensors if t.layer is not None} or {t.dtype for t in plan.tensors}
-        dtype = dtypes.pop() if len(dtypes) == 1 else "mixed dtypes"
+        sizes: Counter[str] = Counter()
+        for tensor in plan.tensors:
+            sizes[tensor.dtype] += tensor.count
+        dtype = sizes.most_common(1)[0][0] if sizes else ""
         layers = f"{plan.depth} {'layer' if plan.depth == 1 else 'layers'}"
-        return " · ".join((layers, count_words(sum(t.count for t in plan.tensors)), dtype))
+        return " · ".join((layers, count_words(sizes.total()), dtype))
     try:
         return f"{Checkpoint.open(state.base, ask=False).depth} layers" if state.base else ""
     except CheckpointError:

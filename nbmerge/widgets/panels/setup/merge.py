@@ -28,7 +28,7 @@ class MergeForm(Form):
         merging = self.merging
         return {
             "set_out": merging.set_out, "set_overwrite": self._set_overwrite, "propose_out": merging.propose,
-            "merge": self.start, "discard": merging.discard,
+            "merge": self.start, "discard": merging.discard, "stop_merge": self.stop,
         }  # fmt: skip
 
     def _set_overwrite(self, value: bool) -> None:
@@ -39,6 +39,19 @@ class MergeForm(Form):
         if self.state.plan is None:
             raise NbmergeError("The recipe has errors. Solve them first.")
         self.merging.start(self.state.plan)
+
+    def stop(self) -> None:
+        """Stop the merge; what is finished is kept."""
+        if self.merging.is_running:
+            self.state.job.stop()
+
+    def describe_progress(self) -> str:
+        """How far the merge is: "Merging 43 %"."""
+        event = self.state.job.event
+        share = event.bytes_done / event.bytes if event is not None and event.bytes else None
+        if event is not None and event.kind == "fetching":
+            return "Downloading" if share is None else f"Downloading {share:.0%}"
+        return "Merging" if share is None else f"Merging {share:.0%}"
 
     def describe_button(self) -> str:
         """The merge with its size and time: "Merge · 16.1 GB · 1 min"."""
@@ -65,7 +78,7 @@ class MergeForm(Form):
             "out": merging.out, "overwrite": merging.overwrite, "exists": exists, "proposed": proposed,
             "cost": [] if plan is None else self._list_costs(plan), "why": why,
             "blocked": bool(why) or self.state.job.running, "running": merging.is_running,
-            "label": "Merging …" if merging.is_running else verb,
+            "label": self.describe_progress() if merging.is_running else verb,
             "kept": human(kept.bytes) if kept is not None and kept.bytes else "",
             "result": None if merging.result is None else self._describe_result(),
         }  # fmt: skip

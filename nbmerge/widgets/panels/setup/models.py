@@ -207,12 +207,14 @@ def _judge(state: StudioState, paths: list[str]) -> dict[str, tuple[str, str]]:
     """Fit and reason of the models that something is to be said of. The planner's word counts for those that it knows."""
     verdicts: dict[str, tuple[str, str]] = {}
     opened = {}
+    used = {str(r) for r in state.recipe.references} if state.recipe is not None else set()
+    if not state.groups and used.issuperset(paths):  # as nearly always, while a slider moves
+        return verdicts
     for path in paths:
         try:
             opened[path] = Checkpoint.open(path, ask=False)
         except (CheckpointError, ValueError) as error:
             verdicts[path] = ("bad", str(error))
-    used = {str(r) for r in state.recipe.references} if state.recipe is not None else set()
     misfits = find_misfits(opened, vocabulary=False)
     verdicts |= {path: ("bad", reason) for path, reason in misfits.items() if path not in used}
     for group in reversed(state.groups):
