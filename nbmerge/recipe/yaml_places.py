@@ -76,15 +76,23 @@ class TextEdits:
         if place.flow or not _needs_block(value) or (place.key is None and not place.item):
             return self._replace_by_line(place, start, end, anchor + dump_flow(value, getattr(node, "style", None)))
         if place.key is not None:
-            column = place.key.start_mark.column + INDENT
-            block = self._indent(dump_yaml(value), column)
-            colon = self._after_colon(place.key)
-            self._put(colon, end, f" {anchor}".rstrip())
-            return self._put(self._line_end(end), self._line_end(end), self.newline + self.newline.join(block))
+            return self._replace_by_block(place, start, end, anchor, value)
         first, *rest = self._indent(dump_yaml(value), node.start_mark.column)
         self._put(start, end, anchor + first.lstrip())
         if rest:
             self._put(self._line_end(end), self._line_end(end), self.newline + self.newline.join(rest))
+
+    def _replace_by_block(self, place: Place, start: int, end: int, anchor: str, value: Any) -> None:
+        """Comments stay on the line of the key."""
+        colon = self._after_colon(place.key)
+        lines = self._indent(dump_yaml(value), place.key.start_mark.column + INDENT)
+        block = self.newline + self.newline.join(lines)
+        key_line = self._line_end(colon)
+        if start > key_line:
+            self._put(colon, colon, f" {anchor}".rstrip())
+            return self._put(key_line, end, block)
+        self._put(colon, end, f" {anchor}".rstrip())
+        self._put(self._line_end(end), self._line_end(end), block)
 
     def _replace_by_line(self, place: Place, start: int, end: int, text: str) -> None:
         colon = self._after_colon(place.key) if place.key is not None else start

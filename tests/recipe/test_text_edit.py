@@ -106,6 +106,14 @@ def test_a_rule_that_goes_leaves_the_comment_of_its_parameter():
     assert (gone, new) == (["      - {filter: mlp, value: 0.2}"], ["      - {filter: mlp, value: 0.3}"])
 
 
+def test_a_block_that_is_replaced_leaves_the_comment_of_its_key():
+    block = TEXT.replace(RAMP, "    t:  # ramp\n      0: 0.2  # start\n      31: 0.8")
+    rules = [{"filter": "mlp", "value": 0.3}, {"value": 0.5}]
+    gone, new = changed_lines(block, with_t(rules))
+    assert gone == ["      0: 0.2  # start", "      31: 0.8"]
+    assert new == ["      - filter: mlp", "        value: 0.3", "      - value: 0.5"]
+
+
 def test_there_and_back_is_the_same_text():
     recipe = Recipe.load(BLOCK)
     other = edit_text(BLOCK, recipe.with_parameter("weight", 0.7, "org/c"))
