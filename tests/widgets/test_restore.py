@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipywidgets
 import pytest
 
 from nbmerge.widgets import Studio
@@ -84,3 +85,18 @@ def test_it_is_kept_in_a_file_of_ones_own(recipe, tmp_path):
     again.restore()
     assert again.recipe == drawn
     again.close()
+
+
+def test_no_token_is_in_the_file_or_in_what_a_notebook_saves(recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "secret-of-the-hub-42")
+    file = tmp_path / "mine.json"
+    studio = Studio(recipe, save=file)
+    studio.history, studio.compare  # noqa: B018  panels of the drawer are made when they are asked for
+    studio.state.prompts = "tell me secret-of-the-hub-42"
+    draw(studio)
+    studio.session.keeper.keep()
+    shown = [w.get_state() for w in ipywidgets.widgets.widget._instances.values()]
+    words = repr([state for state in shown if "tell me" not in repr(state)])  # what a user types is shown
+    assert "secret-of-the-hub" not in words + file.read_text()
+    assert "tell me" in file.read_text()
+    studio.close()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -120,27 +120,45 @@ class Document:
         return len(self.file.steps)
 
 
-def write_document(state: StudioState) -> bytes:
-    """A Studio's state as a file.
+StepTexts: TypeAlias = dict[int, tuple[Step, str]]
+"""The text of each step that was written before; steps are immutable, so it is written once."""
 
-    Without the time of writing it is the same text for the same state.
+
+def write_document(state: StudioState, known: StepTexts | None = None) -> bytes:
+    """A Studio's state as a file. But for the time of writing, equal states give equal files.
+
+    Parameters
+    ----------
+    state : StudioState
+    known : dict, optional
+        Texts of steps from the call before; it is brought up to date.
     """
     history = History(state.history, state.history.current_id)
+    known = {} if known is None else known
     while True:
-        raw = _encode(state, history)
+        raw = _encode(state, history, known)
         if len(raw) <= MOST_BYTES or len(history) <= 1:
             return raw
         history.prune(len(history) * 3 // 4)
 
 
-def _encode(state: StudioState, history: History) -> bytes:
-    file = _File(
+def _encode(state: StudioState, history: History, known: StepTexts) -> bytes:
+    head = _File(
         saved=round(time.time(), 1), start=state.start, current=history.current_id, prompts=state.prompts[:400_000],
-        scores=list(_list_scores(state)), blind_test=state.blind_test.to_json() if state.blind_test else None,
-        steps=[_describe_step(step) for step in history],
+        scores=list(_list_scores(state)), blind_test=state.blind_test.to_json() if state.blind_test else None, steps=[],
     )  # fmt: skip
-    text = json.dumps(file.model_dump(mode="json", exclude_defaults=True) | {"format": FORMAT, "version": 1}, indent=1)
-    return _redact(text).encode()
+    texts = {step.id: _encode_step(step, known.get(step.id)) for step in history}
+    known.clear()
+    known.update(texts)
+    first = json.dumps({"format": FORMAT, "version": 1, **head.model_dump(mode="json", exclude={"steps"})}, indent=1)
+    steps = ",\n".join(text for _, text in texts.values())
+    return _redact(f'{first.removesuffix("}").rstrip()},\n "steps": [\n{steps}\n ]\n}}\n').encode()
+
+
+def _encode_step(step: Step, known: tuple[Step, str] | None) -> tuple[Step, str]:
+    if known is not None and known[0] is step:
+        return known
+    return step, json.dumps(_describe_step(step).model_dump(mode="json", exclude_defaults=True))
 
 
 def _describe_step(step: Step) -> _Step:

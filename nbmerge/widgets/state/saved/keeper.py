@@ -12,7 +12,7 @@ from typing import Any
 from nbmerge.errors import advice
 from nbmerge.guarded_files import read_model_bytes
 from nbmerge.widgets.state.after_rest import AfterRest
-from nbmerge.widgets.state.saved.document import MOST_BYTES, Document, read_document, write_document
+from nbmerge.widgets.state.saved.document import MOST_BYTES, Document, StepTexts, read_document, write_document
 from nbmerge.widgets.state.studio_state import StudioState
 
 REST = 0.8
@@ -44,6 +44,7 @@ class Keeper:
         self.state, self.file, self.fault = state, file, ""
         self._before_first_write = before_first_write
         self._written = b""
+        self._texts: StepTexts = {}
         self._soon = AfterRest(self._keep, REST)
         state.observe(self._soon.note_change, KEPT)
 
@@ -67,7 +68,7 @@ class Keeper:
                 self.fault = f"The history is not saved: {advice(error)}"
 
     def _write(self, file: Path) -> None:
-        raw = write_document(self.state)
+        raw = write_document(self.state, self._texts)
         same = raw.split(b'"start"', 1)[-1]  # all but the time
         if not self._written:
             self._before_first_write()
