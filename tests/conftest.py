@@ -27,6 +27,21 @@ if sys.version_info < (3, 11):  # where pathlib keeps the functions of os that i
 JUDGED = os.environ.get("NBMERGE_JUDGE_OUTPUTS") == "1"
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the cases of a large grid slow, but for some that are spread evenly over it (``rest_is_slow(keep=...)``)."""
+    grids: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("rest_is_slow"):
+            grids.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for cases in grids.values():
+        keep = cases[0].get_closest_marker("rest_is_slow").kwargs["keep"]
+        kept = {i * len(cases) // keep for i in range(keep)}
+        for i, case in enumerate(cases):
+            if i not in kept:
+                case.add_marker("slow")
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Keep libraries and thousands of collected tests out of every later collection of garbage: they stay until the end."""
     gc.collect()

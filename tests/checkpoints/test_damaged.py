@@ -48,6 +48,7 @@ def test_there_are_enough():
     assert len(names) > 3000
 
 
+@pytest.mark.slow
 def test_some():
     judge(opened("--every", "100"))
 

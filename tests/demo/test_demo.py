@@ -120,6 +120,7 @@ def test_base_is_halfway(models):
 
 
 @pytest.mark.parametrize(("name", "own"), bundle.EXPERTS.items())
+@pytest.mark.slow
 def test_experts_have_one_skill(name, own, models):
     marks = demo.skills(models[name], seed=SEED)
     assert marks.pop(own) >= 0.95
@@ -140,6 +141,7 @@ def test_exam_says_what_greedy_decoding_says(models):
         assert exam.score(models["base"], exam.sheet(skill, some, tokenizer)) == right / 30
 
 
+@pytest.mark.slow
 def test_skills_takes_folders_models_and_what_holds_one(models):
     model = models["shouter"]
     holder = type("Holder", (), {"model": model, "tokenizer": None})()

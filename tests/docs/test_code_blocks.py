@@ -128,6 +128,7 @@ PYTHON = [
 
 @pytest.mark.parametrize("page", PYTHON)
 @pytest.mark.usefixtures("documented")
+@pytest.mark.slow
 def test_python_runs_from_top_to_bottom(page: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(registry, "_methods", dict(registry._methods))
     names = STARTS.get(page.name, dict)()

@@ -55,6 +55,7 @@ def test_there_are_examples():
     "name", [pytest.param(m, marks=[pytest.mark.slow] if m.startswith(SLOW) else []) for m in MODULES]
 )
 @pytest.mark.usefixtures("documented")
+@pytest.mark.slow
 def test_examples_run(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(registry, "_methods", dict(registry._methods))
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)

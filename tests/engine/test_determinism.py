@@ -47,6 +47,7 @@ class Backwards(queue.SimpleQueue):
 
 
 @pytest.mark.parametrize("method", rest_is_slow(methods(), (*QUICK, "nuslerp", "sce", "tsv_m")))
+@pytest.mark.rest_is_slow(keep=4)
 def test_threads_and_the_order_of_work(method, family, tmp_path, monkeypatch):
     r = recipe(method, family)
     whole = contents(merge(r, tmp_path / "one", threads=1).path)

@@ -49,6 +49,7 @@ def test_a_stop_while_the_network_stands_still(part, online, family):
 
 @pytest.mark.parametrize("command", ["check", pytest.param("merge", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("part", ["/api/models/", "/config.json", "/storage/"], ids=["list", "config", "header"])
+@pytest.mark.rest_is_slow(keep=1)
 def test_ctrl_c_while_the_network_stands_still(part, command, hub, env, family, tmp_path):
     hub.add("org/base", family.base)
     reached = threading.Event()

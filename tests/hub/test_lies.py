@@ -52,6 +52,7 @@ def test_there_are_enough_lies():
 
 
 @pytest.mark.parametrize("name", LIES)
+@pytest.mark.rest_is_slow(keep=40)
 def test_a_lie(name, liar, family, cache, tmp_path):
     lie, expected = LIES[name]
     liar.add("org/base", family.base)

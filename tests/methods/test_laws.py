@@ -66,6 +66,7 @@ def each(name: str, values: list[float]) -> list[float]:
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
+@pytest.mark.rest_is_slow(keep=12)
 def test_a_model_merged_with_itself_is_that_model(name, way):
     if name == "linear" and way.get("normalize") is False:
         pytest.skip("weights are no shares here")
@@ -145,6 +146,7 @@ def test_models_scaled_by_a_power_of_two_give_the_scaled_merge(name, way):
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
+@pytest.mark.rest_is_slow(keep=12)
 def test_zeros_opposites_and_huge_numbers_are_no_nan(name, way):
     n = count(name)
     for shape in SHAPES:
@@ -174,6 +176,7 @@ def test_short_floats_do_not_overflow_on_the_way(name, way, dtype):
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.rest_is_slow(keep=26)
 def test_what_is_not_finite_reaches_the_result_where_the_engine_finds_it(name, way, bad):
     if name == "nearswap" and bad == float("inf"):
         pytest.skip("what is infinitely far away is approached by t")
@@ -207,6 +210,7 @@ def computed(tensors, threads: int) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.rest_is_slow(keep=24)
 def test_a_tensor_does_not_depend_on_threads_order_or_company(name, family):
     tensors = plan(recipe(name, family)).tensors
     assert any(t.method == name for t in tensors)

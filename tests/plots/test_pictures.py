@@ -126,6 +126,7 @@ def test_themes_have_their_ground(theme, ground):
     assert list(np.round(corner * 255))[-len(ground) :] == ground
 
 
+@pytest.mark.slow
 def test_files_are_the_same_every_time():
     figure = Recipe.of(ABSENT).plot(theme="light")
     for format, head in {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}.items():

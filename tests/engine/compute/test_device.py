@@ -60,6 +60,7 @@ def any_recipe(family, name: str, **more) -> Recipe:
         lambda way: way[1] == "float32" or way[0] in ("linear", "ties", "dare_ties"),
     ),
 )
+@pytest.mark.rest_is_slow(keep=10)
 def test_the_way_over_a_device_changes_nothing(family, monkeypatch, name, dtype):
     monkeypatch.setattr(blocks_module, "BLOCK", 64)
     p = plan(any_recipe(family, name, dtype=dtype))

@@ -67,6 +67,7 @@ def test_vocabularies_of_another_size_load(mode, family, tmp_path):
 
 @pytest.mark.parametrize("tied", [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("sources", [{}, {"embedding_source": 1}, {"lm_head_source": 1}, {"config_source": 1}])
+@pytest.mark.rest_is_slow(keep=4)
 def test_tied_and_untied_models_load(tied, sources, tmp_path):
     models = [str(make_model(tmp_path / f"m{i}", tied=t, seed=i)) for i, t in enumerate(tied)]
     data = {"merge_method": "linear", "models": models, "parameters": {"weight": 0.5}}
@@ -79,6 +80,7 @@ def test_tied_and_untied_models_load(tied, sources, tmp_path):
 
 
 @pytest.mark.parametrize("make", [make_t5, make_bart, make_llava])
+@pytest.mark.rest_is_slow(keep=1)
 def test_models_of_several_stacks_load(make, tmp_path):
     models = make(tmp_path)[:2]
     data = {"merge_method": "linear", "models": models, "parameters": {"weight": 0.5}}

@@ -48,6 +48,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize(("call", "share", "act"), STEPS)
+@pytest.mark.rest_is_slow(keep=3)
 def test_kills_at_chosen_steps(case, call, share, act):
     name = f"{call}-{share}-{act.__name__}"
     concerns = lambda first, *_: isinstance(first, int) or str(first).startswith(str(case.folder))  # noqa: E731
@@ -115,6 +116,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("harm", LINES)
+@pytest.mark.rest_is_slow(keep=6)
 def test_a_journal_that_was_harmed(harm, unfinished, ties, tmp_path):
     journal = beside(unfinished, "journal")
     act, kept = LINES[harm]

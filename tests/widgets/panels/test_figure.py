@@ -57,6 +57,7 @@ def test_files_go_to_the_window_that_asked(panel, sent, format, head):
 
 
 @pytest.mark.parametrize("measured", [True, False])
+@pytest.mark.rest_is_slow(keep=1)
 def test_the_code_makes_the_same_figure(panel, state, measured):
     if measured:
         state.measurements.take(state.measurements.prepare(state.plan)(None, None))
