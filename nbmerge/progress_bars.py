@@ -1,7 +1,7 @@
-"""Progress bars of notebook cells and terminals: tqdm draws what a listener is told.
+"""Progress bars in notebook cells and terminals: tqdm bars that follow progress events.
 
-Whoever calls a function gets a bar without asking, where somebody is looking: in a notebook's kernel or a terminal, in the
-main thread. Work that ends within half a second shows nothing.
+By default a function draws a bar where it will be seen: in the main thread of a notebook's kernel, or of a program in a
+terminal. Work that ends within half a second shows nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 def show_progress(
     progress: ProgressLike, words: str, last: str = "", delay: float = DELAY
 ) -> Iterator[Listener | None]:
-    """Yield a listener for some work, or None if nobody listens.
+    """Yield a listener for some work, or None where no progress is shown.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def show_progress(
 
 
 class ProgressBar:
-    """A listener that draws a bar; it may be told from any thread, one at a time.
+    """A listener that draws a bar; it may be called from any thread, one call at a time.
 
     Parameters
     ----------
@@ -144,11 +144,8 @@ class ProgressBar:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tqdm's, where ipywidgets are missing: it draws text instead
             from tqdm.auto import tqdm
-        options: dict[str, Any] = {
-            "bar_format": "{desc}: {percentage:3.0f}%|{bar}| {postfix}",
-            "leave": False,
-            "total": 1,
-        }
+        shape = "{desc}{percentage:3.0f}%|{bar}|"
+        options: dict[str, Any] = {"desc": self._words, "bar_format": shape, "leave": False, "total": 1}
         notebook = getattr(sys.modules.get("tqdm.notebook"), "tqdm", None)
         if notebook is None or not issubclass(tqdm, notebook):
             return tqdm(**options, dynamic_ncols=True)

@@ -70,7 +70,7 @@ class ParameterGradients:
 
 
 def worth_showing(read: Iterable[ParameterGradients], method: Method | None) -> list[ParameterGradients]:
-    """Those that vary, that the method requires, or that differ from their default; none is a wall of flat lines at 1."""
+    """Parameters that vary, that the method requires, or that models have other values of than the default."""
     defaults = {p.name: p.default for p in method.parameters} if method is not None else {}
     scopes = {p.name: p.scope for p in method.parameters} if method is not None else {}
 

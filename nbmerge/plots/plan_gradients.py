@@ -12,6 +12,10 @@ from nbmerge.palette import PALETTE
 from nbmerge.plots.colours import model_colours
 from nbmerge.plots.gradient_values import OUTSIDE, Gradient, ParameterGradients, find_knots, list_sources
 from nbmerge.plots.theme import DASHES
+from nbmerge.recipe.setting import Rule, position
+
+TINY = 1e-6
+"""Differences of values that are rounding."""
 
 
 def read_plan(plan: Plan) -> list[ParameterGradients]:
@@ -41,7 +45,7 @@ def _of_plan(plan: Plan, parameter: Parameter, label: str | None) -> Iterator[Gr
     if not groups:
         return
     colour = PALETTE[0] if label is None else model_colours(plan)[label]
-    knots = _knots(plan, parameter.name, label)
+    rules = _rules(plan, parameter.name, label)
     alike = _groups_alike(groups)
     for number, chosen in enumerate(alike):
         values = [[v for group in chosen for v in groups[group].get(i, ())] for i in range(plan.depth)]
@@ -51,7 +55,7 @@ def _of_plan(plan: Plan, parameter: Parameter, label: str | None) -> Iterator[Gr
             range(plan.depth), y, colour, DASHES[number % len(DASHES)],
             [(min(v), max(v)) if v else (math.nan, math.nan) for v in values],
             {} if number else {role: outside[role] for role in OUTSIDE if role in outside},
-            [(x, value) for x, value in knots if _lies_on(x, value, y)],
+            [knot for rule in rules for knot in _knots_on(rule, y)],
         )  # fmt: skip
 
 
@@ -81,23 +85,23 @@ def _values(plan: Plan, parameter: Parameter, label: str | None) -> Iterator[tup
             yield tensor, float(value)
 
 
-def _knots(plan: Plan, name: str, label: str | None) -> list[tuple[float, float]]:
-    """Where the recipe sets values for the whole depth, in layers."""
+def _rules(plan: Plan, name: str, label: str | None) -> tuple[Rule, ...]:
+    """The rules of a parameter, where the recipe sets it for the whole depth."""
     recipe = plan.recipe
     if recipe.models is None:
-        return []
+        return ()
     own = [s.parameters for s in recipe.models if label is not None and plan.labels[s.model] == label]
     settings = [level[name] for level in (*own, recipe.parameters) if name in level]
-    rules = [rule for setting in settings[:1] for rule in setting.rules]
-    return [knot for rule in rules for knot in find_knots(rule, 0, plan.depth - 1, in_layers=True)]
+    return settings[0].rules if settings else ()
 
 
-def _lies_on(x: float, value: float, y: Sequence[float]) -> bool:
-    """Whether a knot is a point of the line through some layers' values, not one that another filter overrules."""
-    low, high = math.floor(x), math.ceil(x)
-    between = y[low] + (y[high] - y[low]) * (x - low)
-    corner = low != high  # of a gradient between two layers: the line passes below or above it
-    return corner or abs(between - value) < 1e-6
+def _knots_on(rule: Rule, y: Sequence[float]) -> list[tuple[float, float]]:
+    """Knots of a rule that are points of a line: where another filter overrules it, the line passes elsewhere."""
+    if any(isinstance(v, str | bool) for v in rule.values):
+        return []
+    depth = len(y)
+    on = [abs(float(rule.at(position(i, depth), depth)) - value) < TINY for i, value in enumerate(y)]
+    return [(x, v) for x, v in find_knots(rule, 0, depth - 1, in_layers=True) if on[math.floor(x)] and on[math.ceil(x)]]
 
 
 def _ends(plan: Plan, parameter: Parameter) -> tuple[str, str]:

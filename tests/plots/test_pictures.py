@@ -174,3 +174,12 @@ def test_a_model_of_two_stacks_shows_the_deeper_one(tmp_path):
     (gradient,) = read_plan(plan)[0].gradients
     assert list(gradient.y) == pytest.approx(np.linspace(0, 1, plan.depth))
     assert to_png(plan.plot())
+
+
+def test_knots_are_drawn_on_the_line_of_their_own_filter(deep_family):
+    weight = [{"filter": "mlp", "value": [0, 1, 0, 1]}, {"value": 0.3}]
+    models = [{"model": str(deep_family.ft1), "parameters": {"weight": weight}}]
+    recipe = Recipe.of({"merge_method": "task_arithmetic", "base_model": str(deep_family.base), "models": models})
+    others, mlp = read_plan(nbm.plan(recipe))[0].gradients
+    assert others.knots == []
+    assert [value for _, value in mlp.knots] == [0, 1, 0, 1]

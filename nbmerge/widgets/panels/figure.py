@@ -109,6 +109,7 @@ class FigurePanel(Panel):
     def _refresh(self) -> None:
         plan = self.state.plan
         if plan is None:
+            self.runner.stop()
             self._show(None, None)
             return
 
