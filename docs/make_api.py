@@ -19,7 +19,7 @@ PAGES = {
     "Merging in memory": "nbmerge: live LiveMerge virtual VirtualMerge Update Pin choose_backend BackendChoice",
     "Sampling": "nbmerge: sample compare Sample Comparison sample_grid GridAxis SampleGrid blind_test BlindTest BlindResult",
     "Scores": "nbmerge: perplexity log_odds LogOdds",
-    "Understanding": "nbmerge: sweep PathScores ablate Ablation",
+    "Understanding": "nbmerge: sweep PathScores ablate Ablation sensitivity Sensitivity",
     "Statistics": "nbmerge: measure_models Statistics measure_merge Changes",
     "The Studio": "nbmerge: Studio",
     "Plots": (
@@ -30,7 +30,7 @@ PAGES = {
         "nbmerge.sampling: load Loaded evaluation_mode limit_threads log_probabilities LatestRequest Perplexity Phrase "
         "ScoreHistory BlindPair ScoreRecord"
     ),
-    "More on understanding": "nbmerge.analysis: Barrier Divergence",
+    "More on understanding": "nbmerge.analysis: Barrier Derivative Divergence",
     "More statistics": "nbmerge.statistics: estimate Estimate",
     "Progress": "nbmerge.progress: Event",
     "Types": "nbmerge.typing: RecipeLike ModelLike Askable ProgressLike StopSignal",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same to the program that runs
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbmerge.analysis import Ablation, PathScores, ablate, sweep
+    from nbmerge.analysis import Ablation, PathScores, Sensitivity, ablate, sensitivity, sweep
     from nbmerge.engine.check import Report, check
     from nbmerge.engine.cost.live_forecast import LiveForecast, forecast_live
     from nbmerge.engine.differences import Difference, describe_difference
@@ -50,7 +50,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
 __version__ = "0.1.0"
 
 _EXPORTS = {
-    "nbmerge.analysis": ("Ablation", "PathScores", "ablate", "sweep"),
+    "nbmerge.analysis": ("Ablation", "PathScores", "Sensitivity", "ablate", "sensitivity", "sweep"),
     "nbmerge.engine.check": ("Report", "check"),
     "nbmerge.engine.cost.live_forecast": ("LiveForecast", "forecast_live"),
     "nbmerge.engine.differences": ("Difference", "describe_difference"),
@@ -115,6 +115,7 @@ __all__ = [
     "Report",
     "Sample",
     "SampleGrid",
+    "Sensitivity",
     "Statistics",
     "Studio",
     "Transplant",
@@ -138,6 +139,7 @@ __all__ = [
     "publish",
     "sample",
     "sample_grid",
+    "sensitivity",
     "sweep",
     "transplant",
     "verify",

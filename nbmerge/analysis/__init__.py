@@ -12,12 +12,24 @@ if TYPE_CHECKING:
     from nbmerge.analysis.ablation import Ablation, ablate
     from nbmerge.analysis.divergence import Divergence
     from nbmerge.analysis.path_scores import Barrier, PathScores, sweep
+    from nbmerge.analysis.sensitivities import Derivative, Sensitivity, sensitivity
 
-__all__ = ["Ablation", "Barrier", "Divergence", "PathScores", "ablate", "sweep"]
+__all__ = [
+    "Ablation",
+    "Barrier",
+    "Derivative",
+    "Divergence",
+    "PathScores",
+    "Sensitivity",
+    "ablate",
+    "sensitivity",
+    "sweep",
+]
 
 __getattr__ = exporter(
     __name__,
     ablation=("Ablation", "ablate"),
     divergence=("Divergence",),
     path_scores=("Barrier", "PathScores", "sweep"),
+    sensitivities=("Derivative", "Sensitivity", "sensitivity"),
 )

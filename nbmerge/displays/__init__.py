@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nbmerge.displays.analysis import show_ablation, show_path_scores
+from nbmerge.displays.analysis import show_ablation, show_path_scores, show_sensitivity
 from nbmerge.displays.markup import Markup
 from nbmerge.displays.memory import show_merge_in_memory, show_pin, show_update
 from nbmerge.displays.merges import show_merge_result, show_report
@@ -34,6 +34,7 @@ _SHOW: dict[str, Callable[[Any], Markup]] = {
     "Report": show_report,
     "Sample": show_sample,
     "SampleGrid": show_sample_grid,
+    "Sensitivity": show_sensitivity,
     "Statistics": show_statistics,
     "Update": show_update,
 }

@@ -9,7 +9,7 @@ from nbmerge.displays.layout import block, bullets, heading, table
 from nbmerge.displays.markup import Markup, join
 
 if TYPE_CHECKING:
-    from nbmerge.analysis import Ablation, PathScores
+    from nbmerge.analysis import Ablation, PathScores, Sensitivity
 
 
 def show_path_scores(scores: PathScores) -> Markup:
@@ -39,6 +39,21 @@ def show_ablation(ablation: Ablation) -> Markup:
     details = f"{len(ablation.parts)} parts", f"{ablation.seconds:.1f} s"
     top = heading(f"Parts taken from {ablation.source}", *details)
     return block(top, table(head, rows), remarks(ablation.fallback, ablation.notes))
+
+
+def show_sensitivity(found: Sensitivity) -> Markup:
+    """The numbers that the score depends on most, first."""
+    top = heading("Sensitivity", f"score {digits(found.score)}", f"{found.seconds:.1f} s")
+    rows = []
+    for d, helps in sorted(
+        zip(found.derivatives, found.table["helps"], strict=True), key=lambda pair: -abs(pair[0].derivative)
+    ):
+        where = d.kind if d.layer is None else f"layer {d.layer}, {d.kind}"
+        of = f" of {d.model}" if d.model else ""
+        rows.append(
+            [where, f"{d.parameter}{of}", digits(d.value), f"{d.derivative:+.4g}", f"{helps} helps" if helps else ""]
+        )
+    return block(top, table(["part", "parameter", "value", "derivative", ""], rows))
 
 
 def remarks(fallback: str, notes: tuple[str, ...]) -> Markup:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
-    from nbmerge.plots.analysis import effect_map, plot_ablation, plot_path_scores, score_curve, score_plane
+    from nbmerge.plots.analysis import (
+        effect_map,
+        plot_ablation,
+        plot_path_scores,
+        plot_sensitivity,
+        score_curve,
+        score_plane,
+    )
     from nbmerge.plots.colours import model_colours
     from nbmerge.plots.figures import NotebookFigure, to_bytes, to_png
     from nbmerge.plots.gradient_curves import gradients
@@ -40,6 +47,7 @@ __all__ = [
     "plot_path_scores",
     "plot_plan",
     "plot_recipe",
+    "plot_sensitivity",
     "score_curve",
     "score_plane",
     "to_bytes",
@@ -48,7 +56,7 @@ __all__ = [
 
 __getattr__ = exporter(
     __name__,
-    analysis=("effect_map", "plot_ablation", "plot_path_scores", "score_curve", "score_plane"),
+    analysis=("effect_map", "plot_ablation", "plot_path_scores", "plot_sensitivity", "score_curve", "score_plane"),
     colours=("model_colours",),
     figures=("NotebookFigure", "to_bytes", "to_png"),
     gradient_curves=("gradients",),

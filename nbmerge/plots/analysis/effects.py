@@ -22,7 +22,7 @@ from nbmerge.plots.pictures import WIDTH, Row, Sheet
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nbmerge.analysis import Ablation
+    from nbmerge.analysis import Ablation, Sensitivity
 
 ROW, HEAD = 34, 28
 """Height of a row of cells and of the room for a title, in pixels."""
@@ -42,6 +42,20 @@ def plot_ablation(
     for name in names:
         title = f"change of {name} with parts of {ablation.source}"
         drawn = partial(_draw_change, table, ablation.depth, f"change[{name}]", title)
+        rows.append(Row(ROW * len(kinds_of(table)), HEAD, drawn))
+    return sheet.draw(rows)
+
+
+def plot_sensitivity(
+    found: Sensitivity, *, theme: Theme = "auto", width: float = WIDTH, font_size: float = FONT
+) -> NotebookFigure:
+    """See `Sensitivity.plot`."""
+    sheet = Sheet(Look(theme, font_size), width)
+    rows = []
+    for (parameter, model), table in found.table.groupby(["parameter", "model"], dropna=False, sort=False):
+        of = f" of {model}" if isinstance(model, str) else ""
+        title = f"change of the score per {parameter}{of} ({'lower' if found.lower else 'higher'} is better)"
+        drawn = partial(_draw_change, table, found.depth, "derivative", title)
         rows.append(Row(ROW * len(kinds_of(table)), HEAD, drawn))
     return sheet.draw(rows)
 
