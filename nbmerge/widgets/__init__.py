@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nbmerge.widgets.panels.figure import FigurePanel
     from nbmerge.widgets.panels.history import HistoryPanel
     from nbmerge.widgets.panels.job_line import JobLine
+    from nbmerge.widgets.panels.python import PythonPanel
     from nbmerge.widgets.panels.recipe import RecipePanel
     from nbmerge.widgets.panels.samples import SamplesPanel
     from nbmerge.widgets.panels.scores import ScoresPanel
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from nbmerge.widgets.panels.setup.merge import MergePanel
     from nbmerge.widgets.panels.setup.method import MethodPanel
     from nbmerge.widgets.panels.setup.models import ModelsPanel
+    from nbmerge.widgets.panels.tensors import TensorsPanel
     from nbmerge.widgets.panels.tokens import TokensPanel
     from nbmerge.widgets.panels.tracks import TracksPanel
     from nbmerge.widgets.state.job import Job
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
     from nbmerge.widgets.studio import Studio
 
 __all__ = [
-    "ComparePanel", "FigurePanel", "HistoryPanel", "Job", "JobLine", "MergePanel", "MethodPanel", "ModelsPanel", "RecipePanel",
-    "SamplesPanel", "ScoresPanel", "SetupBar", "Studio", "StudioState", "TokensPanel", "TracksPanel",
+    "ComparePanel", "FigurePanel", "HistoryPanel", "Job", "JobLine", "MergePanel", "MethodPanel", "ModelsPanel",
+    "PythonPanel", "RecipePanel", "SamplesPanel", "ScoresPanel", "SetupBar", "Studio", "StudioState", "TensorsPanel",
+    "TokensPanel", "TracksPanel",
 ]  # fmt: skip
 
 __getattr__ = exporter(
@@ -37,6 +40,7 @@ __getattr__ = exporter(
         "panels.figure": ("FigurePanel",),
         "panels.history": ("HistoryPanel",),
         "panels.job_line": ("JobLine",),
+        "panels.python": ("PythonPanel",),
         "panels.recipe": ("RecipePanel",),
         "panels.samples": ("SamplesPanel",),
         "panels.scores": ("ScoresPanel",),
@@ -44,6 +48,7 @@ __getattr__ = exporter(
         "panels.setup.merge": ("MergePanel",),
         "panels.setup.method": ("MethodPanel",),
         "panels.setup.models": ("ModelsPanel",),
+        "panels.tensors": ("TensorsPanel",),
         "panels.tokens": ("TokensPanel",),
         "panels.tracks": ("TracksPanel",),
         "state.job": ("Job",),

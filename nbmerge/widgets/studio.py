@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from nbmerge.plots import NotebookFigure
 
 DRAWER = {
-    "Recipe": "recipe.RecipePanel", "Figure": "figure.FigurePanel", "Tokens": "tokens.TokensPanel",
-    "History": "history.HistoryPanel", "Compare": "compare.ComparePanel",
+    "Recipe": "recipe.RecipePanel", "Figure": "figure.FigurePanel", "Tensors": "tensors.TensorsPanel",
+    "Tokens": "tokens.TokensPanel", "History": "history.HistoryPanel", "Compare": "compare.ComparePanel",
+    "Python": "python.PythonPanel",
 }  # fmt: skip
 """Panels in the drawer: imported and made when their tab is first opened."""
 
@@ -62,7 +63,7 @@ class Studio(StateBox):
     state : StudioState
     setup, tracks, samples, scores, drawer, jobs : Panel
         The parts of the screen, from top to bottom.
-    recipe_panel, figure_panel, tokens, history, compare : Panel
+    recipe_panel, figure_panel, tensors, tokens, history, compare, python : Panel
         In the drawer; made when they are first needed.
     models, method, merge : Form
         Parts of the setup.
@@ -113,6 +114,16 @@ class Studio(StateBox):
     def recipe_panel(self) -> Panel:
         """The recipe as text."""
         return self.drawer.panel("Recipe")
+
+    @property
+    def tensors(self) -> Panel:
+        """Every tensor of the result with its formula."""
+        return self.drawer.panel("Tensors")
+
+    @property
+    def python(self) -> Panel:
+        """The same merge as code."""
+        return self.drawer.panel("Python")
 
     @property
     def tokens(self) -> Panel:

@@ -2,9 +2,9 @@
 
 import { h, write } from "../../lib/dom.ts";
 import { number } from "../../lib/format.ts";
+import { drawFormula, type Formula } from "../../lib/mathml.ts";
 import type { Context } from "../../lib/view.ts";
 import { newId, type Part, redrawn } from "./common.ts";
-import { drawFormula, type Formula } from "./mathml.ts";
 
 export interface Parameter {
   key: string;

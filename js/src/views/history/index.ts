@@ -39,7 +39,7 @@ export default defineView<Content>((root, { send, redraw }) => {
   insert.addEventListener("click", () => {
     insertCell(root, code).then(
       (done) => write(note, done),
-      () => write(note, "The browser did not allow copying. The Recipe panel shows the code."),
+      () => write(note, "The browser did not allow copying. The Python panel shows the code."),
     );
   });
   root.addEventListener("keydown", (event) => onKey(event, list, send));
