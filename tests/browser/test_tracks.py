@@ -182,12 +182,28 @@ def test_values_are_typed(pages, page, panel):
     field.press("Enter")
     pages.settle()
     assert weight(panel) == [0.2, 0.4]
+    expect(field).to_have_value("0.2, 0.4")
     field.fill("2-4 mlp: 0.9")
     field.press("Enter")
     pages.settle()
     plan = panel.state.plan
     assert plan["model.layers.3.mlp.up_proj.weight"].values.each["weight"][1] == 0.9
     assert plan["model.layers.3.self_attn.q_proj.weight"].values.each["weight"][1] < 0.4
+
+
+def test_refused_values_stay_as_they_were_typed(pages, families):
+    panel = TracksPanel(recipe(families(8)))
+    page = pages.show(panel.view)
+    field = page.get_by_label("values")
+    field.fill("0.2, much")
+    field.press("Enter")
+    pages.settle()
+    assert "much" in panel.errors.value
+    page.get_by_role("button", name="Paint").focus()
+    pages.settle()
+    expect(field).to_have_value("0.2, much")
+    field.press("Escape")
+    expect(field).to_have_value("0, 0.5, 1")
 
 
 def test_a_slider_is_dragged_and_the_tracks_are_marked(pages, page, panel):

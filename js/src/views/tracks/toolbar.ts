@@ -62,7 +62,7 @@ export function makeToolbar(stage: Stage): Toolbar {
     parts.show(part.parts.map(asSegment), part.part);
     overlays.hidden = part.parameters.length < 2;
     set(brush, { "aria-pressed": stage.tool === "paint" });
-    typed.show(part);
+    typed.show(part, content.answers);
     selection.show(content);
     hint.hidden = listSelected(stage.selection).length > 0;
     write(hint, stage.tool === "paint" ? PAINT_HINT : HINT);
@@ -118,15 +118,28 @@ function typedValues(stage: Stage) {
     placeholder: "0.2, 0.4 or 8-15: 0.3",
   });
   let shown = "";
+  let draft = false; // typed and not accepted: it stays, also where it was refused
+  let sent: number | null = null; // number of the action that applies the draft, until it is answered
+  let tried = false;
   const apply = () => {
-    if (input.value.trim() && input.value !== shown) stage.send("curve.type_values", { text: input.value });
+    if (!draft || !input.value.trim()) return;
+    tried = true;
+    sent = stage.send("curve.type_values", { text: input.value });
   };
+  const discard = () => {
+    draft = false;
+    input.value = shown;
+  };
+  input.addEventListener("input", () => {
+    draft = true;
+    tried = false;
+  });
   input.addEventListener("keydown", (event) => {
     event.stopPropagation(); // a notebook has shortcuts of its own for most keys
     if (event.key === "Enter") apply();
-    if (event.key === "Escape") input.value = shown;
+    if (event.key === "Escape") discard();
   });
-  input.addEventListener("change", apply);
+  input.addEventListener("change", () => tried || apply());
   stage.picture.addEventListener("nbm-type", () => {
     const columns = listSelected(
       stage.selection ?? (stage.cursor === null ? null : { anchor: stage.cursor, head: stage.cursor }),
@@ -134,14 +147,20 @@ function typedValues(stage: Stage) {
     const layers = columns.flatMap((column) => stage.curve.layerOf(column) ?? []);
     const [first, last] = [layers[0], layers[layers.length - 1]];
     input.focus();
-    if (first !== undefined) input.value = first === last ? `${first}: ` : `${first}-${last}: `;
+    if (first === undefined) return;
+    draft = true;
+    tried = false;
+    input.value = first === last ? `${first}: ` : `${first}-${last}: `;
   });
   return {
     element: input,
-    show(part: CurvePart) {
-      const untouched = input.value === shown || document.activeElement !== input;
+    show(part: CurvePart, answers: number) {
+      const answered = sent !== null && answers >= sent;
+      if (answered) sent = null;
+      const left = input.value === "" && document.activeElement !== input;
+      if ((answered && part.text !== shown) || input.value === part.text || left) draft = false;
       shown = part.text;
-      if (untouched) set(input, { value: shown });
+      if (!draft) set(input, { value: shown });
     },
   };
 }

@@ -3,22 +3,12 @@
 
 import { h, match, set, write } from "../../../lib/dom.ts";
 import { middle } from "../../../lib/format.ts";
-import { type MenuItem, menuButton } from "../../../lib/menu.ts";
 import { svg } from "../../../lib/svg.ts";
 import type { Axis } from "../axis.ts";
 import { type Band, dragEdge, dropAt, type Edge, joinNames, nameBand, readBandKey } from "../bands.ts";
 import type { Content } from "../content.ts";
+import { depthOf, type SourcePart, sourceTools } from "../source_tools.ts";
 import { drag, pointOf, type Row, rowTitle, type Stage } from "../stage.ts";
-
-interface SourcePart {
-  bands: Band[];
-  outside: { column: number; labels: string[]; colours: string[] }[];
-  models: { key: string; label: string; colour: string; depth: number }[];
-  base: string;
-  summary: string;
-  /** Whether layers are stacked, not merged: then the tools are always there. */
-  stacking: boolean;
-}
 
 const [BAND, TOOLS] = [22, 34];
 const GRIP = 7; // pixels at both ends of a band that move its edge
@@ -33,8 +23,8 @@ function create(stage: Stage, group: SVGGElement) {
   group.append(ends, marker);
   const list = h("div", { class: "nbm-bands", role: "group", "aria-label": "where the layers come from" });
   const ghost = h("div", { class: "nbm-band-label" });
-  const tools = h("div", { class: "nbm-source-tools" });
-  stage.overlay.append(list, ghost, tools);
+  const tools = sourceTools(stage);
+  stage.overlay.append(list, ghost, tools.element);
 
   let part: SourcePart | null = null;
   let axis: Axis;
@@ -43,75 +33,7 @@ function create(stage: Stage, group: SVGGElement) {
   let label = ""; // beside what is dragged
   let drop: number | null = null; // x of the place that a band would go to
 
-  const depthOf = (model: string) => part?.models.find(({ key }) => key === model)?.depth ?? 0;
   const band = (index: number | null) => (index === null ? null : (part?.bands[index] ?? null));
-
-  // --- tools ---
-
-  const summary = h("span", { class: "nbm-quiet" });
-  const name = h("b");
-  const field = (title: string) =>
-    h("input", { type: "number", class: "nbm-field nbm-layer-field", min: 0, "aria-label": title, title });
-  const from = field("first layer");
-  const to = field("last layer");
-  const applyRange = () => {
-    const [first, last] = [from.valueAsNumber, to.valueAsNumber];
-    if (chosen !== null && Number.isInteger(first) && Number.isInteger(last))
-      send("set_range", { first, end: last + 1 });
-  };
-  for (const input of [from, to]) {
-    input.addEventListener("keydown", (event) => event.stopPropagation());
-    input.addEventListener("change", applyRange);
-  }
-  const act = (text: string, title: string, run: () => void) =>
-    h("button", { type: "button", class: "nbm-button", title, onclick: run }, text);
-  const models = menuButton(
-    "model",
-    () => listModels((model) => send("set_model", { model })),
-    "Take these layers from",
-  );
-  const insert = menuButton("Insert", () => listModels(insertLayers), "Insert layers after this range");
-  const cut = act("Split", "Cut this range in its middle; press twice on a band to cut it there", () => {
-    const now = band(chosen);
-    if (now && now.depth > 1) stage.send("source.split", { layer: now.start + Math.floor(now.depth / 2) });
-  });
-  const repeat = act("Repeat", "Repeat these layers", () => send("repeat"));
-  const remove = act("Delete", "Delete these layers", () => send("remove"));
-  const range = h("span", { class: "nbm-layer-range" }, from, "–", to);
-  const editing = h(
-    "span",
-    { class: "nbm-source-editing", role: "group", "aria-label": "range" },
-    name,
-    models,
-    range,
-    repeat,
-    cut,
-    remove,
-    insert,
-  );
-  tools.append(editing, summary);
-
-  function send(action: string, more: Record<string, unknown> = {}) {
-    if (chosen !== null) stage.send(`source.${action}`, { index: chosen, ...more });
-  }
-  function listModels(choose: (model: string) => void): MenuItem[] {
-    const now = band(chosen)?.sources[0]?.model;
-    return (part?.models ?? []).map(({ key, label, depth }) => ({
-      label: middle(label, 40),
-      hint: `${depth} layers`,
-      checked: key === now,
-      choose: () => choose(key),
-    }));
-  }
-  function insertLayers(model: string) {
-    const at = chosen === null ? (part?.bands.length ?? 0) : chosen + 1;
-    const near = band(chosen)?.sources[0];
-    const depth = Math.max(depthOf(model), 1);
-    const [first, end] = near && near.end <= depth ? [near.first, near.end] : [0, depth];
-    stage.send("source.insert", { index: at, model, first, end });
-  }
-
-  // --- bands ---
 
   function makeBand(index: number) {
     const button = h(
@@ -174,7 +96,7 @@ function create(stage: Stage, group: SVGGElement) {
   }
 
   function resize(now: Band, index: number, edge: Edge, by: number) {
-    const [first, end] = dragEdge(now, edge, Math.round(by / axis.step), depthOf);
+    const [first, end] = dragEdge(now, edge, Math.round(by / axis.step), (model) => depthOf(part, model));
     const source = now.sources[0]!;
     label = `${middle(source.label, 24)} ${first}–${end - 1}: ${end - first} layers`;
     drop =
@@ -204,7 +126,7 @@ function create(stage: Stage, group: SVGGElement) {
     event.stopPropagation();
     const goal = Math.min(Math.max(index + command.by, 0), (part?.bands.length ?? 1) - 1);
     const now = band(index)?.sources[0];
-    if (command.kind === "remove") send("remove");
+    if (command.kind === "remove") stage.send("source.remove", { index });
     else if (command.kind === "resize" && now) {
       const end = Math.max(now.end + command.by, now.first + 1);
       stage.send("source.set_range", { index, first: now.first, end });
@@ -268,27 +190,6 @@ function create(stage: Stage, group: SVGGElement) {
     );
   }
 
-  function drawTools(now: SourcePart) {
-    Object.assign(tools.style, {
-      left: `${axis.left}px`,
-      right: `${axis.width - axis.right}px`,
-      top: `${top + BAND + 4}px`,
-    });
-    const at = band(chosen);
-    editing.hidden = at === null;
-    summary.hidden = at !== null && axis.width < 900;
-    write(summary, now.summary);
-    if (!at) return;
-    const source = at.sources[0]!;
-    write(name, at.sources.length > 1 ? `${at.sources.length} models` : "");
-    models.hidden = at.sources.length > 1;
-    write(models, middle(source.label, 18));
-    set(from, { value: source.first });
-    set(to, { value: source.end - 1 });
-    remove.disabled = now.bands.length < 2;
-    cut.disabled = at.depth < 2;
-  }
-
   function drawDrag() {
     marker.style.display = drop === null ? "none" : "";
     ghost.hidden = label === "";
@@ -302,7 +203,7 @@ function create(stage: Stage, group: SVGGElement) {
     height: (content: Content) => (content.rows.source ? BAND + TOOLS : 0),
     draw(content: Content, made: Axis, place: number) {
       part = (content.rows.source ?? null) as SourcePart | null;
-      list.hidden = tools.hidden = !part;
+      list.hidden = tools.element.hidden = !part;
       if (!part) return;
       axis = made;
       top = place;
@@ -311,7 +212,7 @@ function create(stage: Stage, group: SVGGElement) {
       title("source", part.bands.length > 1 ? [`${part.bands.length} ranges`] : []);
       match(list, part.bands, makeBand, drawBand);
       drawEnds(part);
-      drawTools(part);
+      tools.show(part, chosen, axis, top + BAND + 4);
       drawDrag();
     },
     read(_: Content, column: number) {
