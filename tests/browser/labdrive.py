@@ -83,6 +83,7 @@ def lab(root: Path, log: Path) -> Iterator[str]:
         "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}", "--expose-app-in-browser",
         "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
+        "--JupyterNotebookApp.expose_app_in_browser=True",  # Notebook 7, which the same server serves below /notebooks
     ]  # fmt: skip
     with open(log, "w") as out:
         server = subprocess.Popen(
@@ -159,9 +160,12 @@ def browser(size: dict[str, int] = SIZE, scale: float = 1.0) -> Iterator[Page]:
             chrome.close()
 
 
-def open_notebook(page: Page, url: str, name: str) -> None:
-    """Open a notebook and wait until its kernel is ready; before that, "run all" would ask for a kernel instead."""
-    page.goto(f"{url}/doc/tree/{name}?reset", wait_until="domcontentloaded")
+def open_notebook(page: Page, url: str, name: str, application: str = "doc/tree") -> None:
+    """Open a notebook and wait until its kernel is ready; before that, "run all" would ask for a kernel instead.
+
+    `application` is "doc/tree" for JupyterLab, "notebooks" for Notebook 7.
+    """
+    page.goto(f"{url}/{application}/{name}?reset", wait_until="domcontentloaded")
     page.wait_for_selector(".jp-NotebookPanel .jp-Notebook .jp-Cell", timeout=PATIENCE)
     page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady", timeout=PATIENCE)
     page.wait_for_function(_IDLE, timeout=PATIENCE)

@@ -100,7 +100,7 @@ function makeTable(
 ): HTMLElement {
   if (!models.length)
     return h("p", {}, "No models yet. Add a base model first, then models that were fine-tuned from it.");
-  const head = ["model", "use", "fits", "", ...columns].map((name) => h("th", { scope: "col" }, name));
+  const head = ["model", "use", "fits", "change", ...columns].map((name) => h("th", { scope: "col" }, name));
   const rows = models.map((model, i) => makeRow(model, i, models, needsBase, send));
   return h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows));
 }

@@ -50,7 +50,7 @@ export default defineView<Content>((root, { send, receive, signal }) => {
     "Cell",
   );
   const said = h("span", { class: "nbm-figure-said", role: "status" });
-  const picture = h("img", { class: "nbm-figure-picture" });
+  const picture = h("img", { class: "nbm-figure-picture", alt: "", hidden: true });
   const reason = h("p", { class: "nbm-figure-reason" });
   const code = h("pre", { class: "nbm-figure-code" });
   const python = h("details", {}, h("summary", {}, "Python"), code);
