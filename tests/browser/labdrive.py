@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, Playwright, sync_playwright
 
 CHROMIUM_ARGS = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
@@ -144,10 +144,27 @@ def _of_themes(stack: str) -> bool:
     return "removeChild" in stack and bool(frames) and all("/static/lab/jlab_core." in line for line in frames)
 
 
+_running: list[Playwright] = []
+
+
+@contextlib.contextmanager
+def _playwright() -> Iterator[Playwright]:
+    """The one playwright of this process: it refuses to be started inside itself, as by a test with a browser of its own."""
+    if _running:
+        yield _running[0]
+        return
+    with sync_playwright() as playwright:
+        _running.append(playwright)
+        try:
+            yield playwright
+        finally:
+            _running.clear()
+
+
 @contextlib.contextmanager
 def browser(size: dict[str, int] = SIZE, scale: float = 1.0) -> Iterator[Page]:
     """A page; `page.errors` collects what a visitor's console would show."""
-    with sync_playwright() as playwright:
+    with _playwright() as playwright:
         chrome = playwright.chromium.launch(executable_path=chromium(), headless=True, args=CHROMIUM_ARGS)
         context = chrome.new_context(viewport=size, device_scale_factor=scale, reduced_motion="reduce")
         page = context.new_page()

@@ -27,7 +27,7 @@ def test_the_first_notebook_runs_and_its_studio_works(server):
         open_notebook(page, url, NOTEBOOK.name)
         run_all(page)
         studio = page.locator(".nbm-studio")
-        expect(studio.locator(".nbm-status-line")).to_contain_text("ready")
+        expect(studio.locator(".nbm-status-line")).to_contain_text("Ready")
         drag(page, studio.locator(".nbm-slider .nbm-handle").nth(3), 40)
         until(page, "studio.state.can_undo")
         studio.get_by_role("button", name="Generate").click()
