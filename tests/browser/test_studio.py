@@ -99,6 +99,12 @@ def test_the_keyboard_moves_layers_and_the_notebook_takes_no_key(page: Page):
     page.keyboard.press("PageDown")
     until(page, f"abs({WEIGHT.format(1)} - 0.11) < 1e-9")
     expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(1)
+    for key in ("b", "x", "d", "d", "k"):  # insert, cut, delete and leave a cell, where the notebook takes them
+        page.keyboard.press(key)
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(1)
+    expect(curve(page)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".nbm-typed")).to_be_focused()
 
 
 def test_distances_follow_the_hand(page: Page):

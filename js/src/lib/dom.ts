@@ -4,6 +4,9 @@ export type Child = Node | string | number | null | undefined | false;
 /** Names in lower case as in HTML; a function is a listener: `{ class: "nbm-x", "aria-pressed": true, onclick: f }`. */
 export type Attributes = Record<string, unknown>;
 
+/** For an element with keys of its own: JupyterLab, which listens before all others, leaves its keys alone. */
+export const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
 /** Makes an element: `h("button", { onclick: save }, "Save")`. */
 export function h<Name extends keyof HTMLElementTagNameMap>(
   name: Name,

@@ -1,6 +1,6 @@
 // A small window beside a button: focus goes in and cannot leave by Tab, Escape or a press elsewhere closes it.
 
-import { h } from "./dom.ts";
+import { h, OWN_KEYS } from "./dom.ts";
 
 /** A popover that is open. */
 export interface Popover {
@@ -29,7 +29,15 @@ export function openPopover(
   const end = new AbortController();
   const id = `nbm-popover-${++latest}`;
   const role = options.role ?? "dialog";
-  const element = h("div", { class: "nbm-popover", id, role, "aria-label": label, tabindex: -1, popover: "manual" });
+  const element = h("div", {
+    ...OWN_KEYS,
+    class: "nbm-popover",
+    id,
+    role,
+    "aria-label": label,
+    tabindex: -1,
+    popover: "manual",
+  });
   element.append(...content);
   (anchor.closest<HTMLElement>(".nbm-view") ?? document.body).append(element);
   element.showPopover?.(); // in the top layer, where no cell of a notebook can cut it off

@@ -1,6 +1,6 @@
 // A row of buttons of which one is pressed: one tab stop, arrows move, as radio buttons do.
 
-import { h, match, set, write } from "./dom.ts";
+import { h, match, OWN_KEYS, set, write } from "./dom.ts";
 import { middle } from "./format.ts";
 
 export interface Segment {
@@ -20,7 +20,7 @@ const LONGEST = 22;
 
 /** Makes the row; `choose` is called with the key of the button that is pressed. */
 export function segmented(label: string, choose: (key: string) => void): Segmented {
-  const element = h("div", { class: "nbm-segmented", role: "radiogroup", "aria-label": label });
+  const element = h("div", { ...OWN_KEYS, class: "nbm-segmented", role: "radiogroup", "aria-label": label });
   let shown: readonly Segment[] = [];
   element.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];

@@ -2,7 +2,7 @@
 
 import { type ScaleLinear, scaleLinear } from "d3-scale";
 import { line as makeLine } from "d3-shape";
-import { h, match, set, write } from "../../../lib/dom.ts";
+import { h, match, OWN_KEYS, set, write } from "../../../lib/dom.ts";
 import { middle, number } from "../../../lib/format.ts";
 import { svg } from "../../../lib/svg.ts";
 import type { Axis } from "../axis.ts";
@@ -33,6 +33,7 @@ function create(stage: Stage, group: SVGGElement) {
   const bubble = svg("text", { class: "nbm-bubble" });
   group.append(grid, selected, pins, dots, chosen, ground, others, ends, knots, bubble);
   const focus = h("div", {
+    ...OWN_KEYS,
     class: "nbm-curve-focus",
     role: "slider",
     tabindex: 0,

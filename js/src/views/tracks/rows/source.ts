@@ -1,7 +1,7 @@
 // The source: which model and layer each layer of the result comes from. Bands are cut, dragged, repeated, removed and
 // inserted; each is a button, and all of them are one tab stop.
 
-import { h, match, set, write } from "../../../lib/dom.ts";
+import { h, match, OWN_KEYS, set, write } from "../../../lib/dom.ts";
 import { middle } from "../../../lib/format.ts";
 import { svg } from "../../../lib/svg.ts";
 import type { Axis } from "../axis.ts";
@@ -21,7 +21,7 @@ function create(stage: Stage, group: SVGGElement) {
   const ends = svg("g");
   const marker = svg("line", { class: "nbm-drop" });
   group.append(ends, marker);
-  const list = h("div", { class: "nbm-bands", role: "group", "aria-label": "where the layers come from" });
+  const list = h("div", { ...OWN_KEYS, class: "nbm-bands", role: "group", "aria-label": "where the layers come from" });
   const ghost = h("div", { class: "nbm-band-label" });
   const tools = sourceTools(stage);
   stage.overlay.append(list, ghost, tools.element);
