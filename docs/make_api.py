@@ -19,7 +19,7 @@ PAGES = {
     "Merging in memory": "nbmerge: live LiveMerge virtual VirtualMerge Update Pin choose_backend BackendChoice",
     "Sampling": "nbmerge: sample compare Sample Comparison sample_grid GridAxis SampleGrid blind_test BlindTest BlindResult",
     "Scores": "nbmerge: perplexity log_odds LogOdds",
-    "Understanding": "nbmerge: sweep PathScores ablate Ablation sensitivity Sensitivity",
+    "Understanding": "nbmerge: sweep PathScores ablate Ablation sensitivity Sensitivity compare_tokens TokenComparison",
     "Statistics": "nbmerge: measure_models Statistics measure_merge Changes",
     "The Studio": "nbmerge: Studio",
     "Plots": (

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same to the program that runs
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbmerge.analysis import Ablation, PathScores, Sensitivity, ablate, sensitivity, sweep
+    from nbmerge.analysis import (
+        Ablation,
+        PathScores,
+        Sensitivity,
+        TokenComparison,
+        ablate,
+        compare_tokens,
+        sensitivity,
+        sweep,
+    )
     from nbmerge.engine.check import Report, check
     from nbmerge.engine.cost.live_forecast import LiveForecast, forecast_live
     from nbmerge.engine.differences import Difference, describe_difference
@@ -50,7 +59,16 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
 __version__ = "0.1.0"
 
 _EXPORTS = {
-    "nbmerge.analysis": ("Ablation", "PathScores", "Sensitivity", "ablate", "sensitivity", "sweep"),
+    "nbmerge.analysis": (
+        "Ablation",
+        "PathScores",
+        "Sensitivity",
+        "TokenComparison",
+        "ablate",
+        "compare_tokens",
+        "sensitivity",
+        "sweep",
+    ),
     "nbmerge.engine.check": ("Report", "check"),
     "nbmerge.engine.cost.live_forecast": ("LiveForecast", "forecast_live"),
     "nbmerge.engine.differences": ("Difference", "describe_difference"),
@@ -118,6 +136,7 @@ __all__ = [
     "Sensitivity",
     "Statistics",
     "Studio",
+    "TokenComparison",
     "Transplant",
     "Update",
     "Verification",
@@ -127,6 +146,7 @@ __all__ = [
     "check",
     "choose_backend",
     "compare",
+    "compare_tokens",
     "describe_difference",
     "forecast_live",
     "live",

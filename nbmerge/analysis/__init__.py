@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nbmerge.analysis.divergence import Divergence
     from nbmerge.analysis.path_scores import Barrier, PathScores, sweep
     from nbmerge.analysis.sensitivities import Derivative, Sensitivity, sensitivity
+    from nbmerge.analysis.tokens import TokenComparison, compare_tokens
 
 __all__ = [
     "Ablation",
@@ -21,7 +22,9 @@ __all__ = [
     "Divergence",
     "PathScores",
     "Sensitivity",
+    "TokenComparison",
     "ablate",
+    "compare_tokens",
     "sensitivity",
     "sweep",
 ]
@@ -32,4 +35,5 @@ __getattr__ = exporter(
     divergence=("Divergence",),
     path_scores=("Barrier", "PathScores", "sweep"),
     sensitivities=("Derivative", "Sensitivity", "sensitivity"),
+    tokens=("TokenComparison", "compare_tokens"),
 )

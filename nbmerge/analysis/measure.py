@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -30,6 +30,25 @@ FAILURE = "This merge cannot be evaluated"
 
 
 @dataclass(frozen=True)
+class Trace:
+    """The tokens behind a score.
+
+    Parameters
+    ----------
+    start : str
+        What comes before the first token that counts.
+    tokens : tuple of str
+        The tokens that count, in order.
+    logs : tuple of tuple of float
+        For each merge, log P of these tokens.
+    """
+
+    start: str
+    tokens: tuple[str, ...]
+    logs: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
 class Measurement:
     """Scores of several merges.
 
@@ -43,12 +62,15 @@ class Measurement:
         Why a live merge was updated for each of them; empty if all were evaluated together, layer by layer.
     notes : tuple of str
         What went wrong for single merges.
+    traces : dict of str to Trace
+        For each score of tokens.
     """
 
     values: dict[str, tuple[float, ...]]
     lower: dict[str, bool]
     fallback: str = ""
     notes: tuple[str, ...] = ()
+    traces: dict[str, Trace] = field(default_factory=dict)
 
 
 def read_scores(scores: Mapping[str, ScoreLike] | ScoreLike) -> dict[str, Any]:
@@ -143,7 +165,7 @@ class _Tally:
     """What is known of each score and merge so far."""
 
     def __init__(self, loaded: Loaded, scores: Mapping[str, Any], count: int):
-        self._scores, self._count = scores, count
+        self._scores, self._count, self._tokenizer = scores, count, loaded.tokenizer
         self._owners: list[tuple[str, int]] = []
         self.windows: list[Window] = []
         for name, score in scores.items():
@@ -204,7 +226,18 @@ class _Tally:
                     "of range there. Merge in float32, or stay closer to the parents."
                 )
         lower = {name: bool(getattr(score, "lower", False)) for name, score in self._scores.items()}
-        return Measurement(values, lower, fallback, tuple(self._notes))
+        traces = {name: self._trace(name) for name, score in self._scores.items() if hasattr(score, "combine")}
+        return Measurement(values, lower, fallback, tuple(self._notes), traces)
+
+    def _trace(self, name: str) -> Trace:
+        own = [window for owner, window in self._owners if owner == name]
+        tokens = [i for window in own for i in self.windows[window].ids[self.windows[window].begin :]]
+        logs = (
+            tuple(x for window in own for x in self._results[point, window].tolist()) for point in range(self._count)
+        )
+        start = self.windows[own[0]]
+        decode = self._tokenizer.decode
+        return Trace(str(decode(list(start.ids[: start.begin]))), tuple(str(decode([i])) for i in tokens), tuple(logs))
 
     def _value(self, name: str, point: int) -> float:
         score = self._scores[name]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nbmerge.displays.analysis import show_ablation, show_path_scores, show_sensitivity
+from nbmerge.displays.analysis import show_ablation, show_path_scores, show_sensitivity, show_token_comparison
 from nbmerge.displays.markup import Markup
 from nbmerge.displays.memory import show_merge_in_memory, show_pin, show_update
 from nbmerge.displays.merges import show_merge_result, show_report
@@ -36,6 +36,7 @@ _SHOW: dict[str, Callable[[Any], Markup]] = {
     "SampleGrid": show_sample_grid,
     "Sensitivity": show_sensitivity,
     "Statistics": show_statistics,
+    "TokenComparison": show_token_comparison,
     "Update": show_update,
 }
 """By name of the class, so that showing a recipe does not import what a live merge needs."""

@@ -5,11 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from nbmerge.displays.layout import block, bullets, heading, table
-from nbmerge.displays.markup import Markup, join
+from nbmerge.displays.layout import CODE, QUIET, block, bullets, fold, heading, more, table
+from nbmerge.displays.markup import Markup, element, join
 
 if TYPE_CHECKING:
-    from nbmerge.analysis import Ablation, PathScores, Sensitivity
+    from nbmerge.analysis import Ablation, PathScores, Sensitivity, TokenComparison
+
+TOKENS = 400
+"""Tokens of a text that are shown."""
+LEAST = 8.0
+"""Minus the log-probability from which on a token has the strongest colour."""
+NOTABLE = 0.1
+"""Nats by which a merge departs from all parents for a token to be underlined."""
 
 
 def show_path_scores(scores: PathScores) -> Markup:
@@ -54,6 +61,48 @@ def show_sensitivity(found: Sensitivity) -> Markup:
             [where, f"{d.parameter}{of}", digits(d.value), f"{d.derivative:+.4g}", f"{helps} helps" if helps else ""]
         )
     return block(top, table(["part", "parameter", "value", "derivative", ""], rows))
+
+
+def show_token_comparison(found: TokenComparison) -> Markup:
+    """The text once for each model, unlikely tokens coloured, with all numbers on hover; and a table."""
+    labels = ["merge", *found.parents]
+    hover = [_hover(found, i) for i in range(len(found.tokens))]
+    rows = []
+    for label in labels:
+        logs = found.merge if label == "merge" else found.parents[label]
+        marked = found.outside if label == "merge" else (0.0,) * len(logs)
+        shown = zip(found.tokens[:TOKENS], logs, marked, hover, strict=False)
+        spans = [_token(*cell) for cell in shown]
+        name = element("div", f"{label} · perplexity {found.perplexity(label):.4g}", style=QUIET)
+        rows.append(element("div", name, element("div", found.start, *spans, style=_TOKENS), style="margin:4px 0"))
+    legend = "Coloured: unlikely. Underlined: more or less likely under the merge than under any parent."
+    names = ["token", *labels, "closest", "outside"]
+    cells = [
+        [repr(token)[1:-1], *(digits(log) for log in row), closest, digits(outside) if outside else ""]
+        for token, closest, outside, *row in zip(
+            found.tokens, found.closest, found.outside, found.merge, *found.parents.values(), strict=True
+        )
+    ]
+    top = heading("Tokens of the merge and its parents", f"{len(found.tokens)} tokens")
+    parts = [*rows, more(len(found.tokens) - TOKENS, "tokens"), element("div", legend, style=QUIET)]
+    return block(top, *parts, fold("Table", table(names, cells)), remarks(found.fallback, found.notes))
+
+
+_TOKENS = f"{CODE}white-space:pre-wrap;overflow-wrap:anywhere"
+
+
+def _token(token: str, log: float, outside: float, hover: str) -> Markup:
+    share = 0.0 if math.isnan(log) else min(-log / LEAST, 1.0)
+    style = f"background:rgba(232,80,30,{0.6 * share:.2f})"
+    if abs(outside) > NOTABLE:
+        style += ";text-decoration:underline"
+    return element("span", token, style=style, title=hover)
+
+
+def _hover(found: TokenComparison, i: int) -> str:
+    rows = {"merge": found.merge, **found.parents}
+    numbers = ", ".join(f"{label} {logs[i]:.3f}" for label, logs in rows.items())
+    return f"log P: {numbers}; closest to {found.closest[i]}"
 
 
 def remarks(fallback: str, notes: tuple[str, ...]) -> Markup:

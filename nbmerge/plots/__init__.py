@@ -18,8 +18,10 @@ if TYPE_CHECKING:
         plot_ablation,
         plot_path_scores,
         plot_sensitivity,
+        plot_token_comparison,
         score_curve,
         score_plane,
+        token_map,
     )
     from nbmerge.plots.colours import model_colours
     from nbmerge.plots.figures import NotebookFigure, to_bytes, to_png
@@ -48,15 +50,26 @@ __all__ = [
     "plot_plan",
     "plot_recipe",
     "plot_sensitivity",
+    "plot_token_comparison",
     "score_curve",
     "score_plane",
     "to_bytes",
     "to_png",
+    "token_map",
 ]
 
 __getattr__ = exporter(
     __name__,
-    analysis=("effect_map", "plot_ablation", "plot_path_scores", "plot_sensitivity", "score_curve", "score_plane"),
+    analysis=(
+        "effect_map",
+        "plot_ablation",
+        "plot_path_scores",
+        "plot_sensitivity",
+        "plot_token_comparison",
+        "score_curve",
+        "score_plane",
+        "token_map",
+    ),
     colours=("model_colours",),
     figures=("NotebookFigure", "to_bytes", "to_png"),
     gradient_curves=("gradients",),
