@@ -42,7 +42,7 @@ const look = EditorView.theme({
   ".cm-scroller": { ...font, overflow: "auto" },
   ".cm-gutters": {
     color: "var(--jp-ui-font-color2, #616161)",
-    background: "var(--jp-layout-color2, #eee)",
+    background: "transparent",
     borderRight: "1px solid var(--jp-border-color2, #e0e0e0)",
   },
   ".cm-content": { caretColor: "var(--jp-editor-cursor-color, var(--jp-ui-font-color0, #000))" },
@@ -110,6 +110,7 @@ export function makeExtensions(owner: Owner): Extension[] {
       "aria-label": "Recipe. Tab indents; press Escape, then Tab, to leave.",
       "data-lm-suppress-shortcuts": "true", // JupyterLab's shortcuts
       spellcheck: "false",
+      tabindex: "0",
     }),
     EditorView.updateListener.of((update) => {
       const byUser = (t: Transaction) => t.docChanged && t.annotation(Transaction.addToHistory) !== false;

@@ -48,7 +48,7 @@ export default defineView<Content>((root, context) => {
       const cell = head.children[i + 1]!;
       const title = column.detail && `How it was run: ${column.detail}`;
       set(cell, { "data-stale": column.stale, "data-recipe": column.recipe, title: title || null });
-      write(cell.querySelector("small")!, column.stale ? "earlier recipe" : column.detail);
+      write(cell.querySelector("small")!, column.stale ? "earlier recipe" : column.detail.split(",")[0]!);
     });
   }
 

@@ -7,6 +7,9 @@ import { makeAdder } from "./adder.ts";
 import type { Content } from "./content.ts";
 import { makeRow, showRow } from "./row.ts";
 
+/** Width below which a score's name stands above its value. */
+const NARROW = 380;
+
 export default defineView<Content>((root, { send, signal }) => {
   let content: Content | null = null;
   const compute = h(
@@ -26,8 +29,9 @@ export default defineView<Content>((root, { send, signal }) => {
   root.append(head, rows, note);
   root.addEventListener("keydown", (event) => event.stopPropagation(), { signal }); // the notebook's own shortcuts
 
-  return (next) => {
+  return (next, width) => {
     content = next;
+    rows.classList.toggle("nbm-scores-narrow", width < NARROW);
     set(compute, { disabled: !next.ready });
     set(stop, { disabled: !next.busy });
     follow.checked = next.follow;
