@@ -40,6 +40,8 @@ def test_a_grid_fills_and_a_cell_becomes_the_recipe(page: Page):
     tab(page, "Compare")
     panel = page.locator(".nbm-panel.nbm-compare")
     panel.get_by_label("Parameter of the columns").select_option("weight of ft1")
+    panel.get_by_label("Parameter of the rows").select_option("lambda")
+    panel.get_by_label("Parameter of the rows").select_option("no second parameter")
     panel.get_by_label("Values of the columns").fill("0, 0.875")
     panel.get_by_label("Prompt").fill("ab")
     panel.get_by_role("button", name="Sample the grid").click()

@@ -178,7 +178,7 @@ function fill(element: HTMLSelectElement, choices: readonly Choice[], preferred:
   if (element.dataset.choices === known) return;
   const chosen = element.value;
   element.dataset.choices = known;
-  element.replaceChildren(...choices.map(({ key, title }) => h("option", { value: key }, title)));
+  element.replaceChildren(...choices.map(({ key, title }) => new Option(title, key))); // an empty key, too
   const kept = choices.some(({ key }) => key === chosen) && chosen !== "";
   element.value = kept ? chosen : (choices[Math.min(preferred, choices.length - 1)]?.key ?? "");
 }
