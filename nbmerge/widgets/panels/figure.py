@@ -57,7 +57,7 @@ class FigurePanel(Panel):
         self.theme, self.parent = "auto", ""
         self._png = b""
         self.view = FigureView({"choose": self.choose, "save": self.save}, self.errors)
-        self.runner = DebouncedRunner(self.errors.show, "figure")
+        self.runner = DebouncedRunner(self.errors.show, "figure", self.state.activities)
         self.at_close(self.runner.close)
         self.watch(self.state.job, self.errors(lambda change: self._follow_job(change["new"])), "status")
         return [self.view]

@@ -19,7 +19,7 @@ from nbmerge.widgets.state.merging import NAME as MERGE
 
 TITLES = {
     MERGE: "Merging", "measure": "Measuring", "sample": "Sampling", "score": "Computing scores",
-    "estimate": "Estimating distances", "forecast": "Estimating the time",
+    "estimate": "Estimating distances", "figure": "Drawing the figure", "forecast": "Estimating the time",
     "look up models": "Looking up models",
 }  # fmt: skip
 
