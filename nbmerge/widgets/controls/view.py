@@ -6,6 +6,7 @@ of the panel. No value travels both ways, so the two can never chase each other.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -57,12 +58,13 @@ class View(anywidget.AnyWidget):
         self._answered = 0
         self._shown: Mapping[str, Any] = {}
         self._busy_with: int | None = None
+        self._busy_in = 0
         self._receive = guard(self._act)
         self.on_msg(lambda _, message, buffers: self._receive(message))
 
     def show(self, content: Mapping[str, Any]) -> None:
         """Draw this content. During an action it is taken for the answer, so draw when the change is made, and once."""
-        if self._busy_with is not None:
+        if self._busy_with is not None and self._busy_in == threading.get_ident():
             self._answered, self._busy_with = self._busy_with, None
         self._shown = content
         self.content = {**content, "answers": self._answered}
@@ -74,7 +76,7 @@ class View(anywidget.AnyWidget):
             raise NbmergeError(
                 f"There is no action '{name}'. Reload the page: it may show an older version of nbmerge."
             )
-        self._busy_with = max(count, self._answered)
+        self._busy_with, self._busy_in = max(count, self._answered), threading.get_ident()
         try:
             _call(self._actions[name], name, arguments)
         finally:

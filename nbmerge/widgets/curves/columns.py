@@ -56,6 +56,14 @@ def find_column(plan: Plan, tensor: TensorPlan) -> Column | None:
     return Column(tensor.layer) if tensor.stack == plan.stack else None
 
 
+def name_group(plan: Plan, group: str) -> str:
+    """What a group of the tensors in layers is called on screen."""
+    if group != "rest":
+        return {"mlp": "MLP"}.get(group, group)
+    names = (t.name for t in plan.tensors if t.layer is not None and t.kind == group)
+    return "norms" if all("norm" in name or ".ln" in name for name in names) else "other"
+
+
 def read_columns(plan: Plan, track: Track, group: str | None, columns: Iterable[Column]) -> list[tuple[float, ...]]:
     """The values of the tensors in each column, ascending; nothing where a model has no part.
 

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from nbmerge.widgets.controls.guard import Guard
@@ -70,3 +72,18 @@ def test_a_message_that_is_no_action_is_refused(guard, message):
     view = Curve({"move": lambda: None}, guard)
     view._handle_custom_msg(message, [])
     assert "not an action" in guard.value
+
+
+def test_what_another_thread_shows_meanwhile_is_no_answer(guard):
+    sent = []
+
+    def act_slowly() -> None:
+        other = threading.Thread(target=lambda: view.show({"progress": 1}))
+        other.start()
+        other.join()
+        view.show({"moved": True})
+
+    view = Curve({"move": act_slowly}, guard)
+    view.observe(lambda change: sent.append(change["new"]), "content")
+    act(view, "move", count=7)
+    assert sent == [{"progress": 1, "answers": 0}, {"moved": True, "answers": 7}]

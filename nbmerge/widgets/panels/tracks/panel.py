@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import ipywidgets
 
 from nbmerge.engine.planning import Plan
@@ -31,6 +33,7 @@ class TracksPanel(Panel):
     title = "Tracks"
 
     def _build(self) -> list[ipywidgets.Widget]:
+        self._drawing = threading.RLock()  # work in other threads ends while a slider may be moving
         self._drawn: Plan | None = None
         self._columns: tuple[Column, ...] = ()
         self.rows: dict[str, Row] = {row.name: row for row in make_rows(self)}
@@ -63,7 +66,10 @@ class TracksPanel(Panel):
             self._draw()
 
     def _draw(self) -> None:
-        plan = self.state.plan
+        with self._drawing:
+            self._draw_plan(self.state.plan)
+
+    def _draw_plan(self, plan: Plan | None) -> None:
         self._drawn = plan
         self._columns = list_columns(plan) if plan is not None else ()
         parts = {name: row.content(plan) for name, row in self.rows.items()} if plan is not None else {}

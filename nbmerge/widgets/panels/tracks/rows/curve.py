@@ -30,13 +30,12 @@ from nbmerge.widgets.curves import (
     write_presets_text,
     write_typed,
 )
-from nbmerge.widgets.curves.columns import list_columns, mean_of, read_columns
+from nbmerge.widgets.curves.columns import list_columns, mean_of, name_group, read_columns
 from nbmerge.widgets.curves.rounding import round_value, step_of, widen_range
 from nbmerge.widgets.curves.tracks import can_separate_groups
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.history import Step
 
-GROUP_NAMES = {"attention": "attention", "mlp": "MLP", "rest": "norms"}
 ALL = "all"
 OVERLAY_DASH = [6, 3]
 SAMPLES = 13
@@ -96,7 +95,7 @@ class CurveRow(Row):
         line, curve = read_knots(plan, track, self.group), read_curve(plan, track)
         return {
             **self._choices(plan, track),
-            "title": f"{track.title}, {GROUP_NAMES[self.group]}" if self.group else track.title,
+            "title": f"{track.title}, {name_group(plan, self.group)}" if self.group else track.title,
             "help": track.parameter.help,
             "span": list(span), "step": step_of(span), "limits": [track.parameter.low, track.parameter.high],
             "marks": [{"value": i, "text": end.partition(" = ")[2]} for i, end in enumerate(track.ends) if end],
@@ -137,7 +136,7 @@ class CurveRow(Row):
         return {
             "parameters": [{"key": name, "label": name, "hint": p.help} for name, p in parameters.items()],
             "models": [{"key": k[1], "label": label, "colour": colours[label]} for k, label in labels.items()],
-            "parts": [{"key": ALL, "label": ALL}, *({"key": g, "label": GROUP_NAMES[g]} for g in groups)] if groups else [],
+            "parts": [{"key": ALL, "label": ALL}, *({"key": g, "label": name_group(plan, g)} for g in groups)] if groups else [],
             "overlaid": sorted(self._overlaid & (parameters.keys() - {track.parameter.name})),
             "parameter": track.key[0], "model": track.key[1], "part": self.group or ALL,
         }  # fmt: skip

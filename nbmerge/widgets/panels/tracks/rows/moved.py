@@ -13,6 +13,7 @@ from nbmerge.errors import NbmergeError
 from nbmerge.plots.measures import MEASURES
 from nbmerge.widgets.controls.colours import model_colours
 from nbmerge.widgets.controls.progress_text import describe_progress
+from nbmerge.widgets.curves.columns import name_group
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.debounce import DebouncedRunner
 from nbmerge.widgets.state.job import DONE, FAILED, RUNNING
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from nbmerge.statistics.distances import Changes
 
 JOB = "measure"
-KIND_NAMES = {"attention": "attention", "mlp": "MLP", "rest": "norms"}
 DIGITS = 9
 """Digits that the browser gets: cosines differ from 1 by less than float32 can tell."""
 
@@ -88,7 +88,7 @@ class MovedRow(Row):
         lines = np.array([self._row(inside[p], outside[p]) for p in changes.parents])
         low, high = measure.limits(lines)
         cells = [
-            {"label": KIND_NAMES[kind], "values": _plain(self._row(grid[kind], {}))}  # outside has no kinds
+            {"label": name_group(plan, kind), "values": _plain(self._row(grid[kind], {}))}  # outside has no kinds
             for kind in map(str, grid.columns)
         ]
         return {
