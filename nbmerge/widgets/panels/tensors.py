@@ -40,8 +40,9 @@ class TensorsPanel(Panel):
 
     def _build(self) -> list[ipywidgets.Widget]:
         self.filter, self.chosen, self._count = "", "", PAGE
-        actions = {"set_filter": self.set_filter, "choose": self.choose, "show_more": self.show_more}
-        self.view = TensorsView(actions, self.errors)
+        self.view = TensorsView(
+            {"set_filter": self.set_filter, "choose": self.choose, "show_more": self.show_more}, self.errors
+        )
         return [self.view]
 
     def set_filter(self, filter: str) -> None:

@@ -47,7 +47,6 @@ export default defineView<Content>((root, { send, read, signal }) => {
       }),
     }),
   });
-  frame.addEventListener("keydown", (event) => event.stopPropagation(), { signal }); // the notebook's own shortcuts
   frame.addEventListener("focusout", sendText, { signal });
   signal.addEventListener("abort", () => {
     sendText();

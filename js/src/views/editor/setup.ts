@@ -27,6 +27,7 @@ import {
   lineNumbers,
 } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
+import { OWN_KEYS } from "../../lib/dom.ts";
 import { listOptions, type Words } from "./complete.ts";
 import { methodAt, placeAt } from "./place.ts";
 
@@ -108,7 +109,7 @@ export function makeExtensions(owner: Owner): Extension[] {
     ]),
     EditorView.contentAttributes.of({
       "aria-label": "Recipe. Tab indents; press Escape, then Tab, to leave.",
-      "data-lm-suppress-shortcuts": "true", // JupyterLab's shortcuts
+      ...OWN_KEYS,
       spellcheck: "false",
       tabindex: "0",
     }),

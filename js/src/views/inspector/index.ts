@@ -59,7 +59,6 @@ export default defineView<Content>((root, { send, signal }) => {
   const detail = h("section", { class: "nbm-inspector-detail", "aria-live": "polite" });
   list.append(h("table", {}, head, body), more);
   root.append(bar, detail, list);
-  root.addEventListener("keydown", (event) => event.stopPropagation(), { signal }); // the notebook's own shortcuts
   signal.addEventListener("abort", () => clearTimeout(timer));
 
   function onFilter() {

@@ -13,7 +13,7 @@ const COLUMN = 112;
 const STATUS: Record<Cell["status"], string> = { waiting: "…", generating: "▌", done: "", stopped: "(stopped)" };
 
 export default defineView<Content>((root, context) => {
-  const { send, signal } = context;
+  const { send } = context;
   let content: Content | null = null;
   let wasBusy = false;
   let drawnWidth = 0;
@@ -36,7 +36,6 @@ export default defineView<Content>((root, context) => {
   const note = h("p", { class: "nbm-says-note", role: "status" });
   const memory = h("div", { class: "nbm-says-memory" });
   root.append(controls.element, table, h("div", { class: "nbm-says-foot" }, add, note), memory);
-  root.addEventListener("keydown", (event) => event.stopPropagation(), { signal }); // the notebook's own shortcuts
 
   function showHead(columns: Column[]) {
     const key = JSON.stringify(columns.map((c) => [c.name, c.kind, c.title, c.colour]));

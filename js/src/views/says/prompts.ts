@@ -1,6 +1,6 @@
 // The prompts: one field per row, and one that is not a prompt yet after "+ Prompt".
 
-import { h, set } from "../../lib/dom.ts";
+import { h, OWN_KEYS, set } from "../../lib/dom.ts";
 import { Echo } from "../../lib/echo.ts";
 import type { Context } from "../../lib/view.ts";
 import type { Content } from "./content.ts";
@@ -53,7 +53,7 @@ export function makePrompts({ send, redraw }: Context, content: () => Content | 
   }
 
   function makeRow(index: number) {
-    const field = h("textarea", { class: "nbm-field nbm-says-prompt", rows: 1 });
+    const field = h("textarea", { ...OWN_KEYS, class: "nbm-field nbm-says-prompt", rows: 1 });
     field.addEventListener("change", () => commit(index));
     field.addEventListener("blur", () => index >= current().length && commit(index));
     field.addEventListener("keydown", (event) => onKey(event, index));

@@ -10,7 +10,7 @@ import { makeRow, showRow } from "./row.ts";
 /** Width below which a score's name stands above its value. */
 const NARROW = 380;
 
-export default defineView<Content>((root, { send, signal }) => {
+export default defineView<Content>((root, { send }) => {
   let content: Content | null = null;
   const compute = h(
     "button",
@@ -27,7 +27,6 @@ export default defineView<Content>((root, { send, signal }) => {
   set(compute, { title: "Compute every score for the merge" });
   set(stop, { title: "Stop after the present score" });
   root.append(head, rows, note);
-  root.addEventListener("keydown", (event) => event.stopPropagation(), { signal }); // the notebook's own shortcuts
 
   return (next, width) => {
     content = next;

@@ -1,6 +1,6 @@
 // One score: its name, its value, how it changed, and its history.
 
-import { h, match, set, write } from "../../lib/dom.ts";
+import { h, match, OWN_KEYS, set, write } from "../../lib/dom.ts";
 import { openMenu } from "../../lib/menu.ts";
 import { path, svg } from "../../lib/svg.ts";
 import type { Send } from "../../lib/view.ts";
@@ -62,7 +62,7 @@ export function showRow(row: Element, score: Score): void {
 /** The history; one tab stop, arrows move over its points, Enter or a press returns to their steps. */
 function makePicture(send: Send, points: () => readonly Point[]): SVGSVGElement {
   const { width, height } = SIZE;
-  const picture = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, class: "nbm-spark" });
+  const picture = svg("svg", { ...OWN_KEYS, width, height, viewBox: `0 0 ${width} ${height}`, class: "nbm-spark" });
   picture.append(svg("path"), svg("g"));
   const spots = () => placeValues(points().map((p) => p.value));
   const go = (index: number) => {

@@ -13,7 +13,7 @@ interface Content extends Answered {
 
 const REFUSED = "The browser did not allow copying: select the code and press Ctrl+C.";
 
-export default defineView<Content>((root, { signal }) => {
+export default defineView<Content>((root) => {
   let code = "";
   const copy = h("button", { type: "button", class: "nbm-button", onclick: () => report(copyCode()) }, "Copy");
   const insert = h("button", { type: "button", class: "nbm-button" }, "Write as a cell");
@@ -21,7 +21,6 @@ export default defineView<Content>((root, { signal }) => {
   const text = h("pre", { class: "nbm-snippet-code", tabindex: 0, role: "region", "aria-label": "Python code" });
   insert.addEventListener("click", () => report(insertCell(root, code)));
   root.append(h("div", { class: "nbm-snippet-bar" }, copy, insert, note), text);
-  root.addEventListener("keydown", (event) => event.stopPropagation(), { signal }); // the notebook's own shortcuts
 
   async function copyCode() {
     await navigator.clipboard.writeText(code);
