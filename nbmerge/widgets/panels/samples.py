@@ -100,7 +100,8 @@ class SamplesPanel(Panel):
         assert plan is not None  # else there is nothing to prepare
 
         def work(cancel: threading.Event) -> None:
-            self.state.note_pin(self.state.pool.pin(plan, cancel), plan.recipe)
+            kept = {name for step in self.state.history for name in step.pins}
+            self.state.note_pin(self.state.pool.pin(plan, cancel, kept), plan.recipe)
             sample(cancel)
 
         self.runner.submit(work)

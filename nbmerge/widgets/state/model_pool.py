@@ -7,7 +7,10 @@ The merge is a live merge, whose weights are computed, or a virtual merge, which
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from nbmerge.engine.cost import LiveForecast, forecast_live
@@ -158,12 +161,21 @@ class ModelPool:
         pins = dict(self.live.pins) if self.live is not None else {}
         return {name: pin for name, pin in pins.items() if self._is_of_family(pin.recipe)}
 
-    def pin(self, plan: Plan, cancel: threading.Event | None = None) -> str:
-        """Keep the merge of a plan in memory, to be sampled beside later ones; returns its name."""
+    def pin(self, plan: Plan, cancel: threading.Event | None = None, taken: Iterable[str] = ()) -> str:
+        """Keep the merge of a plan in memory, to be sampled beside later ones; returns its name.
+
+        Parameters
+        ----------
+        plan : Plan
+        cancel : threading.Event, optional
+        taken : iterable of str
+            Names of pins of earlier sessions, of which only the recipes are left.
+        """
         with self._lock:
             _raise_if_stopped(cancel)
             merge, _ = self._update_live(plan, cancel)
-            return merge.pin().name
+            used = {*merge.pins, *taken}
+            return merge.pin(next(name for name in _list_pin_names() if name not in used)).name
 
     def unpin(self, name: str) -> None:
         """Free a pinned merge."""
@@ -229,6 +241,12 @@ class ModelPool:
         return MemoryForecast(
             forecast_live(plan, [pin.plan for pin in self.pins.values()]), to_load, self.live is not None
         )
+
+
+def _list_pin_names() -> Iterator[str]:
+    """One letter, then a letter and a number: A, B, … Z, A2, B2 and so on."""
+    yield from ascii_uppercase
+    yield from (f"{letter}{number}" for number in count(2) for letter in ascii_uppercase)
 
 
 def _reference_of(plan: Plan, label: str) -> ModelRef:

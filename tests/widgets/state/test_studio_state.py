@@ -255,3 +255,9 @@ def test_another_family_takes_nothing_over(state, recipe, tmp_path):
 def test_opening_a_recipe_of_the_same_family_drops_models_it_does_not_use(state, recipe):
     state.open_recipe(recipe.replace(models=recipe.plain()["models"][:1]))
     assert [state.base, *state.models] == [str(recipe.base_model), str(recipe.references[0])]
+
+
+def test_a_new_pin_does_not_take_the_name_of_one_that_was_restored(state):
+    assert state.pool.pin(state.plan, taken=("A", "B")) == "C"
+    assert state.pool.pin(state.plan) == "A"
+    state.pool.release()
