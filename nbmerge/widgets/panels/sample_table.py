@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -63,11 +64,17 @@ def _cell(column: Column, prompt: str) -> dict[str, Any] | None:
     if text is None:
         return None
     before = next((t for t in column.reference if t.prompt == prompt and t.status == "done"), None)
-    flags = [False] * len(text.pieces) if before is None else mark_changed(text.pieces, before.pieces)
+    flags = [False] * len(text.pieces) if before is None else _mark_changed(text.pieces, before.pieces)
     pairs = zip(flags, text.pieces, strict=True)
     runs = [["".join(p for _, p in group), new] for new, group in groupby(pairs, key=lambda pair: pair[0])]
     note = _count_changes(sum(flags), len(flags)) if before is not None and text.status == "done" else ""
     return {"runs": runs, "status": text.status, "note": note, "tokens": len(text.pieces)}
+
+
+@lru_cache(maxsize=128)
+def _mark_changed(pieces: tuple[str, ...], reference: tuple[str, ...]) -> list[bool]:
+    """Remembered, since long texts take long to compare and are drawn with every move of a slider."""
+    return mark_changed(pieces, reference)
 
 
 def _count_changes(number: int, total: int) -> str:

@@ -71,6 +71,7 @@ class SamplesPanel(Panel):
         self.session = SamplingSession(self.state.pool, self._show_output)
         self._suggested = ""
         self._drawn_at = 0.0
+        self._memory: dict[str, Any] = {"text": "", "ways": []}
         self.view = SamplesView(
             {
                 "generate": self.generate, "stop": self.stop, "pin": self.pin, "unpin": self.unpin,
@@ -80,8 +81,8 @@ class SamplesPanel(Panel):
             },
             guard,
         )  # fmt: skip
-        self.watch(self.state, guard(lambda change: self._draw()), "prompts")
-        self.runner.observe(guard(lambda change: self._draw()), "busy")
+        self.watch(self.state, guard(lambda change: self._update()), "prompts")
+        self.runner.observe(guard(lambda change: self._update()), "busy")
         return [self.view]
 
     # --- what a user does ---
@@ -112,7 +113,7 @@ class SamplesPanel(Panel):
         self.state.forget_pin(name)
         self.session.outputs.pop(name, None)
         self.compare = PREVIOUS if self.compare == name else self.compare
-        self._draw()
+        self._update()
 
     def restore(self, name: str) -> None:
         """Go back to the recipe of a pinned merge."""
@@ -124,7 +125,7 @@ class SamplesPanel(Panel):
     def set_prompts(self, prompts: str) -> None:
         """Choose the prompts, one per line."""
         self.state.prompts = prompts
-        self._draw()
+        self._update()
 
     def set_number(self, name: str, value: float) -> None:
         """Set `length`, `temperature` or `seed`; a value beyond its limits becomes the nearest one."""
@@ -133,29 +134,29 @@ class SamplesPanel(Panel):
         low, high = LIMITS[name]
         bounded = min(max(value, low), high)
         setattr(self, name, bounded if name == "temperature" else round(bounded))
-        self._draw()
+        self._update()
 
     def set_backend(self, backend: str) -> None:
         """Choose how the merge is run."""
         if backend not in BACKENDS:
             raise ArgumentError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}.")
         self.backend = backend
-        self._draw()
+        self._update()
 
     def set_compare(self, compare: str) -> None:
         """Choose what changed tokens are marked against."""
         self.compare = compare
-        self._draw()
+        self._update()
 
     def set_parents(self, parents: bool) -> None:
         """Choose whether the parents are sampled, too."""
         self.parents = parents
-        self._draw()
+        self._update()
 
     def set_follow(self, follow: bool) -> None:
         """Choose whether the merge is sampled again whenever the recipe changes."""
         self.follow = follow
-        self._draw()
+        self._update()
         self._follow_recipe()
 
     # --- sampling ---
@@ -203,8 +204,13 @@ class SamplesPanel(Panel):
         plan = self.state.plan
         if plan is not None and self.state.prompts in ("", self._suggested):
             self._suggested = self.state.prompts = "\n".join(suggest_prompts(plan))
-        self._draw()
+        self._update()
         self._follow_recipe()
+
+    def _update(self) -> None:
+        """Draw with a new forecast of memory, which is not made again for every token."""
+        self._memory = self._forecast()
+        self._draw()
 
     def _draw(self) -> None:
         self._drawn_at = time.monotonic()
@@ -213,7 +219,7 @@ class SamplesPanel(Panel):
         self.view.show({
             **draw_table(self._prompts, columns),
             "busy": self.runner.busy, "ready": self.state.plan is not None,
-            "note": STALE if any(c.stale for c in columns) else "", "memory": self._forecast(),
+            "note": STALE if any(c.stale for c in columns) else "", "memory": self._memory,
             "settings": {
                 "length": self.length, "temperature": self.temperature, "seed": self.seed, "backend": self.backend,
                 "backends": [{"value": v, "label": label} for v, label in BACKENDS.items()],
