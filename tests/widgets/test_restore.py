@@ -100,3 +100,12 @@ def test_no_token_is_in_the_file_or_in_what_a_notebook_saves(recipe, tmp_path, m
     assert "secret-of-the-hub" not in words + file.read_text()
     assert "tell me" in file.read_text()
     studio.close()
+
+
+def test_a_file_that_cannot_be_written_is_said_on_screen(recipe, tmp_path):
+    (tmp_path / "kept").write_text("a file where the folder should be")
+    studio = Studio(recipe, save=tmp_path / "kept" / "mine.json")
+    draw(studio)
+    studio.session.keeper.keep()
+    assert "The history is not saved" in restore_line(studio).note.value
+    studio.close()

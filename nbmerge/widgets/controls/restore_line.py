@@ -37,6 +37,7 @@ class RestoreLine(ipywidgets.HBox):
         self.add_class("nbm-row")
         self.add_class("nbm-restore")
         self._continued = continued
+        session.keeper.on_fault = self._say_fault
         self._show()
 
     def _restore(self) -> None:
@@ -67,6 +68,12 @@ class RestoreLine(ipywidgets.HBox):
         else:
             self.note.value = html.escape(session.message)
         set_visible(self, bool(self.note.value))
+
+    def _say_fault(self, words: str) -> None:
+        """That the file cannot be written, or that it can again; an offer that is open stays."""
+        if self.session.offer is None:
+            self._say(words)
+            set_visible(self, bool(words))
 
     def _say(self, words: str) -> None:
         self.note.value = html.escape(words)

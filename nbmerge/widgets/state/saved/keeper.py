@@ -36,12 +36,15 @@ class Keeper:
         Why the file could not be written; empty where it could.
     before_first_write : callable
         Called once, before anything is written.
+    on_fault : callable
+        Called with `fault` when it changes, in the thread that writes; replace it to be told.
     """
 
     def __init__(
         self, state: StudioState, file: Path | None = None, before_first_write: Callable[[], Any] = lambda: None
     ):
         self.state, self.file, self.fault = state, file, ""
+        self.on_fault: Callable[[str], Any] = lambda words: None
         self._before_first_write = before_first_write
         self._written = b""
         self._texts: StepTexts = {}
@@ -63,9 +66,14 @@ class Keeper:
         if self.file is not None and is_worth_keeping(self.state):
             try:
                 self._write(self.file)
-                self.fault = ""
+                self._set_fault("")
             except OSError as error:
-                self.fault = f"The history is not saved: {advice(error)}"
+                self._set_fault(f"The history is not saved: {advice(error)}")
+
+    def _set_fault(self, words: str) -> None:
+        if words != self.fault:
+            self.fault = words
+            self.on_fault(words)
 
     def _write(self, file: Path) -> None:
         raw = write_document(self.state, self._texts)
