@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nbmerge.analysis.measure import ScoreLike, measure_plans, read_scores
 from nbmerge.analysis.parents import copies_of_parent, find_parent, with_tensors
+from nbmerge.checkpoints import hub
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
 from nbmerge.errors import ArgumentError
@@ -99,6 +100,7 @@ class Ablation(Displayed):
         return f"<Ablation: {len(self.parts)} parts from {self.source}, scores {', '.join(self.values)}, {how}>"
 
 
+@hub.stopping
 def ablate(
     recipe: RecipeLike,
     source: str | ModelRef,

@@ -190,7 +190,7 @@ class BackwardPass:
 
     def _check(self) -> None:
         if self.cancel is not None and self.cancel.is_set():
-            raise MergeStopped("It was stopped before the derivatives were complete. Run it again for a result.")
+            raise MergeStopped("Stopped.")
 
 
 def _gradient_of(hidden: torch.Tensor) -> torch.Tensor:

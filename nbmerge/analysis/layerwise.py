@@ -62,6 +62,7 @@ def evaluate_side_by_side(
     windows: Sequence[Window],
     receive: Receive,
     *,
+    extra: int = 0,
     progress: Listener | None = None,
     cancel: StopSignal | None = None,
 ) -> None:
@@ -75,6 +76,8 @@ def evaluate_side_by_side(
     windows : sequence of Window
     receive : callable
         See `Receive`. Results that include merge 0 come first for each window.
+    extra : int
+        Bytes that the caller keeps of the results.
     progress, cancel
         As in `nbmerge.merge`; one step is a layer.
 
@@ -85,7 +88,7 @@ def evaluate_side_by_side(
     MergeStopped
         When `cancel` was set.
     """
-    check_memory(model, plans, windows)
+    check_memory(model, plans, windows, extra=extra)
     model.fetch(plans, progress, cancel)
     report = Reporter(progress, model.depth + 2, 0)
     report.tell("planned")

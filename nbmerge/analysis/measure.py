@@ -126,7 +126,8 @@ def measure_plans(
         if model.tokenizer is None:
             raise SampleError("This merge has no tokenizer, so texts cannot be scored. Add one to its config donor.")
         tally = _Tally(Loaded(model.model, model.tokenizer), scores, len(plans))
-        evaluate_side_by_side(model, plans, tally.windows, tally.receive, progress=progress, cancel=cancel)
+        kept = tally.reference_tokens * model.model.config.get_text_config().vocab_size * 4
+        evaluate_side_by_side(model, plans, tally.windows, tally.receive, extra=kept, progress=progress, cancel=cancel)
     return tally.finish("")
 
 
@@ -176,6 +177,12 @@ class _Tally:
         self._references: dict[int, torch.Tensor] = {}
         self._called: dict[tuple[str, int], float] = {}
         self._notes: list[str] = []
+
+    @property
+    def reference_tokens(self) -> int:
+        """Number of distributions that divergences are relative to, which are kept until the end."""
+        own = {name for name, score in self._scores.items() if isinstance(score, Divergence)}
+        return sum(len(self.windows[window].ids) for name, window in self._owners if name in own)
 
     def receive(self, points: Sequence[int], window: int, logits: torch.Tensor) -> None:
         """Take the logits of a window for some merges."""

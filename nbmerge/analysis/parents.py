@@ -45,9 +45,13 @@ def copies_of_parent(plan: Plan, parent: ModelRef) -> dict[str, TensorPlan]:
 
 
 def parent_plan(plan: Plan, parent: ModelRef) -> Plan | None:
-    """A parent in the form of the merge: the same tensors, all of them copies; None if it lacks some."""
+    """A parent in the form of the merge: the same tensors, all of them copies.
+
+    None if it lacks some, or if its layers are others than those of the same number in the merge.
+    """
     copies = copies_of_parent(plan, parent)
-    return with_tensors(plan, copies) if len(copies) == len(plan.tensors) else None
+    moved = any(t.layer is not None and t.inputs[0].name != t.name for t in copies.values())
+    return None if moved or len(copies) < len(plan.tensors) else with_tensors(plan, copies)
 
 
 def with_tensors(plan: Plan, tensors: Mapping[str, TensorPlan]) -> Plan:

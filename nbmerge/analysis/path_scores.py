@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nbmerge.analysis.measure import ScoreLike, measure_plans, read_scores
 from nbmerge.analysis.paths import blend_recipes
 from nbmerge.arguments import parse_count_argument
+from nbmerge.checkpoints import hub
 from nbmerge.engine.planning import plan as make_plan
 from nbmerge.engine.planning import plan_after
 from nbmerge.errors import ArgumentError
@@ -94,7 +96,7 @@ class PathScores(Displayed):
         """
         name = self._name(score)
         rated = [(value if self.lower[name] else -value, i) for i, value in enumerate(self.values[name])]
-        return self.recipes[min(pair for pair in rated if pair[0] == pair[0])[1]]
+        return self.recipes[min(pair for pair in rated if not math.isnan(pair[0]))[1]]
 
     def barrier(self, score: str | None = None) -> Barrier:
         """How far the path is worse than the straight line between its ends.
@@ -114,12 +116,12 @@ class PathScores(Displayed):
         name = self._name(score)
         values, sign = self.values[name], 1.0 if self.lower[name] else -1.0
         ends = {t: value for (t,), value in zip(self.positions, values, strict=True) if t in (0.0, 1.0)}
-        if len(ends) < 2 or any(value != value for value in ends.values()):
+        if len(ends) < 2 or any(map(math.isnan, ends.values())):
             raise ArgumentError(f"The score {name!r} is not known at both ends of the path, so it has no barrier.")
         above = [
             (sign * (value - (1 - t) * ends[0.0] - t * ends[1.0]), t)
             for (t,), value in zip(self.positions, values, strict=True)
-            if 0 <= t <= 1 and value == value
+            if 0 <= t <= 1 and not math.isnan(value)
         ]
         height, at = max(above)
         return Barrier(max(height, 0.0), at)
@@ -157,6 +159,7 @@ class PathScores(Displayed):
         return f"<PathScores: {len(self.positions)} points {how}, best {best}>"
 
 
+@hub.stopping
 def sweep(
     first: RecipeLike,
     second: RecipeLike,
@@ -221,7 +224,7 @@ def sweep(
     ends = [
         Recipe.load(recipe) for recipe in map(_recipe_of, (first, second) if plane is None else (first, second, plane))
     ]
-    axis = [span[0] + (span[1] - span[0]) * i / (count - 1) for i in range(count)]
+    axis = [round(span[0] + (span[1] - span[0]) * i / (count - 1), 12) for i in range(count)]
     positions = [(t,) for t in axis] if plane is None else [(x, y) for y in axis for x in axis]
     recipes = [blend_recipes(ends, (1 - sum(p), *p)) for p in positions]
     plans = [make_plan(recipes[0])]
@@ -238,4 +241,4 @@ def _recipe_of(source: Any) -> Any:
 
 
 def _known(values: Sequence[float]) -> list[float]:
-    return [value for value in values if value == value]
+    return [value for value in values if not math.isnan(value)]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from nbmerge.analysis.backward import BackwardPass
+from nbmerge.analysis.layerwise import TOKENS
 from nbmerge.analysis.measure import FAILURE, ScoreLike, read_scores
 from nbmerge.analysis.memory import check_memory
 from nbmerge.analysis.slopes import numbers_of, slope_of
-from nbmerge.checkpoints import StoredTensor
+from nbmerge.checkpoints import StoredTensor, hub
 from nbmerge.engine.live import LayeredModel
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
@@ -21,6 +23,7 @@ from nbmerge.presentation import Displayed, draw
 from nbmerge.progress import Listener, Reporter
 from nbmerge.progress_bars import show_progress
 from nbmerge.sampling import Loaded, limit_threads
+from nbmerge.sampling.likelihood import Window
 from nbmerge.sampling.loading import library_errors
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from nbmerge.typing import ProgressLike, RecipeLike, StopSignal
+
+ACTIVATIONS = 40
+"""Numbers that a layer keeps for its derivatives, for each number of its hidden state: about what a Llama keeps."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,7 @@ class Sensitivity(Displayed):
         )
 
 
+@hub.stopping
 def sensitivity(
     recipe: RecipeLike,
     text: ScoreLike,
@@ -179,8 +186,7 @@ def _run(
     if model.tokenizer is None:
         raise SampleError("This merge has no tokenizer, so texts cannot be scored. Add one to its config donor.")
     windows = score.windows(Loaded(model.model, model.tokenizer))
-    largest = max(sum(t.nbytes for t in part) for part in model.parts(plan))
-    check_memory(model, [plan] * (model.depth // 2 + 1), windows, extra=largest)  # states of all layers; derivatives
+    _check_memory(model, plan, windows)
     model.fetch([plan], listener, cancel)
     report = Reporter(listener, 2 * model.depth + 3, 0)
     report.tell("planned")
@@ -188,11 +194,22 @@ def _run(
         backward = BackwardPass(model, plan, windows, score, report, cancel)
         value = backward.run()
         found = {t.name: _chain(model, t, backward.found[t.name]) for t in plan.tensors if t.name in backward.found}
+    except MergeStopped:
+        report.tell("stopped", error="stopped")
+        raise MergeStopped("It was stopped before the derivatives were complete. Run it again for a result.") from None
     except BaseException as error:
-        report.tell("stopped" if isinstance(error, MergeStopped) else "failed", error=str(error))
+        report.tell("failed", error=str(error))
         raise
     report.tell("finished")
     return value, found
+
+
+def _check_memory(model: LayeredModel, plan: Plan, windows: Sequence[Window]) -> None:
+    """Refuse what does not fit: the states of all layers, and the activations and derivatives of one."""
+    largest = max(sum(t.nbytes for t in part) for part in model.parts(plan))
+    tokens = min(sum(len(w.ids) for w in windows), TOKENS)
+    activations = ACTIVATIONS * tokens * model.model.config.get_text_config().hidden_size * model.model.dtype.itemsize
+    check_memory(model, [plan] * (model.depth // 2 + 1), windows, extra=largest + activations)
 
 
 def _chain(model: LayeredModel, tensor: TensorPlan, slopes: list[float]) -> dict[tuple[str, int | None], float]:

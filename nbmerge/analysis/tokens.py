@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nbmerge.analysis.measure import measure_plans
 from nbmerge.analysis.parents import parent_plan
+from nbmerge.checkpoints import hub
 from nbmerge.engine.planning import Plan
 from nbmerge.engine.planning import plan as make_plan
 from nbmerge.errors import ArgumentError
@@ -97,6 +98,7 @@ class TokenComparison(Displayed):
         return f"<TokenComparison: {len(self.tokens)} tokens, perplexity {each}>"
 
 
+@hub.stopping
 def compare_tokens(
     recipe: RecipeLike,
     text: str,
@@ -107,8 +109,8 @@ def compare_tokens(
 ) -> TokenComparison:
     """Compute the log-probability of each token of a text under a merge and each of its parents.
 
-    All of them are evaluated together, layer by layer, with the merge's config and tokenizer. A parent that lacks some of the
-    merge's tensors, as in a stack of more layers, is left out; `TokenComparison.notes` names it.
+    All of them are evaluated together, layer by layer, with the merge's config and tokenizer. A parent whose
+    layers are not those of the merge, as in a stack of more layers, is left out; `TokenComparison.notes` names it.
 
     Parameters
     ----------
@@ -136,14 +138,14 @@ def compare_tokens(
     plan = make_plan(recipe)
     plans, missing = _parent_plans(plan)
     if not plans:
-        raise ArgumentError("No parent of this merge has all of its tensors, so none can be compared with it.")
+        raise ArgumentError("No parent of this merge has the same layers, so none can be compared with it.")
     with show_progress(progress, "Comparing tokens") as listener:
         found = measure_plans(
             [plan, *plans.values()], {"text": Perplexity(text)}, progress=listener, cancel=cancel, threads=threads
         )
     trace = found.traces["text"]
     merge, *parents = trace.logs
-    notes = (*(f"{label} is left out: it lacks some of the merge's tensors." for label in missing), *found.notes)
+    notes = (*(f"{label} is left out: its layers are not those of the merge." for label in missing), *found.notes)
     return TokenComparison(
         trace.start,
         trace.tokens,

@@ -6,8 +6,8 @@ import threading
 import pytest
 
 import nbmerge as nbm
-from nbmerge.analysis import sweep
-from nbmerge.errors import ArgumentError, MergeStopped, SampleError, TooLargeError
+from nbmerge.analysis import Divergence, sweep
+from nbmerge.errors import ArgumentError, MergeStopped, SampleError, TooLargeError, VirtualError
 from nbmerge.sampling import Perplexity, Phrase
 from nbmerge.sampling.scores import JointPerplexity
 from tests.analysis.conftest import TEXT
@@ -52,6 +52,20 @@ def test_a_function_of_a_model_is_called_on_live_updates(recipe):
     assert "'mine' is a function" in result.fallback
     assert "by live updates" in repr(result)
     assert result.values["mine"] == pytest.approx(result.values["text"], rel=1e-6)
+
+
+def test_an_architecture_that_is_not_a_chain_of_layers(recipe, monkeypatch):
+    expected = sweep(recipe(0.0), recipe(1.0), points=2, scores=SCORES).values
+
+    def refuse(plan, threads=None):
+        raise VirtualError("The layers share a state.")
+
+    monkeypatch.setattr("nbmerge.analysis.measure.LayeredModel", refuse)
+    result = sweep(recipe(0.0), recipe(1.0), points=2, scores=SCORES | {"kl": Divergence(TEXT)})
+    assert result.fallback == "The layers share a state."
+    assert result.values["kl"][0] == 0
+    assert result.values["kl"][1] > 0
+    assert all(result.values[name] == pytest.approx(expected[name], rel=1e-6) for name in SCORES)
 
 
 def test_a_failing_score_is_a_note_and_everywhere_an_error(recipe):

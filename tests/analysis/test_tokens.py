@@ -5,7 +5,7 @@ import torch
 
 import nbmerge as nbm
 from nbmerge.analysis import TokenComparison, compare_tokens
-from nbmerge.errors import SampleError
+from nbmerge.errors import ArgumentError, SampleError
 from nbmerge.plots import to_png
 from tests.analysis.conftest import TEXT
 
@@ -30,6 +30,16 @@ def test_whom_the_merge_follows_and_where_it_departs():
     assert found.closest == ("x", "y", "y")
     assert found.outside == pytest.approx((0.0, 0.5, -0.5))
     assert found.table["outside"].tolist() == pytest.approx([0.0, 0.5, -0.5])
+
+
+def test_a_parent_with_other_layers_is_left_out(family):
+    one, two = str(family.ft1), str(family.ft2)
+    pieces = [{"sources": [{"model": m, "layer_range": r}]} for m, r in ((one, [0, 3]), (two, [0, 1]))]
+    with pytest.raises(ArgumentError, match="same layers"):
+        compare_tokens({"merge_method": "passthrough", "slices": pieces}, TEXT)
+    pieces = [{"sources": [{"model": m, "layer_range": r}]} for m, r in ((one, [0, 2]), (two, [2, 3]))]
+    found = compare_tokens({"merge_method": "passthrough", "slices": pieces}, TEXT)
+    assert found.perplexity("ft2") == pytest.approx(nbm.perplexity(family.ft2, TEXT), rel=1e-5)
 
 
 def test_the_display_is_escaped():
