@@ -39,6 +39,20 @@ export function middle(name: string, most: number): string {
   return `${name.slice(0, most - 1 - end)}…${name.slice(name.length - end)}`;
 }
 
+/**
+ * Names side by side in at most so many letters each: where one is longer, all leave out the words that all start with,
+ * and then their middles.
+ */
+export function tellApart(names: readonly string[], most: number): string[] {
+  if (names.every((name) => name.length <= most)) return [...names];
+  const words = names.map((name) => name.split(/(?<=[-_. /])/));
+  let shared = 0;
+  while (names.length > 1 && words.every((each) => each.length > shared + 1 && each[shared] === words[0]?.[shared])) {
+    shared += 1;
+  }
+  return words.map((each) => middle(`${shared ? "…" : ""}${each.slice(shared).join("")}`, most));
+}
+
 /** "1 layer", "8 layers". */
 export function plural(count: number, noun: string, nouns = `${noun}s`): string {
   return `${count} ${count === 1 ? noun : nouns}`;

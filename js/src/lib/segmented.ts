@@ -1,7 +1,7 @@
 // A row of buttons of which one is pressed: one tab stop, arrows move, as radio buttons do.
 
 import { h, match, OWN_KEYS, set, write } from "./dom.ts";
-import { middle } from "./format.ts";
+import { tellApart } from "./format.ts";
 
 export interface Segment {
   key: string;
@@ -42,14 +42,18 @@ export function segmented(label: string, choose: (key: string) => void): Segment
   function show(segments: readonly Segment[], chosen: string) {
     shown = segments;
     element.hidden = segments.length < 2;
-    match(element, segments, make, (button, segment) => {
+    const names = tellApart(
+      segments.map((segment) => segment.label),
+      LONGEST,
+    );
+    match(element, segments, make, (button, segment, index) => {
       const pressed = segment.key === chosen;
       const title = segment.hint ?? (segment.label.length > LONGEST ? segment.label : null);
       set(button, { "aria-checked": pressed, tabindex: pressed ? 0 : -1, title, "aria-label": segment.label });
       const swatch = button.firstElementChild as HTMLElement;
       swatch.hidden = !segment.colour;
       swatch.style.background = segment.colour ?? "";
-      write(button.lastElementChild!, middle(segment.label, LONGEST));
+      write(button.lastElementChild!, names[index] ?? "");
     });
   }
   return { element, show };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, middle, number, percent, plural, short } from "../../src/lib/format.ts";
+import { bytes, middle, number, percent, plural, short, tellApart } from "../../src/lib/format.ts";
 
 test("numbers lose trailing zeros and get a true minus sign", () => {
   assert.deepEqual(
@@ -35,4 +35,12 @@ test("a long name keeps both ends and never exceeds the limit", () => {
   assert.equal(middle("short", 10), "short");
   for (const most of [9, 10, 24]) assert.equal(middle("meta-llama/Llama-3.1-8B-Instruct", most).length, most);
   assert.match(middle("meta-llama/Llama-3.1-8B-Instruct", 16), /^meta-llam…struct$/);
+});
+
+test("names side by side leave out the words that all start with", () => {
+  assert.deepEqual(tellApart(["base", "math"], 10), ["base", "math"]);
+  const long = ["Mistral-7B-v0.3-base", "Mistral-7B-v0.3-Instruct-math", "Mistral-7B-v0.3-Instruct-code"];
+  assert.deepEqual(tellApart(long, 16), ["…base", "…Instruct-math", "…Instruct-code"]);
+  assert.deepEqual(tellApart(["Mistral-7B", "Mistral-7B"], 8), ["…7B", "…7B"]);
+  assert.equal(tellApart(["meta-llama/Llama-3.1-8B-Instruct"], 12)[0]?.length, 12);
 });

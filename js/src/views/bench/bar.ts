@@ -1,7 +1,7 @@
 // The setup bar: chips for method and models, which open popovers; undo, history, saving and merging; problems below it.
 
 import { h, set, write } from "../../lib/dom.ts";
-import { middle } from "../../lib/format.ts";
+import { tellApart } from "../../lib/format.ts";
 import { openMenu } from "../../lib/menu.ts";
 import { openPopover, type Popover } from "../../lib/popover.ts";
 import type { Context } from "../../lib/view.ts";
@@ -120,8 +120,12 @@ function makeChips(chips: Chip[], open: (anchor: HTMLElement) => void): Node[] {
   const most = chips.length > 3 ? SHORT : LONG;
   const base = chips.filter((c) => c.role === "base");
   const others = chips.filter((c) => c.role !== "base");
+  const names = tellApart(
+    chips.map((c) => c.name),
+    most,
+  );
   const make = (c: Chip) => {
-    const name = h("span", {}, middle(c.name, most));
+    const name = h("span", {}, names[chips.indexOf(c)] ?? c.name);
     const sign = c.fit === "bad" ? "⚠" : null;
     const node = button(name, () => open(node), { class: `nbm-button nbm-chip nbm-chip-${c.role} nbm-fit-${c.fit}` });
     set(node, { title: c.path, "aria-haspopup": "dialog", "data-key": c.path });

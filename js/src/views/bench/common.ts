@@ -48,6 +48,9 @@ export function redrawn<Data>(box: HTMLElement, make: (data: Data) => Node[]): (
     const focused = (document.activeElement as HTMLElement | null)?.dataset.key;
     const inside = box.contains(document.activeElement);
     box.replaceChildren(...make(data));
-    if (inside && focused) box.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    if (!inside) return;
+    const again = focused ? box.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`) : null;
+    // Where what had the focus is gone, as a button that was pressed may be, the popover keeps it: Escape closes it.
+    (again ?? box.closest<HTMLElement>(".nbm-popover"))?.focus();
   };
 }

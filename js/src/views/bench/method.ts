@@ -1,7 +1,7 @@
 // The method: what it does, its formula, and its parameters as a form.
 
 import { h, write } from "../../lib/dom.ts";
-import { number } from "../../lib/format.ts";
+import { number, tellApart } from "../../lib/format.ts";
 import { drawFormula, type Formula } from "../../lib/mathml.ts";
 import type { Context } from "../../lib/view.ts";
 import { newId, type Part, redrawn } from "./common.ts";
@@ -9,6 +9,8 @@ import { newId, type Part, redrawn } from "./common.ts";
 export interface Parameter {
   key: string;
   label: string;
+  /** The label with shorter names. */
+  shown?: string;
   help: string;
   range: string;
   kind: "number" | "flag" | "choice";
@@ -72,7 +74,7 @@ export function createMethod({ send }: Context): Part<Method> {
       if (now !== shape) {
         shape = now;
         controls.clear();
-        for (const parameter of method.parameters) {
+        for (const parameter of shorten(method.parameters)) {
           controls.set(
             parameter.key,
             makeControl(parameter, (value) => send("set_parameter", { key: parameter.key, value })),
@@ -91,6 +93,17 @@ export function createMethod({ send }: Context): Part<Method> {
   };
 }
 
+/** Parameters of models with names that tell the models apart: "weight of …-math". */
+function shorten(parameters: readonly Parameter[]): Parameter[] {
+  const nameOf = ({ label }: Parameter) => label.split(" of ").slice(1).join(" of ");
+  const names = [...new Set(parameters.map(nameOf))].filter((name) => name !== "");
+  const shown = tellApart(names, 22);
+  return parameters.map((parameter) => {
+    const at = names.indexOf(nameOf(parameter));
+    return at < 0 ? parameter : { ...parameter, shown: `${parameter.label.split(" of ")[0]} of ${shown[at]}` };
+  });
+}
+
 interface Control {
   element: HTMLElement;
   show(value: Parameter["value"]): void;
@@ -107,7 +120,7 @@ function wrap(parameter: Parameter, id: string, ...inputs: HTMLElement[]): HTMLE
   return h(
     "div",
     { class: "nbm-parameter" },
-    h("label", { for: id, title: parameter.label }, parameter.label),
+    h("label", { for: id, title: parameter.label }, parameter.shown ?? parameter.label),
     h("span", { class: "nbm-inputs" }, ...inputs),
     help,
   );

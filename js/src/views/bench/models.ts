@@ -20,6 +20,7 @@ interface Offer {
   kind: string;
   detail: string;
   chosen: boolean;
+  canAdd: boolean;
 }
 
 export interface Models {
@@ -150,7 +151,7 @@ function group(title: string, offers: Offer[], send: Send): HTMLElement[] {
 function list(offers: Offer[], send: Send): HTMLElement[] {
   const items = offers.map((offer) => {
     const add =
-      (offer.kind === "model" || offer.kind === "misfit") &&
+      offer.canAdd &&
       (offer.chosen
         ? h("span", { class: "nbm-quiet" }, "chosen")
         : button("Add", () => send("add", { path: offer.path }), {

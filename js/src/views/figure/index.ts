@@ -91,8 +91,8 @@ export default defineView<Content>((root, { send, receive, signal }) => {
       options,
       () => h("option"),
       (option, parent) => {
-        set(option, { value: parent });
         write(option, parent ? `Heat map: ${parent}` : "No heat map");
+        set(option, { value: parent }); // after its text, which is the value of an option without one
       },
     );
     theme.value = v.theme;

@@ -142,7 +142,13 @@ class ModelsForm(Form):
 
     def _offer(self, path: str, name: str, kind: str = "model", detail: str = "") -> dict[str, Any]:
         chosen = path in (self.state.base, *self.state.models)
-        return {"path": path, "name": name, "kind": kind, "detail": detail, "chosen": chosen}
+        can_add = kind in ("model", "misfit") or (kind == "adapter" and "+" in path)
+        return {"path": path, "name": name, "kind": kind, "detail": detail, "chosen": chosen, "canAdd": can_add}
+
+    def _apply_to_base(self, adapter: str) -> str:
+        """The base, or the first model, with an adapter; empty where there is none to apply it to."""
+        first = next((m for m in (self.state.base, *self.state.models) if m), None)
+        return f"{first}+{adapter}" if first and not {"+"} & {*first, *adapter} else ""
 
     def _open_reference(self) -> Checkpoint | None:
         """The model that others must fit: the base, or the first that is chosen."""
@@ -163,7 +169,10 @@ class ModelsForm(Form):
                 reason = find_incompatibility(reference, model.checkpoint) if reference is not None else None
                 kind = "model" if reason is None else "misfit"
                 detail = " · ".join(filter(None, (summarise(model.checkpoint), reason)))
-            offers.append(self._offer(str(model.path), name, kind, detail))
+            path = str(model.path)
+            if kind == "adapter" and (adapted := self._apply_to_base(path)):
+                path, detail = adapted, f"{ModelRef.of(adapted).name.partition('+')[0]} with this adapter"
+            offers.append(self._offer(path, name, kind, detail))
         note = "" if offers else "There is no model in this folder or below it."
         note = note if self._scan.is_complete else "The folder is large; only its beginning was searched."
         return {"folder": str(self._scan.folder), "models": offers, "note": note}

@@ -3,6 +3,7 @@
 import pytest
 
 from nbmerge.widgets import ModelsPanel
+from tests.adapters import Q, make_adapter, modules
 from tests.models import make_model
 from tests.widgets.browser import act
 
@@ -45,6 +46,21 @@ def test_a_padded_vocabulary_is_one_verdict_everywhere(state, tmp_path):
     assert state.plan is not None
     assert rows(panel)["padded"]["fit"] == "warning"
     assert [g.severity for g in state.groups] == ["warning"]
+
+
+def test_an_adapter_that_was_found_is_added_to_the_base(tmp_path):
+    panel = ModelsPanel()
+    base = make_model(tmp_path / "models" / "base", layers=2)
+    make_adapter(tmp_path / "models" / "french", base, modules(Q, layers=2))
+    act(panel.view, "scan", folder=str(tmp_path / "models"))
+    settle(panel)
+    assert [o["canAdd"] for o in panel.view.content["detail"]["scan"]["models"]] == [True, False]
+    act(panel.view, "add", path=str(base))
+    offer = panel.view.content["detail"]["scan"]["models"][1]
+    assert (offer["kind"], offer["detail"], offer["canAdd"]) == ("adapter", "base with this adapter", True)
+    act(panel.view, "add", path=offer["path"])
+    assert panel.state.plan.parents == ("base", "base+french")
+    assert panel.view.content["detail"]["scan"]["models"][1]["chosen"]
 
 
 def test_a_folder_is_searched_and_its_models_are_offered(tmp_path):

@@ -252,7 +252,10 @@ function create(stage: Stage, group: SVGGElement) {
       axis = made;
       top = place;
       if (!stage.dragging) span = part.span;
-      title(part.parameter, part.chosen.label === part.parameter ? [] : wrap(part.chosen.label, 17));
+      title(
+        part.parameter,
+        part.chosen.label === part.parameter ? [] : wrap(part.chosen.label, axis.left < 100 ? 9 : 14),
+      );
       set(ground, { x: axis.left, y: 0, width: axis.right - axis.left, height: HEIGHT });
       ground.classList.toggle("nbm-painting", stage.tool === "paint");
       drawGrid(part);
