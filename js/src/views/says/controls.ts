@@ -25,7 +25,7 @@ export function makeControls({ send }: Context): Controls {
   const element = h(
     "div",
     { class: "nbm-says-controls" },
-    h("b", {}, "Says"),
+    h("b", {}, "Samples"),
     generate,
     stop,
     pin,
