@@ -66,9 +66,12 @@ COUNT = """[
     int(open("/proc/self/statm").read().split()[1]) * __import__("resource").getpagesize() / 1e6,
 ]"""
 """Widgets, threads, and megabytes of memory of the kernel."""
-STATE = """len(__import__("json").dumps({
-    key: widget._get_embed_state(drop_defaults=True) for key, widget in __import__("ipywidgets").widgets.widget._instances.items()
-}))"""
+STATE = """async () => {
+    await window.jupyterapp.commands.execute("@jupyter-widgets/jupyterlab-manager:saveWidgetState");
+    const notebook = window.jupyterapp.shell.currentWidget.model.sharedModel;
+    return JSON.stringify(notebook.getMetadata("widgets")).length;
+}"""
+"""Bytes that "Save widget state" adds to the notebook."""
 
 
 @contextmanager
@@ -173,7 +176,7 @@ def tokens(number: int) -> Iterator[str]:
 def size(layers: int) -> Iterator[str]:
     """Widgets, and kilobytes of state."""
     with studio_of(layers) as page:
-        yield f"size, {layers} layers: {value(page, COUNT)[0]} widgets, {value(page, STATE) / 1000:.0f} kB of state"
+        yield f"size, {layers} layers: {value(page, COUNT)[0]} widgets, {page.evaluate(STATE) / 1000:.0f} kB of state"
 
 
 def opening(layers: int, times: int = 5) -> Iterator[str]:

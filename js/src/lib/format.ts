@@ -40,17 +40,25 @@ export function middle(name: string, most: number): string {
 }
 
 /**
- * Names side by side in at most so many letters each: where one is longer, all leave out the words that all start with,
- * and then their middles.
+ * Names side by side in at most so many letters each: where one is longer, each leaves out the words that another one
+ * starts with too, as long as all differ then, and the middle of what is left.
  */
 export function tellApart(names: readonly string[], most: number): string[] {
   if (names.every((name) => name.length <= most)) return [...names];
   const words = names.map((name) => name.split(/(?<=[-_. /])/));
-  let shared = 0;
-  while (names.length > 1 && words.every((each) => each.length > shared + 1 && each[shared] === words[0]?.[shared])) {
-    shared += 1;
-  }
-  return words.map((each) => middle(`${shared ? "…" : ""}${each.slice(shared).join("")}`, most));
+  const rests = words.map((own, i) => {
+    const shared = words.map((other, j) => (i === j ? 0 : countShared(own, other)));
+    const left = Math.min(Math.max(...shared), own.length - 1);
+    return `${left ? "…" : ""}${own.slice(left).join("")}`;
+  });
+  const shown = new Set(rests).size === new Set(names).size ? rests : names;
+  return shown.map((name) => middle(name, most));
+}
+
+/** How many words two names have in common at their start. */
+function countShared(one: readonly string[], other: readonly string[]): number {
+  const differs = one.findIndex((word, i) => word !== other[i]);
+  return differs < 0 ? one.length : differs;
 }
 
 /** "1 layer", "8 layers". */

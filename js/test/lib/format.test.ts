@@ -37,10 +37,11 @@ test("a long name keeps both ends and never exceeds the limit", () => {
   assert.match(middle("meta-llama/Llama-3.1-8B-Instruct", 16), /^meta-llam…struct$/);
 });
 
-test("names side by side leave out the words that all start with", () => {
+test("names side by side leave out the words that others start with", () => {
   assert.deepEqual(tellApart(["base", "math"], 10), ["base", "math"]);
   const long = ["Mistral-7B-v0.3-base", "Mistral-7B-v0.3-Instruct-math", "Mistral-7B-v0.3-Instruct-code"];
-  assert.deepEqual(tellApart(long, 16), ["…base", "…Instruct-math", "…Instruct-code"]);
-  assert.deepEqual(tellApart(["Mistral-7B", "Mistral-7B"], 8), ["…7B", "…7B"]);
+  assert.deepEqual(tellApart(long, 16), ["…base", "…math", "…code"]);
+  const alike = ["first-run-final", "first-one", "second-run-final", "second-one"];
+  assert.deepEqual(tellApart(alike, 14), ["first-ru…final", "first-one", "second-r…final", "second-one"]);
   assert.equal(tellApart(["meta-llama/Llama-3.1-8B-Instruct"], 12)[0]?.length, 12);
 });

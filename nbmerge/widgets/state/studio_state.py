@@ -29,7 +29,7 @@ from nbmerge.recipe.readers.recipe_text import read_file
 from nbmerge.recipe.sections import levels
 from nbmerge.sampling import BlindTest, ScoreHistory, ScoreRecord
 from nbmerge.widgets.state.activities import Activities
-from nbmerge.widgets.state.compose import compose_recipe, list_family
+from nbmerge.widgets.state.compose import compose_recipe, list_family, list_unused
 from nbmerge.widgets.state.draft import Draft
 from nbmerge.widgets.state.history import History, Step, Summariser
 from nbmerge.widgets.state.job import Job
@@ -501,14 +501,15 @@ class StudioState(HasTraits):
         return examine(recipe) if plan is None else (plan, worst_first([*recipe.notes, *plan.problems]))
 
     def _take_models(self, recipe: Recipe, keep_base: bool = False) -> None:
-        """Note the models that a recipe names; those chosen before stay chosen."""
+        """Note the models that a recipe names; of those chosen before, the ones that its method has no use for stay."""
         named = [str(r) for r in recipe.references]
         method = methods().get(recipe.merge_method)
         takes_base = (not self.base and not keep_base) or (method is not None and method.base == "required")
         if recipe.base_model and takes_base:
             self.base = str(recipe.base_model)
-        chosen = dict.fromkeys([*self.models, *named])
-        self.models = tuple(m for m in chosen if m != self.base)
+        chosen = [m for m in dict.fromkeys([*self.models, *named]) if m != self.base]
+        spare = chosen if method is None or recipe.models is None else list_unused(method, self.base, chosen)
+        self.models = tuple(m for m in chosen if m in named or m in spare)
 
     def __repr__(self) -> str:
         errors = sum(p.severity == "error" for p in self.problems)

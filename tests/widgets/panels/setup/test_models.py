@@ -28,6 +28,17 @@ def test_from_nothing_to_a_recipe(deep_family):
     assert rows(panel) == {}
 
 
+def test_a_model_whose_addition_is_undone_is_gone(state, deep_family, tmp_path):
+    panel = ModelsPanel(state=state)
+    before = list(rows(panel))
+    act(panel.view, "add", path=str(make_model(tmp_path / "ft3", base=deep_family.base, seed=3)))
+    assert list(rows(panel)) == [*before, "ft3"]
+    state.undo()
+    assert list(rows(panel)) == before
+    state.redo()
+    assert list(rows(panel)) == [*before, "ft3"]
+
+
 def test_a_misfit_is_named_in_its_row_with_the_reason(state, tmp_path):
     panel = ModelsPanel(state=state)
     short = make_model(tmp_path / "short", layers=2)
