@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nbmerge.analysis.layerwise import LOGIT_TOKENS, TOKENS
+from nbmerge.analysis.layerwise import LOGIT_TOKENS, TOKENS, group_by_length
 from nbmerge.engine.live import LayeredModel
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import MergeStopped, SampleError
@@ -55,6 +55,10 @@ class BackwardPass:
     found: dict[str, list[float]] = field(default_factory=dict)
     """The derivative with respect to each coefficient, by tensor."""
 
+    def __post_init__(self) -> None:
+        self._parts = list(self.model.parts(self.plan))
+        self._by_length = group_by_length(self.windows)
+
     def run(self) -> float:
         """Compute the score and, in `found`, its derivatives.
 
@@ -64,10 +68,6 @@ class BackwardPass:
             When the score is not finite.
         MergeStopped
         """
-        self._parts = list(self.model.parts(self.plan))
-        self._by_length: dict[int, list[int]] = {}
-        for i, window in enumerate(self.windows):
-            self._by_length.setdefault(len(window.ids), []).append(i)
         with torch.no_grad():
             states = self._forward()
         value, slopes = self._differentiate_score(states[-1])

@@ -56,6 +56,14 @@ def require_same_tensors(plans: Sequence[Plan]) -> None:
             raise VirtualError("The merges differ in more than numbers: in their config or in the shapes of tensors.")
 
 
+def group_by_length(windows: Sequence[Window]) -> dict[int, list[int]]:
+    """The numbers of the windows of each length, which are evaluated together."""
+    found: dict[int, list[int]] = {}
+    for i, window in enumerate(windows):
+        found.setdefault(len(window.ids), []).append(i)
+    return found
+
+
 def evaluate_side_by_side(
     model: LayeredModel,
     plans: Sequence[Plan],
@@ -126,6 +134,9 @@ class _Run:
     windows: Sequence[Window]
     cancel: StopSignal | None
 
+    def __post_init__(self) -> None:
+        self.by_length = group_by_length(self.windows)
+
     def enter(self, parts: Sequence[list[TensorPlan]]) -> list[Branch]:
         """Embed the windows: one branch for each embedding."""
         made = []
@@ -160,14 +171,6 @@ class _Run:
                         logits = self.model.leave(old.hidden[length][start : start + size])
                         for window, rows in zip(which[start : start + size], logits, strict=True):
                             receive(new.points, window, rows)
-
-    @property
-    def by_length(self) -> dict[int, list[int]]:
-        """Windows of each length."""
-        found: dict[int, list[int]] = {}
-        for i, window in enumerate(self.windows):
-            found.setdefault(len(window.ids), []).append(i)
-        return found
 
     def _run_layer(self, layer: int, hidden: torch.Tensor) -> torch.Tensor:
         self._check()
