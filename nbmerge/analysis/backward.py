@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nbmerge.analysis.layerwise import LOGIT_TOKENS, TOKENS, group_by_length
+from nbmerge.analysis.layerwise import LOGIT_TOKENS, group_by_length
+from nbmerge.analysis.memory import TOKENS
 from nbmerge.engine.live import LayeredModel
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import MergeStopped, SampleError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nbmerge.analysis.memory import check_memory
+from nbmerge.analysis.memory import TOKENS, check_memory
 from nbmerge.engine.live import LayeredModel
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.errors import MergeStopped, VirtualError
@@ -22,8 +22,6 @@ from nbmerge.sampling.likelihood import Window
 if TYPE_CHECKING:
     from nbmerge.typing import StopSignal
 
-TOKENS = 2048
-"""Most tokens that a layer is applied to together."""
 LOGIT_TOKENS = 512
 """Most tokens whose logits are computed together."""
 

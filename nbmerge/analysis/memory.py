@@ -11,6 +11,10 @@ from nbmerge.engine.planning import Plan
 from nbmerge.sampling.likelihood import Window
 from nbmerge.sizes import human
 
+TOKENS = 2048
+"""Most tokens that a layer is applied to together."""
+ACTIVATIONS = 16
+"""Numbers inside a layer for each number of its hidden state: about what a Llama has at once."""
 LOGITS = 3
 """Copies of a window's logits in float32: as computed, as log-probabilities, and those that they are compared with."""
 
@@ -34,11 +38,14 @@ def check_memory(model: LayeredModel, plans: Sequence[Plan], windows: Sequence[W
     config: Any = model.model.config.get_text_config()
     tokens, longest = sum(len(w.ids) for w in windows), max(len(w.ids) for w in windows)
     part = max(sum(t.nbytes for t in tensors) for tensors in model.parts(plans[0]))
-    packed = max(t.nbytes for t in plans[0].tensors)  # libraries arrange the numbers of a matrix anew to multiply with it
+    packed = max(
+        t.nbytes for t in plans[0].tensors
+    )  # libraries arrange the numbers of a matrix anew to multiply with it
     width = config.hidden_size * model.model.dtype.itemsize
     states = 2 * len(plans) * tokens * width
+    inside = ACTIVATIONS * min(len(plans) * tokens, max(TOKENS, longest)) * width
     buffers = model.threads * max(worker_bytes(t) for t in plans[0].tensors)
-    needed = part + packed + states + buffers + LOGITS * 4 * longest * config.vocab_size + extra
+    needed = part + packed + states + inside + buffers + LOGITS * 4 * longest * config.vocab_size + extra
     what = f"Evaluating {len(plans)} merges on {tokens} tokens, with {human(states)} of hidden states,"
     require_memory(needed, what, "Use fewer points or shorter texts.")
     return needed

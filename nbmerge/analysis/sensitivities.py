@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from nbmerge.analysis.backward import BackwardPass
-from nbmerge.analysis.layerwise import TOKENS
+from nbmerge.analysis.backward import BLOCK, BackwardPass
 from nbmerge.analysis.measure import FAILURE, ScoreLike, read_scores
-from nbmerge.analysis.memory import check_memory
+from nbmerge.analysis.memory import TOKENS, check_memory
 from nbmerge.analysis.slopes import numbers_of, slope_of
 from nbmerge.checkpoints import StoredTensor, hub
 from nbmerge.engine.live import LayeredModel
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from nbmerge.typing import ProgressLike, RecipeLike, StopSignal
 
-ACTIVATIONS = 40
+KEPT = 40
 """Numbers that a layer keeps for its derivatives, for each number of its hidden state: about what a Llama keeps."""
 
 
@@ -205,11 +204,13 @@ def _run(
 
 
 def _check_memory(model: LayeredModel, plan: Plan, windows: Sequence[Window]) -> None:
-    """Refuse what does not fit: the states of all layers, and the activations and derivatives of one."""
+    """Refuse what does not fit: the states of all layers, and what one layer and its derivatives take."""
     largest = max(sum(t.nbytes for t in part) for part in model.parts(plan))
     tokens = min(sum(len(w.ids) for w in windows), TOKENS)
-    activations = ACTIVATIONS * tokens * model.model.config.get_text_config().hidden_size * model.model.dtype.itemsize
-    check_memory(model, [plan] * (model.depth // 2 + 1), windows, extra=largest + activations)
+    kept = KEPT * tokens * model.model.config.get_text_config().hidden_size * model.model.dtype.itemsize
+    derivatives = 2 * largest + 2 * 8 * BLOCK  # added to others of the same size; two blocks of an inner product
+    states = [plan] * (model.depth // 2 + 1)  # of which two states are counted each
+    check_memory(model, states, windows, extra=kept + derivatives)
 
 
 def _chain(model: LayeredModel, tensor: TensorPlan, slopes: list[float]) -> dict[tuple[str, int | None], float]:
