@@ -67,11 +67,13 @@ COUNT = """[
 ]"""
 """Widgets, threads, and megabytes of memory of the kernel."""
 STATE = """async () => {
-    await window.jupyterapp.commands.execute("@jupyter-widgets/jupyterlab-manager:saveWidgetState");
+    const { commands } = window.jupyterapp;
+    await commands.execute("@jupyter-widgets/jupyterlab-manager:saveWidgetState"); // from now on, with each saving
+    await commands.execute("docmanager:save");
     const notebook = window.jupyterapp.shell.currentWidget.model.sharedModel;
     return JSON.stringify(notebook.getMetadata("widgets")).length;
 }"""
-"""Bytes that "Save widget state" adds to the notebook."""
+"""Bytes that "Save Widget State Automatically" adds to the notebook."""
 
 
 @contextmanager

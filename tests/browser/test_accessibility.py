@@ -14,15 +14,11 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.hands import CHIPS, popover, status, tab
 from tests.browser.labdrive import execute, theme, until
+from tests.browser.screenshot import OPEN
 from tests.models import make_family, make_model
 
 pytestmark = pytest.mark.browser
 
-OPEN = """
-studio.recipe = {{"merge_method": "task_arithmetic", "base_model": "{name}/base", "models": [
-    {{"model": "{name}/ft1", "parameters": {{"weight": [0, 0.5, 1]}}}},
-    {{"model": "{name}/ft2", "parameters": {{"weight": 0.3}}}}]}}
-"""
 RUN_AXE = """async () => {
     const { violations } = await axe.run(document.querySelector('.nbm-studio'), { resultTypes: ['violations'] });
     return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
