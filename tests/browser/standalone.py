@@ -73,7 +73,7 @@ class Bench(contextlib.AbstractContextManager["Bench"]):
             f"<div id=view class='{' '.join(view._dom_classes)}'></div></main></html>"
         )
         others = {name: getattr(view, name) for name in view.keys if name not in View.class_trait_names()}
-        page.evaluate(SCRIPT, [view._esm, dict(view.content), others])
+        page.evaluate(SCRIPT, [read_static(f"{view.script}.js"), dict(view.content), others])
         page.wait_for_function("document.getElementById('view').childElementCount > 0")
         self.settle()
         return page

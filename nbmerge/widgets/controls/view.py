@@ -37,18 +37,23 @@ class View(anywidget.AnyWidget):
     ----------
     script : str
         Class attribute: the name of the bundle, a folder in ``js/src/views``.
+    large : bool
+        Class attribute: whether the browser asks for the bundle when it first draws the view. Other bundles are part of the
+        widget's state, and so of saved notebooks.
     content : dict
         All that the browser draws. Set it with `show`; ``content["answers"]`` is the number of the last action that it
         takes into account, so that the browser knows how long to trust its own, newer values.
     """
 
     script: ClassVar[str]
+    large: ClassVar[bool] = False
 
     content = Dict().tag(sync=True)
 
     def __init_subclass__(cls, **settings: Any) -> None:
         if "script" in vars(cls):
-            cls._esm, cls._css = read_static(f"{cls.script}.js"), read_static(f"{cls.script}.css")
+            cls._esm = read_static("loader.js" if cls.large else f"{cls.script}.js")
+            cls._css = read_static(f"{cls.script}.css")
         super().__init_subclass__(**settings)
 
     def __init__(self, actions: Mapping[str, Callable[..., Any]], guard: Guard):
@@ -60,7 +65,7 @@ class View(anywidget.AnyWidget):
         self._busy_with: int | None = None
         self._busy_in = 0
         self._receive = guard(self._act)
-        self.on_msg(lambda _, message, buffers: self._receive(message))
+        self.on_msg(lambda _, message, buffers: self._take(message))
 
     def show(self, content: Mapping[str, Any]) -> None:
         """Draw this content. During an action it is taken for the answer, so draw when the change is made, and once."""
@@ -68,6 +73,13 @@ class View(anywidget.AnyWidget):
             self._answered, self._busy_with = self._busy_with, None
         self._shown = content
         self.content = {**content, "answers": self._answered}
+
+    def _take(self, message: Any) -> None:
+        """Send the bundle that the loader asks for, or receive an action."""
+        if message == {"wants": "script"}:
+            self.send({"script": read_static(f"{self.script}.js")})
+        else:
+            self._receive(message)
 
     def _act(self, message: Any) -> None:
         """Call the function that an action names."""

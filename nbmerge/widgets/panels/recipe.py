@@ -35,6 +35,7 @@ class RecipeView(View):
     """
 
     script = "editor"
+    large = True
 
     words = Dict().tag(sync=True)
 

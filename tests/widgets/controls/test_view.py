@@ -3,7 +3,8 @@ import threading
 import pytest
 
 from nbmerge.widgets.controls.guard import Guard
-from nbmerge.widgets.controls.view import View
+from nbmerge.widgets.controls.view import View, read_static
+from nbmerge.widgets.panels.recipe import RecipeView
 from tests.widgets.browser import act
 
 
@@ -87,3 +88,12 @@ def test_what_another_thread_shows_meanwhile_is_no_answer(guard):
     view.observe(lambda change: sent.append(change["new"]), "content")
     act(view, "move", count=7)
     assert sent == [{"progress": 1, "answers": 0}, {"moved": True, "answers": 7}]
+
+
+def test_a_large_bundle_is_sent_when_the_browser_asks_for_it(monkeypatch):
+    sent = []
+    monkeypatch.setattr(RecipeView, "send", lambda self, content, buffers=None: sent.append(content))
+    view = RecipeView({}, Guard())
+    assert len(view._esm) < 5_000
+    view._handle_custom_msg({"wants": "script"}, [])
+    assert sent == [{"script": read_static("editor.js")}]
