@@ -117,6 +117,23 @@ def test_a_knot_is_dragged_and_snaps(pages, page, panel):
     assert not panel.state.can_undo  # one drag, one step
 
 
+def test_a_knot_is_dragged_by_a_finger(pages, page, panel):
+    x, y = center(page, KNOT, 1)
+    touch = page.context.new_cdp_session(page)
+    touch.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        for kind, up in (("touchStart", 0), *(("touchMove", up) for up in (8, 20, 32)), ("touchEnd", None)):
+            points = [] if up is None else [{"x": x, "y": y - up}]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        pages.settle()
+    finally:
+        touch.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+        touch.detach()
+    assert weight(panel)[::2] == [0, 1]
+    assert weight(panel)[1] > 0.6
+    assert page.evaluate("() => scrollY") == 0  # the finger moved the knot, not the page
+
+
 def test_the_curve_follows_at_once_and_the_slider_with_it(pages, page, panel):
     """Before the kernel has answered: its answers are held back."""
     page.evaluate(
