@@ -43,11 +43,15 @@ ASKING = {
 """What gets at a live merge, in every way; `save` and `pin` are only for live ones."""
 OTHERS = {
     "Studio",
+    "ablate",
     "choose_backend",
+    "compare_tokens",
     "describe_difference",
     "forecast_live",
     "live",
     "sample_grid",
+    "sensitivity",
+    "sweep",
     "transplant",
     "virtual",
 }
