@@ -11,7 +11,8 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 
 from playwright.sync_api import expect
 
-from tests.browser.labdrive import PATIENCE, browser, drag, open_notebook, run_all, until
+from tests.browser.hands import curve
+from tests.browser.labdrive import PATIENCE, browser, open_notebook, run_all, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -28,7 +29,8 @@ def test_the_first_notebook_runs_and_its_studio_works(server):
         run_all(page)
         studio = page.locator(".nbm-studio")
         expect(studio.locator(".nbm-status-line")).to_contain_text("Ready")
-        drag(page, studio.locator(".nbm-slider .nbm-handle").nth(3), 40)
+        curve(page).focus()
+        page.keyboard.press("ArrowUp")
         until(page, "studio.state.can_undo")
         studio.get_by_role("button", name="Generate").click()
         now = studio.locator(".nbm-says td[data-kind=merge] p")

@@ -17,7 +17,8 @@ from tests.browser.labdrive import PATIENCE, browser, drag, open_notebook, run_a
 pytestmark = pytest.mark.browser
 
 OWN_ERRORS = {
-    "notebook": ("reading 'schema'",),  # of its own settings, before the notebook opens
+    # Of its own settings, and of a command that only JupyterLab has, before the notebook opens.
+    "notebook": ("reading 'schema'", "'filebrowser:open-path' not registered"),
     # Its page loads fonts from the internet, and it loads extensions of JupyterLab that expect JupyterLab.
     "voila": ("ERR_NAME_NOT_RESOLVED", "#RUNTIME-012"),
 }

@@ -71,6 +71,7 @@ def test_samples_stand_side_by_side(page: Page):
 def test_prompts_are_added_and_removed(page: Page):
     panel = samples(page)
     panel.get_by_role("button", name="+ Prompt").click()
+    expect(panel.get_by_role("textbox", name="Prompt 3")).to_be_focused()
     page.keyboard.type("<b>bold")
     page.keyboard.press("Enter")
     until(page, "studio.state.prompts.endswith('<b>bold')")

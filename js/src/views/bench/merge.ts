@@ -47,6 +47,7 @@ export function createMerge({ send }: Context): Part<Merge> {
     h("div", { class: "nbm-line" }, start, stop, discard),
     result,
   );
+  for (const part of [propose, replace, why, stop, discard]) part.hidden = true; // until it is known whether they serve
   const drawCost = redrawn<[string, string][]>(cost, (pairs) =>
     pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
   );
