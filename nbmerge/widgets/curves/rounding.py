@@ -10,19 +10,9 @@ def step_of(span: tuple[float, float]) -> float:
     return 10.0 ** math.floor(math.log10(max(span[1] - span[0], 1e-9) / 50))
 
 
-def decimals_of(step: float) -> int:
-    """Decimals that show every step, at least two."""
-    return max(2, round(-math.log10(step)))
-
-
 def round_value(value: float) -> float:
     """Six digits: far below what bfloat16 can tell apart, and free of binary noise such as 0.6000000000000001."""
     return round(float(f"{value:.6g}"), 12)
-
-
-def round_to_step(value: float, step: float) -> float:
-    """The nearest multiple of a step, as a browser's slider computes it: 0.41, not 41 times 0.01."""
-    return round_value(round(value / step) * step)
 
 
 def widen_range(span: tuple[float, float], values: list[float]) -> tuple[float, float]:

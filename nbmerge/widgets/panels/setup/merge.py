@@ -37,7 +37,7 @@ class MergeForm(Form):
     def start(self) -> None:
         """Write the merged model."""
         if self.state.plan is None:
-            raise NbmergeError("The recipe has errors. Solve them first.")
+            raise NbmergeError("The recipe has errors. Fix them first: the line below the setup bar lists them.")
         self.merging.start(self.state.plan)
 
     def stop(self) -> None:

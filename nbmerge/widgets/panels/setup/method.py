@@ -80,7 +80,8 @@ class MethodForm(Form):
 
     def _require_plan(self) -> Plan:
         if self.state.plan is None:
-            raise RecipeError([Problem("error", (), "the recipe has errors.", "Solve them first.")])
+            how = "Fix them first: the line below the setup bar lists them."
+            raise RecipeError([Problem("error", (), "the recipe has errors.", how)])
         return self.state.plan
 
 

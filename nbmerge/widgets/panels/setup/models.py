@@ -8,7 +8,7 @@ from typing import Any
 
 from nbmerge.checkpoints import Checkpoint, Scan, cached_models, hub, scan_folder
 from nbmerge.engine.remedies import find_incompatibility, find_misfits
-from nbmerge.errors import CheckpointError, NbmergeError
+from nbmerge.errors import CheckpointError
 from nbmerge.methods import Method, methods
 from nbmerge.model_ref import ModelRef
 from nbmerge.sizes import human
@@ -273,16 +273,3 @@ def count_words(number: int) -> str:
         if number >= size:
             return f"{number / size:.3g} {unit}"
     return str(number)
-
-
-def require_plan(state: StudioState) -> Any:
-    """The plan.
-
-    Raises
-    ------
-    NbmergeError
-        When the recipe has errors.
-    """
-    if state.plan is None:
-        raise NbmergeError("The recipe has errors. Solve them first.")
-    return state.plan
