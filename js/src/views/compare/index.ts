@@ -52,7 +52,8 @@ function makeBlind(send: Send) {
   const second = select("Second model");
   const start = button("Start", () => send("start_blind", { first: first.value, second: second.value }));
   const where = h("p", { class: "nbm-compare-where" });
-  const [left, right] = [h("pre", { "aria-label": "Left text" }), h("pre", { "aria-label": "Right text" })];
+  const left = h("pre", { role: "region", "aria-label": "Left text" });
+  const right = h("pre", { role: "region", "aria-label": "Right text" });
   const votes = (["left", "tie", "right"] as const).map((side) =>
     button({ left: "Left is better", tie: "Equal", right: "Right is better" }[side], () => send("vote", { side })),
   );
