@@ -49,7 +49,7 @@ def test_counts(recipe, family, tmp_path, count):
     assert not any(tmp_path.iterdir())
 
 
-def test_what_they_mean(recipe, tmp_path):
+def test_arguments_are_normalised(recipe, tmp_path):
     assert parse_size_argument("size", "2KiB") == parse_size_argument("size", 2048) == 2048
     assert [parse_count_argument("count", c, 3) for c in (None, 0, 1, 7)] == [3, 3, 1, 7]
     with pytest.raises(TooLargeError, match="2 KB are free"):

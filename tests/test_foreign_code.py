@@ -84,7 +84,7 @@ FOREIGN = [{"attn_implementation": "someone/kernel"}, {"_attn_implementation": "
 
 @pytest.mark.parametrize("entry", sorted(set(ENTRIES) - {"live"}))  # `live` leaves the entry out, as `merge` does
 @pytest.mark.parametrize("config", FOREIGN, ids=str)
-def test_kernels_of_strangers_are_refused(entry, config, model, monkeypatch):
+def test_foreign_kernels_are_refused(entry, config, model, monkeypatch):
     def loaded(*args, **kwargs):
         raise AssertionError("transformers was asked")
 
@@ -96,7 +96,7 @@ def test_kernels_of_strangers_are_refused(entry, config, model, monkeypatch):
 
 
 @pytest.mark.parametrize("config", FOREIGN, ids=str)
-def test_a_merge_leaves_kernels_of_strangers_out(config, model, tmp_path):
+def test_a_merge_leaves_foreign_kernels_out(config, model, tmp_path):
     change(model, **config)
     recipe = {"merge_method": "passthrough", "models": [{"model": str(model)}]}
     assert any("asks for code" in p.what for p in nbm.check(recipe).problems)

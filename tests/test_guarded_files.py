@@ -92,7 +92,7 @@ def test_links_of_the_users_own_are_followed_when_asked_for(file, monkeypatch):
 
 
 @pytest.mark.parametrize("proc", [True, False], ids=["by the system", "by name"])
-def test_what_is_judged_is_what_was_opened(file, monkeypatch, proc):
+def test_the_checked_file_is_the_opened_file(file, monkeypatch, proc):
     """The name is exchanged for a link between the first look and the opening."""
     file.write_text("{}")
     real, readlink = os.open, os.readlink
@@ -114,7 +114,7 @@ def test_what_is_judged_is_what_was_opened(file, monkeypatch, proc):
         read_model_bytes(file)
 
 
-def test_a_pipe_in_the_last_moment_does_not_make_us_wait(file, monkeypatch):
+def test_a_file_replaced_by_a_pipe_does_not_block(file, monkeypatch):
     file.write_text("{}")
     real = os.open
 
@@ -168,7 +168,7 @@ def test_a_copy_ends_where_the_file_ended(file, monkeypatch):
     assert (file.parent.parent / "copy").read_bytes() == b"x" * 10
 
 
-def test_a_text_that_is_none_is_refused(file):
+def test_text_that_is_not_utf8_is_refused(file):
     file.write_bytes(b"ab\xff")
     with pytest.raises(CheckpointError, match="byte 2 is not UTF-8"):
         read_model_text(file)

@@ -49,7 +49,7 @@ def fresh(code: str) -> dict:
     return {"answer": answer, "loaded": set(loaded)}
 
 
-def test_importing_costs_next_to_nothing():
+def test_importing_is_cheap():
     got = fresh(
         "import sys\nbefore = set(sys.modules)\nimport nbmerge\ndir(nbmerge)\nanswer = sorted(set(sys.modules) - before)"
     )
@@ -71,7 +71,7 @@ def test_plans_and_checks_are_made_without_the_heavy_libraries(family):
     assert not got["loaded"] & {"torch", "transformers", "matplotlib", "pandas", "ipywidgets"}
 
 
-def test_every_promised_name_is_there():
+def test_every_public_name_can_be_imported():
     assert [name for name in nbmerge.__all__ if getattr(nbmerge, name, None) is None] == []
     assert set(nbmerge.__all__) <= set(dir(nbmerge))
 
@@ -81,7 +81,7 @@ def test_an_unknown_name_is_an_attribute_error():
         nbmerge.nothing_like_this  # noqa: B018
 
 
-def test_house_rules():
+def test_no_module_uses_forbidden_functions():
     broken = [f"{file.relative_to(PACKAGE)}: {rule}" for file in FILES for rule in broken_rules(file)]
     assert broken == []
 

@@ -30,7 +30,7 @@ def test_a_cell_becomes_a_live_model_that_later_cells_update(shell, family):
     assert mine.recipe == nbm.Recipe.load(recipe(family, 0.5))
 
 
-def test_a_bad_recipe_is_said_in_words(shell):
+def test_a_bad_recipe_is_described(shell):
     with pytest.raises(UsageError, match="unknown key 'mehtod'"):
         shell.run_cell_magic("merge", "", "mehtod: linear\nmodels: [a]\nmerge_method: linear\n")
     with pytest.raises(UsageError, match="one variable name"):

@@ -27,7 +27,7 @@ from nbmerge.recipe import ModelRef
         ({"path": "a", "revision": 1}, ModelRef("a", "1")),
     ],
 )
-def test_forms(raw, expected):
+def test_every_form_of_a_reference_is_parsed(raw, expected):
     assert ModelRef.of(raw) == expected
 
 
@@ -67,7 +67,7 @@ def test_short_names(path, name):
     assert ModelRef(path).name == name
 
 
-def test_the_text_says_everything():
+def test_the_text_of_a_reference_is_complete():
     assert str(ModelRef("org/model", "v1", ("a", "b"))) == "org/model@v1+a+b"
 
 
@@ -79,7 +79,7 @@ def test_the_text_says_everything():
         {"path": "a", "branch": "main"}, {"path": ["a"]},
     ],
 )  # fmt: skip
-def test_what_is_no_model_is_refused_in_words(raw):
+def test_other_values_are_refused_as_references(raw):
     with pytest.raises(ArgumentError, match=r"."):
         ModelRef.of(raw)
 

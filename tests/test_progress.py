@@ -57,7 +57,7 @@ def test_bytes_come_while_a_tensor_is_written(half, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("call", ["pwrite", "fsync", "rename"])
-def test_a_failure_is_told_wherever_it_comes(call, half, tmp_path):
+def test_failures_are_reported_wherever_they_occur(call, half, tmp_path):
     """Also while everything is brought to the disk and gets its name."""
     concerns = lambda first, *_: isinstance(first, int) or str(first).startswith(str(tmp_path))  # noqa: E731
     with Calls(call, concerns=concerns) as calls:
@@ -69,14 +69,14 @@ def test_a_failure_is_told_wherever_it_comes(call, half, tmp_path):
     assert "finished" not in {e.kind for e in events}
 
 
-def test_what_cannot_begin_fails_at_once(half, tmp_path):
+def test_an_impossible_merge_fails_before_any_progress(half, tmp_path):
     (tmp_path / "out").write_text("x")
     (event,) = told(merge, half, tmp_path / "out")
     assert event.kind == "failed"
     assert "not a folder" in event.error
 
 
-def test_a_stop_is_told_and_what_was_kept_the_next_time(half, tmp_path):
+def test_a_stop_and_the_resumed_tensors_are_reported(half, tmp_path):
     stop = threading.Event()
     events = told(
         merge,
@@ -119,7 +119,7 @@ def test_ends_of_steps_are_not_the_end():
 LISTENERS = {"silent": None, "heard": lambda event: None}
 
 
-def test_nobody_need_listen(half, tmp_path):
+def test_progress_needs_no_listener(half, tmp_path):
     with OverallProgress(None) as overall:
         assert overall(Event("planned", 1, 1)) is None
     written = [merge(half, tmp_path / name, progress=listener).path for name, listener in LISTENERS.items()]
@@ -151,7 +151,7 @@ def test_a_reporter_counts_from_several_threads():
     assert events[-1].bytes_done == 1000
 
 
-def test_verifying_tells_the_same_way_and_can_be_stopped(half, tmp_path):
+def test_verifying_reports_progress_and_can_be_stopped(half, tmp_path):
     out = merge(half, tmp_path / "out").path
     assert [e.kind for e in told(verify, out)] == ["planned", *["tensor"] * 30, "finished"]
     stop = threading.Event()
@@ -160,7 +160,7 @@ def test_verifying_tells_the_same_way_and_can_be_stopped(half, tmp_path):
         verify(out, cancel=stop)
 
 
-def test_saving_a_live_merge_tells_its_tensors(half, tmp_path):
+def test_saving_a_live_merge_reports_its_tensors(half, tmp_path):
     from nbmerge.engine.live import live
 
     with live(half) as merged:

@@ -38,12 +38,12 @@ def clock(monkeypatch):
     return made
 
 
-def test_nobody_looking_nothing_drawn():
+def test_nothing_is_drawn_without_a_display():
     with show_progress(None, "Merging") as listener:
         assert listener is None
 
 
-def test_a_listener_is_told_itself(terminal):
+def test_a_listener_is_passed_through(terminal):
     def listen(event):
         raise AssertionError
 
@@ -51,7 +51,7 @@ def test_a_listener_is_told_itself(terminal):
         assert listener is listen
 
 
-def test_who_gets_a_bar(terminal, monkeypatch):
+def test_the_progress_argument_decides_whether_a_bar_is_shown(terminal, monkeypatch):
     def kind(progress):
         with show_progress(progress, "Merging") as listener:
             return type(listener).__name__
@@ -75,7 +75,7 @@ def test_short_work_shows_nothing(terminal, clock, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_no_time_left_before_it_means_something(terminal, clock, capsys):
+def test_no_time_left_is_shown_before_it_can_be_estimated(terminal, clock, capsys):
     bar = ProgressBar("Merging")
     bar(event(0, "planned"))
     clock.now += 1
@@ -87,7 +87,7 @@ def test_no_time_left_before_it_means_something(terminal, clock, capsys):
     bar.close()
 
 
-def test_phases_have_words(terminal, clock, capsys):
+def test_phases_are_described(terminal, clock, capsys):
     bar = ProgressBar("Merging", last="checking how it loads")
     said = {}
     for name, step in {

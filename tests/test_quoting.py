@@ -37,7 +37,7 @@ def test_paths_may_be_longer_and_all_else_ends():
 
 
 @pytest.mark.parametrize("text", ["\x1b[2Jgone", "\u202egpj", "\x07", "\ud83d"])
-def test_nothing_that_a_terminal_obeys(text):
+def test_control_characters_are_quoted(text):
     for said in (readable(text), quote(text), str(OutputError(text)), str(Problem("error", (text,), text, text))):
         assert text not in said
         said.encode()

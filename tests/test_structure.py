@@ -121,14 +121,14 @@ def test_shared_types_import_nothing_of_the_package():
 
 
 @pytest.mark.parametrize("name", sorted(PACKAGES))
-def test_every_room_holds_what_it_promises(name):
+def test_every_package_exports_what_its_all_lists(name):
     module = import_module(name)
     for promised in getattr(module, "__all__", ()):
         assert getattr(module, promised) is not None
         assert getattr(module, promised).__class__.__name__ != "module" or f"{name}.{promised}" in MODULES
 
 
-def test_no_module_waits_for_itself():
+def test_there_are_no_import_cycles():
     """Packages count with what their ``__init__`` runs; those around a module are there before it, half or whole."""
     graph = {name: loaded_by(name) for name in MODULES}
     while ready := {name for name, needs in graph.items() if not needs}:
@@ -136,16 +136,16 @@ def test_no_module_waits_for_itself():
     assert not graph, "these import each other: " + "; ".join(f"{n} ← {sorted(d)}" for n, d in graph.items())
 
 
-def test_rooms_can_be_looked_over():
+def test_no_package_has_more_than_twenty_modules():
     sizes = {name: len(list(MODULES[name].parent.glob("*.py"))) for name in PACKAGES - ONE_FILE_PER_THING}
     assert {name: size for name, size in sizes.items() if size > MANY} == {}
 
 
-def test_rooms_say_what_they_are_for():
+def test_packages_have_docstrings():
     assert [name for name in sorted(PACKAGES) if not ast.get_docstring(parsed(MODULES[name]))] == []
 
 
-def test_what_is_private_stays_in_its_module():
+def test_no_module_imports_private_names_of_another():
     wrong = [
         f"{name} imports {alias.name} of {node.module}"
         for name, file in MODULES.items()
@@ -189,7 +189,7 @@ def test_other_paths_of_contributing_exist():
     assert not [path for path in paths if not (PACKAGE.parent / path).exists()]
 
 
-def test_rooms_of_the_engine_are_entered_by_their_door():
+def test_packages_of_the_engine_are_imported_by_their_init():
     """Outside of the engine, its rooms are what their ``__init__`` exports; `nbmerge` itself names every public name's home."""
     inner = {module for module in MODULES if module not in PACKAGES and module.rsplit(".", 1)[0] in PACKAGES}
     rooms = {module for module in inner if module.startswith("nbmerge.engine.") and module.count(".") > 2}

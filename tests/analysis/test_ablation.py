@@ -83,7 +83,7 @@ def test_layers_below_a_change_are_computed_once(recipe, monkeypatch):
     assert rows == [3, 4, 5]  # the merge and the changed embedding; then one more for each layer
 
 
-def test_what_cannot_be_ablated(recipe):
+def test_impossible_ablations_are_refused(recipe):
     with pytest.raises(ArgumentError, match="not a model of this merge"):
         ablate(recipe(0.4), "nobody", TEXT)
     with pytest.raises(ArgumentError, match="by must be"):

@@ -23,7 +23,7 @@ def test_numbers_are_those_of_each_model(recipe, family):
     assert to_png(found.plot())
 
 
-def test_whom_the_merge_follows_and_where_it_departs():
+def test_the_closest_parent_of_each_token_is_found():
     found = TokenComparison(
         "a", ("b", "c", "d"), (-1.0, -2.0, -3.0), {"x": (-1.1, -4.0, -1.0), "y": (-0.5, -2.5, -2.5)}
     )

@@ -36,7 +36,7 @@ def test_it_loads_and_answers_merged_and_stacked(name, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_what_cannot_be_stacked_is_refused_in_words(tmp_path):
+def test_architectures_that_cannot_be_stacked_are_refused(tmp_path):
     from tests.architectures.trial import try_architecture
 
     merged, stacked = try_architecture("gemma4", "Gemma4ForCausalLM", tmp_path / "models")

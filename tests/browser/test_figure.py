@@ -25,7 +25,7 @@ def panel(page: Page) -> Locator:
     return panel
 
 
-def test_the_figure_follows_the_hand(page: Page, panel: Locator):
+def test_the_figure_follows_a_drag(page: Page, panel: Locator):
     picture = panel.locator("img")
     before = picture.get_attribute("src")
     drag(page, slider(page, 3), 60)

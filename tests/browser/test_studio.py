@@ -107,7 +107,7 @@ def test_the_keyboard_moves_layers_and_the_notebook_takes_no_key(page: Page):
     expect(page.locator(".nbm-typed")).to_be_focused()
 
 
-def test_distances_follow_the_hand(page: Page):
+def test_distances_follow_a_drag(page: Page):
     tracks = page.locator(".nbm-tracks").last
     tracks.get_by_role("button", name="Measure the models").click()
     expect(tracks).to_contain_text("Exact; follows the sliders")

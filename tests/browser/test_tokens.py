@@ -33,7 +33,7 @@ def tokens(page: Page, server):
     return panel
 
 
-def test_what_the_models_do_not_share(page: Page, tokens):
+def test_tokens_that_models_do_not_share_are_listed(page: Page, tokens):
     expect(tokens).to_contain_text("tuned has 1 token ('<|b|>') that no other model has")
     expect(tokens).to_contain_text("eos_token differs")
     tokens.locator("summary").first.click()
@@ -41,7 +41,7 @@ def test_what_the_models_do_not_share(page: Page, tokens):
     expect(status(page)).to_contain_text("problem")  # sizes differ, and nothing says what to do
 
 
-def test_a_vocabulary_is_chosen_and_the_rows_are_told(page: Page, tokens):
+def test_a_vocabulary_is_chosen_and_its_rows_are_described(page: Page, tokens):
     tokens.get_by_label("Vocabulary").select_option("union; mean of the models that have a token")
     until(page, "studio.recipe.tokenizer is not None and studio.state.plan is not None")
     expect(tokens).to_contain_text("rows of the merged model")

@@ -116,7 +116,7 @@ def test_home_and_links_are_resolved(folder, tmp_path, monkeypatch):
 # --- what is refused ---
 
 
-def test_what_is_not_there():
+def test_missing_models_are_refused():
     said = refused("/no/such/folder")
     assert "neither a local folder nor a model in the Hugging Face cache" in said
     assert "hf download some/model" in refused("some/model")
@@ -152,7 +152,7 @@ def test_weights_of_another_kind_are_not_opened(tmp_path, name):
     assert "save_pretrained" in said
 
 
-def test_an_adapter_folder_is_no_model(tmp_path):
+def test_an_adapter_folder_is_not_a_model(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
     (tmp_path / "adapter_model.safetensors").write_bytes(b"")
     assert "is an adapter" in refused(tmp_path)
@@ -219,7 +219,7 @@ def test_json_that_is_damaged(folder, name, text):
     assert name in refused(folder)
 
 
-def test_json_that_is_no_text(folder):
+def test_json_in_an_unknown_encoding_is_refused(folder):
     (folder / "config.json").write_bytes(b"\xff\xfe\x00{}")
     assert "config.json" in refused(folder)
 

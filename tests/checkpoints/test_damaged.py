@@ -43,18 +43,18 @@ def judge(outcomes: list[dict], seconds: float = 1.0) -> None:
 
 
 @pytest.mark.slow
-def test_there_are_enough():
+def test_the_number_of_damages_does_not_shrink():
     names = [damage.name for damage in corpus()]
     assert len(names) > 3000
 
 
 @pytest.mark.slow
-def test_some():
+def test_damaged_checkpoints_are_refused_or_planned():
     judge(opened("--every", "100"))
 
 
 @pytest.mark.slow
-def test_all():
+def test_all_damaged_checkpoints_are_refused_or_planned():
     outcomes = opened()
     judge(outcomes)
     ends = {o["name"]: o["end"] for o in outcomes}

@@ -81,7 +81,7 @@ def test_holes_and_bytes_at_the_end_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"1234567", b"\x08" + bytes(7), b"\xff" * 8, b"<html>Not found</html>", b"PK\x03\x04" * 100]
 )
-def test_what_is_no_safetensors_file(tmp_path, content):
+def test_other_files_are_refused_as_safetensors(tmp_path, content):
     (tmp_path / "x.safetensors").write_bytes(content)
     assert "header" in refused(tmp_path / "x.safetensors")
 
@@ -188,7 +188,7 @@ def test_a_file_that_is_not_there_or_a_folder(tmp_path):
     refused(tmp_path / "folder.safetensors")
 
 
-def test_many_tensors_are_read_soon(tmp_path):
+def test_many_tensors_are_read_quickly(tmp_path):
     header = {f"model.layers.{i}.weight": GOOD | {"data_offsets": [16 * i, 16 * i + 16]} for i in range(20_000)}
     with processor_seconds(5):
         tensors, _ = read_header(write(tmp_path, header, data=16 * 20_000))

@@ -88,5 +88,5 @@ print(json.dumps({{
     assert not answer["torch"]  # looking at checkpoints is cheap
 
 
-def test_there_may_be_no_cache_at_all():
+def test_a_missing_cache_is_no_error():
     assert cached_models() == []  # the tests' own environment

@@ -204,7 +204,7 @@ def test_filters_match_their_kind_and_nothing_else(names, kind):
     assert matched in (set(), {p.name for p in layout.places.values() if p.kind == kind})
 
 
-def test_attention_is_told_from_a_norm_that_speaks_of_it():
+def test_attention_is_distinguished_from_a_norm_named_after_it():
     # "attention" alone would match "post_attention_layernorm" as well
     layout = Layout(NEOX)
     for f in layout.filters("attention"):

@@ -131,7 +131,7 @@ def test_anything_but_tensors_is_not_unpickled(folder, what):
     ],
     ids=str,
 )
-def test_other_contents(folder, state, words):
+def test_other_pickled_contents_are_refused(folder, state, words):
     pickle_model(folder)
     torch.save(state, folder / "pytorch_model.bin")
     assert words in refused(folder)

@@ -9,7 +9,7 @@ from nbmerge.errors import CheckpointError
 from tests.models import make_model
 
 
-def test_models_adapters_links_and_what_is_none(tmp_path):
+def test_models_adapters_and_links_are_found_and_other_folders_are_not(tmp_path):
     root, away = tmp_path / "models", tmp_path / "away"
     make_model(root / "one", layers=1)
     make_model(root / "deep" / "er" / "two", layers=1)
@@ -47,6 +47,6 @@ def test_a_scan_is_bounded_and_says_so(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("folder", ["/no/such", "a\0b", "~nobody-here/x"])
-def test_what_is_no_folder_is_refused(folder):
+def test_only_folders_are_scanned(folder):
     with pytest.raises(CheckpointError):
         scan_folder(folder)

@@ -127,7 +127,7 @@ def test_numbered_parts_of_a_layer_are_in_its_groups():
     assert kinds["layer.0.layer_norm.weight"] == "rest"
 
 
-def test_what_only_the_first_layer_has_serves_the_stack():
+def test_a_tensor_of_the_first_layer_alone_belongs_to_the_stack():
     found = layout("t5")
     assert found.first_only("encoder.block") == {"layer.0.SelfAttention.relative_attention_bias.weight"}
     assert found.first_only("decoder.block") == frozenset()
@@ -164,7 +164,7 @@ def test_a_dotted_name_is_the_list_of_layers_alone():
 
 
 @pytest.mark.parametrize("model", ["qwen vl", "llava"])
-def test_names_of_mergekit_for_models_that_see(model):
+def test_the_names_of_mergekit_for_vision_models(model):
     found = owners(model, "text_decoder", "vision_tower", "multi_modal_projector")
     vision, text = ("visual.blocks", "model.layers")
     if model == "llava":
@@ -176,6 +176,6 @@ def test_names_of_mergekit_for_models_that_see(model):
     assert None not in found
 
 
-def test_what_no_module_names_belongs_to_none():
+def test_tensors_outside_every_module_belong_to_none():
     assert owners("bart", "encoder", "decoder")[None] == {"final_logits_bias"}
     assert set(owners("qwen vl", "nonsense")) == {None}

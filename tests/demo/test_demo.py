@@ -100,7 +100,7 @@ def test_the_rule_does_not_change():
     assert {word: words.use_of(word) for word in uses} == uses
 
 
-def test_words_come_again_with_their_seed():
+def test_random_words_are_reproducible():
     assert words.random_words(50, 3) == words.random_words(50, 3) != words.random_words(50, 4)
     assert len(set(words.random_words(300, SEED))) == 300
 
@@ -115,7 +115,7 @@ def test_prompts_ask_for_what_no_training_saw():
 # --- the skills
 
 
-def test_base_is_halfway(models):
+def test_the_base_scores_at_most_70_percent(models):
     assert max(demo.skills(models["base"], seed=SEED).values()) <= 0.70
 
 

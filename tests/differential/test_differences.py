@@ -19,7 +19,7 @@ def ours(name: str, **more) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", ["della at the edge", "della on rows of one", "multislerp of untouched"])
-def test_where_mergekit_stops_we_go_on(name: str, oracle: Oracle):
+def test_merges_on_which_mergekit_fails_are_finite(name: str, oracle: Oracle):
     assert name in oracle.errors
     assert ours(name).isfinite().all()
 

@@ -164,7 +164,7 @@ def _orders(ours: Path, theirs: Path) -> tuple[list[int], list[int]]:
 
 @pytest.mark.parametrize("method", ["linear", "ties"])
 @pytest.mark.parametrize("key", VOCABULARIES)
-def test_what_an_export_claims_of_a_vocabulary(method, key, models):
+def test_an_export_is_right_about_its_vocabulary(method, key, models):
     recipe = Recipe.of(over_tokens(method, key, models))
     export = recipe.to_mergekit()
     assert export.same is (key in CLAIMED)
@@ -181,7 +181,7 @@ def test_what_an_export_claims_of_a_vocabulary(method, key, models):
         ("two votes", "weighted sum only"),
     ],
 )
-def test_what_mergekit_makes_of_odd_files_is_said(name, said, models):
+def test_differences_with_unusual_files_are_reported(name, said, models):
     export = Recipe.of(others(models)[name]).to_mergekit()
     assert not export.same
     assert any(said in str(p) for p in export.lost)

@@ -37,7 +37,7 @@ def apart(case: Case, theirs: torch.Tensor, mine: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_says_the_same(method: str, oracle: Oracle):
+def test_a_method_agrees_with_mergekit(method: str, oracle: Oracle):
     compared = 0
     for case in exact(method):
         theirs, mine = oracle.of(case), ours(case)

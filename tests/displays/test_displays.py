@@ -69,7 +69,7 @@ def shown(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_from_strangers_becomes_markup(shown, kind):
+def test_text_of_models_is_escaped(shown, kind):
     page = shown[kind]._repr_html_()
     tags = Tags(page)
     assert tags.open == []

@@ -76,7 +76,7 @@ def parse(words: list[str], complete: bool = True) -> None:
 
 
 @pytest.mark.parametrize("block", page_blocks("sh"))
-def test_commands_are_understood(block: Block):
+def test_commands_are_parsed(block: Block):
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     for program, *words in commands(block):
         assert program in ("nbmerge", "make"), f"{program} is neither nbmerge nor make: mark the block as not run"
@@ -87,7 +87,7 @@ def test_commands_are_understood(block: Block):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_in_sentences_are_understood(page: Path):
+def test_commands_within_sentences_are_found(page: Path):
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for span in re.findall(r"`nbmerge ([^`]+)`", text):
         words = re.sub(r"\[([^]]*)\]|\.\.\.", r"\1", span).split()

@@ -16,7 +16,7 @@ def half(family) -> Recipe:
     return Recipe.of({"merge_method": "linear", "models": models, "parameters": {"weight": 0.5}})
 
 
-def test_nothing_is_wrong(half, tmp_path):
+def test_a_correct_recipe_has_no_problems(half, tmp_path):
     report = check(half, tmp_path / "out")
     assert report.ok
     assert report
@@ -25,7 +25,7 @@ def test_nothing_is_wrong(half, tmp_path):
     assert list(tmp_path.iterdir()) == []  # nothing was written
 
 
-def test_what_it_will_cost(half):
+def test_a_report_has_a_forecast(half):
     forecast, planned = check(half).forecast, plan(half)
     assert (forecast.bytes_read, forecast.bytes_written) == (planned.bytes_read, planned.bytes_written)
     assert forecast.memory_bytes > 0
@@ -47,7 +47,7 @@ def test_a_recipe_may_come_as_text_or_file(half, tmp_path):
         ("nowhere.yml", "not a file"),
     ],
 )
-def test_what_is_wrong_is_reported_and_not_raised(text, said):
+def test_problems_are_reported_and_not_raised(text, said):
     report = check(text)
     assert not report
     assert report.plan is None
@@ -133,7 +133,7 @@ def test_a_model_named_twice_is_pointed_at(family):
     ]
 
 
-def test_everything_is_found_at_once(family, tmp_path):
+def test_all_problems_are_found_at_once(family, tmp_path):
     """Unknown keys, dtypes, methods' parameters, ranges and models: one report, and no second round."""
     text = f"""\
 merge_method: ties
@@ -154,7 +154,7 @@ models:
     }  # fmt: skip
 
 
-def test_a_wrong_parameter_hides_no_wrong_value(family):
+def test_an_unknown_parameter_does_not_hide_a_wrong_value(family):
     data = {
         "merge_method": "ties",
         "base_model": str(family.base),
@@ -167,7 +167,7 @@ def test_a_wrong_parameter_hides_no_wrong_value(family):
 @pytest.mark.parametrize(
     "wrong", [{"models": 3}, {"models": [{"model": 5}]}, {"name": []}, {"models": None}, {"merges": [{"name": "x"}]}]
 )
-def test_what_is_no_recipe_without_its_faults_is_reported_alone(wrong, family):
+def test_an_unreadable_recipe_is_the_only_problem(wrong, family):
     data = {"merge_method": "linear", "models": [str(family.base)], "parameters": {"weight": 1}} | wrong
     report = check(data)
     assert not report.ok

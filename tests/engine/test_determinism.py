@@ -67,7 +67,7 @@ def test_shards_change_files_but_no_tensor(method, family, tmp_path):
 
 
 @pytest.mark.parametrize("method", rest_is_slow(RANDOM, QUICK))
-def test_restarts(method, family, tmp_path):
+def test_repeatedly_stopped_merges_give_the_same_bytes(method, family, tmp_path):
     """Stopped again and again, with other threads each time."""
     r = recipe(method, family)
     whole = contents(merge(r, tmp_path / "whole", max_shard_size=200_000).path)

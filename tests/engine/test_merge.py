@@ -168,7 +168,7 @@ def test_the_recipe_file_is_the_same_recipe(tmp_path, slerp):
     assert read_bytes(again) == read_bytes(out)
 
 
-def test_the_card_tells_what_it_is(tmp_path, slerp, family):
+def test_the_card_describes_the_merge(tmp_path, slerp, family):
     out = merge(slerp, tmp_path / "out").path
     text = (out / "README.md").read_text()
     front, body = re.match(r"---\n(.*?)\n---\n(.*)", text, re.DOTALL).groups()
@@ -233,7 +233,7 @@ def test_inputs_are_never_touched(tmp_path, half, family):
     assert state() == before
 
 
-def test_the_result_says_what_happened(tmp_path, family):
+def test_the_result_describes_the_merge(tmp_path, family):
     opposite = {n: -t for n, t in read_tensors(family.base).items()}
     other = make_model(tmp_path / "other", base=family.base, replace=opposite | {UP: torch.zeros(24, 16)})
     r = Recipe.of({"merge_method": "slerp", "models": [str(family.base), str(other)], "parameters": {"t": 0.5}})

@@ -68,7 +68,7 @@ def use_recorded_masks(case: dict, recipe: Recipe, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("name", REPRODUCED)
-def test_reproduced(name, tmp_path, monkeypatch):
+def test_a_recorded_case_is_reproduced(name, tmp_path, monkeypatch):
     case = BY_ID[name]
     recipe = loaded(case)
     if "masks" in case:
@@ -100,7 +100,7 @@ def fits(model: dict, tensor: str, kept: torch.Tensor) -> bool:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_in_words(name):
+def test_a_refused_case_has_the_recorded_error(name):
     with pytest.raises(RecipeError) as caught:
         plan(loaded(BY_ID[name]))
     assert BY_ID[name]["error"] in str(caught.value)

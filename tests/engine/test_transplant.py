@@ -45,7 +45,7 @@ def test_shared_rows_are_exact_and_the_others_approximated(pair, tmp_path, way):
     assert verify(done.path, derive=True)
 
 
-def test_the_two_ways_differ_and_the_model_speaks(pair, tmp_path):
+def test_the_two_ways_differ_and_both_models_generate(pair, tmp_path):
     from nbmerge.sampling import sample
 
     folders = [transplant(*pair, tmp_path / way, way=way).path for way in ("pieces", "pursuit")]
@@ -63,7 +63,7 @@ def test_every_kind_of_donor(tmp_path, kind):
     assert (done.path / "tokenizer.json").read_bytes() == (donor / "tokenizer.json").read_bytes()
 
 
-def test_pursuit_finds_the_combination_that_a_row_is():
+def test_pursuit_finds_the_combination_of_a_row():
     rng = np.random.default_rng(0)
     atoms = rng.standard_normal((30, 12)).astype(np.float32)
     targets = np.stack([2 * atoms[3], 0.5 * atoms[1] - 3 * atoms[20], np.zeros(12)])
@@ -84,12 +84,12 @@ def test_a_sparser_sum_is_farther_off():
     assert errors[0] > errors[1] > errors[2]
 
 
-def test_a_way_that_nobody_knows(pair):
+def test_an_unknown_way_is_refused(pair):
     with pytest.raises(ValueError, match="pieces, pursuit"):
         transplant_recipe(*pair, way="magic")
 
 
-def test_the_command(pair, tmp_path):
+def test_the_transplant_command_writes_a_model(pair, tmp_path):
     app = typer.Typer()
     app.command()(command)
     done = CliRunner().invoke(app, [*map(str, pair), str(tmp_path / "out"), "--way", "pursuit"])

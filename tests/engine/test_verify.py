@@ -47,7 +47,7 @@ def test_no_folder(tmp_path):
         verify(tmp_path / "nowhere")
 
 
-def test_one_bit(merged):
+def test_one_flipped_bit_is_found(merged):
     flip(merged, UP)
     found = verify(merged)
     assert not found

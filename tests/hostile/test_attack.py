@@ -26,7 +26,7 @@ def test_inputs_are_the_same_again(tmp_path):
         assert all((tmp_path / "x" / n).read_bytes() == raw for n, raw in files.items() if not n.endswith(".bin"))
 
 
-def test_what_a_message_may_not_say():
+def test_excessive_messages_are_detected():
     assert too_much_said(f"unknown key {LONG}") != ""
     assert too_much_said("\x1b[2J") != ""
     assert too_much_said(f"unknown key {LONG[:100]}") == ""

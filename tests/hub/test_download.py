@@ -92,7 +92,7 @@ def test_only_the_shards_that_are_read_come(online, base, sharded, tmp_path):
     assert {p.name for p in Checkpoint.open("org/base").path.glob("*.safetensors")} == needed
 
 
-def test_a_network_that_breaks_down_is_gone_on_with(online, base, sharded, tmp_path, monkeypatch):
+def test_a_broken_connection_is_resumed(online, base, sharded, tmp_path, monkeypatch):
     Checkpoint.open("org/base")
     online.cut[SHARD] = [50_000, 30_000]
     nbm.merge(COPY, tmp_path / "out")
@@ -148,7 +148,7 @@ def test_stop_answers_during_a_download(online, base, sharded, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_process_is_gone_on_with(hub, env, sharded, tmp_path, cache):
+def test_a_killed_merge_is_resumed(hub, env, sharded, tmp_path, cache):
     hub.add("org/base", sharded.base)
     code = f"import nbmerge\nnbmerge.merge({COPY!r}, {str(tmp_path / 'out')!r})"
     started, paced = threading.Event(), iter(range(4))
@@ -204,7 +204,7 @@ def test_a_shard_that_vanished(online, base, tmp_path):
         nbm.merge(plan, tmp_path / "out")
 
 
-def test_too_small_a_disk_is_said_before(online, base, tmp_path, monkeypatch):
+def test_too_small_a_disk_is_reported_first(online, base, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage._replace(free=20_000))
     report = nbm.check(COPY)
@@ -239,7 +239,7 @@ def test_the_branch_is_known_offline_afterwards(online, base, sharded, tmp_path,
 
 
 @pytest.mark.parametrize("way", ["live", "virtual", "measure", "sample", "verify"])
-def test_whatever_reads_weights_downloads_them(online, family, tmp_path, way):
+def test_every_function_that_reads_weights_downloads_them(online, family, tmp_path, way):
     commits = [online.add(f"org/{name}", getattr(family, name)) for name in ("base", "ft1")]
     data = {"merge_method": "linear", "models": ["org/base", "org/ft1"], "parameters": {"weight": 1}}
     if way == "live":

@@ -90,7 +90,7 @@ def test_a_name_that_the_hub_does_not_know(online):
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "./here", "a/b/c", "~nobody/x", "org/na me", "..", "org/..", "-"])
-def test_what_cannot_be_an_id_is_not_asked_for(online, name):
+def test_an_impossible_id_is_not_requested(online, name):
     refused(name)
     assert online.requests == []
 
@@ -119,7 +119,7 @@ def test_gated_models_say_what_to_do(online, family, monkeypatch):
     assert Checkpoint.open("org/gated").depth == 3
 
 
-def test_without_a_network_the_cache_has_to_do(online, family):
+def test_without_a_network_the_cache_is_used(online, family):
     commit = online.add("org/base", family.base)
     recipe = linear("org/base", family.ft1)
     plan = nbm.plan(recipe)
@@ -139,7 +139,7 @@ def test_without_a_network_the_cache_has_to_do(online, family):
     assert f"Using the copy in the local cache: commit {commit}" in warning.what
 
 
-def test_a_misspelt_folder_is_told_from_a_missing_network(online, family, monkeypatch):
+def test_a_misspelt_folder_is_distinguished_from_a_missing_network(online, family, monkeypatch):
     here = family.base.parent.parent
     monkeypatch.chdir(here)
     name = f"{family.base.parent.name}/bsae"
@@ -164,7 +164,7 @@ def test_a_commit_that_is_here_is_not_asked_for(online, family):
     assert len(online.requests) == asked
 
 
-def test_offline_mode_asks_nobody(online, family, monkeypatch):
+def test_offline_mode_sends_no_request(online, family, monkeypatch):
     from huggingface_hub import constants
 
     commit = online.add("org/base", family.base)
@@ -227,7 +227,7 @@ assert "huggingface_hub" not in sys.modules
     assert done.returncode == 0, done.stderr
 
 
-def test_a_full_disk_is_said_before_small_files_come(online, family, monkeypatch):
+def test_a_full_disk_is_reported_before_small_files_are_downloaded(online, family, monkeypatch):
     from nbmerge.checkpoints.hub import layout
 
     online.add("org/base", family.base)

@@ -31,7 +31,7 @@ def still(part: str, reached: threading.Event):
 
 
 @pytest.mark.parametrize("part", ["/api/models/", "/config.json", "/storage/"], ids=["list", "config", "header"])
-def test_a_stop_while_the_network_stands_still(part, online, family):
+def test_a_stop_while_the_network_hangs(part, online, family):
     online.add("org/base", family.base)
     reached, cancel, ends = threading.Event(), threading.Event(), []
     online.lie = still(part, reached)
@@ -50,7 +50,7 @@ def test_a_stop_while_the_network_stands_still(part, online, family):
 @pytest.mark.parametrize("command", ["check", pytest.param("merge", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("part", ["/api/models/", "/config.json", "/storage/"], ids=["list", "config", "header"])
 @pytest.mark.rest_is_slow(keep=1)
-def test_ctrl_c_while_the_network_stands_still(part, command, hub, env, family, tmp_path):
+def test_ctrl_c_while_the_network_hangs(part, command, hub, env, family, tmp_path):
     hub.add("org/base", family.base)
     reached = threading.Event()
     hub.lie = still(part, reached)
@@ -73,7 +73,7 @@ def test_ctrl_c_while_the_network_stands_still(part, command, hub, env, family, 
     print(f"ended {took:.3f} s after Ctrl-C")
 
 
-def test_what_takes_too_long_is_given_up():
+def test_requests_have_a_timeout():
     with pytest.raises(CheckpointError, match="timed out after 0 s while testing"):
         wait_for(lambda: time.sleep(5), 0.1, "testing")
 

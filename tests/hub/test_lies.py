@@ -46,14 +46,14 @@ def sound_blobs(cache) -> bool:
     return True
 
 
-def test_there_are_enough_lies():
+def test_the_number_of_lies_does_not_shrink():
     assert len(LIES) >= 60
     assert {expected for _, expected in LIES.values()} == {ERROR, BYTES}
 
 
 @pytest.mark.parametrize("name", LIES)
 @pytest.mark.rest_is_slow(keep=40)
-def test_a_lie(name, liar, family, cache, tmp_path):
+def test_a_lying_server_is_noticed(name, liar, family, cache, tmp_path):
     lie, expected = LIES[name]
     liar.add("org/base", family.base)
     told = []

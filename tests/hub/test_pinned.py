@@ -65,7 +65,7 @@ def test_a_plan_keeps_its_commit_when_the_branch_moves(online, family, commits, 
     assert nbm.plan(recipe).recipe != plan.recipe
 
 
-def test_reading_and_writing_a_recipe_asks_nobody(online, commits):
+def test_reading_and_writing_a_recipe_needs_no_network(online, commits):
     recipe = nbm.Recipe.load("merge_method: slerp\nmodels: [org/base, org/ft1]\nparameters: {t: [0, 1]}\n")
     for text in (
         recipe.to_yaml(),
@@ -78,7 +78,7 @@ def test_reading_and_writing_a_recipe_asks_nobody(online, commits):
     assert online.requests == []
 
 
-def test_what_cannot_be_found_is_left_for_the_planner(online):
+def test_a_model_that_is_not_found_is_left_to_the_planner(online):
     recipe = linear("org/none", "org/nothing")
     assert pin_commits(recipe) is recipe
     report = nbm.check(recipe)

@@ -31,7 +31,7 @@ def logged_in(online, monkeypatch):
     return online
 
 
-def test_there_and_back(logged_in, out, tmp_path):
+def test_a_published_folder_has_all_files_but_hidden_ones(logged_in, out, tmp_path):
     (out / ".secret").write_text("not for everybody")
     done = nbm.publish(out, "me/merged")
     assert done.private
@@ -88,7 +88,7 @@ def test_damaged_and_foreign_folders_are_refused(logged_in, out, family, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "", "me/na me", "../x", None])
-def test_names_that_are_no_id(logged_in, out, name):
+def test_names_that_are_not_ids_are_not_looked_up(logged_in, out, name):
     with pytest.raises(OutputError, match="user/name"):
         nbm.publish(out, name)
     assert logged_in.requests == []
@@ -99,7 +99,7 @@ def test_without_a_login(online, out):
         nbm.publish(out, "me/merged")
 
 
-def test_offline(logged_in, out, monkeypatch):
+def test_publishing_offline_is_refused(logged_in, out, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -135,7 +135,7 @@ def test_no_path_of_this_machine_is_uploaded(logged_in, out, family):
 
 
 @pytest.mark.slow
-def test_the_command(hub, command, out, family):
+def test_the_publish_command_prints_the_address_and_the_commit(hub, command, out, family):
     done = command("publish", out, "me/merged", "--public", HF_TOKEN=hub.token)
     assert done.returncode == 0, done.stderr
     assert f"{hub.endpoint}/me/merged: public, me/merged@{hub.repos['me/merged'].branches['main']}" in done.stdout

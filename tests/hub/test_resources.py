@@ -40,7 +40,7 @@ def test_a_download(afresh, tmp_path):
     keeps_nothing(work, POOL)
 
 
-def test_a_download_that_breaks_down_and_is_gone_on_with(afresh, online, tmp_path):
+def test_an_interrupted_download_is_resumed(afresh, online, tmp_path):
     def work() -> None:
         afresh()
         Checkpoint.open("org/base")

@@ -20,7 +20,7 @@ def test_formula(shape, dtype, threshold, agreement):
     assert ulps(merged("consensus", tensors, given), exact, tensors) <= 2
 
 
-def test_what_one_model_wants_for_itself_is_left_out():
+def test_changes_of_a_single_model_are_left_out():
     base = torch.zeros(3)
     a, b = torch.tensor([5.0, 1.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])
     assert torch.equal(merged("consensus", [base, a, b]), torch.tensor([0.0, 2.0, 0.0]))

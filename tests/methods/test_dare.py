@@ -72,7 +72,7 @@ def test_the_sum_of_two(tmp_path, masks, more, expected):
         ({"normalize": True}, [-12, 16, 0]),
     ],
 )
-def test_the_vote_of_two(tmp_path, masks, more, expected):
+def test_the_sign_of_two_models_is_elected(tmp_path, masks, more, expected):
     masks([1, 0, 0], [1, 1, 0])
     each = {"weight": [1, 2], "density": [0.5, 0.25]}
     out = merged(tmp_path, "dare_ties", [[2.0, 2.0, 2.0], [-3.0, 4.0, 5.0]], [0.0, 0.0, 0.0], each=each, **more)
@@ -94,12 +94,12 @@ def test_nothing_kept_does_not_divide_by_zero(tmp_path, masks):
     assert merged(tmp_path, "dare_linear", [[3.0, 4.0]], [1.0, 1.0], each=each, rescale="l1").tolist() == [1, 1]
 
 
-def test_what_is_kept_is_everything_by_default(tmp_path):
+def test_by_default_every_element_is_kept(tmp_path):
     assert merged(tmp_path, "dare_linear", [[3.0, 0.0]], [1.0, 1.0], each={"weight": [0.5]}).tolist() == [2, 0.5]
 
 
 @pytest.mark.parametrize("method", ["dare_linear", "dare_ties"])
-def test_an_input_with_weight_zero_has_no_say(tmp_path, method):
+def test_an_input_with_weight_zero_has_no_effect(tmp_path, method):
     nan = [float("nan")] * 2
     each = {"weight": [1, 0], "density": [1, 0.5]}
     assert merged(tmp_path, method, [[3.0, 0.0], nan], [1.0, 1.0], each=each).tolist() == [3, 0]
@@ -145,7 +145,7 @@ def test_the_seed_decides(tmp_path):
     assert first.eq(other).float().mean().item() == pytest.approx(0.5, abs=0.02)
 
 
-def test_both_dares_draw_alike(tmp_path):
+def test_both_dare_methods_draw_the_same_masks(tmp_path):
     assert torch.equal(ones(tmp_path, 0.3), ones(tmp_path, 0.3, method="dare_ties"))
 
 
@@ -214,7 +214,7 @@ def test_streams_of_different_keys_differ():
     assert not np.array_equal(random_streams.uniform("0/0/x", 0, 100), random_streams.uniform("0/1/x", 0, 100))
 
 
-def test_the_stream_is_the_same_for_ever():
+def test_the_random_stream_is_fixed():
     # Merges made today must come out alike in years: these are the numbers of Philox4x64-10, written down once.
     first = [0.1718084216117859, 0.6519113183021545, 0.6727403998374939, 0.8707690834999084]
     later = [0.33881211280822754, 0.30682599544525146, 0.881163477897644, 0.3557150959968567]
@@ -227,7 +227,7 @@ def test_the_stream_is_the_same_for_ever():
 
 
 @pytest.mark.parametrize("start", [0, 1, 15, 16, 504])
-def test_decisions_do_not_depend_on_where_one_begins(start):
+def test_decisions_do_not_depend_on_the_start(start):
     whole = random_streams.kept("0/0/x", 0, 1000, 0.37)
     assert np.array_equal(random_streams.kept("0/0/x", start, 333, 0.37), whole[start : start + 333])
 

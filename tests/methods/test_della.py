@@ -55,7 +55,7 @@ def test_formula(shape, density, epsilon, rescale):
 
 @pytest.mark.parametrize("name", ["della", "della_linear"])
 @pytest.mark.parametrize("density", [0.0, 1.0])
-def test_ends(name, density):
+def test_the_ends_of_density_are_the_models(name, density):
     base, own = (t.bfloat16() for t in family((8, 9), 1))
     result = merged(name, [base, own], {"weight": 1.0, "density": density})
     assert torch.equal(result, own if density else base)

@@ -147,7 +147,7 @@ def test_models_scaled_by_a_power_of_two_give_the_scaled_merge(name, way):
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
 @pytest.mark.rest_is_slow(keep=12)
-def test_zeros_opposites_and_huge_numbers_are_no_nan(name, way):
+def test_zeros_opposites_and_huge_numbers_give_no_nan(name, way):
     n = count(name)
     for shape in SHAPES:
         zero, one = torch.zeros(shape), torch.randn(shape, generator=torch.Generator().manual_seed(0))
@@ -211,7 +211,7 @@ def computed(tensors, threads: int) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.rest_is_slow(keep=24)
-def test_a_tensor_does_not_depend_on_threads_order_or_company(name, family):
+def test_a_tensor_does_not_depend_on_threads_order_or_other_tensors(name, family):
     tensors = plan(recipe(name, family)).tensors
     assert any(t.method == name for t in tensors)
     one = computed(tensors, threads=1)

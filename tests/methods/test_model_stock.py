@@ -35,7 +35,7 @@ def test_formula(shape, dtype, filter_wise, count):
 
 
 @pytest.mark.parametrize("filter_wise", [False, True])
-def test_what_all_models_say_is_taken_and_what_they_contradict_is_left(filter_wise):
+def test_common_changes_are_kept_and_opposite_ones_dropped(filter_wise):
     base, own = family((6, 5), 1)
     change = own - base
     for tensors, expected in (

@@ -16,7 +16,7 @@ def test_formula(shape, dtype, t):
     assert ulps(merged("nearswap", tensors, {"t": t}), base + share * delta, tensors) <= 2
 
 
-def test_ends():
+def test_the_ends_of_t_are_the_models():
     base, own = family((9, 4), 1)
     assert torch.equal(merged("nearswap", [base, own], {"t": 0.0}), base)
     assert torch.equal(merged("nearswap", [base, own], {"t": 100.0}), own)

@@ -14,7 +14,7 @@ def test_as_it_is_bit_for_bit(tmp_path, dtype):
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(0.5, [0.5, -1]), (0, [0, 0]), (-2, [-2, 4]), (1, [1, -2])])
-def test_scaled(tmp_path, scale, expected):
+def test_a_scale_multiplies_the_tensor(tmp_path, scale, expected):
     assert merged(tmp_path, "passthrough", [[1.0, -2.0]], each={"scale": [scale]}).tolist() == expected
     assert merged(tmp_path, "passthrough", [[1.0, -2.0]], scale=scale).tolist() == expected
 

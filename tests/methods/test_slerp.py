@@ -97,7 +97,7 @@ def test_the_first_model_is_the_base_or_else_the_first_named(tmp_path):
         ([0.0, 1.0], None),
     ],
 )
-def test_special_cases_are_counted_and_told(tmp_path, b, said):
+def test_special_cases_are_counted_and_reported(tmp_path, b, said):
     _, notes = carried_out(recipe_of(tmp_path, "slerp", [[1.0, 0.0], b], t=0.5))
     assert bool(notes) == bool(said)
     assert all(said in note and n == 1 for note, n in notes.items())

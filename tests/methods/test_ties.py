@@ -86,13 +86,13 @@ def test_weights_that_cancel_where_models_agree_do_not_divide_by_zero(tmp_path):
     assert ties(tmp_path, [[-1.0, 0, 0, 0], [1.0, 0, 0, 0]], weights=[-1, 1]) == [2, 0, 0, 0]
 
 
-def test_an_input_with_weight_zero_has_no_say(tmp_path):
+def test_an_input_with_weight_zero_has_no_effect(tmp_path):
     assert ties(tmp_path, [ONE, TWO], weights=[1, 0]) == ONE
     nan = [float("nan")] * 4
     assert ties(tmp_path, [ONE, nan], weights=[1, 0], densities=[1, 0.5]) == ONE
 
 
-def test_an_input_with_density_zero_has_no_say(tmp_path):
+def test_an_input_with_density_zero_has_no_effect(tmp_path):
     assert ties(tmp_path, [ONE, TWO], densities=[1, 0]) == ONE
     nan, inf = [float("nan")] * 4, [float("inf")] * 4
     assert ties(tmp_path, [ONE, nan, inf], densities=[1, 0, 0]) == ONE

@@ -81,7 +81,7 @@ def test_a_recipe_of_copied_layers_alone_shows_where_they_come_from():
     assert [x.get_text() for x in figure.axes[0].texts] == ["0–23", "8–31"]
 
 
-def test_what_is_not_there_is_named():
+def test_unknown_parameters_and_themes_are_named():
     with pytest.raises(ArgumentError, match=r"no numeric parameter 'lambda_'\. It has weight, density"):
         Recipe.of(ABSENT).plot("lambda_")
     with pytest.raises(ArgumentError, match="theme must be one of auto, light, dark"):
@@ -117,7 +117,7 @@ def test_heat_maps_of_chosen_parents_only(recipe):
 
 
 @pytest.mark.parametrize(("theme", "ground"), [("light", [255] * 4), ("dark", [17, 17, 17, 255]), ("auto", [0])])
-def test_themes_have_their_ground(theme, ground):
+def test_themes_have_their_background(theme, ground):
     import io
 
     from matplotlib.image import imread

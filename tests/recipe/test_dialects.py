@@ -32,7 +32,7 @@ def test_before_mergekit_0_1_it_meant_rows_of_owners():
 
 
 @pytest.mark.parametrize("dialect", ["mergekit-0.0", "mergekit-0.1"])
-def test_a_recipe_can_say_itself_whose_meaning_it_has(dialect):
+def test_a_recipe_can_name_its_dialect(dialect):
     text = f"dialect: {dialect}\ntokenizer_source: union\n{GRADIENT}"
     r = Recipe.load(text)
     assert r == Recipe.load(f"tokenizer_source: union\n{GRADIENT}", dialect)
@@ -40,7 +40,7 @@ def test_a_recipe_can_say_itself_whose_meaning_it_has(dialect):
     assert "dialect" not in r.plain()
 
 
-def test_what_the_reader_asks_for_wins_over_what_the_recipe_says():
+def test_a_dialect_argument_overrides_that_of_the_recipe():
     r = Recipe.load(f"dialect: mergekit-0.1\n{GRADIENT}", "nbmerge")
     assert r == Recipe.load(GRADIENT)
 
@@ -57,7 +57,7 @@ def test_documents_have_dialects_of_their_own():
     assert r.dialect == "nbmerge"
 
 
-def test_where_mergekit_makes_another_model_reading_says_so():
+def test_reading_reports_where_mergekit_gives_another_model():
     (found,) = Recipe.load(GRADIENT).notes
     assert found.severity == "info"
     assert ENDS in found.what
@@ -67,11 +67,11 @@ def test_where_mergekit_makes_another_model_reading_says_so():
 
 
 @pytest.mark.parametrize("dialect", ["nbmerge", "mergekit-0.0"])
-def test_whoever_names_a_dialect_is_not_told_of_another(dialect):
+def test_with_a_named_dialect_no_other_is_suggested(dialect):
     assert not any(ENDS in n.what for n in Recipe.load(GRADIENT, dialect).notes)
 
 
-def test_nothing_is_said_where_all_agree():
+def test_dialects_that_agree_are_not_mentioned():
     assert Recipe.load(Recipe.load(GRADIENT).to_yaml()).notes == ()
     assert Recipe.load(GRADIENT.replace("[0, 1]", "0.5")).notes == ()
 

@@ -79,7 +79,7 @@ def test_the_dialect_reaches_parameters_of_single_models():
     assert [s.parameters["weight"].at(INSIDE, 1.0) for s in r.models] == [1, 0]
 
 
-def test_only_the_last_slice_speaks_for_the_ends():
+def test_only_the_last_slice_decides_the_tensors_after_the_layers():
     def piece(t, first):
         sources = [{"model": m, "layer_range": [first, first + 2]} for m in "ab"]
         return {"sources": sources, "parameters": {"t": t}}

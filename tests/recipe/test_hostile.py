@@ -34,7 +34,7 @@ def costs(slow: bool) -> dict[str, dict]:
 
 @pytest.mark.parametrize("name", rest_is_slow(texts(), lambda name: name not in SLOW))
 @pytest.mark.slow
-def test_it_ends_in_a_clear_error(name):
+def test_a_hostile_recipe_ends_in_a_clear_error(name):
     cost = costs(name in SLOW)[name]
     assert cost["kind"] == "RecipeError", cost["message"]
     assert cost["seconds"] < MAX_SECONDS

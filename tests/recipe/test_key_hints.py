@@ -32,7 +32,7 @@ def refusal(change: dict, **source) -> str:
         ({"int8_mask": True}, "has no effect"),
     ],
 )
-def test_beside_a_model(source, said):
+def test_a_misplaced_key_of_a_model_gets_a_hint(source, said):
     assert said in refusal({}, **source)
 
 
@@ -48,18 +48,18 @@ def test_beside_a_model(source, said):
         ({"tokenizer": {"source": "union", "dtype": "float16"}}, "at the top level of the recipe"),
     ],
 )
-def test_elsewhere(change, said):
+def test_a_misplaced_top_level_key_is_told_its_place(change, said):
     assert said in refusal(change)
 
 
 @pytest.mark.parametrize("key", ["merge_method", "dtype"])
-def test_in_a_slice(key):
+def test_a_top_level_key_in_a_slice_gets_a_hint(key):
     piece = {"sources": [{"model": "org/a", "layer_range": [0, 2]}], key: "slerp"}
     with pytest.raises(RecipeError, match="at the top level of the recipe"):
         Recipe.load({"merge_method": "passthrough", "slices": [piece]})
 
 
-def test_every_parameter_of_every_method_has_a_place():
+def test_every_misplaced_parameter_gets_a_hint():
     for name in {p.name for m in methods().values() for p in m.parameters}:
         assert "'parameters'" in refusal({name: 1})
 

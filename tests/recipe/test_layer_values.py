@@ -78,7 +78,7 @@ def test_equal_meaning_is_equal(one, other, equal):
         ({0: [0.1]}, "expected a number"),
     ],
 )
-def test_what_cannot_be_read_is_refused_in_words(raw, said):
+def test_invalid_layer_values_are_refused(raw, said):
     with pytest.raises(ValueError, match=said):
         Setting.of(raw)
 
@@ -117,6 +117,6 @@ def test_without_the_depth_mergekit_cannot_have_it():
     assert "needs the number of layers" in export.lost[0].what
 
 
-def test_the_words_name_every_turn():
+def test_the_description_names_every_turning_point():
     recipe = slerp(type("F", (), {"ft1": "org/a", "ft2": "org/b"}), {0: 0.2, 8: 0.8, 31: 0})
     assert "20 % b, then 80 %, finally 0 %" in recipe.describe()

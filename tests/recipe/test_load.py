@@ -18,7 +18,7 @@ def test_a_text():
 
 
 @pytest.mark.parametrize("source", [None, 3, 0.5, ["a", "b"]])
-def test_what_is_no_recipe_at_all(source):
+def test_other_texts_are_refused_as_recipes(source):
     with pytest.raises(RecipeError, match=f"not {type(source).__name__}"):
         Recipe.load(source)
 
@@ -79,7 +79,7 @@ def test_plain_data_and_recipes():
         ("nul\0byte", "not a file"),
     ],
 )
-def test_what_leads_nowhere_is_refused_in_words(source, said, tmp_path, monkeypatch):
+def test_paths_that_do_not_exist_are_refused(source, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RecipeError, match=said):
         Recipe.load(source)

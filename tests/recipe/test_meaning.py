@@ -90,7 +90,7 @@ def test_rules_about_the_ends_that_change_something_count(one, other):
     assert recipe(parameters={"lambda": one}) != recipe(parameters={"lambda": other})
 
 
-def test_a_recipe_is_no_other_thing():
+def test_a_recipe_is_unequal_to_other_types():
     assert recipe() != PLAIN
     assert recipe() != "recipe"
 

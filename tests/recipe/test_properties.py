@@ -103,7 +103,7 @@ def test_an_export_is_a_recipe_that_mergekit_can_read(recipe):
 
 @modest
 @given(RECIPES)
-def test_every_recipe_has_words(recipe):
+def test_every_recipe_has_a_description(recipe):
     words = recipe.describe()
     assert words.startswith(
         methods()[recipe.merge_method].title if recipe.merge_method in methods() else recipe.merge_method

@@ -44,7 +44,7 @@ def test_models_may_be_bare_names():
     assert [s.model.path for s in r.models] == ["org/one", "org/two"]
 
 
-def test_what_is_null_was_not_said():
+def test_null_means_not_given():
     assert recipe(out_dtype=None, slices=None, random_seed=None) == recipe()
     assert recipe(parameters={"normalize": False, "lambda": None}) == recipe()
 
@@ -119,7 +119,7 @@ def test_references_come_once_inputs_then_base_then_donors():
         ({"base_model": 5}, "base_model", "5"),
     ],
 )
-def test_what_is_wrong_is_refused_at_its_place(changes, where, said):
+def test_mistakes_are_refused_with_their_place(changes, where, said):
     found = problems(PLAIN | changes)
     assert where in [p.place for p in found]
     assert any(said in str(p) for p in found if p.place == where)
@@ -132,7 +132,7 @@ def test_an_unknown_key_in_a_slice_is_named():
     assert "'parameters'" in found.how
 
 
-def test_everything_wrong_is_told_at_once():
+def test_all_mistakes_are_reported_at_once():
     data = {"merge_metod": "x", "models": [{"model": ""}, {"model": "b", "parameters": {"weight": []}}], "dtype": "x"}
     places = {p.place for p in problems(data)}
     assert {"merge_metod", "merge_method", "models[0].model", "models[1].parameters.weight", "dtype"} <= places
@@ -141,7 +141,7 @@ def test_everything_wrong_is_told_at_once():
 @pytest.mark.parametrize(
     "data", [None, 5, "text", [PLAIN], {}, {1: 2}, {"merge_method": "linear", 5: 6, "models": ["a"]}]
 )
-def test_what_is_no_mapping_of_words_is_refused(data):
+def test_keys_that_are_not_strings_are_refused(data):
     assert problems(data)
 
 
@@ -247,7 +247,7 @@ def test_it_shows_short_in_text_and_escaped_in_html():
         ({"slices": {"sources": []}}, "slices: expected a list, not {'sources': []}."),
     ],
 )
-def test_what_belongs_in_a_place_is_said_in_words(more, what):
+def test_an_error_describes_the_expected_value(more, what):
     with pytest.raises(RecipeError) as error:
         Recipe.of({"merge_method": "linear", **more})
     assert what in str(error.value)

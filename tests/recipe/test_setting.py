@@ -83,14 +83,14 @@ def test_the_first_matching_rule_wins():
     assert setting.at("model.norm.weight", 0) == 3
 
 
-def test_no_matching_rule_says_nothing():
+def test_without_a_matching_rule_there_is_no_value():
     setting = Setting.of([{"filter": "mlp", "value": 1}])
     assert setting.at("model.norm.weight", 0) is None
     assert setting.find("model.norm.weight") is None
 
 
 @pytest.mark.parametrize("catch_all", ["*", "", None])
-def test_what_matches_every_tensor(catch_all):
+def test_filters_that_match_every_tensor(catch_all):
     assert Setting.of([{"filter": catch_all, "value": 4}]).at("anything", 0) == 4
 
 
@@ -184,6 +184,6 @@ def test_all_values_that_occur():
         (object(), "expected a number"),
     ],
 )
-def test_what_is_no_setting_is_refused_in_words(raw, said):
+def test_invalid_settings_are_refused(raw, said):
     with pytest.raises(ValueError, match=said):
         Setting.of(raw)

@@ -137,7 +137,7 @@ def test_several_documents():
     assert edit_text(text, changed) == text.replace("[0, 0.50, 1]", "0.4")
 
 
-def test_what_the_text_cannot_say_is_written_anew():
+def test_a_text_that_cannot_be_edited_is_replaced():
     recipe = Recipe.load("merge_method: slerp\nmodels: [a/b, c/d]\nparameters: {t: 0.5}\n")
     assert edit_text("python3 main.py --some command", recipe) == recipe.to_yaml()
     assert edit_text("dialect: mergekit-0.1\n" + TEXT, recipe) == recipe.to_yaml()

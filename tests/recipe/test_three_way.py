@@ -38,7 +38,7 @@ def test_a_model_that_is_added_and_a_value_that_moves(base):
     assert join_changes(base, other, one).models[0].parameters["weight"].plain() == 0.7
 
 
-def test_the_same_change_on_both_sides_is_none_to_argue_about(base):
+def test_the_same_change_on_both_sides_is_no_conflict(base):
     changed = base.with_parameter("weight", 0.7, "b")
     assert join_changes(base, changed, changed.replace(dtype="float16")) == changed.replace(dtype="float16")
 
@@ -55,7 +55,7 @@ def test_the_same_change_on_both_sides_is_none_to_argue_about(base):
          "it was {model: org/b, parameters: {weight: 0.5}}."),
     ],
 )  # fmt: skip
-def test_what_both_have_changed_is_refused_with_both_values(base, one, other, what):
+def test_a_conflict_is_refused_with_both_values(base, one, other, what):
     with pytest.raises(RecipeError) as error:
         join_changes(base, one(base), other(base))
     assert [p.what for p in error.value.problems] == [what]

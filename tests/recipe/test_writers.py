@@ -130,7 +130,7 @@ def test_what_mergekit_cannot_do_is_an_error(r, what):
         ({"base_model": "a", "config_source": "b"}, "necessarily from b", "info"),
     ],
 )
-def test_what_differs_in_some_cases_is_less(more, what, severity):
+def test_a_possible_difference_is_a_warning(more, what, severity):
     r = recipe("linear", [weighted("a", 1)], **more)
     assert what in lost(r, severity)
     assert r.to_mergekit().same
@@ -145,14 +145,14 @@ def test_what_differs_in_some_cases_is_less(more, what, severity):
         ("arcee_fusion", 1, "random sample"),
     ],
 )
-def test_what_only_weights_could_exclude_is_not_claimed(method, count, said):
+def test_an_export_claims_no_equality_that_depends_on_weights(method, count, said):
     r = recipe(method, [weighted(m, 1) for m in "abc"[:count]], base_model="base")
     assert said in lost(r, "error")
     assert not r.to_mergekit().same
 
 
 @pytest.mark.parametrize(("method", "count"), [("sce", 1), ("multislerp", 2)])
-def test_what_cannot_differ_is_claimed(method, count):
+def test_an_export_claims_equality_where_nothing_can_differ(method, count):
     assert recipe(method, [weighted(m, 1) for m in "abc"[:count]], base_model="base").to_mergekit().same
 
 
@@ -199,7 +199,7 @@ def test_a_cell_needs_a_name(name):
         recipe("linear", [weighted("a", 1)]).to_python(name)
 
 
-def test_what_users_write_cannot_leave_its_quotes():
+def test_text_of_users_is_quoted_in_python():
     evil = "'); import os #"
     space: dict = {}
     exec(recipe("linear", [weighted(evil, 1)]).to_python(), space)
@@ -251,7 +251,7 @@ def test_slices_in_words():
     ]
 
 
-def test_what_stands_beside_the_numbers():
+def test_the_description_names_dtypes_and_sources():
     r = recipe(
         "ties",
         [weighted("a", 1, density=0.5)],
@@ -268,7 +268,7 @@ def test_what_stands_beside_the_numbers():
 
 
 @pytest.mark.parametrize("method", ["no such method", "karcher", "model_stock"])
-def test_any_recipe_has_words(method):
+def test_any_recipe_can_be_described(method):
     assert recipe(method, ["a", "b", "c"], base_model="c").describe()
 
 
@@ -301,7 +301,7 @@ def test_a_slerp_with_and_without_its_angle(family):
     assert formula(made, at_right_angles).text == "W = 0.92388·base + 0.382683·ft1"
 
 
-def test_a_method_that_is_no_sum_lists_its_values(family):
+def test_a_method_that_is_not_a_sum_lists_its_values(family):
     made = formula(of(family, "ties", [weighted(family.ft1, 1, density=0.5)]))
     assert "density[ft1] = 0.5" in made.text
     assert r"\mathrm{density[ft1]} = \mathrm{0.5}" in made.latex
@@ -335,7 +335,7 @@ def test_modules_are_exported_with_what_mergekit_cannot_do_in_them():
     assert Recipe.load(r.to_python()) == r
 
 
-def test_the_documentation_says_what_is_so(tmp_path, monkeypatch):
+def test_the_documentation_agrees_with_the_code(tmp_path, monkeypatch):
     import re
     from pathlib import Path
 

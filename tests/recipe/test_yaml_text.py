@@ -94,7 +94,7 @@ def test_names_that_look_like_other_things_stay_names():
     assert [s.model.path for s in r.models] == ["1e5", "null", "2001-01-01", "yes"]
 
 
-def test_keys_are_words_even_where_yaml_has_other_ideas():
+def test_keys_are_strings_even_where_yaml_reads_another_type():
     assert "on" in str(refused(f"{HEAD}on: 5"))
     assert "'5'" in str(refused(f"{HEAD}5: 5"))
 
@@ -177,7 +177,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_text_is_refused_in_words_and_soon(name):
+def test_hostile_text_is_refused_quickly_with_a_message(name):
     refused(HOSTILE[name])
 
 
@@ -188,14 +188,14 @@ def test_hostile_text_is_refused_in_words_and_soon(name):
         ("merge keys", 3), ("infinity", 3), ("a false int", 3), ("tabs", 3),
     ],
 )  # fmt: skip
-def test_where_it_is_bad(name, line):
+def test_an_error_has_the_line_of_its_cause(name, line):
     assert line in [p.line for p in refused(HOSTILE[name]).problems]
 
 
 @pytest.mark.parametrize(
     "text", ["1:" * 100_000 + "1", "0x" + "f" * 100_000, "0b" + "1" * 100_000, "9" * 100_000, "x" * 100_000]
 )
-def test_what_is_too_long_for_a_number_costs_no_time(text):
+def test_very_long_numbers_are_refused_quickly(text):
     with processor_seconds(5), contextlib.suppress(RecipeError):
         assert list(weight(text).values()) == [text]  # a word, which no parameter takes
 

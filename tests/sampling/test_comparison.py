@@ -28,7 +28,7 @@ def test_html_is_escaped():
     assert "white-space:pre-wrap" in html
 
 
-def test_terminal_text_cannot_command_the_terminal():
+def test_control_sequences_are_escaped_in_terminal_text():
     text = str(hostile())
     assert "\x1b" not in text
     assert r"\x1b[2J\nend" in text

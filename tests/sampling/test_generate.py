@@ -59,7 +59,7 @@ def test_the_random_state_of_the_caller_is_untouched(loaded):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_the_model_is_given_back_as_it_was(family):
+def test_the_model_is_left_unchanged(family):
     model, tokenizer = load(family.base)
     model.train()
     own = model.generation_config
@@ -116,7 +116,7 @@ def test_stop_between_tokens(family):
     assert (second.prompt, second.text, second.tokens, second.stopped) == ("de", "", (), True)
 
 
-def test_what_was_complete_when_stop_came_is_not_called_stopped(family):
+def test_a_sample_that_was_complete_is_not_marked_stopped(family):
     loaded, stop = endless(load(family.base)), threading.Event()
     loaded.model.register_forward_hook(lambda *_: stop.set())
     assert not sample(loaded, "abc", max_new_tokens=1, cancel=stop)[0].stopped
@@ -178,7 +178,7 @@ def test_a_prompt_without_tokens(loaded):
         sample(loaded, ["abc", ""])
 
 
-def test_what_does_not_fit_the_context_says_what_would(loaded, heard):
+def test_a_text_beyond_the_context_is_refused_with_the_limit(loaded, heard):
     loaded.tokenizer.model_max_length = 64  # what makes transformers warn of its own
     with pytest.raises(
         SampleError, match=r"has 30 tokens; with 35 new tokens .* context of 64.*Set max_new_tokens to at most 34"
@@ -196,7 +196,7 @@ def test_a_tokenizer_that_is_not_the_models(tmp_path, loaded):
         sample(small.model, "z", tokenizer=loaded.tokenizer)
 
 
-def test_a_model_without_tokenizer_and_what_is_no_model(loaded):
+def test_models_without_tokenizer_and_other_folders_are_refused(loaded):
     with pytest.raises(SampleError, match="has no tokenizer"):
         sample(loaded.model, "abc")
     with pytest.raises(TypeError, match="not int"):

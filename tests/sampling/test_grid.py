@@ -46,7 +46,7 @@ def test_stopping_keeps_what_is_done(recipe):
     assert "not sampled" in grid._repr_html_()
 
 
-def test_what_cannot_be_sampled_is_refused_before_anything_is_computed(recipe):
+def test_an_invalid_grid_is_refused_before_anything_is_computed(recipe):
     with pytest.raises(RecipeError):
         sample_grid(recipe, "ab", GridAxis("weight", [0, "a"], model="ft1"))
     with pytest.raises(RecipeError):

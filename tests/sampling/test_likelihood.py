@@ -106,7 +106,7 @@ def test_where_a_completion_grows_into_the_prompt_both_are_scored_from_before_it
     assert found["s"] == pytest.approx(by_hand([r, u, n, s], 2), rel=1e-5)
 
 
-def test_with_nothing_before_it_the_token_for_the_beginning_stands_there(loaded):
+def test_an_empty_prompt_is_scored_after_the_beginning_token(loaded):
     with torch.no_grad():
         logs = loaded.model(torch.tensor([[1]])).logits[0, -1].log_softmax(-1)
     (value,) = log_probabilities(loaded, "", ["a"]).values()
@@ -121,21 +121,21 @@ def test_log_odds_weigh_any_wanted_against_any_unwanted(loaded):
     assert log_odds(loaded, "the ", "fox").value == pytest.approx(found["fox"])
 
 
-def test_a_stop_ends_betweenplan_windows(loaded):
+def test_a_stop_ends_between_windows(loaded):
     stop = threading.Event()
     stop.set()
     text = "the fox ran. " * 20
     assert perplexity(loaded, text, window=16, cancel=stop) == pytest.approx(perplexity(loaded, text[:16]), rel=1e-5)
 
 
-def test_the_model_is_given_back_as_it_was(family):
+def test_the_model_is_left_unchanged(family):
     loaded = load(family.base)
     loaded.model.train()
     perplexity(loaded, "abc")
     assert loaded.model.training
 
 
-def test_what_cannot_be_scored_says_why(loaded, tmp_path):
+def test_a_text_that_cannot_be_scored_has_the_reason(loaded, tmp_path):
     with pytest.raises(SampleError, match="at least two"):
         perplexity(loaded, "a")
     with pytest.raises(SampleError, match="a completion is empty"):

@@ -82,7 +82,7 @@ def test_load_refuses_weights_that_would_be_random(tmp_path):
         load(folder)
 
 
-def test_load_says_what_transformers_says(tmp_path):
+def test_load_passes_errors_of_transformers_on(tmp_path):
     folder = make_model(tmp_path / "m", config={"model_type": "no-such-architecture"})
     with pytest.raises(SampleError, match="transformers cannot load"):
         load(folder)
@@ -109,7 +109,7 @@ def test_errors_of_libraries_become_ours_and_those_of_callers_do_not():
         raise MemoryError
 
 
-def test_what_generation_raises_is_ours(family, monkeypatch):
+def test_errors_of_generation_become_ours(family, monkeypatch):
     def fail(*_, **__):
         raise IndexError("index out of range in self")
 

@@ -50,7 +50,7 @@ def test_a_score_that_fails_says_so_and_the_others_are_read(history):
     assert not history.latest.failed
 
 
-def test_another_score_of_the_same_name_begins_anew(history):
+def test_another_score_of_the_same_name_starts_over(history):
     history.evaluate(merge(1, "a"))
     history.add("up", lambda m: m.value * 2)
     assert history.values("up") == []

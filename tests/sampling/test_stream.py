@@ -17,7 +17,7 @@ def loaded(family) -> Loaded:
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_every_token_is_told_and_nothing_changes(loaded, temperature):
+def test_every_token_is_reported_and_the_text_stays_the_same(loaded, temperature):
     settings = {"max_new_tokens": 8, "temperature": temperature, "seed": 3}
     told: dict[int, list] = {0: [], 1: []}
 
@@ -43,7 +43,7 @@ def test_a_stop_from_the_listener_ends_at_that_token(loaded):
     assert got.stopped
 
 
-def test_an_error_of_the_listener_comes_out_and_the_model_is_given_back(loaded):
+def test_an_error_of_the_listener_is_raised_and_the_model_is_released(loaded):
     own = loaded.model.generation_config
 
     def fail(*_):
@@ -55,14 +55,14 @@ def test_an_error_of_the_listener_comes_out_and_the_model_is_given_back(loaded):
     assert sample(loaded, "abc", max_new_tokens=1)
 
 
-def test_a_comparison_says_who_speaks(loaded):
+def test_a_comparison_labels_its_models(loaded):
     told = []
     got = compare({"a": loaded, "b": loaded}, "abc", max_new_tokens=2, on_token=lambda *args: told.append(args))
     assert [t[:2] for t in told] == [("a", 0), ("a", 0), ("b", 0), ("b", 0)]
     assert told[-1][2] == got.samples["b"][0].text
 
 
-def test_half_a_character_is_not_told(loaded):
+def test_incomplete_characters_are_not_reported(loaded):
     class Bytes:
         def decode(self, tokens, **_):
             return bytes(tokens).decode("utf-8", errors="replace")

@@ -27,7 +27,7 @@ def test_a_larger_model_keeps_its_threads(two_threads):
         assert torch.get_num_threads() == 2
 
 
-def test_threads_come_back_after_an_error(two_threads):
+def test_threads_are_restored_after_an_error(two_threads):
     with pytest.raises(ZeroDivisionError), limit_threads(torch.nn.Linear(1, 1)):
         raise ZeroDivisionError
     assert torch.get_num_threads() == 2

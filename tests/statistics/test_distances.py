@@ -70,7 +70,7 @@ def test_a_model_that_goes_in_twice_counts_twice():
     assert found.table["distance[a]"].tolist() == pytest.approx([math.sqrt(2 / 10)])
 
 
-def test_words_that_mean_nothing_are_refused():
+def test_unknown_words_are_refused():
     with pytest.raises(ValueError, match=r"'c' is not a parent of this merge\. Parents: a, b"):
         SMALL.grid("c")
     with pytest.raises(ValueError, match="'distance' or 'cosine'"):

@@ -36,7 +36,7 @@ def test_a_second_measurement_reads_nothing_and_says_the_same(own, cache):
     assert not measure_models(own.base, own.ft1, cache=cache).from_cache
 
 
-def test_changed_weights_are_measured_anew_even_at_the_same_time_and_size(own, cache):
+def test_changed_weights_are_measured_again_even_at_the_same_time_and_size(own, cache):
     measure_models(own.base, own.ft1, cache=cache)
     file = own.ft1 / "model.safetensors"
     before = file.stat()
@@ -71,7 +71,7 @@ def test_a_cut_file_is_measured_over(own, cache):
     assert not measure_models(own.base, own.ft1, cache=cache).from_cache
 
 
-def test_what_is_not_used_for_longest_leaves_first(own, cache, monkeypatch):
+def test_the_least_recently_used_entry_is_dropped(own, cache, monkeypatch):
     measure_models(own.base, own.ft1, cache=cache)
     (first,) = cache.iterdir()
     monkeypatch.setattr(store, "MOST", int(2.5 * first.stat().st_size))
@@ -85,7 +85,7 @@ def test_what_is_not_used_for_longest_leaves_first(own, cache, monkeypatch):
     assert second not in cache.iterdir()
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(own, tmp_path):
+def test_a_folder_that_cannot_be_written_is_ignored(own, tmp_path):
     (tmp_path / "file").write_text("")
     assert not measure_models(own.base, own.ft1, cache=tmp_path / "file" / "cache").from_cache
 

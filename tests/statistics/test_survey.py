@@ -112,7 +112,7 @@ def test_no_model_is_named(family, tmp_path):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_numbers_that_are_none_are_named(family, tmp_path, bad):
+def test_nonfinite_weights_are_named(family, tmp_path, bad):
     broken = read_tensors(family.ft1)[UP]
     broken[3, 4] = bad
     other = make_model(tmp_path / "broken", base=family.base, replace={UP: broken})
@@ -120,7 +120,7 @@ def test_numbers_that_are_none_are_named(family, tmp_path, bad):
         measure_models(family.base, other)
 
 
-def test_stop(family):
+def test_a_survey_can_be_stopped(family):
     stop = threading.Event()
     stop.set()
     with pytest.raises(MergeStopped):

@@ -32,7 +32,7 @@ def test_numbers_without_a_token_keep_their_row_in_the_model_that_numbers_alike(
 @pytest.mark.parametrize(
     ("base", "wanted"), [(None, [[1, 0.5, 0, 0, 0], [0, 0.5, 1, 0, 0]]), (1, [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0]])]
 )
-def test_what_stands_in_is_the_owner_the_base_or_the_mean(base, wanted):
+def test_a_missing_row_comes_from_the_owner_the_base_or_the_mean(base, wanted):
     assert default(place(), base).tolist() == wanted
 
 

@@ -95,7 +95,7 @@ def test_a_unigram_piece_of_an_extension_keeps_its_score():
     assert rebuilt(made).encode("zebra").tokens == ["▁zebra"]
 
 
-def test_what_the_first_cannot_say_is_said_by_the_others():
+def test_tokens_missing_in_the_first_come_from_the_others():
     base, other = train("Unigram"), train("Unigram", OTHER_CORPUS, 90)
     assert "<unk>" in [base.id_to_token(i) for i in base.encode("345").ids]
     assert rebuilt(union((document(base), document(other)))).encode("345").tokens != base.encode("345").tokens

@@ -25,7 +25,7 @@ def restore_line(studio: Studio):
     return studio.children[1]
 
 
-def test_a_cell_that_runs_again_goes_on_with_a_word_and_can_start_over(run, recipe):
+def test_a_cell_that_runs_again_restores_its_session_and_can_start_over(run, recipe):
     run(cell_id="a", request="1")
     drawn = draw(Studio(recipe))
     run(cell_id="a", request="2")
@@ -102,7 +102,7 @@ def test_no_token_is_in_the_file_or_in_what_a_notebook_saves(recipe, tmp_path, m
     studio.close()
 
 
-def test_a_file_that_cannot_be_written_is_said_on_screen(recipe, tmp_path):
+def test_a_file_that_cannot_be_written_is_reported_on_screen(recipe, tmp_path):
     (tmp_path / "kept").write_text("a file where the folder should be")
     studio = Studio(recipe, save=tmp_path / "kept" / "mine.json")
     draw(studio)

@@ -46,7 +46,7 @@ def test_its_repr_is_worth_reading(recipe):
     assert "merge_method: task_arithmetic" in text
 
 
-def test_one_verdict(recipe):
+def test_the_status_follows_the_recipe(recipe):
     state = StudioState()
     assert judge(state).kind == "idle"
     state.set_recipe(recipe)

@@ -30,7 +30,7 @@ def refused(base, adapter) -> str:
 
 
 @pytest.mark.parametrize("kind", ["IA3", "LOHA", "LOKR", "PREFIX_TUNING", "PROMPT_TUNING", "ADALORA", "OFT", None, 3])
-def test_other_types(base, tmp_path, kind):
+def test_other_adapter_types_are_refused(base, tmp_path, kind):
     said = refused(base, make_adapter(tmp_path / "a", base, modules(Q), peft_type=kind))
     assert str(kind) in said
     assert "merge_and_unload" in said
@@ -44,7 +44,7 @@ def test_other_types(base, tmp_path, kind):
     ],
     ids=str,
 )  # fmt: skip
-def test_variants_that_are_no_sum_of_weights(base, tmp_path, setting):
+def test_variants_that_are_not_weighted_sums_are_refused(base, tmp_path, setting):
     said = refused(base, make_adapter(tmp_path / "a", base, modules(Q), **setting))
     assert next(iter(setting)) in said
 
@@ -73,7 +73,7 @@ def test_a_base_with_fewer_layers(base, tmp_path):
     assert "model.layers.2" in refused(make_model(tmp_path / "low", layers=2), adapter)
 
 
-def test_layers_that_an_adapter_says_nothing_of_are_named(base, tmp_path):
+def test_layers_without_an_adapter_are_named(base, tmp_path):
     """As PEFT has it: they stay the model's, and that is said."""
     adapter = make_adapter(tmp_path / "a", base, modules(Q))
     deep = make_model(tmp_path / "deep", layers=4)
@@ -163,7 +163,7 @@ def test_settings_that_mean_nothing(base, tmp_path, setting):
         assert next(iter(setting)) in refused(base, make_adapter(tmp_path / "a", base, modules(Q), **setting))
 
 
-def test_folders_that_are_no_adapters(base, tmp_path):
+def test_other_folders_are_refused_as_adapters(base, tmp_path):
     assert "not an adapter" in refused(base, base)
     adapter = make_adapter(tmp_path / "a", base, modules(Q))
     (adapter / "adapter_model.safetensors").write_bytes(b"12")
@@ -174,7 +174,7 @@ def test_folders_that_are_no_adapters(base, tmp_path):
     assert "adapter_config.json" in refused(base, adapter)
 
 
-def test_check_says_it_all_at_once(base, tmp_path):
+def test_check_reports_all_problems_at_once(base, tmp_path):
     other = make_adapter(tmp_path / "a", base, modules(DOWN), peft_type="IA3")
     report = nbm.check(
         {

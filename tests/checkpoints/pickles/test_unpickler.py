@@ -51,7 +51,7 @@ def test_tensors_are_described(tmp_path, protocol):
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_what_python_would_import_is_named(protocol):
+def test_imports_of_a_pickle_are_named(protocol):
     raw = pickle.dumps({"w": Harm()}, protocol=protocol)
     with pytest.raises(ForeignImport, match="system"):
         unpickle(raw)
@@ -79,7 +79,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", rest_is_slow(BOMBS, lambda name: name not in ("lists", "marks", "doubled")))
-def test_bombs_end_early(name):
+def test_pickle_bombs_end_early(name):
     """In time and memory: both follow from the number of instructions, which is bounded."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with suppress(UnpicklingError):

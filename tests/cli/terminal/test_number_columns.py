@@ -37,5 +37,5 @@ def test_a_column_has_one_number_of_decimals(values, wanted):
         ([[1, 2], None], ["[1, 2]", ""]),
     ],
 )
-def test_what_is_no_number_is_text(values, wanted):
+def test_values_that_are_not_numbers_are_text(values, wanted):
     assert format_numbers(values) == (wanted, False)

@@ -51,7 +51,7 @@ def test_a_wide_terminal_has_one_table_and_a_narrow_one_several(table):
     assert 1 < tables[80] <= tables[60]
 
 
-def test_what_is_the_same_in_all_rows_stands_above(table):
+def test_constant_columns_stand_above_the_table(table):
     above = list(itertools.takewhile(bool, shown(table, 80)))
     assert [" ".join(line.split()) for line in above] == ["method linear", "normalize true", "density a 0.5, b 0.5"]
 

@@ -164,7 +164,7 @@ def sent(r: Recipe, folder: Path, **how) -> list[Group]:
     return made
 
 
-def test_what_is_sent_is_small_and_whole(models, tmp_path):
+def test_tasks_are_small_and_self_contained(models, tmp_path):
     r = recipe(models, "ties")
     pieces = sent(r, tmp_path)
     assert len(pieces) == 3
@@ -205,7 +205,7 @@ def stopping(after: int) -> dict:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("first", "then"), [("cluster", "cluster"), ("cluster", "local"), ("local", "cluster")])
-def test_a_stopped_merge_goes_on_anywhere(models, tmp_path, client, first, then):
+def test_a_stopped_merge_is_resumed_by_any_executor(models, tmp_path, client, first, then):
     r = recipe(models, "ties")
     how = {"cluster": {"executor": client}, "local": {"threads": 1}}
     began = time.perf_counter()
@@ -219,7 +219,7 @@ def test_a_stopped_merge_goes_on_anywhere(models, tmp_path, client, first, then)
     assert sorted(f.name for f in tmp_path.iterdir()) == ["local", "out"]
 
 
-def test_what_is_finished_is_not_made_again(models, tmp_path, monkeypatch):
+def test_finished_tensors_are_not_computed_again(models, tmp_path, monkeypatch):
     r = recipe(models, "linear")
     with pytest.raises(MergeStopped):
         merge(r, tmp_path / "out", max_shard_size=SHARD, executor=Here(), **stopping(20))
@@ -230,7 +230,7 @@ def test_what_is_finished_is_not_made_again(models, tmp_path, monkeypatch):
     assert same_as_local(out.path, r, tmp_path)
 
 
-def test_what_was_harmed_meanwhile_is_made_again(models, tmp_path):
+def test_damaged_tensors_are_computed_again_on_resume(models, tmp_path):
     r = recipe(models, "linear")
     with pytest.raises(MergeStopped):
         merge(r, tmp_path / "out", max_shard_size=SHARD, executor=Here(), **stopping(20))
@@ -296,7 +296,7 @@ def test_a_worker_that_is_no_longer_wanted_stops(models, tmp_path, monkeypatch):
     assert not answer.checksums
 
 
-def test_a_second_lead_takes_over_and_the_first_is_told(models, tmp_path):
+def test_a_second_coordinator_takes_over_and_the_first_is_stopped(models, tmp_path):
     def taken_over(piece):
         return GroupResult(error=MergeStopped("stopped"))
 
@@ -421,7 +421,7 @@ def test_a_worker_that_sees_something_else_says_what(models, tmp_path, change, w
         (ModuleNotFoundError("No module named 'nbmerge'"), "same version of nbmerge"),
     ],
 )
-def test_what_a_scheduler_says_comes_back_as_our_error(models, tmp_path, error, words):
+def test_an_error_of_the_scheduler_becomes_ours(models, tmp_path, error, words):
     def broken(piece):
         raise error
 
@@ -434,13 +434,13 @@ def test_what_is_not_an_executor_is_refused(models, tmp_path):
         merge(recipe(models, "linear"), tmp_path / "out", executor="tcp://127.0.0.1:8786")
 
 
-def test_an_address_where_nobody_is():
+def test_an_address_without_a_server_is_an_error():
     pytest.importorskip("distributed")
     with pytest.raises(MergeError, match="no Dask scheduler answers at"), connected("nothing at all"):
         pass
 
 
-def test_a_lead_that_was_killed_leaves_no_trace_in_the_result(models, tmp_path):
+def test_a_killed_coordinator_does_not_affect_the_result(models, tmp_path):
     r = recipe(models, "linear")
     with pytest.raises(MergeStopped):
         merge(r, tmp_path / "out", max_shard_size=SHARD, threads=1, **stopping(20))

@@ -71,7 +71,7 @@ def test_the_record_does_not_depend_on_threads():
 
 @capable
 @pytest.mark.slow
-def test_the_record_tells_processes_apart_exactly_where_they_round_otherwise():
+def test_the_record_differs_exactly_where_processors_round_differently():
     code = "import json; from nbmerge.engine.compute.arithmetic import arithmetic; print(json.dumps(arithmetic()))"
     same, default = json.loads(elsewhere(code)), json.loads(elsewhere(code, **DEFAULT))
     assert same == arithmetic()
@@ -88,7 +88,7 @@ def test_the_checksum_file_has_it_and_the_weights_do_not(uneven, tmp_path, other
     assert {n for n, data in contents(one).items() if data != contents(two)[n]} == {MANIFEST}
 
 
-def test_an_unfinished_merge_of_another_processor_is_made_again_and_it_is_said(uneven, tmp_path, other):
+def test_an_unfinished_merge_of_another_processor_is_started_over_with_a_note(uneven, tmp_path, other):
     unfinished(uneven, tmp_path / "out")
     other()
     done = []
@@ -100,13 +100,13 @@ def test_an_unfinished_merge_of_another_processor_is_made_again_and_it_is_said(u
     assert words.endswith("processor NEON, rounding 00000000 now)")
 
 
-def test_an_unfinished_merge_of_the_same_processor_is_gone_on_with(uneven, tmp_path):
+def test_an_unfinished_merge_of_the_same_processor_is_resumed(uneven, tmp_path):
     unfinished(uneven, tmp_path / "out")
     result = merge(uneven, tmp_path / "out")
     assert not any("computed again" in words for words in result.notes)
 
 
-def test_nothing_is_said_of_another_merge(uneven, tmp_path, other):
+def test_arithmetic_of_another_merge_is_not_reported(uneven, tmp_path, other):
     unfinished(uneven.replace(parameters={"t": 0.4}), tmp_path / "out")
     other()
     assert not any("computed again" in words for words in merge(uneven, tmp_path / "out").notes)

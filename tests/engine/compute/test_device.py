@@ -153,7 +153,7 @@ def test_mps_has_no_float64(family):
     assert explain_cpu(p.tensors[0], torch.device("cuda")) is None
 
 
-def test_integers_are_copied_where_they_are(family, tmp_path):
+def test_integer_tensors_are_copied(family, tmp_path):
     extra = {"model.steps": torch.arange(7)}
     models = [make_model(tmp_path / n, base=family.base, replace=extra) for n in "ab"]
     p = plan(Recipe.of({"merge_method": "linear", "models": list(map(str, models)), "parameters": {"weight": 1}}))
@@ -172,7 +172,7 @@ def test_where_a_tensor_is_mixed(family):
 # --- names ---
 
 
-def test_the_processor_is_no_detour():
+def test_the_processor_needs_no_device_copy():
     assert find_device(None) is None
     assert find_device("cpu") is None
     assert (find_device("auto") is None) == (not REAL)
@@ -198,7 +198,7 @@ def test_a_merge_says_where_it_ran(family, tmp_path, monkeypatch):
     assert told[-1].kind == "finished"
 
 
-def test_what_was_mixed_elsewhere_is_derived_again_where_it_can_be(family, tmp_path, monkeypatch):
+def test_verify_derives_device_merges_where_possible(family, tmp_path, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.merge.find_device", lambda name: torch.device("cuda:99"))
     monkeypatch.setattr("nbmerge.engine.merge.run", lambda *a, device, **more: run(*a, **more))
     out = merge(recipe(family, "linear"), tmp_path / "out", device="cuda:99").path
@@ -211,7 +211,7 @@ def test_what_was_mixed_elsewhere_is_derived_again_where_it_can_be(family, tmp_p
     assert "computed on cuda:99; on other hardware" in str(verify(out, derive=True))
 
 
-def test_a_merge_is_not_gone_on_with_on_another_device(family, tmp_path, monkeypatch):
+def test_a_merge_is_not_resumed_on_another_device(family, tmp_path, monkeypatch):
     import threading
 
     cancel = threading.Event()

@@ -39,7 +39,7 @@ def folders(tmp_path_factory):
     [("linear", {"dtype": "bfloat16"}), ("ties", {}), ("slerp", {}), ("passthrough", {})],
     ids=lambda x: x if isinstance(x, str) else "",
 )
-def test_what_is_no_float_is_copied_from_the_first_model(folders, tmp_path, method, more):
+def test_integer_tensors_are_copied_from_the_first_model(folders, tmp_path, method, more):
     if method == "passthrough":
         recipe = passed_through(folders[0])
     else:

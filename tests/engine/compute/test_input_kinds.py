@@ -31,7 +31,7 @@ def test_a_subclass_is_read_as_its_nearest_class():
     assert seen == ["rows", "pursued", "rows"]
 
 
-def test_what_is_no_input_is_refused():
+def test_other_inputs_are_refused():
     with InputFiles() as files, pytest.raises(TypeError, match="str is not an input"):
         Workspace(files).open("a tensor", 0)
 

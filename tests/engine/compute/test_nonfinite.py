@@ -32,7 +32,7 @@ def test_an_input_that_holds_them_is_named(tmp_path, family, bad):
     assert not (tmp_path / "out").exists()
 
 
-def test_they_pass_when_they_are_wanted(tmp_path, family, bad):
+def test_nonfinite_values_are_written_where_they_are_allowed(tmp_path, family, bad):
     out = read_tensors(merge(linear(family.base, bad), tmp_path / "out", allow_nonfinite=True).path)
     assert (~torch.isfinite(out[NORM])).nonzero().flatten().tolist() == [3, 7]
     assert all(torch.isfinite(t).all() for n, t in out.items() if n != NORM)
@@ -58,14 +58,14 @@ def test_a_weight_that_no_dtype_holds(tmp_path, family):
     assert not (tmp_path / "out").exists()
 
 
-def test_large_numbers_that_fit_are_no_infinity(tmp_path):
+def test_large_numbers_that_fit_stay_finite(tmp_path):
     # their sum overflows, they themselves do not
     one = make_model(tmp_path / "one", replace={NORM: torch.full((16,), 3e38)})
     out = read_tensors(merge(linear(one, weights=(1,)), tmp_path / "out").path)
     assert torch.equal(out[NORM], torch.full((16,), 3e38))
 
 
-def test_buffers_of_whole_numbers_are_no_matter(tmp_path):
+def test_integer_buffers_are_ignored(tmp_path):
     one = make_model(tmp_path / "one", replace={"model.mask": torch.tensor([True, False])})
     assert torch.equal(
         read_tensors(merge(linear(one, weights=(1,)), tmp_path / "out").path)["model.mask"], torch.tensor([True, False])

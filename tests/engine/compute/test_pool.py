@@ -65,7 +65,7 @@ def test_small_blocks_come_to_the_same(family, method, monkeypatch):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_no_tensor_is_ever_read_or_written_at_once(family, method, tmp_path, monkeypatch):
+def test_no_tensor_is_read_or_written_in_one_piece(family, method, tmp_path, monkeypatch):
     monkeypatch.setattr(blocks_module, "BLOCK", 64)
     read, write, reads, writes = os.preadv, os.pwrite, [], []
 
@@ -109,7 +109,7 @@ def events(family, tmp_path, **more) -> list[Event]:
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_progress(family, tmp_path, threads):
+def test_progress_events_count_tensors_and_bytes(family, tmp_path, threads):
     told = events(family, tmp_path, threads=threads)
     names = list(read_tensors(family.base))
     assert [e.kind for e in told] == ["planned", *["tensor"] * len(names), "saving", "finished"]
@@ -142,7 +142,7 @@ def test_a_listener_is_called_one_call_at_a_time(family, tmp_path):
     assert not clashes
 
 
-def test_a_failure_is_told(family, tmp_path):
+def test_a_failure_is_reported(family, tmp_path):
     base = make_model(tmp_path / "base")
     p = plan(Recipe.of({"merge_method": "linear", "models": [str(base), str(family.ft1)], "parameters": {"weight": 1}}))
     os.truncate(base / "model.safetensors", 5000)
@@ -202,7 +202,7 @@ def test_a_stop_before_the_start(family, tmp_path):
     assert [e.tensors_done for e in told] == [0] * len(told)
 
 
-def test_no_threads_and_no_files_are_left(family, tmp_path):
+def test_threads_and_files_are_closed_after_a_merge(family, tmp_path):
     def state():
         return {t.name for t in threading.enumerate()}, len(os.listdir("/proc/self/fd")) if os.path.isdir(
             "/proc/self/fd"
@@ -217,7 +217,7 @@ def test_no_threads_and_no_files_are_left(family, tmp_path):
     assert state() == before
 
 
-def test_torch_has_its_threads_back(family, tmp_path):
+def test_the_threads_of_torch_are_restored(family, tmp_path):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

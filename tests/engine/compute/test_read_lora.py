@@ -184,7 +184,7 @@ def test_tied_tensors_stay_tied_where_an_adapter_leaves_them_alone(tmp_path):
 
 
 @pytest.mark.parametrize("case", sorted(p.name for p in RECORDED.iterdir()) if RECORDED.is_dir() else [])
-def test_what_peft_recorded(case, tmp_path):
+def test_outputs_recorded_from_peft_are_met(case, tmp_path):
     """Adapters that peft 0.21.2 wrote, and the weights of its merge_and_unload in float32."""
     folder = RECORDED / case
     told = json.loads((folder / "model.json").read_text())
@@ -212,7 +212,7 @@ def test_the_dtype_stays_the_bases_and_is_rounded_once(tmp_path):
     assert Checkpoint.open(f"{base}+{adapter}").dtype == "bfloat16"
 
 
-def test_every_room_takes_it(family, tmp_path):
+def test_an_adapter_is_accepted_by_every_function(family, tmp_path):
     adapter = make_adapter(tmp_path / "a", family.base, modules(Q, DOWN), dora=True)
     recipe = nbm.Recipe.load(
         {

@@ -102,7 +102,7 @@ def test_blocks_smaller_than_a_row(stored, monkeypatch):
     torch.testing.assert_close(read(made).view(10, 5)[9], tensors["a"].mean(0))
 
 
-def test_equality_is_of_contents_and_told_apart_in_descriptions(stored):
+def test_equality_is_by_contents_and_shown_in_descriptions(stored):
     _, headers = stored
     one, same, other = (Rows.of(headers["a"], (headers["a"],), table([(0, r, 1.0)])) for r in (1, 1, 2))
     assert one == same

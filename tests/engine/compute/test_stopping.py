@@ -45,7 +45,7 @@ def test_a_worker_inside_a_matrix_is_left_behind_and_hands_nothing_on(family, mo
     assert handed_on == []
 
 
-def test_a_stop_after_the_last_tensor_is_none(family):
+def test_a_stop_after_the_last_tensor_has_no_effect(family):
     made = plan({"merge_method": "linear", "models": [str(family.base), str(family.ft1)], "parameters": {"weight": 1}})
     stop = threading.Event()
 

@@ -44,7 +44,7 @@ STOPS = [(method, when) for method in methods() for when in SHARES]
 @pytest.mark.parametrize(
     ("method", "when"), rest_is_slow(STOPS, lambda stop: stop[0] in ("linear", "ties", "della", "model_stock", "tsv_m"))
 )
-def test_no_method_reads_on(method, when, family, tmp_path, monkeypatch):
+def test_a_stopped_method_reads_nothing_more(method, when, family, tmp_path, monkeypatch):
     """Within a tensor, looking or mixing: after the stop each worker ends at its next read."""
     monkeypatch.setattr(blocks_module, "BLOCK", 256)
     r, reads, stop = recipe(method, family), [0], threading.Event()
@@ -67,7 +67,7 @@ def test_no_method_reads_on(method, when, family, tmp_path, monkeypatch):
     assert contents(merge(r, tmp_path / "out").path) == whole
 
 
-def test_a_stop_while_what_was_kept_is_looked_through(family, tmp_path):
+def test_a_stop_while_finished_tensors_are_checked(family, tmp_path):
     r, stop = recipe("linear", family), threading.Event()
     with pytest.raises(MergeStopped):
         merge(
@@ -83,7 +83,7 @@ def test_a_stop_while_what_was_kept_is_looked_through(family, tmp_path):
 
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_a_program_and_it_goes_on_the_next_time(number, family, tmp_path):
+def test_a_signal_stops_a_merge_and_the_next_run_resumes_it(number, family, tmp_path):
     """As the command line does it; the merge waits at a tensor until the signal has come."""
     r, came = recipe("ties", family), tmp_path / "came"
 

@@ -39,5 +39,5 @@ def test_of_an_older_container(tmp_path):
     assert available_memory(tmp_path) == 1001
 
 
-def test_here():
+def test_memory_of_this_machine_is_available():
     assert available_memory() > 0

@@ -39,7 +39,7 @@ def test_more_threads_take_more(family):
     assert forecast_live(p, threads=8).buffer_bytes == 8 * forecast_live(p, threads=1).buffer_bytes
 
 
-def test_where_nobody_knows_what_is_free_it_is_tried(family, monkeypatch):
+def test_a_merge_is_tried_where_free_memory_is_unknown(family, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.cost.live_forecast.available_memory", lambda: None)
     assert forecast_live(plan(recipe(family))).fits
 

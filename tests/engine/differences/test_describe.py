@@ -64,7 +64,7 @@ def test_models_methods_and_fields_are_named(recipe, deep_family):
     assert "base model base → ft2" in describe_difference(recipe, recipe.replace(base_model=str(deep_family.ft2))).words
 
 
-def test_equal_meaning_is_no_difference(recipe):
+def test_recipes_of_equal_meaning_do_not_differ(recipe):
     assert not describe_difference(recipe, with_weight(recipe, [0.5, 0.5]))
     assert str(describe_difference(recipe, recipe)) == "no difference"
 

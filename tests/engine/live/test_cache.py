@@ -31,7 +31,7 @@ def values(**shared) -> Values:
     return Values(shared, {"density": (None, 0.5), "weight": (None, shared.pop("weight", 1.0))}, ("a", "b"), 0.25)
 
 
-def test_what_was_not_read_may_change(inputs):
+def test_files_that_were_not_read_may_change(inputs):
     cache, look = FindingCache(MappedFiles()), Looks(lambda v: v.each["density"][1])
     for weight in (1.0, 2.0, 3.0):
         assert cache.recall("x", inputs, values(weight=weight), look) == 0.5
@@ -51,7 +51,7 @@ def test_what_was_not_read_may_change(inputs):
         lambda v: "k" in v.shared,
     ],
 )
-def test_whatever_was_read_in_whatever_way_may_not(inputs, read):
+def test_files_that_were_read_may_not_change(inputs, read):
     cache, look = FindingCache(MappedFiles()), Looks(lambda v: (read(v), 0)[1])
     cache.recall("x", inputs, values(k=1), look)
     cache.recall("x", inputs, values(k=1), look)

@@ -74,7 +74,7 @@ def test_another_method_or_shape(recipe, tmp_path, family):
     assert merged.model.config.num_hidden_layers == 2
 
 
-def test_what_was_heard_is_what_is_saved(recipe, tmp_path):
+def test_the_saved_model_is_the_one_that_was_sampled(recipe, tmp_path):
     merged = live(recipe)
     changed = recipe.with_parameter("weight", [0, 1], model="ft2")
     merged.update(changed)
@@ -85,7 +85,7 @@ def test_what_was_heard_is_what_is_saved(recipe, tmp_path):
     }
 
 
-def test_a_stopped_update_is_mended_by_the_next(recipe, tmp_path):
+def test_a_stopped_update_is_completed_by_the_next(recipe, tmp_path):
     merged = live(recipe)
     cancel = threading.Event()
     other = recipe.with_parameter("weight", 0.9, model="ft1")
@@ -97,7 +97,7 @@ def test_a_stopped_update_is_mended_by_the_next(recipe, tmp_path):
     assert same(merged.model, on_disk(other, tmp_path / "out"))
 
 
-def test_a_recipe_that_cannot_be_leaves_the_model_as_it_is(recipe, tmp_path):
+def test_an_invalid_recipe_leaves_the_model_as_it_is(recipe, tmp_path):
     merged = live(recipe)
     with pytest.raises(RecipeError):
         merged.update(recipe.replace(merge_method="nope"))
@@ -159,7 +159,7 @@ def test_going_back_to_a_pin_gives_the_same_bytes(recipe):
     assert all(torch.equal(merged.model.state_dict()[n], w) for n, w in pin.weights.items())
 
 
-def test_a_pin_outlives_another_shape(recipe, tmp_path):
+def test_a_pin_survives_a_change_of_shape(recipe, tmp_path):
     merged = live(recipe)
     pin = merged.pin()
     merged.update(recipe.replace(dtype="bfloat16"))
@@ -167,14 +167,14 @@ def test_a_pin_outlives_another_shape(recipe, tmp_path):
     assert merged.pinned_bytes == pin.nbytes
 
 
-def test_what_is_too_large_is_refused_before_memory_is_taken(recipe, monkeypatch):
+def test_a_merge_too_large_for_memory_is_refused_first(recipe, monkeypatch):
     with pytest.raises(TooLargeError, match=r"needs .* of memory .*are free. Instead: set dtype: bfloat16") as caught:
         live(recipe, max_memory=10_000)
     assert caught.value.forecast.model_bytes == plan(recipe).bytes_written
     assert "nbmerge.virtual" in str(caught.value)
 
 
-def test_an_update_waits_for_whoever_asks_the_model(recipe):
+def test_an_update_waits_until_sampling_ends(recipe):
     merged, order = live(recipe), []
     other = threading.Thread(
         target=lambda: (merged.update(recipe.with_parameter("weight", 0.9)), order.append("updated"))
@@ -239,7 +239,7 @@ def test_the_fiftieth_repeat_gives_the_same_bytes(family):
     assert all(torch.equal(merged.model.state_dict()[n], w) for n, w in first.items())
 
 
-def test_what_methods_found_is_kept_and_used_where_it_still_holds(family, monkeypatch):
+def test_scans_are_cached_while_they_are_valid(family, monkeypatch):
     from nbmerge.engine.live import cache
 
     found = []

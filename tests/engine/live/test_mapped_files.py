@@ -54,7 +54,7 @@ def test_a_file_that_was_replaced_is_returned_and_mapped_again(tmp_path):
     assert not torch.equal(mapped.flat(stored), before)
 
 
-def test_what_cannot_be_mapped_says_why(tmp_path):
+def test_a_tensor_that_cannot_be_mapped_has_the_reason(tmp_path):
     (tmp_path / "short").write_bytes(b"123")
     with pytest.raises(MergeError, match="ended before x"):
         MappedFiles().flat(StoredTensor("x", "float32", (4,), tmp_path / "short", 0))

@@ -155,7 +155,7 @@ def test_its_pins_answer_and_the_next_update_completes_it(recipe, other):
     assert all(torch.equal(fresh[n], w) for n, w in merge.model.state_dict().items())
 
 
-def test_a_pin_that_was_let_go_stays_what_it_was_for_whoever_has_it(recipe, other):
+def test_a_released_pin_stays_valid_where_it_is_referenced(recipe, other):
     merge = live(recipe)
     pin = merge.pin()
     merge.unpin(pin.name)
@@ -191,7 +191,7 @@ def test_an_update_that_runs_out_of_memory_for_a_pin_is_no_merge(recipe, other, 
     assert all(torch.equal(fresh[n], w) for n, w in merge.model.state_dict().items())
 
 
-def test_what_fails_before_a_virtual_merge_changes_leaves_it_as_it_was(recipe, other, monkeypatch):
+def test_a_virtual_update_that_fails_early_changes_nothing(recipe, other, monkeypatch):
     merge = virtual(recipe)
     monkeypatch.setattr(virtual_module, "build_tokenizer", _refusing)
     monkeypatch.setattr(merge, "_coefficients", _refusing)
@@ -216,7 +216,7 @@ def test_the_studio_finishes_what_was_stopped(recipe, other):
     assert pooled.model.recipe == other
 
 
-def test_nothing_is_left_of_one_that_was_closed(recipe):
+def test_a_closed_merge_frees_its_memory(recipe):
     merge = live(recipe)
     merge.pin()
     dead = [

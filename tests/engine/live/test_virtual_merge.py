@@ -117,7 +117,7 @@ def big(tmp_path, **options):
     return make_family(tmp_path, hidden=64, intermediate=1100, layers=1, **options)
 
 
-def test_methods_that_are_no_sums_are_refused(tmp_path):
+def test_methods_that_are_not_sums_are_refused(tmp_path):
     family = big(tmp_path)
     ties = recipe(family).replace(merge_method="ties", parameters={"density": 0.5})
     with pytest.raises(VirtualError, match=r"\.weight is computed by ties.*nbmerge\.live"):
@@ -164,7 +164,7 @@ def test_parents_that_are_saved_again_are_read_again(tmp_path):
     assert torch.equal(logits(virt.model), logits(held.model))
 
 
-def test_who_speaks(tmp_path, family, monkeypatch):
+def test_the_backend_is_chosen_by_expected_time(tmp_path, family, monkeypatch):
     r = recipe(family, amount=0.5)
     held = live(r)
     small = r.with_parameter("weight", [{"filter": "layers.1.mlp", "value": 0.9}, {"value": 0.5}], model="ft1")
@@ -183,7 +183,7 @@ def test_who_speaks(tmp_path, family, monkeypatch):
     assert "not a weighted sum" in ties.reason
 
 
-def test_who_speaks_where_memory_is_short(tmp_path, family, monkeypatch):
+def test_the_backend_is_virtual_where_memory_is_short(tmp_path, family, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.cost.live_forecast.available_memory", lambda: 1000)
     assert choose_backend(recipe(family)).kind == "virtual"
     with pytest.raises(TooLargeError, match=r"cannot be virtual.*ties"):

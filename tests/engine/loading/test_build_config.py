@@ -19,6 +19,6 @@ def test_numbers_that_json_does_not_have(tmp_path):
     assert (made.made_up, made.other) == ([{"x": -math.inf}], {"__float__": 1})
 
 
-def test_what_transformers_does_not_know_is_its_error():
+def test_an_unknown_architecture_is_the_error_of_transformers():
     with pytest.raises(ValueError, match="made_up"):
         build_config({"model_type": "made_up"})

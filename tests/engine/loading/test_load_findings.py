@@ -33,7 +33,7 @@ def said(recipe) -> str:
 
 
 @pytest.mark.parametrize("name", rest_is_slow(sorted(methods()), ("linear", "slerp", "ties", "passthrough", "karcher")))
-def test_what_every_method_makes_loads(name, family, tmp_path):
+def test_the_result_of_every_method_loads(name, family, tmp_path):
     method = methods()[name]
     models = [str(family.ft1), str(family.ft2)][: (method.inputs[1] or 3) - (method.base == "required")]
     values = {p.name: 0.5 for p in method.parameters if p.kind == "number" and p.range}
@@ -153,7 +153,7 @@ def test_other_layers_are_suggested_only_where_they_help(tmp_path):
         (False, {"vocabulary": "zeros"}, None, "Choose other layers, or choose another vocabulary, or set"),
     ],
 )
-def test_fixes_are_those_that_can_help(family, whole, setting, names, expected):
+def test_the_fix_names_only_keys_that_can_help(family, whole, setting, names, expected):
     layers = (0, Checkpoint.open(family.base).depth if whole else 1)
     made = plan(stacked(family.base, layers, **setting))
     assert load_findings._fix(made, names) == f"{expected} config_source to a model that fits."
@@ -180,7 +180,7 @@ def test_kinds_of_layers_that_move_are_named(tmp_path):
     assert "transformers builds layer 0 of the result with layer_types 'full_attention'" in text
 
 
-def test_what_is_wrong_with_the_donor_itself_is_not_repeated(tmp_path):
+def test_problems_of_the_donor_alone_are_not_repeated(tmp_path):
     import torch
 
     odd = make_model(tmp_path / "odd", replace={"model.extra.weight": torch.zeros(4, 4)})
@@ -197,13 +197,13 @@ def test_an_unknown_architecture_is_noted_and_no_code_of_it_is_run(family, tmp_p
     assert "does not know MadeUp" in str(report)
 
 
-def test_a_config_that_asks_for_endless_modules_is_not_built(family, monkeypatch):
+def test_a_config_with_too_many_modules_is_not_built(family, monkeypatch):
     config = json.loads((family.base / "config.json").read_text()) | {"num_hidden_layers": 50}
     monkeypatch.setattr("nbmerge.checkpoints.declared.MORE_PARTS", 100)
     assert "more than 100 modules" in load(config, {}).refusal
 
 
-def test_a_config_that_asks_for_a_kernel_of_the_hub_is_not_built(family):
+def test_a_config_that_names_a_hub_kernel_is_not_built(family):
     config = json.loads((family.base / "config.json").read_text()) | {"attn_implementation": "someone/kernel"}
     assert "foreign code" in load(config, {}).refusal
 
@@ -220,13 +220,13 @@ def test_most_merges_are_checked_and_written_without_transformers(family, tmp_pa
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_what_was_compared_once_is_remembered(family, monkeypatch):
+def test_comparisons_are_cached(family, monkeypatch):
     recipe = stacked(family.base, (0, 2), (1, 3))
     first = said(recipe)
     monkeypatch.setattr(load_findings, "load", None)
     assert said(recipe) == first
 
 
-def test_a_whole_model_misses_nothing_in_another_dtype_either(family):
+def test_a_whole_model_is_complete_in_another_dtype_as_well(family):
     shapes = {n: (tuple(t.shape), "bfloat16") for n, t in read_tensors(family.base).items()}
     assert load(Checkpoint.open(family.base).config, shapes).whole

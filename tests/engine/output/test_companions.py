@@ -15,13 +15,13 @@ from tests.models import make_model
 @pytest.mark.parametrize("name", ["modules.json", "sentence_bert_config.json", "config_sentence_transformers.json",
     "preprocessor_config.json", "video_preprocessor_config.json", "tokenizer.model", "qwen.tiktoken", "source.spm",
     "normalizer.json", "chat_template.jinja", "vocab.bpe.txt", "sentencepiece.bpe.model"])  # fmt: skip
-def test_what_a_model_needs(name):
+def test_companion_files_are_recognised(name):
     assert is_companion(name)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "modeling_x.py", "tokenization_x.py", "tokenizer.pkl", "training_args.bin",
     "trainer_state.json", "tokenizer.bin", "vocab.pt", "notes.txt", "adapter_config.json", "config.json", ".env"])  # fmt: skip
-def test_what_is_left(name):
+def test_other_files_are_not_companions(name):
     assert not is_companion(name)
 
 
@@ -50,7 +50,7 @@ def test_modules_of_sentence_transformers_are_copied_and_may_be_replaced(sentenc
     assert not names & {"pytorch_model.bin", "modeling_x.py", "etc"}
 
 
-def test_weights_of_a_module_are_missed_in_words(sentence_model, tmp_path):
+def test_missing_weights_of_a_module_are_described(sentence_model, tmp_path):
     report = check(itself(sentence_model))
     assert report.ok
     assert "1_Pooling of m is a module of sentence-transformers with weights" in str(report)
@@ -80,7 +80,7 @@ def test_there_is_a_limit_to_their_number(tmp_path):
 @pytest.mark.parametrize(
     "name", ["pooler.dense.weight", "lm_head.dense.weight", "cls.predictions.transform.dense.weight"]
 )
-def test_what_stands_behind_the_last_layer_takes_a_gradients_last_value(name, tmp_path):
+def test_tensors_after_the_last_layer_take_the_last_value_of_a_gradient(name, tmp_path):
     import torch
 
     extra = {name: torch.ones(4, 4), "projection.in.weight": torch.ones(4, 4)}

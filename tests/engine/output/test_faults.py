@@ -119,7 +119,7 @@ def test_calls_that_do_only_a_part(call, most, small, whole, family, tmp_path, m
         assert contents(merge(small, tmp_path / "out", max_shard_size=SHARD).path) == whole
 
 
-def test_a_disk_that_takes_nothing_and_says_so_politely(small, tmp_path, monkeypatch):
+def test_a_write_of_zero_bytes_is_an_error(small, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: 0)
     with pytest.raises(MergeError, match="the system wrote no bytes"):
         merge(small, tmp_path / "out")
@@ -152,7 +152,7 @@ def test_a_file_system_that_cannot_sync_folders(small, whole, tmp_path, monkeypa
     assert contents(merge(small, tmp_path / "out", max_shard_size=SHARD).path) == whole
 
 
-def test_everything_is_on_the_disk_before_it_has_its_name(small, tmp_path, monkeypatch):
+def test_files_are_synced_before_they_are_renamed(small, tmp_path, monkeypatch):
     """fsync of every file and of their folder, then the rename, then the fsync of the folder around."""
     log: list[tuple[str, str]] = []
     real, rename = os.fsync, os.rename
@@ -199,7 +199,7 @@ def test_a_disk_that_is_read_only(small, tiny_disk):
         merge(small, tiny_disk / "out")
 
 
-def test_what_an_unfinished_merge_has_taken_counts_as_free(small, tmp_path, monkeypatch):
+def test_space_of_an_unfinished_merge_counts_as_free(small, tmp_path, monkeypatch):
     """Going on needs no second place for what lies there already."""
     with Calls("rename", 1, failing(errno.EIO), within(tmp_path)), pytest.raises(MergeError):
         merge(small, tmp_path / "out")

@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, half, monkeypatch):
 
 
 @pytest.mark.parametrize("out", ["a" * 300, "~nobody-of-this-name/out", "nul\0byte", "/", "."])
-def test_odd_places(tmp_path, half, out, monkeypatch):
+def test_output_places_that_cannot_be_are_refused(tmp_path, half, out, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "something").write_text("x")
     with pytest.raises(OutputError):
@@ -186,7 +186,7 @@ def full_disk(*args, **kwargs):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_stopped(tmp_path, half):
+def test_a_stopped_merge_leaves_no_output_folder(tmp_path, half):
     _, more = stopping()
     with pytest.raises(MergeStopped):
         merge(half, tmp_path / "out", **more)
@@ -221,7 +221,7 @@ def test_a_disk_that_fills_up_on_the_way(tmp_path, half, monkeypatch, countdown)
     assert contents(merge(half, tmp_path / "out", max_shard_size=4000).path) == contents(whole)
 
 
-def test_writes_that_take_only_a_part_are_gone_on_with(tmp_path, half, monkeypatch):
+def test_partial_writes_are_continued(tmp_path, half, monkeypatch):
     whole = contents(merge(half, tmp_path / "whole").path)
     write, read = os.pwrite, os.preadv
     monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: write(fd, bytes(data[:100]), offset))
@@ -259,7 +259,7 @@ def test_an_input_that_changes_meanwhile(tmp_path, harm):
     assert visible(tmp_path) == ["base", "tuned"]
 
 
-def test_an_error_in_a_listener_ends_the_merge_and_is_told(tmp_path, half):
+def test_an_error_in_a_listener_ends_the_merge_and_is_raised(tmp_path, half):
     def listener(event):
         if event.kind == "tensor":
             raise ZeroDivisionError("in the listener")

@@ -117,7 +117,7 @@ LINES = {
 
 @pytest.mark.parametrize("harm", LINES)
 @pytest.mark.rest_is_slow(keep=6)
-def test_a_journal_that_was_harmed(harm, unfinished, ties, tmp_path):
+def test_a_damaged_journal_is_not_used(harm, unfinished, ties, tmp_path):
     journal = beside(unfinished, "journal")
     act, kept = LINES[harm]
     journal.write_bytes(act(journal.read_bytes()))
@@ -140,7 +140,7 @@ def test_a_journal_that_is_ahead_of_the_weights_is_not_believed(unfinished, ties
     assert contents(out) == contents(merge(ties, tmp_path / "whole").path)
 
 
-def test_killed_while_the_journal_is_written_anew(unfinished, ties, tmp_path):
+def test_killed_while_the_journal_is_rewritten(unfinished, ties, tmp_path):
     """The old journal holds until the new one is there."""
 
     def killed() -> None:
@@ -154,5 +154,5 @@ def test_killed_while_the_journal_is_written_anew(unfinished, ties, tmp_path):
     assert contents(unfinished) == contents(merge(ties, tmp_path / "whole").path)
 
 
-def test_a_family_is_not_harmed_by_all_this(family: Family):
+def test_the_models_are_unchanged_afterwards(family: Family):
     assert sorted(f.name for f in family.base.parent.iterdir()) == ["base", "ft1", "ft2"]

@@ -64,7 +64,7 @@ AFTER = {
 @pytest.mark.parametrize("at", AT)
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.rest_is_slow(keep=5)
-def test_the_next_merge_of_anything_tidies(half, tmp_path, at, after, steps, monkeypatch):
+def test_the_next_merge_removes_leftovers(half, tmp_path, at, after, steps, monkeypatch):
     other = half.replace(dtype="float16")
     new = contents(merge(other, tmp_path / "new").path)
     old = contents(merge(half, tmp_path / "out").path)
@@ -90,7 +90,7 @@ def unfinished(half: Recipe, out) -> None:
         merge(half, out, cancel=stop, progress=listener, threads=1)
 
 
-def test_what_can_be_gone_on_with_stays(half, tmp_path):
+def test_resumable_leftovers_are_kept(half, tmp_path):
     unfinished(half, tmp_path / "out")
     before = contents(tmp_path)
     merge(half, tmp_path / "another")
@@ -104,7 +104,7 @@ def test_a_journal_without_its_folder_goes(half, tmp_path):
     assert names(tmp_path) == ["out"]
 
 
-def test_what_is_anothers_stays(half, tmp_path, monkeypatch):
+def test_leftovers_of_other_users_are_kept(half, tmp_path, monkeypatch):
     (tmp_path / ".gone.nbmerge-journal").write_text("{}")
     monkeypatch.setattr(leftovers_module, "_is_ours", lambda path: False)
     merge(half, tmp_path / "out")
@@ -129,7 +129,7 @@ def test_what_is_being_written_stays(half, tmp_path):
     assert names(tmp_path) == ["out"]
 
 
-def test_a_pipe_with_the_name_of_a_journal_is_not_waited_for(half, tmp_path):
+def test_a_pipe_named_like_the_journal_does_not_block(half, tmp_path):
     (tmp_path / ".x.nbmerge-partial").mkdir()
     os.mkfifo(tmp_path / ".x.nbmerge-journal")
     assert merge(half, tmp_path / "out").path.is_dir()

@@ -152,7 +152,7 @@ def test_the_folder_around_is_deleted(half, tmp_path):
     assert contents(merge(half, place / "out").path) == contents(merge(half, tmp_path / "whole").path)
 
 
-def test_what_appears_under_the_name_meanwhile_is_not_replaced(half, tmp_path):
+def test_a_folder_that_appears_meanwhile_is_not_replaced(half, tmp_path):
     def act():
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "thesis.txt").write_text("years")
@@ -167,7 +167,7 @@ def test_what_appears_under_the_name_meanwhile_is_not_replaced(half, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["a link", "a file"])
-def test_something_lies_where_the_folder_would_be_built(kind, half, tmp_path):
+def test_another_file_in_place_of_the_scratch_folder(kind, half, tmp_path):
     private = tmp_path / "private"
     private.mkdir()
     (private / "letter.txt").write_text("dear")

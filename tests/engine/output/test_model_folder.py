@@ -55,7 +55,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_what_is_not_part_of_a_model_is_not_lost(out, half, name):
+def test_other_files_in_the_output_folder_are_kept(out, half, name):
     add(out, name)
     before = contents(out.parent)
     shown = f"{name.split('/')[0]}/" if "/" in name else name
@@ -182,7 +182,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("place", PLACES)
-def test_places_that_are_never_replaced(place, name, half, tmp_path, monkeypatch):
+def test_protected_places_are_never_replaced(place, name, half, tmp_path, monkeypatch):
     folder, what = PLACES[place]
     around = tmp_path / "around"
     work = merge(half, around / folder).path
@@ -210,7 +210,7 @@ def test_places_that_are_never_replaced(place, name, half, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("path", ["/", "/proc", "."])
-def test_roots_mounts_and_the_point(half, path, tmp_path, monkeypatch):
+def test_roots_mounts_and_the_current_folder_are_not_replaced(half, path, tmp_path, monkeypatch):
     """Also where the folder is empty."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputError, match="not replaced"):
@@ -229,7 +229,7 @@ def test_a_working_directory_that_was_removed(half, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_what_appears_while_the_names_change_is_not_lost(out, half, steps, monkeypatch):
+def test_a_folder_that_appears_during_the_rename_is_kept(out, half, steps, monkeypatch):
     before = contents(out)
     real = folder_module.put_in_place
 

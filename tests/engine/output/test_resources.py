@@ -65,7 +65,7 @@ def test_replacing(family, tmp_path):
     keeps_nothing(lambda: merge(recipe("linear", family), tmp_path / "out", overwrite=True))
 
 
-def test_other_workers(family, places):
+def test_an_executor_of_the_caller_leaves_nothing_open(family, places):
     def work() -> None:
         with ThreadPoolExecutor(2) as pool:
             merge(recipe("ties", family), next(places), executor=pool)
@@ -73,7 +73,7 @@ def test_other_workers(family, places):
     keeps_nothing(work)
 
 
-def test_a_merge_that_was_stopped_and_gone_on_with(family, places):
+def test_a_resumed_merge_leaves_nothing_open(family, places):
     def work() -> None:
         stop, out = threading.Event(), next(places)
         with pytest.raises(MergeStopped):
@@ -137,6 +137,6 @@ ASKED = {
 
 
 @pytest.mark.parametrize("what", ASKED)
-def test_what_is_asked_of_models(what, family, tmp_path):
+def test_sampling_and_scoring_leave_nothing_open(what, family, tmp_path):
     out = merge(recipe("ties", family), tmp_path / "out").path
     keeps_nothing(lambda: ASKED[what](family, out))

@@ -28,7 +28,7 @@ def stopping(after: int = 1) -> tuple[threading.Event, dict]:
     return event, {"cancel": event, "progress": listener, "threads": 1}
 
 
-def test_the_next_run_goes_on_and_comes_to_the_same(tmp_path, half):
+def test_the_next_run_resumes_and_gives_the_same_bytes(tmp_path, half):
     whole = merge(half, tmp_path / "whole", max_shard_size=4000).path
     _, more = stopping(10)
     with pytest.raises(MergeStopped):
@@ -40,7 +40,7 @@ def test_the_next_run_goes_on_and_comes_to_the_same(tmp_path, half):
     assert sorted(f.name for f in tmp_path.iterdir()) == ["out", "whole"]
 
 
-def test_what_was_harmed_meanwhile_is_made_again(tmp_path, half):
+def test_damaged_tensors_are_computed_again_on_resume(tmp_path, half):
     whole = merge(half, tmp_path / "whole").path
     _, more = stopping(10)
     with pytest.raises(MergeStopped):
@@ -61,7 +61,7 @@ def test_what_was_harmed_meanwhile_is_made_again(tmp_path, half):
         {"recipe": {"merge_method": "slerp", "parameters": {"t": 0.5}}},
     ],
 )
-def test_what_an_unfinished_merge_left_does_not_reach_another_result(tmp_path, half, first):
+def test_files_of_an_unfinished_merge_do_not_reach_another_result(tmp_path, half, first):
     whole = merge(half, tmp_path / "whole").path
     first = dict(first)
     other = half.replace(**first.pop("recipe", {}))

@@ -51,7 +51,7 @@ def test_only_own_files_go_into_a_merge(name, kind, recipe, models, tmp_path):
         assert not any(SECRET.encode() in file.read_bytes() for file in (tmp_path / "out").iterdir())
 
 
-def test_own_files_do_go(models, tmp_path):
+def test_files_inside_the_model_folder_are_copied(models, tmp_path):
     (models[0] / "preprocessor_config.json").write_text('{"size": 1}')
     data = {"merge_method": "linear", "base_model": str(models[0]), "models": list(map(str, models)),
             "parameters": {"weight": 1}, "tokenizer_source": "base"}  # fmt: skip

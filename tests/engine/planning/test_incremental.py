@@ -43,7 +43,7 @@ def test_it_is_the_same_plan(family, method):
         before = got
 
 
-def test_tensors_that_nothing_is_said_about_are_the_same_objects(family):
+def test_tensors_without_changes_are_the_same_objects(family):
     r = recipe(family, "linear", Random(1)).with_parameter(
         "weight", [{"filter": "layers.1.", "value": 0.2}, {"value": 0.5}]
     )
@@ -65,7 +65,7 @@ def test_more_than_numbers_is_left_to_the_planner(family):
         assert plan_after(before, other).tensors == plan(other).tensors
 
 
-def test_what_is_wrong_is_said_as_by_the_planner(family):
+def test_problems_are_those_of_the_planner(family):
     r = Recipe.of(
         {
             "merge_method": "linear",
@@ -79,7 +79,7 @@ def test_what_is_wrong_is_said_as_by_the_planner(family):
     assert plan_after(before, strange).problems == plan(strange).problems != ()
 
 
-def test_models_that_were_saved_anew_are_left_to_the_planner(tmp_path):
+def test_models_that_were_saved_again_are_left_to_the_planner(tmp_path):
     base = make_model(tmp_path / "base")
     tuned = make_model(tmp_path / "tuned", base=base, seed=1)
     r = Recipe.of({"merge_method": "slerp", "models": [str(base), str(tuned)], "parameters": {"t": 0.4}})

@@ -41,7 +41,7 @@ def restacked(layers=IRREGULAR, depth: int = 4, **config) -> tuple[dict, list[st
         ({"sliding_window_pattern": 1}, {"sliding_window_pattern": 1}),
     ],
 )  # fmt: skip
-def test_what_is_said_of_layers_follows_them(config, wanted):
+def test_config_entries_per_layer_follow_the_slices(config, wanted):
     assert restacked(**config) == (wanted, [])
 
 
@@ -54,7 +54,7 @@ def test_what_is_said_of_layers_follows_them(config, wanted):
         {"first_k_dense_replace": 0, "num_kv_shared_layers": 0}, {"use_sliding_window": True},
     ],
 )  # fmt: skip
-def test_what_is_not_said_of_layers_stays(config):
+def test_config_entries_that_are_not_per_layer_stay(config):
     assert restacked(**config) == (config, [])
 
 
@@ -71,7 +71,7 @@ def test_what_is_not_said_of_layers_stays(config):
         ({"kv_source_layers": [0, 1, 1, 1]}, "not before it"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_said_is_left_as_it_is_and_named(config, said):
+def test_config_entries_that_cannot_be_sliced_are_kept_and_reported(config, said):
     made, notes = restacked(layers=(3, 2, 0), **config)
     assert made["kv_source_layers" if "kv_source_layers" in config else next(iter(config))] is not None
     assert len(notes) == 1

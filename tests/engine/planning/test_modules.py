@@ -148,7 +148,7 @@ def test_bart_is_restacked_by_the_names_of_its_lists(bart, tmp_path):
     assert model.generate(input_ids=torch.tensor([[3, 4]]), max_new_tokens=3).shape[0] == 1
 
 
-def test_a_model_that_sees_by_mergekits_names(llava, tmp_path):
+def test_a_vision_model_by_the_names_of_mergekit(llava, tmp_path):
     r = slerp(llava, text_decoder=[0, 1], vision_tower=[1, 0], multi_modal_projector=0.5)
     merge(r, tmp_path / "out")
     load(tmp_path / "out", "LlavaForConditionalGeneration")
@@ -160,7 +160,7 @@ def test_a_model_that_sees_by_mergekits_names(llava, tmp_path):
         assert torch.equal(out[name], parents[i][name])
 
 
-def test_layers_of_text_are_restacked_inside_a_model_that_sees(llava, tmp_path):
+def test_text_layers_are_restacked_inside_a_vision_model(llava, tmp_path):
     merge(stacked(llava, text_decoder=[(0, [0, 2]), (1, [0, 3])]), tmp_path / "out")
     config = json.loads((tmp_path / "out/config.json").read_text())
     assert config["text_config"]["num_hidden_layers"] == 5
@@ -168,7 +168,7 @@ def test_layers_of_text_are_restacked_inside_a_model_that_sees(llava, tmp_path):
     load(tmp_path / "out", "LlavaForConditionalGeneration")
 
 
-def test_what_no_module_names_is_kept_and_said(t5, tmp_path):
+def test_unnamed_modules_are_kept_and_reported(t5, tmp_path):
     made, problems = examine(slerp(t5, decoder=0.5))
     (said,) = (p for p in problems if p.where == ("modules",))
     assert said.severity == "warning"

@@ -76,7 +76,7 @@ def test_depth_and_slices_of_a_merge(tmp_path, family):
     assert torch.equal(out["model.layers.1.mlp.up_proj.weight"], first["model.layers.1.mlp.up_proj.weight"])
 
 
-def test_what_is_wrong_in_the_first_is_told_at_its_place(family):
+def test_a_problem_of_the_first_document_has_its_place(family):
     r = chained(family, inner(family, "slerp", parameters={}), "linear")
     made, found = examine(r)
     assert made is None

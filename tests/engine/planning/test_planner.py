@@ -57,7 +57,7 @@ def test_methods_that_compare_models_with_each_other_need_two():
     assert {n for n in BASED if methods()[n].inputs[0] > 1} == {"model_stock", "consensus"}
 
 
-def test_models_with_one_name_are_told_apart(tmp_path):
+def test_models_of_equal_name_are_distinguished(tmp_path):
     one, two = make_model(tmp_path / "x" / "model"), make_model(tmp_path / "y" / "model", seed=1)
     p = plan(recipe("linear", one, two, parameters={"weight": 1}))
     assert len(set(p[EMBED].models)) == 2
@@ -112,7 +112,7 @@ def test_filters_reach_the_ends_on_their_own(deep_family):
     assert [t_of(p, UP.format(i)) for i in range(6)] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
 
 
-def test_attention_and_mlp_may_go_their_own_ways(deep_family):
+def test_attention_and_mlp_may_have_curves_of_their_own(deep_family):
     rules = [
         {"filter": "self_attn", "value": [0, 0.5, 0.3, 0.7, 1]},
         {"filter": "mlp", "value": [1, 0]},
@@ -192,7 +192,7 @@ def test_parameters_of_the_whole_see_the_layer_numbers_of_the_output(deep_family
 # --- slices ---
 
 
-def test_layers_are_stacked_and_numbered_anew(deep_family):
+def test_layers_are_stacked_and_renumbered(deep_family):
     p = plan(sliced("passthrough", [(deep_family.base, 0, 4)], [(deep_family.ft1, 2, 6)], [(deep_family.base, 5, 6)]))
     assert p.depth == 9
     sources = [(p[UP.format(i)].models[0], p[UP.format(i)].inputs[0].name) for i in range(9)]
@@ -209,7 +209,7 @@ def test_a_layer_used_twice_has_its_own_values(deep_family):
     assert [p[UP.format(i)].values.each["scale"] for i in range(4)] == [(0.5,), (0.5,), (0.8,), (0.8,)]
 
 
-def test_the_base_takes_part_in_every_slice(deep_family):
+def test_the_base_is_an_input_of_every_slice(deep_family):
     p = plan(
         sliced("task_arithmetic", [(deep_family.ft1, 1, 3)], base_model=str(deep_family.base), parameters={"weight": 1})
     )

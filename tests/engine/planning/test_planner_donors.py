@@ -133,7 +133,7 @@ def test_derived_buffers_are_copied_even_where_some_models_lack_them(tmp_path, f
         assert (p[name].method, p[name].models) == ("passthrough", ("old",))
 
 
-def test_weights_in_eight_bits_are_not_copied_in_silence(tmp_path):
+def test_eight_bit_weights_are_not_copied_silently(tmp_path):
     name = UP.format(0)
     models = []
     for i in (0, 1):

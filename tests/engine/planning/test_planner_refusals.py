@@ -59,7 +59,7 @@ def test_lines_are_named_where_there_was_a_text(family):
     assert {(p.line, p.place) for p in found} >= {(5, "models[0].parameters.weigth"), (6, "models[1].model")}
 
 
-def test_everything_is_told_at_once(family):
+def test_all_problems_are_reported_at_once(family):
     r = recipe(
         "ties", (family.ft1, {"weigth": 1}), ("/no/such", {"densty": 1}), base="/nor/this", parameters={"lamda": 2}
     )
@@ -78,7 +78,7 @@ def test_an_unknown_method_does_not_hide_missing_models(family):
     assert places >= {"merge_method", "models[1].model"}
 
 
-def test_what_holds_for_hundreds_of_tensors_is_said_once(family):
+def test_a_problem_of_many_tensors_is_reported_once(family):
     (found,) = [p for p in problems(recipe("slerp", family.base, family.ft1)) if p.severity == "error"]
     assert "and 29 more" in str(found)
 

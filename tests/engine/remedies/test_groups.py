@@ -77,7 +77,7 @@ def test_too_many_models_leave_or_the_method_changes(family):
         ({"parameters": {"density": 0.5}}, "Remove density"),
     ],
 )
-def test_slips_are_corrected(family, fields, title):
+def test_a_small_mistake_has_a_remedy_that_corrects_it(family, fields, title):
     (group,) = groups_of(task_arithmetic(family.base, family.ft1, **fields))
     assert group.remedies[0].title == title
 
@@ -88,6 +88,6 @@ def test_a_model_that_cannot_be_opened_is_removed(family, tmp_path):
     assert [r.title for r in group.remedies] == ["Remove gone"]
 
 
-def test_out_of_time_nothing_is_offered(family, tmp_path):
+def test_without_time_no_remedy_is_offered(family, tmp_path):
     recipe = task_arithmetic(family.base, family.ft1, tmp_path / "gone")
     assert group_problems(recipe, examine(recipe)[1], seconds=-1)[0].remedies == ()

@@ -17,7 +17,7 @@ from nbmerge.methods import (
 ALL = methods()
 
 
-def test_the_seven_are_there():
+def test_the_basic_methods_are_registered():
     assert {"linear", "slerp", "task_arithmetic", "ties", "dare_linear", "dare_ties", "passthrough"} <= set(ALL)
 
 

@@ -91,7 +91,7 @@ def test_infinities_are_the_largest(way):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_neighbouring_numbers_are_told_apart(way, dtype):
+def test_neighbouring_numbers_are_distinguished(way, dtype):
     one = dtype(1)
     values = np.array([np.nextafter(one, dtype(2)), one, np.nextafter(one, dtype(0))] * 50, dtype=dtype)
     for k in (1, 50, 51, 100, 101, 149):

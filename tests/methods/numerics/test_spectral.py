@@ -69,7 +69,7 @@ def test_a_stack_of_matrices_is_merged_matrix_by_matrix(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_no_matrix_of_a_layer_gets_the_mean_change(name):
+def test_tensors_that_are_not_matrices_get_the_mean_change(name):
     tensors, weights = family((11,), 2), [1.0, 0.5]
     base, deltas = wide(tensors)
     exact = base + 0.8 * (deltas[0] + 0.5 * deltas[1]) / 2

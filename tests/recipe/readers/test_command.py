@@ -99,7 +99,7 @@ def test_what_has_no_meaning_here_is_listed():
         "--merge a --merge b --base-model c --no-bf16",
     ],
 )
-def test_pasted_as_it_is(paste):
+def test_a_command_is_read_as_it_was_pasted(paste):
     assert Recipe.load(paste) == Recipe.load("main.py out --merge a --merge b --base-model c --no-bf16")
 
 
@@ -133,7 +133,7 @@ def test_windows_paths_and_spaces():
         ("out more --merge a --base-model b", "one output folder"),
     ],
 )
-def test_what_is_wrong_is_named(words, named):
+def test_wrong_options_are_named(words, named):
     if named is None:  # the method's own range is the planner's to check
         assert Recipe.load(f"main.py {words}").models
         return
@@ -184,7 +184,7 @@ def test_a_range_is_cut_out(deep_family):
         ("--model_path1 a --model_path2 b c", "no argument 'c'"),
     ],
 )
-def test_what_is_wrong_with_a_gradient_is_named(words, named):
+def test_mistakes_in_a_gradient_are_named(words, named):
     with pytest.raises(RecipeError) as error:
         Recipe.load(f"python BlockMerge_Gradient.py {words}")
     assert named in str(error.value)
@@ -298,7 +298,7 @@ def test_vocabularies_may_differ_where_they_are_not_merged(deep_family, tmp_path
     [("[0.5]", "at least two"), ("0.5", "not a list of numbers"), ("[a,b]", "not a list"), ("[1,1e999]", "not a list"),
      ("__import__('os')", "not a list"), ("[", "not a list")],
 )  # fmt: skip
-def test_values_over_tensors_that_are_none(values, named, deep_family):
+def test_values_for_tensors_that_do_not_exist(values, named, deep_family):
     command = f"BlockMerge_Gradient.py --model_path1 {deep_family.base} --model_path2 {deep_family.ft1}"
     with pytest.raises(RecipeError, match=named):
         Recipe.load(f'python {command} --gradient_values "{values}"')

@@ -125,7 +125,7 @@ def test_a_dialect_is_written_into_the_recipe(dialect):
     assert karcher.notes
 
 
-def test_what_a_recipe_says_itself_stands_in_every_dialect():
+def test_explicit_settings_hold_in_every_dialect():
     slerp = {"merge_method": "slerp", "models": ["a", "b"], "parameters": {"t": 0.5, "zero_tensors": "keep_other"}}
     assert Recipe.load(slerp, "mergekit-0.1").parameters["zero_tensors"].plain() == "keep_other"
     dare = {
@@ -175,7 +175,7 @@ def test_bakllama():
         (("embedding_source", "embeding_source"), "Did you mean 'embedding_source'"),
     ],
 )
-def test_what_is_wrong_with_a_bakllama_config(change, place):
+def test_mistakes_in_a_bakllama_config_are_named(change, place):
     assert place in refusal(BAKLLAMA.replace(*change))
 
 
@@ -211,7 +211,7 @@ def test_a_genome_is_the_merge_it_starts_from():
 @pytest.mark.parametrize(
     "genome", ["{models: [a], merge_method: karcher}", "3", "{models: [], merge_method: linear}", "{modles: []}"]
 )
-def test_a_genome_that_is_none(genome):
+def test_an_invalid_genome_is_refused(genome):
     assert "genome" in refusal(f"genome: {genome}\n")
 
 
@@ -356,7 +356,7 @@ def test_block_weights_fit_models_that_name_their_layers_otherwise(tmp_path):
         (",".join(["0.5"] * 19 + ["1e999"]), "finite"),
     ],
 )
-def test_block_weights_that_are_none(text, what):
+def test_invalid_block_weights_are_refused(text, what):
     assert what in refusal(text)
 
 

@@ -58,7 +58,7 @@ def test_a_state_that_is_taken_over_keeps_its_models(run, recipe):
     assert again.state.pool.live is not None
 
 
-def test_what_cannot_be_made_leaves_the_former_one(run, recipe):
+def test_an_invalid_recipe_keeps_the_former_studio(run, recipe):
     run(cell_id="a", request="1")
     first = Studio(recipe)
     run(cell_id="a", request="2")

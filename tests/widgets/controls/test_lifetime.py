@@ -81,7 +81,7 @@ def measured(studio: Studio) -> None:
     assert studio.tracks.errors.value == ""
 
 
-def test_a_closed_studio_lets_go_of_everything(recipe):
+def test_a_closed_studio_releases_everything(recipe):
     before = registered()
     studio = Studio(recipe)
     speaking(studio)
@@ -105,7 +105,7 @@ def test_a_closed_studio_lets_go_of_everything(recipe):
     assert (state(), panel()) == (None, None)
 
 
-def test_closing_all_widgets_lets_go_as_well(recipe):
+def test_closing_all_widgets_releases_everything(recipe):
     studio = Studio(recipe)
     speaking(studio)
     live = weakref.ref(studio.state.pool.live)
@@ -129,7 +129,7 @@ def test_every_panel_closes_what_it_made(kind, recipe):
     state.set_recipe(recipe.replace(merge_method="ties"))  # nobody observes it any more
 
 
-def test_what_cannot_be_built_leaves_nothing(recipe, monkeypatch):
+def test_a_panel_that_fails_to_build_leaves_no_widgets(recipe, monkeypatch):
     before = registered()
     monkeypatch.setattr(JobLine, "_build", lambda self: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -147,7 +147,7 @@ def test_a_state_that_others_show_is_released_by_the_last(recipe):
     assert state.pool.live is None
 
 
-def test_what_a_closed_studio_was_doing_is_cancelled(recipe):
+def test_closing_a_studio_cancels_its_jobs(recipe):
     studio, began, seen = Studio(recipe), threading.Event(), []
 
     def work(progress, cancel):
@@ -167,7 +167,7 @@ def test_what_a_closed_studio_was_doing_is_cancelled(recipe):
     assert len(seen) == 2
 
 
-def test_models_of_work_that_ends_late_are_let_go_of_when_it_does(recipe, monkeypatch):
+def test_models_of_a_late_job_are_released_when_it_ends(recipe, monkeypatch):
     """A score of a user's own looks at no stop."""
     monkeypatch.setattr("nbmerge.widgets.state.studio_state.PATIENCE", 0.01)
     studio, began, go_on = Studio(recipe), threading.Event(), threading.Event()
@@ -188,7 +188,7 @@ def test_models_of_work_that_ends_late_are_let_go_of_when_it_does(recipe, monkey
     assert pool.live is None
 
 
-def test_a_thread_that_comes_too_late_leaves_no_widgets(recipe):
+def test_a_late_thread_leaves_no_widgets(recipe):
     before = registered()
     panel = SamplesPanel(recipe)
     panel.close()
@@ -225,7 +225,7 @@ def test_widgets_that_are_replaced_are_closed(recipe, deep_family):
     studio.close()
 
 
-def test_parents_that_are_not_asked_any_more_are_let_go(recipe, deep_family):
+def test_parents_that_are_no_longer_used_are_released(recipe, deep_family):
     state = StudioState(recipe)
     state.pool.load_parent(state.plan, "ft1")
     ft1 = weakref.ref(next(iter(state.pool._parents.values())).model)
@@ -235,7 +235,7 @@ def test_parents_that_are_not_asked_any_more_are_let_go(recipe, deep_family):
     assert ft1() is None
 
 
-def test_nothing_is_made_for_who_was_stopped(recipe):
+def test_a_stopped_request_builds_no_model(recipe):
     from nbmerge.errors import MergeStopped
 
     state, cancel = StudioState(recipe), threading.Event()
@@ -250,7 +250,7 @@ def test_nothing_is_made_for_who_was_stopped(recipe):
     assert (state.pool.live, state.pool.virtual, state.pool._parents) == (None, None, {})
 
 
-def test_what_a_box_watches_is_unobserved_and_its_ends_come_last_first():
+def test_a_closed_box_stops_observing_and_runs_its_callbacks_in_reverse():
     state, seen, order = StudioState(), [], []
     box = OwningBox()
     box.watch(state, lambda change: seen.append(change["new"]), "revision")

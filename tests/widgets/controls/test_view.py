@@ -24,7 +24,7 @@ def test_a_view_brings_its_bundle(guard):
     assert "nbm-tracks" in view._dom_classes
 
 
-def test_what_an_action_shows_is_its_answer(guard):
+def test_an_action_is_answered_with_the_new_content(guard):
     sent = []
     view = Curve({"move": lambda slot: view.show({"slot": slot})}, guard)
     view.observe(lambda change: sent.append(change["new"]), "content")
@@ -69,13 +69,13 @@ def test_what_the_browser_sends_is_checked(guard, action, arguments):
 
 
 @pytest.mark.parametrize("message", [None, "move", {"action": 3}, {"action": "move", "args": [1]}])
-def test_a_message_that_is_no_action_is_refused(guard, message):
+def test_an_unknown_message_is_refused(guard, message):
     view = Curve({"move": lambda: None}, guard)
     view._handle_custom_msg(message, [])
     assert "not an action" in guard.value
 
 
-def test_what_another_thread_shows_meanwhile_is_no_answer(guard):
+def test_content_of_another_thread_is_not_taken_for_the_answer(guard):
     sent = []
 
     def act_slowly() -> None:

@@ -66,7 +66,7 @@ def typed(plan, text, group=None):
         (0.5, "layer\tweight\n2\t0.3\n3\t0.4\n", [0.5, 0.5, 0.3, 0.4, 0.5, 0.5]),
     ],
 )
-def test_what_a_text_means(slerp, before, text, after):
+def test_a_typed_text_is_parsed(slerp, before, text, after):
     plan = slerp(before)
     recipe = typed(plan, text)
     written = recipe.parameters["t"].plain()

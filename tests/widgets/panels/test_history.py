@@ -70,7 +70,7 @@ def test_scores_and_the_best_are_shown(panel, state):
     assert [s["scores"][0]["value"] for s in steps] == [None, 0.5, 0.25]
 
 
-def test_new_steps_are_put_into_words_when_the_hand_rests(panel, state):
+def test_new_steps_are_described_after_a_pause(panel, state):
     for value in (0.1, 0.2):
         state.edit(lambda r, value=value: r.with_parameter("lambda", value), tag="lambda")
     panel._soon.work_now()

@@ -31,7 +31,7 @@ def test_every_panel_works_alone(kind, recipe):
 
 
 @pytest.mark.parametrize("kind", PANELS)
-def test_every_panel_stands_an_empty_state_and_a_broken_recipe(kind, recipe):
+def test_every_panel_shows_an_empty_state_and_a_broken_recipe(kind, recipe):
     panel = kind()
     assert panel.errors.value == ""
     panel.recipe = recipe.replace(merge_method="no_such_method")

@@ -97,7 +97,7 @@ def test_an_edit_stops_what_is_being_generated_and_starts_over(panel, state):
     assert all(t.status == "done" for t in output.continuations)
 
 
-def test_stop(panel):
+def test_sampling_can_be_stopped(panel):
     panel.set_number("length", 40)
     on_change = panel.session.on_change
     panel.session.on_change = lambda output: (
@@ -147,7 +147,7 @@ def test_how_the_merge_is_run_can_be_chosen(panel, state):
     assert "live merge" in generate(panel)["columns"][0]["detail"]
 
 
-def test_what_does_not_fit_is_refused_before_anything_is_taken(panel, state, monkeypatch):
+def test_a_merge_beyond_memory_is_refused_first(panel, state, monkeypatch):
     monkeypatch.setattr("nbmerge.engine.cost.live_forecast.available_memory", lambda: 10_000)
     state.edit(lambda r: r.with_parameter("lambda", 0.9))
     memory = panel.view.content["memory"]

@@ -122,7 +122,7 @@ def test_the_bundled_family_has_scores_of_its_own():
     assert panel.view.content["skills"] == ["skill: reverse", "skill: upper"]
 
 
-def test_a_value_that_is_not_a_number_is_said_and_not_drawn():
+def test_a_value_that_is_not_a_number_is_reported_and_not_drawn():
     history = ScoreHistory({"a": lambda model: next(values)})
     values = iter([0.1, 0.9, math.nan])
     for _ in range(3):

@@ -53,7 +53,7 @@ def test_a_large_model_is_shown_in_pages(panel, state, monkeypatch):
     assert len(names(panel)) == 10
 
 
-def test_without_models_it_says_what_to_do():
+def test_without_models_it_explains_the_next_step():
     panel = TensorsPanel()
     assert panel.view.content["reason"] == "Choose models to see their layers."
     assert panel.view.content["rows"] == []

@@ -29,7 +29,7 @@ def recipe(pair, **fields):
     }
 
 
-def test_what_the_models_do_not_share(pair):
+def test_tokens_that_models_do_not_share_are_listed(pair):
     panel = TokensPanel(recipe(pair))
     assert "tuned has 1 token (&#x27;&lt;|b|&gt;&#x27;) that no other model has" in panel.facts.value
     assert "has different ids than base for 1 token (&#x27;&lt;|a|&gt;&#x27;)" in panel.facts.value
@@ -39,7 +39,7 @@ def test_what_the_models_do_not_share(pair):
     assert "&lt;|b|&gt;" in panel.lists.value
 
 
-def test_choosing_a_vocabulary_mends_the_recipe_and_shows_what_becomes_of_rows(pair):
+def test_choosing_a_vocabulary_repairs_the_recipe_and_describes_the_rows(pair):
     panel = TokensPanel(recipe(pair))
     assert panel.state.plan is None  # sizes differ
     panel.source.value = "owners union"

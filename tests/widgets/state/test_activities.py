@@ -46,7 +46,7 @@ def event(done, kind="bytes"):
     return Event(kind, 100, 1000, tensors_done=done // 10, bytes_done=done)
 
 
-def test_no_time_left_before_it_means_something():
+def test_no_time_left_is_shown_before_it_can_be_estimated():
     pace = Pace()
     assert (pace.share, pace.speed, pace.seconds_left) == (None, None, None)
     pace.note(event(0, "planned"), 0.0)

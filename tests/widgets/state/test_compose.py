@@ -22,7 +22,7 @@ def test_which_models_a_method_lists(method, models, listed):
     assert list_inputs(methods()[method], BASE, models) == listed
 
 
-def test_what_is_left_aside_is_known():
+def test_unused_models_are_remembered():
     assert list_unused(methods()["slerp"], BASE, [A, B, C]) == [BASE, C]
     assert list_unused(methods()["ties"], BASE, [A, B]) == []
 

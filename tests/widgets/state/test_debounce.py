@@ -22,7 +22,7 @@ def test_the_newest_wins_and_stops_what_is_running():
     assert len(done) < 51
 
 
-def test_the_first_move_is_followed_at_once_and_the_next_when_the_hand_rests(monkeypatch):
+def test_the_first_move_is_followed_at_once_and_later_ones_after_a_pause(monkeypatch):
     monkeypatch.setattr(module, "REST", 3600)
     runner, ran = DebouncedRunner(print), []
 

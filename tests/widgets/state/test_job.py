@@ -32,7 +32,7 @@ def test_one_at_a_time():
     assert job.result == "yes"
 
 
-def test_stop_is_told_to_the_work():
+def test_a_stop_reaches_the_running_job():
     job = Job()
 
     def work(progress, cancel):

@@ -111,7 +111,7 @@ def test_it_stops_within_a_token_and_keeps_what_was_generated(session, recipe):
     assert len(texts[MERGE_NAME]) == 2
 
 
-def test_a_pinned_merge_goes_on_saying_what_it_said(recipe):
+def test_a_pinned_merge_keeps_generating_the_same_text(recipe):
     session = SamplingSession(ModelPool(), lambda output: None)
     plan = make_plan(recipe)
     first = run(session, plan, backend=LIVE)
@@ -133,7 +133,7 @@ def test_which_tokens_changed():
     assert mark_changed("ab", "") == [True, True]
 
 
-def test_memory_is_foreseen_and_refused_with_ways_out(recipe):
+def test_memory_is_forecast_and_refused_with_alternatives(recipe):
     pool, plan = ModelPool(), make_plan(recipe)
     forecast = pool.forecast(plan, parents=True)
     assert forecast.fits

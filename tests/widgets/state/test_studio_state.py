@@ -59,7 +59,7 @@ def test_after_an_undo_the_same_drag_does_not_rewrite_history(state):
     assert not state.can_undo
 
 
-def test_an_equal_recipe_is_no_step(state, recipe):
+def test_an_equal_recipe_adds_no_step(state, recipe):
     state.set_recipe(recipe.replace())
     assert not state.can_undo
     assert state.revision == 1
@@ -132,7 +132,7 @@ def test_a_draft_stays_while_a_slider_moves_and_is_applied_with_it(state):
     assert state.text == text.replace("weight: 0.3", "weight: 0.4").replace("# the end", "dtype: bfloat16  # half")
 
 
-def test_a_draft_that_collides_with_a_slider_is_refused_in_words(state):
+def test_a_draft_that_conflicts_with_a_slider_is_refused(state):
     text = written(state)
     state.edit_draft(text.replace("weight: 0.3", "weight: 0.9"))
     state.edit(lambda r: r.with_parameter("weight", 0.4, "ft2"))
@@ -145,7 +145,7 @@ def test_a_draft_that_collides_with_a_slider_is_refused_in_words(state):
     assert (state.draft, state.refused) == (None, ())
 
 
-def test_everything_that_is_wrong_is_said_at_once(state):
+def test_all_problems_of_the_state_are_reported_at_once(state):
     text = written(state)
     wrong = text.replace("task_arithmetic", "task_arithmetik").replace("weight: 0.3", "wieght: 0.3\n      density: 1.5")
     assert not state.apply_text(wrong.replace("# the end", "colour: red"))
@@ -197,7 +197,7 @@ def test_going_to_another_method_and_back_loses_nothing(state):
     assert state.recipe.plain() == before.plain()
 
 
-def test_it_says_how_it_stands(state):
+def test_repr_has_the_status_and_the_step(state):
     assert "ready, step 1" in repr(state)
 
 

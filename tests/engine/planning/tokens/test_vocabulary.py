@@ -150,7 +150,7 @@ class TestWeights:
         torch.testing.assert_close(out[:128], 0.75 * a + 0.25 * b[:128])
         assert torch.equal(out[128:], b[128:])
 
-    def test_a_token_whose_only_owner_weighs_nothing_keeps_its_row(self, trio, tmp_path):
+    def test_a_token_whose_only_owner_has_weight_zero_keeps_its_row(self, trio, tmp_path):
         out = rows(made(weighted(trio, {"base": 1.0, "ftx131": 0.0}, tokenizer=OWNERS), tmp_path))
         assert torch.equal(out[128:], rows(Path(trio["ftx131"]))[128:])
 
@@ -339,7 +339,7 @@ class TestWhatFollowsTheVocabulary:
         recipe = weighted(models, {"base": 0.5, "chat": 0.5}, vocabulary="truncate", chat_template=wish)
         assert text in (made(recipe, tmp_path) / "chat_template.jinja").read_text()
 
-    def test_a_template_that_nobody_knows(self, trio):
+    def test_an_unknown_template_is_refused(self, trio):
         assert "unknown chat template 'nope'" in str(
             check(slerp(trio, "base", "ftx131", vocabulary="zeros", chat_template="nope"))
         )

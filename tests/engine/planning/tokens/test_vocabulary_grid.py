@@ -105,7 +105,7 @@ def expected(family, used: list[str], source: str, method: str, name: str) -> tu
 
 @pytest.mark.parametrize(("kind", "tied", "source", "method"), rest_is_slow(GRID, is_quick))
 @pytest.mark.rest_is_slow(keep=16)
-def test_rows_are_as_the_rule_says_and_the_model_speaks(families, kind, tied, source, method):
+def test_rows_follow_the_rule_and_the_model_generates(families, kind, tied, source, method):
     family, (way, of) = families(kind, tied), source.split()
     used = ["base", "a"] if method == "slerp" else list(ADDED)
     if of == "b" and method == "slerp":

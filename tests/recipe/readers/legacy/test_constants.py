@@ -80,7 +80,7 @@ def test_a_recipe_put_together_of_constants(cell):
         ('a = b\nb = a\ncfg = f"""' + BODY.format("{b}", 1) + '"""', "'b'", 1),
     ],
 )
-def test_what_only_running_could_tell_is_named(cell, named, line):
+def test_values_known_only_at_run_time_are_named(cell, named, line):
     with pytest.raises(RecipeError, match="cannot be read") as error:
         Recipe.load(cell + "\n")
     assert named in str(error.value)
@@ -95,13 +95,13 @@ def test_what_only_running_could_tell_is_named(cell, named, line):
         "'{:d}'.format('x')", "'%d' % 'x'", "b'bytes'", "1 // 0", "'ab'[5]", "{}['x']", "'x' + 1", "getattr('', 'x')",
     ],
 )  # fmt: skip
-def test_nothing_else_has_a_value(expression):
+def test_other_expressions_have_no_value(expression):
     tree = ast.parse(f"x = {expression}")
     with pytest.raises(NotConstant):
         Constants(tree).value(tree.body[0].value)
 
 
-def test_texts_that_double_end_soon():
+def test_texts_that_double_are_refused_quickly():
     lines = ['a0 = "xxxxxxxxxxxxxxxx"', *(f"a{i + 1} = a{i} + a{i}" for i in range(60))]
     cell = "\n".join([*lines, 'cfg = f"""', "merge_method: linear", "models: [{a60}]", '"""', ""])
     with processor_seconds(1), pytest.raises(RecipeError, match="cannot be read"):

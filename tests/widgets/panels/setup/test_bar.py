@@ -52,7 +52,7 @@ def test_vocabulary_and_dtype(state):
     assert state.recipe.dtype is None
 
 
-def test_without_models_it_tells_what_to_do():
+def test_without_models_it_describes_the_next_step():
     bar = SetupBar()
     assert detail(bar)["status"] == {
         "kind": "idle",

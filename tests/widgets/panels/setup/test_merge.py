@@ -80,7 +80,7 @@ def test_a_stopped_merge_is_discarded(state, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_goes_wrong_in_the_thread_is_on_screen(state, tmp_path):
+def test_an_error_in_the_thread_is_displayed(state, tmp_path):
     panel, line = MergePanel(state=state), JobLine(state=state)
 
     def get_in_the_way(change):

@@ -67,5 +67,5 @@ def test_every_formula_is_typeset(method):
     assert "\\" not in str(children).replace("\\xa0", "")
 
 
-def test_a_formula_that_is_none_is_left_to_be_shown_as_text():
+def test_an_invalid_formula_is_shown_as_text():
     assert typeset(r"\frac{") is None

@@ -91,7 +91,7 @@ def test_a_folder_is_searched_and_its_models_are_offered(tmp_path):
     ("action", "arguments", "words"),
     [("add", {"path": "/no/such"}, "neither a local folder"), ("scan", {"folder": "/no/such"}, "is not a folder")],
 )
-def test_what_is_no_model_is_refused_until_something_works(state, deep_family, action, arguments, words):
+def test_the_form_refuses_invalid_models_until_they_are_valid(state, deep_family, action, arguments, words):
     panel = ModelsPanel(state=state)
     act(panel.view, action, **arguments)
     settle(panel)
@@ -101,7 +101,7 @@ def test_what_is_no_model_is_refused_until_something_works(state, deep_family, a
     assert panel.errors.value == ""  # a message ends with its cause
 
 
-def test_slerp_is_swapped_and_says_what_it_leaves_out(state):
+def test_slerp_is_swapped_and_reports_what_it_leaves_out(state):
     panel = ModelsPanel(state=state)
     state.use_method("slerp")
     detail = panel.view.content["detail"]

@@ -66,7 +66,7 @@ def test_a_merge_that_is_cut_keeps_its_curve(tracks):
     assert tracks.view.content["rows"]["curve"]["chosen"]["values"] == pytest.approx(before)
 
 
-def test_what_is_impossible_is_refused_with_words(stacked):
+def test_impossible_ranges_are_refused_with_a_message(stacked):
     act(stacked.view, "source.remove", index=0)
     act(stacked.view, "source.remove", index=0)
     assert "only range of layers cannot be removed" in stacked.errors.value

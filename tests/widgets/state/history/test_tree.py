@@ -73,7 +73,7 @@ def test_steps_are_found_by_what_they_mean(history):
         history.go(99)
 
 
-def test_a_history_with_a_missing_parent_or_current_step_is_mended():
+def test_a_history_with_a_missing_parent_or_current_step_is_repaired():
     history = History([Step(5, weighing(1), parent=2), Step(6, weighing(2), parent=5)], current=77)
     assert history.current_id == 6
     assert history.path_to(6)[0].parent is None

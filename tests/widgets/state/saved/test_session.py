@@ -44,7 +44,7 @@ def test_a_studio_that_was_only_opened_writes_nothing(state, file):
     assert not file.parent.exists()
 
 
-def test_what_was_not_restored_is_not_overwritten(state, recipe, file):
+def test_a_session_that_was_not_restored_is_kept(state, recipe, file):
     first = Session(state, file)
     work(state)
     first.close()
@@ -60,7 +60,7 @@ def test_what_was_not_restored_is_not_overwritten(state, recipe, file):
     third.close()
 
 
-def test_a_damaged_file_is_set_aside_with_a_word(state, file):
+def test_a_damaged_file_is_renamed_with_a_warning(state, file):
     file.parent.mkdir()
     file.write_text('{"format": "nbmerge studio", <script>')
     session = Session(state, file)
@@ -81,7 +81,7 @@ def test_a_pipe_in_its_place_does_not_block(state, file):
     session.close()
 
 
-def test_a_folder_that_cannot_be_written_is_said(state, file):
+def test_a_folder_that_cannot_be_written_is_reported(state, file):
     file.parent.write_text("a file where the folder should be")
     session = Session(state, file)
     work(state)
@@ -99,7 +99,7 @@ def test_a_folder_that_leads_elsewhere_is_not_followed(state, file, tmp_path):
     assert list(elsewhere.iterdir()) == []
 
 
-def test_the_keeper_writes_when_the_hand_rests(state, file):
+def test_the_session_is_saved_after_a_pause(state, file):
     keeper = Keeper(state, file)
     for value in (0.1, 0.2, 0.3):
         work(state, value)
