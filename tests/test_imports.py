@@ -15,7 +15,7 @@ import nbmerge
 from tests.sources import PACKAGE, nodes
 
 FILES = sorted(PACKAGE.rglob("*.py"))
-HEAVY = (
+HEAVY = {
     "torch",
     "transformers",
     "matplotlib",
@@ -26,7 +26,7 @@ HEAVY = (
     "pydantic",
     "yaml",
     "huggingface_hub",
-)
+}
 
 
 def imported(found: Iterable[ast.AST]) -> set[str]:
@@ -40,35 +40,45 @@ def imported(found: Iterable[ast.AST]) -> set[str]:
     return names
 
 
-def fresh(code: str) -> dict:
-    """Run code in a process of its own; what it assigns to `answer` comes back with the heavy modules it loaded."""
-    code = f"{code}\nimport json, sys\nprint(json.dumps([answer, [m for m in {HEAVY!r} if m in sys.modules]]))"
+STAGES = {
+    "import": "import nbmerge\ndir(nbmerge)",
+    "recipe": "nbmerge.Recipe.load('merge_method: slerp\\nmodels: [a, b]\\nparameters: {t: [0, 1]}').to_yaml()",
+    "check": "report = nbmerge.check(RECIPE)\nassert report.ok\nreport._repr_html_()",
+    "empty studio": "assert nbmerge.Studio(save=False).recipe is not None",
+    "studio": "studio = nbmerge.Studio(RECIPE, save=False)\nstudio.drawer.toggle('Recipe')\nstudio.close()",
+}
+"""What one process does, one after the other, with the modules that each may import on top of those before it."""
+
+
+@pytest.fixture(scope="module")
+def loaded(deep_family) -> dict[str, set[str]]:
+    """The modules that each stage has imported, in one process of their own."""
+    models = [str(deep_family.base), str(deep_family.ft1)]
+    recipe = {"merge_method": "linear", "models": models, "parameters": {"weight": 1}}
+    code = f"import json, sys\nRECIPE = {recipe!r}\nbefore, loaded = set(sys.modules), {{}}\n"
+    for name, lines in STAGES.items():
+        code += f"{lines}\nloaded[{name!r}] = sorted(set(sys.modules) - before)\n"
+    code += "print(json.dumps(loaded))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    answer, loaded = json.loads(done.stdout)
-    return {"answer": answer, "loaded": set(loaded)}
+    return {name: set(modules) for name, modules in json.loads(done.stdout).items()}
 
 
-def test_importing_is_cheap():
-    got = fresh(
-        "import sys\nbefore = set(sys.modules)\nimport nbmerge\ndir(nbmerge)\nanswer = sorted(set(sys.modules) - before)"
-    )
-    assert got["loaded"] == set()
-    assert [name for name in got["answer"] if name.startswith("nbmerge.")] == []
-    assert len(got["answer"]) < 60
+def test_importing_is_cheap(loaded):
+    assert loaded["import"] & HEAVY == set()
+    assert [name for name in loaded["import"] if name.startswith("nbmerge.")] == []
+    assert len(loaded["import"]) < 60
 
 
-def test_recipes_are_read_without_the_heavy_libraries():
-    text = "merge_method: slerp\nmodels: [a, b]\nparameters: {t: [0, 1]}\n"
-    got = fresh(f"import nbmerge\nanswer = nbmerge.Recipe.load({text!r}).to_yaml()")
-    assert not got["loaded"] & {"torch", "transformers", "matplotlib", "pandas", "ipywidgets"}
+@pytest.mark.parametrize("stage", ["recipe", "check"])
+def test_recipes_are_read_and_checked_without_the_heavy_libraries(stage, loaded):
+    assert loaded[stage] & {"torch", "transformers", "matplotlib", "pandas", "ipywidgets"} == set()
 
 
-def test_plans_and_checks_are_made_without_the_heavy_libraries(family):
-    data = {"merge_method": "linear", "models": [str(family.base), str(family.ft1)], "parameters": {"weight": 1}}
-    got = fresh(f"import nbmerge\nreport = nbmerge.check({data!r})\nanswer = [report.ok, report._repr_html_()]")
-    assert got["answer"][0] is True
-    assert not got["loaded"] & {"torch", "transformers", "matplotlib", "pandas", "ipywidgets"}
+@pytest.mark.parametrize("stage", ["empty studio", "studio"])
+def test_a_studio_is_on_screen_before_the_heavy_libraries_are_imported(stage, loaded):
+    """torch, pandas and matplotlib take seconds; they are imported when something is computed or drawn."""
+    assert loaded[stage] & {"torch", "pandas", "matplotlib", "transformers", "scipy"} == set()
 
 
 def test_every_public_name_can_be_imported():
@@ -99,25 +109,3 @@ def broken_rules(file: Path) -> list[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
             broken.append(f"line {node.lineno}: {node.func.id}")
     return broken
-
-
-def test_a_studio_opens_without_matplotlib():
-    """Its import takes half a second, and the first figure is drawn after the first paint."""
-    got = fresh("import nbmerge\nstudio = nbmerge.Studio(save=False)\nanswer = studio.recipe is not None")
-    assert got["answer"] is True
-    assert "matplotlib" not in got["loaded"]
-
-
-def test_a_studio_is_on_screen_before_torch_is_imported(deep_family):
-    """torch, pandas and matplotlib take seconds; they are imported when something is computed or drawn."""
-    recipe = {"merge_method": "linear", "models": [str(deep_family.base), str(deep_family.ft1)]}
-    code = f"""
-import sys, nbmerge
-studio = nbmerge.Studio({recipe | {"parameters": {"weight": 1}}!r}, save=False)
-studio.drawer.toggle("Recipe")
-studio.close()
-heavy = {{"torch", "pandas", "matplotlib", "transformers", "scipy"}} & sys.modules.keys()
-assert not heavy, heavy
-"""
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
