@@ -13,9 +13,8 @@ from nbmerge.engine.compute.download import find_missing
 from nbmerge.engine.cost.merge_forecast import Forecast, forecast
 from nbmerge.engine.loading.load_findings import loading_findings
 from nbmerge.engine.output.folder import absolute, check_output, modules_left_behind, unsafe_side_files
-from nbmerge.engine.planning.planner import examine
+from nbmerge.engine.planning.planner import examine, list_problems
 from nbmerge.engine.planning.plans import Plan
-from nbmerge.engine.planning.reading import list_problems
 from nbmerge.errors import CheckpointError, OutputError, RecipeError
 from nbmerge.presentation import Displayed
 from nbmerge.problems import Problem, worst_first

@@ -12,8 +12,6 @@ from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.layer_values import LayerValues
 from nbmerge.recipe.setting import Rule, position
 
-OUTSIDE = ("embedding", "final norm", "head")
-"""Roles outside the layers that gradients are shown for."""
 Dash = str | tuple[int, tuple[float, ...]]
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from nbmerge.checkpoints import GROUPS
-from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.engine.planning import Plan, mean_value, read_layers
 from nbmerge.methods import Combination, Parameter
 from nbmerge.palette import PALETTE
 from nbmerge.plots.colours import model_colours
-from nbmerge.plots.gradient_values import OUTSIDE, Gradient, ParameterGradients, find_knots, list_sources
+from nbmerge.plots.gradient_values import Gradient, ParameterGradients, find_knots, list_sources
 from nbmerge.plots.theme import DASHES
+from nbmerge.recipe import ModelRef
 from nbmerge.recipe.setting import Rule, position
 
 TINY = 1e-6
@@ -21,40 +21,35 @@ TINY = 1e-6
 def read_plan(plan: Plan) -> list[ParameterGradients]:
     """Every numeric parameter of a plan's method, with the value of each layer."""
     sources = list_sources(plan.recipe)
-    labels = [label for ref, label in plan.labels.items() if label != plan.base_label and ref in sources]
+    models = [ref for ref, label in plan.labels.items() if label != plan.base_label and ref in sources]
     read = []
     for parameter in plan.method.parameters:
         if parameter.kind != "number":
             continue
-        of = labels if parameter.scope == "input" else [None]
-        gradients = tuple(g for label in of for g in _of_plan(plan, parameter, label))
+        of = models if parameter.scope == "input" else [None]
+        gradients = tuple(g for model in of for g in _of_plan(plan, parameter, model))
         if gradients:
             read.append(ParameterGradients(parameter.name, gradients, _ends(plan, parameter)))
     return read
 
 
-def _of_plan(plan: Plan, parameter: Parameter, label: str | None) -> Iterator[Gradient]:
+def _of_plan(plan: Plan, parameter: Parameter, model: ModelRef | None) -> Iterator[Gradient]:
     """The curve of one model; one for each group of tensors where these differ."""
-    groups: dict[str, dict[int, list[float]]] = {}
-    outside: dict[str, float] = {}
-    for tensor, value in _values(plan, parameter, label):
-        if tensor.layer is None and tensor.kind in OUTSIDE:
-            outside.setdefault(tensor.kind, value)
-        elif tensor.layer is not None and tensor.stack == plan.stack:
-            groups.setdefault(tensor.kind, {}).setdefault(tensor.layer, []).append(value)
+    groups, outside = read_layers(plan, parameter, model)
     if not groups:
         return
-    colour = PALETTE[0] if label is None else model_colours(plan)[label]
-    rules = _rules(plan, parameter.name, label)
+    label = parameter.name if model is None else plan.labels[model]
+    colour = PALETTE[0] if model is None else model_colours(plan)[label]
+    rules = _rules(plan, parameter.name, model)
     alike = _groups_alike(groups)
     for number, chosen in enumerate(alike):
         values = [[v for group in chosen for v in groups[group].get(i, ())] for i in range(plan.depth)]
-        y = [_mean(v) if v else math.nan for v in values]
+        y = [mean_value(v) if v else math.nan for v in values]
         yield Gradient(
-            ", ".join([label or parameter.name, *([" and ".join(chosen)] if len(alike) > 1 else [])]),
+            ", ".join([label, *([" and ".join(chosen)] if len(alike) > 1 else [])]),
             range(plan.depth), y, colour, DASHES[number % len(DASHES)],
             [(min(v), max(v)) if v else (math.nan, math.nan) for v in values],
-            {} if number else {role: outside[role] for role in OUTSIDE if role in outside},
+            {} if number else outside,
             [knot for rule in rules for knot in _knots_on(rule, y)],
         )  # fmt: skip
 
@@ -62,9 +57,9 @@ def _of_plan(plan: Plan, parameter: Parameter, label: str | None) -> Iterator[Gr
 def _groups_alike(groups: Mapping[str, Mapping[int, list[float]]]) -> list[list[str]]:
     """Groups of tensors that have the same values wherever both have one, together."""
     alike: list[list[str]] = []
-    for group in (g for g in GROUPS if g in groups):
-        means = {i: _mean(v) for i, v in groups[group].items()}
-        same = (a for a in alike if all(_mean(groups[a[0]].get(i, [v])) == v for i, v in means.items()))
+    for group in groups:
+        means = {i: mean_value(v) for i, v in groups[group].items()}
+        same = (a for a in alike if all(mean_value(groups[a[0]].get(i, [v])) == v for i, v in means.items()))
         if (found := next(same, None)) is None:
             alike.append([group])
         else:
@@ -72,25 +67,12 @@ def _groups_alike(groups: Mapping[str, Mapping[int, list[float]]]) -> list[list[
     return alike
 
 
-def _values(plan: Plan, parameter: Parameter, label: str | None) -> Iterator[tuple[TensorPlan, float]]:
-    """A parameter's value for every tensor that the plan's method computes."""
-    for tensor in plan.tensors:
-        if tensor.method != plan.method.name:
-            continue
-        value = tensor.values.shared.get(parameter.name)
-        if parameter.scope == "input":
-            row = tensor.values.each.get(parameter.name, ())
-            value = next((v for m, v in zip(tensor.models, row, strict=False) if m == label), None)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield tensor, float(value)
-
-
-def _rules(plan: Plan, name: str, label: str | None) -> tuple[Rule, ...]:
+def _rules(plan: Plan, name: str, model: ModelRef | None) -> tuple[Rule, ...]:
     """The rules of a parameter, where the recipe sets it for the whole depth."""
     recipe = plan.recipe
     if recipe.models is None:
         return ()
-    own = [s.parameters for s in recipe.models if label is not None and plan.labels[s.model] == label]
+    own = [s.parameters for s in recipe.models if s.model == model]
     settings = [level[name] for level in (*own, recipe.parameters) if name in level]
     return settings[0].rules if settings else ()
 
@@ -111,8 +93,3 @@ def _ends(plan: Plan, parameter: Parameter) -> tuple[str, str]:
     pairs = {t.models for t in plan.tensors if t.method == plan.method.name and len(t.models) == 2}
     first, second = ({pair[i] for pair in pairs} for i in (0, 1))
     return (next(iter(first)), next(iter(second))) if len(first) == len(second) == 1 else ("", "")
-
-
-def _mean(values: Iterable[float]) -> float:
-    values = list(values)
-    return values[0] if len(set(values)) == 1 else sum(values) / len(values)

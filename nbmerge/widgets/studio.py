@@ -253,8 +253,8 @@ def _continue_previous(state: StudioState) -> bool:
     former.session.keeper.keep()  # also where it is not continued: it can then be restored
     if former.state.start != state.start or not is_worth_keeping(former.state):
         return False
-    state.scores, state.prompts = former.state.scores, former.state.prompts
-    state.blind_test = former.state.blind_test
+    state.notes.scores, state.prompts = former.state.notes.scores, former.state.prompts
+    state.notes.blind_test = former.state.notes.blind_test
     state.take_history(former.state.history)
     return True
 

@@ -25,15 +25,15 @@ def test_a_blind_test_shows_texts_without_names_until_votes_are_in(page: Page):
     panel = page.locator(".nbm-panel.nbm-compare")
     panel.get_by_label("Second model").select_option("base")
     panel.get_by_role("button", name="Start").click()
-    until(page, "studio.state.blind_test is not None", seconds=60)
-    open_pairs = value(page, "studio.state.blind_test.result.open")
+    until(page, "studio.state.notes.blind_test is not None", seconds=60)
+    open_pairs = value(page, "studio.state.notes.blind_test.result.open")
     for _ in range(open_pairs):
         expect(panel.get_by_text(re.compile(r"^Pair \d of 2"))).to_be_visible()
         panel.get_by_role("button", name="Left is better").click()
     expect(panel.get_by_text("All pairs have votes.")).to_be_visible()
     expect(panel.get_by_text(re.compile("the merge now .*base .*ties"))).to_be_visible()
     panel.get_by_role("button", name="End this test").click()
-    until(page, "studio.state.blind_test is None")
+    until(page, "studio.state.notes.blind_test is None")
 
 
 def test_a_grid_fills_and_a_cell_becomes_the_recipe(page: Page):

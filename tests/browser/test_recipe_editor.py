@@ -83,7 +83,7 @@ def test_all_errors_stand_at_their_lines(page, panel):
     settle(page)
     assert "modelz" not in code(page).inner_text()
     expect(page.locator(".cm-lint-marker-error")).to_have_count(0)
-    assert panel.state.draft is None
+    assert panel.state.draft.text is None
 
 
 def test_the_dialect_is_written_into_the_text(page, panel):

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.engine.planning.parameter_values import Part, collect_values, group_by_layer, is_number, mean_value
+from nbmerge.engine.planning.plans import Plan, TensorPlan
 
 SMALLEST = 1e-9
 """Differences below it are rounding."""
 
-Part: TypeAlias = tuple["str | None", str]
-"""Stack and kind of tensors in layers, such as (None, "mlp")."""
 Row: TypeAlias = tuple["float | None", ...]
 """One value per layer; None where a layer has no such tensor."""
 
@@ -54,7 +53,7 @@ class ParameterChange:
 
 def compare_values(before: Plan, after: Plan) -> list[ParameterChange]:
     """Every parameter, of the merge or of one model, whose value differs for a tensor that both plans have."""
-    old, new = _collect(before), _collect(after)
+    old, new = collect_values(before), collect_values(after)
     changes = []
     for key, values in new.items():
         if key not in old:
@@ -69,34 +68,16 @@ def compare_values(before: Plan, after: Plan) -> list[ParameterChange]:
 def collect_rows(plan: Plan) -> dict[tuple[str, str | None], Row]:
     """Each numeric parameter's line over the layers, by its name and its model's label: means over a layer's tensors."""
     labels, rows = _labels(plan), {}
-    for key, values in _collect(plan).items():
-        if all(map(_is_number, values.values())):
+    for key, values in collect_values(plan).items():
+        if all(map(is_number, values.values())):
             tensors = [(t, (values[t.name],)) for t in plan.tensors if t.name in values]
             rows[key[0], labels.get(key[1], key[1]) or None] = _mean_row(_rows(tensors, 0, plan))
     return rows
 
 
-_Key = tuple[str, str]
-"""Parameter, and reference of the model; empty for one of the whole merge."""
-
-
-def _collect(plan: Plan) -> dict[_Key, dict[str, Any]]:
-    """Each parameter's value for each tensor."""
-    references = {label: str(ref) for ref, label in plan.labels.items()}
-    found: dict[_Key, dict[str, Any]] = {}
-    for tensor in plan.tensors:
-        for name, value in tensor.values.shared.items():
-            found.setdefault((name, ""), {})[tensor.name] = value
-        for name, row in tensor.values.each.items():
-            for label, value in zip(tensor.models, row, strict=False):
-                if value is not None:
-                    found.setdefault((name, references.get(label, label)), {})[tensor.name] = value
-    return found
-
-
-def _change(key: _Key, pairs: Mapping[str, tuple[Any, Any]], plan: Plan) -> ParameterChange:
+def _change(key: tuple[str, str], pairs: Mapping[str, tuple[Any, Any]], plan: Plan) -> ParameterChange:
     model = _labels(plan).get(key[1], key[1]) or None
-    if not all(_is_number(v) for pair in pairs.values() for v in pair):
+    if not all(is_number(v) for pair in pairs.values() for v in pair):
         return ParameterChange(key[0], model, {}, {}, {}, tuple(dict.fromkeys(pairs.values())))
     tensors = [(t, pairs[t.name]) for t in plan.tensors if t.name in pairs]
     outside: dict[str, tuple[float, float]] = {}
@@ -111,29 +92,17 @@ def _labels(plan: Plan) -> dict[str, str]:
 
 
 def _rows(tensors: Sequence[tuple[TensorPlan, tuple[Any, ...]]], side: int, plan: Plan) -> dict[Part, Row]:
-    sums: dict[Part, dict[int, list[float]]] = {}
-    for tensor, pair in tensors:
-        if tensor.layer is not None:
-            sums.setdefault((tensor.stack, tensor.kind), {}).setdefault(tensor.layer, []).append(float(pair[side]))
     return {
-        part: tuple(_mean(layers[i]) if i in layers else None for i in range(plan.depths[part[0]]))
-        for part, layers in sums.items()
+        part: tuple(mean_value(layers[i]) if i in layers else None for i in range(plan.depths[part[0]]))
+        for part, layers in group_by_layer((tensor, float(pair[side])) for tensor, pair in tensors).items()
     }
 
 
 def _mean_row(rows: Mapping[Part, Row]) -> Row:
     deepest = max(map(len, rows.values()), default=0)
     columns = [[v for row in rows.values() if i < len(row) and (v := row[i]) is not None] for i in range(deepest)]
-    return tuple(_mean(column) if column else None for column in columns)
-
-
-def _mean(values: list[float]) -> float:
-    return values[0] if len(set(values)) == 1 else sum(values) / len(values)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return tuple(mean_value(column) if column else None for column in columns)
 
 
 def _differ(a: Any, b: Any) -> bool:
-    return abs(a - b) > SMALLEST if _is_number(a) and _is_number(b) else bool(a != b)
+    return abs(a - b) > SMALLEST if is_number(a) and is_number(b) else bool(a != b)

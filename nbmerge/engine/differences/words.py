@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nbmerge.engine.differences.values import SMALLEST, ParameterChange, Part, Row
+from nbmerge.engine.differences.values import SMALLEST, ParameterChange, Row
+from nbmerge.engine.planning.parameter_values import Part
 
 KINDS = {"attention": "attention", "mlp": "MLP", "rest": "layer norms"}
 MOST_RUNS = 3

@@ -68,6 +68,15 @@ def examine(recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
     return None, worst_first([*recipe.notes, *problems])
 
 
+def list_problems(error: RecipeError) -> list[Problem]:
+    """Why a recipe cannot be read, with the errors in its rest that do not follow from that."""
+    if error.rest is None:
+        return worst_first(error.problems)
+    missed = {p.where[-1] for p in error.problems if p.where}
+    others = [p for p in examine(error.rest)[1] if p.severity == "error" and not missed & set(p.where)]
+    return worst_first([*error.problems, *others])
+
+
 def _resolve(recipe: Recipe, findings: Findings, methods: tuple[Method, ...]) -> Resolved | None:
     """Open the models and align their layers and vocabularies; None if there are errors."""
     checkpoints, tokenizers = open_models(recipe, findings, examine)

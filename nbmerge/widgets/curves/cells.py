@@ -7,8 +7,8 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from nbmerge.checkpoints.modules import claims
-from nbmerge.engine.planning import Plan, TensorPlan
-from nbmerge.widgets.curves.tracks import ENDS, Curve, Track, find_values
+from nbmerge.engine.planning import ENDS, Plan, TensorPlan, read_numbers
+from nbmerge.widgets.curves.tracks import Curve, Track
 
 Targets = Mapping[str, float]
 """Values that tensors are to have, by name; the others keep theirs."""
@@ -55,7 +55,7 @@ def find_cells(plan: Plan, track: Track, targets: Targets) -> list[list[Cell]]:
     """The cells of a track for each slice of the recipe, in the order of `Plan.piece_depths`."""
     slices: list[list[Cell]] = [[] for _ in plan.piece_depths]
     sections = _find_sections(plan)
-    for tensor, value in find_values(plan, track.parameter, track.model):
+    for tensor, value in read_numbers(plan, track.parameter, track.model):
         starts = sections(tensor.name)
         if not starts:
             continue
@@ -124,7 +124,7 @@ def find_targets(
                 layers[kind][i] = value
     ends = {role: value for role, value in after.ends.items() if value != before.ends[role]}
     targets = {}
-    for tensor, _ in find_values(plan, track.parameter, track.model):
+    for tensor, _ in read_numbers(plan, track.parameter, track.model):
         if tensor.layer is None and tensor.kind in ends:
             targets[tensor.name] = ends[tensor.kind]
         elif tensor.layer is not None and tensor.stack == plan.stack and tensor.layer in layers.get(tensor.kind, {}):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.engine.planning import ENDS, Plan, TensorPlan, read_numbers
 from nbmerge.widgets.curves.rounding import round_value
-from nbmerge.widgets.curves.tracks import ENDS, Track, find_values
+from nbmerge.widgets.curves.tracks import Track
 
 SHORT = {"embedding": "embed", "final norm": "norm", "head": "head"}
 LONG = {"embedding": "embeddings", "final norm": "final norm", "head": "head"}
@@ -24,7 +24,7 @@ class Column:
     ----------
     layer : int or None
     role : str
-        Of `ENDS`; empty for a layer.
+        Of `nbmerge.engine.planning.ENDS`; empty for a layer.
     """
 
     layer: int | None
@@ -77,7 +77,7 @@ def read_columns(plan: Plan, track: Track, group: str | None, columns: Iterable[
     """
     found: dict[int | str, list[float]] = {}
     stack = plan.stack
-    for tensor, value in find_values(plan, track.parameter, track.model):
+    for tensor, value in read_numbers(plan, track.parameter, track.model):
         if tensor.layer is None:
             found.setdefault(tensor.kind, []).append(value)
         elif tensor.stack == stack and group in (None, tensor.kind):

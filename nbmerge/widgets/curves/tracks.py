@@ -6,18 +6,14 @@ plan resolved, so that any recipe, however it was written, shows its true values
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nbmerge.checkpoints import GROUPS
-from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.engine.planning import Plan, mean_value, read_layers, read_numbers
 from nbmerge.methods import REQUIRED, Combination, Parameter
 from nbmerge.recipe import ModelRef
 from nbmerge.widgets.curves.rounding import round_value
-
-ENDS = ("embedding", "final norm", "head")
-"""Roles outside the layers that have a control of their own."""
 
 
 @dataclass(frozen=True)
@@ -110,66 +106,27 @@ def list_tracks(plan: Plan) -> list[Track]:
             continue
         if parameter.scope == "input":
             tracks += [_of_model(plan, parameter, ref) for ref in _inputs(plan)]
-        elif parameter.default is REQUIRED or len({v for _, v in find_values(plan, parameter, None)}) > 1:
+        elif parameter.default is REQUIRED or len({v for _, v in read_numbers(plan, parameter)}) > 1:
             tracks.append(_of_merge(plan, parameter))
     return tracks
 
 
 def read_curve(plan: Plan, track: Track) -> Curve:
     """What a plan resolved for one track."""
-    groups, ends = _collect_values(plan, track)
+    groups, ends = read_layers(plan, track.parameter, track.model)
     everywhere = [[v for values in groups.values() for v in values.get(i, ())] for i in range(plan.depth)]
     layers = {g: [values.get(i) or everywhere[i] or [0.0] for i in range(plan.depth)] for g, values in groups.items()}
     return Curve(
-        layers={g: tuple(map(_mean, values)) for g, values in layers.items()},
+        layers={g: tuple(map(mean_value, values)) for g, values in layers.items()},
         spread={g: tuple(map(_range, values)) for g, values in layers.items()},
-        ends={role: ends[role] for role in ENDS if role in ends},
+        ends=ends,
     )
-
-
-def _collect_values(plan: Plan, track: Track) -> tuple[dict[str, dict[int, list[float]]], dict[str, float]]:
-    """The values of every group that occurs, by layer, and those of the ends."""
-    groups: dict[str, dict[int, list[float]]] = {group: {} for group in GROUPS}
-    ends: dict[str, float] = {}
-    for tensor, value in find_values(plan, track.parameter, track.model):
-        if tensor.layer is None:
-            if tensor.kind in ENDS:
-                ends.setdefault(tensor.kind, value)
-        elif tensor.stack == plan.stack:  # of several, the deepest; a gradient spreads over each in the same way
-            groups[tensor.kind].setdefault(tensor.layer, []).append(value)
-    return {group: values for group, values in groups.items() if values}, ends
 
 
 def can_separate_groups(plan: Plan, track: Track) -> bool:
     """Whether filters can tell attention and MLP from the rest of a layer by the tensors' names."""
     layout = plan.checkpoints[track.model or plan.donor].layout
     return all(layout.filters(g) for g in ("attention", "mlp"))
-
-
-def find_values(plan: Plan, parameter: Parameter, model: ModelRef | None) -> tuple[tuple[TensorPlan, float], ...]:
-    """A parameter's value for every tensor that the method computes; looked up once for each plan."""
-    key = "values of a parameter", parameter.name, model
-    if key not in plan.derived:
-        plan.derived[key] = tuple(_look_up_values(plan, parameter, model))
-    found: tuple[tuple[TensorPlan, float], ...] = plan.derived[key]
-    return found
-
-
-def _look_up_values(plan: Plan, parameter: Parameter, model: ModelRef | None) -> Iterator[tuple[TensorPlan, float]]:
-    label = plan.labels[model] if model is not None else None
-    for tensor in plan.tensors:
-        if tensor.method != plan.method.name:
-            continue
-        if label is None:
-            value = tensor.values.shared.get(parameter.name)
-        elif label in tensor.models:
-            row = tensor.values.each.get(parameter.name, ())
-            i = tensor.models.index(label)
-            value = row[i] if i < len(row) else None
-        else:
-            continue
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield tensor, float(value)
 
 
 def _inputs(plan: Plan) -> list[ModelRef]:
@@ -195,10 +152,6 @@ def _of_merge(plan: Plan, parameter: Parameter) -> Track:
     pairs = [t.models for t in plan.tensors if t.method == plan.method.name and len(t.models) == 2]
     first, second = (" or ".join(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
     return Track(parameter, None, parameter.name, (f"0 = all {first}", f"1 = all {second}"))
-
-
-def _mean(values: Sequence[float]) -> float:
-    return values[0] if len(set(values)) == 1 else sum(values) / len(values)
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from nbmerge.checkpoints import GROUPS
-from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.engine.planning import Plan, TensorPlan, read_numbers
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.curves.knots import Knot, Knots, knots_to_value, map_knots, spread_knots, values_at_layers
 from nbmerge.widgets.curves.read_back import Line, read_knots
 from nbmerge.widgets.curves.rounding import round_value
-from nbmerge.widgets.curves.tracks import Track, find_values, read_curve
+from nbmerge.widgets.curves.tracks import Track, read_curve
 from nbmerge.widgets.curves.typed import Assignment, parse_typed
 from nbmerge.widgets.curves.write_back import write_knots, write_layers, write_targets
 
@@ -144,7 +144,7 @@ class _Values:
     def __init__(self, plan: Plan, track: Track):
         self.plan = plan
         self.track = track
-        pairs = list(find_values(plan, track.parameter, track.model))
+        pairs = list(read_numbers(plan, track.parameter, track.model))
         self.tensors = [tensor for tensor, _ in pairs]
         self.before = {tensor.name: value for tensor, value in pairs}
         self.now = dict(self.before)

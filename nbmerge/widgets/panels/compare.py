@@ -42,7 +42,7 @@ class ComparePanel(Panel):
             self.errors,
         )  # fmt: skip
         self.runner.observe(self.errors(lambda change: self._draw_if_shown()), "busy")
-        self.watch(self.state, self.errors(lambda change: self._draw_if_shown()), "noted")
+        self.watch(self.state.notes, self.errors(lambda change: self._draw_if_shown()), "revision")
         return [self.view]
 
     # --- blind test ---
@@ -59,20 +59,20 @@ class ComparePanel(Panel):
             self._draw_if_shown()
             try:
                 test = sample_blindly(self.state, known[first], known[second], prompts, TOKENS, self._seed, cancel)
-                self.state.note_blind_test(test)
+                self.state.notes.set_blind_test(test)
             finally:
                 self._note = ""
 
         self.runner.submit(work)
 
     def _vote(self, side: Literal["left", "right", "tie"]) -> None:
-        test = self.state.blind_test
+        test = self.state.notes.blind_test
         if test is not None:
             test.vote(side)
-            self.state.note_blind_test(test)
+            self.state.notes.set_blind_test(test)
 
     def _end_blind(self) -> None:
-        self.state.note_blind_test(None)
+        self.state.notes.set_blind_test(None)
 
     # --- grid ---
 
@@ -140,7 +140,7 @@ class ComparePanel(Panel):
         })  # fmt: skip
 
     def _describe_blind(self) -> dict[str, Any] | None:
-        test = self.state.blind_test
+        test = self.state.notes.blind_test
         if test is None:
             return None
         number, result = test.next, test.result

@@ -45,7 +45,7 @@ class HistoryPanel(Panel):
         )  # fmt: skip
         self._soon = AfterRest(self._put_into_words, REST, 2.0, "nbmerge history")
         self.at_close(self._soon.close)
-        self.watch(self.state, self.errors(lambda change: self._draw_if_shown()), "noted")
+        self.watch(self.state.notes, self.errors(lambda change: self._draw_if_shown()), "revision")
         return [self.view]
 
     # --- actions ---
@@ -60,7 +60,7 @@ class HistoryPanel(Panel):
         self.state.redo()
 
     def _rename(self, step: int, name: str) -> None:
-        self.state.rename(step, name)
+        self.state.notes.rename(step, name)
 
     def _compare(self, before: int, after: int) -> None:
         history = self.state.history
@@ -91,12 +91,12 @@ class HistoryPanel(Panel):
     def _put_into_words(self) -> None:
         """In a thread: words and pictures of new steps; the state then says that they are there."""
         if any(step.summary is None for step in self.state.history):
-            self.errors(self.state.summarise)()
+            self.errors(self.state.notes.summarise)()
         else:
             self.errors(self._draw_if_shown)()
 
     def _draw(self) -> None:
-        history, scores = self.state.history, self.state.scores
+        history, scores = self.state.history, self.state.notes.scores
         self._drawn = history.current_id, len(history)
         lower = {name: scores.is_lower_better(name) for name in scores.scores}
         best = list_pareto_best(history, lower)

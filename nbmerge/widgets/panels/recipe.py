@@ -50,7 +50,7 @@ class RecipePanel(Panel):
         self._offered: Any = None
         self._checked: tuple[Any, Sequence[Problem]] = (None, ())
         self.view = RecipeView({"edit": self.edit, "apply": self.apply, "revert": self.revert}, self.errors)
-        self.watch(self.state, self.errors(lambda change: self._refresh_if_seen()), "draft")
+        self.watch(self.state.draft, self.errors(lambda change: self._refresh_if_seen()), "text")
         return [self.view]
 
     # --- what a user does ---
@@ -58,17 +58,17 @@ class RecipePanel(Panel):
     def edit(self, text: str) -> None:
         """Note what was typed; it is kept until it is applied or dropped."""
         self._note = ""
-        self.state.edit_draft(text)
+        self.state.draft.edit(text)
         self._refresh()
 
     def apply(self, text: str) -> None:
         """Make the text the recipe, together with what was changed elsewhere while it was being edited."""
         self._note = ""
-        self.state.edit_draft(text)
-        behind, draft = self.state.is_draft_behind, self.state.draft
+        self.state.draft.edit(text)
+        behind, draft = self.state.draft.is_behind, self.state.draft.text
         if draft is None:
             return
-        if self.state.apply_draft():
+        if self.state.draft.apply():
             recipe = self.state.recipe
             if behind:
                 self._note = JOINED
@@ -79,12 +79,12 @@ class RecipePanel(Panel):
     def revert(self) -> None:
         """Forget the text that is not applied."""
         self._note = ""
-        self.state.drop_draft()
+        self.state.draft.drop()
 
     @property
     def edited(self) -> bool:
         """Whether the text was changed and not yet applied."""
-        return self.state.draft is not None
+        return self.state.draft.text is not None
 
     # --- state to screen ---
 
@@ -93,12 +93,12 @@ class RecipePanel(Panel):
             self._refresh()
 
     def _refresh(self) -> None:
-        state = self.state
-        text = state.text if state.draft is None else state.draft
-        if state.draft is None:
+        state, draft = self.state, self.state.draft.text
+        text = state.text if draft is None else draft
+        if draft is None:
             problems: Sequence[Problem] = state.problems
         else:
-            problems = state.refused or self._check(state.draft)
+            problems = state.refused or self._check(draft)
         self.view.show({
             "text": text, "edited": self.edited, "note": self._describe(), "problems": [_plain(p) for p in problems],
             "dialects": [{"value": value, "label": label} for value, label in DIALECTS],
@@ -114,11 +114,11 @@ class RecipePanel(Panel):
             self.view.words = list_words(recipe, plan)
 
     def _describe(self) -> str:
-        if self._note or self.state.draft is None:
+        if self._note or self.state.draft.text is None:
             return self._note
         if self.state.refused:
             return REFUSED
-        return BEHIND if self.state.is_draft_behind else EDITED
+        return BEHIND if self.state.draft.is_behind else EDITED
 
     def _check(self, draft: str) -> Sequence[Problem]:
         """The problems of a text that is being typed."""

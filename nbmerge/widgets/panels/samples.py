@@ -102,7 +102,7 @@ class SamplesPanel(Panel):
 
         def work(cancel: threading.Event) -> None:
             kept = {name for step in self.state.history for name in step.pins}
-            self.state.note_pin(self.state.pool.pin(plan, cancel, kept), plan.recipe)
+            self.state.notes.add_pin(self.state.pool.pin(plan, cancel, kept), plan.recipe)
             sample(cancel)
 
         self.runner.submit(work)
@@ -110,7 +110,7 @@ class SamplesPanel(Panel):
     def unpin(self, name: str) -> None:
         """Let go of a pinned merge."""
         self.state.pool.unpin(name)
-        self.state.forget_pin(name)
+        self.state.notes.remove_pin(name)
         self.session.outputs.pop(name, None)
         self.compare = PREVIOUS if self.compare == name else self.compare
         self._update()

@@ -42,7 +42,7 @@ class ScoresPanel(Panel):
 
     def _build(self) -> list[ipywidgets.Widget]:
         guard = self.errors
-        self.history = self.state.scores
+        self.history = self.state.notes.scores
         self.follow = False
         self.suggested = False
         self.description = ""
@@ -57,7 +57,7 @@ class ScoresPanel(Panel):
             guard,
         )  # fmt: skip
         self.runner.observe(guard(lambda change: self._draw()), "busy")
-        self.watch(self.state, guard(lambda change: self._draw()), "noted")
+        self.watch(self.state.notes, guard(lambda change: self._draw()), "revision")
         return [self.view]
 
     # --- scores ---
@@ -159,7 +159,7 @@ class ScoresPanel(Panel):
 
         def work(cancel: threading.Event) -> None:
             pooled = self.state.pool.load_merge(plan, cancel=cancel, prompt_tokens=256)
-            self.state.note_scores(self.history.evaluate(pooled.model, plan.recipe, cancel=cancel))
+            self.state.notes.add_scores(self.history.evaluate(pooled.model, plan.recipe, cancel=cancel))
             self.description = pooled.description
 
         return work

@@ -27,11 +27,11 @@ from nbmerge.recipe import ModelRef, Recipe, change_text
 from nbmerge.recipe.readers.mergekit import FOUND as FROM_YAML
 from nbmerge.recipe.readers.recipe_text import read_file
 from nbmerge.recipe.sections import levels
-from nbmerge.sampling import BlindTest, ScoreHistory, ScoreRecord
 from nbmerge.widgets.state.activities import Activities
-from nbmerge.widgets.state.compose import compose_recipe, list_family, list_unused
-from nbmerge.widgets.state.draft import Draft
-from nbmerge.widgets.state.history import History, Step, Summariser
+from nbmerge.widgets.state.choice import Choice
+from nbmerge.widgets.state.compose import compose_recipe, list_family
+from nbmerge.widgets.state.draft import Draft, join_text
+from nbmerge.widgets.state.history import History, Notes, Step, shares_models
 from nbmerge.widgets.state.job import Job
 from nbmerge.widgets.state.measurements import Measurements
 from nbmerge.widgets.state.merging import Merging
@@ -60,23 +60,19 @@ class StudioState(HasTraits):
     refused : tuple of Problem
         Why the text that was last applied is not a valid recipe, or does not go with what has changed since. Empty when
         it was applied.
-    draft : str or None
-        A text that is being edited and not applied yet; it stays while the recipe changes elsewhere.
-    base, models : str, tuple of str
-        Models chosen, also those that the method does not use.
+    choice : Choice
+        Models chosen, also those that the method does not use; `base` and `models` for short.
     can_undo, can_redo : bool
     revision : int
         Counts changes; set last, when everything else fits together. Observe this one.
-    noted : int
-        Counts changes of what is attached to steps: names, scores, pins, summaries.
     prompts : str
         What models are sampled with, one prompt per line.
-    history : History
-        Every recipe that was on screen, as a tree.
-    scores : ScoreHistory
-        Scores and their values for the models of the present recipe.
-    blind_test : BlindTest or None
-        The blind test that is going on; change it with `note_blind_test`.
+    draft : Draft
+        A text that is being edited and not applied yet.
+    notes : Notes
+        The history, `history` for short, and what is attached to its steps: names, scores, pins, words.
+    lock : RLock
+        Held while anything changes.
     activities : Activities
         All work that is running.
     job : Job
@@ -94,13 +90,9 @@ class StudioState(HasTraits):
     plan = AnyTrait(None, allow_none=True)
     problems = Tuple()
     refused = Tuple()
-    draft = Unicode(None, allow_none=True)
-    base = Unicode()
-    models = Tuple()
     can_undo = Bool(False)
     can_redo = Bool(False)
     revision = Int(0)
-    noted = Int(0)
     prompts = Unicode()
     job = Instance(Job)
 
@@ -110,14 +102,10 @@ class StudioState(HasTraits):
         self.merging = Merging(self.job, self.activities)
         self.pool = ModelPool(self.activities)
         self.measurements = Measurements()
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._users: WeakSet[Any] = WeakSet()
-        self.history = History()
-        self.scores = ScoreHistory()
-        self.blind_test: BlindTest | None = None
-        self._summariser, self._summarising = Summariser(), threading.Lock()
+        self.notes, self.draft, self.choice = Notes(self.lock), Draft(self), Choice()
         self._last: tuple[Any, float] = (None, 0.0)
-        self._draft = Draft("", None)
         self._grouped: tuple[Any, tuple[ProblemGroup, ...]] = ((), ())
         self._start: Recipe | None = None
         if recipe is not None:
@@ -141,11 +129,11 @@ class StudioState(HasTraits):
 
     def open_recipe(self, recipe: Recipe) -> None:
         """Make this the recipe, and its models the only chosen ones."""
-        with self._lock:
-            self.base, self.models = "", ()
+        with self.lock:
+            self.choice = Choice()
             self._last = (None, 0.0)
             self._set(recipe)
-            self._take_models(recipe)
+            self.choice = self.choice.with_recipe(recipe)
             self.revision += 1
 
     @property
@@ -155,126 +143,106 @@ class StudioState(HasTraits):
 
     def edit(self, change: Callable[[Recipe], Recipe], tag: Any = None) -> None:
         """Replace the recipe by a changed copy."""
-        with self._lock:
+        with self.lock:
             if self.recipe is None:
                 raise RecipeError([Problem("error", (), "there is no recipe yet.", "Choose models first.")])
             self.set_recipe(change(self.recipe), tag=tag)
 
-    def apply_text(self, text: str) -> bool:
+    def apply_text(self, text: str, base: Recipe | None = None) -> bool:
         """Read the recipe from a text in any known format, or from a path.
 
-        False when it is not a valid recipe: then `refused` lists the reasons and nothing else changes.
+        Parameters
+        ----------
+        text : str
+        base : Recipe, optional
+            The recipe that the text's editing began with: what has changed elsewhere since then is kept.
+
+        Returns
+        -------
+        bool
+            False when it is not a valid recipe: then `refused` lists the reasons and nothing else changes.
         """
-        return self._apply(Draft(text, None))
-
-    def edit_draft(self, text: str) -> None:
-        """Note what stands in an editor: a text that is to be kept until it is applied or dropped."""
-        with self._lock:
-            if text == self.text:
-                self.draft = None
-            elif text != self.draft:
-                base = self.recipe if self.draft is None else self._draft.base
-                self._draft = Draft(text, base)
-                self.draft = text
-
-    @property
-    def is_draft_behind(self) -> bool:
-        """Whether the recipe has changed elsewhere since the editing of the draft began."""
-        return self.draft is not None and self._draft.is_behind(self.recipe)
-
-    def apply_draft(self) -> bool:
-        """Apply the draft together with what has changed elsewhere since its editing began.
-
-        False when the text is not a valid recipe, or both have changed the same value: then `refused` says which.
-        """
-        with self._lock:
-            return self.draft is None or self._apply(self._draft)
-
-    def drop_draft(self) -> None:
-        """Forget the draft."""
-        with self._lock:
-            self.draft = None
-            self.drop_refused()
-
-    def _apply(self, draft: Draft) -> bool:
-        with self._lock:
+        with self.lock:
             try:
-                written = Recipe.load(draft.text if draft.text.strip() else "{}\n")
-                recipe, text = draft.join(written, self.recipe)
+                written = Recipe.load(text if text.strip() else "{}\n")
+                recipe, joined = join_text(text, written, base, self.recipe)
             except RecipeError as error:
                 self.refused = tuple(list_problems(error))
                 self.revision += 1
                 return False
             self._last = (None, 0.0)
-            self.draft = None
-            self.set_recipe(recipe, text if written.origin == FROM_YAML else None)  # anything else is shown as YAML
+            self.draft.text = None
+            self.set_recipe(recipe, joined if written.origin == FROM_YAML else None)  # anything else is shown as YAML
             self.refused = ()
             return True
 
     def drop_refused(self) -> None:
         """Forget a text that was not a valid recipe."""
-        with self._lock:
+        with self.lock:
             self.refused = ()
             self.revision += 1
 
+    # --- the models ---
+
+    @property
+    def base(self) -> str:
+        """The base model that is chosen; empty without one."""
+        return self.choice.base
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The other models that are chosen."""
+        return self.choice.models
+
     def choose_models(self, base: str, models: Sequence[str]) -> None:
         """Choose models; the recipe is composed from them, where that is possible."""
-        with self._lock:
-            self.base, self.models = base, tuple(dict.fromkeys(m for m in models if m and m != base))
-            method = self._method(self.recipe.merge_method) if self.recipe else "task_arithmetic"
-            self._compose(method)
+        self._choose(Choice.of(base, models))
 
     def add_model(self, path: str) -> None:
         """Choose one more model: the base where there is none. A recipe of slices stays as it is."""
-        with self._lock:
+        with self.lock:
             if self._is_sliced:
-                self.models = tuple(dict.fromkeys([*self.models, path]))
+                self.choice = Choice.of(self.base, [*self.models, path])
                 self.revision += 1
-            elif not self.base:
-                self.choose_models(path, self.models)
             else:
-                self.choose_models(self.base, [*self.models, path])
+                self._choose(self.choice.with_model(path))
 
     def remove_model(self, path: str) -> None:
         """Leave a model out."""
-        with self._lock:
-            base = "" if path == self.base else self.base
-            models = [m for m in self.models if m != path]
-            if self._is_sliced and ModelRef.of(path) in self.recipe.references:
-                self.base, self.models = base, tuple(models)
+        with self.lock:
+            choice = self.choice.without_model(path)
+            if self.recipe is not None and self._is_sliced and ModelRef.of(path) in self.recipe.references:
+                self.choice = choice
                 self.edit(lambda recipe: remove_model(recipe, ModelRef.of(path)))
             else:
-                self.choose_models(base, models)
+                self._choose(choice)
 
     def make_base(self, path: str) -> None:
         """Make a model the base; the former base becomes one of the others."""
-        with self._lock:
-            former, models = self.base, [m for m in self.models if m != path]
+        with self.lock:
+            choice = self.choice.with_base(path)
             if self._is_sliced:
-                self.base, self.models = path, (*models, *([former] if former else []))
+                self.choice = choice
                 self.edit(lambda recipe: set_base(recipe, ModelRef.of(path)))
-            elif path != former:
-                self.choose_models(path, [*([former] if former else []), *models])
+            elif choice != self.choice:
+                self._choose(choice)
 
     def clear_base(self) -> None:
         """Have no base model; the former one becomes one of the others."""
-        with self._lock:
-            self.choose_models("", [self.base, *self.models])
+        self._choose(self.choice.with_base(""))
 
     def order_models(self, models: Sequence[str]) -> None:
         """Change the order of the models besides the base; slerp merges the first two of them."""
-        with self._lock:
-            if sorted(models) == sorted(self.models):
-                self.choose_models(self.base, models)
+        if sorted(models) == sorted(self.models):
+            self.choose_models(self.base, models)
 
     def start_over(self) -> None:
         """Choose no models; the history stays."""
-        with self._lock:
-            self.choose_models("", ())
+        self._choose(Choice())
 
     def use_method(self, name: str) -> None:
         """Change the merge method, keeping models and what parameters they share."""
-        with self._lock:
+        with self.lock:
             self._compose(name)
 
     # --- problems ---
@@ -282,7 +250,7 @@ class StudioState(HasTraits):
     @property
     def groups(self) -> tuple[ProblemGroup, ...]:
         """Errors and warnings by their cause, with remedies; those of an earlier recipe with equal problems stay."""
-        with self._lock:
+        with self.lock:
             known = tuple((p.severity, p.what) for p in self.problems)
             if known != self._grouped[0]:
                 groups = group_problems(self.recipe, self.problems) if self.recipe is not None else []
@@ -291,10 +259,10 @@ class StudioState(HasTraits):
 
     def apply_remedy(self, group: int, remedy: int) -> None:
         """Apply a remedy of `groups`, by its place."""
-        with self._lock:
+        with self.lock:
             groups = self.groups
             if group < len(groups) and remedy < len(groups[group].remedies):
-                self.base, self.models = "", ()  # those that the changed recipe names
+                self.choice = Choice()  # those that the changed recipe names
                 self.edit(groups[group].remedies[remedy].change)
 
     # --- the history ---
@@ -320,72 +288,21 @@ class StudioState(HasTraits):
         """
         self._walk(lambda: self.history.go(step))
 
-    def rename(self, step: int, name: str) -> None:
-        """Name a step of the history; an empty name removes it."""
-        with self._lock:
-            self.history.rename(step, name)
-            self.noted += 1
-
-    def summarise(self) -> None:
-        """Put every step into words that has none yet. Takes milliseconds for each, so call it in a thread."""
-        with self._summarising:
-            new = [step for step in self.history if step.summary is None]
-            for step in new:
-                parent = self.history.parent_of(step)
-                summary = self._summariser.summarise(step.recipe, parent.recipe if parent else None)
-                with self._lock:
-                    now = self.history.get(step.id)
-                    if now is not None and now.recipe is step.recipe and now.parent == step.parent:
-                        self.history.note(step.id, summary=summary)
-        if new:
-            self.noted += 1
-
-    def note_scores(self, record: ScoreRecord) -> None:
-        """Attach scores to the step with the recipe that they were computed for."""
-        with self._lock:
-            if record.recipe is not None:
-                step = self.history.find(record.fingerprint) or self.history.add_beside(record.recipe)
-                self.history.note(step.id, scores={**step.scores, **record.values})
-            self.noted += 1
-
-    def note_pin(self, name: str, recipe: Recipe) -> None:
-        """Attach the name of a pinned merge to the step with its recipe."""
-        with self._lock:
-            self._drop_pin(name)
-            step = self.history.find(recipe.fingerprint) or self.history.add_beside(recipe)
-            self.history.note(step.id, pins=(*step.pins, name))
-            self.noted += 1
-
-    def forget_pin(self, name: str) -> None:
-        """Note that a merge is no longer pinned."""
-        with self._lock:
-            self._drop_pin(name)
-            self.noted += 1
-
-    def note_blind_test(self, test: BlindTest | None) -> None:
-        """Note a blind test, or a vote in it; None ends it."""
-        self.blind_test = test
-        self.noted += 1
+    @property
+    def history(self) -> History:
+        """Every recipe that was on screen, as a tree."""
+        return self.notes.history
 
     def take_history(self, history: History) -> None:
         """Go on from another history, at its current step. What was done here stays, as a tree of its own beside it."""
-        with self._lock:
-            is_untouched = len(self.history) <= 1 and not any(step.importance for step in self.history)
-            if is_untouched:
-                self.history = History(history, history.current_id)
-            else:
-                self.history.adopt(history)
-            self.base, self.models = "", ()
+        with self.lock:
+            self.notes.take(history)
+            self.choice = Choice()
             self._last = (None, 0.0)
             if self.history.current is not None:
                 self._show(self.history.current)
-            self._take_scores_from_history()
-            self.noted += 1
-
-    def _drop_pin(self, name: str) -> None:
-        for step in self.history:
-            if name in step.pins:
-                self.history.note(step.id, pins=tuple(p for p in step.pins if p != name))
+            self.notes.show_scores_of(self.recipe)
+            self.notes.revision += 1
 
     # --- the end ---
 
@@ -422,6 +339,11 @@ class StudioState(HasTraits):
     def _method(self, name: str) -> str:
         return name if name in methods() else "task_arithmetic"
 
+    def _choose(self, choice: Choice) -> None:
+        with self.lock:
+            self.choice = choice
+            self._compose(self._method(self.recipe.merge_method) if self.recipe else "task_arithmetic")
+
     def _compose(self, name: str) -> None:
         self._last = (None, 0.0)
         if not self.models:  # a base alone is not a recipe yet
@@ -433,7 +355,7 @@ class StudioState(HasTraits):
         self.revision += 1
 
     def _set(self, recipe: Recipe, text: str | None = None, tag: Any = None, keep_chosen: bool = False) -> None:
-        with self._lock:
+        with self.lock:
             if text is None and self.recipe is not None and is_same_form(recipe, self.recipe):
                 return
             now = time.monotonic()
@@ -454,7 +376,7 @@ class StudioState(HasTraits):
         return self.recipe is not None and self.recipe.models is None
 
     def _walk(self, walk: Callable[[], Step | None]) -> None:
-        with self._lock:
+        with self.lock:
             step = walk()
             if step is not None:
                 self._last = (None, 0.0)
@@ -469,7 +391,7 @@ class StudioState(HasTraits):
         self.refused = ()
         if former is not None and not shares_models(former, step.recipe):
             self._change_family(keep_chosen)
-        self._take_models(step.recipe, keep_base=keep_chosen)
+        self.choice = self.choice.with_recipe(step.recipe, keep_base=keep_chosen)
         self.can_undo, self.can_redo = self.history.can_undo, self.history.can_redo
         self.revision += 1
 
@@ -485,31 +407,14 @@ class StudioState(HasTraits):
     def _change_family(self, keep_chosen: bool) -> None:
         """Let go of what belonged to the former models. Their scores and pins stay with their steps."""
         if not keep_chosen:
-            self.base, self.models = "", ()
+            self.choice = Choice()
         self.pool.keep_family(self.recipe)
-        self._take_scores_from_history()
-
-    def _take_scores_from_history(self) -> None:
-        """Of each recipe of the present models, the scores that its step has."""
-        recipe = self.recipe
-        scored = [s for s in self.history if s.scores and recipe is not None and shares_models(s.recipe, recipe)]
-        self.scores.records = [ScoreRecord(s.fingerprint, s.recipe, dict(s.scores)) for s in scored]
+        self.notes.show_scores_of(self.recipe)
 
     def _examined(self, recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
         """Plan and problems; where only numbers changed, from the present plan, in a tenth of the time."""
         plan = revise_plan(self.plan, recipe) if self.plan is not None else None
         return examine(recipe) if plan is None else (plan, worst_first([*recipe.notes, *plan.problems]))
-
-    def _take_models(self, recipe: Recipe, keep_base: bool = False) -> None:
-        """Note the models that a recipe names; of those chosen before, the ones that its method has no use for stay."""
-        named = [str(r) for r in recipe.references]
-        method = methods().get(recipe.merge_method)
-        takes_base = (not self.base and not keep_base) or (method is not None and method.base == "required")
-        if recipe.base_model and takes_base:
-            self.base = str(recipe.base_model)
-        chosen = [m for m in dict.fromkeys([*self.models, *named]) if m != self.base]
-        spare = chosen if method is None or recipe.models is None else list_unused(method, self.base, chosen)
-        self.models = tuple(m for m in chosen if m in named or m in spare)
 
     def __repr__(self) -> str:
         errors = sum(p.severity == "error" for p in self.problems)
@@ -534,11 +439,6 @@ def _read_source(source: Any, recipe: Recipe) -> str | None:
     if isinstance(source, str | PathLike) and recipe.origin.startswith("the YAML file"):
         return read_file(Path(source).expanduser())
     return None
-
-
-def shares_models(one: Recipe, other: Recipe) -> bool:
-    """Whether two recipes are of one family: they have a model in common."""
-    return not set(map(str, one.references)).isdisjoint(map(str, other.references))
 
 
 def _with_lines(problems: Sequence[Problem], text: str) -> list[Problem]:

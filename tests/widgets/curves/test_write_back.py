@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbmerge.engine.planning import examine
+from nbmerge.engine.planning import examine, read_numbers
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.curves import (
@@ -21,7 +21,6 @@ from nbmerge.widgets.curves import (
     write_layers,
 )
 from nbmerge.widgets.curves.forms import find_form
-from nbmerge.widgets.curves.tracks import find_values
 from tests.encoder_decoders import make_t5
 from tests.models import make_family
 
@@ -46,7 +45,7 @@ def drawn(family, t):
 
 
 def values(plan, track):
-    return {tensor.name: value for tensor, value in find_values(plan, track.parameter, track.model)}
+    return {tensor.name: value for tensor, value in read_numbers(plan, track.parameter, track.model)}
 
 
 def t_of(recipe):

@@ -14,7 +14,7 @@ from nbmerge.widgets.state.studio_state import StudioState
 @pytest.fixture
 def panel(state):
     state.prompts = "ab\ncd\nef"
-    state.rename(1, "start")
+    state.notes.rename(1, "start")
     state.edit(lambda r: r.with_parameter("weight", 40, "ft1"))
     panel = ComparePanel(state=state)
     yield panel
@@ -39,7 +39,7 @@ def test_the_merge_named_steps_and_parents_can_be_compared(panel, state):
 def test_a_blind_test_is_voted_on_and_kept(panel, state):
     content = act(panel, "start_blind", first="now", second="step 1")
     assert panel.errors.value == ""
-    test = state.blind_test
+    test = state.notes.blind_test
     assert test.names == ("the merge now", "start")
     assert content["blind"]["pair"]["prompt"] == test.pairs[test.next].prompt
     assert "start" not in json.dumps(content["blind"]["pair"])
@@ -47,14 +47,14 @@ def test_a_blind_test_is_voted_on_and_kept(panel, state):
     assert act(panel, "vote", side="left")["blind"]["number"] == done + 1
     other = StudioState()
     take_document(read_document(write_document(state)), other)
-    assert other.blind_test.votes == test.votes
-    assert other.blind_test.pairs == test.pairs
+    assert other.notes.blind_test.votes == test.votes
+    assert other.notes.blind_test.pairs == test.pairs
     assert act(panel, "end_blind")["blind"] is None
 
 
 def test_a_parent_takes_part(panel, state):
     act(panel, "start_blind", first="now", second="parent ft2")
-    assert state.blind_test.names == ("the merge now", "ft2")
+    assert state.notes.blind_test.names == ("the merge now", "ft2")
     act(panel, "start_blind", first="now", second="now")
     assert "two different" in panel.errors.value
 

@@ -21,7 +21,7 @@ def panel(state, monkeypatch):
     state.edit(lambda r: r.with_parameter("weight", 0.5, "ft2"))
     state.undo()
     state.edit(lambda r: r.with_parameter("lambda", 0.5))
-    state.summarise()
+    state.notes.summarise()
     panel = HistoryPanel(state=state)
     yield panel
     panel.close()
@@ -61,10 +61,10 @@ def test_two_steps_are_compared_in_words_and_curves(panel):
 
 
 def test_scores_and_the_best_are_shown(panel, state):
-    state.scores.add("skill", lambda model: 0.0)
+    state.notes.scores.add("skill", lambda model: 0.0)
     for id, value in ((1, 0.25), (2, 0.5), (3, float("nan"))):
         recipe = state.history[id].recipe
-        state.note_scores(ScoreRecord(recipe.fingerprint, recipe, {"skill": value}))
+        state.notes.add_scores(ScoreRecord(recipe.fingerprint, recipe, {"skill": value}))
     steps = panel.view.content["steps"]
     assert [s["best"] for s in steps] == [False, True, False]
     assert [s["scores"][0]["value"] for s in steps] == [None, 0.5, 0.25]

@@ -120,13 +120,13 @@ def test_the_text_of_a_file_is_shown_as_it_is(recipe, tmp_path):
 
 def test_a_draft_stays_while_a_slider_moves_and_is_applied_with_it(state):
     text = written(state)
-    state.edit_draft(text.replace("# the end", "dtype: bfloat16  # half"))
+    state.draft.edit(text.replace("# the end", "dtype: bfloat16  # half"))
     state.edit(lambda r: r.with_parameter("weight", 0.4, "ft2"))
-    assert "half" in state.draft
+    assert "half" in state.draft.text
     assert "half" not in state.text
-    assert state.is_draft_behind
-    assert state.apply_draft()
-    assert state.draft is None
+    assert state.draft.is_behind
+    assert state.draft.apply()
+    assert state.draft.text is None
     assert state.recipe.dtype == "bfloat16"
     assert state.recipe.models[1].parameters["weight"].plain() == 0.4
     assert state.text == text.replace("weight: 0.3", "weight: 0.4").replace("# the end", "dtype: bfloat16  # half")
@@ -134,15 +134,15 @@ def test_a_draft_stays_while_a_slider_moves_and_is_applied_with_it(state):
 
 def test_a_draft_that_conflicts_with_a_slider_is_refused(state):
     text = written(state)
-    state.edit_draft(text.replace("weight: 0.3", "weight: 0.9"))
+    state.draft.edit(text.replace("weight: 0.3", "weight: 0.9"))
     state.edit(lambda r: r.with_parameter("weight", 0.4, "ft2"))
-    assert not state.apply_draft()
+    assert not state.draft.apply()
     (problem,) = state.refused
     assert problem.what == "models[1].parameters.weight is 0.9 in the text and 0.4 in the panels; it was 0.3."
-    assert state.draft.splitlines()[problem.line - 1].strip() == "weight: 0.9"
+    assert state.draft.text.splitlines()[problem.line - 1].strip() == "weight: 0.9"
     assert state.recipe.models[1].parameters["weight"].plain() == 0.4
-    state.drop_draft()
-    assert (state.draft, state.refused) == (None, ())
+    state.draft.drop()
+    assert (state.draft.text, state.refused) == (None, ())
 
 
 def test_all_problems_of_the_state_are_reported_at_once(state):
@@ -213,7 +213,7 @@ def test_going_back_and_editing_keeps_the_other_branch(state):
 
 def test_steps_are_put_into_words_with_a_picture(state):
     state.edit(lambda r: r.with_parameter("weight", 0.5, "ft2"))
-    state.summarise()
+    state.notes.summarise()
     first, second = state.history
     assert first.summary.words == "started with task_arithmetic of ft1, ft2"
     assert second.summary.words == "weight of ft2 0.3 → 0.5"
@@ -223,33 +223,33 @@ def test_steps_are_put_into_words_with_a_picture(state):
 
 def test_scores_and_pins_stay_with_the_step_they_were_read_at(state, recipe):
     state.edit(lambda r: r.with_parameter("lambda", 0.5))
-    state.note_scores(ScoreRecord(recipe.fingerprint, recipe, {"skill": 0.25}))
-    state.note_pin("A", recipe)
+    state.notes.add_scores(ScoreRecord(recipe.fingerprint, recipe, {"skill": 0.25}))
+    state.notes.add_pin("A", recipe)
     other = recipe.with_parameter("lambda", 0.1)  # left by the slider before its score was there
-    state.note_scores(ScoreRecord(other.fingerprint, other, {"skill": 0.5}))
+    state.notes.add_scores(ScoreRecord(other.fingerprint, other, {"skill": 0.5}))
     assert [(dict(s.scores), s.pins) for s in state.history] == [
         ({"skill": 0.25}, ("A",)),
         ({}, ()),
         ({"skill": 0.5}, ()),
     ]
     assert state.history.current_id == 2
-    state.forget_pin("A")
+    state.notes.remove_pin("A")
     assert not any(s.pins for s in state.history)
 
 
 def test_another_family_takes_nothing_over(state, recipe, tmp_path):
     family = make_family(tmp_path / "others", layers=2)
-    state.scores.add("skill", lambda model: 1.0)
+    state.notes.scores.add("skill", lambda model: 1.0)
     record = ScoreRecord(recipe.fingerprint, recipe, {"skill": 0.25})
-    state.scores.records.append(record)
-    state.note_scores(record)
+    state.notes.scores.records.append(record)
+    state.notes.add_scores(record)
     others = Recipe.of({"merge_method": "linear", "models": [str(family.ft1), str(family.ft2)]})
     state.open_recipe(others)
     assert {state.base, *state.models} - {""} == {str(family.ft1), str(family.ft2)}
-    assert state.scores.latest is None
+    assert state.notes.scores.latest is None
     state.undo()
     assert str(family.ft1) not in state.models
-    assert state.scores.latest.values == {"skill": 0.25}
+    assert state.notes.scores.latest.values == {"skill": 0.25}
 
 
 def test_opening_a_recipe_of_the_same_family_drops_models_it_does_not_use(state, recipe):

@@ -145,7 +145,7 @@ def write_document(state: StudioState, known: StepTexts | None = None) -> bytes:
 def _encode(state: StudioState, history: History, known: StepTexts) -> bytes:
     head = _File(
         saved=round(time.time(), 1), start=state.start, current=history.current_id, prompts=state.prompts[:400_000],
-        scores=list(_list_scores(state)), blind_test=state.blind_test.to_json() if state.blind_test else None, steps=[],
+        scores=list(_list_scores(state)), blind_test=state.notes.blind_test.to_json() if state.notes.blind_test else None, steps=[],
     )  # fmt: skip
     texts = {step.id: _encode_step(step, known.get(step.id)) for step in history}
     known.clear()
@@ -174,7 +174,7 @@ def _describe_step(step: Step) -> _Step:
 
 def _list_scores(state: StudioState) -> Iterator[_PerplexityScore | _PhraseScore]:
     """Scores that are data; a user's own functions are code, which is not kept."""
-    for name, score in state.scores.scores.items():
+    for name, score in state.notes.scores.scores.items():
         if isinstance(score, Perplexity):
             yield _PerplexityScore(kind="perplexity", name=name[:400], text=score.text)
         elif isinstance(score, Phrase):
@@ -222,12 +222,12 @@ def take_document(document: Document, state: StudioState) -> int:
     """
     steps = [step for step in map(_read_step, document.file.steps) if step is not None]
     for score in document.file.scores:
-        if score.name not in state.scores.scores:
+        if score.name not in state.notes.scores.scores:
             made = Perplexity(score.text) if isinstance(score, _PerplexityScore) else _make_phrase(score)
-            state.scores.add(score.name, made)
-    if document.file.blind_test is not None and state.blind_test is None:
+            state.notes.scores.add(score.name, made)
+    if document.file.blind_test is not None and state.notes.blind_test is None:
         with suppress(ArgumentError):  # of no importance beside the history
-            state.blind_test = BlindTest.from_json(document.file.blind_test)
+            state.notes.blind_test = BlindTest.from_json(document.file.blind_test)
     if document.file.prompts:
         state.prompts = document.file.prompts
     if steps:

@@ -17,8 +17,8 @@ from nbmerge.widgets.state.studio_state import StudioState
 
 REST = 0.8
 """Seconds without a change after which steps are put into words and the file is written."""
-KEPT = ("revision", "noted", "prompts")
-"""What is observed of a state."""
+KEPT = ("revision", "prompts")
+"""What is observed of a state, besides its notes."""
 
 
 class Keeper:
@@ -50,10 +50,12 @@ class Keeper:
         self._texts: StepTexts = {}
         self._soon = AfterRest(self._keep, REST)
         state.observe(self._soon.note_change, KEPT)
+        state.notes.observe(self._soon.note_change, "revision")
 
     def close(self) -> None:
         """Write what is still to be written, and observe no longer."""
         self.state.unobserve(self._soon.note_change, KEPT)
+        self.state.notes.unobserve(self._soon.note_change, "revision")
         if self._soon.close():
             self.keep()
 
@@ -62,7 +64,7 @@ class Keeper:
         self._soon.work_now()
 
     def _keep(self) -> None:
-        self.state.summarise()
+        self.state.notes.summarise()
         if self.file is not None and is_worth_keeping(self.state):
             try:
                 self._write(self.file)

@@ -176,11 +176,11 @@ def test_another_parameter_is_laid_over(recipe):
 
 
 def test_pinned_merges_stay_in_sight(tracks):
-    tracks.state.note_pin("A", tracks.recipe)
+    tracks.state.notes.add_pin("A", tracks.recipe)
     assert curve(tracks)["pins"] == []  # it is what is drawn
     act(tracks.view, "curve.type_values", text="0.9")
     (pin,) = curve(tracks)["pins"]
     assert pin["label"] == "pinned A"
     assert pin["values"] == pytest.approx([0, 0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1])
-    tracks.state.forget_pin("A")
+    tracks.state.notes.remove_pin("A")
     assert curve(tracks)["pins"] == []

@@ -18,16 +18,16 @@ def worked(state):
     """A state with two branches, names, scores, pins, prompts and words."""
     start = state.recipe
     state.edit(lambda r: r.with_parameter("lambda", 0.5))
-    state.note_scores(ScoreRecord(state.recipe.fingerprint, state.recipe, {"a": 0.25, "b": math.nan}))
+    state.notes.add_scores(ScoreRecord(state.recipe.fingerprint, state.recipe, {"a": 0.25, "b": math.nan}))
     state.undo()
     assert state.apply_text(f"# mine\n{state.recipe.with_parameter('lambda', 0.75).to_yaml()}")
-    state.rename(state.history.current_id, "<b>good</b>")
-    state.note_pin("A", start)
-    state.scores.add("text", Perplexity("abc"))
-    state.scores.add("phrase", Phrase("a", ("b",)))
-    state.scores.add("own", lambda model: 1.0)
+    state.notes.rename(state.history.current_id, "<b>good</b>")
+    state.notes.add_pin("A", start)
+    state.notes.scores.add("text", Perplexity("abc"))
+    state.notes.scores.add("phrase", Phrase("a", ("b",)))
+    state.notes.scores.add("own", lambda model: 1.0)
     state.prompts = "once\nupon"
-    state.summarise()
+    state.notes.summarise()
     return state
 
 
@@ -42,7 +42,7 @@ def test_what_is_written_is_read_back(worked):
     assert state.history[2].scores["a"] == 0.25
     assert math.isnan(state.history[2].scores["b"])
     assert state.prompts == "once\nupon"
-    assert list(state.scores.scores) == ["text", "phrase"]
+    assert list(state.notes.scores.scores) == ["text", "phrase"]
     state.undo()
     assert state.recipe == worked.history[1].recipe
 
@@ -61,7 +61,7 @@ def test_restoring_keeps_what_was_done_since(worked, recipe):
 def test_no_token_is_written(worked, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "secret-of-the-hub-42")
     worked.prompts = "hf_abcdefghijklmnop and secret-of-the-hub-42"
-    worked.rename(1, "hf_abcdefghijklmnop")
+    worked.notes.rename(1, "hf_abcdefghijklmnop")
     raw = write_document(worked)
     assert b"hf_abc" not in raw
     assert b"secret-of" not in raw

@@ -64,7 +64,7 @@ class CurveRow(Row):
         self._overlaid: set[str] = set()
         self._pinned: dict[int, Plan | None] = {}  # by the step
         self._pins_seen: list[tuple[int, tuple[str, ...]]] = []
-        panel.watch(panel.state, panel.errors(lambda change: self._follow_pins()), "noted")
+        panel.watch(panel.state.notes, panel.errors(lambda change: self._follow_pins()), "revision")
         self.track: Track | None = None
         self.group: str | None = None
 
