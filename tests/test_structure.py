@@ -16,7 +16,7 @@ MODULES = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts).removes
            for f in sorted(PACKAGE.rglob("*.py"))}  # fmt: skip
 PACKAGES = {name for name, f in MODULES.items() if f.name == "__init__.py"}
 LEVELS = (
-    {"lazy", "presentation", "quoting", "typing"},
+    {"lazy", "presentation", "quoting", "typing", "whole_files"},
     {"problems"},
     {"errors"},
     {"model_ref", "palette", "sizes"},
@@ -27,6 +27,7 @@ LEVELS = (
     {"checkpoints", "methods", "tokenizers"},
     {"recipe"},
     {"engine.planning"},
+    {"curves"},
     {"engine.compute"},
     {"engine.output"},
     {"engine.cluster", "engine.cost", "engine.loading", "engine.remedies"},
@@ -38,7 +39,6 @@ LEVELS = (
     {"displays"},
     {"demo"},
     {"widgets.state"},
-    {"widgets.curves"},
     {"widgets.controls"},
     {"widgets.panels"},
     {"widgets"},

@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nbmerge.curves.rounding import step_of
+from nbmerge.curves.tracks import Track, is_flat, list_tracks, read_curve, read_shared_value
+from nbmerge.curves.write_back import set_everywhere
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import RecipeError
 from nbmerge.methods import Method, Parameter, methods
 from nbmerge.problems import Problem
 from nbmerge.widgets.controls.formula import typeset
-from nbmerge.widgets.curves.rounding import step_of
-from nbmerge.widgets.curves.tracks import Track, is_flat, list_tracks, read_curve, read_shared_value
-from nbmerge.widgets.curves.write_back import set_everywhere
 from nbmerge.widgets.panels.setup.form import Form, FormPanel
 
 _ADDRESS = re.compile(r"https?://\S+")

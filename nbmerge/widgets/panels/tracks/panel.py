@@ -6,9 +6,9 @@ import threading
 
 import ipywidgets
 
+from nbmerge.curves.columns import Column, list_columns
 from nbmerge.engine.planning import Plan
 from nbmerge.widgets.controls.view import View
-from nbmerge.widgets.curves.columns import Column, list_columns
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.panels.tracks.rows import make_rows
 from nbmerge.widgets.panels.tracks.rows.row import Row

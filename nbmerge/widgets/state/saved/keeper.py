@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from nbmerge.errors import advice
 from nbmerge.guarded_files import read_model_bytes
+from nbmerge.whole_files import write_whole
 from nbmerge.widgets.state.after_rest import AfterRest
 from nbmerge.widgets.state.saved.document import MOST_BYTES, Document, StepTexts, read_document, write_document
 from nbmerge.widgets.state.studio_state import StudioState
@@ -90,27 +89,6 @@ class Keeper:
 def is_worth_keeping(state: StudioState) -> bool:
     """Whether anything was done that running the cell again would not give."""
     return len(state.history) > 1 or any(step.importance for step in state.history)
-
-
-def write_whole(file: Path, raw: bytes) -> None:
-    """Write a file so that it is there as a whole or as it was before.
-
-    Raises
-    ------
-    OSError
-    """
-    file.parent.mkdir(exist_ok=True)
-    if file.parent.is_symlink():
-        raise OSError(0, "the folder is a link to another place", str(file.parent))
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as part:
-            part.write(raw)
-        os.replace(name, file)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
 
 
 def read_file(file: Path) -> Document:

@@ -7,12 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from nbmerge.checkpoints import GROUPS
-from nbmerge.engine.planning import Plan, examine, revise_plan
-from nbmerge.errors import RecipeError
-from nbmerge.problems import Problem
-from nbmerge.recipe import Recipe
-from nbmerge.widgets.controls.colours import model_colours
-from nbmerge.widgets.curves import (
+from nbmerge.curves import (
     PRESETS,
     Knot,
     Preset,
@@ -30,9 +25,14 @@ from nbmerge.widgets.curves import (
     write_presets_text,
     write_typed,
 )
-from nbmerge.widgets.curves.columns import list_columns, mean_of, name_group, read_columns
-from nbmerge.widgets.curves.rounding import round_value, step_of, widen_range
-from nbmerge.widgets.curves.tracks import can_separate_groups
+from nbmerge.curves.columns import list_columns, mean_of, name_group, read_columns
+from nbmerge.curves.rounding import round_value, step_of, widen_range
+from nbmerge.curves.tracks import can_separate_groups
+from nbmerge.engine.planning import Plan, examine, revise_plan
+from nbmerge.errors import RecipeError
+from nbmerge.problems import Problem
+from nbmerge.recipe import Recipe
+from nbmerge.widgets.controls.colours import model_colours
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.history import Step
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbmerge.curves.columns import name_group
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.plots.measures import MEASURES
 from nbmerge.widgets.controls.colours import model_colours
 from nbmerge.widgets.controls.progress_text import describe_progress
-from nbmerge.widgets.curves.columns import name_group
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.debounce import DebouncedRunner
 from nbmerge.widgets.state.job import DONE, FAILED, RUNNING

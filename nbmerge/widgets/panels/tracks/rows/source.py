@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nbmerge.curves import stack
+from nbmerge.curves.columns import find_column
 from nbmerge.engine.planning import Plan
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.sizes import human
 from nbmerge.widgets.controls.colours import model_colours
-from nbmerge.widgets.curves import stack
-from nbmerge.widgets.curves.columns import find_column
 from nbmerge.widgets.panels.tracks.rows.row import Row
 
 Change = Callable[[Recipe, tuple[int, ...]], Recipe]

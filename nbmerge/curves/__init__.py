@@ -4,7 +4,7 @@ A track's values are a `Curve`; its knots are a `Line`. Both are read from the p
 into a new recipe, in which everything else stays as it was written.
 """
 
-from nbmerge.widgets.curves.knots import (
+from nbmerge.curves.knots import (
     Knot,
     add_knot,
     knots_to_value,
@@ -15,7 +15,7 @@ from nbmerge.widgets.curves.knots import (
     value_at,
     values_at_layers,
 )
-from nbmerge.widgets.curves.preset_file import (
+from nbmerge.curves.preset_file import (
     delete_preset,
     export_presets,
     import_presets,
@@ -24,12 +24,12 @@ from nbmerge.widgets.curves.preset_file import (
     save_preset,
     write_presets_text,
 )
-from nbmerge.widgets.curves.presets import PRESETS, Preset, preset_of_knots
-from nbmerge.widgets.curves.read_back import Line, read_knots
-from nbmerge.widgets.curves.tracks import Curve, Track, list_tracks, read_curve
-from nbmerge.widgets.curves.typed import parse_typed
-from nbmerge.widgets.curves.write_back import write_curve, write_knots, write_layers
-from nbmerge.widgets.curves.write_typed import format_curve, format_line, write_typed
+from nbmerge.curves.presets import PRESETS, Preset, preset_of_knots
+from nbmerge.curves.read_back import Line, read_knots
+from nbmerge.curves.tracks import Curve, Track, list_tracks, read_curve
+from nbmerge.curves.typed import parse_typed
+from nbmerge.curves.write_back import write_curve, write_knots, write_layers
+from nbmerge.curves.write_typed import format_curve, format_line, write_typed
 
 __all__ = [
     "PRESETS",

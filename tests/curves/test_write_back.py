@@ -4,10 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbmerge.engine.planning import examine, read_numbers
-from nbmerge.engine.planning.planner import plan as make_plan
-from nbmerge.recipe import Recipe
-from nbmerge.widgets.curves import (
+from nbmerge.curves import (
     Knot,
     add_knot,
     list_tracks,
@@ -20,7 +17,10 @@ from nbmerge.widgets.curves import (
     write_knots,
     write_layers,
 )
-from nbmerge.widgets.curves.forms import find_form
+from nbmerge.curves.forms import find_form
+from nbmerge.engine.planning import examine, read_numbers
+from nbmerge.engine.planning.planner import plan as make_plan
+from nbmerge.recipe import Recipe
 from tests.encoder_decoders import make_t5
 from tests.models import make_family
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nbmerge.widgets.curves.knots import Knot, Knots, map_knots, spread_knots, values_at_layers
+from nbmerge.curves.knots import Knot, Knots, map_knots, spread_knots, values_at_layers
 
 Point = tuple[float, float]
 """A place from 0, the first layer, to 1, the last, and a value."""
@@ -31,7 +31,7 @@ class Preset:
 
     Examples
     --------
-    >>> from nbmerge.widgets.curves import PRESETS, knots_to_value
+    >>> from nbmerge.curves import PRESETS, knots_to_value
     >>> knots_to_value(PRESETS["tent"].knots(32, first=0.2, second=0.8), 32)
     [0.2, 0.8, 0.2]
     >>> knots_to_value(PRESETS["wrap"].knots(32), 32)

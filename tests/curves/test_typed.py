@@ -6,10 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbmerge.engine.planning.planner import plan as make_plan
-from nbmerge.errors import RecipeError
-from nbmerge.recipe import Recipe
-from nbmerge.widgets.curves import (
+from nbmerge.curves import (
     Knot,
     Line,
     format_curve,
@@ -20,6 +17,9 @@ from nbmerge.widgets.curves import (
     read_knots,
     write_typed,
 )
+from nbmerge.engine.planning.planner import plan as make_plan
+from nbmerge.errors import RecipeError
+from nbmerge.recipe import Recipe
 
 DEPTH = 6
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nbmerge.curves.rounding import round_value
+from nbmerge.curves.tracks import Track
 from nbmerge.engine.planning import ENDS, Plan, TensorPlan, read_numbers
-from nbmerge.widgets.curves.rounding import round_value
-from nbmerge.widgets.curves.tracks import Track
 
 SHORT = {"embedding": "embed", "final norm": "norm", "head": "head"}
 LONG = {"embedding": "embeddings", "final norm": "final norm", "head": "head"}

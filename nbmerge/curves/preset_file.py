@@ -22,12 +22,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 from platformdirs import user_config_path
 
+from nbmerge.curves.presets import PRESETS, Point, Preset
 from nbmerge.errors import ArgumentError, OutputError, RecipeError, advice
 from nbmerge.problems import Problem
 from nbmerge.recipe.readers.recipe_text import read_file
 from nbmerge.recipe.yaml_text import dump_flow, line_of, parse_yaml
-from nbmerge.widgets.curves.presets import PRESETS, Point, Preset
-from nbmerge.widgets.state.saved.keeper import write_whole
+from nbmerge.whole_files import write_whole
 
 HEAD = "# Curves of nbmerge. A list is spread evenly over the layers; a mapping names places from 0% to 100% of them.\n"
 MOST_PRESETS = 1_000

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from nbmerge.curves.cells import Cell
+from nbmerge.curves.deciding import Entry
+from nbmerge.curves.forms import count_numbers, find_form, gives, is_close
 from nbmerge.recipe.layer_values import Scalar
 from nbmerge.recipe.setting import Rule, Setting, Value
-from nbmerge.widgets.curves.cells import Cell
-from nbmerge.widgets.curves.deciding import Entry
-from nbmerge.widgets.curves.forms import count_numbers, find_form, gives, is_close
 
 FILTER = 3
 """What a rule's filter costs, in numbers that it is as long as."""

@@ -1,9 +1,9 @@
 import pytest
 
+from nbmerge.curves.tracks import can_separate_groups, is_flat, list_tracks, read_curve, read_shared_value
+from nbmerge.curves.write_back import set_everywhere, write_curve
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.curves.tracks import can_separate_groups, is_flat, list_tracks, read_curve, read_shared_value
-from nbmerge.widgets.curves.write_back import set_everywhere, write_curve
 
 
 @pytest.fixture

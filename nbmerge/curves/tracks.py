@@ -13,7 +13,6 @@ from typing import Any
 from nbmerge.engine.planning import Plan, mean_value, read_layers, read_numbers
 from nbmerge.methods import REQUIRED, Combination, Parameter
 from nbmerge.recipe import ModelRef
-from nbmerge.widgets.curves.rounding import round_value
 
 
 @dataclass(frozen=True)

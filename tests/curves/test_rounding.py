@@ -1,6 +1,6 @@
 import pytest
 
-from nbmerge.widgets.curves.rounding import round_value, step_of, widen_range
+from nbmerge.curves.rounding import round_value, step_of, widen_range
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from nbmerge.widgets.curves import PRESETS, knots_to_value, spread_knots
+from nbmerge.curves import PRESETS, knots_to_value, spread_knots
 
 
 @pytest.mark.parametrize(

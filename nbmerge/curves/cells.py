@@ -7,8 +7,8 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from nbmerge.checkpoints.modules import claims
+from nbmerge.curves.tracks import Curve, Track
 from nbmerge.engine.planning import ENDS, Plan, TensorPlan, read_numbers
-from nbmerge.widgets.curves.tracks import Curve, Track
 
 Targets = Mapping[str, float]
 """Values that tensors are to have, by name; the others keep theirs."""

@@ -2,10 +2,10 @@
 
 import pytest
 
+from nbmerge.curves import PRESETS, Knot, knots_to_value, preset_of_knots, spread_knots
+from nbmerge.curves import preset_file as own
+from nbmerge.curves.presets import Preset
 from nbmerge.errors import ArgumentError, OutputError, RecipeError
-from nbmerge.widgets.curves import PRESETS, Knot, knots_to_value, preset_of_knots, spread_knots
-from nbmerge.widgets.curves import preset_file as own
-from nbmerge.widgets.curves.presets import Preset
 
 
 @pytest.fixture

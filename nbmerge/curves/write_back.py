@@ -9,6 +9,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from nbmerge.curves.cells import Cell, Targets, find_cells, find_targets
+from nbmerge.curves.deciding import Part, list_parts
+from nbmerge.curves.knots import Knot, knots_to_value, value_at, values_at_layers
+from nbmerge.curves.read_back import read_knots
+from nbmerge.curves.rounding import round_value
+from nbmerge.curves.rules import Span, rewrite_from_scratch, rewrite_rules
+from nbmerge.curves.tracks import Curve, Track, read_curve
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
@@ -17,13 +24,6 @@ from nbmerge.recipe.layer_values import LayerValues
 from nbmerge.recipe.parts import Module, plain
 from nbmerge.recipe.sections import rewrite_parts
 from nbmerge.recipe.setting import Value
-from nbmerge.widgets.curves.cells import Cell, Targets, find_cells, find_targets
-from nbmerge.widgets.curves.deciding import Part, list_parts
-from nbmerge.widgets.curves.knots import Knot, knots_to_value, value_at, values_at_layers
-from nbmerge.widgets.curves.read_back import read_knots
-from nbmerge.widgets.curves.rounding import round_value
-from nbmerge.widgets.curves.rules import Span, rewrite_from_scratch, rewrite_rules
-from nbmerge.widgets.curves.tracks import Curve, Track, read_curve
 
 
 def write_curve(recipe: Recipe, plan: Plan, track: Track, drawn: Curve) -> Recipe:

@@ -92,7 +92,7 @@ def parse_typed(text: str, depth: int) -> list[Assignment]:
 
     Examples
     --------
-    >>> from nbmerge.widgets.curves.typed import parse_typed
+    >>> from nbmerge.curves.typed import parse_typed
     >>> parse_typed("8-10 mlp: +0.1", depth=32)
     [Assignment(layers=(8, 9, 10), values=(0.1,), how='add', part='mlp', end='', knots=(), line=0, column=1)]
     """

@@ -2,10 +2,10 @@
 
 import pytest
 
+from nbmerge.curves import stack
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.errors import RecipeError
 from nbmerge.recipe import ModelRef, Recipe
-from nbmerge.widgets.curves import stack
 
 
 def passthrough(family, *ranges):

@@ -2,11 +2,11 @@
 
 They are what a recipe says: a number is one knot, a list such as ``[0, 0.5, 1]`` is three that are evenly spaced, and a
 mapping ``{0: 0, 12: 0.8, 31: 0}`` is three at those layers. The functions here return changed copies, which
-`nbmerge.widgets.curves.write_knots` writes back.
+`nbmerge.curves.write_knots` writes back.
 
 Examples
 --------
->>> from nbmerge.widgets.curves.knots import add_knot, knots_to_value, move_knot, spread_knots
+>>> from nbmerge.curves.knots import add_knot, knots_to_value, move_knot, spread_knots
 >>> knots = spread_knots([0, 0.5, 1], depth=32)
 >>> [(k.layer, k.value) for k in knots]
 [(0.0, 0.0), (15.5, 0.5), (31.0, 1.0)]
@@ -24,8 +24,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nbmerge.curves.rounding import round_value
 from nbmerge.recipe.layer_values import LayerValues, interpolate_points
-from nbmerge.widgets.curves.rounding import round_value
 
 CLOSE = 1e-9
 """Layers that differ by less are the same."""

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from nbmerge.checkpoints import GROUPS
+from nbmerge.curves.knots import Knot, Knots, knots_to_value, map_knots, spread_knots, values_at_layers
+from nbmerge.curves.read_back import Line, read_knots
+from nbmerge.curves.rounding import round_value
+from nbmerge.curves.tracks import Track, read_curve
+from nbmerge.curves.typed import Assignment, parse_typed
+from nbmerge.curves.write_back import write_knots, write_layers, write_targets
 from nbmerge.engine.planning import Plan, TensorPlan, read_numbers
 from nbmerge.errors import RecipeError
 from nbmerge.problems import Problem
 from nbmerge.recipe import Recipe
-from nbmerge.widgets.curves.knots import Knot, Knots, knots_to_value, map_knots, spread_knots, values_at_layers
-from nbmerge.widgets.curves.read_back import Line, read_knots
-from nbmerge.widgets.curves.rounding import round_value
-from nbmerge.widgets.curves.tracks import Track, read_curve
-from nbmerge.widgets.curves.typed import Assignment, parse_typed
-from nbmerge.widgets.curves.write_back import write_knots, write_layers, write_targets
 
 
 def write_typed(recipe: Recipe, plan: Plan, track: Track, text: str, group: str | None = None) -> Recipe:
@@ -73,7 +73,7 @@ def format_line(line: Line, depth: int) -> str:
 
     Examples
     --------
-    >>> from nbmerge.widgets.curves import Knot, Line, spread_knots
+    >>> from nbmerge.curves import Knot, Line, spread_knots
     >>> format_line(Line(spread_knots([0, 0.5, 1], 32), alone=(Knot(5, 0.9),)), 32)
     '0, 0.5, 1; 5: 0.9'
     >>> format_line(Line((Knot(0, 0.2), Knot(12, 0.8))), 32)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nbmerge.curves.tracks import Track
 from nbmerge.engine.planning import Plan
 from nbmerge.methods import REQUIRED
 from nbmerge.recipe import Recipe, Rule, Slice
 from nbmerge.recipe.sections import Parameters, Section
-from nbmerge.widgets.curves.tracks import Track
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from nbmerge.curves.rounding import round_value
 from nbmerge.recipe.layer_values import LayerValues
 from nbmerge.recipe.setting import Rule, Value, position
-from nbmerge.widgets.curves.rounding import round_value
 
 Targets = Mapping[int, float]
 """The value that each layer of a slice is to have; layers that are left out may have any."""

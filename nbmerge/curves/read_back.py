@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nbmerge.curves.cells import Cell, find_cells
+from nbmerge.curves.deciding import Part, list_parts
+from nbmerge.curves.knots import CLOSE, Knot, Knots, knots_of_value, value_at
+from nbmerge.curves.tracks import Track
 from nbmerge.engine.planning import Plan
 from nbmerge.recipe import Setting
-from nbmerge.widgets.curves.cells import Cell, find_cells
-from nbmerge.widgets.curves.deciding import Part, list_parts
-from nbmerge.widgets.curves.knots import CLOSE, Knot, Knots, knots_of_value, value_at
-from nbmerge.widgets.curves.tracks import Track
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nbmerge.curves.forms import find_form
 from nbmerge.errors import RecipeError
 from nbmerge.methods import methods
 from nbmerge.problems import Problem
 from nbmerge.recipe import ModelRef, Recipe, Setting
 from nbmerge.recipe.parts import plain
 from nbmerge.recipe.setting import Rule, position
-from nbmerge.widgets.curves.forms import find_form
 
 Slices = list[dict[str, Any]]
 
