@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from nbmerge.recipe import Recipe
+
 SPECIAL = ("<unk>", "<s>", "</s>")
 CHARACTERS = " " + ascii_lowercase + ".,"
 
@@ -214,3 +216,15 @@ class Sizes:
         """Normal numbers of a size that keeps activations finite; norms' weights near one."""
         near_one = {n for n in shapes if n.endswith(("norm.weight", "ln_1.weight", "ln_2.weight", "ln_f.weight"))}
         return {n: 0.1 * rng.standard_normal(s) + (n in near_one) for n, s in shapes.items()}
+
+
+def gradient_recipe(family: Family) -> Recipe:
+    """A recipe with a gradient of three knots for one fine-tune and one number for the other."""
+    return Recipe.of({
+        "merge_method": "task_arithmetic",
+        "base_model": str(family.base),
+        "models": [
+            {"model": str(family.ft1), "parameters": {"weight": [0.0, 0.5, 1.0]}},
+            {"model": str(family.ft2), "parameters": {"weight": 0.3}},
+        ],
+    })  # fmt: skip

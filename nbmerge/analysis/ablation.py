@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from nbmerge.analysis.measure import ScoreLike, measure_plans, read_scores
+from nbmerge.analysis.measure import ScoreLike, choose_names, measure_plans, read_scores
 from nbmerge.analysis.parents import copies_of_parent, find_parent, with_tensors
+from nbmerge.analysis.proposals import take_part
 from nbmerge.checkpoints import hub
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
@@ -17,6 +18,7 @@ from nbmerge.errors import ArgumentError
 from nbmerge.model_ref import ModelRef
 from nbmerge.presentation import Displayed, draw
 from nbmerge.progress_bars import show_progress
+from nbmerge.recipe import Recipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +37,9 @@ class Ablation(Displayed):
 
     Parameters
     ----------
-    source : str
-        Label of that parent.
+    plan : Plan
+        Of the merge.
+    parent : ModelRef
     parts : tuple of (int or None, str or None)
         Layer and kind of the tensors that were replaced. Tensors outside the layers have no layer; in an ablation by layer
         only, those in layers have no kind.
@@ -46,21 +49,29 @@ class Ablation(Displayed):
         For each score, one number per part; NaN where it failed.
     lower : dict of str to bool
         Whether lower is better.
-    depth : int
-        Number of layers.
     fallback, notes, seconds
         As in `PathScores`.
     """
 
-    source: str
+    plan: Plan
+    parent: ModelRef
     parts: tuple[Part, ...]
     merge: dict[str, float]
     values: dict[str, tuple[float, ...]]
     lower: dict[str, bool]
-    depth: int
     fallback: str = ""
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def source(self) -> str:
+        """Label of the parent."""
+        return self.plan.labels.get(self.parent, str(self.parent))
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return self.plan.depth
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -90,10 +101,33 @@ class Ablation(Displayed):
         theme, width, font_size
             As in `Recipe.plot`.
         """
-        names = list(self.values) if scores is None else [scores] if isinstance(scores, str) else list(scores)
-        if unknown := [name for name in names if name not in self.values]:
-            raise ArgumentError(f"There is no score {unknown[0]!r}. Scores: {', '.join(self.values)}.")
+        names = choose_names(self.values, scores)
         return draw("ablation", self, names, theme=theme, width=width, font_size=font_size)
+
+    def recipe(self, layer: int | None = None, kind: str | None = None) -> Recipe:
+        """The recipe of the merge with one part taken from the parent, by values of the method's parameters.
+
+        Parameters
+        ----------
+        layer : int, optional
+            Default all layers; with neither layer nor kind, the whole model.
+        kind : str, optional
+            Default all kinds of tensors.
+
+        Raises
+        ------
+        ArgumentError
+            When there is no such part, or no values of the parameters give the parent's tensors.
+
+        Examples
+        --------
+        >>> import nbmerge as nbm
+        >>> effect = nbm.ablate(nbm.demo.flat(0.4), "shouter", "the fox went to the river.", progress=False)
+        >>> changed = effect.recipe(layer=2, kind="mlp")
+        >>> nbm.plan(changed)["model.layers.2.mlp.up_proj.weight"].values.each["weight"]
+        (None, 0.0, 1.0)
+        """
+        return take_part(self.plan, self.parent, layer, kind)
 
     def __repr__(self) -> str:
         how = "by live updates" if self.fallback else "layer by layer"
@@ -153,12 +187,12 @@ def ablate(
     with show_progress(progress, "Ablating") as listener:
         found = measure_plans(plans, named, progress=listener, cancel=cancel, threads=threads)
     return Ablation(
-        plan.labels.get(parent, str(parent)),
+        plan,
+        parent,
         tuple(groups),
         {name: row[0] for name, row in found.values.items()},
         {name: row[1:] for name, row in found.values.items()},
         found.lower,
-        plan.depth,
         found.fallback,
         found.notes,
         time.perf_counter() - began,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -85,6 +85,20 @@ def read_scores(scores: Mapping[str, ScoreLike] | ScoreLike) -> dict[str, Any]:
     if not named:
         raise ArgumentError("scores is empty. Name at least one: scores={'perplexity': text}.")
     return {str(name): _read_score(str(name), score) for name, score in named.items()}
+
+
+def choose_names(known: Collection[str], chosen: str | Iterable[str] | None) -> list[str]:
+    """The names of the scores that were chosen; all of them if nothing was.
+
+    Raises
+    ------
+    ArgumentError
+        When there is no such score.
+    """
+    names = list(known) if chosen is None else [chosen] if isinstance(chosen, str) else list(chosen)
+    if unknown := [name for name in names if name not in known]:
+        raise ArgumentError(f"There is no score {unknown[0]!r}. Scores: {', '.join(known)}.")
+    return names
 
 
 def measure_plans(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from nbmerge.analysis.measure import ScoreLike, measure_plans, read_scores
+from nbmerge.analysis.measure import ScoreLike, choose_names, measure_plans, read_scores
 from nbmerge.analysis.paths import blend_recipes
 from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import hub
@@ -143,15 +143,11 @@ class PathScores(Displayed):
         theme, width, font_size
             As in `Recipe.plot`.
         """
-        names = list(self.values) if scores is None else [scores] if isinstance(scores, str) else list(scores)
-        names = [self._name(name) for name in names]
+        names = choose_names(self.values, scores)
         return draw("path_scores", self, names, theme=theme, width=width, font_size=font_size)
 
     def _name(self, score: str | None) -> str:
-        name = next(iter(self.values)) if score is None else score
-        if name not in self.values:
-            raise ArgumentError(f"There is no score {name!r}. Scores: {', '.join(self.values)}.")
-        return name
+        return choose_names(self.values, score)[0]
 
     def __repr__(self) -> str:
         best = ", ".join(f"{n} {(min if self.lower[n] else max)(_known(v)):.4g}" for n, v in self.values.items())

@@ -28,7 +28,7 @@ from nbmerge.curves.presets import PRESETS, Preset, preset_of_knots
 from nbmerge.curves.read_back import Line, read_knots
 from nbmerge.curves.tracks import Curve, Track, list_tracks, read_curve
 from nbmerge.curves.typed import parse_typed
-from nbmerge.curves.write_back import write_curve, write_knots, write_layers
+from nbmerge.curves.write_back import write_curve, write_knots, write_layers, write_targets
 from nbmerge.curves.write_typed import format_curve, format_line, write_typed
 
 __all__ = [
@@ -63,5 +63,6 @@ __all__ = [
     "write_knots",
     "write_layers",
     "write_presets_text",
+    "write_targets",
     "write_typed",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nbmerge.curves.rounding import round_value
 from nbmerge.engine.planning import Plan, mean_value, read_layers, read_numbers
 from nbmerge.methods import REQUIRED, Combination, Parameter
 from nbmerge.recipe import ModelRef

@@ -6,20 +6,12 @@ import pytest
 
 from nbmerge.recipe import Recipe
 from nbmerge.widgets.state.studio_state import StudioState
-from tests.models import Family
+from tests.models import Family, gradient_recipe
 
 
 @pytest.fixture
 def recipe(deep_family: Family) -> Recipe:
-    first, second = deep_family.ft1, deep_family.ft2
-    return Recipe.of({
-        "merge_method": "task_arithmetic",
-        "base_model": str(deep_family.base),
-        "models": [
-            {"model": str(first), "parameters": {"weight": [0.0, 0.5, 1.0]}},
-            {"model": str(second), "parameters": {"weight": 0.3}},
-        ],
-    })  # fmt: skip
+    return gradient_recipe(deep_family)
 
 
 @pytest.fixture

@@ -74,15 +74,12 @@ class ScoresPanel(Panel):
         lower : bool, optional
             Whether less is better; default the score's attribute `lower`, else False.
         """
-        self.history.add(str(name), score, lower)
-        self._draw()
+        self.state.notes.set_score(str(name), score, lower)
         self._follow_recipe()
 
     def remove(self, name: str) -> None:
         """Remove a score and its history."""
-        if name in self.history.scores:
-            self.history.remove(name)
-        self._draw()
+        self.state.notes.set_score(name, None)
 
     def add_text(self, text: str) -> None:
         """Add the perplexity of a text."""
@@ -113,9 +110,9 @@ class ScoresPanel(Panel):
         self.suggested = is_bundled
         for name, score in _list_skills():
             if is_bundled:
-                self.history.add(name, score)
+                self.state.notes.set_score(name, score)
             elif self.history.scores.get(name) == score:
-                self.history.remove(name)
+                self.state.notes.set_score(name, None)
 
     # --- what else a user does ---
 

@@ -28,6 +28,7 @@ from nbmerge.recipe.readers.mergekit import FOUND as FROM_YAML
 from nbmerge.recipe.readers.recipe_text import read_file
 from nbmerge.recipe.sections import levels
 from nbmerge.widgets.state.activities import Activities
+from nbmerge.widgets.state.analyses import Analyses
 from nbmerge.widgets.state.choice import Choice
 from nbmerge.widgets.state.compose import compose_recipe, list_family
 from nbmerge.widgets.state.draft import Draft, join_text
@@ -83,6 +84,8 @@ class StudioState(HasTraits):
         Models in memory, for the panels that sample and score them.
     measurements : Measurements
         How far the present merge is from each parent, as far as that is known.
+    analyses : Analyses
+        The latest sweep, ablation, sensitivities and comparison of tokens.
     """
 
     recipe = AnyTrait(None, allow_none=True)
@@ -102,6 +105,7 @@ class StudioState(HasTraits):
         self.merging = Merging(self.job, self.activities)
         self.pool = ModelPool(self.activities)
         self.measurements = Measurements()
+        self.analyses = Analyses()
         self.lock = threading.RLock()
         self._users: WeakSet[Any] = WeakSet()
         self.notes, self.draft, self.choice = Notes(self.lock), Draft(self), Choice()
@@ -333,6 +337,7 @@ class StudioState(HasTraits):
         self.job.forget()
         self.pool.release()
         self.measurements.forget()
+        self.analyses.forget()
 
     # --- inside ---
 

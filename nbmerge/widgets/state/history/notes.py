@@ -8,6 +8,7 @@ from traitlets import HasTraits, Int
 
 from nbmerge.recipe import Recipe
 from nbmerge.sampling import BlindTest, ScoreHistory, ScoreRecord
+from nbmerge.sampling.score_history import Score
 from nbmerge.widgets.state.history.summary import Summariser
 from nbmerge.widgets.state.history.tree import History
 
@@ -68,6 +69,15 @@ class Notes(HasTraits):
             if record.recipe is not None:
                 step = self.history.find(record.fingerprint) or self.history.add_beside(record.recipe)
                 self.history.note(step.id, scores={**step.scores, **record.values})
+            self.revision += 1
+
+    def set_score(self, name: str, score: Score | None, lower: bool | None = None) -> None:
+        """Add a score or replace the one of that name; None removes it with its values."""
+        with self._lock:
+            if score is not None:
+                self.scores.add(name, score, lower)
+            elif name in self.scores.scores:
+                self.scores.remove(name)
             self.revision += 1
 
     def show_scores_of(self, family: Recipe | None) -> None:

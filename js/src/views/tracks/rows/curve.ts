@@ -9,6 +9,7 @@ import type { Axis } from "../axis.ts";
 import type { Content, CurvePart, Line } from "../content.ts";
 import { runCommand } from "../curve_commands.ts";
 import { curveGestures } from "../curve_gestures.ts";
+import { drawHalos, type SensitivityPart } from "../halos.ts";
 import { readKey } from "../keys.ts";
 import { knotAt } from "../knots.ts";
 import { describe, listSelected } from "../selection.ts";
@@ -28,10 +29,11 @@ function create(stage: Stage, group: SVGGElement) {
   const dots = svg("path", { class: "nbm-dots" });
   const chosen = svg("path", { class: "nbm-chosen" });
   const ground = svg("rect", { class: "nbm-ground" });
+  const halos = svg("g", { class: "nbm-halos" });
   const ends = svg("g");
   const knots = svg("g");
   const bubble = svg("text", { class: "nbm-bubble" });
-  group.append(grid, selected, pins, dots, chosen, ground, others, ends, knots, bubble);
+  group.append(grid, selected, pins, dots, chosen, ground, others, halos, ends, knots, bubble);
   const focus = h("div", {
     ...OWN_KEYS,
     class: "nbm-curve-focus",
@@ -262,6 +264,7 @@ function create(stage: Stage, group: SVGGElement) {
       drawOthers(part);
       drawDots(part);
       set(chosen, { d: ofLayers(model.values), stroke: part.chosen.colour });
+      drawHalos(halos, content.rows.sensitivity as SensitivityPart | undefined, axis, model.values, y);
       drawKnots(part);
       drawSelection();
       drawBubble(part);
