@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -35,6 +36,7 @@ class HistoryPanel(Panel):
     title = "History"
 
     def _build(self) -> list[ipywidgets.Widget]:
+        self._drawing = threading.RLock()  # steps are put into words in a thread; what is drawn last must be newest
         self._compared: tuple[int, int] | None = None
         self._difference: Difference | None = None
         self._drawn: tuple[int | None, int] = (None, 0)
@@ -96,6 +98,10 @@ class HistoryPanel(Panel):
             self.errors(self._draw_if_shown)()
 
     def _draw(self) -> None:
+        with self._drawing:
+            self._draw_steps()
+
+    def _draw_steps(self) -> None:
         history, scores = self.state.history, self.state.notes.scores
         self._drawn = history.current_id, len(history)
         lower = {name: scores.is_lower_better(name) for name in scores.scores}
