@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbmerge.arguments import parse_size_argument
 from nbmerge.checkpoints import hub
+from nbmerge.engine.compute.arithmetic import arithmetic
 from nbmerge.engine.compute.device import DEVICE, find_device
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.compute.pool import run
@@ -206,7 +207,8 @@ def write_model(
     began = time.perf_counter()
     with building(out, overwrite) as folder:
         metadata = metadata_of(plan, device)
-        journal = Journal(beside(out, "journal"), identity(plan.tensors, max_shard_size, metadata))
+        wanted = identity(plan.tensors, max_shard_size, metadata)
+        journal = Journal(beside(out, "journal"), wanted, arithmetic(plan.tensors))
         # files of another unfinished merge must not get into this one
         clear(folder, keep=shard_names(plan.tensors, max_shard_size) if journal.continues else ())
         with closing(ShardWriter(folder, plan.tensors, metadata, max_shard_size)) as writer:

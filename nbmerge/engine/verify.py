@@ -121,7 +121,8 @@ def verify(
     """
     folder = absolute(folder)
     checksums, then = _recorded(folder)
-    rounded = difference(then, arithmetic())
+    now = arithmetic()
+    rounded = difference(then, {k: v for k, v in now.items() if k in then} if then else now)
     tensors = Checkpoint.open(folder).tensors
     stored = {name: tensor for name, tensor in tensors.items() if isinstance(tensor, StoredTensor)}
     if lost := sorted(set(checksums) - set(stored)):

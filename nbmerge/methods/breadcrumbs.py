@@ -61,6 +61,7 @@ _SUMMED = Elementwise(
     formula=r"W = B + \lambda \sum_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
     mix=lambda inputs, start, cuts, values: added(inputs, start, values, _thin(cuts)),
     anywhere=True,
+    portable=True,
     reference="Davari and Belilovsky 2023, Model Breadcrumbs, https://arxiv.org/abs/2312.06795",
     parameters=(WEIGHT, _DENSITY, _GAMMA, NORMALIZE, LAMBDA),
     base="required",

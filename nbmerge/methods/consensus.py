@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.numerics.fused import add_scaled_
 from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) ->
         total.add_(delta.sub_(base).mul_(weight))
     for delta in tuned:
         needed.add_(delta.abs() >= (total - delta).abs_().mul_(values["threshold"]))
-    return base.add_(total.mul_(needed >= values["agreement"]), alpha=values["lambda"])
+    return add_scaled_(base, total.mul_(needed >= values["agreement"]), values["lambda"])
 
 
 METHODS = (
@@ -48,5 +49,6 @@ METHODS = (
         inputs=(3, None),
         mix=_mix,
         anywhere=True,
+        portable=True,
     ),
 )

@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.numerics.fused import add_scaled_
 from nbmerge.methods.numerics.random_streams import kept
 from nbmerge.methods.numerics.sign_election import elect
+from nbmerge.methods.numerics.sums import absolute
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT, divisor
 
 if TYPE_CHECKING:
@@ -57,8 +59,8 @@ def _l1_factor(tensors: InputBlocks, i: int, density: float, key: str) -> float:
         return 1.0
     before, after = [], []
     for start, delta in tensors.deltas(i):
-        before.append(float(delta.abs().double().sum()))
-        after.append(float(_drop_(delta, density, key, start).abs().double().sum()))
+        before.append(absolute(delta))
+        after.append(absolute(_drop_(delta, density, key, start)))
     total, left = math.fsum(before), math.fsum(after)
     return total / left if min(total, left) > 1e-7 else 1.0
 
@@ -76,13 +78,13 @@ def _mix_linear(inputs: list[torch.Tensor], start: int, factors: list[float], va
     total, *rest = _weighted(inputs, start, factors, values)
     for delta in rest:
         total.add_(delta)
-    return inputs[0].add_(total, alpha=values["lambda"] / divisor(values))
+    return add_scaled_(inputs[0], total, values["lambda"] / divisor(values))
 
 
 def _mix_ties(inputs: list[torch.Tensor], start: int, factors: list[float], values: Values) -> torch.Tensor:
     weighted = _weighted(inputs, start, factors, values)
     merged = elect(weighted, list(values.each["weight"][1:]), values["normalize"])
-    return inputs[0].add_(merged, alpha=values["lambda"])
+    return add_scaled_(inputs[0], merged, values["lambda"])
 
 
 _WORDS = (
@@ -98,6 +100,7 @@ _LINEAR = Elementwise(
     formula=r"W = B + \lambda \sum_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
     mix=_mix_linear,
     anywhere=True,
+    portable=True,
     reference="Yu et al. 2024, Language models are Super Mario, https://arxiv.org/abs/2311.03099",
     parameters=(WEIGHT, DENSITY, NORMALIZE, LAMBDA, RESCALE),
     base="required",

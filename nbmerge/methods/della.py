@@ -107,6 +107,7 @@ _VOTED = Elementwise(
     inputs=(1, None),
     look=_look,
     whole="row",
+    portable=True,
 )
 
 

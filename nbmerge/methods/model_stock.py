@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbmerge.methods.framework.method import Combination, Elementwise, MethodFields, Parameter, Values
+from nbmerge.methods.numerics.fused import add_scaled_
 from nbmerge.methods.numerics.geometry import cosines, placed, row_products
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) ->
     t = _share(_mean_cosine(row_products([own - base for own in inputs[1:]])), len(inputs) - 1)
     mean = first.clone()
     for own in rest:
-        mean.add_(own.sub_(first), alpha=1.0 / (len(inputs) - 1))
+        add_scaled_(mean, own.sub_(first), 1.0 / (len(inputs) - 1))
     # W = mean + (t−1)(mean − B): equal inputs give themselves, bit for bit.
     return base.neg_().add_(mean).mul_(base.new_tensor(t - 1.0).unsqueeze(1)).add_(mean)
 
@@ -65,7 +66,7 @@ _FIELDS: MethodFields = {
     "base": "required",
     "inputs": (3, None),
 }
-_BY_ROW = Elementwise(mix=_mix, whole="row", **_FIELDS)
+_BY_ROW = Elementwise(mix=_mix, whole="row", portable=True, **_FIELDS)
 
 
 METHODS = (

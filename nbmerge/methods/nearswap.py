@@ -32,5 +32,6 @@ METHODS = (
         inputs=(2, 2),
         mix=_mix,
         anywhere=True,
+        portable=True,
     ),
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from nbmerge.methods.framework.method import Combination, Elementwise, MethodFields, Parameter, Values
 from nbmerge.methods.numerics.geometry import arc, has_base, placed, products, row_products
+from nbmerge.methods.numerics.sums import halve
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +58,7 @@ def _look_at_columns(tensors: InputBlocks, values: Values) -> np.ndarray | None:
     total = np.zeros((3, tensors.columns))
     for _, inputs in tensors:
         a, b = _merged(inputs, values)
-        total += np.stack([(x * y).sum(0).numpy() for x, y in ((a, a), (a, b), (b, b))])
+        total += np.stack([halve((x * y).double().T).numpy() for x, y in ((a, a), (a, b), (b, b))])
     return total
 
 
@@ -85,8 +86,8 @@ _FIELDS: MethodFields = {
     "base": "optional",
     "inputs": (2, 2),
 }
-_BY_ROW = Elementwise(mix=_mix, whole="row", **_FIELDS)
-_BY_COLUMN = Elementwise(mix=_mix, look=_look_at_columns, whole="row", **_FIELDS)
+_BY_ROW = Elementwise(mix=_mix, whole="row", portable=True, **_FIELDS)
+_BY_COLUMN = Elementwise(mix=_mix, look=_look_at_columns, whole="row", portable=True, **_FIELDS)
 
 
 def _variant(values: Values) -> Elementwise | None:

@@ -80,6 +80,7 @@ _RAM = Elementwise(
     inputs=(1, None),
     mix=_mix,
     anywhere=True,
+    portable=True,
 )
 
 

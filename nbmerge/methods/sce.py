@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.numerics.fused import add_scaled_
 from nbmerge.methods.numerics.selection import Cut, largest
+from nbmerge.methods.numerics.sums import squares
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +32,7 @@ def _variance(inputs: list[torch.Tensor]) -> torch.Tensor:
     count = len(apart) + 1
     mean = first.new_zeros(first.shape)
     for own in apart:
-        mean.add_(own, alpha=1.0 / count)
+        add_scaled_(mean, own, 1.0 / count)
     total = mean.square()
     for own in apart:
         total.add_(own.sub_(mean).square_())
@@ -63,11 +65,11 @@ def _selected(inputs: list[torch.Tensor], start: int, cut: Cut | None) -> list[t
 
 def _look(tensors: InputBlocks, values: Values) -> tuple[Cut | None, list[float]]:
     cut = _cut(tensors, values["select_topk"])
-    squares: list[list[float]] = [[] for _ in tensors.inputs[1:]]
+    found: list[list[float]] = [[] for _ in tensors.inputs[1:]]
     for start, inputs in tensors:
-        for sums, delta in zip(squares, _selected(inputs, start, cut), strict=True):
-            sums.append(float(delta.double().square_().sum()))
-    energies = [math.fsum(sums) for sums in squares]
+        for sums, delta in zip(found, _selected(inputs, start, cut), strict=True):
+            sums.append(squares(delta))
+    energies = [math.fsum(sums) for sums in found]
     total = sum(energies)
     return cut, [e / total if total > 0 else 1.0 / len(energies) for e in energies]
 
@@ -83,8 +85,8 @@ def _mix(inputs: list[torch.Tensor], start: int, state: tuple[Cut | None, list[f
     merged, weight = total.zero_(), sign.new_zeros(sign.shape)
     for delta, share in zip(tuned, shares, strict=True):
         agrees = (delta * sign).gt_(0)
-        merged.add_(delta.mul_(agrees), alpha=share)
-        weight.add_(agrees, alpha=share)
+        add_scaled_(merged, delta.mul_(agrees), share)
+        weight.add_(agrees, alpha=share)  # a product with 0 or 1 is exact
     return base.add_(merged.div_(weight.masked_fill_(weight.eq(0), 1.0)))
 
 
@@ -104,5 +106,6 @@ METHODS = (
         look=_look,
         mix=_mix,
         anywhere=True,
+        portable=True,
     ),
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbmerge.methods.framework.method import Combination, Elementwise, Parameter, Values
+from nbmerge.methods.numerics.fused import add_scaled_
 
 if TYPE_CHECKING:
     import torch
@@ -70,6 +71,7 @@ _TOKENS = Elementwise(
     parameters=(T, ZERO_TENSORS),
     look=lambda tensors, values: _coefficients(values, tensors.gram()[:2, :2]),
     mix=lambda inputs, start, state, values: _mixed(inputs, state),
+    portable=True,
 )
 """For ``embed_slerp``: inputs are the two matrices, zero where they do not have a token, and the rows that only one has."""
 
@@ -77,7 +79,7 @@ _TOKENS = Elementwise(
 def _mixed(inputs: list[torch.Tensor], coefficients: list[float]) -> torch.Tensor:
     """Σ cᵢxᵢ, and the rest where there is any: where an element of it is zero, so are both others or their sum."""
     a, b, rest = inputs
-    arc = a.mul_(coefficients[0]).add_(b, alpha=coefficients[1])
+    arc = add_scaled_(a.mul_(coefficients[0]), b, coefficients[1])
     return arc.where(rest == 0, rest)
 
 

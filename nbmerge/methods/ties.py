@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
+from nbmerge.methods.numerics.fused import add_scaled_
 from nbmerge.methods.numerics.selection import Cut, cut
 from nbmerge.methods.numerics.sign_election import elect
 from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
@@ -53,7 +54,8 @@ def _mix(inputs: list[torch.Tensor], start: int, cuts: list[Cut | None], values:
     for own, where, weight in zip(tuned, cuts[1:], weights, strict=True):
         delta = own.sub_(base)
         weighted.append((delta if where is None else where.apply(delta, start)).mul_(weight))
-    return base.add_(elect(weighted, weights, values["normalize"], values["consensus"]), alpha=values["lambda"])
+    merged = elect(weighted, weights, values["normalize"], values["consensus"])
+    return add_scaled_(base, merged, values["lambda"])
 
 
 METHODS = (
@@ -71,5 +73,6 @@ METHODS = (
         look=_look,
         mix=_mix,
         anywhere=True,
+        portable=True,
     ),
 )

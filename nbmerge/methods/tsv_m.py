@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, MethodFields, Values
+from nbmerge.methods.numerics.fused import add_scaled_
 from nbmerge.methods.numerics.spectral import (
     WEIGHT_OF_ONE,
     decompose,
@@ -23,7 +24,7 @@ def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) ->
 
     base, deltas = inputs[0], task_matrices(inputs, values)
     if len(deltas) == 1:
-        return base.add_(deltas[0], alpha=values["lambda"])
+        return add_scaled_(base, deltas[0], values["lambda"])
     share = max(1, min(base.shape) // len(deltas))
     u, s, vh = zip(*(decompose(d, share) for d in deltas), strict=True)
     strengths = torch.cat(s)

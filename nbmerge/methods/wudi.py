@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, MethodFields, Parameter, Values
+from nbmerge.methods.numerics.fused import add_scaled_
 from nbmerge.methods.numerics.spectral import WEIGHT_OF_ONE, otherwise_mean, task_matrices
 from nbmerge.methods.task_arithmetic import LAMBDA
 
@@ -46,7 +47,7 @@ def _corrected(base: torch.Tensor, deltas: list[torch.Tensor], values: Values) -
         pull.addmm_(delta - total, square)
     matrix.diagonal().add_(values["ridge"] * len(deltas) / columns)
     correction = torch.cholesky_solve(pull.T, torch.linalg.cholesky_ex(matrix).L).T
-    return base.add_(total.add_(correction), alpha=values["lambda"])
+    return add_scaled_(base, total.add_(correction), values["lambda"])
 
 
 _FIELDS: MethodFields = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from nbmerge.engine.compute import products
+from nbmerge.methods.numerics import inner_products
 
 BINS = 96
 _FIRST = 2 * (127 - 40)
@@ -57,7 +57,7 @@ class Tally:
             The base's elements and the models'; overwritten. Only one thread may add to the same tensor.
         """
         deltas = rows[1:].sub_(rows[:1])
-        self.gram[t] += products(rows)
+        self.gram[t] += inner_products(rows).numpy()
         if not len(deltas):
             return
         signs = deltas.sign()  # counts stay below 2²⁴ within a block, so their products are exact

@@ -96,12 +96,13 @@ def divide_into_groups(
 
     Neither a tensor nor a page of a file is divided between two groups.
     """
-    versions, states = arithmetic(), {file: _state(file) for file in _files(tensors)}
+    states = {file: _state(file) for file in _files(tensors)}
     for some in _divide(tensors, writer.extents(tensors), most):
         lean = tuple(replace(t, decided={}) for t in some)
         noted = {t.name: known[t.name] for t in some if t.name in known}
         yield Group(
-            lean, writer.extents(some), noted, {f: states[f] for f in _files(some)}, lease, versions=versions, **options
+            lean, writer.extents(some), noted, {f: states[f] for f in _files(some)}, lease,
+            versions=arithmetic(some), **options
         )  # fmt: skip
 
 
@@ -140,14 +141,14 @@ def compute_group(group: Group) -> GroupResult:
 def _check(group: Group) -> None:
     """Refuse to work with other software, inputs or output than the coordinator."""
     here, folder = f"the worker on {socket.gethostname()} (process {os.getpid()})", group.lease.folder
-    if group.versions != arithmetic():
-        raise MergeError(
-            f"{here} has {describe(arithmetic())}, and the coordinator has {describe(group.versions)}. Install the same versions; "
-            "where processors differ, set ATEN_CPU_CAPABILITY (and MKL_CBWR) to the same value on all machines."
-        )
     if missing := {t.method for t in group.tensors} - methods().keys():
         raise MergeError(
             f"{here} does not have the merge method {min(missing)!r}. Install the package that provides it there."
+        )
+    if group.versions != (own := arithmetic(group.tensors)):
+        raise MergeError(
+            f"{here} has {describe(own)}, and the coordinator has {describe(group.versions)}. Install the same versions; "
+            "where processors differ, set ATEN_CPU_CAPABILITY (and MKL_CBWR) to the same value on all machines."
         )
     for file, state in group.inputs.items():
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
-    from nbmerge.engine.compute.blocks import Blocks, products
+    from nbmerge.engine.compute.blocks import Blocks
     from nbmerge.engine.compute.device import available_devices
     from nbmerge.engine.compute.input_kinds import KINDS
     from nbmerge.engine.compute.pool import run
@@ -24,13 +24,12 @@ __all__ = [
     "available_devices",
     "default_threads",
     "parse_threads",
-    "products",
     "run",
 ]
 
 __getattr__ = exporter(
     __name__,
-    blocks=("Blocks", "products"),
+    blocks=("Blocks",),
     device=("available_devices",),
     input_kinds=("KINDS",),
     pool=("run",),

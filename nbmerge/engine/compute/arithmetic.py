@@ -1,21 +1,25 @@
 """How this process rounds: versions, and the instructions that torch and its libraries use on this processor.
 
-The last digit of a sum of products depends on the order of additions and on fused instructions. torch chooses its kernels by
-the features of the processor (``ATEN_CPU_CAPABILITY`` restricts them), and so does MKL, which methods with decompositions use
-(``MKL_ENABLE_INSTRUCTIONS``, ``MKL_CBWR``). MKL does not report its choice, so a checksum over the results of a few small
-computations stands for it.
+Most tensors come out the same on every processor, see `nbmerge.methods.numerics`. Products of matrices and decompositions do
+not: torch chooses its kernels by the features of the processor (``ATEN_CPU_CAPABILITY`` restricts them), and so does MKL
+beneath it (``MKL_ENABLE_INSTRUCTIONS``, ``MKL_CBWR``). MKL does not report its choice, so a checksum over the results of a few
+small computations stands for it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbmerge import __version__
+from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, LowRank
+from nbmerge.engine.planning.plans import TensorPlan
+from nbmerge.engine.planning.tokens.pursuit_rows import PursuitRows
+from nbmerge.methods.numerics import add_scaled_, inner_products, interpolate
 
 if TYPE_CHECKING:
     import torch
@@ -24,9 +28,29 @@ RECORD = "arithmetic"
 """Its key in the checksum file and in the journal."""
 
 
-def arithmetic() -> dict[str, str]:
-    """Versions of nbmerge and torch, the instructions that torch uses, and a checksum of results; if all are equal, so are bytes."""
-    return {"nbmerge": __version__, "torch": _torch(), "processor": _processor(), "rounding": _rounding()}
+def arithmetic(tensors: Iterable[TensorPlan] | None = None) -> dict[str, str]:
+    """Versions of nbmerge and torch, and checksums of results; if all are equal, so are the bytes of a merge.
+
+    Parameters
+    ----------
+    tensors : iterable of TensorPlan, optional
+        What is merged. The processor and its libraries are left out if no tensor depends on them.
+    """
+    record = {"nbmerge": __version__, "torch": _torch(), "rounding": _rounding(_elementwise)}
+    if tensors is not None and not any(map(_needs_libraries, tensors)):
+        return record
+    return record | {"processor": _processor(), "libraries": _rounding(_by_libraries)}
+
+
+def _needs_libraries(source: Any) -> bool:
+    """Whether the bytes of a result, or of an input that is computed, depend on torch's libraries."""
+    if isinstance(source, TensorPlan):
+        return not source.how.portable or any(map(_needs_libraries, source.inputs))
+    if isinstance(source, PursuitRows) or (
+        isinstance(source, Adapted) and any(isinstance(step, LowRank) for step in source.steps)
+    ):
+        return True
+    return any(map(_needs_libraries, getattr(source, "sources", ())))
 
 
 def describe(record: Mapping[str, str]) -> str:
@@ -61,44 +85,45 @@ def _processor() -> str:
     return torch.backends.cpu.get_cpu_capability()
 
 
-@lru_cache(maxsize=1)
-def _rounding() -> str:
-    """Checksum over results of torch and the libraries that it uses, computed as in a worker: in one thread."""
+@cache
+def _rounding(compute: Callable[[torch.Tensor, torch.Tensor], list[torch.Tensor]]) -> str:
+    """Checksum over results for numbers of both dtypes, computed as in a worker: in one thread."""
     import torch
 
-    found: list[str] = []
-
-    def work() -> None:
+    def checksum() -> str:
         torch.set_num_threads(1)
-        found.append(_probe())
+        digest = hashlib.sha256()
+        for dtype in (torch.float32, torch.float64):
+            for result in compute(*(_numbers(seed).to(dtype) for seed in (2654435761, 2246822519))):
+                digest.update(result.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:8]
 
     before = torch.get_num_threads()
     try:
-        worker = threading.Thread(target=work, name="nbmerge-rounding")
-        worker.start()
-        worker.join()
+        with ThreadPoolExecutor(1, "nbmerge-rounding") as worker:
+            return worker.submit(checksum).result()
     finally:
         torch.set_num_threads(before)
-    return found[0]
 
 
-def _probe() -> str:
-    """Compute sums, fused sums, products and decompositions of the same numbers on every machine."""
+def _elementwise(x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
+    """What every merge is made of."""
     import torch
 
-    digest = hashlib.sha256()
-    for dtype in (torch.float32, torch.float64):
-        x, y = (_numbers(seed).to(dtype) for seed in (2654435761, 2246822519))
-        square, other = x[:4096].view(64, 64), y[:4096].view(64, 64)
-        symmetric = square @ square.T + 64 * torch.eye(64, dtype=dtype)
-        results = [
-            torch.add(x, y, alpha=0.3), torch.lerp(x, y, 0.3), torch.addcmul(x, x, y, value=0.7), x.sum(), x.var(),
-            torch.linalg.vector_norm(x), torch.dot(x, y), square @ other, torch.addmm(square, square, other, alpha=0.3),
-            torch.linalg.svd(square)[1], torch.linalg.cholesky_ex(symmetric).L,
-        ]  # fmt: skip
-        for result in results:
-            digest.update(result.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:8]
+    return [add_scaled_(x.clone(), y, 0.3), interpolate(x, y, 0.3), x * y, x / y, inner_products(torch.stack((x, y)))]
+
+
+def _by_libraries(x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
+    """Sums, exponentials, products and decompositions as torch and its libraries compute them."""
+    import torch
+
+    square, other = x[:4096].view(64, 64), y[:4096].view(64, 64)
+    symmetric = square @ square.T + 64 * torch.eye(64, dtype=x.dtype)
+    return [
+        x.sum(), x.exp(), x.view(1, -1).log_softmax(1), torch.dot(x, y), square @ other,
+        torch.addmm(square, square, other, alpha=0.3), torch.linalg.svd(square)[1],
+        torch.linalg.cholesky_ex(symmetric).L,
+    ]  # fmt: skip
 
 
 def _numbers(seed: int) -> torch.Tensor:

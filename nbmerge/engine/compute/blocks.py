@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
+from nbmerge.methods.numerics import inner_products
 
 if TYPE_CHECKING:
     from nbmerge.engine.planning.plans import TensorPlan
@@ -153,17 +154,5 @@ class Blocks:
         for start in self.starts():
             rows = self.rows(start, dtype=torch.float64 if exact else torch.float32)
             rows[1:].sub_(rows[:1])
-            total += products(rows)
+            total += inner_products(rows).numpy()
         return total
-
-
-def products(rows: torch.Tensor) -> np.ndarray:
-    """The inner products of all pairs of rows, float64, shape (rows, rows)."""
-    count = len(rows)
-    if count > 3:  # from here on a matrix product is faster than its entries one by one
-        return (rows @ rows.T).double().numpy()
-    gram = np.empty((count, count))
-    for i in range(count):
-        for j in range(i, count):
-            gram[i, j] = gram[j, i] = torch.dot(rows[i], rows[j]).item()
-    return gram

@@ -14,6 +14,7 @@ import torch
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, LowRank, NewRows, Shift
 from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
+from nbmerge.methods.numerics import add_scaled_, halve
 
 Step = Callable[[torch.Tensor, int], None]
 """``(tile, first row)``: carries out the change of one adapter in place."""
@@ -87,7 +88,7 @@ class _Tiles:
                 for number in range(-(-self.rows // self.step)):
                     tile = self._tile_at(number, before)
                     step.add(tile, number * self.step)
-                    squares += tile.double().square_().sum(0)
+                    squares += halve(tile.double().square().T)
                 step.column_norms = squares.sqrt_()
         self._measured = True
 
@@ -113,7 +114,7 @@ def _shift(step: Shift, workspace: Workspace) -> Step:
     def add(tile: torch.Tensor, first: int) -> None:
         flat = tile.view(-1)
         values = workspace.stored(0, step.values, first * tile.shape[1], flat.numel())
-        flat.add_(values.to(flat.dtype), alpha=step.scale)
+        add_scaled_(flat, values.to(flat.dtype), step.scale)
 
     return add
 
@@ -136,7 +137,7 @@ class _Product:
         if self.column_norms is not None:
             tile.mul_(self._factors(magnitude, 0, self.column_norms))
         else:
-            norms = torch.linalg.vector_norm(tile, dim=1, dtype=torch.float64)
+            norms = halve(tile.double().square()).sqrt_()
             tile.mul_(self._factors(magnitude, first, norms).unsqueeze(1))
 
     def add(self, tile: torch.Tensor, first: int) -> None:

@@ -10,6 +10,7 @@ import torch
 from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
 from nbmerge.engine.planning.tokens import Rows
 from nbmerge.engine.planning.tokens.pursuit_rows import PursuitRows
+from nbmerge.methods.numerics import add_scaled_, halve
 from nbmerge.tokenizers.pursuit import pursue
 from nbmerge.tokenizers.table import MEAN
 
@@ -73,11 +74,11 @@ class _Gather:
         total = rows[0].clone()
         if abs(sum(weights) - 1) < 1e-9:
             for row, weight in zip(rows[1:], weights[1:], strict=True):
-                total.add_(row - rows[0], alpha=weight)
+                add_scaled_(total, row - rows[0], weight)
             return total
         total.mul_(weights[0])
         for row, weight in zip(rows[1:], weights[1:], strict=True):
-            total.add_(row, alpha=weight)
+            add_scaled_(total, row, weight)
         return total
 
     def _row(self, source: int, row: int) -> torch.Tensor:
@@ -101,7 +102,7 @@ class _Gather:
                 end = min(first + step, source.shape[0])
                 if shares[first:end].any():
                     block = self.reads[s](first * self.width, (end - first) * self.width).view(-1, self.width)
-                    total += shares[first:end] @ block.double()
+                    total += halve((block.double() * shares[first:end, None]).T)
         return (total / max(1, int((~means).sum()))).to(self.exact)
 
 

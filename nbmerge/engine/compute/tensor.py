@@ -12,6 +12,7 @@ from nbmerge.engine.compute.blocks import Blocks
 from nbmerge.engine.compute.workspace import BlockAt, Emit, Read, Workspace
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.methods import Combination
+from nbmerge.methods.numerics import add_scaled_, interpolate
 
 
 def compute(tensor: TensorPlan, blocks: Blocks, emit: Emit, span: slice = slice(None)) -> str | None:
@@ -117,7 +118,7 @@ def _anchored(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
     first, *rest = rows.unbind()
     block = first.clone()
     for own, weight in zip(rest, weights[1:], strict=True):
-        block.add_(own.sub_(first), alpha=weight)
+        add_scaled_(block, own.sub_(first), weight)
     return block
 
 
@@ -125,7 +126,7 @@ def _summed(rows: torch.Tensor, weights: list[float]) -> torch.Tensor:
     block, *rest = rows.unbind()
     block.mul_(weights[0])
     for own, weight in zip(rest, weights[1:], strict=True):
-        block.add_(own, alpha=weight)
+        add_scaled_(block, own, weight)
     return block
 
 
@@ -133,6 +134,6 @@ def _lerp(blocks: Blocks, used: list[int], weight: float, start: int, dtype: tor
     """A + w(b − a). torch computes it in float32 and rounds once, so equal dtypes are mixed as they are stored."""
     if {getattr(torch, blocks.inputs[i].dtype) for i in used} == {dtype}:
         pair = blocks.stored(used[0], start), blocks.stored(used[1], start)
-        return torch.lerp(*pair, weight, out=blocks.target_at(start))
+        return interpolate(*pair, weight, out=blocks.target_at(start))
     first, second = blocks.rows(start, used).unbind()
-    return first.lerp_(second, weight)
+    return interpolate(first, second, weight, out=first)

@@ -153,7 +153,8 @@ def write_companions(plan: Plan, folder: Path, checksums: Mapping[str, str]) -> 
     (folder / RECIPE_FILE).write_text(plan.recipe.to_yaml(), encoding="utf-8")
     (folder / "README.md").write_text(card(plan), encoding="utf-8")
     manifest = {
-        "fingerprint": plan.recipe.fingerprint, RECORD: arithmetic(), "checksum": "xxh3_64", "tensors": dict(checksums)
+        "fingerprint": plan.recipe.fingerprint, RECORD: arithmetic(plan.tensors), "checksum": "xxh3_64",
+        "tensors": dict(checksums),
     }  # fmt: skip
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 

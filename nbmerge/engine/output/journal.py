@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.checkpoints.file_state import FileState
-from nbmerge.engine.compute.arithmetic import RECORD, arithmetic, difference
+from nbmerge.engine.compute.arithmetic import RECORD, difference
 from nbmerge.engine.compute.positioned_io import BINARY
 from nbmerge.engine.output.direct_io import NO_LINK
 from nbmerge.engine.planning.plans import TensorPlan
@@ -40,11 +40,13 @@ class Journal:
         Next to the folder being built, not in it, so that the folder can be renamed as it is.
     identity : str
         See `identity`.
+    rounding : dict of str to str
+        How the tensors are rounded, see `nbmerge.engine.compute.arithmetic`.
     """
 
-    def __init__(self, path: Path, identity: str):
+    def __init__(self, path: Path, identity: str, rounding: Mapping[str, str]):
         self.path = path
-        self.head: dict[str, Any] = {"format": FORMAT, "merge": identity, RECORD: arithmetic()}
+        self.head: dict[str, Any] = {"format": FORMAT, "merge": identity, RECORD: dict(rounding)}
         self.continues = False
         """Whether an earlier run of the same merge can be resumed."""
         self.notes: Counter[str] = Counter()

@@ -227,6 +227,11 @@ class Combination(Method):
         """How often the inputs are read."""
         return 2 if self.needs_gram else 1
 
+    @property
+    def portable(self) -> bool:
+        """Whether all processors give the same bytes."""
+        return True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elementwise(Method):
@@ -246,12 +251,17 @@ class Elementwise(Method):
         `inputs` have the shape (rows, columns). A worker keeps one block of all inputs in memory, at least one such unit.
     anywhere : bool
         Whether `mix` accepts tensors on any device and stays there: plain torch, no conversion to NumPy.
+    portable : bool
+        Whether all processors give the same bytes: `mix` and `look` add, multiply, divide and compare single elements, and
+        sum with `nbmerge.methods.numerics`. Sums, products of matrices, decompositions, roots and exponentials of torch are
+        rounded as the processor and torch's libraries prefer.
     """
 
     mix: Mix
     look: Look | None = None
     whole: Whole = "element"
     anywhere: bool = False
+    portable: bool = False
 
     @property
     def passes(self) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbmerge.methods.framework.method import Values
+from nbmerge.methods.numerics.sums import inner_products
 
 if TYPE_CHECKING:
     import torch
@@ -73,8 +74,7 @@ def row_products(vectors: list[torch.Tensor]) -> np.ndarray:
     """
     import torch
 
-    stacked = torch.stack(vectors, 1)
-    return torch.bmm(stacked, stacked.transpose(1, 2)).double().numpy()
+    return inner_products(torch.stack(vectors, 1)).numpy()
 
 
 def arc(aa: np.ndarray, ab: np.ndarray, bb: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:

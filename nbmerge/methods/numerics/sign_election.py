@@ -55,7 +55,7 @@ def _share(agreeing: list[torch.Tensor], weights: list[float]) -> torch.Tensor:
     share = torch.gt(agreeing[0], 0, out=torch.empty_like(agreeing[0])).mul_(weights[0])
     agrees = torch.empty_like(share)
     for delta, weight in zip(agreeing[1:], weights[1:], strict=True):
-        share.add_(torch.gt(delta, 0, out=agrees), alpha=weight)
+        share.add_(torch.gt(delta, 0, out=agrees), alpha=weight)  # a product with 0 or 1 is exact
     if min(weights) > 1e-8:
         return share.clamp_min_(min(weights))  # the numerator is 0 there
     return share.add_(torch.lt(share.abs(), 1e-8, out=agrees))

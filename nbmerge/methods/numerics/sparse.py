@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Values
+from nbmerge.methods.numerics.fused import add_scaled_
 from nbmerge.methods.numerics.sign_election import elect
+from nbmerge.methods.numerics.sums import absolute
 from nbmerge.methods.task_arithmetic import divisor
 
 if TYPE_CHECKING:
@@ -28,13 +30,13 @@ def added(inputs: list[torch.Tensor], start: int, values: Values, thin: Thin) ->
     total, *rest = weighted(inputs, start, values, thin)
     for delta in rest:
         total.add_(delta)
-    return inputs[0].add_(total, alpha=values["lambda"] / divisor(values))
+    return add_scaled_(inputs[0], total, values["lambda"] / divisor(values))
 
 
 def voted(inputs: list[torch.Tensor], start: int, values: Values, thin: Thin) -> torch.Tensor:
     """B + λ times what agrees with the elected signs, see `elect`."""
     merged = elect(weighted(inputs, start, values, thin), list(values.each["weight"][1:]), values["normalize"])
-    return inputs[0].add_(merged, alpha=values["lambda"])
+    return add_scaled_(inputs[0], merged, values["lambda"])
 
 
 def l1_factor(deltas: Iterable[tuple[int, torch.Tensor]], thin: Callable[[torch.Tensor, int], torch.Tensor]) -> float:
@@ -48,7 +50,7 @@ def l1_factor(deltas: Iterable[tuple[int, torch.Tensor]], thin: Callable[[torch.
     """
     before, after = [], []
     for start, delta in deltas:
-        before.append(float(delta.abs().double().sum()))
-        after.append(float(thin(delta, start).abs().double().sum()))
+        before.append(absolute(delta))
+        after.append(absolute(thin(delta, start)))
     total, left = math.fsum(before), math.fsum(after)
     return total / left if left > 0 else 1.0

@@ -27,8 +27,9 @@ capable = pytest.mark.skipif(
 
 @pytest.fixture
 def uneven(family) -> Recipe:
-    models = [str(family.base), str(family.ft1)]
-    return Recipe.of({"merge_method": "slerp", "base_model": models[0], "models": models, "parameters": {"t": 0.3}})
+    """A merge by a method whose bytes depend on the processor's libraries."""
+    inputs = [{"model": str(m), "parameters": {"weight": 0.3}} for m in (family.ft1, family.ft2)]
+    return Recipe.of({"merge_method": "iso_c", "base_model": str(family.base), "models": inputs})
 
 
 def elsewhere(code: str, *words: object, **variables: str) -> str:
@@ -43,7 +44,7 @@ def other(monkeypatch):
 
     def change() -> None:
         monkeypatch.setattr(arithmetic_module, "_processor", lambda: "NEON")
-        monkeypatch.setattr(arithmetic_module, "_rounding", lambda: "00000000")
+        monkeypatch.setattr(arithmetic_module, "_rounding", lambda compute: "00000000")
 
     return change
 
@@ -73,10 +74,18 @@ def test_the_record_does_not_depend_on_threads():
 @pytest.mark.slow
 def test_the_record_differs_exactly_where_processors_round_differently():
     code = "import json; from nbmerge.engine.compute.arithmetic import arithmetic; print(json.dumps(arithmetic()))"
-    same, default = json.loads(elsewhere(code)), json.loads(elsewhere(code, **DEFAULT))
+    same, default, mkl = (json.loads(elsewhere(code, **v)) for v in ({}, DEFAULT, {"MKL_CBWR": "COMPATIBLE"}))
     assert same == arithmetic()
     assert default["processor"] == "DEFAULT"
-    assert default["rounding"] != same["rounding"]
+    assert not torch.backends.mkl.is_available() or mkl["libraries"] != same["libraries"]
+    assert same["rounding"] == default["rounding"] == mkl["rounding"]
+
+
+def test_methods_without_library_calls_record_no_processor(family):
+    models = [str(family.base), str(family.ft1)]
+    slerp = Recipe.of({"merge_method": "slerp", "base_model": models[0], "models": models, "parameters": {"t": 0.3}})
+    assert arithmetic(plan(slerp).tensors).keys() == {"nbmerge", "torch", "rounding"}
+    assert arithmetic(plan(slerp.replace(merge_method="arcee_fusion", parameters={})).tensors) == arithmetic()
 
 
 def test_the_checksum_file_has_it_and_the_weights_do_not(uneven, tmp_path, other):
@@ -96,8 +105,8 @@ def test_an_unfinished_merge_of_another_processor_is_started_over_with_a_note(un
     assert len(done) == len(result.plan.tensors)
     ((words, count),) = [(w, n) for w, n in result.notes.items() if "computed again" in w]
     assert count == 10
-    assert f"processor {torch.backends.cpu.get_cpu_capability()}, rounding" in words
-    assert words.endswith("processor NEON, rounding 00000000 now)")
+    assert f"processor {torch.backends.cpu.get_cpu_capability()}, libraries" in words
+    assert words.endswith("processor NEON, libraries 00000000 now)")
 
 
 def test_an_unfinished_merge_of_the_same_processor_is_resumed(uneven, tmp_path):
@@ -107,7 +116,7 @@ def test_an_unfinished_merge_of_the_same_processor_is_resumed(uneven, tmp_path):
 
 
 def test_arithmetic_of_another_merge_is_not_reported(uneven, tmp_path, other):
-    unfinished(uneven.replace(parameters={"t": 0.4}), tmp_path / "out")
+    unfinished(uneven.replace(parameters={"lambda": 0.4}), tmp_path / "out")
     other()
     assert not any("computed again" in words for words in merge(uneven, tmp_path / "out").notes)
 
@@ -118,7 +127,7 @@ def test_verify_names_the_processor(uneven, tmp_path, other, monkeypatch):
     other()
     assert "computed again here may differ" in str(verify(out))
     assert "rounds differently" not in str(verify(out, derive=True))  # it came out the same
-    changed = plan(uneven.replace(parameters={"t": 0.31}))
+    changed = plan(uneven.replace(parameters={"lambda": 0.31}))
     monkeypatch.setattr("nbmerge.engine.verify.make_plan", lambda recipe: changed)
     found = str(verify(out, derive=True))
     assert "processor NEON" in found

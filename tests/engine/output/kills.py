@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nbmerge.engine.compute.arithmetic import arithmetic
 from nbmerge.engine.merge import merge, metadata_of
 from nbmerge.engine.output.commit import beside
 from nbmerge.engine.output.journal import Journal, identity
@@ -76,7 +77,9 @@ class Case:
         """Tensors that the journal of an unfinished merge has."""
         p = plan(self.recipe)
         shard = self.options.get("max_shard_size", 5_000_000_000)
-        return set(Journal(beside(out, "journal"), identity(p.tensors, shard, metadata_of(p))).finished)
+        return set(
+            Journal(beside(out, "journal"), identity(p.tensors, shard, metadata_of(p)), arithmetic(p.tensors)).finished
+        )
 
 
 @dataclass

@@ -81,7 +81,7 @@ def test_a_link_in_the_place_of_the_journal_is_not_written_through(half, tmp_pat
 
 
 def test_a_link_that_appears_meanwhile_is_an_error(tmp_path):
-    mine, journal = tmp_path / "mine", Journal(tmp_path / "journal", "x")
+    mine, journal = tmp_path / "mine", Journal(tmp_path / "journal", "x", {})
     mine.write_text("years")
     journal.begin({})
     journal.path.unlink()
