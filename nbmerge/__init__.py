@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
     from nbmerge.engine.live.update import Update
     from nbmerge.engine.live.virtual_merge import VirtualMerge, virtual
     from nbmerge.engine.merge import MergeResult, merge
+    from nbmerge.engine.merge_tensors import merge_tensors
     from nbmerge.engine.planning.planner import plan
     from nbmerge.engine.planning.plans import Plan
     from nbmerge.engine.publish import Published, publish
@@ -78,6 +79,7 @@ _EXPORTS = {
     "nbmerge.engine.live.update": ("Update",),
     "nbmerge.engine.live.virtual_merge": ("VirtualMerge", "virtual"),
     "nbmerge.engine.merge": ("MergeResult", "merge"),
+    "nbmerge.engine.merge_tensors": ("merge_tensors",),
     "nbmerge.engine.planning.planner": ("plan",),
     "nbmerge.engine.planning.plans": ("Plan",),
     "nbmerge.engine.publish": ("Published", "publish"),
@@ -154,6 +156,7 @@ __all__ = [
     "measure_merge",
     "measure_models",
     "merge",
+    "merge_tensors",
     "perplexity",
     "plan",
     "publish",

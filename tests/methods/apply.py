@@ -1,48 +1,21 @@
-"""One method on a few tensors, by the engine's own way from files to blocks, and yardsticks for its errors."""
+"""One method on a few tensors that are written as a list with the base first, and yardsticks for its errors."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
-from nbmerge.checkpoints.header import read_header
-from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.input_files import InputFiles
-from nbmerge.engine.compute.tensor import compute
-from nbmerge.engine.compute.workspace import Workspace
-from nbmerge.engine.planning.plans import TensorPlan
-from nbmerge.methods import REQUIRED, Values, methods
+from nbmerge.engine.merge_tensors import merge_tensors, values_for
+from nbmerge.methods import Values, methods
 
 
 def values_of(
-    name: str,
-    count: int,
-    parameters: Mapping[str, Any],
-    based: bool,
-    seed: int = 0,
-    position: float = 0.0,
-    matrix: bool = False,
+    name: str, count: int, parameters: Mapping[str, Any], based: bool, position: float = 0.0, matrix: bool = False
 ) -> Values:
     """Values for `count` inputs: the method's defaults, and what is given (a list for one value per merged input)."""
-    shared, each = {}, {}
-    unknown = set(parameters) - {p.name for p in methods()[name].parameters}
-    assert not unknown, f"{name} has no {unknown}"
-    for p in methods()[name].parameters:
-        given = parameters.get(p.name, p.default)
-        assert given is not REQUIRED, f"{name} needs {p.name}"
-        if p.scope == "global":
-            assert p.fault(given) is None, p.fault(given)
-            shared[p.name] = given
-            continue
-        row = list(given) if isinstance(given, list | tuple) else [given] * (count - based)
-        assert len(row) == count - based
-        each[p.name] = ((None,) if based else ()) + tuple(row)
-    return Values(shared, each, tuple(f"{seed}/{i}/x" for i in range(count)), position, matrix)
+    return values_for(methods()[name], count, based, parameters, position=position, matrix=matrix)
 
 
 def has_base(name: str, based: bool) -> bool:
@@ -63,29 +36,9 @@ def merged(
     matrix: bool | None = None,
 ) -> torch.Tensor:
     """The merge of tensors, the base first; `based` matters where a base is optional."""
-    matrix = tensors[0].dim() > 1 if matrix is None else matrix
-    values = values_of(name, len(tensors), parameters or {}, has_base(name, based), seed, position, matrix)
-    fault = methods()[name].fault(values)
-    if fault:
-        raise ValueError(fault)
-    dtype = out or tensors[0].dtype
-    with tempfile.TemporaryDirectory() as folder, InputFiles() as files:
-        file = Path(folder) / "x.safetensors"
-        save_file({f"{i:02d}": t.contiguous().clone() for i, t in enumerate(tensors)}, file)
-        stored, _ = read_header(file)
-        inputs = tuple(stored[f"{i:02d}"] for i in range(len(tensors)))
-        text = str(dtype).removeprefix("torch.")
-        plan = TensorPlan(
-            "x", tuple(tensors[0].shape), text, 0, "rest", name, inputs, tuple("abcdefgh")[: len(tensors)], values
-        )
-        result = torch.empty(plan.count, dtype=dtype)
-
-        def emit(start: int, block: torch.Tensor) -> None:
-            assert block.dtype == dtype
-            result[start : start + block.numel()] = block
-
-        compute(plan, Blocks(plan, Workspace(files)), emit)
-    return result.view(tensors[0].shape)
+    base, others = (tensors[0], tensors[1:]) if has_base(name, based) else (None, tensors)
+    settings = {"seed": seed, "position": position, "matrix": matrix, "dtype": out or tensors[0].dtype}
+    return merge_tensors(name, others, base=base, parameters=parameters, **settings)
 
 
 def ulps(result: torch.Tensor, exact: torch.Tensor, terms: Sequence[torch.Tensor]) -> float:

@@ -28,7 +28,7 @@ def drawn(delta: torch.Tensor, density: float, epsilon: float, key: str, rescale
 def formula(tensors, weights, density, epsilon, rescale, votes: bool) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """The result, and the rescaled changes that it sums up, whose size rounding errors have."""
     base, deltas = wide(tensors)
-    keys = [f"0/{i}/x" for i in range(1, len(tensors))]
+    keys = [f"0/{i}/tensor" for i in range(len(tensors) - 1)]
     parts = [w * drawn(d, density, epsilon, k, rescale) for w, d, k in zip(weights, deltas, keys, strict=True)]
     if not votes:
         return base + sum(parts), parts

@@ -9,6 +9,7 @@ from nbmerge.checkpoints.adapters.adapted_tensor import Adapted
 from nbmerge.checkpoints.scaled_tensor import Scaled
 from nbmerge.engine.compute.read_float8 import open_scaled
 from nbmerge.engine.compute.read_lora import open_adapted
+from nbmerge.engine.compute.read_memory import TensorInMemory, open_in_memory
 from nbmerge.engine.compute.read_rows import open_pursuit_rows, open_rows
 from nbmerge.engine.compute.tensor import open_merge
 from nbmerge.engine.compute.workspace import Open, Read, Workspace
@@ -29,5 +30,6 @@ KINDS: Mapping[type, Open] = {
     PursuitRows: open_pursuit_rows,
     Adapted: open_adapted,
     Scaled: open_scaled,
+    TensorInMemory: open_in_memory,
 }
 """Subclasses are read as their nearest base class in this table."""

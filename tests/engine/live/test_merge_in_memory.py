@@ -49,6 +49,7 @@ OTHERS = {
     "describe_difference",
     "forecast_live",
     "live",
+    "merge_tensors",
     "sample_grid",
     "sensitivity",
     "sweep",
