@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nbmerge.checkpoints.modules import claims
 from nbmerge.curves.tracks import Curve, Track
@@ -14,8 +14,7 @@ Targets = Mapping[str, float]
 """Values that tensors are to have, by name; the others keep theirs."""
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A tensor with its value of one track, before and after a change.
 
     Parameters
@@ -51,24 +50,34 @@ class Cell:
     bound: bool = True
 
 
+class _Place(NamedTuple):
+    """Where a tensor is, whatever its value: the number of its slice, and parts of its `Cell`."""
+
+    slice: int
+    name: str
+    part: str
+    layer: int | None
+    in_other_stack: bool
+    bound: bool
+
+
 def find_cells(plan: Plan, track: Track, targets: Targets) -> list[list[Cell]]:
     """The cells of a track for each slice of the recipe, in the order of `Plan.piece_depths`."""
     slices: list[list[Cell]] = [[] for _ in plan.piece_depths]
-    sections = _find_sections(plan)
-    for tensor, value in read_numbers(plan, track.parameter, track.model):
-        starts = sections(tensor.name)
-        if not starts:
-            continue
-        layer = tensor.layer
-        new: float | None = targets.get(tensor.name, value)
-        if layer is None:
-            k = max(starts) if tensor.values.position == 1.0 else min(starts)
-        elif tensor.stack != plan.stack:  # follows the deepest stack, as far as the recipe allows
-            k, layer, new = min(starts), None, None
-        else:
-            k = max(k for k, start in starts.items() if start <= layer) if len(starts) > 1 else min(starts)
-            layer -= starts[k]
-        slices[k].append(_make_cell(plan, track, tensor, layer, value, new, tensor.name in targets))
+    places: dict[str, _Place | None] = plan.once(("places of cells", track.model), dict)
+    sections = None
+    for tensor, old in read_numbers(plan, track.parameter, track.model):
+        if tensor.name not in places:
+            sections = sections or _find_sections(plan)
+            places[tensor.name] = _find_place(plan, track, tensor, sections(tensor.name))
+        place = places[tensor.name]
+        if place is not None:
+            new = old if place.in_other_stack else targets.get(tensor.name, old)
+            asked = place.bound and tensor.name in targets
+            slices[place.slice].append(Cell(
+                tensor.name, place.name, place.part, tensor.kind, place.layer, tensor.values.position, old, new, asked,
+                place.bound,
+            ))  # fmt: skip
     return slices
 
 
@@ -88,18 +97,26 @@ def _find_sections(plan: Plan) -> Callable[[str], Mapping[int, int]]:
     return lambda name: starts.get(owners.get(name), {})
 
 
-def _make_cell(
-    plan: Plan, track: Track, tensor: TensorPlan, layer: int | None, old: float, new: float | None, asked: bool
-) -> Cell:
+def _find_place(plan: Plan, track: Track, tensor: TensorPlan, starts: Mapping[int, int]) -> _Place | None:
+    """Where a tensor is, given the first layers of the slices of its section; None without a section."""
+    if not starts:
+        return None
+    in_other_stack = tensor.layer is not None and tensor.stack != plan.stack
+    layer: int | None = None
+    if tensor.layer is None:
+        k = max(starts) if tensor.values.position == 1.0 else min(starts)
+    elif in_other_stack:  # follows the deepest stack, as far as the recipe allows
+        k = min(starts)
+    else:
+        k = max(k for k, start in starts.items() if start <= tensor.layer) if len(starts) > 1 else min(starts)
+        layer = tensor.layer - starts[k]
     name = tensor.name
     if track.model is not None and tensor.layer is not None:
         name = tensor.inputs[tensor.models.index(plan.labels[track.model])].name
     layout = plan.checkpoints[track.model or plan.donor].layout
     part = (layout.places.get(name) or layout.place(name)).part
-    shown = new is not None and (tensor.layer is not None or tensor.kind in ENDS)
-    position = tensor.values.position
-    new = old if new is None else new
-    return Cell(tensor.name, name, part, tensor.kind, layer, position, old, new, shown and asked, shown)
+    bound = not in_other_stack and (tensor.layer is not None or tensor.kind in ENDS)
+    return _Place(k, name, part, layer, in_other_stack, bound)
 
 
 def find_targets(

@@ -43,6 +43,10 @@ class Column:
 
 def list_columns(plan: Plan) -> tuple[Column, ...]:
     """The columns of a plan's result."""
+    return plan.once("columns", lambda: _list_columns(plan))
+
+
+def _list_columns(plan: Plan) -> tuple[Column, ...]:
     roles = {t.kind for t in plan.tensors if t.layer is None}
     front = [Column(None, "embedding")] if "embedding" in roles else []
     after = [Column(None, role) for role in ENDS if role in roles and role != "embedding"]
@@ -60,7 +64,11 @@ def name_group(plan: Plan, group: str) -> str:
     """What a group of the tensors in layers is called on screen."""
     if group != "rest":
         return {"mlp": "MLP"}.get(group, group)
-    names = (t.name for t in plan.tensors if t.layer is not None and t.kind == group)
+    return plan.once("name of the rest", lambda: _name_rest(plan))
+
+
+def _name_rest(plan: Plan) -> str:
+    names = (t.name for t in plan.tensors if t.layer is not None and t.kind == "rest")
     return "norms" if all("norm" in name or ".ln" in name for name in names) else "other"
 
 

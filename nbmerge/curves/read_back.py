@@ -52,6 +52,14 @@ def read_knots(plan: Plan, track: Track, group: str | None = None) -> Line:
         knots = move_knot(line.knots, 1, layer=12, value=0.8, depth=plan.depth)
         recipe = write_knots(plan.recipe, plan, track, knots, alone=line.alone)
     """
+    key = "knots", track.key, group
+    if key not in plan.derived:
+        plan.derived[key] = _read_knots(plan, track, group)
+    line: Line = plan.derived[key]
+    return line
+
+
+def _read_knots(plan: Plan, track: Track, group: str | None) -> Line:
     slices = find_cells(plan, track, {})
     lines = []
     for part in list_parts(plan.recipe, plan, track):

@@ -113,6 +113,14 @@ def list_tracks(plan: Plan) -> list[Track]:
 
 def read_curve(plan: Plan, track: Track) -> Curve:
     """What a plan resolved for one track."""
+    key = "curve", track.key
+    if key not in plan.derived:
+        plan.derived[key] = _read_curve(plan, track)
+    curve: Curve = plan.derived[key]
+    return curve
+
+
+def _read_curve(plan: Plan, track: Track) -> Curve:
     groups, ends = read_layers(plan, track.parameter, track.model)
     everywhere = [[v for values in groups.values() for v in values.get(i, ())] for i in range(plan.depth)]
     layers = {g: [values.get(i) or everywhere[i] or [0.0] for i in range(plan.depth)] for g, values in groups.items()}

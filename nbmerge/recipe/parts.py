@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -187,13 +188,11 @@ def plain(
     if isinstance(value, ModelRef):
         return model(value)
     if isinstance(value, Part):
-        fields = type(value).model_fields
         # A tokenizer's source is written even if it is the default: the key alone means something.
         written = {
             n: v
-            for n in fields
-            if (v := getattr(value, n)) != fields[n].get_default(call_default_factory=True)
-            or (isinstance(value, Tokenizer) and n == "source")
+            for n, default in _defaults(type(value)).items()
+            if (v := getattr(value, n)) != default or (isinstance(value, Tokenizer) and n == "source")
         }
         return {n: p for n, v in written.items() if (p := plain(v, setting, model)) not in (None, {}, [])}
     if isinstance(value, Mapping):
@@ -201,3 +200,8 @@ def plain(
     if isinstance(value, list | tuple):
         return [plain(v, setting, model) for v in value]
     return value
+
+
+@cache  # pydantic inspects the signature of a factory whenever it is asked for a default
+def _defaults(kind: type[Part]) -> dict[str, Any]:
+    return {n: field.get_default(call_default_factory=True) for n, field in kind.model_fields.items()}

@@ -26,7 +26,7 @@ def advise(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
 
 def check_rules(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
     """Filters that match no tensor, and gradients with more values than layers."""
-    names = {n for t in plan.tensors for n in (t.name, *(i.name for i in t.inputs))}
+    names = plan.once("names", lambda: {n for t in plan.tensors for n in (t.name, *(i.name for i in t.inputs))})
     for where, settings, _, number in levels(recipe):
         depth = max(plan.piece_depths, default=0) if number is None else plan.piece_depths[number]
         for name, setting in settings.items():

@@ -26,8 +26,38 @@ from nbmerge.recipe import Recipe, Setting
 if TYPE_CHECKING:
     from nbmerge.typing import RecipeLike
 
-Change = tuple[Setting, Setting]
-"""A setting before and after."""
+
+class Change:
+    """A setting before and after.
+
+    Parameters
+    ----------
+    old, new : Setting
+    depth : int
+        Number of layers.
+    """
+
+    def __init__(self, old: Setting, new: Setting, depth: int):
+        self.old, self.new, self.depth = old, new, depth
+        self._reordered = (len(old.rules) > 1) != (len(new.rules) > 1)  # values get another place in the recipe
+        self._known: dict[tuple[int, float], bool] = {}  # the same for all tensors of a layer
+
+    def affects(self, tensor: TensorPlan) -> bool:
+        """Whether it gives a tensor another value, or the same value in another place."""
+        if self._reordered:
+            return True
+        t = tensor.values.position
+        names = {tensor.name, *(i.name for i in tensor.inputs)} if tensor.layer is not None else {tensor.name}
+        return any(self._differs(self.old.find(name), self.new.find(name), t) for name in names)
+
+    def _differs(self, i: int | None, j: int | None, t: float) -> bool:
+        if i != j:
+            return True
+        if i is None or j is None:
+            return False
+        if (i, t) not in self._known:
+            self._known[i, t] = self.old.rules[i].at(t, self.depth) != self.new.rules[j].at(t, self.depth)
+        return self._known[i, t]
 
 
 def plan_after(before: Plan, recipe: RecipeLike) -> Plan:
@@ -48,21 +78,22 @@ def revise_plan(before: Plan, recipe: Recipe) -> Plan | None:
     """The plan of a recipe from that of another; None if the recipes differ in more than parameter values."""
     if before.problems or before.tokenizer is not None or not _alike(before.recipe, recipe) or not _unchanged(before):
         return None
-    changes = list(_changes(before.recipe, recipe))
     findings = Findings(recipe)
     resolved = Resolved(recipe, findings, find_methods(recipe, findings), before.checkpoints)
     stretches = plan_stretches(resolved)
     pieces = [piece for section in stretches for stretch in section for piece in stretch.pieces]
     if findings.problems() or len(pieces) != 1:
         return None
+    changes = list(_changes(before.recipe, recipe, pieces[0].depth))
     tensors: list[TensorPlan] = []
     for tensor in before.tensors:
-        affected = tensor.values.streams and any(_affects(change, tensor, pieces[0].depth) for change in changes)
+        affected = tensor.values.streams and any(change.affects(tensor) for change in changes)
         revised = _with_values(resolved, pieces[0], tensor) if affected else tensor
         if revised is None:
             return None
         tensors.append(revised)
     plan = replace(before, recipe=recipe, tensors=tuple(tensors))
+    vars(plan)["structure"] = before.structure
     return None if findings.problems() or any(check_rules(recipe, plan)) else plan
 
 
@@ -94,26 +125,12 @@ def _unchanged(plan: Plan) -> bool:
         return False
 
 
-def _changes(one: Recipe, other: Recipe) -> Iterator[Change]:
+def _changes(one: Recipe, other: Recipe, depth: int) -> Iterator[Change]:
     """The settings that differ between two recipes that are alike."""
     pairs = [(one.parameters, other.parameters)]
     pairs += [(a.parameters, b.parameters) for a, b in zip(one.models or (), other.models or (), strict=True)]
     for before, after in pairs:
-        yield from ((before[name], after[name]) for name in before if before[name] != after[name])
-
-
-def _affects(change: Change, tensor: TensorPlan, depth: int) -> bool:
-    """Whether a changed setting gives a tensor another value, or the same value in another place."""
-    old, new = change
-    names = {tensor.name, *(i.name for i in tensor.inputs)} if tensor.layer is not None else {tensor.name}
-    if (len(old.rules) > 1) != (len(new.rules) > 1):
-        return True
-    t = tensor.values.position
-    for name in names:
-        i, j = old.find(name), new.find(name)
-        if i != j or (i is not None and j is not None and old.rules[i].at(t, depth) != new.rules[j].at(t, depth)):
-            return True
-    return False
+        yield from (Change(before[name], after[name], depth) for name in before if before[name] != after[name])
 
 
 def _with_values(resolved: Resolved, piece: Piece, tensor: TensorPlan) -> TensorPlan | None:

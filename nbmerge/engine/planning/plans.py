@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -67,10 +67,13 @@ class TensorPlan(TensorBase):
     decided: Mapping[str, Where] = field(default_factory=dict, compare=False)
     stack: str | None = None
 
-    @property
+    @cached_property
     def how(self) -> Combination | Elementwise:
         """The method in the variant that the tensor's values select."""
         return methods()[self.method].resolve(self.values)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "how"}  # workers find methods by their names
 
     @property
     def output_dtype(self) -> str:
@@ -177,9 +180,12 @@ class Plan(Displayed):
         """Number of layers of the result; with several stacks, of the deepest."""
         return max(self.depths.values(), default=0)
 
-    @cached_property
+    @property
     def depths(self) -> dict[str | None, int]:
         """Number of layers of each stack of the result, by name; the name is None if there is only one."""
+        return self.once("depths", self._count_layers)
+
+    def _count_layers(self) -> dict[str | None, int]:
         found: dict[str | None, int] = {}
         for tensor in self.tensors:
             if tensor.layer is not None:
@@ -191,10 +197,10 @@ class Plan(Displayed):
         """The deepest stack, None if the result has only one."""
         return max(self.depths, key=self.depths.__getitem__, default=None)
 
-    @cached_property
+    @property
     def parents(self) -> tuple[str, ...]:
         """Labels of all models whose tensors are read: the base first, the others in the order of the recipe."""
-        return tuple(dict.fromkeys(m for t in self.tensors for m in t.models))
+        return self.once("parents", lambda: tuple(dict.fromkeys(m for t in self.tensors for m in t.models)))
 
     @property
     def base_label(self) -> str | None:
@@ -205,7 +211,7 @@ class Plan(Displayed):
     @property
     def bytes_written(self) -> int:
         """Size of the result's weights in bytes."""
-        return sum(t.nbytes for t in self.tensors)
+        return self.once("bytes written", lambda: sum(t.nbytes for t in self.tensors))
 
     @property
     def bytes_read(self) -> int:
@@ -219,7 +225,7 @@ class Plan(Displayed):
     @property
     def parameters(self) -> int:
         """Number of elements of the result."""
-        return sum(t.count for t in self.tensors)
+        return self.once("parameters", lambda: sum(t.count for t in self.tensors))
 
     def __getitem__(self, name: str) -> TensorPlan:
         return self._by_name[name]
@@ -231,6 +237,30 @@ class Plan(Displayed):
     @cached_property
     def derived(self) -> dict[Any, Any]:
         """What was derived from the plan and is needed again, by keys of those who derive it. A plan never changes."""
+        return {}
+
+    def once(self, key: Any, derive: Callable[[], T]) -> T:
+        """What was derived from anything but parameter values: once for all plans that differ in values only.
+
+        Parameters
+        ----------
+        key : hashable
+        derive : callable
+            Makes it, when it is first asked for.
+        """
+        if key not in self.structure:
+            self.structure[key] = derive()
+        found: T = self.structure[key]
+        return found
+
+    @property
+    def family(self) -> object:
+        """The same object for all plans that differ in parameter values only, made by `revise_plan` from each other."""
+        return self.once("family", object)
+
+    @cached_property
+    def structure(self) -> dict[Any, Any]:
+        """What `once` remembers."""
         return {}
 
     @cached_property

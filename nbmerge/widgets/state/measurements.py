@@ -42,7 +42,7 @@ class Measurements:
         """Whether a plan's distances are known exactly without reading weights, because its models were measured."""
         known = self._statistics
         if self._checked[0] is not plan or self._checked[1] is not known:
-            self._checked = plan, known, known is not None and is_predictable(plan) and known.can_predict(plan)
+            self._checked = plan, known, known is not None and known.can_predict(plan)
         return self._checked[2]
 
     def is_current(self, plan: Plan) -> bool:

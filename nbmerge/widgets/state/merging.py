@@ -94,7 +94,7 @@ class Merging(HasTraits):
 
     def find_obstacle(self, plan: Plan) -> str:
         """Why the plan cannot be merged into the output folder; empty where it can."""
-        asked = (_structure(plan), self.out, self.overwrite, self.revision)
+        asked = (plan.family, self.out, self.overwrite, self.revision)
         if self._obstacle[0] != asked or time.monotonic() > self._obstacle[2]:  # a slider asks many times a second
             self._obstacle = asked, self._check(plan), time.monotonic() + FRESH
         return self._obstacle[1]
@@ -164,9 +164,8 @@ class Merging(HasTraits):
 
     def forecast(self, plan: Plan) -> tuple[Forecast, float | None]:
         """The cost of a plan, and its seconds once this machine was measured; the first call begins to measure it."""
-        structure = _structure(plan)
-        if self._cost is None or self._cost[0] != structure:
-            self._cost = structure, forecast(plan), _speed_key(plan)
+        if self._cost is None or self._cost[0] is not plan.family:
+            self._cost = plan.family, forecast(plan), _speed_key(plan)
         _, cost, key = self._cost
         if key not in self._seconds and not self._is_closed:
             self._seconds[key] = None
@@ -196,23 +195,6 @@ class Merging(HasTraits):
     def reopen(self) -> None:
         """Measure again where that is needed."""
         self._is_closed = False
-
-
-def _structure(plan: Plan) -> Any:
-    """What a plan has in common with those that differ from it in numbers alone: these share their checkpoints."""
-    return _Same(plan.checkpoints), plan.method.name, plan.recipe.dtype, plan.recipe.out_dtype, len(plan.tensors)
-
-
-class _Same:
-    """Equal to another that holds the same object."""
-
-    def __init__(self, held: Any):
-        self.held = held
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.held is other.held
-
-    __hash__ = None  # type: ignore[assignment]  # as of what it holds
 
 
 def _speed_key(plan: Plan) -> Any:

@@ -7,11 +7,12 @@ The merge is a live merge, whose weights are computed, or a virtual merge, which
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from string import ascii_uppercase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbmerge.engine.cost import LiveForecast, forecast_live
 from nbmerge.engine.planning import Plan
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from nbmerge.typing import Askable
 
 AUTOMATIC, LIVE, VIRTUAL = "automatic", "live", "virtual"
+FRESH = 1.0
+"""Seconds for which it is believed that as much memory is free."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class ModelPool:
         self.virtual: VirtualMerge | None = None
         self._parents: dict[str, Askable] = {}
         self._family: frozenset[str] | None = None
+        self._forecast: tuple[Any, MemoryForecast, float] | None = None
         self._lock = threading.RLock()
 
     # --- models ---
@@ -235,6 +239,12 @@ class ModelPool:
 
     def forecast(self, plan: Plan, parents: bool) -> MemoryForecast:
         """The memory that sampling needs, before any of it is taken."""
+        asked = plan.family, parents, tuple(self.pins), self.live is not None, frozenset(self._parents)
+        if self._forecast is None or self._forecast[0] != asked or time.monotonic() > self._forecast[2]:
+            self._forecast = asked, self._make_forecast(plan, parents), time.monotonic() + FRESH
+        return self._forecast[1]
+
+    def _make_forecast(self, plan: Plan, parents: bool) -> MemoryForecast:
         parent_bytes = sum(plan.checkpoints[r].nbytes for r in plan.checkpoints if plan.labels[r] in plan.parents)
         keys = {self.parent_key(plan, p) for p in plan.parents}
         to_load = parent_bytes if parents and not keys <= set(self._parents) else 0

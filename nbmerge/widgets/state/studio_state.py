@@ -23,7 +23,7 @@ from nbmerge.engine.remedies import ProblemGroup, group_problems, remove_model, 
 from nbmerge.errors import RecipeError
 from nbmerge.methods import methods
 from nbmerge.problems import Problem, worst_first
-from nbmerge.recipe import ModelRef, Recipe, change_text
+from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.recipe.readers.mergekit import FOUND as FROM_YAML
 from nbmerge.recipe.readers.recipe_text import read_file
 from nbmerge.recipe.sections import levels
@@ -52,7 +52,7 @@ class StudioState(HasTraits):
     recipe : Recipe or None
         None until models are chosen.
     text : str
-        The recipe as it was written, or as YAML.
+        The recipe as it was written, or as YAML; empty without one.
     plan : Plan or None
         None where `problems` has errors. Set right after `recipe`, before everything else: pictures that follow a slider
         observe it.
@@ -89,7 +89,6 @@ class StudioState(HasTraits):
     """
 
     recipe = AnyTrait(None, allow_none=True)
-    text = Unicode()
     plan = AnyTrait(None, allow_none=True)
     problems = Tuple()
     refused = Tuple()
@@ -115,6 +114,13 @@ class StudioState(HasTraits):
         if recipe is not None:
             self._start = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
             self.set_recipe(self._start, _read_source(recipe, self._start))
+
+    @property
+    def text(self) -> str:
+        """See the class; written when it is first asked for, which takes as long as planning."""
+        with self.lock:
+            step = self.history.current
+            return "" if self.recipe is None or step is None else self.history.text_of(step.id)
 
     # --- changes ---
 
@@ -370,7 +376,7 @@ class StudioState(HasTraits):
 
     def _show_nothing(self) -> None:
         """Show that there is no recipe; undo leads back to the last one."""
-        self.recipe, self.plan, self.text = None, None, ""
+        self.recipe = self.plan = None
         self.problems = self.refused = ()
         self.can_undo, self.can_redo = self.history.current is not None, False
         self.revision += 1
@@ -391,8 +397,7 @@ class StudioState(HasTraits):
         plan, problems = self._examined(step.recipe)
         former = self.recipe
         self.recipe, self.plan = step.recipe, plan
-        self.text = self._write_text(step)  # after the pictures: it takes as long as planning
-        self.problems = tuple(_with_lines(problems, self.text))
+        self.problems = self._with_lines(problems)
         self.refused = ()
         if former is not None and not shares_models(former, step.recipe):
             self._change_family(keep_chosen)
@@ -400,14 +405,15 @@ class StudioState(HasTraits):
         self.can_undo, self.can_redo = self.history.can_undo, self.history.can_redo
         self.revision += 1
 
-    def _write_text(self, step: Step) -> str:
-        """The step's text: that of the step before with what has changed, where that one was written by a person."""
-        parent = self.history.parent_of(step)
-        if step.source is None and parent is not None and parent.source is not None:
-            text = change_text(parent.source, step.recipe, parent.recipe)
-            if text is not None:
-                step = self.history.note(step.id, source=text)
-        return step.text
+    def _with_lines(self, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+        """Give problems the lines they have in the text that is on screen."""
+        if not any(p.where and p.line is None for p in problems):
+            return tuple(problems)
+        try:
+            shown = Recipe.load(self.text)
+        except RecipeError:
+            return tuple(problems)
+        return tuple(p if p.line or not p.where else replace(p, line=shown.line(p.where)) for p in problems)
 
     def _change_family(self, keep_chosen: bool) -> None:
         """Let go of what belonged to the former models. Their scores and pins stay with their steps."""
@@ -444,14 +450,3 @@ def _read_source(source: Any, recipe: Recipe) -> str | None:
     if isinstance(source, str | PathLike) and recipe.origin.startswith("the YAML file"):
         return read_file(Path(source).expanduser())
     return None
-
-
-def _with_lines(problems: Sequence[Problem], text: str) -> list[Problem]:
-    """Give problems the lines they have in the text that is on screen."""
-    if not any(p.where and p.line is None for p in problems):
-        return list(problems)
-    try:
-        shown = Recipe.load(text)
-    except RecipeError:
-        return list(problems)
-    return [p if p.line or not p.where else replace(p, line=shown.line(p.where)) for p in problems]

@@ -11,6 +11,7 @@ from nbmerge.recipe import Recipe
 from tests.models import make_model
 
 ROWS = ("name", "shape", "dtype", "layer", "kind", "method", "inputs", "models", "values", "decided")
+SHARED = ("depth", "depths", "stack", "parents", "bytes_written", "bytes_read", "parameters")
 
 
 def amount(random: Random):
@@ -40,6 +41,8 @@ def test_it_is_the_same_plan(family, method):
         assert (got.recipe, got.config, got.problems) == (expected.recipe, expected.config, expected.problems)
         for a, b in zip(got.tensors, expected.tensors, strict=True):
             assert all(getattr(a, row) == getattr(b, row) for row in ROWS)
+        assert all(getattr(got, name) == getattr(expected, name) for name in SHARED)
+        assert got.family is before.family
         before = got
 
 

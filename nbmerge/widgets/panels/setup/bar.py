@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets
 
 from nbmerge.checkpoints import Checkpoint
+from nbmerge.engine.planning import Plan
 from nbmerge.errors import CheckpointError
 from nbmerge.methods import methods
 from nbmerge.widgets.controls.bench import BenchView
@@ -128,16 +129,20 @@ def describe_facts(state: StudioState) -> str:
     """What the result is: "32 layers · 8.03 B · bfloat16"."""
     plan = state.plan
     if plan is not None:
-        sizes: Counter[str] = Counter()
-        for tensor in plan.tensors:
-            sizes[tensor.dtype] += tensor.count
-        dtype = sizes.most_common(1)[0][0] if sizes else ""
-        layers = f"{plan.depth} {'layer' if plan.depth == 1 else 'layers'}"
-        return " · ".join((layers, count_words(sizes.total()), dtype))
+        return plan.once("facts", lambda: _describe_result(plan))
     try:
         return f"{Checkpoint.open(state.base, ask=False).depth} layers" if state.base else ""
     except CheckpointError:
         return ""
+
+
+def _describe_result(plan: Plan) -> str:
+    sizes: Counter[str] = Counter()
+    for tensor in plan.tensors:
+        sizes[tensor.dtype] += tensor.count
+    dtype = sizes.most_common(1)[0][0] if sizes else ""
+    layers = f"{plan.depth} {'layer' if plan.depth == 1 else 'layers'}"
+    return " · ".join((layers, count_words(sizes.total()), dtype))
 
 
 def _list_problems(state: StudioState) -> list[Mapping[str, Any]]:

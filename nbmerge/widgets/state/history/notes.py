@@ -108,6 +108,7 @@ class Notes(HasTraits):
         """Go on from another history. What was done here stays, as a tree of its own beside it."""
         with self._lock:
             if len(self.history) <= 1 and not any(step.importance for step in self.history):
+                history.write_texts()
                 self.history = History(history, history.current_id)
             else:
                 self.history.adopt(history)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from nbmerge.errors import ArgumentError
-from nbmerge.recipe import Recipe
+from nbmerge.recipe import Recipe, change_text
 from nbmerge.widgets.state.history.step import LONGEST_NAME, Step
 
 MOST_STEPS = 500
@@ -34,6 +34,7 @@ class History:
     def __init__(self, steps: Iterable[Step] = (), current: int | None = None):
         self._steps: dict[int, Step] = {}
         self._redo: dict[int, int] = {}
+        self._unwritten: set[int] = set()  # steps whose text may follow from that of their parents
         self.current_id: int | None = None
         for step in steps:
             if step.id not in self._steps:  # a second one could make a circle
@@ -140,6 +141,8 @@ class History:
         else:
             step = Step(max(self._steps, default=0) + 1, recipe, source, self.current_id, time.time())
         self._steps[step.id] = step
+        if source is None and step.parent is not None:
+            self._unwritten.add(step.id)
         self.go(step.id)
         self.prune(MOST_STEPS)
         return step
@@ -149,10 +152,30 @@ class History:
         parent = self.current.parent if self.current is not None else None
         step = Step(max(self._steps, default=0) + 1, recipe, None, parent, time.time())
         self._steps[step.id] = step
+        self._unwritten.add(step.id)
         return step
+
+    def text_of(self, id: int) -> str:
+        """The text of a step: that of the step before with what has changed, where that one was written by a person."""
+        steps = [self[id]]
+        while steps[-1].id in self._unwritten and (parent := self.parent_of(steps[-1])) is not None:
+            steps.append(parent)
+        for before, step in itertools.pairwise(reversed(steps)):
+            self._unwritten.discard(step.id)
+            source = self[before.id].source
+            text = None if source is None else change_text(source, step.recipe, before.recipe)
+            if text is not None:
+                self.note(step.id, source=text)
+        return self[id].text
+
+    def write_texts(self) -> None:
+        """Find the text of every step, for histories that are made from these steps."""
+        for id in sorted(self._unwritten):
+            self.text_of(id)
 
     def adopt(self, other: History) -> None:
         """Add all steps of another history beside these, and go to its current step."""
+        other.write_texts()
         above = max(self._steps, default=0)
         for step in other:
             parent = None if step.parent is None else step.parent + above
@@ -188,7 +211,10 @@ class History:
 
     def _remove(self, step: Step) -> None:
         """Take out one step; its children become children of its parent."""
+        for child in [s for s in self if s.parent == step.id and s.id in self._unwritten]:
+            self.text_of(child.id)
         del self._steps[step.id]
+        self._unwritten.discard(step.id)
         children = [s for s in self if s.parent == step.id]
         for child in children:
             self._steps[child.id] = replace(child, parent=step.parent, summary=None)

@@ -133,7 +133,9 @@ def write_document(state: StudioState, known: StepTexts | None = None) -> bytes:
     known : dict, optional
         Texts of steps from the call before; it is brought up to date.
     """
-    history = History(state.history, state.history.current_id)
+    with state.lock:
+        state.history.write_texts()
+        history = History(state.history, state.history.current_id)
     known = {} if known is None else known
     while True:
         raw = _encode(state, history, known)

@@ -124,7 +124,7 @@ class CurveRow(Row):
 
     def _groups(self, plan: Plan, track: Track) -> list[str]:
         """Parts of the layers that can have a curve of their own."""
-        kinds = {t.kind for t in plan.tensors if t.layer is not None}
+        kinds = plan.once("kinds in layers", lambda: {t.kind for t in plan.tensors if t.layer is not None})
         return [g for g in GROUPS if g in kinds] if can_separate_groups(plan, track) else []
 
     def _choices(self, plan: Plan, track: Track) -> dict[str, Any]:

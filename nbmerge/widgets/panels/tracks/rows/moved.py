@@ -72,7 +72,7 @@ class MovedRow(Row):
         changes = known.changes
         content: dict[str, Any] = {
             "what": self.what, "note": self._describe(plan), "button": self._button(plan), "progress": self._progress(),
-            "estimating": None if is_predictable(plan) else self.estimating,
+            "estimating": None if known.follows(plan) or is_predictable(plan) else self.estimating,
             "stale": changes is not None and not known.is_current(plan),
         }  # fmt: skip
         if changes is not None and known.plan is not None and changes.depth == plan.depth:
@@ -83,12 +83,17 @@ class MovedRow(Row):
         if self.against not in changes.parents:
             self.against = changes.parents[0]
         measure, colours = MEASURES[self.what], model_colours(plan)
-        inside, outside = changes.by_layer(self.what), changes.by_role(self.what)
+        inside, outside = changes.by_layer(self.what).to_numpy().T, changes.by_role(self.what)
         grid = changes.grid(self.against, self.what)
-        lines = np.array([self._row(inside[p], outside[p]) for p in changes.parents])
+        lines = np.array([
+            self._row(layers, outside[parent].to_dict()) for parent, layers in zip(changes.parents, inside, strict=True)
+        ])  # fmt: skip
         low, high = measure.limits(lines)
         cells = [
-            {"label": name_group(plan, kind), "values": _plain(self._row(grid[kind], {}))}  # outside has no kinds
+            {
+                "label": name_group(plan, kind),
+                "values": _plain(self._row(grid[kind].to_numpy(), {})),
+            }  # outside has no kinds
             for kind in map(str, grid.columns)
         ]
         return {
@@ -99,12 +104,9 @@ class MovedRow(Row):
             "totals": [_number(changes.total(p, self.what)) for p in changes.parents],
         }  # fmt: skip
 
-    def _row(self, inside: Any, outside: Any) -> list[float]:
-        """One number per column."""
-        return [
-            float(outside.get(c.role, np.nan)) if c.layer is None else float(inside[c.layer])
-            for c in self.panel.columns
-        ]
+    def _row(self, inside: np.ndarray, outside: Mapping[Any, float]) -> list[float]:
+        """One number per column, from those of the layers and of the roles outside."""
+        return [outside.get(c.role, np.nan) if c.layer is None else inside[c.layer] for c in self.panel.columns]
 
     def _describe(self, plan: Plan) -> str:
         known = self._measurements

@@ -43,7 +43,8 @@ class SourceRow(Row):
         ]
         method = plan.method
         return {
-            "bands": bands, "outside": self._outside(plan, colours), "models": self._models(plan, colours),
+            "bands": bands, "models": self._models(plan, colours),
+            "outside": plan.once("sources outside", lambda: self._outside(plan, colours)),
             "base": plan.labels.get(plan.recipe.base_model, "") if plan.recipe.base_model and method.base == "required" else "",
             "summary": f"{plan.depth} layers · {describe_count(plan.parameters)} parameters · {human(plan.bytes_written)}",
             "stacking": method.name == "passthrough",
