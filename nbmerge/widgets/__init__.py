@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
+    from nbmerge.widgets.panels.analysis.sweep import SweepPanel
+    from nbmerge.widgets.panels.analysis.text import TextPanel
     from nbmerge.widgets.panels.compare import ComparePanel
     from nbmerge.widgets.panels.figure import FigurePanel
     from nbmerge.widgets.panels.history import HistoryPanel
@@ -29,13 +31,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComparePanel", "FigurePanel", "HistoryPanel", "Job", "JobLine", "MergePanel", "MethodPanel", "ModelsPanel",
-    "PythonPanel", "RecipePanel", "SamplesPanel", "ScoresPanel", "SetupBar", "Studio", "StudioState", "TensorsPanel",
-    "TokensPanel", "TracksPanel",
+    "PythonPanel", "RecipePanel", "SamplesPanel", "ScoresPanel", "SetupBar", "Studio", "StudioState", "SweepPanel",
+    "TensorsPanel", "TextPanel", "TokensPanel", "TracksPanel",
 ]  # fmt: skip
 
 __getattr__ = exporter(
     __name__,
     **{
+        "panels.analysis.sweep": ("SweepPanel",),
+        "panels.analysis.text": ("TextPanel",),
         "panels.compare": ("ComparePanel",),
         "panels.figure": ("FigurePanel",),
         "panels.history": ("HistoryPanel",),

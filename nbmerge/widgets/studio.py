@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 DRAWER = {
     "Recipe": "recipe.RecipePanel", "Figure": "figure.FigurePanel", "Tensors": "tensors.TensorsPanel",
-    "Tokens": "tokens.TokensPanel", "History": "history.HistoryPanel", "Compare": "compare.ComparePanel",
-    "Python": "python.PythonPanel",
+    "Tokens": "tokens.TokensPanel", "Text": "analysis.text.TextPanel", "History": "history.HistoryPanel",
+    "Compare": "compare.ComparePanel", "Sweep": "analysis.sweep.SweepPanel", "Python": "python.PythonPanel",
 }  # fmt: skip
 """Panels in the drawer: imported and made when their tab is first opened."""
 
@@ -63,7 +63,7 @@ class Studio(StateBox):
     state : StudioState
     setup, tracks, samples, scores, drawer, jobs : Panel
         The parts of the screen, from top to bottom.
-    recipe_panel, figure_panel, tensors, tokens, history, compare, python : Panel
+    recipe_panel, figure_panel, tensors, tokens, text, history, compare, sweep, python : Panel
         In the drawer; made when they are first needed.
     models, method, merge : Form
         Parts of the setup.
@@ -146,6 +146,16 @@ class Studio(StateBox):
         return self.drawer.panel("Compare")
 
     @property
+    def text(self) -> Panel:
+        """A text token by token, for the merge and its parents."""
+        return self.drawer.panel("Text")
+
+    @property
+    def sweep(self) -> Panel:
+        """Scores along the path between two recipes."""
+        return self.drawer.panel("Sweep")
+
+    @property
     def models(self) -> ModelsForm:
         """Which models are merged."""
         return self.setup.models
@@ -162,7 +172,7 @@ class Studio(StateBox):
 
     def _load_panel(self, path: str) -> Panel:
         """A panel by its module and class below `nbmerge.widgets.panels`."""
-        module, name = path.split(".")
+        module, name = path.rsplit(".", 1)
         return self._panel(getattr(import_module(f"nbmerge.widgets.panels.{module}"), name))
 
     def _panel(self, kind: type[P]) -> P:

@@ -39,7 +39,7 @@ class HistoryPanel(Panel):
         self._drawing = threading.RLock()  # steps are put into words in a thread; what is drawn last must be newest
         self._compared: tuple[int, int] | None = None
         self._difference: Difference | None = None
-        self._drawn: tuple[int | None, int] = (None, 0)
+        self._drawn: tuple[Any, ...] = ()
         self.view = HistoryView(
             {"go": self._go, "undo": self._undo, "redo": self._redo, "rename": self._rename,
              "compare": self._compare, "close_comparison": self._close_comparison},
@@ -80,11 +80,14 @@ class HistoryPanel(Panel):
     # --- state to screen ---
 
     def _refresh(self) -> None:
-        history = self.state.history
-        now = history.current_id, len(history)
-        if now != self._drawn:  # while a slider moves, one step is changed again and again
+        if self._place() != self._drawn:  # while a slider moves, one step is changed again and again
             self._draw()
         self._soon.note_change()
+
+    def _place(self) -> tuple[Any, ...]:
+        """What a walk through the history changes, one after the other; a thread may draw in between."""
+        state = self.state
+        return state.history.current_id, len(state.history), state.can_undo, state.can_redo
 
     def _draw_if_shown(self) -> None:
         if self.in_view and not self.closed:
@@ -103,7 +106,7 @@ class HistoryPanel(Panel):
 
     def _draw_steps(self) -> None:
         history, scores = self.state.history, self.state.notes.scores
-        self._drawn = history.current_id, len(history)
+        self._drawn = self._place()
         lower = {name: scores.is_lower_better(name) for name in scores.scores}
         best = list_pareto_best(history, lower)
         path = {step.id for step in history.path_to(history.current_id)} if history.current_id is not None else set()

@@ -38,12 +38,13 @@ def list_candidates(state: StudioState) -> list[Candidate]:
         return []
     current = state.history.current_id
     marked = [s for s in state.history if s.importance and s.id != current]
-    steps = [Candidate(f"{STEP} {s.id}", _name_step(s)) for s in reversed(marked)]
+    steps = [Candidate(f"{STEP} {s.id}", name_step(s)) for s in reversed(marked)]
     parents = [Candidate(f"{PARENT} {label}", label) for label in state.plan.parents]
     return [Candidate(NOW, "the merge now"), *steps, *parents]
 
 
-def _name_step(step: Step) -> str:
+def name_step(step: Step) -> str:
+    """A step by its name, its pins, or what was changed."""
     pins = " ".join(f"pinned {pin}" for pin in step.pins)
     return step.name or pins or (step.summary.words if step.summary else "") or f"step {step.id}"
 

@@ -9,6 +9,7 @@ export interface EffectPart {
   cells: Values[];
   /** The change in each column outside the layers. */
   outside: Values;
+  /** The largest change in a layer; a larger one outside is coloured as strongly. */
   most: number;
   /** Whether a lower score is better. */
   lower: boolean;
@@ -37,7 +38,7 @@ export function effectOf(part: EffectPart, { column, row }: Cell): number | null
 /** The colour of a change: green where the part of the parent is better, orange where it is worse. */
 export function colourOf(part: EffectPart, change: number | null): string {
   if (change === null) return "none";
-  const strength = part.most > 0 ? Math.abs(change) / part.most : 0;
+  const strength = part.most > 0 ? Math.min(Math.abs(change) / part.most, 1) : 0;
   const better = part.lower ? change < 0 : change > 0;
   return `rgba(${better ? BETTER : WORSE}, ${(0.05 + 0.95 * strength).toFixed(3)})`;
 }

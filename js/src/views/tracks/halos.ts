@@ -25,7 +25,7 @@ const FAINT = 0.02;
 export function helpOf(part: SensitivityPart, column: number): number | null {
   const slope = part.slopes?.[column] ?? null;
   if (slope === null || !part.most) return null;
-  return (part.lower ? -slope : slope) / part.most;
+  return Math.min(Math.max((part.lower ? -slope : slope) / part.most, -1), 1);
 }
 
 /** Whether up or down helps, and what a step of 0.1 does. */
@@ -55,7 +55,7 @@ export function drawHalos(
   values: Values,
   y: (value: number) => number,
 ): void {
-  const most = Math.max(2, Math.min(6, axis.step * 0.46));
+  const most = Math.max(2.5, Math.min(7, axis.step * 0.5));
   const shown = axis.columns.flatMap((_, column) => {
     const [help, value] = [part ? helpOf(part, column) : null, values[column] ?? null];
     return help === null || value === null || Math.abs(help) < FAINT ? [] : [{ column, help, value }];

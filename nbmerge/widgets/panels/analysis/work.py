@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from nbmerge.engine.planning import Plan
@@ -118,3 +119,15 @@ class AnalysisWork:
     def _follow_progress(self) -> None:
         if self.is_running and not self._panel.closed:
             self._draw()
+
+
+def find_most(inside: Iterable[float], outside: Iterable[float] = ()) -> float:
+    """The size of the largest number in the layers, which colours and marks are relative to; without one, of those outside.
+
+    Embedding and head often have effects that are far larger than those of any layer.
+    """
+    for numbers in (inside, outside):
+        sizes = [abs(number) for number in numbers if math.isfinite(number)]
+        if any(sizes):
+            return max(sizes)
+    return 0.0

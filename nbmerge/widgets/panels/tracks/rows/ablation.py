@@ -11,7 +11,7 @@ from nbmerge.curves.columns import name_group
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.model_ref import ModelRef
-from nbmerge.widgets.panels.analysis.work import AnalysisWork
+from nbmerge.widgets.panels.analysis.work import AnalysisWork, find_most
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.analyses import NEXT_TOKENS, find_score, list_prompts, list_scores
 
@@ -74,7 +74,7 @@ class AblationRow(Row):
             "kinds": [{"key": kind, "label": name_group(plan, kind)} for kind in kinds],
             "cells": [[_number(changes.get((c.layer, kind))) if c.layer is not None else None for c in columns] for kind in kinds],
             "outside": [_number(changes.get((None, c.role))) if c.layer is None else None for c in columns],
-            "most": max((abs(v) for v in changes.values() if math.isfinite(v)), default=0.0),
+            "most": find_most(*([v for (layer, _), v in changes.items() if (layer is None) == out] for out in (False, True))),
             "roles": [c.role for c in columns], "lower": found.lower[name],
             "of": found.source, "measured": name, "merge": _number(found.merge[name]),
         }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbmerge.curves import Track
 from nbmerge.engine.planning import Plan
-from nbmerge.widgets.panels.analysis.work import AnalysisWork
+from nbmerge.widgets.panels.analysis.work import AnalysisWork, find_most
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.analyses import find_score, list_scores
 from nbmerge.widgets.state.measurements import is_predictable
@@ -70,7 +70,7 @@ class SensitivityRow(Row):
                 sums[d.kind if d.layer is None else d.layer] += d.derivative
         places = [c.role if c.layer is None else c.layer for c in self.panel.columns]
         slopes = [_number(sums[place]) if place in sums else None for place in places]
-        most = max((abs(d) for d in slopes if d is not None), default=0.0)
+        most = find_most(*([v for k, v in sums.items() if isinstance(k, kind)] for kind in (int, str)))
         return {"slopes": slopes, "most": most, "lower": found.lower, "value": _number(found.score)}
 
     # --- screen to state ---

@@ -1,0 +1,154 @@
+"""Analyses by hand, in a real browser without Jupyter: cells of the effects, points of a path, tokens of a text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright is not installed")
+
+from playwright.sync_api import Page, expect
+
+import nbmerge as nbm
+from nbmerge.widgets import StudioState, SweepPanel, TextPanel, TracksPanel
+from tests.browser.conftest import REQUIRED, missing
+from tests.browser.test_accessibility import RUN_AXE
+from tests.models import gradient_recipe, make_family
+from tests.widgets.browser import act
+
+pytestmark = pytest.mark.browser
+
+PROMPTS = "the fox went to the river\nand the lion came"
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """A browser whose page shows one panel after another."""
+    lacking = missing()
+    if lacking:
+        (pytest.fail if REQUIRED else pytest.skip)(f"no browser tests: {lacking}")
+    from tests.browser.standalone import Bench
+
+    with Bench() as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory):
+    return make_family(tmp_path_factory.mktemp("family"), layers=8)
+
+
+@pytest.fixture
+def state(family):
+    state = StudioState(gradient_recipe(family))
+    state.prompts = PROMPTS
+    return state
+
+
+@pytest.fixture
+def tracks(state):
+    panel = TracksPanel(state=state)
+    act(panel.view, "ablation.choose", score="perplexity of the prompts", source="ft2")
+    for row in ("ablation", "sensitivity"):
+        act(panel.view, f"{row}.compute")
+        assert state.job.wait(60)
+    yield panel
+    assert panel.errors.value == ""
+    panel.close()
+
+
+def assert_accessible(page: Page) -> None:
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    page.add_script_tag(content=(Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    assert page.evaluate(RUN_AXE.replace(".nbm-studio", "main")) == []
+
+
+def test_a_click_on_a_cell_takes_that_part_and_undo_brings_it_back(pages, tracks):
+    page, before = pages.show(tracks.view), tracks.recipe
+    cells = page.locator(".nbm-row-ablation .nbm-cells").bounding_box()
+    width = cells["width"] / len(tracks.columns)
+    page.mouse.move(cells["x"] + 4.5 * width, cells["y"] + 27)  # the second row of cells is the MLP
+    cell = page.locator(".nbm-cell")
+    expect(cell).to_have_attribute("title", re.compile("Take layer 3, MLP from ft2: perplexity of the prompts"))
+    page.mouse.down()
+    page.mouse.up()
+    pages.settle()
+    effect = nbm.ablate(before, "ft2", PROMPTS.split("\n"), progress=False)
+    assert tracks.recipe == effect.recipe(3, "mlp")
+    expect(page.locator(".nbm-work-bar").filter(has_text="Out of date")).to_have_count(2)
+    tracks.state.undo()
+    assert tracks.recipe == before
+
+
+def test_cells_are_one_tab_stop_that_arrows_move_in(pages, tracks):
+    page, before = pages.show(tracks.view), tracks.recipe
+    cell = page.locator(".nbm-cell")
+    cell.focus()
+    for key in ("ArrowRight", "ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+    pages.settle()
+    assert cell.get_attribute("aria-label").startswith("Take layer 1, norms from ft2")
+    expect(page.locator(".nbm-tracks [role=status]").last).to_contain_text("layer 1, norms")
+    page.keyboard.press("Enter")
+    pages.settle()
+    touched = {(t.layer, t.kind) for t in tracks.state.plan.tensors if t.values != nbm.plan(before)[t.name].values}
+    assert touched == {(1, "rest")}
+
+
+def test_triangles_say_which_way_helps(pages, tracks):
+    page = pages.show(tracks.view)
+    part = tracks.view.content["rows"]["sensitivity"]
+    up = sum(d < -0.02 * part["most"] for d in part["slopes"])
+    down = sum(d > 0.02 * part["most"] for d in part["slopes"])
+    expect(page.locator(".nbm-halos .nbm-helps-up")).to_have_count(up)
+    expect(page.locator(".nbm-halos .nbm-helps-down")).to_have_count(down)
+    assert page.locator(".nbm-halos title").first.text_content().startswith(("up helps", "down helps"))
+
+
+def test_a_point_of_a_path_leads_to_its_recipe(pages, state):
+    state.edit(lambda recipe: recipe.with_parameter("weight", 0.9, "ft2"))
+    panel = SweepPanel(state=state)
+    page = pages.show(panel.view)
+    page.get_by_label("points").fill("5")
+    page.get_by_role("button", name="Score the path").click()
+    assert state.job.wait(60)
+    page.evaluate("content => window.model.set(content)", dict(panel.view.content))
+    points = page.locator(".nbm-path-point")
+    expect(points).to_have_count(5)
+    expect(points.nth(1)).to_have_attribute("title", re.compile("25 % of the way: "))
+    points.nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    pages.settle()
+    assert state.recipe.models[1].parameters["weight"].plain() == pytest.approx(0.45)
+    expect(page.locator(".nbm-chart path.nbm-now")).to_have_count(1)
+    for dark in (False, True):
+        assert_accessible(pages.show(panel.view, dark=dark))
+    assert panel.errors.value == ""
+    panel.close()
+
+
+def test_the_numbers_of_a_token_are_read_out(pages, state):
+    panel = TextPanel(state=state)
+    act(panel.view, "compare", text="the fox went.")
+    assert state.job.wait(60)
+    page = pages.show(panel.view)
+    page.locator(".nbm-token").nth(4).hover()
+    expect(page.locator(".nbm-readout")).to_contain_text("“o” log P: the merge")
+    page.locator(".nbm-passage").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".nbm-readout")).to_contain_text("“x”")
+    page.get_by_role("radio", name="closest parent").click()
+    expect(page.locator(".nbm-text-legend")).to_contain_text("ft2")
+    page.locator("summary").click()
+    expect(page.locator("tbody tr")).to_have_count(len(panel.view.content["result"]["tokens"]))
+    for dark in (False, True):
+        assert_accessible(pages.show(panel.view, dark=dark))
+    panel.close()
+
+
+def test_axe_finds_nothing_serious_in_the_rows(pages, tracks):
+    for dark in (False, True):
+        assert_accessible(pages.show(tracks.view, dark=dark))
