@@ -63,10 +63,11 @@ def merge_tensors(
 
     Examples
     --------
+    >>> import torch
     >>> base = torch.zeros(4)
     >>> first, second = torch.tensor([1.0, 0.1, -2.0, 0.0]), torch.tensor([3.0, 0.2, 1.0, 0.1])
     >>> nbm.merge_tensors("ties", [first, second], base=base, parameters={"weight": 1, "density": 0.5})
-    tensor([ 2.0000,  0.0000, -2.0000,  0.0000])
+    tensor([ 2.,  0., -2.,  0.])
     """
     import torch
 
