@@ -23,7 +23,7 @@ PAGES = {
     "Statistics": "nbmerge: measure_models Statistics measure_merge Changes",
     "The Studio": "nbmerge: Studio",
     "Plots": (
-        "nbmerge.plots: plot_merge gradients Gradient layer_curves heatmap model_colours new_axes Look NotebookFigure "
+        "nbmerge.plots: plot_merge plot_method gradients Gradient layer_curves heatmap model_colours new_axes Look NotebookFigure "
         "to_png to_bytes"
     ),
     "More on sampling and scores": (

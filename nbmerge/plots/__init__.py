@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nbmerge.plots.heat_map import heatmap
     from nbmerge.plots.layers import layer_curves
     from nbmerge.plots.look import Look
+    from nbmerge.plots.method_effect import plot_method
     from nbmerge.plots.pictures import plot_changes, plot_merge, plot_plan, plot_recipe
     from nbmerge.plots.theme import new_axes
 
@@ -46,6 +47,7 @@ __all__ = [
     "plot_ablation",
     "plot_changes",
     "plot_merge",
+    "plot_method",
     "plot_path_scores",
     "plot_plan",
     "plot_recipe",
@@ -77,6 +79,7 @@ __getattr__ = exporter(
     heat_map=("heatmap",),
     layers=("layer_curves",),
     look=("Look",),
+    method_effect=("plot_method",),
     pictures=("plot_changes", "plot_merge", "plot_plan", "plot_recipe"),
     theme=("new_axes",),
 )
