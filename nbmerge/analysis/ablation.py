@@ -144,6 +144,7 @@ def ablate(
     progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
+    device: str | None = None,
 ) -> Ablation:
     """Take one part of a merge at a time from one of its parents, and score the result.
 
@@ -161,6 +162,8 @@ def ablate(
         Parts are layers, kinds of tensors (attention, mlp, rest) in all layers, or both: each kind in each layer.
     progress, cancel, threads
         As in `nbmerge.merge`.
+    device : str, optional
+        Where the model is evaluated, as in `nbmerge.live`: "cuda", "mps", "auto".
 
     Raises
     ------
@@ -185,7 +188,7 @@ def ablate(
     groups = _group(plan, copies, ways)
     plans = [plan, *(with_tensors(plan, {t.name: copies[t.name] for t in tensors}) for tensors in groups.values())]
     with show_progress(progress, "Ablating") as listener:
-        found = measure_plans(plans, named, progress=listener, cancel=cancel, threads=threads)
+        found = measure_plans(plans, named, progress=listener, cancel=cancel, threads=threads, device=device)
     return Ablation(
         plan,
         parent,

@@ -184,7 +184,7 @@ class BackwardPass:
             weight.grad = None
 
     def _ids(self, length: int) -> torch.Tensor:
-        return torch.tensor([self.windows[i].ids for i in self._by_length[length]])
+        return torch.tensor([self.windows[i].ids for i in self._by_length[length]], device=self.model.device)
 
     def _tell(self, part: str) -> None:
         self.report.tell("tensor", part)
@@ -200,6 +200,6 @@ def _gradient_of(hidden: torch.Tensor) -> torch.Tensor:
 
 
 def _product(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Inner product in float64."""
+    """Inner product in float64, on the CPU, where every device's numbers can be float64."""
     pairs = zip(one.reshape(-1).split(BLOCK), other.reshape(-1).split(BLOCK), strict=True)
-    return sum(float(torch.dot(a.double(), b.double())) for a, b in pairs)
+    return sum(float(torch.dot(a.cpu().double(), b.double())) for a, b in pairs)

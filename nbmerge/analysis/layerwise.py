@@ -139,9 +139,12 @@ class _Run:
         """Embed the windows: one branch for each embedding."""
         made = []
         for _, points in self._load_each(parts):
-            ids = {n: torch.tensor([self.windows[i].ids for i in which]) for n, which in self.by_length.items()}
+            ids = {n: self._ids(which) for n, which in self.by_length.items()}
             made.append(Branch(points, {n: self.model.enter(rows) for n, rows in ids.items()}))
         return made
+
+    def _ids(self, which: Sequence[int]) -> torch.Tensor:
+        return torch.tensor([self.windows[i].ids for i in which], device=self.model.device)
 
     def pass_layer(self, layer: int, branches: list[Branch], parts: Sequence[list[TensorPlan]]) -> list[Branch]:
         """Apply a layer: branches whose merges differ in it are divided."""

@@ -61,7 +61,7 @@ class Measurement:
     fallback : str
         Why a live merge was updated for each of them; empty if all were evaluated together, layer by layer.
     notes : tuple of str
-        What went wrong for single merges.
+        What went wrong for single merges, and how long texts were read.
     traces : dict of str to Trace
         For each score of tokens.
     """
@@ -108,6 +108,7 @@ def measure_plans(
     progress: Listener | None = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
+    device: str | None = None,
 ) -> Measurement:
     """Compute scores of several merges.
 
@@ -119,6 +120,8 @@ def measure_plans(
         As `read_scores` returns them.
     progress, cancel, threads
         As in `nbmerge.merge`.
+    device : str, optional
+        As in `nbmerge.live`.
 
     Raises
     ------
@@ -127,15 +130,9 @@ def measure_plans(
     TooLargeError, MergeStopped
         As `evaluate_side_by_side` and `nbmerge.live` do.
     """
-    function = next((name for name, score in scores.items() if not hasattr(score, "windows")), None)
-    if function is not None:
-        reason = f"The score {function!r} is a function of a whole model."
-        return _by_live_updates(plans, scores, reason, progress, cancel, threads)
-    try:
-        require_same_tensors(plans)
-        model = LayeredModel(plans[0], threads)
-    except VirtualError as error:
-        return _by_live_updates(plans, scores, str(error), progress, cancel, threads)
+    model = _build_layered(plans, scores, threads, device)
+    if isinstance(model, str):  # outside of the handling of an error, which would keep a half-built model in memory
+        return _by_live_updates(plans, scores, model, progress, cancel, threads, device)
     with model, limit_threads(model.model), library_errors(FAILURE):
         if model.tokenizer is None:
             raise SampleError("This merge has no tokenizer, so texts cannot be scored. Add one to its config donor.")
@@ -145,6 +142,20 @@ def measure_plans(
     return tally.finish("")
 
 
+def _build_layered(
+    plans: Sequence[Plan], scores: Mapping[str, Any], threads: int | None, device: str | None
+) -> LayeredModel | str:
+    """A model that is evaluated layer by layer, or why there is none."""
+    function = next((name for name, score in scores.items() if not hasattr(score, "windows")), None)
+    if function is not None:
+        return f"The score {function!r} is a function of a whole model."
+    try:
+        require_same_tensors(plans)
+        return LayeredModel(plans[0], threads, device)
+    except VirtualError as error:
+        return str(error)
+
+
 def _by_live_updates(
     plans: Sequence[Plan],
     scores: Mapping[str, Any],
@@ -152,11 +163,12 @@ def _by_live_updates(
     progress: Listener | None,
     cancel: StopSignal | None,
     threads: int | None,
+    device: str | None,
 ) -> Measurement:
     report = Reporter(progress, len(plans), 0)
     report.tell("planned")
     try:
-        with live(plans[0], progress=False, cancel=cancel, threads=threads) as merge:
+        with live(plans[0], progress=False, cancel=cancel, threads=threads, device=device) as merge:
             tally: _Tally | None = None
             for point, plan in enumerate(plans):
                 if cancel is not None and cancel.is_set():
@@ -246,9 +258,19 @@ class _Tally:
                     f"The score {name!r} is NaN at {len(missing)} of {self._count} points ({places}): the model's outputs are out "
                     "of range there. Merge in float32, or stay closer to the parents."
                 )
+        self._notes += [note for name in self._scores if (note := self._describe_windows(name))]
         lower = {name: bool(getattr(score, "lower", False)) for name, score in self._scores.items()}
         traces = {name: self._trace(name) for name, score in self._scores.items() if hasattr(score, "combine")}
         return Measurement(values, lower, fallback, tuple(self._notes), traces)
+
+    def _describe_windows(self, name: str) -> str:
+        """That a text is longer than what is read at once; empty for others."""
+        own = [self.windows[window] for owner, window in self._owners if owner == name]
+        is_text = isinstance(self._scores[name], Perplexity | JointPerplexity | Divergence)
+        if not is_text or all(window.begin == 1 for window in own):
+            return ""
+        most = max(len(window.ids) for window in own)
+        return f"{name}: a text of more than {most} tokens is read in windows that overlap, {len(own)} in all, as by nbmerge.perplexity."
 
     def _trace(self, name: str) -> Trace:
         own = [window for owner, window in self._owners if owner == name]

@@ -20,7 +20,7 @@ LOGITS = 3
 
 
 def check_memory(model: LayeredModel, plans: Sequence[Plan], windows: Sequence[Window], *, extra: int = 0) -> int:
-    """Bytes that an evaluation needs besides the page cache.
+    """Bytes that an evaluation needs besides the page cache; on a device, it needs one part of them on the CPU as well.
 
     Parameters
     ----------
@@ -45,7 +45,9 @@ def check_memory(model: LayeredModel, plans: Sequence[Plan], windows: Sequence[W
     states = 2 * len(plans) * tokens * width
     inside = ACTIVATIONS * min(len(plans) * tokens, max(TOKENS, longest)) * width
     buffers = model.threads * max(worker_bytes(t) for t in plans[0].tensors)
-    needed = part + packed + states + inside + buffers + LOGITS * 4 * longest * config.vocab_size + extra
+    needed = part + packed + states + inside + LOGITS * 4 * longest * config.vocab_size + extra
+    if model.free_bytes is None:
+        needed += buffers
     what = f"Evaluating {len(plans)} merges on {tokens} tokens, with {human(states)} of hidden states,"
-    require_memory(needed, what, "Use fewer points or shorter texts.")
+    require_memory(needed, what, "Use fewer points or shorter texts.", model.free_bytes)
     return needed

@@ -61,7 +61,7 @@ class PathScores(Displayed):
     fallback : str
         Why a live merge was updated for every point; empty if all points were evaluated together, layer by layer.
     notes : tuple of str
-        What went wrong at single points.
+        What went wrong at single points, and how texts longer than the context were read.
     seconds : float
     """
 
@@ -167,6 +167,7 @@ def sweep(
     progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
+    device: str | None = None,
 ) -> PathScores:
     """Compute scores along the path between two recipes.
 
@@ -190,6 +191,8 @@ def sweep(
         Range of t, or of x and y; beyond 0 and 1 the path goes past the recipes.
     progress, cancel, threads
         As in `nbmerge.merge`.
+    device : str, optional
+        Where the model is evaluated, as in `nbmerge.live`: "cuda", "mps", "auto".
 
     Raises
     ------
@@ -226,7 +229,7 @@ def sweep(
     plans = [make_plan(recipes[0])]
     plans += [plan_after(plans[0], recipe) for recipe in recipes[1:]]
     with show_progress(progress, "Sweeping") as listener:
-        found = measure_plans(plans, named, progress=listener, cancel=cancel, threads=threads)
+        found = measure_plans(plans, named, progress=listener, cancel=cancel, threads=threads, device=device)
     seconds = time.perf_counter() - began
     return PathScores(tuple(recipes), tuple(positions), found.values, found.lower, found.fallback, found.notes, seconds)
 

@@ -124,6 +124,7 @@ def sensitivity(
     progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
+    device: str | None = None,
 ) -> Sensitivity:
     """Compute the derivative of a score with respect to every number of a recipe, by one backward pass.
 
@@ -138,6 +139,8 @@ def sensitivity(
         Texts, for their perplexity, or a score such as `nbmerge.sampling.Phrase`.
     progress, cancel, threads
         As in `nbmerge.merge`.
+    device : str, optional
+        Where the model is evaluated, as in `nbmerge.live`: "cuda", "mps", "auto".
 
     Raises
     ------
@@ -169,7 +172,7 @@ def sensitivity(
     _require_weighted_sums(plan)
     with (
         show_progress(progress, "Computing derivatives") as listener,
-        LayeredModel(plan, threads) as model,
+        LayeredModel(plan, threads, device) as model,
         limit_threads(model.model),
         library_errors(FAILURE),
     ):

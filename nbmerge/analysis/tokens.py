@@ -106,6 +106,7 @@ def compare_tokens(
     progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
+    device: str | None = None,
 ) -> TokenComparison:
     """Compute the log-probability of each token of a text under a merge and each of its parents.
 
@@ -119,6 +120,8 @@ def compare_tokens(
         At least two tokens. A text longer than the context is read in windows that overlap, as by `perplexity`.
     progress, cancel, threads
         As in `nbmerge.merge`.
+    device : str, optional
+        Where the model is evaluated, as in `nbmerge.live`: "cuda", "mps", "auto".
 
     Raises
     ------

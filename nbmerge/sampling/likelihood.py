@@ -223,11 +223,12 @@ def select_log_probabilities(logits: torch.Tensor, window: Window) -> torch.Tens
     Returns
     -------
     Tensor of float64, shape (tokens that count,)
+        On the CPU, where every device's numbers can be float64.
     """
     import torch
 
     ids = torch.tensor(window.ids[window.begin :], device=logits.device)
-    return logits[window.begin - 1 : -1].float().log_softmax(-1).gather(-1, ids[:, None])[:, 0].double()
+    return logits[window.begin - 1 : -1].float().log_softmax(-1).gather(-1, ids[:, None])[:, 0].cpu().double()
 
 
 def evaluate(loaded: Loaded, window: Window) -> torch.Tensor:

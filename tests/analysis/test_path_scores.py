@@ -2,17 +2,19 @@
 
 import math
 import threading
+from pathlib import Path
 
 import pytest
+import torch
 
 import nbmerge as nbm
 from nbmerge.analysis import Divergence, sweep
-from nbmerge.errors import ArgumentError, MergeStopped, SampleError, TooLargeError, VirtualError
+from nbmerge.errors import ArgumentError, MergeError, MergeStopped, SampleError, TooLargeError, VirtualError
 from nbmerge.sampling import Perplexity, Phrase
 from nbmerge.sampling.scores import JointPerplexity
 from tests.analysis.conftest import TEXT
 from tests.costs import rest_is_slow
-from tests.models import make_family
+from tests.models import make_family, write_tokenizer
 
 SCORES = {"text": TEXT, "texts": [TEXT, "a lion."], "odds": Phrase("the ", "fox", "lion")}
 
@@ -45,6 +47,43 @@ def test_other_architectures(tmp_path, options):
 def test_a_long_text_is_read_in_the_windows_of_perplexity(recipe):
     result = sweep(recipe(0.2), recipe(0.6), points=2, scores=4 * TEXT)  # the context is 64 tokens
     assert result.values["perplexity"][1] == pytest.approx(nbm.perplexity(nbm.live(recipe(0.6)), 4 * TEXT), rel=1e-5)
+    assert result.notes == (
+        "perplexity: a text of more than 64 tokens is read in windows that overlap, 5 in all, as by nbmerge.perplexity.",
+    )
+    with pytest.raises(SampleError, match=r"tokens; the model's context is 64. Shorten the prompt"):
+        sweep(recipe(0.2), recipe(0.6), points=2, scores=Phrase(4 * TEXT, "fox", "lion"))
+
+
+def test_weights_that_are_fused_on_loading_are_updated_in_a_live_merge(tmp_path):
+    from transformers import MixtralConfig, MixtralForCausalLM
+
+    folders = [str(tmp_path / name) for name in "ab"]
+    for seed, folder in enumerate(folders):
+        torch.manual_seed(seed)
+        sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+        config = MixtralConfig(vocab_size=32, num_key_value_heads=2, num_local_experts=2, **sizes)
+        MixtralForCausalLM(config).save_pretrained(folder)
+        write_tokenizer(Path(folder), 32)
+    ends = [{"merge_method": "slerp", "models": folders, "parameters": {"t": t}} for t in (0.0, 1.0)]
+    result = sweep(*ends, points=2, scores=TEXT, progress=False)
+    assert "fuses or reshapes weights on loading" in result.fallback
+    assert result.values["perplexity"] == pytest.approx([nbm.perplexity(folder, TEXT) for folder in folders], rel=1e-5)
+
+
+def test_on_a_device_layers_are_copied_there_and_scores_are_the_same(recipe, monkeypatch):
+    """The processor in the part of the device: weights are staged, and what is not loaded takes no memory."""
+    plain = sweep(recipe(0.0), recipe(1.0), points=3, scores=SCORES | {"kl": Divergence(TEXT)})
+    slopes = nbm.sensitivity(recipe(0.4), TEXT).table
+    monkeypatch.setattr("nbmerge.engine.live.layered_model.find_device", lambda name: torch.device("cpu"))
+    there = sweep(recipe(0.0), recipe(1.0), points=3, scores=SCORES | {"kl": Divergence(TEXT)}, device="cuda")
+    assert there.fallback == ""
+    assert there.values == plain.values
+    assert nbm.sensitivity(recipe(0.4), TEXT, device="cuda").table.equals(slopes)
+
+
+def test_a_device_that_is_not_there(recipe):
+    with pytest.raises(MergeError, match="device 'cuda:99' is not available"):
+        sweep(recipe(0.0), recipe(1.0), points=2, scores=TEXT, device="cuda:99")
 
 
 def test_a_function_of_a_model_is_called_on_live_updates(recipe):
@@ -57,7 +96,7 @@ def test_a_function_of_a_model_is_called_on_live_updates(recipe):
 def test_an_architecture_that_is_not_a_chain_of_layers(recipe, monkeypatch):
     expected = sweep(recipe(0.0), recipe(1.0), points=2, scores=SCORES).values
 
-    def refuse(plan, threads=None):
+    def refuse(plan, threads=None, device=None):
         raise VirtualError("The layers share a state.")
 
     monkeypatch.setattr("nbmerge.analysis.measure.LayeredModel", refuse)

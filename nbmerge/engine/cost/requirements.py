@@ -8,7 +8,7 @@ from nbmerge.errors import TooLargeError
 from nbmerge.sizes import human
 
 
-def require_memory(needed: int, what: str, advice: str) -> None:
+def require_memory(needed: int, what: str, advice: str, free: int | None = None) -> None:
     """Refuse work for which the free memory does not suffice; do nothing where the system does not report it.
 
     Parameters
@@ -19,11 +19,13 @@ def require_memory(needed: int, what: str, advice: str) -> None:
         The work: "<what> needs ... of memory".
     advice : str
         A sentence that says what to do instead.
+    free : int, optional
+        Bytes that are free; default those of this machine.
 
     Raises
     ------
     TooLargeError
     """
-    free = available_memory()
+    free = available_memory() if free is None else free
     if free is not None and needed > free * (1 - RESERVE):
         raise TooLargeError(f"{what} needs {human(needed)} of memory; {human(free)} are free. {advice}")

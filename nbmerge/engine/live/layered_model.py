@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from nbmerge.checkpoints import StoredTensor, hub
+from nbmerge.engine.compute.device import find_device
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.live.layer_calls import LayerCalls
 from nbmerge.engine.live.workers import PersistentWorkers
@@ -44,6 +45,8 @@ class LayeredModel:
         Any of the merges that will be evaluated: all must have tensors of the same names, shapes and dtypes.
     threads : int, optional
         Number of workers; results do not depend on it.
+    device : str, optional
+        Where layers are evaluated, as in `nbmerge.live`. Weights are computed on the CPU and copied there, a part at a time.
 
     Raises
     ------
@@ -53,7 +56,8 @@ class LayeredModel:
         When transformers cannot build a model from the plan.
     """
 
-    def __init__(self, plan: Plan, threads: int | None = None):
+    def __init__(self, plan: Plan, threads: int | None = None, device: str | None = None):
+        self.device = find_device(device)
         if len(plan.depths) != 1:
             raise VirtualError(f"This model has {len(plan.depths) or 'no'} stacks of layers instead of one.")
         self._workers = PersistentWorkers(threads)
@@ -66,6 +70,8 @@ class LayeredModel:
             self._empty = empty
             self._loaded: dict[str, TensorPlan] = {}
             self._layers = _find_layers(self.model, plan, self._places)
+            if self.device is not None:
+                self._move_to(self.device)
             self._calls = LayerCalls(self.model, self._layers)
         except BaseException:
             self.close()
@@ -75,6 +81,13 @@ class LayeredModel:
     def depth(self) -> int:
         """Number of layers."""
         return self._plan.depth
+
+    @property
+    def free_bytes(self) -> int | None:
+        """Free memory of the device in bytes; None without a device, and where it does not tell."""
+        if self.device is None or self.device.type != "cuda":
+            return None
+        return torch.cuda.mem_get_info(self.device)[0]
 
     @property
     def threads(self) -> int:
@@ -105,7 +118,7 @@ class LayeredModel:
             self._loaded.pop(tensor.name, None)
         self._workers.compute_into(changed, lambda t: fresh[t.name].view(-1), cancel=cancel)
         for tensor in changed:
-            self._place(tensor.name, fresh[tensor.name])
+            self._place(tensor.name, fresh[tensor.name].to(self.device or "cpu"))
             self._loaded[tensor.name] = tensor
 
     def unload(self, keep: Sequence[TensorPlan] = ()) -> None:
@@ -159,10 +172,19 @@ class LayeredModel:
         return head is not None and head.weight is model.get_input_embeddings().weight
 
     def _buffer(self, tensor: TensorPlan) -> torch.Tensor:
-        """The memory of a tensor: what it has, else new memory."""
-        if tensor.name in self._loaded:
+        """The memory on the CPU of a tensor: what it has, else new memory."""
+        if tensor.name in self._loaded and self.device is None:
             return self._places[tensor.name][0].data
         return torch.empty(tensor.shape, dtype=getattr(torch, tensor.dtype))
+
+    def _move_to(self, device: torch.device) -> None:
+        """Move the model: weights that are not loaded become zeros, of which only one is in memory."""
+        for tensor in [*self.model.parameters(), *self.model.buffers()]:
+            if not any(tensor is place for places in self._places.values() for place in places):
+                tensor.data = tensor.data.to(device)
+        for name, weight in self._empty.items():
+            self._empty[name] = torch.zeros((), dtype=weight.dtype, device=device).expand(weight.shape)
+            self._place(name, self._empty[name])
 
     def _place(self, name: str, weight: torch.Tensor) -> None:
         for place in self._places[name]:
@@ -178,7 +200,10 @@ def _find_places(model: nn.Module, weights: dict[str, torch.Tensor]) -> dict[str
             places.setdefault(name, []).append(tensor)
     missing = [name for name in weights if name not in places]
     if missing:
-        raise VirtualError(f"{type(model).__name__} does not use {missing[0]} as it is stored.")
+        raise VirtualError(
+            f"{type(model).__name__} fuses or reshapes weights on loading ({len(missing)} tensors, such as {missing[0]}), so its "
+            "layers cannot be evaluated one at a time."
+        )
     return places
 
 
