@@ -115,7 +115,7 @@ $(VENV)/.torch: $(VENV)/.made $(PINS)
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	@echo "Installing nbmerge and its dependencies (a few minutes on a slow connection) ..."
-	@$(PIP) install -c $(PINS) --editable ".[lab]"
+	@$(PIP) install -c $(PINS) --editable ".[lab,fast]"
 	@touch $@
 
 $(VENV)/.node: $(VENV)/.made

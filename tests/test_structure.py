@@ -25,7 +25,7 @@ LEVELS = (
     {"progress_bars"},
     {"guarded_files"},
     {"checkpoints", "methods", "tokenizers"},
-    {"recipe"},
+    {"recipe", "kernels"},
     {"engine.planning"},
     {"curves"},
     {"engine.compute"},

@@ -51,6 +51,20 @@ def _thin(cuts: list[tuple[Cut | None, Cut | None]]) -> Thin:
     return thin
 
 
+def mix_sum(
+    inputs: list[torch.Tensor], start: int, cuts: list[tuple[Cut | None, Cut | None]], values: Values
+) -> torch.Tensor:
+    """Mix one block by adding task vectors, see `Elementwise.mix`."""
+    return added(inputs, start, values, _thin(cuts))
+
+
+def mix_votes(
+    inputs: list[torch.Tensor], start: int, cuts: list[tuple[Cut | None, Cut | None]], values: Values
+) -> torch.Tensor:
+    """Mix one block by electing signs, see `Elementwise.mix`."""
+    return voted(inputs, start, values, _thin(cuts))
+
+
 _WORDS = "Drops each model's largest changes, which are often outliers, and its smallest, which are mostly noise. {}."
 _KEPT = r"z_i = [\,q_{1-\gamma-p} < |\delta_i| \leq q_{1-\gamma}]"
 
@@ -59,7 +73,7 @@ _SUMMED = Elementwise(
     title="Breadcrumbs",
     words=_WORDS.format("The remaining changes are added, as in task arithmetic"),
     formula=r"W = B + \lambda \sum_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
-    mix=lambda inputs, start, cuts, values: added(inputs, start, values, _thin(cuts)),
+    mix=mix_sum,
     anywhere=True,
     portable=True,
     reference="Davari and Belilovsky 2023, Model Breadcrumbs, https://arxiv.org/abs/2312.06795",
@@ -78,6 +92,6 @@ METHODS = (
         title="Breadcrumbs + TIES",
         words=_WORDS.format("Signs are elected among the remaining changes, as in TIES"),
         formula=r"W = B + \lambda \sum_i m_i w_i\, z_i \odot \delta_i,\quad " + _KEPT,
-        mix=lambda inputs, start, cuts, values: voted(inputs, start, values, _thin(cuts)),
+        mix=mix_votes,
     ),
 )

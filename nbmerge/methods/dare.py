@@ -74,14 +74,16 @@ def _weighted(inputs: list[torch.Tensor], start: int, factors: list[float], valu
     return tuned
 
 
-def _mix_linear(inputs: list[torch.Tensor], start: int, factors: list[float], values: Values) -> torch.Tensor:
+def mix_sum(inputs: list[torch.Tensor], start: int, factors: list[float], values: Values) -> torch.Tensor:
+    """Mix one block by adding task vectors, see `Elementwise.mix`."""
     total, *rest = _weighted(inputs, start, factors, values)
     for delta in rest:
         total.add_(delta)
     return add_scaled_(inputs[0], total, values["lambda"] / divisor(values))
 
 
-def _mix_ties(inputs: list[torch.Tensor], start: int, factors: list[float], values: Values) -> torch.Tensor:
+def mix_votes(inputs: list[torch.Tensor], start: int, factors: list[float], values: Values) -> torch.Tensor:
+    """Mix one block by electing signs, see `Elementwise.mix`."""
     weighted = _weighted(inputs, start, factors, values)
     merged = elect(weighted, list(values.each["weight"][1:]), values["normalize"])
     return add_scaled_(inputs[0], merged, values["lambda"])
@@ -98,7 +100,7 @@ _LINEAR = Elementwise(
     title="DARE (linear)",
     words=_WORDS + "The remaining changes are added, as in task arithmetic.",
     formula=r"W = B + \lambda \sum_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
-    mix=_mix_linear,
+    mix=mix_sum,
     anywhere=True,
     portable=True,
     reference="Yu et al. 2024, Language models are Super Mario, https://arxiv.org/abs/2311.03099",
@@ -117,6 +119,6 @@ METHODS = (
         title="DARE + TIES",
         words=_WORDS + "Signs are elected among the remaining changes, as in TIES.",
         formula=r"W = B + \lambda \sum_i m_i w_i \frac{z_i \odot \delta_i}{p_i},\quad z_i \sim \mathrm{Bernoulli}(p_i)",
-        mix=_mix_ties,
+        mix=mix_votes,
     ),
 )

@@ -47,7 +47,8 @@ def _look(tensors: InputBlocks, values: Values) -> list[Cut | None]:
     return cuts
 
 
-def _mix(inputs: list[torch.Tensor], start: int, cuts: list[Cut | None], values: Values) -> torch.Tensor:
+def mix(inputs: list[torch.Tensor], start: int, cuts: list[Cut | None], values: Values) -> torch.Tensor:
+    """Mix one block, see `Elementwise.mix`."""
     base, *tuned = inputs
     weights = list(values.each["weight"][1:])
     weighted = []
@@ -71,7 +72,7 @@ METHODS = (
         base="required",
         inputs=(1, None),
         look=_look,
-        mix=_mix,
+        mix=mix,
         anywhere=True,
         portable=True,
     ),

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 
 from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
+from nbmerge.kernels import find_loops
 from nbmerge.methods.numerics import inner_products
+from nbmerge.methods.numerics.selection import Passes
 
 if TYPE_CHECKING:
     from nbmerge.engine.planning.plans import TensorPlan
@@ -49,6 +51,11 @@ class Blocks:
         host = workspace.host
         # Never itself, which would be a reference cycle that delays freeing the buffers.
         self._on_host = None if host is workspace else Blocks(tensor, host)
+
+    @property
+    def are_mixed_on_host(self) -> bool:
+        """Whether blocks are mixed on the CPU."""
+        return self._on_host is None
 
     @property
     def _host_blocks(self) -> Blocks:
@@ -108,6 +115,20 @@ class Blocks:
         for start, delta in self.deltas(i):
             yield start, delta.abs_().numpy()
 
+    def passes(self, i: int) -> Passes:
+        """Passes that count and collect |Wᵢ − W₀|, by compiled loops where there are some."""
+
+        def blocks() -> Iterator[tuple[int, np.ndarray]]:
+            return self.magnitudes(i)
+
+        def pairs() -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+            for start in self.starts():
+                yield start, self.stored(0, start), self.stored(i, start)
+
+        loops = find_loops()
+        fused = loops.fuse_passes(blocks, pairs, [self.inputs[0].dtype, self.inputs[i].dtype]) if loops else None
+        return fused or Passes(blocks)
+
     def sample_magnitudes(self, i: int, wanted: int = 1 << 16) -> np.ndarray:
         """A sample of about `wanted` values |Wᵢ − W₀|: a piece of each block, at varying positions."""
         starts = self.starts()
@@ -149,8 +170,13 @@ class Blocks:
         return near.workspace.recall(("gram", self.step), self.inputs, None, lambda _: near._gram())
 
     def _gram(self) -> np.ndarray:
-        exact = any(i.dtype in ("float32", "float64") for i in self.inputs)
         total = np.zeros((len(self.inputs),) * 2)
+        loops = find_loops()
+        if loops and (add := loops.fuse_products([i.dtype for i in self.inputs])):
+            for start in self.starts():
+                add([self.stored(i, start) for i in range(len(self.inputs))], total)
+            return total
+        exact = any(i.dtype in ("float32", "float64") for i in self.inputs)
         for start in self.starts():
             rows = self.rows(start, dtype=torch.float64 if exact else torch.float32)
             rows[1:].sub_(rows[:1])

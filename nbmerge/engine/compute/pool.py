@@ -20,6 +20,7 @@ import torch
 from nbmerge.engine.compute.blocks import Blocks
 from nbmerge.engine.compute.device import DeviceWorkspace
 from nbmerge.engine.compute.download import fetch
+from nbmerge.engine.compute.fused import load_loops
 from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.malloc import keep_buffers
 from nbmerge.engine.compute.nonfinite import check_finite
@@ -116,6 +117,7 @@ def execute(
 ) -> Counter[str]:
     """Let workers compute tensors; parameters, result and errors are those of `run`."""
     fetch(tensors, progress, cancel)
+    load_loops(tensors)
     report = Reporter(progress, len(tensors), sum(t.nbytes for t in tensors))
     report.tell("planned")
     tasks, stop = workers.divide(tensors), Stop(cancel)

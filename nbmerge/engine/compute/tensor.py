@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from nbmerge.engine.compute.blocks import Blocks
+from nbmerge.engine.compute.fused import fuse
 from nbmerge.engine.compute.workspace import BlockAt, Emit, Read, Workspace
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.methods import Combination
@@ -48,7 +49,10 @@ def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
     def mixed(start: int) -> torch.Tensor:
         return _rounded(method.mix(blocks.at(start), start, state, tensor.values).reshape(-1), dtype, blocks, start)
 
-    return mixed, None
+    inputs = range(len(tensor.inputs))
+    return fuse(
+        mixed, blocks, inputs, dtype, lambda loops, *how: loops.fuse_mix(method, state, tensor.values, *how)
+    ), None
 
 
 def open_merge(source: TensorPlan, workspace: Workspace, slot: int) -> Read:
@@ -103,9 +107,17 @@ def _weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dt
     if affine and len(used) == 1:
         return lambda start: blocks.stored(used[0], start).to(dtype)
     if affine and len(used) == 2:
-        return lambda start: _lerp(blocks, used, weights[1], start, dtype).to(dtype)
+
+        def interpolated(start: int) -> torch.Tensor:
+            return _lerp(blocks, used, weights[1], start, dtype).to(dtype)
+
+        return fuse(interpolated, blocks, used, dtype, lambda loops, *how: loops.fuse_interpolation(weights[1], *how))
     mix = _anchored if affine else _summed
-    return lambda start: _rounded(mix(blocks.rows(start, used), weights), dtype, blocks, start)
+
+    def summed(start: int) -> torch.Tensor:
+        return _rounded(mix(blocks.rows(start, used), weights), dtype, blocks, start)
+
+    return fuse(summed, blocks, used, dtype, lambda loops, *how: loops.fuse_sum(weights, affine, *how))
 
 
 def _rounded(block: torch.Tensor, dtype: torch.dtype, blocks: Blocks, start: int) -> torch.Tensor:

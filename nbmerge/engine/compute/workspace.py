@@ -49,6 +49,7 @@ class Workspace:
         self.kinds = kinds if kinds is not None else _all_kinds()
         self._raw: list[bytearray] = []
         self._scratch: dict[torch.dtype, torch.Tensor] = {}
+        self._results: dict[torch.dtype, torch.Tensor] = {}
 
     @property
     def host(self) -> Workspace:
@@ -96,6 +97,13 @@ class Workspace:
         if buffer is None or buffer.shape[0] < rows or buffer.shape[1] < count:
             buffer = self._scratch[dtype] = torch.empty(rows, max(BLOCK, count), dtype=dtype)
         return buffer[:rows, :count]
+
+    def result(self, dtype: torch.dtype, count: int) -> torch.Tensor:
+        """Memory for a block of the result on the CPU; valid until the next call."""
+        buffer = self._results.get(dtype)
+        if buffer is None or buffer.numel() < count:
+            buffer = self._results[dtype] = torch.empty(max(BLOCK, count), dtype=dtype)
+        return buffer[:count]
 
     def recall(self, what: Hashable, inputs: tuple[Any, ...], values: Any, find: Callable[[Any], Any]) -> Any:
         """Return ``find(values)``; persistent workspaces cache it by inputs and values."""

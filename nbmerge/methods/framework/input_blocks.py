@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from nbmerge.methods.numerics.selection import Passes
+
 
 class InputBlocks(Protocol):
     """The inputs of one tensor, block by block, as often as a `look` needs them; the base, if any, is first."""
@@ -33,6 +35,9 @@ class InputBlocks(Protocol):
 
     def magnitudes(self, i: int) -> Iterator[tuple[int, np.ndarray]]:
         """(first element, |Wᵢ − W₀|)."""
+
+    def passes(self, i: int) -> Passes:
+        """Passes that count and collect |Wᵢ − W₀|."""
 
     def sample_magnitudes(self, i: int, wanted: int = ...) -> np.ndarray:
         """A sample of about `wanted` values |Wᵢ − W₀|."""

@@ -8,7 +8,7 @@ Where the bracket catches too much or misses, bits are fixed from the top in pas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,37 +62,71 @@ class Cut:
         """A copy with what is cut set to zero. `start` is the block's first element."""
         if self.threshold == np.inf:
             return delta.new_zeros(delta.shape)  # hardshrink lets a NaN through
-        before, behind = self.ties_up_to[start] if self.ties_up_to is not None else (0, 0)
-        if self.ties_up_to is not None and before >= self.ties:
+        ties = self.count_ties(start)
+        if ties == 0:
             return delta.hardshrink(self.threshold)
         kept = delta.hardshrink(_just_below(self.threshold, delta.element_size()))
-        if behind > self.ties and behind > before:
-            kept[delta.abs().eq(self.threshold).nonzero()[self.ties - before :, 0]] = 0
+        if ties is not None:
+            kept[delta.abs().eq(self.threshold).nonzero()[ties:, 0]] = 0
         return kept
 
+    def count_ties(self, start: int) -> int | None:
+        """How many of a block's elements equal to the threshold are kept; None for all of them."""
+        if self.ties_up_to is None:
+            return None
+        before, behind = self.ties_up_to[start]
+        return None if behind <= self.ties else max(0, self.ties - before)
 
-def largest(blocks: Blocks, count: int, k: int, sample: Callable[[], np.ndarray] | None = None) -> Cut:
+
+@dataclass(frozen=True)
+class Passes:
+    """Passes over the magnitudes of a tensor; the engine can have faster ones.
+
+    Parameters
+    ----------
+    blocks : callable
+        See `Blocks`.
+    """
+
+    blocks: Blocks
+
+    def compare(self, values: Sequence[float]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+        """Iterate over (start, for each value the number of magnitudes above it and of those equal to it)."""
+        for start, magnitudes in self.blocks():
+            yield (
+                start,
+                [(int(np.count_nonzero(magnitudes > v)), int(np.count_nonzero(magnitudes == v))) for v in values],
+            )
+
+    def collect(self, low: float, high: float) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Iterate over (start, number of magnitudes above `high`, those from `low` to `high`)."""
+        for start, magnitudes in self.blocks():
+            inside = magnitudes[(magnitudes >= low) & (magnitudes <= high)]
+            yield start, int(np.count_nonzero(magnitudes > high)), inside
+
+
+def largest(passes: Passes, count: int, k: int, sample: Callable[[], np.ndarray] | None = None) -> Cut:
     """Where to cut so that exactly the k largest of `count` magnitudes remain.
 
     Equal magnitudes are kept in the order of their flat index, so that the result is one and the same everywhere.
 
     Parameters
     ----------
-    blocks : callable
-        See `Blocks`.
+    passes : Passes
     count, k : int
         0 <= k < count.
     sample : callable, optional
         Gives some of the magnitudes, from all over the tensor, faster than a pass does.
     """
+    blocks = passes.blocks
     if k <= 0:
         return Cut(np.inf, 0, {start: (0, 0) for start, _ in blocks()})
     if count <= SMALL:
-        return _within(blocks, -np.inf, np.inf, k) or _at(blocks, find_by_bits(blocks, k), k)
+        return _within(passes, -np.inf, np.inf, k) or _at(passes, find_by_bits(blocks, k), k)
     for some in (sample, lambda: spread_sample(blocks, count)):
-        if some is not None and (cut := _guessed(blocks, np.sort(some()), 1 - k / count, k)):
+        if some is not None and (cut := _guessed(passes, np.sort(some()), 1 - k / count, k)):
             return cut
-    return _at(blocks, find_by_bits(blocks, k), k)
+    return _at(passes, find_by_bits(blocks, k), k)
 
 
 def cut(tensors: InputBlocks, i: int, k: int) -> Cut:
@@ -103,10 +137,10 @@ def cut(tensors: InputBlocks, i: int, k: int) -> Cut:
     tensors : nbmerge.engine.compute.blocks.Blocks
     i, k : int
     """
-    return largest(lambda: tensors.magnitudes(i), tensors.count, k, lambda: tensors.sample_magnitudes(i))
+    return largest(tensors.passes(i), tensors.count, k, lambda: tensors.sample_magnitudes(i))
 
 
-def _guessed(blocks: Blocks, sample: np.ndarray, rank: float, k: int) -> Cut | None:
+def _guessed(passes: Passes, sample: np.ndarray, rank: float, k: int) -> Cut | None:
     """The cut, if a sorted sample tells well enough where it is: `rank` is the place in [0, 1] of the k-th largest."""
     places = [int(np.clip(sample.size * (rank + x), 0, sample.size - 1)) for x in (-MARGIN, -NEAR, NEAR, MARGIN)]
     low, near, up_to, high = places
@@ -114,20 +148,19 @@ def _guessed(blocks: Blocks, sample: np.ndarray, rank: float, k: int) -> Cut | N
     counts = np.searchsorted(sample, values, "right") - np.searchsorted(sample, values, "left")
     if many := values[counts >= SHARED * sample.size].tolist():
         tried = [_Counted(v) for v in many]
-        for start, magnitudes in blocks():
-            for one in tried:
-                one.take(start, magnitudes)
-        if found := [cut for one in tried if (cut := one.cut(k)).holds()]:
-            return found[0]
-    return _within(blocks, float(sample[low]), float(sample[high]), k)
+        for start, found in passes.compare(many):
+            for one, (above, equal) in zip(tried, found, strict=True):
+                one.take(start, above, equal)
+        if right := [cut for one in tried if (cut := one.cut(k)).holds()]:
+            return right[0]
+    return _within(passes, float(sample[low]), float(sample[high]), k)
 
 
-def _within(blocks: Blocks, low: float, high: float, k: int) -> Cut | None:
+def _within(passes: Passes, low: float, high: float, k: int) -> Cut | None:
     """The cut, if the k-th largest value lies in [low, high] and not too many others do."""
     above, held, inside = 0, 0, []
-    for start, values in blocks():
-        above += int(np.count_nonzero(values > high))
-        caught = values[(values >= low) & (values <= high)]
+    for start, larger, caught in passes.collect(low, high):
+        above += larger
         inside.append((start, caught))
         held += caught.size
         if held > MOST_HELD:
@@ -136,28 +169,28 @@ def _within(blocks: Blocks, low: float, high: float, k: int) -> Cut | None:
     if not 1 <= left <= held:
         return None
     values = np.concatenate([v for _, v in inside])
-    return _at(lambda: iter(inside), float(np.partition(values, held - left)[held - left]), left)
+    return _at(Passes(lambda: iter(inside)), float(np.partition(values, held - left)[held - left]), left)
 
 
-def _at(blocks: Blocks, threshold: float, k: int) -> Cut:
+def _at(passes: Passes, threshold: float, k: int) -> Cut:
     """The cut at the k-th largest value."""
     counted = _Counted(threshold)
-    for start, values in blocks():
-        counted.take(start, values)
+    for start, [(above, equal)] in passes.compare([threshold]):
+        counted.take(start, above, equal)
     return counted.cut(k)
 
 
 class _Counted:
-    """Counts what is larger than a value, and what equals it."""
+    """Adds up what is larger than a value, and what equals it."""
 
     def __init__(self, value: float):
         self.value = value
         self.above = self.equal = 0
         self.ties_up_to: dict[int, tuple[int, int]] = {}
 
-    def take(self, start: int, values: np.ndarray) -> None:
-        self.above += int(np.count_nonzero(values > self.value))
-        before, self.equal = self.equal, self.equal + int(np.count_nonzero(values == self.value))
+    def take(self, start: int, above: int, equal: int) -> None:
+        self.above += above
+        before, self.equal = self.equal, self.equal + equal
         self.ties_up_to[start] = (before, self.equal)
 
     def cut(self, k: int) -> Cut:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+ALMOST_ZERO = 1e-8
+"""Sum of weights up to which there is nothing to divide by."""
+
 
 def elect(weighted: list[torch.Tensor], weights: list[float], normalize: bool, consensus: str = "sum") -> torch.Tensor:
     """Merge weighted task vectors by the sign of their sum.
@@ -56,6 +59,6 @@ def _share(agreeing: list[torch.Tensor], weights: list[float]) -> torch.Tensor:
     agrees = torch.empty_like(share)
     for delta, weight in zip(agreeing[1:], weights[1:], strict=True):
         share.add_(torch.gt(delta, 0, out=agrees), alpha=weight)  # a product with 0 or 1 is exact
-    if min(weights) > 1e-8:
+    if min(weights) > ALMOST_ZERO:
         return share.clamp_min_(min(weights))  # the numerator is 0 there
-    return share.add_(torch.lt(share.abs(), 1e-8, out=agrees))
+    return share.add_(torch.lt(share.abs(), ALMOST_ZERO, out=agrees))

@@ -1,0 +1,99 @@
+"""Which compiled loops do the work of which functions: the mix functions of methods, weighted sums, and passes over tensors.
+
+The functions of `nbmerge.methods` and `nbmerge.engine.compute` define what is computed; a loop gives the same bytes. Where there is
+no loop for a function, a dtype or a number of models, and for a block whose result is not finite, the function itself is called.
+Importing this imports numba.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from nbmerge.kernels import thinned
+from nbmerge.kernels.gram import build_products
+from nbmerge.kernels.magnitudes import CompiledPasses, Pairs
+from nbmerge.kernels.operands import STORED, find_common_kind, locate
+from nbmerge.kernels.weighted_sum import build_interpolation, build_sum
+from nbmerge.methods import Elementwise, Values, breadcrumbs, dare, ties
+from nbmerge.methods.numerics.selection import Blocks, Passes
+
+Fused = Callable[[list[torch.Tensor], int, torch.Tensor], bool]
+"""``(inputs, start, result)``: computes the block that begins at `start` from contiguous blocks as they are stored; whether the
+result is finite. If it is not, the function that the loop stands for must compute it."""
+MOST_MODELS = 16
+"""Inputs from which on nothing is fused: a loop keeps several numbers of each in registers."""
+
+THINNED: dict[Callable[..., Any], Callable[[Any, Values], tuple[list[thinned.Thinning], thinned.Combining]]] = {
+    ties.mix: thinned.ties,
+    dare.mix_sum: thinned.dare_sum,
+    dare.mix_votes: thinned.dare_votes,
+    breadcrumbs.mix_sum: thinned.breadcrumbs_sum,
+    breadcrumbs.mix_votes: thinned.breadcrumbs_votes,
+}
+
+
+def fuse_mix(method: Elementwise, state: Any, values: Values, dtypes: Sequence[str], dtype: str) -> Fused | None:
+    """The loop for a method's mix function; None if there is none.
+
+    Parameters
+    ----------
+    method : Elementwise
+    state : object
+        What its `look` returned.
+    values : Values
+    dtypes, dtype : sequence of str, str
+        Of the inputs and of the result.
+    """
+    kind, describe = _find_kind(dtypes, dtype), THINNED.get(method.mix)
+    if kind is None or describe is None:
+        return None
+    return thinned.ThinnedMix(*describe(state, values), kind, STORED[dtype])
+
+
+def fuse_interpolation(weight: float, dtypes: Sequence[str], dtype: str) -> Fused | None:
+    """The loop for a + w (b − a)."""
+    kind = _find_kind(dtypes, dtype)
+    if kind is None:
+        return None
+    interpolate, factor = build_interpolation(kind, STORED[dtype]), np.float32(weight)
+
+    def fused(inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:
+        return interpolate(result.numel(), locate(inputs), result.data_ptr(), factor)
+
+    return fused
+
+
+def fuse_sum(weights: Sequence[float], from_first: bool, dtypes: Sequence[str], dtype: str) -> Fused | None:
+    """The loop for Σ wᵢxᵢ; or, `from_first`, for x₀ + Σ wᵢ(xᵢ − x₀)."""
+    kind = _find_kind(dtypes, dtype)
+    if kind is None:
+        return None
+    add, factors = build_sum(len(weights), kind, STORED[dtype], from_first), np.array(weights, np.float32)
+
+    def fused(inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:
+        return add(result.numel(), locate(inputs), result.data_ptr(), factors)
+
+    return fused
+
+
+def fuse_passes(blocks: Blocks, pairs: Pairs, dtypes: Sequence[str]) -> Passes | None:
+    """Passes over magnitudes |b − a|, of which `blocks` gives the numbers and `pairs` what is stored."""
+    kind = find_common_kind(dtypes)
+    return None if kind is None else CompiledPasses(blocks, pairs, kind)
+
+
+def fuse_products(dtypes: Sequence[str]) -> Callable[[list[torch.Tensor], np.ndarray], None] | None:
+    """The loop that adds the inner products of a block's [W₀, W₁ − W₀, …] to a Gram matrix; None for float32, see `Blocks.gram`."""
+    kind = find_common_kind(dtypes)
+    if kind is None or kind == STORED["float32"] or len(dtypes) > MOST_MODELS:
+        return None
+    add = build_products(len(dtypes), kind)
+    return lambda inputs, gram: add(inputs[0].numel(), locate(inputs), gram)
+
+
+def _find_kind(dtypes: Sequence[str], dtype: str) -> int | None:
+    return find_common_kind(dtypes) if dtype in STORED and len(dtypes) <= MOST_MODELS else None

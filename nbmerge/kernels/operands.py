@@ -1,0 +1,22 @@
+"""Blocks of tensors as loops take them: an address and how the numbers are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+STORED = {"bfloat16": 0, "float16": 1, "float32": 2}
+"""dtypes that loops read and write, as `nbmerge.kernels.floats` numbers them."""
+
+
+def find_common_kind(dtypes: Sequence[str]) -> int | None:
+    """How inputs are stored, if loops can read them and all are stored alike."""
+    kinds = {STORED.get(dtype) for dtype in dtypes}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def locate(blocks: Sequence[torch.Tensor]) -> np.ndarray:
+    """Addresses of contiguous blocks, int64; the blocks must be kept as long as they are used."""
+    return np.fromiter((block.data_ptr() for block in blocks), np.int64, len(blocks))

@@ -1,0 +1,209 @@
+"""TIES, DARE and breadcrumbs by compiled loops: what their mix functions do with a block, as arguments of one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from nbmerge.kernels.counting import build_search
+from nbmerge.kernels.operands import locate
+from nbmerge.kernels.task_vectors import (
+    BY_POSITIVE_SHARE,
+    BY_SHARE,
+    ELECT_BY_COUNT,
+    ELECT_BY_SUM,
+    PLAIN,
+    SUM,
+    build,
+)
+from nbmerge.methods import Values
+from nbmerge.methods.numerics import Cut
+from nbmerge.methods.numerics.random_streams import kept
+from nbmerge.methods.numerics.sign_election import ALMOST_ZERO
+from nbmerge.methods.task_arithmetic import divisor
+
+Mask = Callable[[int, int], np.ndarray]
+"""``(start, count)``: bytes, 1 for elements that are kept and 0 for others."""
+NOTHING, EVERYTHING = -1.0, np.inf
+"""Magnitudes up to which nothing, or everything, is dropped."""
+
+
+@dataclass(frozen=True)
+class Thinning:
+    """How one task vector is thinned out.
+
+    Parameters
+    ----------
+    small : Cut, optional
+        What is kept; everything by default.
+    outliers : Cut, optional
+        What is subtracted from that.
+    mask : callable, optional
+        See `Mask`.
+    factor : float
+        What the rest is multiplied by.
+    """
+
+    factor: float
+    small: Cut | None = None
+    outliers: Cut | None = None
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True)
+class Combining:
+    """How thinned task vectors are combined.
+
+    Parameters
+    ----------
+    scale : float
+        Factor on what is added to the base.
+    combine, divide : int
+        See `nbmerge.kernels.task_vectors`.
+    weights : sequence of float
+        Of the models, for elected sums that are divided by them.
+    """
+
+    scale: float
+    combine: int = SUM
+    divide: int = PLAIN
+    weights: Sequence[float] = ()
+
+    @classmethod
+    def by_election(cls, values: Values, consensus: str = "sum") -> Combining:
+        """Elected signs, as `sign_election.elect` merges."""
+        weights = values.each["weight"][1:]
+        divide = PLAIN if not values["normalize"] else BY_POSITIVE_SHARE if min(weights) > ALMOST_ZERO else BY_SHARE
+        return cls(values["lambda"], ELECT_BY_COUNT if consensus == "count" else ELECT_BY_SUM, divide, weights)
+
+    @classmethod
+    def by_sum(cls, values: Values) -> Combining:
+        """A sum, as `sparse.added` merges."""
+        return cls(values["lambda"] / divisor(values))
+
+
+class ThinnedMix:
+    """Merges blocks of a base and models.
+
+    Parameters
+    ----------
+    thinnings : sequence of Thinning
+        One for each model.
+    combining : Combining
+    kind, result_kind : int
+        How inputs and result are stored.
+    """
+
+    def __init__(self, thinnings: Sequence[Thinning], combining: Combining, kind: int, result_kind: int):
+        self._thinnings, self._kind, self._scale = thinnings, kind, np.float32(combining.scale)
+        self._factors = np.array([t.factor for t in thinnings], np.float32)
+        self._weights = np.array(combining.weights or [0.0] * len(thinnings), np.float32)
+        self._is_masked = any(t.mask for t in thinnings)
+        has_outliers = any(t.outliers for t in thinnings)
+        self._merge = build(
+            len(thinnings), kind, result_kind, combining.combine, combining.divide, self._is_masked, has_outliers
+        )
+
+    def __call__(self, inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:
+        """Merge the block that begins at `start`; whether the result is finite."""
+        count, size, result_size = result.numel(), inputs[0].element_size(), result.element_size()
+        addresses, masks = locate(inputs), self._masks(start, count)
+        places = np.array([0 if mask is None else mask.ctypes.data for mask in masks], np.int64)
+        finite = True
+        for first, end, cuts in self._spans(addresses, start, count):
+            finite &= self._merge(
+                end - first,
+                addresses + first * size,
+                result.data_ptr() + first * result_size,
+                cuts,
+                places + first,
+                self._factors,
+                self._weights,
+                self._scale,
+            )
+        return finite
+
+    def _masks(self, start: int, count: int) -> list[np.ndarray | None]:
+        if not self._is_masked:
+            return [None] * len(self._thinnings)
+        return [np.ones(count, np.uint8) if t.mask is None else t.mask(start, count) for t in self._thinnings]
+
+    def _spans(self, addresses: np.ndarray, start: int, count: int) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Parts of the block in which the same magnitudes are dropped, with these magnitudes (float32, shape (2, models)).
+
+        Where only some of several equal magnitudes are kept, the block is divided after the last of them.
+        """
+        inclusive, strict = (np.full((2, len(self._thinnings)), x, np.float32) for x in (NOTHING, NOTHING))
+        ends = np.zeros(inclusive.shape, np.int64)
+        for i, thinning in enumerate(self._thinnings):
+            inclusive[1, i] = strict[1, i] = EVERYTHING
+            for row, cut in enumerate((thinning.small, thinning.outliers)):
+                if cut is not None:
+                    bounds = self._bounds(cut, addresses[0], addresses[i + 1], start, count)
+                    inclusive[row, i], strict[row, i], ends[row, i] = bounds
+        borders = sorted({0, count, *(int(end) for end in ends.flat)})
+        for first, end in pairwise(borders):
+            yield first, end, np.where(first < ends, inclusive, strict)
+
+    def _bounds(self, cut: Cut, base: int, own: int, start: int, count: int) -> tuple[float, float, int]:
+        """The largest magnitude that is dropped where those equal to the threshold are kept, where not, and the former's end."""
+        if cut.threshold == np.inf:
+            return EVERYTHING, EVERYTHING, 0
+        strict, left = cut.threshold, cut.count_ties(start)
+        if left == 0:
+            return strict, strict, 0
+        inclusive = float(np.nextafter(np.float32(strict), np.float32(-np.inf)))
+        if left is None:
+            return inclusive, strict, count
+        return inclusive, strict, build_search(self._kind)(count, base, own, np.float32(strict), left)
+
+
+def ties(cuts: list[Cut | None], values: Values) -> tuple[list[Thinning], Combining]:
+    """The arguments for `nbmerge.methods.ties.mix`."""
+    weights = values.each["weight"][1:]
+    thinnings = [Thinning(weight, small=cut) for weight, cut in zip(weights, cuts[1:], strict=True)]
+    return thinnings, Combining.by_election(values, values["consensus"])
+
+
+def dare_sum(factors: list[float], values: Values) -> tuple[list[Thinning], Combining]:
+    """The arguments for `nbmerge.methods.dare.mix_sum`."""
+    return _masked(factors, values), Combining.by_sum(values)
+
+
+def dare_votes(factors: list[float], values: Values) -> tuple[list[Thinning], Combining]:
+    """The arguments for `nbmerge.methods.dare.mix_votes`."""
+    return _masked(factors, values), Combining.by_election(values)
+
+
+def breadcrumbs_sum(cuts: list[tuple[Cut | None, Cut | None]], values: Values) -> tuple[list[Thinning], Combining]:
+    """The arguments for `nbmerge.methods.breadcrumbs.mix_sum`."""
+    return _middle(cuts, values), Combining.by_sum(values)
+
+
+def breadcrumbs_votes(cuts: list[tuple[Cut | None, Cut | None]], values: Values) -> tuple[list[Thinning], Combining]:
+    """The arguments for `nbmerge.methods.breadcrumbs.mix_votes`."""
+    return _middle(cuts, values), Combining.by_election(values)
+
+
+def _middle(cuts: list[tuple[Cut | None, Cut | None]], values: Values) -> list[Thinning]:
+    weights = values.each["weight"]
+    return [Thinning(weights[i], small=rest, outliers=top) for i, (top, rest) in enumerate(cuts) if i]
+
+
+def _masked(factors: list[float], values: Values) -> list[Thinning]:
+    weights, densities = values.each["weight"], values.each["density"]
+    return [
+        _drop(values.streams[i], densities[i], weights[i] * factors[i]) for i in range(1, len(weights))
+    ]  # fmt: skip
+
+
+def _drop(key: str, density: float, factor: float) -> Thinning:
+    if density >= 1:
+        return Thinning(factor)
+    if density <= 0:
+        return Thinning(factor, small=Cut(np.inf, 0, None))
+    return Thinning(factor, mask=lambda start, count: kept(key, start, count, density).view(np.uint8))

@@ -1,0 +1,64 @@
+"""Loops for weighted sums of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from nbmerge.kernels.compiler import entry_point, fixed_tuple
+from nbmerge.kernels.floats import is_finite, larger, load, multiply_add, store
+
+
+@cache
+def build_interpolation(stored: int, result_stored: int) -> Callable[..., bool]:
+    """The loop for a + w (b − a), from the nearer end, as `torch.lerp` computes it.
+
+    Returns
+    -------
+    callable
+        ``(count, addresses, result, weight) -> bool``: whether the result is finite.
+    """
+
+    @entry_point("boolean(int64, int64[::1], int64, float32)")
+    def interpolate(count: int, addresses: np.ndarray, result: int, weight: float) -> bool:
+        from_first = abs(weight) < np.float32(0.5)
+        near = addresses[0] if from_first else addresses[1]
+        factor = weight if from_first else weight - np.float32(1)
+        largest = np.uint32(0)
+        for k in range(count):
+            difference = load(addresses[1], k, stored) - load(addresses[0], k, stored)
+            value = multiply_add(factor, difference, load(near, k, stored))
+            largest = larger(largest, value)
+            store(result, k, result_stored, value)
+        return is_finite(largest, result_stored)
+
+    return interpolate
+
+
+@cache
+def build_sum(models: int, stored: int, result_stored: int, from_first: bool) -> Callable[..., bool]:
+    """The loop for Σ wᵢxᵢ; or, `from_first`, for x₀ + Σ wᵢ(xᵢ − x₀), where the weights sum to one.
+
+    Returns
+    -------
+    callable
+        ``(count, addresses, result, weights) -> bool``: whether the result is finite.
+    """
+
+    @entry_point("boolean(int64, int64[::1], int64, float32[::1])")
+    def add_weighted(count: int, addresses: np.ndarray, result: int, weights: np.ndarray) -> bool:
+        own, weight = fixed_tuple(addresses, models), fixed_tuple(weights, models)
+        largest = np.uint32(0)
+        for k in range(count):
+            first = load(own[0], k, stored)
+            value = first if from_first else first * weight[0]
+            for i in range(1, models):
+                number = load(own[i], k, stored)
+                value = multiply_add(number - first if from_first else number, weight[i], value)
+            largest = larger(largest, value)
+            store(result, k, result_stored, value)
+        return is_finite(largest, result_stored)
+
+    return add_weighted

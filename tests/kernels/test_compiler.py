@@ -1,0 +1,55 @@
+"""The cache of compiled loops: whatever is wrong with it only costs time."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest.importorskip("numba")
+
+from nbmerge.kernels import compiler
+from nbmerge.kernels.weighted_sum import build_interpolation
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A cache that is empty."""
+    monkeypatch.setenv(compiler.VARIABLE, str(tmp_path))
+    compiler.find_cache_folder.cache_clear()
+    yield compiler.find_cache_folder()
+    compiler.find_cache_folder.cache_clear()
+
+
+def compile_again():
+    """Compile one loop as a new process does; how often numba found it in the cache."""
+    loop = build_interpolation.__wrapped__(0, 0)
+    return sum(loop.stats.cache_hits.values())
+
+
+def test_loops_are_compiled_once(folder):
+    assert compile_again() == 0
+    assert list(folder.rglob("*.nbc"))
+    assert compile_again() == 1
+
+
+@pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
+def test_damaged_files_are_compiled_again(folder, pattern):
+    compile_again()
+    for file in folder.rglob(pattern):
+        file.write_bytes(file.read_bytes()[:20])
+    assert compile_again() == 0
+
+
+def test_no_folder_is_no_error(folder, monkeypatch):
+    monkeypatch.setenv(compiler.VARIABLE, "")
+    compiler.find_cache_folder.cache_clear()
+    assert compile_again() == 0
+    assert not list(folder.rglob("*.nbc"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of Unix")
+def test_a_folder_that_others_can_write_to_is_not_used(folder):
+    folder.chmod(0o777)
+    compiler.find_cache_folder.cache_clear()
+    assert compiler.find_cache_folder() is None

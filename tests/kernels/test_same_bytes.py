@@ -1,0 +1,125 @@
+"""Compiled loops give the bytes that torch gives, for all kinds of numbers that a model can hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from nbmerge.engine.compute.workspace import BLOCK
+from nbmerge.kernels import switch
+from tests.costs import rest_is_slow
+from tests.methods.apply import merged
+
+BITS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float32: torch.int32}
+CASES = {
+    "linear": ("linear", 3, {"weight": [0.3, 0.5, 0.9]}),
+    "linear, not normalised": ("linear", 3, {"weight": [0.3, -0.5, 0.9], "normalize": False}),
+    "linear of two": ("linear", 2, {"weight": [0.7, 0.3]}),
+    "linear of two, nearer to the second": ("linear", 2, {"weight": [0.3, 0.7]}),
+    "slerp": ("slerp", 2, {"t": 0.3}),
+    "task_arithmetic": ("task_arithmetic", 4, {"weight": [0.3, -0.5, 0.4], "lambda": 0.7}),
+    "ties": ("ties", 3, {"weight": [0.3, 0.5], "density": [0.5, 0.3], "lambda": 0.9}),
+    "ties, a negative weight": ("ties", 3, {"weight": [0.3, -0.3], "density": [0.2, 0.0]}),
+    "ties by votes": ("ties", 4, {"weight": [0.3, 0.5, 0.2], "density": [1.0, 0.5, 0.9], "consensus": "count"}),
+    "ties, not normalised": ("ties", 6, {"weight": 0.3, "density": 0.7, "normalize": False, "lambda": 1.3}),
+    "dare_linear": ("dare_linear", 3, {"weight": [0.3, 0.5], "density": [0.5, 0.3]}),
+    "dare_ties": ("dare_ties", 3, {"weight": [0.3, 0.5], "density": [1.0, 0.37], "normalize": True}),
+    "dare_ties, nothing of a model": ("dare_ties", 3, {"weight": [0.3, 0.5], "density": [0.5, 0.0], "rescale": "l1"}),
+    "breadcrumbs": ("breadcrumbs", 3, {"weight": [0.3, 0.5], "density": 0.5, "gamma": [0.1, 0.0]}),
+    "breadcrumbs_ties": ("breadcrumbs_ties", 3, {"weight": [0.3, 0.5], "density": [0.9, 0.4], "gamma": [0.0, 0.3]}),
+}
+QUICK = {
+    ("ties", torch.bfloat16), ("ties", torch.float32), ("ties by votes", torch.float16), ("linear of two", torch.bfloat16),
+    ("task_arithmetic", torch.bfloat16), ("dare_ties", torch.bfloat16), ("breadcrumbs_ties", torch.bfloat16),
+    ("slerp", torch.bfloat16),
+}  # fmt: skip
+
+
+def numbers(dtype: torch.dtype, count: int, seed: int) -> torch.Tensor:
+    """Weights of usual size, few different ones, zeros of both signs, subnormals, and finite numbers of any bits."""
+    g, n = torch.Generator().manual_seed(seed), count // 5
+    some = torch.randint(0, 4, (n,), generator=g)
+    bits = torch.randint(-(2**31), 2**31, (n,), generator=g).to(torch.int32).view(torch.float32)
+    if dtype != torch.float32:
+        bits = bits.view(torch.int16)[:n].view(dtype).float()
+    pieces = (
+        torch.randn(count - 4 * n, generator=g) * 0.02,
+        torch.randint(-3, 4, (n,), generator=g) * 0.5,
+        torch.tensor([0.0, -0.0, 1.0, -1.0])[some],
+        torch.randn(n, generator=g) * (2 * torch.finfo(dtype).tiny),
+        bits.nan_to_num(0.0, 0.0, 0.0) * (0.25 if dtype == torch.float32 else 1.0),
+    )
+    return torch.cat(pieces).to(dtype)
+
+
+def by_both(monkeypatch, case: str, tensors: list[torch.Tensor], **more) -> list[torch.Tensor]:
+    """Bits of a merge by torch, and by loops."""
+    name, _, parameters = CASES[case]
+    results = []
+    for chosen in "01":
+        monkeypatch.setenv(switch.VARIABLE, chosen)
+        result = merged(name, tensors, parameters, based=name not in ("linear", "slerp"), **more)
+        results.append(result.view(BITS[result.dtype]))
+    return results
+
+
+def spy_on_blocks(loops, monkeypatch) -> list[bool]:
+    """What every call of a loop for a block of the result returns."""
+    answers: list[bool] = []
+
+    def watch(find):
+        def found(*arguments):
+            fused = find(*arguments)
+            return fused and (lambda *block: answers.append(fused(*block)) or answers[-1])
+
+        return found
+
+    for name in ("fuse_mix", "fuse_sum", "fuse_interpolation"):
+        monkeypatch.setattr(loops, name, watch(getattr(loops, name)))
+    return answers
+
+
+@pytest.mark.parametrize(("case", "dtype"), rest_is_slow([(c, d) for c in CASES for d in BITS], QUICK))
+def test_a_loop_gives_the_bytes_of_torch(loops, monkeypatch, case, dtype):
+    answers, inputs = spy_on_blocks(loops, monkeypatch), CASES[case][1]
+    for count in (1, 37, BLOCK + 1031):
+        tensors = [numbers(dtype, count, seed) for seed in range(inputs)]
+        by_torch, by_loop = by_both(monkeypatch, case, tensors)
+        assert torch.equal(by_torch, by_loop), count
+    assert len(answers) == 4, "not every block was computed by a loop"
+
+
+@pytest.mark.parametrize("out", [torch.float32, torch.float16])
+def test_the_result_can_have_another_dtype(loops, monkeypatch, out):
+    answers = spy_on_blocks(loops, monkeypatch)
+    tensors = [numbers(torch.bfloat16, 999, seed) for seed in range(3)]
+    by_torch, by_loop = by_both(monkeypatch, "ties", tensors, out=out)
+    assert torch.equal(by_torch, by_loop)
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize("case", ["ties", "linear of two"])
+def test_what_is_not_finite_is_left_to_torch(loops, monkeypatch, case):
+    answers = spy_on_blocks(loops, monkeypatch)
+    tensors = [numbers(torch.bfloat16, 999, seed) for seed in range(CASES[case][1])]
+    tensors[0][::97], tensors[1][5::101], tensors[1][7::103] = np.nan, np.inf, -np.inf
+    by_torch, by_loop = by_both(monkeypatch, case, tensors)
+    assert torch.equal(by_torch, by_loop)
+    assert answers == [False]
+
+
+def test_a_result_that_overflows_is_left_to_torch(loops, monkeypatch):
+    answers = spy_on_blocks(loops, monkeypatch)
+    large = torch.full((100,), 6e4, dtype=torch.float16)
+    by_torch, by_loop = by_both(monkeypatch, "task_arithmetic", [large, large, -large, large])
+    assert torch.equal(by_torch, by_loop)
+    assert answers == [False]
+
+
+def test_inputs_of_several_dtypes_are_left_to_torch(loops, monkeypatch):
+    answers = spy_on_blocks(loops, monkeypatch)
+    tensors = [numbers(torch.bfloat16, 99, 0), numbers(torch.float32, 99, 1), numbers(torch.bfloat16, 99, 2)]
+    by_torch, by_loop = by_both(monkeypatch, "ties", tensors)
+    assert torch.equal(by_torch, by_loop)
+    assert not answers
