@@ -6,6 +6,7 @@
 # make lint   style and types: ruff and mypy --strict
 # make types  mypy alone
 # make js     check, test and bundle the browser's part (js/); the bundles are in the repository, so nothing else needs Node
+# make site   the documentation site in build/site/html, with executed notebooks; warnings and broken links are errors
 # make clean  remove build results; `rm -rf .venv` removes the installed packages
 #
 # The only requirement is Python 3.10 or newer (to choose one: make PYTHON=python3.12 ...). Everything is installed into
@@ -18,6 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PINS := binder/constraints.txt
 TORCH := $(shell sed -n 's/^\(torch==[^;]*\).*/\1/p' $(PINS))
 LAB_FLAGS ?=
+SITE_FLAGS ?=
 # pytest rewrites the asserts of 300 files; cached bytecode saves doing so in each process of each run.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
@@ -31,7 +33,7 @@ CHROMIUM := for name in "$${NBMERGE_CHROMIUM:-chromium}" chromium-browser google
 APT_INSTALL = apt=; [ "$$(id -u)" = 0 ] || apt="sudo -n"; command -v apt-get >/dev/null && $$apt apt-get update -qq \
 	&& $$apt env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends
 
-.PHONY: demo test unit coverage slow browser lab lint types js format wheel pins clean
+.PHONY: demo test unit coverage slow browser site lab lint types js format wheel pins clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -83,6 +85,9 @@ js:
 	@{ $(HAS_NODE); } || PATH="$(abspath $(BIN)):$$PATH"; cd js && npm ci --no-audit --no-fund --loglevel=error \
 		&& npm run --silent lint && npm test --silent && npm run --silent $(JS_BUILD)
 
+site: $(VENV)/.documented
+	$(BIN)/python -m docs.site.build build/site $(SITE_FLAGS)
+
 format: $(VENV)/.tested
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -125,4 +130,8 @@ $(VENV)/.node: $(VENV)/.made
 $(VENV)/.tested: $(VENV)/.installed
 	@echo "Installing the test dependencies ..."
 	@$(PIP) install -c $(PINS) --group dev
+	@touch $@
+
+$(VENV)/.documented: $(VENV)/.installed
+	@$(PIP) install -c $(PINS) --group docs
 	@touch $@

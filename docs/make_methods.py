@@ -23,10 +23,11 @@ def generated() -> str:
     rows = ["| method | name | models | base | kind |", "|---|---|---|---|---|"]
     for m in known:
         rows.append(f"| [`{m.name}`](#{_anchor(m)}) | {m.title} | {_inputs(m)} | {BASE[m.base]} | {_shape(m)} |")
-    return "\n".join([*rows, "", *(_section(m) for m in known)]).rstrip()
+    return "\n".join([*rows, "", *(describe(m) for m in known)]).rstrip()
 
 
-def _section(method: Method) -> str:
+def describe(method: Method) -> str:
+    """A method's section: what it does, its formula, its parameters and its source."""
     lines = [f"### {method.name}", "", f"**{method.title}.** {method.words}", "", "$$", method.formula, "$$", ""]
     if method.parameters:
         lines += ["| parameter | for | default | range | |", "|---|---|---|---|---|"]

@@ -1,0 +1,41 @@
+"""Which page of the site each file of the repository becomes, and the order in which the site lists them."""
+
+from __future__ import annotations
+
+PAGES = {
+    "docs/recipes.md": "recipes.md",
+    "docs/inputs.md": "inputs.md",
+    "docs/curves.md": "curves.md",
+    "docs/live.md": "live.md",
+    "docs/vocabularies.md": "vocabularies.md",
+    "docs/hub.md": "hub.md",
+    "docs/history.md": "history.md",
+    "docs/figures.md": "figures.md",
+    "docs/understanding.md": "understanding.md",
+    "docs/machines.md": "machines.md",
+    "docs/safety.md": "safety.md",
+    "docs/methods.md": "methods.md",
+    "docs/api.md": "api.md",
+    "README.md": "start.md",
+    "CHANGELOG.md": "project/changelog.md",
+    "CONTRIBUTING.md": "project/contributing.md",
+    "SECURITY.md": "project/security.md",
+    "nbmerge/demo/MEASURED.md": "project/bundled-models.md",
+}
+"""Files of the repository and where the site has them. All other files are linked to in the repository."""
+PARTS = {
+    "guides": (
+        "How-to guides",
+        "How to do one thing: each page starts from a task.",
+        ("recipes", "inputs", "curves", "live", "vocabularies", "hub", "history", "figures"),
+    ),
+    "explanation": (
+        "Explanation",
+        "What the numbers mean, what is promised, and under which conditions.",
+        ("understanding", "machines", "safety", "project/bundled-models"),
+    ),
+    "reference": ("Reference", "Every method, command and public function.", ("methods", "cli", "api")),
+    "project": ("Project", "How nbmerge is made.", ("project/changelog", "project/contributing", "project/security")),
+}
+"""Parts of the site: title, description, and pages. A page of `docs` that is in none of them fails the build."""
+REPOSITORY = "https://github.com/nbmerge/nbmerge/blob/main/"
