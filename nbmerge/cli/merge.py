@@ -67,9 +67,11 @@ def merge(
     quiet: Quiet = False,
 ) -> None:
     """Merge models and write a model folder. The output folder appears only when it is complete."""
+    from nbmerge.checkpoints import hub
     from nbmerge.cli.terminal.progress import progress_bar
     from nbmerge.cli.terminal.signals import stop_on_ctrl_c
-    from nbmerge.engine.merge import merge
+    from nbmerge.engine.planning import plan
+    from nbmerge.engine.read_ahead import reading_ahead
 
     changes: dict[str, Any] = {} if dtype is None else {"dtype": dtype, "out_dtype": None}
     changes |= {} if seed is None else {"random_seed": seed}
@@ -82,8 +84,11 @@ def merge(
         _open_executor(dask) as executor,
     ):
         loaded = load_recipe(recipe, dialect)
-        loaded = loaded.replace(**changes) if changes else loaded
-        result = merge(loaded, out, progress=listener, cancel=cancel, executor=executor, **options)
+        with hub.stopped_by(cancel):
+            planned = plan(loaded.replace(**changes) if changes else loaded)
+        with reading_ahead(planned.tensors if "torch" not in sys.modules else ()):
+            from nbmerge.engine.merge import merge
+        result = merge(planned, out, progress=listener, cancel=cancel, executor=executor, **options)
     if as_json:
         json_output.print_json(_as_json(result))
     elif not quiet:

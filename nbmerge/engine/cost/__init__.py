@@ -1,6 +1,6 @@
 """Cost: the time, memory and downloads of a merge to disk, and the memory of a live merge, before they start."""
 
-from nbmerge.engine.cost.available_memory import used_memory
+from nbmerge.engine.cost.available_memory import available_memory, used_memory
 from nbmerge.engine.cost.live_forecast import LiveForecast, check_fits, forecast_live
 from nbmerge.engine.cost.merge_forecast import Forecast, forecast, worker_bytes
 from nbmerge.engine.cost.requirements import require_memory
@@ -8,6 +8,7 @@ from nbmerge.engine.cost.requirements import require_memory
 __all__ = [
     "Forecast",
     "LiveForecast",
+    "available_memory",
     "check_fits",
     "forecast",
     "forecast_live",
