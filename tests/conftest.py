@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what imports torch is imported where tests run, and not by 
 if sys.version_info < (3, 11):  # where pathlib keeps the functions of os that it finds when it is imported
     from tests import old_pathlib  # noqa: F401
 
+gc.disable()  # until the tests are collected: all that is made before then stays
 JUDGED = os.environ.get("NBMERGE_JUDGE_OUTPUTS") == "1"
 
 
@@ -44,6 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Keep libraries and thousands of collected tests out of every later collection of garbage: they stay until the end."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 

@@ -42,10 +42,12 @@ def imported(found: Iterable[ast.AST]) -> set[str]:
 
 STAGES = {
     "import": "import nbmerge\ndir(nbmerge)",
-    "recipe": "nbmerge.Recipe.load('merge_method: slerp\\nmodels: [a, b]\\nparameters: {t: [0, 1]}').to_yaml()",
     "check": "report = nbmerge.check(RECIPE)\nassert report.ok\nreport._repr_html_()",
+    "recipe": "nbmerge.Recipe.load('merge_method: slerp\\nmodels: [a, b]\\nparameters: {t: [0, 1]}').to_yaml()\n"
+    "nbmerge.Recipe.load('python main.py o --merge a --merge b --base-model c')",
     "empty studio": "assert nbmerge.Studio(save=False).recipe is not None",
     "studio": "studio = nbmerge.Studio(RECIPE, save=False)\nstudio.drawer.toggle('Recipe')\nstudio.close()",
+    "figure": "from nbmerge.plots import to_png\nto_png(nbmerge.Recipe.load(RECIPE).plot())",
 }
 """What one process does, one after the other, with the modules that each may import on top of those before it."""
 
@@ -70,7 +72,7 @@ def test_importing_is_cheap(loaded):
     assert len(loaded["import"]) < 60
 
 
-@pytest.mark.parametrize("stage", ["recipe", "check"])
+@pytest.mark.parametrize("stage", ["check", "recipe"])
 def test_recipes_are_read_and_checked_without_the_heavy_libraries(stage, loaded):
     assert loaded[stage] & {"torch", "transformers", "matplotlib", "pandas", "ipywidgets"} == set()
 
@@ -79,6 +81,16 @@ def test_recipes_are_read_and_checked_without_the_heavy_libraries(stage, loaded)
 def test_a_studio_is_on_screen_before_the_heavy_libraries_are_imported(stage, loaded):
     """torch, pandas and matplotlib take seconds; they are imported when something is computed or drawn."""
     assert loaded[stage] & {"torch", "pandas", "matplotlib", "transformers", "scipy"} == set()
+
+
+def test_folders_are_checked_without_the_library_of_the_hub(loaded):
+    assert "huggingface_hub" not in loaded["check"]
+
+
+def test_drawing_loads_no_pyplot(loaded):
+    """The global figures and backend of the user are left alone."""
+    assert "matplotlib" in loaded["figure"]
+    assert "matplotlib.pyplot" not in loaded["figure"]
 
 
 def test_every_public_name_can_be_imported():

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 
-import nbformat
 import pytest
 
 import nbmerge as nbm
@@ -185,6 +184,7 @@ print(len(_instances) - before)
 @pytest.mark.notebook
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets of a kernel that has ended
 def test_bars_stand_below_their_cell_and_leave_nothing_behind(tmp_path, monkeypatch):
+    import nbformat
     from nbclient import NotebookClient
 
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))

@@ -151,7 +151,7 @@ NUMBER = st.integers(0, 100).map(lambda i: i / 100)
 POINTS = st.dictionaries(st.integers(0, DEPTH - 1), NUMBER, min_size=1, max_size=4)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(POINTS | st.lists(NUMBER, min_size=1, max_size=DEPTH), st.dictionaries(st.integers(0, 5), NUMBER, max_size=1))
 def test_a_line_and_its_text_are_the_same(slerp, value, alone):
     rules = [{"filter": f"layers.{i}.", "value": v} for i, v in alone.items()]
@@ -165,7 +165,7 @@ def test_a_line_and_its_text_are_the_same(slerp, value, alone):
 PARTS = st.lists(st.sampled_from(["mlp", "self_attn"]), unique=True, max_size=2)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(PARTS, POINTS | st.lists(NUMBER, min_size=2, max_size=4), POINTS | NUMBER, NUMBER)
 def test_a_curve_and_its_text_are_the_same(slerp, parts, first, second, rest):
     rules = [{"filter": part, "value": value} for part, value in zip(parts, (first, second), strict=False)]
@@ -186,7 +186,7 @@ def test_text_of_knots():
     assert format_line(Line((Knot(2.5, 0.5),)), DEPTH) == "0.5"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.text(st.sampled_from("0123456789.,:;-+x[]{} \n\tmlpa"), max_size=30))
 def test_any_text_is_read_or_refused(text):
     parsed = []

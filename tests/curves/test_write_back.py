@@ -204,7 +204,7 @@ GROUP = st.sampled_from([None, "attention", "mlp", "rest"])
 EDITS = st.lists(st.tuples(GROUP, LAYERS), min_size=1, max_size=3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(SETTING, EDITS)
 def test_every_edit_gives_every_tensor_what_was_asked_for(family, setting, edits):
     plan, track = drawn(family, setting)
@@ -226,7 +226,7 @@ def test_every_edit_gives_every_tensor_what_was_asked_for(family, setting, edits
         plan = after
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(SETTING, LAYERS, GROUP)
 def test_knots_that_are_written_are_read_again(family, setting, points, group):
     plan, track = drawn(family, setting)
@@ -261,7 +261,7 @@ def weight(value):
     return {} if value is None else {"parameters": {"weight": value}}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.booleans(), SHORT, SHORT, SHORT, st.integers(0, 1), GROUP, LAYERS)
 def test_an_edit_of_one_model_leaves_all_else_alone(family, sliced, own, shared, whole, number, group, asked):
     """Wherever its values came from: the model, its slice, the recipe or the method's default."""

@@ -115,6 +115,7 @@ def test_prompts_ask_for_what_no_training_saw():
 # --- the skills
 
 
+@pytest.mark.slow
 def test_the_base_scores_at_most_70_percent(models):
     assert max(demo.skills(models["base"], seed=SEED).values()) <= 0.70
 

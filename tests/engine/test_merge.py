@@ -12,6 +12,7 @@ from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.merge import merge
 from nbmerge.engine.planning.planner import plan
 from nbmerge.recipe import RECIPE_FILE, Recipe
+from tests.costs import rest_is_slow
 from tests.models import make_model, read_tensors
 
 UP = "model.layers.1.mlp.up_proj.weight"
@@ -58,7 +59,10 @@ def test_a_text_may_be_given_as_well(tmp_path, half):
     assert read_bytes(tmp_path / "a") == read_bytes(tmp_path / "b")
 
 
-@pytest.mark.parametrize("method", ["linear", "slerp", "task_arithmetic", "ties", "dare_linear", "dare_ties"])
+@pytest.mark.parametrize(
+    "method",
+    rest_is_slow(["linear", "slerp", "task_arithmetic", "ties", "dare_linear", "dare_ties"], ["slerp", "dare_ties"]),
+)
 def test_threads_shards_and_runs_change_nothing(tmp_path, family, method):
     models = [{"model": str(m), "parameters": {"weight": w}} for m, w in ((family.ft1, [0.2, 0.9]), (family.ft2, 0.4))]
     data = {"merge_method": method, "models": models, "base_model": str(family.base), "random_seed": 3}

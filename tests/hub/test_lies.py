@@ -52,7 +52,7 @@ def test_the_number_of_lies_does_not_shrink():
 
 
 @pytest.mark.parametrize("name", LIES)
-@pytest.mark.rest_is_slow(keep=40)
+@pytest.mark.rest_is_slow(keep=24)
 def test_a_lying_server_is_noticed(name, liar, family, cache, tmp_path):
     lie, expected = LIES[name]
     liar.add("org/base", family.base)

@@ -31,6 +31,7 @@ def formula(tensors, weights, density, gamma, votes: bool) -> torch.Tensor:
     ("density", "gamma"), [(0.5, 0.01), (0.3, 0.1), (0.9, 0.3), (1.0, 0.2), (0.0, 0.1), (1e-6, 0.5)]
 )
 @pytest.mark.parametrize("name", ["breadcrumbs", "breadcrumbs_ties"])
+@pytest.mark.rest_is_slow(keep=26)
 def test_formula(name, shape, density, gamma):
     tensors, weights = family(shape, 3), [1.0, 0.5, -0.3]
     exact = formula(tensors, weights, density, gamma, name.endswith("ties"))

@@ -9,6 +9,7 @@ from tests.methods.apply import DTYPES, SHAPES, family, merged, ulps, wide
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("threshold", "agreement"), [(0.4, 2), (0.2, 1), (1.0, 3), (0.5, 0)])
+@pytest.mark.rest_is_slow(keep=25)
 def test_formula(shape, dtype, threshold, agreement):
     tensors, weights = family(shape, 3, dtype, seed=7), [1.0, 0.5, 0.8]
     base, deltas = wide(tensors)

@@ -27,6 +27,7 @@ def formula(vectors: list[torch.Tensor], steps: int = 200) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [s for s in SHAPES if s != (1,)])
 @pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.rest_is_slow(keep=17)
 def test_formula(shape, dtype, count):
     tensors = family(shape, count, dtype, scale=0.5, seed=3)[1:]
     exact = formula([t.double() for t in tensors])

@@ -66,7 +66,7 @@ def each(name: str, values: list[float]) -> list[float]:
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
-@pytest.mark.rest_is_slow(keep=12)
+@pytest.mark.rest_is_slow(keep=8)
 def test_a_model_merged_with_itself_is_that_model(name, way):
     if name == "linear" and way.get("normalize") is False:
         pytest.skip("weights are no shares here")
@@ -77,6 +77,7 @@ def test_a_model_merged_with_itself_is_that_model(name, way):
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if methods()[n].parameter("weight")])
+@pytest.mark.rest_is_slow(keep=9)
 def test_weight_on_one_model_alone_gives_that_model(name):
     if name in ("iso_c", "consensus"):
         pytest.skip("levels or filters the changes of a single model, too")
@@ -110,6 +111,7 @@ def test_the_ends_of_slerp_are_its_models(dtype):
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
+@pytest.mark.rest_is_slow(keep=16)
 def test_models_may_be_named_in_any_order(name, way):
     if name in RANDOM or count(name) - (methods()[name].base != "none") < 2 or methods()[name].base == "first":
         pytest.skip("draws belong to a model's place, or there is nothing to exchange")
@@ -131,6 +133,7 @@ def test_models_may_be_named_in_any_order(name, way):
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
+@pytest.mark.rest_is_slow(keep=16)
 def test_models_scaled_by_a_power_of_two_give_the_scaled_merge(name, way):
     if name in ("nearswap", "ram", "ramplus_tl", "arcee_fusion"):
         pytest.skip("has a threshold in units of the weights")
@@ -146,7 +149,7 @@ def test_models_scaled_by_a_power_of_two_give_the_scaled_merge(name, way):
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
-@pytest.mark.rest_is_slow(keep=12)
+@pytest.mark.rest_is_slow(keep=8)
 def test_zeros_opposites_and_huge_numbers_give_no_nan(name, way):
     n = count(name)
     for shape in SHAPES:
@@ -163,6 +166,7 @@ def test_zeros_opposites_and_huge_numbers_give_no_nan(name, way):
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.rest_is_slow(keep=25)
 def test_short_floats_do_not_overflow_on_the_way(name, way, dtype):
     size = 6e4 if dtype == torch.float16 else 1e15
     base = torch.full((4, 6), -size, dtype=dtype)
@@ -176,7 +180,7 @@ def test_short_floats_do_not_overflow_on_the_way(name, way, dtype):
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-@pytest.mark.rest_is_slow(keep=26)
+@pytest.mark.rest_is_slow(keep=16)
 def test_what_is_not_finite_reaches_the_result_where_the_engine_finds_it(name, way, bad):
     if name == "nearswap" and bad == float("inf"):
         pytest.skip("what is infinitely far away is approached by t")
@@ -210,7 +214,7 @@ def computed(tensors, threads: int) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.rest_is_slow(keep=24)
+@pytest.mark.rest_is_slow(keep=11)
 def test_a_tensor_does_not_depend_on_threads_order_or_other_tensors(name, family):
     tensors = plan(recipe(name, family)).tensors
     assert any(t.method == name for t in tensors)
@@ -221,6 +225,7 @@ def test_a_tensor_does_not_depend_on_threads_order_or_other_tensors(name, family
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
 @pytest.mark.parametrize("block", [72, 16])
+@pytest.mark.rest_is_slow(keep=25)
 def test_a_tensor_does_not_depend_on_where_blocks_end(name, way, block, monkeypatch):
     """Blocks of a few rows, and rows longer than a block."""
     tensors = relatives((40, 24), count(name) - 1, seed=3)

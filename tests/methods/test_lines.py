@@ -11,6 +11,7 @@ from tests.methods.apply import family as relatives
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("position", [0.0, 0.4, 1.0])
+@pytest.mark.rest_is_slow(keep=19)
 def test_formula(shape, dtype, position):
     tensors, weights = relatives(shape, 3, dtype), [1.0, 0.5, -0.2]
     base, deltas = wide(tensors)

@@ -23,6 +23,7 @@ def formula(base: torch.Tensor, deltas: list[torch.Tensor]) -> torch.Tensor:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("filter_wise", [False, True])
 @pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.rest_is_slow(keep=25)
 def test_formula(shape, dtype, filter_wise, count):
     tensors = family(shape, count, dtype, seed=5)
     base, deltas = wide(tensors)

@@ -24,6 +24,7 @@ def formula(vectors: list[torch.Tensor], weights: list[float], normalize: bool) 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("based", [True, False])
 @pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.rest_is_slow(keep=25)
 def test_formula(shape, dtype, based, normalize):
     tensors = family(shape, 3, dtype, seed=2)[0 if based else 1 :]
     weights = [0.5, 0.3, 0.4]

@@ -9,6 +9,7 @@ from tests.methods.apply import DTYPES, SHAPES, family, merged, ulps, wide
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("t", [0.0, 0.01, 0.1])
+@pytest.mark.rest_is_slow(keep=19)
 def test_formula(shape, dtype, t):
     tensors = family(shape, 1, dtype)
     base, (delta,) = wide(tensors)

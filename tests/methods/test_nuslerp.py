@@ -43,6 +43,7 @@ def formula(tensors, t: float, based: bool, along: int | None) -> torch.Tensor:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("based", [True, False])
 @pytest.mark.parametrize("along", [None, 0, 1])
+@pytest.mark.rest_is_slow(keep=37)
 def test_formula(shape, dtype, based, along):
     tensors = relatives(shape, 2, dtype)[0 if based else 1 :]
     ways = {None: {}, 1: {"nuslerp_flatten": False}, 0: {"nuslerp_flatten": False, "nuslerp_row_wise": True}}

@@ -119,6 +119,7 @@ CASES = {
 
 @pytest.mark.parametrize("dtype", EPS)
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.rest_is_slow(keep=19)
 def test_within_two_units_in_the_last_place(tmp_path, known_masks, case, dtype):
     method, count, each, shared, formula = CASES[case]
     tensors = drawn(count, dtype, spread=1.0 if method == "slerp" else 0.1)
@@ -191,6 +192,7 @@ def alone(method: str, which: int, count: int = 3) -> dict:
     ],
 )
 @pytest.mark.parametrize("poison", [False, True])
+@pytest.mark.rest_is_slow(keep=23)
 def test_one_model_alone_is_that_model_bit_for_bit(tmp_path, dtype, method, which, poison):
     x = drawn(2 if method == "slerp" else 3, dtype)
     x[which].view(-1)[0] = -0.0
@@ -233,6 +235,7 @@ def test_one_task_vector_whole_is_its_model(tmp_path, method, dtype):
         ("dare_ties", {"each": {"weight": [0.3, 0.5], "density": [0.5, 0.1]}}),
     ],
 )
+@pytest.mark.rest_is_slow(keep=17)
 def test_a_model_with_itself_is_itself_bit_for_bit(tmp_path, dtype, method, more):
     (x,) = drawn(1, dtype)
     x.view(-1)[0] = 0.0  # a negative zero would become this one: equal, though not in its sign bit

@@ -23,6 +23,7 @@ def formula(tensors, epsilon: float, r: float = 0.0, alpha: float = 0.0) -> torc
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("epsilon", [1e-5, 0.1])
+@pytest.mark.rest_is_slow(keep=16)
 def test_ram_and_ramplus_follow_their_formulas(shape, dtype, epsilon):
     tensors = family(shape, 3, dtype)
     terms = [*tensors, sum(d.abs() for d in wide(tensors)[1])]

@@ -27,6 +27,7 @@ def formula(tensors, share: float) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.rest_is_slow(keep=16)
 def test_formula_without_selection(shape, dtype, count):
     tensors = family(shape, count, dtype)
     assert ulps(merged("sce", tensors), formula(tensors, 1.0), tensors) <= 2

@@ -66,6 +66,7 @@ def test_two_zeros_are_zero(tmp_path, zero_tensors):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("t", [0, 1])
 @pytest.mark.parametrize("b", [[0.3, -1.0, 2.0], [0.1, 0.2, 0.3001], [0.0, 0.0, 0.0], [float("nan"), 1.0, 0.0]])
+@pytest.mark.rest_is_slow(keep=13)
 def test_the_ends_are_the_models_bit_for_bit(tmp_path, dtype, t, b):
     a, b = tensor([0.1, 0.2, 0.3], dtype), tensor(b, dtype)
     assert same_bytes(slerp(tmp_path, a, b, t), (a, b)[t])

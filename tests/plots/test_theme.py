@@ -1,6 +1,4 @@
 import io
-import subprocess
-import sys
 import threading
 
 import matplotlib
@@ -77,13 +75,3 @@ def test_long_names_keep_both_ends():
     assert name.startswith(short.split("…")[0])
     assert name.endswith(short.split("…")[1])
     assert theme.shortened("base", 20) == "base"
-
-
-def test_drawing_loads_no_pyplot():
-    """Nobody's global figures and backend are touched; that no module names pyplot is tested in test_imports.py."""
-    code = (
-        "import sys, pandas as pd, nbmerge.plots as p;"
-        "p.to_png(p.heatmap(pd.DataFrame({'mlp': [1.0, 2.0]})));"
-        "assert 'matplotlib.pyplot' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -44,17 +44,7 @@ def test_a_hostile_recipe_ends_in_a_clear_error(name):
 
 
 @pytest.mark.parametrize("slow", rest_is_slow([False, True], [False]))
+@pytest.mark.slow
 def test_memory_stays_small(slow):
     assert max(cost["bytes"] for cost in costs(slow).values()) < MAX_BYTES
     assert not Path("/tmp/never").exists()
-
-
-def test_reading_imports_nothing_heavy():
-    code = (
-        "import sys; from nbmerge import Recipe; "
-        "Recipe.load('python main.py o --merge a --merge b --base-model c'); "
-        "print([m for m in ('torch', 'transformers', 'pandas') if m in sys.modules])"
-    )
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
-    )

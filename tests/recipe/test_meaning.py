@@ -140,7 +140,7 @@ RECIPES = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(RECIPES)
 def test_yaml_and_back_is_the_same_recipe(r):
     back = Recipe.load(r.to_yaml())
@@ -149,7 +149,7 @@ def test_yaml_and_back_is_the_same_recipe(r):
     assert back.to_yaml() == r.to_yaml()
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(RECIPES)
 def test_plain_and_back_is_the_same_recipe(r):
     assert Recipe.of(r.plain()) == r

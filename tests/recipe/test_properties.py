@@ -47,7 +47,7 @@ RECIPES = st.builds(
     SHAPES, EXTRAS,
 )  # fmt: skip
 
-modest = settings(max_examples=20, deadline=None)  # each run draws others
+modest = settings(max_examples=10, deadline=None)  # each run draws others
 
 
 @modest
@@ -67,8 +67,8 @@ def test_python_and_back_keeps_the_meaning(recipe):
     assert Recipe.load(recipe.to_python()) == recipe
 
 
-@modest
-@given(st.lists(RECIPES, min_size=2, max_size=4))
+@settings(max_examples=4, deadline=None)  # each of them draws several recipes
+@given(st.lists(RECIPES, min_size=2, max_size=3))
 def test_a_chain_of_recipes_and_back(recipes):
     texts = [
         r.replace(name=f"step{i}", **({"base_model": f"step{i - 1}"} if i else {})).to_yaml()

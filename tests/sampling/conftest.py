@@ -1,12 +1,26 @@
+from __future__ import annotations
+
 import logging
+from collections.abc import Iterator
 
 import pytest
 
 
+class LogRecords(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
 @pytest.fixture
-def heard(caplog):
-    """What transformers logs; its loggers do not hand on to the root, where pytest listens."""
-    logger = logging.getLogger("transformers")
-    logger.addHandler(caplog.handler)
-    yield caplog
-    logger.removeHandler(caplog.handler)
+def transformers_log() -> Iterator[LogRecords]:
+    """What transformers logs, whose loggers hand nothing on to the root."""
+    logger, handler = logging.getLogger("transformers"), LogRecords()
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)

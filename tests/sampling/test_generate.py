@@ -91,13 +91,13 @@ def test_a_models_own_end_tokens_hold(family):
     assert not got.stopped
 
 
-def test_nothing_is_printed_warned_or_logged(family, capfd, heard):
+def test_nothing_is_printed_warned_or_logged(family, capfd, transformers_log):
     for temperature in (0.0, 0.7):
         sample(family.ft1, ["abc", "d"], temperature=temperature, max_new_tokens=3)
         unusual = endless(load(family.base), pad_token_id=None, temperature=0.3)
         sample(unusual, "abc", temperature=temperature, max_new_tokens=3)
     assert capfd.readouterr() == ("", "")
-    assert not heard.records
+    assert not transformers_log.records
 
 
 def test_stop_between_tokens(family):
@@ -178,7 +178,7 @@ def test_a_prompt_without_tokens(loaded):
         sample(loaded, ["abc", ""])
 
 
-def test_a_text_beyond_the_context_is_refused_with_the_limit(loaded, heard):
+def test_a_text_beyond_the_context_is_refused_with_the_limit(loaded, transformers_log):
     loaded.tokenizer.model_max_length = 64  # what makes transformers warn of its own
     with pytest.raises(
         SampleError, match=r"has 30 tokens; with 35 new tokens .* context of 64.*Set max_new_tokens to at most 34"
@@ -187,7 +187,7 @@ def test_a_text_beyond_the_context_is_refused_with_the_limit(loaded, heard):
     assert sample(loaded, "a" * 30, max_new_tokens=34)
     with pytest.raises(SampleError, match=r"Shorten the prompt\."):
         sample(loaded, "a" * 70)
-    assert not heard.records
+    assert not transformers_log.records
 
 
 def test_a_tokenizer_that_is_not_the_models(tmp_path, loaded):

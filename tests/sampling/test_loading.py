@@ -88,10 +88,10 @@ def test_load_passes_errors_of_transformers_on(tmp_path):
         load(folder)
 
 
-def test_load_is_silent(tmp_path, capfd, heard):
+def test_load_is_silent(tmp_path, capfd, transformers_log):
     load(make_model(tmp_path / "m"))
     assert capfd.readouterr() == ("", "")
-    assert not heard.records
+    assert not transformers_log.records
 
 
 def test_errors_of_libraries_become_ours_and_those_of_callers_do_not():

@@ -65,7 +65,7 @@ def test_nothing_given_starts_with_the_bundled_family_if_there_is_one():
     assert studio.recipe is None or studio.state.plan is not None
 
 
-QUICK = ("linear", "slerp", "ties", "della", "passthrough", "model_stock", "nuslerp", "karcher")
+QUICK = ("linear", "slerp", "della", "passthrough", "karcher")
 
 
 @pytest.mark.parametrize("method", rest_is_slow(methods(), QUICK))

@@ -121,6 +121,7 @@ def test_nan_is_found_on_the_way_back(family, tmp_path):
 
 
 @pytest.mark.parametrize("name", ANYWHERE)
+@pytest.mark.rest_is_slow(keep=5)
 def test_a_method_that_says_so_stays_on_the_device(family, name, monkeypatch):
     """torch's fake tensors know devices that are not there, and refuse what mixes two or goes by way of NumPy."""
     from torch._subclasses.fake_tensor import FakeTensorMode

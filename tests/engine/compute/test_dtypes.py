@@ -59,6 +59,7 @@ def test_integer_tensors_are_copied_from_the_first_model(folders, tmp_path, meth
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("other", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.rest_is_slow(keep=7)
 def test_floats_of_all_pairs_are_merged_exactly(tmp_path, dtype, other):
     """The mean of two models in any two dtypes, computed wide and rounded once."""
     one, two = make_model(tmp_path / "a", dtype=dtype), make_model(tmp_path / "b", seed=1, dtype=other)

@@ -41,7 +41,7 @@ def table(*entries) -> Table:
 ENTRY = st.tuples(st.integers(0, 1), st.integers(0, 8), st.sampled_from([1.0, 0.5, -0.25, 2.0]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     rows=st.lists(st.lists(ENTRY, max_size=3), min_size=1, max_size=14), cut=st.floats(0, 1), size=st.integers(1, 40)
 )

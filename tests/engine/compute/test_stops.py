@@ -41,9 +41,7 @@ SHARES = {"early": 0.1, "late": 0.6}
 STOPS = [(method, when) for method in methods() for when in SHARES]
 
 
-@pytest.mark.parametrize(
-    ("method", "when"), rest_is_slow(STOPS, lambda stop: stop[0] in ("linear", "ties", "della", "model_stock", "tsv_m"))
-)
+@pytest.mark.parametrize(("method", "when"), rest_is_slow(STOPS, lambda stop: stop[0] in ("linear", "ties", "tsv_m")))
 def test_a_stopped_method_reads_nothing_more(method, when, family, tmp_path, monkeypatch):
     """Within a tensor, looking or mixing: after the stop each worker ends at its next read."""
     monkeypatch.setattr(blocks_module, "BLOCK", 256)

@@ -63,7 +63,7 @@ AFTER = {
 @pytest.mark.parametrize("after", AFTER)
 @pytest.mark.parametrize("at", AT)
 @pytest.mark.parametrize("steps", [1, 2])
-@pytest.mark.rest_is_slow(keep=5)
+@pytest.mark.rest_is_slow(keep=3)
 def test_the_next_merge_removes_leftovers(half, tmp_path, at, after, steps, monkeypatch):
     other = half.replace(dtype="float16")
     new = contents(merge(other, tmp_path / "new").path)

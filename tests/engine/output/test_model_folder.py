@@ -55,6 +55,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.rest_is_slow(keep=11)
 def test_other_files_in_the_output_folder_are_kept(out, half, name):
     add(out, name)
     before = contents(out.parent)

@@ -71,6 +71,7 @@ def way(request, monkeypatch):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", samples(8, np.float32))
+@pytest.mark.rest_is_slow(keep=25)
 def test_exactly_the_largest_are_kept(way, dtype, kind):
     values = samples(1001, dtype)[kind]
     for k in (0, 1, 2, 100, 333, 500, 999, 1000):

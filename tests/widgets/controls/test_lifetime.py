@@ -32,6 +32,8 @@ from tests.widgets.browser import act
 PANELS = [
     MergePanel, MethodPanel, ModelsPanel, RecipePanel, SamplesPanel, ScoresPanel, TokensPanel, TracksPanel,
 ]  # fmt: skip
+QUICK = ("slerp", "della", "passthrough", "karcher", "task_arithmetic")
+"""Methods whose parameters have different controls."""
 
 
 def registered() -> int:
@@ -209,11 +211,12 @@ def test_pins_take_no_widgets(recipe):
     studio.close()
 
 
-def test_widgets_that_are_replaced_are_closed(recipe, deep_family):
+@pytest.mark.parametrize("chosen", [QUICK, pytest.param(methods(), marks=pytest.mark.slow)], ids=["quick", "all"])
+def test_widgets_that_are_replaced_are_closed(chosen, recipe, deep_family):
     studio = Studio(recipe)
 
     def round_trip() -> int:
-        for method in methods():
+        for method in chosen:
             studio.method.choose(method)
         studio.recipe = recipe.with_parameter("weight", 7.0, "ft2")  # sliders of another range
         studio.recipe = recipe

@@ -76,7 +76,7 @@ def test_it_follows_the_recipe_where_it_is_asked_to(panel, state):
 
 def test_an_edit_stops_what_is_being_generated_and_starts_over(panel, state):
     panel.set_parents(False)
-    panel.set_number("length", 40)
+    panel.set_number("length", 20)
     panel.set_follow(True)
     assert panel.runner.wait(120)
     started, on_change = threading.Event(), panel.session.on_change
