@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 # Read by huggingface_hub when it is imported, so before anything else; an empty cache makes every machine equal.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-hub-cache-here")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores; read by torch and numpy, here and in children
 os.environ["NBMERGE_CACHE"] = ""  # statistics are measured, not remembered from another run
 
 import pytest

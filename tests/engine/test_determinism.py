@@ -19,7 +19,7 @@ from tests.engine.compute.test_stops import recipe
 from tests.engine.output.faults import contents
 from tests.models import Family, make_family, read_tensors
 
-QUICK = ("dare_ties", "della", "linear")
+QUICK = ("della", "linear")
 RANDOM = ("dare_ties", "dare_linear", "della", "ties", "slerp", "linear")
 
 

@@ -44,7 +44,7 @@ def formula(tensors, weights, density, epsilon, rescale, votes: bool) -> tuple[t
     ("density", "epsilon"), [(0.5, 0.15), (0.9, 0.15), (0.1, 0.3), (0.5, 0.5), (0.5, 1.0), (0.4, 0.0)]
 )
 @pytest.mark.parametrize("rescale", [True, False])
-@pytest.mark.rest_is_slow(keep=16)
+@pytest.mark.rest_is_slow(keep=17)
 def test_formula(shape, density, epsilon, rescale):
     tensors, weights = family(shape, 2), [1.0, 0.5]
     given = {"weight": weights, "density": density, "epsilon": epsilon, "rescale": rescale}

@@ -38,6 +38,7 @@ def recipe(family, method, parameters, each) -> Recipe:
         ("task_arithmetic", {}, {}),
     ],
 )
+@pytest.mark.rest_is_slow(keep=3)
 def test_the_measured_merge_lies_within_the_error(tall, method, parameters, each):
     r = recipe(tall, method, parameters, each)
     guess, real = estimate(r), measure_merge(r)

@@ -226,6 +226,7 @@ ODD = [
         "fan_in_fan_out", "init_lora_weights", "exclude_modules", "layers_to_transform", "trainable_token_indices",
     ],
 )  # fmt: skip
+@pytest.mark.rest_is_slow(keep=6)
 def test_odd_settings_end_in_an_error_of_ours_or_mean_nothing(base, tmp_path, key):
     for value in ODD:
         adapter = make_adapter(tmp_path / "a", base, modules(Q))

@@ -35,6 +35,7 @@ def shown(table: pd.DataFrame, width: int, **options) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200, UNLIMITED])
+@pytest.mark.rest_is_slow(keep=3)
 def test_it_fits_and_every_number_is_there(width, table):
     lines = shown(table, width)
     assert max(map(cell_len, lines)) <= width

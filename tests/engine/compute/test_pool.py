@@ -52,6 +52,7 @@ def test_any_part_of_a_plan_in_any_order_on_any_number_of_threads(family, method
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.rest_is_slow(keep=4)
 def test_small_blocks_come_to_the_same(family, method, monkeypatch):
     p = plan(recipe(family, method))
     whole = collected(p.tensors, threads=1)
@@ -65,6 +66,7 @@ def test_small_blocks_come_to_the_same(family, method, monkeypatch):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.rest_is_slow(keep=4)
 def test_no_tensor_is_read_or_written_in_one_piece(family, method, tmp_path, monkeypatch):
     monkeypatch.setattr(blocks_module, "BLOCK", 64)
     read, write, reads, writes = os.preadv, os.pwrite, [], []

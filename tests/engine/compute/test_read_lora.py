@@ -298,6 +298,7 @@ def test_the_forecast_knows_what_it_holds(base, tmp_path):
 
 @pytest.mark.parametrize("method", ["task_arithmetic", "ties", "dare_ties", "della", "sce"])
 @pytest.mark.parametrize("form", ["models", "slices"])
+@pytest.mark.rest_is_slow(keep=4)
 def test_an_adapter_is_baked_in_by_a_merge_of_its_model_alone(base, tmp_path, method, form):
     adapter = make_adapter(tmp_path / "a", base, modules(Q, DOWN))
     name = f"{base}+{adapter}"

@@ -212,7 +212,7 @@ def random_recipe(random: Random, family) -> Recipe:
     return Recipe.of(data if method == "linear" else data | {"base_model": base})
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(200, marks=pytest.mark.benchmark)])
+@pytest.mark.parametrize("count", [4, pytest.param(200, marks=pytest.mark.benchmark)])
 def test_any_sequence_of_edits_ends_at_a_fresh_merge(family, tmp_path, count):
     for seed in range(count):
         random = Random(seed)

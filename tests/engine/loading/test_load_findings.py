@@ -48,6 +48,7 @@ def test_the_result_of_every_method_loads(name, family, tmp_path):
 
 
 @pytest.mark.parametrize("ranges", [[(0, 2)], [(0, 3), (1, 3)], [(2, 3)], [(0, 3), (0, 3), (0, 3)]])
+@pytest.mark.rest_is_slow(keep=2)
 def test_stacks_load(ranges, family, tmp_path):
     recipe = stacked(family.base, *ranges)
     assert check(recipe).ok
@@ -56,6 +57,7 @@ def test_stacks_load(ranges, family, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["edge-gradient", "zeros", "copy", "mean", "truncate"])
+@pytest.mark.rest_is_slow(keep=2)
 def test_vocabularies_of_another_size_load(mode, family, tmp_path):
     larger = make_model(tmp_path / "larger", vocab=40)
     data = {"merge_method": "linear", "models": [str(family.base), str(larger)], "parameters": {"weight": 0.5}}
@@ -67,7 +69,7 @@ def test_vocabularies_of_another_size_load(mode, family, tmp_path):
 
 @pytest.mark.parametrize("tied", [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("sources", [{}, {"embedding_source": 1}, {"lm_head_source": 1}, {"config_source": 1}])
-@pytest.mark.rest_is_slow(keep=4)
+@pytest.mark.rest_is_slow(keep=3)
 def test_tied_and_untied_models_load(tied, sources, tmp_path):
     models = [str(make_model(tmp_path / f"m{i}", tied=t, seed=i)) for i, t in enumerate(tied)]
     data = {"merge_method": "linear", "models": models, "parameters": {"weight": 0.5}}

@@ -70,6 +70,7 @@ def test_real_sizes_pass(written):
 
 @pytest.mark.parametrize("key", ["eos_token_id", "pad_token_id"])
 @pytest.mark.parametrize("value", NO_IDS, ids=lambda v: repr(v)[:20])
+@pytest.mark.rest_is_slow(keep=8)
 def test_what_is_not_a_token_id(written, key, value):
     folder = written("generation_config.json", {key: value})
     with pytest.raises(SampleError) as caught:

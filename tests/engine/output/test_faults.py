@@ -67,7 +67,7 @@ REST = [(call, numbers[1:]) for call, numbers in MATRIX.items()]
 
 
 @pytest.mark.parametrize(("call", "numbers"), FEW, ids=list(MATRIX))
-@pytest.mark.rest_is_slow(keep=5)
+@pytest.mark.rest_is_slow(keep=3)
 def test_a_call_that_fails(call, numbers, small, whole, family, tmp_path):
     everywhere(call, numbers, small, whole, family, tmp_path)
 

@@ -36,7 +36,7 @@ def sound(tally: Tally) -> bool:
 
 def test_kills_at_random_instants(case):
     rng = random.Random(5)
-    total = sum((trial(case, f"random-{i}", at_random(rng, case, most=2)) for i in range(5)), Tally())
+    total = sum((trial(case, f"random-{i}", at_random(rng, case, most=2)) for i in range(3)), Tally())
     assert sound(total), total
 
 
@@ -88,6 +88,7 @@ def unfinished(ties, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.rest_is_slow(keep=3)
 def test_a_power_cut_that_took_weights(cut, unfinished, ties, tmp_path):
     file = beside(unfinished, "partial") / "model.safetensors"
     data = bytearray(file.read_bytes())
@@ -116,7 +117,7 @@ LINES = {
 
 
 @pytest.mark.parametrize("harm", LINES)
-@pytest.mark.rest_is_slow(keep=6)
+@pytest.mark.rest_is_slow(keep=4)
 def test_a_damaged_journal_is_not_used(harm, unfinished, ties, tmp_path):
     journal = beside(unfinished, "journal")
     act, kept = LINES[harm]

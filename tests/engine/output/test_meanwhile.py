@@ -59,7 +59,7 @@ HARM = {
 
 @pytest.mark.parametrize("harm", HARM)
 @pytest.mark.parametrize("tensors", [1, 15, 28])
-@pytest.mark.rest_is_slow(keep=6)
+@pytest.mark.rest_is_slow(keep=4)
 def test_an_input_that_changes_while_it_is_read(harm, tensors, pair, half, tmp_path):
     file = pair[1] / "model.safetensors"
     with pytest.raises(MergeError, match=r"tuned.*model\.safetensors"):

@@ -43,7 +43,7 @@ def places(tmp_path):
     return (tmp_path / f"out-{i}" for i in itertools.count())
 
 
-@pytest.mark.parametrize("method", rest_is_slow(methods(), ("linear", "ties", "slerp", "passthrough", "tsv_m")))
+@pytest.mark.parametrize("method", rest_is_slow(methods(), ("ties", "slerp", "tsv_m")))
 def test_a_merge_by_any_method(method, family, places):
     keeps_nothing(lambda: merge(recipe(method, family), next(places), threads=2))
 
@@ -57,6 +57,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.rest_is_slow(keep=2)
 def test_a_merge_in_any_way(way, family, places):
     keeps_nothing(lambda: shutil.rmtree(merge(recipe("linear", family), next(places), **WAYS[way]).path))
 
@@ -137,6 +138,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("what", ASKED)
+@pytest.mark.rest_is_slow(keep=3)
 def test_sampling_and_scoring_leave_nothing_open(what, family, tmp_path):
     out = merge(recipe("ties", family), tmp_path / "out").path
     keeps_nothing(lambda: ASKED[what](family, out))

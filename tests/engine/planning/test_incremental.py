@@ -31,6 +31,7 @@ def recipe(family, method: str, random: Random) -> Recipe:
 
 
 @pytest.mark.parametrize("method", ["linear", "slerp", "task_arithmetic", "ties", "dare_ties"])
+@pytest.mark.rest_is_slow(keep=3)
 def test_it_is_the_same_plan(family, method):
     random = Random(method)
     before = plan(recipe(family, method, random))

@@ -12,7 +12,8 @@ from nbmerge.widgets.state.studio_state import StudioState
 
 
 @pytest.fixture
-def panel(state):
+def panel(state, monkeypatch):
+    monkeypatch.setattr("nbmerge.widgets.panels.compare.TOKENS", 4)
     state.prompts = "ab\ncd\nef"
     state.notes.rename(1, "start")
     state.edit(lambda r: r.with_parameter("weight", 40, "ft1"))

@@ -192,6 +192,7 @@ class TestTokenRules:
 class TestBySize:
     @pytest.mark.parametrize("pair", [("base", "ftx131"), ("ftx131", "base")])
     @pytest.mark.parametrize("mode", ["edge-gradient", "zeros", "copy", "mean", "truncate"])
+    @pytest.mark.rest_is_slow(keep=6)
     def test_the_shorter_grows_in_whatever_place(self, trio, tmp_path, mode, pair):
         out = made(slerp(trio, *pair, t=float(pair[0] != "base"), vocabulary=mode), tmp_path)  # all of the short one
         got, short, long = rows(out), rows(Path(trio["base"])), rows(Path(trio["ftx131"]))
