@@ -20,6 +20,7 @@ PAGES = {
     "Sampling": "nbmerge: sample compare Sample Comparison sample_grid GridAxis SampleGrid blind_test BlindTest BlindResult",
     "Scores": "nbmerge: perplexity log_odds LogOdds",
     "Understanding": "nbmerge: sweep PathScores ablate Ablation sensitivity Sensitivity compare_tokens TokenComparison",
+    "Searching": "nbmerge: search SearchResult",
     "Statistics": "nbmerge: measure_models Statistics measure_merge Changes",
     "The Studio": "nbmerge: Studio",
     "Plots": (
@@ -31,6 +32,7 @@ PAGES = {
         "ScoreHistory BlindPair ScoreRecord"
     ),
     "More on understanding": "nbmerge.analysis: Barrier Derivative Divergence",
+    "More on searching": "nbmerge.optimisation: Range Choice Space make_space Trial Goal",
     "More statistics": "nbmerge.statistics: estimate Estimate",
     "Progress": "nbmerge.progress: Event",
     "Types": "nbmerge.typing: RecipeLike ModelLike Askable ProgressLike StopSignal",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
     from nbmerge.engine.transplant import Transplant, transplant
     from nbmerge.engine.verify import Verification, verify
     from nbmerge.model_ref import ModelRef
+    from nbmerge.optimisation import SearchResult, search
     from nbmerge.problems import Problem
     from nbmerge.recipe import Recipe
     from nbmerge.sampling import (
@@ -86,6 +87,7 @@ _EXPORTS = {
     "nbmerge.engine.transplant": ("Transplant", "transplant"),
     "nbmerge.engine.verify": ("Verification", "verify"),
     "nbmerge.model_ref": ("ModelRef",),
+    "nbmerge.optimisation": ("SearchResult", "search"),
     "nbmerge.problems": ("Problem",),
     "nbmerge.recipe": ("Recipe",),
     "nbmerge.sampling": (
@@ -108,8 +110,8 @@ _EXPORTS = {
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
 _ROOMS = (
-    "analysis", "checkpoints", "demo", "engine", "errors", "methods", "plots", "progress", "recipe", "sampling", "statistics",
-    "typing", "widgets",
+    "analysis", "checkpoints", "demo", "engine", "errors", "methods", "optimisation", "plots", "progress", "recipe", "sampling",
+    "statistics", "typing", "widgets",
 )  # fmt: skip
 
 __all__ = [
@@ -135,6 +137,7 @@ __all__ = [
     "Report",
     "Sample",
     "SampleGrid",
+    "SearchResult",
     "Sensitivity",
     "Statistics",
     "Studio",
@@ -162,6 +165,7 @@ __all__ = [
     "publish",
     "sample",
     "sample_grid",
+    "search",
     "sensitivity",
     "sweep",
     "transplant",

@@ -35,6 +35,7 @@ LEVELS = (
     {"engine.live"},
     {"sampling", "statistics"},
     {"analysis"},
+    {"optimisation"},
     {"plots"},
     {"displays"},
     {"demo"},

@@ -16,6 +16,7 @@ from nbmerge.displays.memory import show_merge_in_memory, show_pin, show_update
 from nbmerge.displays.merges import show_merge_result, show_report
 from nbmerge.displays.recipes import show_plan, show_recipe
 from nbmerge.displays.samples import show_blind_test, show_comparison, show_sample, show_sample_grid
+from nbmerge.displays.searches import show_search
 from nbmerge.displays.tables import show_changes, show_statistics
 
 __all__ = ["to_html"]
@@ -34,6 +35,7 @@ _SHOW: dict[str, Callable[[Any], Markup]] = {
     "Report": show_report,
     "Sample": show_sample,
     "SampleGrid": show_sample_grid,
+    "SearchResult": show_search,
     "Sensitivity": show_sensitivity,
     "Statistics": show_statistics,
     "TokenComparison": show_token_comparison,
@@ -48,7 +50,7 @@ def to_html(subject: Any) -> str:
     Parameters
     ----------
     subject : Recipe, Plan, Report, MergeResult, LiveMerge, VirtualMerge, Pin, Update, Sample, SampleGrid, Comparison, BlindTest,
-        Statistics, Changes or a result of `nbmerge.analysis`
+        Statistics, Changes, SearchResult or a result of `nbmerge.analysis`
 
     Raises
     ------

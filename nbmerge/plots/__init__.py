@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nbmerge.plots.look import Look
     from nbmerge.plots.method_effect import plot_method
     from nbmerge.plots.pictures import plot_changes, plot_merge, plot_plan, plot_recipe
+    from nbmerge.plots.searches import plot_search, score_front, search_course, search_slice, trial_lines
     from nbmerge.plots.theme import new_axes
 
 __all__ = [
@@ -51,13 +52,18 @@ __all__ = [
     "plot_path_scores",
     "plot_plan",
     "plot_recipe",
+    "plot_search",
     "plot_sensitivity",
     "plot_token_comparison",
     "score_curve",
+    "score_front",
     "score_plane",
+    "search_course",
+    "search_slice",
     "to_bytes",
     "to_png",
     "token_map",
+    "trial_lines",
 ]
 
 __getattr__ = exporter(
@@ -81,5 +87,6 @@ __getattr__ = exporter(
     look=("Look",),
     method_effect=("plot_method",),
     pictures=("plot_changes", "plot_merge", "plot_plan", "plot_recipe"),
+    searches=("plot_search", "score_front", "search_course", "search_slice", "trial_lines"),
     theme=("new_axes",),
 )

@@ -1,0 +1,149 @@
+"""The function `search`: trials one after the other, each an update of a live merge, until the budget is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbmerge.analysis.measure import ScoreLike, read_scores
+from nbmerge.arguments import parse_count_argument
+from nbmerge.checkpoints import hub
+from nbmerge.errors import ArgumentError, MergeStopped
+from nbmerge.optimisation.goals import Goal, GoalLike
+from nbmerge.optimisation.identity import identify
+from nbmerge.optimisation.objective import Objective
+from nbmerge.optimisation.results import SearchResult
+from nbmerge.optimisation.runs import Budget, Run
+from nbmerge.optimisation.samplers import Sampler, SamplerName
+from nbmerge.optimisation.space import Choice, Range, Space, as_space
+from nbmerge.optimisation.store import Store
+from nbmerge.optimisation.workers import Workers
+from nbmerge.progress_bars import show_progress
+from nbmerge.recipe import Recipe
+
+if TYPE_CHECKING:
+    from nbmerge.typing import ProgressLike, RecipeLike, StopSignal
+
+
+@hub.stopping
+def search(
+    recipe: RecipeLike,
+    scores: Mapping[str, ScoreLike] | ScoreLike = (),
+    held_out: Mapping[str, ScoreLike] | None = None,
+    *,
+    trials: int | None = None,
+    seconds: float | None = None,
+    storage: str | PathLike[str] | None = None,
+    seed: int = 0,
+    space: Iterable[Range | Choice] | Space | None = None,
+    knots: int = 3,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    goal: GoalLike = "pareto",
+    sampler: SamplerName = "tpe",
+    levels: int = 3,
+    prune: bool = False,
+    parallel: int = 1,
+    executor: Any = None,
+    progress: ProgressLike = None,
+    cancel: StopSignal | None = None,
+    threads: int | None = None,
+) -> SearchResult:
+    """Search for good values of a recipe, starting from its own.
+
+    Searched are a few knots of each gradient, not a number for each layer. Every trial is an update of one live merge. A search
+    that was stopped or killed is continued by the same call with the same `storage`, and ends like one that was not: the values of a
+    trial follow from the seed, its number and the results before it.
+
+    Parameters
+    ----------
+    recipe : Recipe, or anything that `Recipe.load` reads
+        The first trial has its values.
+    scores : mapping of str to score, or one score
+        What to improve; as in `nbmerge.sweep`.
+    held_out : mapping of str to score, optional
+        For some of these names, a score of other texts. They are shown and never searched for: where they stop improving while
+        `scores` go on, the values fit those texts only.
+    trials : int, optional
+        Number of trials of the whole search, including those that `storage` has; default 100 if there is no limit of time.
+    seconds : float, optional
+        No new trial begins after this time.
+    storage : path, optional
+        An SQLite file, which becomes an Optuna study; default in memory. It belongs to one search: recipe, space, scores, sampler
+        and seed.
+    seed : int
+    space : list of Range and Choice, optional
+        What to vary. Default: all numbers that the recipe sets, as gradients with `knots` knots.
+    knots : int
+        Knots of each gradient of the default space.
+    ranges : mapping of str to (float, float), optional
+        Bounds of parameters in the default space; default those of sliders.
+    goal : "pareto", "weakest", "mean" or mapping of str to float
+        With several scores: all of them at once, the worst, their mean, or a sum with these weights.
+    sampler : "tpe", "cmaes", "random" or "grid"
+        "cmaes" suits ten and more numbers with a budget of hundreds of trials. "grid" tries `levels` values of each range.
+    levels : int
+    prune : bool
+        Stop trials early that are worse than the median of earlier ones; scores are then compared one after the other, and perplexities by
+        parts of their texts. Not with several goals.
+    parallel : int
+        Trials that are drawn from the same results, so that processes can work on them at the same time. The result depends on this
+        number, not on how many processes there are.
+    executor : dask.distributed.Client or concurrent.futures.Executor, optional
+        Score trials on its workers, up to `parallel` at a time. They must see the models under the same paths.
+    progress, cancel, threads
+        As in `nbmerge.merge`. After a stop the result has the trials so far.
+
+    Raises
+    ------
+    ArgumentError
+        When Optuna is not installed, an argument is out of range, or `storage` belongs to another search.
+    OutputError
+        When the database is damaged, locked or not writable.
+    RecipeError
+        When the recipe cannot be merged.
+    TooLargeError
+        When the merge does not fit into memory.
+    MergeStopped
+        When it was stopped before any trial ended.
+
+    Examples
+    --------
+    >>> import nbmerge as nbm
+    >>> story = ["the fox went to the river.", "the owl slept in the barn."]
+    >>> found = nbm.search(nbm.demo.flat(0.4), {"story": story[0]}, {"story": story[1]}, trials=3, knots=2)
+    >>> found.best, found.table["state"].tolist()
+    (<Recipe task_arithmetic: reverser + shouter (...)>, ['complete', 'complete', 'complete'])
+    """
+    source: Any = getattr(recipe, "recipe", recipe)
+    start = Recipe.load(source)
+    named, others = read_scores(scores), read_scores(held_out) if held_out else {}
+    if unknown := [name for name in others if name not in named]:
+        raise ArgumentError(f"held_out has {unknown[0]!r}, which is not one of the scores: {', '.join(named)}.")
+    aim = Goal.of(goal, {name: bool(getattr(score, "lower", False)) for name, score in named.items()})
+    varied = as_space(start, space, knots, ranges)
+    at_once = parse_count_argument("parallel", parallel, 1)
+    draws = Sampler(sampler, varied, aim, varied.read(start), seed, at_once, parse_count_argument("levels", levels, 3))
+    if prune and not aim.is_single:
+        raise ArgumentError(
+            "Trials can be stopped early only if they are compared by one number: pass goal='weakest' or 'mean'."
+        )
+    budget = Budget.of(trials, seconds, draws.most)
+    identity = identify(start, varied, named, others, draws, prune)
+    store = Store(None if storage is None else Path(storage).expanduser(), identity, varied, aim.directions)
+    run = Run(start, draws, store, budget, prune)
+    try:
+        with (
+            Objective(named, others, aim, threads) as objective,
+            show_progress(progress, "Searching") as listener,
+            Workers(objective, executor, at_once, cancel) as workers,
+        ):
+            stopped = run.until_done(workers, listener, cancel)
+        ended = [trial for trial in store.trials() if trial.is_finished]
+    finally:
+        store.close()
+    if stopped and not ended:
+        raise MergeStopped("The search was stopped before its first trial ended. Run it again for a result.")
+    apart = {name: bool(getattr(score, "lower", False)) for name, score in others.items()}
+    return SearchResult(start, varied, aim, tuple(ended), apart, stopped, budget.used)

@@ -1,0 +1,68 @@
+"""Plots of searches: made of the trials of a search that never ran."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("optuna", reason="needs Optuna: pip install 'nbmerge[search]'")
+
+from nbmerge.optimisation import Choice, Goal, Range, SearchResult, Space, Trial
+from nbmerge.plots import to_png
+from nbmerge.recipe import Recipe
+
+SPACE = Space((Range("weight", "a", 0, 1, knots=2), Choice("merge_method", ("linear", "ties"))))
+
+
+@pytest.fixture
+def found():
+    """A function from the names of scores to a search with 40 trials."""
+
+    def make(*names, kind="pareto", held_out=()):
+        rng, trials = np.random.default_rng(0), []
+        for number in range(40):
+            x, y, z = rng.random(3)
+            values = {"weight[a] #1": x, "weight[a] #2": y, "merge_method": "ties" if z > 0.5 else "linear"}
+            scores = {name: float((x - i) ** 2 + 0.01 * z) for i, name in enumerate(names)}
+            goal = Goal(dict.fromkeys(names, True), kind)
+            apart = {name: scores[name] for name in held_out} if number % 8 == 0 else {}
+            trials.append(Trial(number, values, "complete", scores, apart, goal.compute(scores)))
+        trials.append(Trial(40, trials[0].values, "failed", error="broken"))
+        recipe = Recipe.of({"merge_method": "linear", "models": ["a", "b"]})
+        return SearchResult(recipe, SPACE, goal, tuple(trials), dict.fromkeys(held_out, True))
+
+    return make
+
+
+def test_slices_show_what_mattered_first(found):
+    figure = found("loss", held_out=["loss"]).plot(theme="light")
+    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
+    assert titles[0].startswith("loss over weight[a] #1, importance")
+    assert len(titles) == 3
+    labels = [text.get_text() for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
+    assert labels == ["loss (lower is better)", "best so far", "loss, held out (lower is better)"]
+    course = figure.axes[0].lines[0].get_ydata()
+    assert (np.diff(course) <= 0).all()
+
+
+def test_several_goals_show_their_front(found):
+    result = found("left", "right")
+    figure = result.plot(theme="dark")
+    front = figure.axes[0].lines[0]
+    assert sorted(front.get_xdata()) == sorted(t.scores["left"] for t in result.front)
+
+
+def test_coordinates_have_a_line_for_each_trial(found):
+    result = found("loss", "gain", kind="mean")
+    axes = result.plot("coordinates").axes[0]
+    (lines,) = axes.collections
+    assert len(lines.get_segments()) == 40
+    best = result.best_trial.values
+    assert axes.lines[-1].get_xdata() == pytest.approx(
+        [best["weight[a] #1"], best["weight[a] #2"], 0.75 if best["merge_method"] == "ties" else 0.25]
+    )
+
+
+@pytest.mark.parametrize("what", ["slices", "coordinates"])
+def test_a_single_trial_can_be_drawn(found, what):
+    result = found("loss")
+    alone = SearchResult(result.start, SPACE, result.goal, result.trials[:1])
+    assert to_png(alone.plot(what)).startswith(b"\x89PNG")
