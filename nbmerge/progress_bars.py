@@ -102,12 +102,13 @@ class ProgressBar:
                 self._words = ""
 
     def close(self) -> None:
-        """Take the bar off the screen; of work that was stopped or failed, a notebook keeps it."""
-        bar, self._bar, self._words = self._bar, None, ""
+        """Take the bar off the screen; of work that was stopped or failed, a notebook keeps in words how far it came."""
+        bar, self._bar = self._bar, None
+        words, self._words = self._words, ""
         if bar is not None:
             with suppress(Exception):
                 bar.close()
-                self._clear(bar)
+                self._clear(bar, "" if bar.n >= bar.total else f"{words}: stopped at {bar.n / bar.total:.0%}.")
 
     def _draw(self, event: Event) -> None:
         if self._bar is None:
@@ -155,11 +156,11 @@ class ProgressBar:
         self._handle = display(bar.container, display_id=True)  # type: ignore[no-untyped-call]
         return bar
 
-    def _clear(self, bar: Any) -> None:
-        """Remove the output of a finished bar from the notebook, and its widgets from the kernel."""
-        if self._handle is None or bar.n < bar.total:
+    def _clear(self, bar: Any, words: str) -> None:
+        """Replace the bar in the notebook by words, or by nothing, and remove its widgets from the kernel."""
+        if self._handle is None:
             return
-        self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
+        self._handle.update({"text/plain": words, "text/html": f"<small>{words}</small>" if words else ""}, raw=True)
         for widget in (*bar.container.children, bar.container):
             for part in (widget.layout, getattr(widget, "style", None), widget):
                 if part is not None:

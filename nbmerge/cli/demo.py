@@ -46,7 +46,7 @@ def demo(
     merge = live(recipe)
     print("Share of correct answers on 300 held-out words:\n")
     print(measure_skills(parents, merge).to_string(float_format="{:.0%}".format), end="\n\n")
-    print(compare({**parents, "merge": merge}, bundled.PROMPTS), end="\n\n")
+    print(compare({**parents, "merge": merge}, bundled.PROMPTS, progress=False), end="\n\n")
 
     out = out.expanduser().absolute()
     model = write_model(recipe, out / "merged")

@@ -54,9 +54,10 @@ def check(
         forecast = {name: getattr(report.forecast, name) for name in cost}
         forecast["downloads"] = [dataclasses.asdict(d) for d in report.forecast.downloads]
     if as_json:
-        json_output.print_json(
-            {"ok": report.ok, "problems": json_output.list_problems(report.problems), "forecast": forecast}
-        )
+        json_output.print_json({
+            "ok": report.ok, "problems": json_output.list_problems(report.problems),
+            "suggestions": list(report.suggestions), "forecast": forecast,
+        })  # fmt: skip
     elif not (quiet and report.ok):
         print_report(report)
     raise typer.Exit(0 if report.ok else 1)

@@ -27,6 +27,7 @@ def show_report(report: Report) -> Markup:
     return block(
         heading(verdict, *(() if report.problems else ("No problems.",))),
         problems((p.severity, str(p)) for p in report.problems),
+        bullets(report.suggestions) if report.suggestions else Markup(),
         facts(pairs),
     )
 

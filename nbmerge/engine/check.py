@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from nbmerge.engine.loading.load_findings import loading_findings
 from nbmerge.engine.output.folder import absolute, check_output, modules_left_behind, unsafe_side_files
 from nbmerge.engine.planning.planner import examine, list_problems
 from nbmerge.engine.planning.plans import Plan
+from nbmerge.engine.remedies import group_problems
 from nbmerge.errors import CheckpointError, OutputError, RecipeError
 from nbmerge.presentation import Displayed
 from nbmerge.problems import Problem, worst_first
@@ -36,11 +37,15 @@ class Report(Displayed):
         None if there are errors that prevent planning.
     forecast : Forecast, optional
         The cost of the merge; None without a plan.
+    suggestions : tuple of str
+        Changes of the recipe that solve problems, one entry for each cause. They were tried: after each of them, the
+        recipe has no errors.
     """
 
     problems: tuple[Problem, ...]
     plan: Plan | None = None
     forecast: Forecast | None = None
+    suggestions: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -51,7 +56,8 @@ class Report(Displayed):
         return self.ok
 
     def __str__(self) -> str:
-        return "\n".join([*(f"{p.severity}: {p}" for p in self.problems), *self._result()])
+        found = (*(f"{p.severity}: {p}" for p in self.problems), *(f"suggestion: {text}" for text in self.suggestions))
+        return "\n".join([*found, *self._result()])
 
     def _result(self) -> Iterator[str]:
         """Lines about the merged model and its cost."""
@@ -88,9 +94,11 @@ def check(
         Problems of the recipe, the models and the output are reported, not raised.
     """
     try:
-        plan, problems = examine(Recipe.load(recipe.recipe if isinstance(recipe, Plan) else recipe, dialect))
+        read = Recipe.load(recipe.recipe if isinstance(recipe, Plan) else recipe, dialect)
+        plan, problems = examine(read)
     except RecipeError as error:
         return Report(tuple(list_problems(error)))
+    suggestions = _suggest(read, problems)
     place = None
     if plan is not None:
         problems = worst_first([*problems, *(Problem("error", (), str(e)) for e in unsafe_side_files(plan))])
@@ -104,7 +112,19 @@ def check(
         problems = worst_first([*problems, problem])
     if plan is not None:
         problems = worst_first([*problems, *modules_left_behind(plan), *loading_findings(plan)])
-    return Report(tuple(problems), plan, None if plan is None else forecast(plan, out=place))
+    return Report(tuple(problems), plan, None if plan is None else forecast(plan, out=place), suggestions)
+
+
+def _suggest(recipe: Recipe, problems: Sequence[Problem]) -> tuple[str, ...]:
+    """What the Studio offers as buttons, in words: "Remove other, or make other the base."."""
+    if all(p.severity == "info" for p in problems):
+        return ()
+    suggestions = []
+    for group in group_problems(recipe, problems):
+        if group.remedies:
+            first, *more = (remedy.title for remedy in group.remedies)
+            suggestions.append(", or ".join([first, *(t[:1].lower() + t[1:] for t in more)]) + ".")
+    return tuple(suggestions)
 
 
 def _room_to_download(plan: Plan, out: Path | None) -> Problem | None:

@@ -8,13 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.presentation import Displayed
+from nbmerge.progress_bars import show_progress
 from nbmerge.sampling.generate import sample
 from nbmerge.sampling.result import Sample
+from nbmerge.sampling.token_progress import TokenProgress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nbmerge.typing import Askable, StopSignal
+    from nbmerge.typing import Askable, ProgressLike, StopSignal
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def compare(
     seed: int = 0,
     cancel: StopSignal | None = None,
     on_token: Callable[[str, int, str, tuple[int, ...]], Any] | None = None,
+    progress: ProgressLike = None,
 ) -> Comparison:
     """Sample several models with the same prompts, seed and settings.
 
@@ -72,6 +75,8 @@ def compare(
         As in `sample`.
     on_token : callable, optional
         ``(name, prompt, text, tokens)``: as in `sample`, with the name of the model before it.
+    progress : callable or bool, optional
+        As in `sample`.
 
     Raises
     ------
@@ -80,19 +85,25 @@ def compare(
     """
     prompts = (prompts,) if isinstance(prompts, str) else tuple(prompts)
     samples = {}
-    for name, model in models.items():
-        samples[str(name)] = tuple(
-            sample(
-                model,
-                prompts,
-                tokenizer=tokenizer,
-                max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                seed=seed,
-                cancel=cancel,
-                on_token=on_token and partial(on_token, str(name)),
+    with (
+        show_progress(progress, "Comparing models") as listener,
+        TokenProgress(listener, len(models) * len(prompts), max_new_tokens) as counter,
+    ):
+        for number, (name, model) in enumerate(models.items()):
+            told = on_token and partial(on_token, str(name))
+            samples[str(name)] = tuple(
+                sample(
+                    model,
+                    prompts,
+                    tokenizer=tokenizer,
+                    max_new_tokens=max_new_tokens,
+                    temperature=temperature,
+                    seed=seed,
+                    cancel=cancel,
+                    on_token=counter.watch(told, number * len(prompts)),
+                    progress=False,
+                )
             )
-        )
     return Comparison(prompts, samples)
 
 

@@ -13,17 +13,19 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.errors import ArgumentError, SampleError
+from nbmerge.progress_bars import show_progress
 from nbmerge.sampling.generation_settings import apply_settings, build_generation_config
 from nbmerge.sampling.loading import Loaded, keep_unchanged, library_errors, resolve_model
 from nbmerge.sampling.result import Sample
 from nbmerge.sampling.stream import OnToken, build_stopping_criterion, decode_continuation
 from nbmerge.sampling.threads import limit_threads
+from nbmerge.sampling.token_progress import TokenProgress
 
 if TYPE_CHECKING:
     import torch
     from transformers import GenerationConfig
 
-    from nbmerge.typing import Askable, StopSignal
+    from nbmerge.typing import Askable, ProgressLike, StopSignal
 
 _generation_lock = threading.Lock()
 """torch's random state and a model's generation config are shared by all threads, and both are replaced here."""
@@ -44,6 +46,7 @@ def sample(
     seed: int = 0,
     cancel: StopSignal | None = None,
     on_token: OnToken | None = None,
+    progress: ProgressLike = None,
 ) -> list[Sample]:
     """Continue prompts with a model.
 
@@ -65,6 +68,8 @@ def sample(
     on_token : callable, optional
         ``(prompt, text, tokens)``: index of the prompt, its continuation so far, and that as token ids. Called after each
         token, in this thread; it does not affect the result. An exception that it raises ends the sampling.
+    progress : callable or bool, optional
+        As in `merge`; an event "tensor" is one token.
 
     Returns
     -------
@@ -86,13 +91,17 @@ def sample(
         with library_errors("The tokenizer or the settings of this model cannot be used"):
             inputs = [_encode_prompt(loaded, prompt, max_new_tokens) for prompt in prompts]
             config = build_generation_config(loaded, max_new_tokens, temperature)
-        on_token, callback_errors = _collect_errors(on_token)
-        failure = library_errors("transformers cannot sample from this model", passing=callback_errors)
-        with failure, _generation_lock, limit_threads(loaded.model), apply_settings(loaded, config):
-            return [
-                _continue_prompt(loaded, config, prompt, ids, seed, cancel, on_token and partial(on_token, i))
-                for i, (prompt, ids) in enumerate(zip(prompts, inputs, strict=True))
-            ]
+        with (
+            show_progress(progress, "Sampling") as listener,
+            TokenProgress(listener, len(prompts), max_new_tokens) as counter,
+        ):
+            on_token, callback_errors = _collect_errors(counter.watch(on_token))
+            failure = library_errors("transformers cannot sample from this model", passing=callback_errors)
+            with failure, _generation_lock, limit_threads(loaded.model), apply_settings(loaded, config):
+                return [
+                    _continue_prompt(loaded, config, prompt, ids, seed, cancel, on_token and partial(on_token, i))
+                    for i, (prompt, ids) in enumerate(zip(prompts, inputs, strict=True))
+                ]
 
 
 def _collect_errors(on_token: OnToken | None) -> tuple[OnToken | None, list[Exception]]:

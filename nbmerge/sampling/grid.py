@@ -196,7 +196,7 @@ def _sample_cells(
                     merge = live(recipe, progress=False, cancel=cancel)
                 else:
                     merge.update(recipe, progress=False, cancel=cancel)
-                (made,) = sample(merge, [grid.prompt], cancel=cancel, **settings)
+                (made,) = sample(merge, [grid.prompt], cancel=cancel, progress=False, **settings)
                 if made.stopped:
                     break
                 reporter.tell("tensor")

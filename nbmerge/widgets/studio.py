@@ -100,6 +100,7 @@ class Studio(StateBox):
         self.drawer = Drawer(self.state, {name: partial(self._load_panel, path) for name, path in DRAWER.items()})
         self.at_close(self.drawer.close)
         self.setup.connect(self.drawer.show, tuple(DRAWER))
+        self.tracks.on_open = self._show_tensors
         self.add_class("nbm-studio")
         restore = RestoreLine(self.session, self.errors, self._continued)
         tracks = _card(self.tracks, kind="tracks-card")
@@ -169,6 +170,12 @@ class Studio(StateBox):
     def merge(self) -> MergeForm:
         """The merge to disk."""
         return self.setup.merge
+
+    def _show_tensors(self, words: str) -> None:
+        """Open the tensors whose names contain some words."""
+        panel: Any = self.tensors
+        panel.set_filter(words)
+        self.drawer.show("Tensors")
 
     def _load_panel(self, path: str) -> Panel:
         """A panel by its module and class below `nbmerge.widgets.panels`."""
@@ -252,7 +259,7 @@ class Studio(StateBox):
         recipe = self.recipe
         if recipe is None:
             return "<Studio: no models chosen>"
-        return f"<Studio {recipe!r}>\n{recipe.to_yaml()}"
+        return f"<Studio {recipe!r}>\n{self.state.text}"
 
 
 def _continue_previous(state: StudioState) -> bool:
@@ -266,6 +273,8 @@ def _continue_previous(state: StudioState) -> bool:
     state.notes.scores, state.prompts = former.state.notes.scores, former.state.prompts
     state.notes.blind_test = former.state.notes.blind_test
     state.take_history(former.state.history)
+    if former.state.draft.text is not None:
+        state.draft.resume(former.state.draft.text, former.state.draft.base)
     return True
 
 

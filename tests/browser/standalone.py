@@ -25,17 +25,20 @@ DARK = {
 """The variables of JupyterLab's dark theme that the style sheets use."""
 
 SCRIPT = """async ([script, content, others]) => {
-    const listeners = new Set();
+    const listeners = { 'change:content': new Set(), 'msg:custom': new Set() };
     const model = {
         content, sent: [],
         get: (name) => name === 'content' ? model.content : others[name],
-        on: (name, listener) => { if (name === 'change:content') listeners.add(listener); },
-        off: (name, listener) => listeners.delete(listener),
+        on: (name, listener) => listeners[name].add(listener),
+        off: (name, listener) => listeners[name].delete(listener),
         send: async (message) => {
             model.sent.push(message);
-            model.set(await window.callKernel(message));
+            const { content, messages } = await window.callKernel(message);
+            message.isAnswered = messages.length > 0;
+            for (const answer of messages) listeners['msg:custom'].forEach(listener => listener(answer, []));
+            if (!message.isAnswered) model.set(content);
         },
-        set: (next) => { model.content = next; listeners.forEach(listener => listener()); },
+        set: (next) => { model.content = next; listeners['change:content'].forEach(listener => listener()); },
     };
     window.model = model;
     const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
@@ -85,8 +88,10 @@ class Bench(contextlib.AbstractContextManager["Bench"]):
 
     def _call(self, message: Any) -> Any:
         assert self._view is not None
+        messages: list[Any] = []
+        self._view.send = lambda content, buffers=None: messages.append(content)  # type: ignore[method-assign]
         self._view._handle_custom_msg(message, [])
-        return json.loads(json.dumps(dict(self._view.content)))
+        return json.loads(json.dumps({"content": dict(self._view.content), "messages": messages}))
 
 
 @contextlib.contextmanager
@@ -99,5 +104,7 @@ def page_of(view: View, width: int = 1100, *, dark: bool = False) -> Iterator[Pa
 
 def settle(page: Page) -> None:
     """Wait until all actions are answered and drawn."""
-    page.wait_for_function("() => window.model.sent.every(m => m.count <= window.model.content.answers)")
+    page.wait_for_function(
+        "() => window.model.sent.every(m => m.isAnswered || m.count <= window.model.content.answers)"
+    )
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")

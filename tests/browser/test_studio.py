@@ -151,7 +151,7 @@ def test_a_problem_with_the_models_is_shown_too(page: Page):
     expect(page.get_by_role("list", name="Problems of the recipe")).to_contain_text(
         "neither a local folder nor a model"
     )
-    expect(page.locator(".nbm-tracks").last).to_contain_text("Fix the errors in the recipe to see its layers")
+    expect(page.locator(".nbm-tracks").last).to_contain_text("Fix the errors in the recipe to go on")
     undo(page)
     expect(slider(page, 0)).to_be_visible()
 

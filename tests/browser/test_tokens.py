@@ -50,7 +50,7 @@ def test_a_vocabulary_is_chosen_and_its_rows_are_described(page: Page, tokens):
     until(page, "'rows: owners' in studio.state.text")
     undo(page)
     until(page, "studio.recipe.tokenizer is None")
-    expect(tokens.get_by_label("Vocabulary")).to_have_value("unchanged")
+    expect(tokens.get_by_label("Vocabulary")).to_have_value("")
 
 
 def test_a_text_is_shown_as_each_model_cuts_it(page: Page, tokens):

@@ -231,6 +231,48 @@ def test_a_slider_is_dragged_and_the_tracks_are_marked(pages, page, panel):
     expect(page.locator(".nbm-slider.nbm-current")).to_have_count(1)
 
 
+def test_the_layer_under_the_pointer_is_read_out_with_its_formulas(pages, page, panel):
+    opened = []
+    panel.on_open = opened.append
+    panel.redraw()
+    pages.show(panel.view)
+    page.mouse.move(layer_x(page, 7), level(page, 0.6))
+    readout = page.locator(".nbm-readout")
+    expect(readout).to_contain_text("Layer 7")
+    expect(readout).to_contain_text("W = base + (ft1 − base) + 0.3·(ft2 − base)")
+    readout.get_by_role("button", name="Tensors").click()  # on the way to it, the layer stays
+    pages.settle()
+    page.get_by_role("slider", name="weight of ft1").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("f")
+    pages.settle()
+    assert opened == ["model.layers.7.", "model.embed_tokens.weight"]
+
+
+def test_the_last_curve_stays_in_place_while_the_recipe_has_errors(pages, page, panel):
+    before = page.locator("#view").bounding_box()
+    drawn = page.locator(".nbm-chosen").get_attribute("d")
+    panel.state.edit(lambda recipe: recipe.with_parameter("no_such_parameter", 1))
+    pages.show(panel.view)
+    assert panel.state.plan is None
+    assert page.locator("#view").bounding_box() == before
+    expect(page.locator(".nbm-chosen")).to_have_attribute("d", drawn)
+    expect(page.locator(".nbm-tools-line")).to_contain_text("Fix the errors")
+    assert page.locator(".nbm-stage").evaluate("node => node.inert")
+    panel.state.undo()
+    pages.show(panel.view)
+    assert not page.locator(".nbm-stage").evaluate("node => node.inert")
+
+
+def test_a_shape_is_drawn_between_two_numbers(pages, page, panel):
+    page.get_by_role("button", name="Shapes").click()
+    page.get_by_label("First number").fill("0.2")
+    page.get_by_label("Second number").fill("0.8")
+    page.get_by_role("menuitem", name=re.compile("^tent")).click()
+    pages.settle()
+    assert weight(panel) == [0.2, 0.8, 0.2]
+
+
 def test_shapes_parts_and_models_are_chosen(pages, page, panel):
     page.get_by_role("radio", name="ft2").click()
     pages.settle()

@@ -185,3 +185,12 @@ def test_models_of_different_dtypes_are_named(family, tmp_path):
     said = next(p for p in check(data).problems if p.where == ("dtype",))
     assert (said.severity, "half float16" in said.what, "mostly float32" in said.what) == ("info", True, True)
     assert not [p for p in check({**data, "dtype": "float16"}).problems if p.where == ("dtype",)]
+
+
+def test_what_would_solve_a_problem_is_suggested(half, tmp_path, family):
+    other = make_model(tmp_path / "other", hidden=48)
+    models = [{"model": str(m), "parameters": {"weight": 1}} for m in (family.base, family.ft1, other)]
+    report = check({"merge_method": "linear", "models": models})
+    assert report.suggestions == ("Remove other.",)
+    assert "suggestion: Remove other." in str(report)
+    assert check(half).suggestions == ()

@@ -36,3 +36,13 @@ def test_control_sequences_are_escaped_in_terminal_text():
 
 def test_equal_prompts_keep_their_rows(family):
     assert compare({"base": family.base}, ["abc", "abc"], max_new_tokens=2).table.shape == (2, 1)
+
+
+def test_progress_counts_the_tokens_of_all_models(family):
+    events = []
+    compare({"base": family.base, "tuned": family.ft1}, ["abc", "de"], max_new_tokens=3, progress=events.append)
+    assert {e.tensors for e in events} == {12}
+    assert [e.kind for e in (events[0], events[-1])] == ["planned", "finished"]
+    done = [e.tensors_done for e in events]
+    assert done == sorted(done)
+    assert done[-1] == 12

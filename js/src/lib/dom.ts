@@ -24,11 +24,15 @@ const isShown = (child: Child): child is Node | string | number =>
 
 const asNode = (child: Node | string | number): Node | string => (typeof child === "number" ? String(child) : child);
 
-/** Sets attributes that differ. `null`, `undefined` and `false` remove one; `aria-*` and `data-*` keep "false". */
+/**
+ * Sets attributes that differ. `null`, `undefined` and `false` remove one; `aria-*` and `data-*` keep "false". `value` is
+ * that of a field, not its attribute; an option has only the attribute.
+ */
 export function set<Target extends Element>(element: Target, attributes: Attributes): Target {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) setListener(element, name.slice(2), value);
-    else if (name === "value" && "value" in element) setValue(element as unknown as HTMLInputElement, value);
+    else if (name === "value" && "value" in element && element.tagName !== "OPTION")
+      setValue(element as unknown as HTMLInputElement, value);
     else setAttribute(element, name, value);
   }
   return element;

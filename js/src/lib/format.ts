@@ -41,18 +41,34 @@ export function middle(name: string, most: number): string {
 
 /**
  * Names side by side in at most so many letters each: where one is longer, each leaves out the words that another one
- * starts with too, as long as all differ then, and the middle of what is left.
+ * starts with too, as long as all differ then, and the words at its end for which there is no room. `tell_apart` in Python
+ * does the same.
  */
 export function tellApart(names: readonly string[], most: number): string[] {
   if (names.every((name) => name.length <= most)) return [...names];
   const words = names.map((name) => name.split(/(?<=[-_. /])/));
   const rests = words.map((own, i) => {
     const shared = words.map((other, j) => (i === j ? 0 : countShared(own, other)));
-    const left = Math.min(Math.max(...shared), own.length - 1);
-    return `${left ? "…" : ""}${own.slice(left).join("")}`;
+    return own.slice(Math.min(Math.max(...shared), own.length - 1));
   });
-  const shown = new Set(rests).size === new Set(names).size ? rests : names;
-  return shown.map((name) => middle(name, most));
+  const short = rests.map((rest, i) => cutEnd(rest, words[i]!, most));
+  const count = new Set(names).size;
+  return new Set(short).size === count ? short : names.map((name) => middle(name, most));
+}
+
+/** The end of a name by its words, without the last ones where they are too many. */
+function cutEnd(rest: readonly string[], all: readonly string[], most: number): string {
+  const start = rest.length < all.length ? "…" : "";
+  const whole = `${start}${rest.join("")}`;
+  if (whole.length <= most) return whole;
+  let kept = rest.length - 1;
+  const text = () =>
+    `${start}${rest
+      .slice(0, kept)
+      .join("")
+      .replace(/[-_. /]$/, "")}…`;
+  while (kept > 1 && text().length > most) kept -= 1;
+  return start && text().length <= most ? text() : middle(whole, most);
 }
 
 /** How many words two names have in common at their start. */

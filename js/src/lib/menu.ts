@@ -31,16 +31,30 @@ export function menuButton(label: string, listItems: () => MenuItem[], title = l
 
 /** Opens a menu below an element. */
 export function openMenu(anchor: HTMLElement, label: string, items: MenuItem[], onclose?: () => void): Popover {
-  const entries = items.map((item) => menuEntry(item, () => popover.close()));
+  const entries = listEntries(items, () => popover.close());
   const popover = openPopover(anchor, label, entries, { role: "menu", ...(onclose && { onclose }) });
-  popover.element.addEventListener("keydown", (event) => {
-    const at = entries.indexOf(document.activeElement as HTMLButtonElement);
+  moveByKeys(popover.element, entries, items);
+  return popover;
+}
+
+/** A menu that stands in a popover with other controls; `close` is called when something is chosen. */
+export function makeMenu(label: string, items: MenuItem[], close: () => void): HTMLElement {
+  const entries = listEntries(items, close);
+  const element = h("div", { role: "menu", "aria-label": label }, ...entries);
+  moveByKeys(element, entries, items);
+  return element;
+}
+
+const listEntries = (items: readonly MenuItem[], close: () => void) => items.map((item) => menuEntry(item, close));
+
+function moveByKeys(menu: HTMLElement, entries: readonly HTMLElement[], items: readonly MenuItem[]): void {
+  menu.addEventListener("keydown", (event) => {
+    const at = entries.indexOf(document.activeElement as HTMLElement);
     const goal = nextEntry(event.key, at, items);
     if (goal === null) return;
     event.preventDefault();
     entries[goal]?.focus();
   });
-  return popover;
 }
 
 function menuEntry(item: MenuItem, close: () => void): HTMLButtonElement {

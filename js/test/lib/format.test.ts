@@ -41,6 +41,9 @@ test("names side by side leave out the words that others start with", () => {
   assert.deepEqual(tellApart(["base", "math"], 10), ["base", "math"]);
   const long = ["Mistral-7B-v0.3-base", "Mistral-7B-v0.3-Instruct-math", "Mistral-7B-v0.3-Instruct-code"];
   assert.deepEqual(tellApart(long, 16), ["…base", "…math", "…code"]);
+  const ends = ["Nemo-base-bf16", "Nemo-math-expert-lora-merged-bf16", "Nemo-code-expert-lora-merged-bf16"];
+  assert.deepEqual(tellApart(ends, 18), ["…base-bf16", "…math-expert-lora…", "…code-expert-lora…"]);
+  assert.deepEqual(tellApart(ends, 10), ["…base-bf16", "…math…", "…code…"]);
   const alike = ["first-run-final", "first-one", "second-run-final", "second-one"];
   assert.deepEqual(tellApart(alike, 14), ["first-ru…final", "first-one", "second-r…final", "second-one"]);
   assert.equal(tellApart(["meta-llama/Llama-3.1-8B-Instruct"], 12)[0]?.length, 12);

@@ -12,7 +12,7 @@ from nbmerge.cli.terminal.tables import open_console
 if TYPE_CHECKING:
     from nbmerge.engine.check import Report
 
-STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "suggestion": "green"}
 
 
 def print_report(report: Report, console: Console | None = None) -> None:

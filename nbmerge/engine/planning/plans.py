@@ -270,11 +270,19 @@ class Plan(Displayed):
 
         return find_obstacle(self)
 
-    def formula(self, tensor: str) -> Formula:
-        """The formula of one output tensor, with its numbers after normalisation."""
+    def formula(self, tensor: str, names: Mapping[str, str] | None = None) -> Formula:
+        """The formula of one output tensor, with its numbers after normalisation.
+
+        Parameters
+        ----------
+        tensor : str
+        names : mapping of str to str, optional
+            What to call models in it, by their labels; default the labels.
+        """
         from nbmerge.engine.planning.formula import formula
 
-        return formula(self[tensor])
+        planned, names = self[tensor], names or {}
+        return formula(replace(planned, models=tuple(names.get(m, m) for m in planned.models)))
 
     def values(self) -> pd.DataFrame:
         """One row per output tensor with its inputs, method, and each parameter's value and origin."""

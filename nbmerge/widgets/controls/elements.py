@@ -1,9 +1,7 @@
-"""The elements that panels are made of: text, rows, buttons, fields and tables, in one style."""
+"""What is made of plain widgets: text and buttons, in one style."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import ipywidgets
@@ -28,15 +26,6 @@ def text(content: str = "", kind: str = "") -> ipywidgets.HTML:
     return widget
 
 
-def row(*children: ipywidgets.Widget, kind: str = "") -> ipywidgets.HBox:
-    """Widgets beside each other, wrapping where it gets narrow."""
-    box = ipywidgets.HBox(list(children))
-    box.add_class("nbm-row")
-    if kind:
-        box.add_class(f"nbm-{kind}")
-    return box
-
-
 def button(label: str, on_click: Any, *, hint: str = "", style: str = "", icon: str = "") -> ipywidgets.Button:
     """A button as wide as its label."""
     widget = ipywidgets.Button(
@@ -46,21 +35,6 @@ def button(label: str, on_click: Any, *, hint: str = "", style: str = "", icon: 
     return widget
 
 
-def field(kind: type, description: str = "", width: str = "auto", **settings: Any) -> ipywidgets.Widget:
-    """An input whose description is never cut off."""
-    return kind(description=description, style={"description_width": "initial"}, layout=Layout(width=width), **settings)
-
-
 def set_visible(widget: ipywidgets.Widget, visible: bool) -> None:
     """Show or hide a widget without taking its place in the tree."""
     widget.layout.display = "" if visible else "none"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table as HTML; cells are HTML already, the first of each row names it."""
-    columns = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in head)
-    body = "".join(
-        f"<tr><th scope='row'>{first}</th>{''.join(c if c.startswith('<td') else f'<td>{c}</td>' for c in rest)}</tr>"
-        for first, *rest in rows
-    )
-    return f"<div class='nbm-wide'><table><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,13 @@ STATIC = Path(__file__).parents[1] / "static"
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What an action returns to answer the browser window that asks; the content stays as it is."""
+
+    data: Mapping[str, Any]
+
+
 class View(anywidget.AnyWidget):
     """A drawing in the browser, made from one content, that sends back what a user does.
 
@@ -29,7 +37,7 @@ class View(anywidget.AnyWidget):
     ----------
     actions : mapping of str to callable
         What the browser may ask for. Arguments are checked against the annotations of the function, strictly: a string
-        is not a number.
+        is not a number. One that returns an `Answer` only answers; all others are answered by the content.
     guard : Guard
         Shows what an action raises.
 
@@ -90,7 +98,10 @@ class View(anywidget.AnyWidget):
             )
         self._busy_with, self._busy_in = max(count, self._answered), threading.get_ident()
         try:
-            _call(self._actions[name], name, arguments)
+            answer = _call(self._actions[name], name, arguments)
+            if isinstance(answer, Answer):
+                self._busy_with = None
+                self.send({"answer": dict(answer.data), "to": name})
         finally:
             if self._busy_with is not None:  # nothing changed: what the browser shows must go back to what is true
                 self.show(self._shown)
@@ -105,9 +116,9 @@ def _read(message: Any) -> tuple[str, dict[str, Any], int]:
     return name, arguments, count
 
 
-def _call(action: Callable[..., Any], name: str, arguments: dict[str, Any]) -> None:
+def _call(action: Callable[..., Any], name: str, arguments: dict[str, Any]) -> Any:
     try:
-        action(**arguments)
+        return action(**arguments)
     except ValidationError as error:
         raise NbmergeError(f"The action '{name}' cannot be called with {arguments}.") from error
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.setting import Setting
+from nbmerge.widgets.controls.names import tell_apart
 
 LONGEST = 160
 """Characters of a summary."""
+LETTERS = 24
+"""Characters of a model's name in it."""
 
 
 def summarise_recipe(recipe: Recipe | None) -> str:
     """The parameters of each model and of the merge: "math weight [0, 0.5, 1] · code weight 0.3 · density 0.5"."""
     if recipe is None:
         return ""
+    names = list(dict.fromkeys(source.model.name for piece in recipe.pieces for source in piece.sources))
+    short = dict(zip(names, tell_apart(names, LETTERS), strict=True))
     parts = [
-        f"{shorten(source.model.name)} {name} {_write(setting)}"
+        f"{short[source.model.name]} {name} {_write(setting)}"
         for piece in recipe.pieces
         for source in piece.sources
         for name, setting in source.parameters.items()
@@ -24,18 +29,11 @@ def summarise_recipe(recipe: Recipe | None) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def shorten(name: str, letters: int = 24) -> str:
-    """A long name with its middle left out: both the family and the version stay readable."""
-    if len(name) <= letters:
-        return name
-    head = (letters - 1) * 2 // 3
-    return f"{name[:head]}…{name[len(name) - (letters - 1 - head) :]}"
-
-
 def _write(setting: Setting) -> str:
     plain = setting.plain()
     if isinstance(plain, list) and plain and isinstance(plain[-1], dict):
-        return f"{_short(plain[-1]['value'])} and {len(plain) - 1} filters"
+        count = len(plain) - 1
+        return f"{_short(plain[-1]['value'])} and {count} {'filter' if count == 1 else 'filters'}"
     return _short(plain)
 
 

@@ -12,6 +12,7 @@ from nbmerge.problems import place
 from nbmerge.sizes import human
 from nbmerge.widgets.controls.formula import typeset
 from nbmerge.widgets.controls.view import View
+from nbmerge.widgets.panels.formulas import write_formula
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.panels.tracks.panel import explain_emptiness
 
@@ -82,7 +83,7 @@ def list_row(plan: Plan, tensor: TensorPlan) -> dict[str, str]:
     """A tensor in one row."""
     return {
         "name": tensor.name, "shape": write_shape(tensor.shape), "dtype": tensor.dtype,
-        "formula": plan.formula(tensor.name).text,
+        "formula": write_formula(plan, tensor),
     }  # fmt: skip
 
 

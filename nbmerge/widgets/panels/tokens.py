@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import html
+from collections.abc import Iterable
 from typing import Any
 
 import ipywidgets
 
-from nbmerge.engine.planning import Plan
 from nbmerge.engine.planning.tokens import count_rows
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe import Recipe
 from nbmerge.tokenizers.comparison import SPECIAL, TokenizerComparison
-from nbmerge.widgets.controls.elements import field, row, set_visible, table, text
+from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.studio_state import StudioState
 
@@ -29,79 +28,82 @@ SHOWN = 60
 SAMPLE = "The cat sat on the mat."
 
 
+class TokensView(View):
+    """The drawing of the Tokens panel."""
+
+    script = "vocabularies"
+
+
 class TokensPanel(Panel):
-    """Vocabularies side by side: tokens that only some models have, special tokens, and how each tokenizes a text."""
+    """Vocabularies side by side: tokens that only some models have, special tokens, and how each tokenizes a text.
+
+    Attributes
+    ----------
+    compared : TokenizerComparison or None
+        The tokenizers of the recipe's models; None where they cannot be read.
+    sample : str
+        The text that is shown in the tokens of each model.
+    """
 
     title = "Tokens"
 
     def _build(self) -> list[ipywidgets.Widget]:
-        guard = self.errors
-        self.source = field(ipywidgets.Dropdown, "Vocabulary", options=SOURCES)
-        self.summary = text(kind="table")
-        self.facts = text(kind="quiet")
-        self.specials = text(kind="table")
-        self.lists = text()
-        self.rows_ = text(kind="table")
-        self.sample = field(ipywidgets.Text, "Text", width="98%", value=SAMPLE, continuous_update=False)
-        self.cuts = text(kind="table")
-        self.cuts.add_class("nbm-cuts")
         self.compared: TokenizerComparison | None = None
-        self._shown: tuple[tuple[str, Any], ...] | None = None
-        self.source.observe(guard(lambda change: self._choose()), "value")
-        self.sample.observe(guard(lambda change: self._cut()), "value")
-        self.body = ipywidgets.VBox(
-            [self.summary, self.facts, self.rows_, self.specials, self.lists, self.sample, self.cuts]
-        )
-        return [row(self.source), self.body]
+        self.sample = SAMPLE
+        self._fault = ""
+        self._folders: list[tuple[str, Any]] = []
+        self.view = TokensView({"choose": self.choose, "set_sample": self.set_sample}, self.errors)
+        return [self.view]
 
     # --- state to screen ---
 
     def _refresh(self) -> None:
-        recipe, plan = self.state.recipe, self.state.plan
-        self.source.disabled = recipe is None
-        if recipe is not None:
-            self._busy = True
-            chosen = find_choice(recipe)
-            known = {value for _, value in SOURCES}
-            self.source.options = SOURCES if chosen in known else [*SOURCES, (f"as in the recipe: {chosen}", chosen)]
-            self.source.value = chosen
-            self._busy = False
         self._compare()
-        self.rows_.value = "" if plan is None else _describe_rows(plan)
+        recipe, compared = self.state.recipe, self.compared
+        chosen = "" if recipe is None else find_choice(recipe)
+        self.view.show({
+            "options": list_options(chosen), "value": chosen, "disabled": recipe is None, "facts": self._list_facts(),
+            "tables": [] if compared is None else self._list_tables(compared),
+            "lists": [] if compared is None else _list_differences(compared),
+            "sample": self.sample, "cuts": [] if compared is None else _cut(compared, self.sample),
+        })  # fmt: skip
 
     def _compare(self) -> None:
-        folders = list_folders(self.state)
-        key = tuple(folders.items())
-        if key == self._shown:
+        """Read the tokenizers, where the models have changed."""
+        folders = list(list_folders(self.state).items())
+        if folders == self._folders:
             return
-        self._shown = key
-        try:
-            self.compared = TokenizerComparison.of(folders) if folders else None
-        except CheckpointError as error:
-            self.compared = None
-            self.facts.value = html.escape(str(error))
-        set_visible(self.body, bool(folders))
-        if self.compared is not None:
-            missing = [m for m in folders if m not in self.compared.models]
-            self.summary.value, self.specials.value = _summary(self.compared), _specials(self.compared)
-            facts = [*self.compared.facts(), *(f"{m} has no tokenizer.json." for m in missing)]
-            self.facts.value = (
-                "<br>".join(map(html.escape, facts)) or "All models have the same tokens with the same ids."
-            )
-            self.lists.value = _lists(self.compared)
-            self._cut()
+        self._folders, self._fault, self.compared = folders, "", None
+        if folders:
+            try:
+                self.compared = TokenizerComparison.of(dict(folders))
+            except CheckpointError as error:
+                self._fault = str(error)
 
-    def _cut(self) -> None:
-        if self.compared is not None:
-            self.cuts.value = _cuts(self.compared, self.sample.value)
+    def _list_facts(self) -> list[str]:
+        if self.compared is None:
+            return [self._fault] if self._fault else []
+        missing = [f"{m} has no tokenizer.json." for m, _ in self._folders if m not in self.compared.models]
+        return [*self.compared.facts(), *missing] or ["All models have the same tokens with the same ids."]
+
+    def _list_tables(self, compared: TokenizerComparison) -> list[dict[str, Any]]:
+        tables = [_summarise(compared), _list_specials(compared)]
+        if self.state.plan is not None and (rows := count_rows(self.state.plan)):
+            tables.insert(1, _describe_rows(rows))
+        return tables
 
     # --- screen to state ---
 
-    def _choose(self) -> None:
+    def choose(self, value: str) -> None:
+        """Choose the vocabulary of the result, one of `SOURCES`."""
         recipe = self.state.recipe
-        if self._busy or recipe is None:
-            return
-        self.state.set_recipe(set_vocabulary(recipe, self.source.value))
+        if recipe is not None:
+            self.state.set_recipe(set_vocabulary(recipe, value))
+
+    def set_sample(self, text: str) -> None:
+        """Show how each model tokenizes a text."""
+        self.sample = text
+        self._refresh()
 
 
 def set_vocabulary(recipe: Recipe, choice: str) -> Recipe:
@@ -115,6 +117,14 @@ def set_vocabulary(recipe: Recipe, choice: str) -> Recipe:
     elif kind:
         fields["vocabulary"] = kind
     return recipe.replace(**fields)
+
+
+def list_options(chosen: str) -> list[dict[str, str]]:
+    """The vocabularies to choose from, and one that only the recipe names."""
+    options = [{"value": value, "label": label} for label, value in SOURCES]
+    if chosen not in {value for _, value in SOURCES}:
+        options.append({"value": chosen, "label": f"as in the recipe: {chosen}"})
+    return options
 
 
 def find_choice(recipe: Recipe) -> str:
@@ -142,58 +152,47 @@ def list_folders(state: StudioState) -> dict[str, Any]:
     return folders
 
 
-def _summary(compared: TokenizerComparison) -> str:
+def _summarise(compared: TokenizerComparison) -> dict[str, Any]:
     rows = [
-        [html.escape(m), d.kind, f"{len(d.ids):,}", f"{len(d.added):,}", f"{len(compared.own(m)):,}", f"{len(compared.lacking(m)):,}",
-         f"{len(compared.moved(m)):,}"]
+        [m, d.kind, *(f"{len(n):,}" for n in (d.ids, d.added, compared.own(m), compared.lacking(m), compared.moved(m)))]
         for m, d in compared.documents.items()
-    ]  # fmt: skip
-    return table(["model", "kind", "tokens", "added", "only here", "missing", "other id"], rows)
+    ]
+    return {"head": ["model", "kind", "tokens", "added", "only here", "missing", "other id"], "rows": rows}
 
 
-def _specials(compared: TokenizerComparison) -> str:
+def _list_specials(compared: TokenizerComparison) -> dict[str, Any]:
     names = [n for n in SPECIAL if any(n in s for s in compared.specials.values())]
     rows = [
-        [html.escape(m), *(_token(s.get(n), compared.documents[m].ids.get(s.get(n, ""))) for n in names),
+        [m, *(_describe_token(s.get(n), compared.documents[m].ids.get(s.get(n, ""))) for n in names),
          "yes" if compared.templates[m] else "no"]
         for m, s in compared.specials.items()
     ]  # fmt: skip
-    return table(["model", *names, "chat template"], rows)
+    return {"head": ["model", *names, "chat template"], "rows": rows}
 
 
-def _token(token: str | None, number: int | None) -> str:
-    if token is None:
-        return ""
-    return f"<code>{html.escape(token)}</code>" + ("" if number is None else f" {number}")
+def _describe_token(token: str | None, number: int | None) -> str | dict[str, str]:
+    return "" if token is None else {"token": token, "note": "" if number is None else str(number)}
 
 
-def _lists(compared: TokenizerComparison) -> str:
-    parts = []
+def _list_differences(compared: TokenizerComparison) -> list[dict[str, Any]]:
+    lists = []
     for model in compared.models:
         for what, tokens in (("only in", compared.own(model)), ("with a different id in", compared.moved(model))):
             if tokens:
-                shown = " ".join(f"<code>{html.escape(t)}</code>" for t in tokens[:SHOWN])
-                more = f" and {len(tokens) - SHOWN:,} more" if len(tokens) > SHOWN else ""
-                head = f"{len(tokens):,} token{'s' if len(tokens) > 1 else ''} {what} {html.escape(model)}"
-                parts.append(f"<details><summary>{head}</summary>{shown}{more}</details>")
-    return "".join(parts)
+                title = f"{len(tokens):,} token{'s' if len(tokens) > 1 else ''} {what} {model}"
+                more = max(len(tokens) - SHOWN, 0)
+                lists.append({"title": title, "tokens": list(tokens[:SHOWN]), "more": more})
+    return lists
 
 
-def _describe_rows(plan: Plan) -> str:
-    rows = [
-        [html.escape(f.tensor), html.escape(f.model), *(f"{n:,}" for n in (f.own, f.others, f.mixed, f.mean, f.zero))]
-        for f in count_rows(plan)
+def _describe_rows(rows: Iterable[Any]) -> dict[str, Any]:
+    cells = [[f.tensor, f.model, *(f"{n:,}" for n in (f.own, f.others, f.mixed, f.mean, f.zero))] for f in rows]
+    head = ["rows of the merged model", "model", "own", "of others", "mixed", "mean of all", "zero"]
+    return {"head": head, "rows": cells}
+
+
+def _cut(compared: TokenizerComparison, sample: str) -> list[dict[str, Any]]:
+    return [
+        {"model": model, "count": len(cut), "tokens": [[text, number] for text, number in cut[:SHOWN]]}
+        for model, cut in compared.cut(sample).items()
     ]
-    return (
-        table(["rows of the merged model", "model", "own", "of others", "mixed", "mean of all", "zero"], rows)
-        if rows
-        else ""
-    )
-
-
-def _cuts(compared: TokenizerComparison, sample: str) -> str:
-    rows = []
-    for model, cut in compared.cut(sample).items():
-        shown = " ".join(f"<code title='{i}'>{html.escape(t)}</code>" for t, i in cut[:SHOWN])
-        rows.append([html.escape(model), str(len(cut)), shown])
-    return table(["model", "tokens", "the text in tokens"], rows)

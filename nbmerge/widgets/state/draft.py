@@ -47,6 +47,12 @@ class Draft(HasTraits):
                     self.base = self._state.recipe
                 self.text = text
 
+    def resume(self, text: str, base: Recipe | None) -> None:
+        """Go on editing a text that was kept; `base` is the recipe that its editing began with."""
+        with self._state.lock:
+            if text != self._state.text:
+                self.base, self.text = base, text
+
     @property
     def is_behind(self) -> bool:
         """Whether the recipe has changed elsewhere since the editing began."""

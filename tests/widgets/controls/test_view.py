@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from nbmerge.widgets.controls.guard import Guard
-from nbmerge.widgets.controls.view import View, read_static
+from nbmerge.widgets.controls.view import Answer, View, read_static
 from nbmerge.widgets.panels.recipe import RecipeView
 from tests.widgets.browser import act
 
@@ -44,6 +44,16 @@ def test_the_answer_comes_too_where_nothing_changed_or_the_action_failed(guard):
     assert view.content == {"value": 1, "answers": 9}
     act(view, "fail", count=8)  # of another window, overtaken
     assert view.content["answers"] == 9
+
+
+def test_an_action_may_answer_without_new_content(guard):
+    sent = []
+    view = Curve({"ask": lambda slot: Answer({"slot": slot})}, guard)
+    view.show({"value": 1})
+    view.send = sent.append
+    view.observe(lambda change: pytest.fail("the content was sent"), "content")
+    act(view, "ask", slot=3)
+    assert sent == [{"answer": {"slot": 3}, "to": "ask"}]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 
 from nbmerge.widgets.panels.tokens import TokensPanel
 from tests.tokenizers.makers import letters, model
+from tests.widgets.browser import act
 
 
 @pytest.fixture(scope="module")
@@ -30,47 +31,52 @@ def recipe(pair, **fields):
 
 
 def test_tokens_that_models_do_not_share_are_listed(pair):
-    panel = TokensPanel(recipe(pair))
-    assert "tuned has 1 token (&#x27;&lt;|b|&gt;&#x27;) that no other model has" in panel.facts.value
-    assert "has different ids than base for 1 token (&#x27;&lt;|a|&gt;&#x27;)" in panel.facts.value
-    assert "eos_token differs" in panel.facts.value
-    assert "chat templates differ" in panel.facts.value
-    assert "<|b|>" not in panel.lists.value  # escaped
-    assert "&lt;|b|&gt;" in panel.lists.value
+    content = TokensPanel(recipe(pair)).view.content
+    facts = " ".join(content["facts"])
+    assert "tuned has 1 token ('<|b|>') that no other model has" in facts
+    assert "has different ids than base for 1 token ('<|a|>')" in facts
+    assert "eos_token differs" in facts
+    assert "chat templates differ" in facts
+    (only, moved) = content["lists"]
+    assert (only["title"], only["tokens"], only["more"]) == ("1 token only in tuned", ["<|b|>"], 0)
+    assert moved["title"] == "1 token with a different id in tuned"
+    specials = content["tables"][-1]
+    assert {"token": "<|b|>", "note": "128"} in specials["rows"][1]
 
 
 def test_choosing_a_vocabulary_repairs_the_recipe_and_describes_the_rows(pair):
     panel = TokensPanel(recipe(pair))
     assert panel.state.plan is None  # sizes differ
-    panel.source.value = "owners union"
+    act(panel.view, "choose", value="owners union")
     assert (panel.recipe.tokenizer.source, panel.recipe.tokenizer.rows) == ("union", "owners")
     assert panel.state.plan.config["vocab_size"] == 130
-    assert "lm_head.weight" in panel.rows_.value
-    panel.source.value = "fill union"
+    assert "lm_head.weight" in str(panel.view.content["tables"])
+    act(panel.view, "choose", value="fill union")
     assert (panel.recipe.tokenizer.source, panel.recipe.tokenizer.rows) == ("union", "method")
-    panel.source.value = "copy"
+    act(panel.view, "choose", value="copy")
     assert (panel.recipe.tokenizer, panel.recipe.vocabulary) == (None, "copy")
-    panel.source.value = ""
+    act(panel.view, "choose", value="")
     assert panel.recipe.vocabulary == "refuse"
 
 
 def test_a_recipe_with_a_source_of_its_own(pair):
-    panel = TokensPanel(recipe(pair, tokenizer_source=pair["tuned"]))
-    assert panel.source.value == f"fill {pair['tuned']}"
+    content = TokensPanel(recipe(pair, tokenizer_source=pair["tuned"])).view.content
+    assert content["value"] == f"fill {pair['tuned']}"
+    assert content["value"] in [option["value"] for option in content["options"]]
 
 
 def test_a_text_as_each_model_cuts_it(pair):
     panel = TokensPanel(recipe(pair))
-    panel.sample.value = "<|b|>"
-    base, tuned = panel.compared.cut("<|b|>").values()
-    assert tuned == [("<|b|>", 128)]
-    assert base != tuned
-    assert "&lt;|b|&gt;" in panel.cuts.value
+    act(panel.view, "set_sample", text="<|b|>")
+    base, tuned = panel.view.content["cuts"]
+    assert (tuned["count"], tuned["tokens"]) == (1, [["<|b|>", 128]])
+    assert base["count"] > 1
 
 
 def test_without_models_and_without_tokenizers(tmp_path, pair):
-    assert TokensPanel().body.layout.display == "none"
+    empty = TokensPanel().view.content
+    assert (empty["disabled"], empty["facts"], empty["cuts"]) == (True, [], [])
     mute = model(tmp_path / "mute", letters())
     (mute / "tokenizer.json").unlink()
     panel = TokensPanel(recipe({"base": str(mute), "tuned": pair["tuned"]}))
-    assert "mute has no tokenizer.json" in panel.facts.value
+    assert "mute has no tokenizer.json." in panel.view.content["facts"]

@@ -118,6 +118,14 @@ def test_the_text_of_a_file_is_shown_as_it_is(recipe, tmp_path):
     assert "# mine" not in StudioState(Recipe.load(str(file))).text
 
 
+def test_a_text_that_the_studio_writes_has_no_more_than_was_drawn(state):
+    state.edit(lambda r: r.with_parameter("weight", [0, 1], "ft1"))
+    assert "weight: [0, 1]" in state.text
+    assert "filter" not in state.text
+    assert "filter: lm_head" in state.recipe.to_yaml()  # for programs that take another value there
+    assert Recipe.load(state.text) == state.recipe
+
+
 def test_a_draft_stays_while_a_slider_moves_and_is_applied_with_it(state):
     text = written(state)
     state.draft.edit(text.replace("# the end", "dtype: bfloat16  # half"))

@@ -25,7 +25,7 @@ interface Panels {
   models?: Models;
   vocabulary?: Vocabulary;
   merge?: Merge;
-  save?: { yaml: string; python: string };
+  save?: { yaml: string; python: string; mergekit: string };
 }
 
 interface Bar {
@@ -171,11 +171,12 @@ class Popovers {
     else if (!open.popover) open.popover = this.#openSaving(open.anchor, data as NonNullable<Panels["save"]>);
   }
 
-  #openSaving(anchor: HTMLElement, { yaml, python }: NonNullable<Panels["save"]>): Popover {
+  #openSaving(anchor: HTMLElement, { yaml, python, mergekit }: NonNullable<Panels["save"]>): Popover {
     const copy = (text: string) => () => void navigator.clipboard?.writeText(text);
     const items = [
       { label: "Copy the recipe", hint: "YAML", choose: copy(yaml) },
       { label: "Copy as Python", hint: "a cell", choose: copy(python) },
+      { label: "Copy for mergekit", hint: "YAML", choose: copy(mergekit) },
       { label: "Download the recipe", hint: "recipe.yaml", choose: () => download("recipe.yaml", yaml) },
     ];
     return openMenu(anchor, "Save", items, () => this.#forget("save"));

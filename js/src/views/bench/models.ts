@@ -1,8 +1,10 @@
 // The models: a table with buttons in each row, and where more can be added from.
 
 import { h, write } from "../../lib/dom.ts";
+import { tellApart } from "../../lib/format.ts";
 import type { Context, Send } from "../../lib/view.ts";
 import { button, dot, nameTag, newId, type Part, redrawn } from "./common.ts";
+import { makeHandle } from "./order.ts";
 
 export interface Model {
   path: string;
@@ -102,22 +104,20 @@ function makeTable(
   if (!models.length)
     return h("p", {}, "No models yet. Add a base model first, then models that were fine-tuned from it.");
   const head = ["model", "use", "fits", "change", ...columns].map((name) => h("th", { scope: "col" }, name));
-  const rows = models.map((model, i) => makeRow(model, i, models, needsBase, send));
+  const names = tellApart(
+    models.map((model) => model.name),
+    30,
+  );
+  const rows = models.map((model, i) => makeRow(model, i, models, needsBase, names[i] ?? model.name, send));
   return h("table", {}, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows));
 }
 
-function makeRow(model: Model, i: number, models: Model[], needsBase: boolean, send: Send): HTMLElement {
+function makeRow(model: Model, i: number, models: Model[], needsBase: boolean, short: string, send: Send): HTMLElement {
   const { path, name } = model;
   const others = models.filter((m) => m.role !== "base");
   const at = others.indexOf(model);
-  const move = (by: number) => () => send("move", { path, by });
-  const up =
-    at > 0 &&
-    button("↑", move(-1), { title: `Move ${name} up`, "aria-label": `Move ${name} up`, "data-key": `up${path}` });
-  const down =
-    at >= 0 &&
-    at < others.length - 1 &&
-    button("↓", move(1), { title: `Move ${name} down`, "aria-label": `Move ${name} down`, "data-key": `down${path}` });
+  const handle =
+    at >= 0 && others.length > 1 && makeHandle(name, at, others.length, (by) => send("move", { path, by }));
   const base =
     model.role !== "base" &&
     button("Make base", () => send("make_base", { path }), {
@@ -133,10 +133,10 @@ function makeRow(model: Model, i: number, models: Model[], needsBase: boolean, s
   return h(
     "tr",
     { "data-row": i },
-    h("th", { scope: "row" }, dot(model.colour), nameTag(name, 30, path), reason),
+    h("th", { scope: "row" }, handle, dot(model.colour), nameTag(short, 30, path), reason),
     h("td", {}, model.role === "base" && !needsBase ? "base, not used" : ROLES[model.role]),
     h("td", {}, fit),
-    h("td", { class: "nbm-actions" }, base, up, down, remove),
+    h("td", { class: "nbm-actions" }, base, remove),
     ...model.facts.map((fact) => h("td", {}, fact)),
   );
 }

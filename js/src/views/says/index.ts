@@ -2,6 +2,7 @@
 
 import "./says.css";
 import { h, match, set, write } from "../../lib/dom.ts";
+import { tellApart } from "../../lib/format.ts";
 import { menuButton } from "../../lib/menu.ts";
 import { defineView } from "../../lib/view.ts";
 import type { Cell, Column, Content } from "./content.ts";
@@ -10,6 +11,8 @@ import { makePrompts } from "./prompts.ts";
 
 /** Least width of a column; below it, the models of a prompt stand below each other. */
 const COLUMN = 112;
+/** Of a letter of a heading, and of what stands beside its name. */
+const [LETTER, BESIDE] = [8, 28];
 const STATUS: Record<Cell["status"], string> = { waiting: "…", generating: "▌", done: "", stopped: "(stopped)" };
 
 export default defineView<Content>((root, context) => {
@@ -17,6 +20,7 @@ export default defineView<Content>((root, context) => {
   let content: Content | null = null;
   let wasBusy = false;
   let drawnWidth = 0;
+  let names: string[] = []; // of the columns, short enough for one line
 
   const controls = makeControls(context);
   const head = h("tr", { role: "row" });
@@ -37,8 +41,13 @@ export default defineView<Content>((root, context) => {
   const memory = h("div", { class: "nbm-says-memory" });
   root.append(controls.element, table, h("div", { class: "nbm-says-foot" }, add, note), memory);
 
-  function showHead(columns: Column[]) {
-    const key = JSON.stringify(columns.map((c) => [c.name, c.kind, c.title, c.colour]));
+  function showHead(columns: Column[], width: number) {
+    const letters = Math.max(10, Math.floor((width / (columns.length + 1) - BESIDE) / LETTER));
+    names = tellApart(
+      columns.map((c) => c.title),
+      letters,
+    );
+    const key = JSON.stringify([columns.map((c) => [c.name, c.kind, c.title, c.colour]), names]);
     if (head.dataset.key !== key) {
       head.dataset.key = key;
       head.replaceChildren(h("th", { role: "columnheader", scope: "col" }, "Prompt"), ...columns.map(makeHead));
@@ -51,14 +60,16 @@ export default defineView<Content>((root, context) => {
     });
   }
 
-  function makeHead({ name, kind, title, colour }: Column) {
+  function makeHead({ name, kind, title, colour }: Column, index: number) {
+    const short = names[index] ?? title;
     const dot = h("i", { class: "nbm-says-dot", "data-kind": kind });
     dot.style.background = colour;
     const items = () => [
       { label: "Return to this recipe", choose: () => void send("restore", { name }) },
       { label: "Unpin", choose: () => void send("unpin", { name }) },
     ];
-    const label = kind === "pin" ? menuButton(title, items) : h("span", { class: "nbm-says-title", title }, title);
+    const label =
+      kind === "pin" ? menuButton(short, items, title) : h("span", { class: "nbm-says-title", title }, short);
     return h("th", { role: "columnheader", scope: "col", "data-kind": kind }, dot, label, h("small"));
   }
 
@@ -78,7 +89,7 @@ export default defineView<Content>((root, context) => {
         shown.push(cell);
       }
       shown.forEach((cell, i) => {
-        showCell(cell, cells[i] ?? null, columns[i]!);
+        showCell(cell, cells[i] ?? null, columns[i]!, names[i] ?? columns[i]!.title);
       });
     });
   }
@@ -91,8 +102,8 @@ export default defineView<Content>((root, context) => {
     });
   }
 
-  function showCell(node: Element, cell: Cell | null, column: Column) {
-    set(node, { "data-label": column.title, "data-kind": column.kind, "data-stale": column.stale });
+  function showCell(node: Element, cell: Cell | null, column: Column, name: string) {
+    set(node, { "data-label": name, "data-kind": column.kind, "data-stale": column.stale });
     const key = cell ? JSON.stringify([cell.runs, cell.status]) : "";
     const [text, small] = [node.firstElementChild as HTMLElement, node.lastElementChild!];
     write(small, cell?.note ?? "");
@@ -121,7 +132,7 @@ export default defineView<Content>((root, context) => {
     root.classList.toggle("nbm-says-stacked", width < COLUMN * (next.columns.length + 1));
     prompts.settle(next.answers);
     controls.show(next);
-    showHead(next.columns);
+    showHead(next.columns, width);
     showRows(next, width);
     showMemory(next);
     write(note, next.busy ? "Generating …" : next.note);

@@ -21,7 +21,7 @@ export default defineView<Content>((root, { send }) => {
   const follow = h("input", { type: "checkbox", onchange: () => send("set_follow", { follow: follow.checked }) });
   const adder = makeAdder(send);
   const label = h("label", { title: "Compute again whenever the recipe changes" }, follow, "Follow the sliders");
-  const head = h("div", { class: "nbm-scores-head" }, h("b", {}, "Scores"), compute, stop, label, adder.button);
+  const head = h("div", { class: "nbm-scores-head" }, h("b", {}, "Scores"), adder.button, h("i"), compute, stop, label);
   const rows = h("div", { class: "nbm-scores-rows", role: "table", "aria-label": "Scores" });
   const note = h("p", { class: "nbm-scores-note", role: "status" });
   set(compute, { title: "Compute every score for the merge" });

@@ -77,7 +77,9 @@ export interface CurvePart {
 
 export interface Content extends Answered {
   columns: Column[];
-  /** Why there is nothing to draw; else empty. */
+  /** Why there is nothing to draw, or nothing to change; else empty. */
   reason: string;
+  /** Whether the recipe has errors, and what is drawn is of the last one without. */
+  outdated: boolean;
   rows: { curve?: CurvePart } & Record<string, unknown>;
 }

@@ -44,6 +44,9 @@ export function runCommand(command: Command, stage: Stage, axis: Axis): void {
       break;
     case "type":
       stage.picture.dispatchEvent(new CustomEvent("nbm-type"));
+      break;
+    case "open":
+      stage.open?.(cursor);
   }
 }
 

@@ -14,6 +14,8 @@ import { makeToolbar } from "./toolbar.ts";
 
 const BETWEEN = 10;
 const NAMES = 22;
+/** Width below which the line that reads out a layer takes more lines. */
+const NARROW = 900;
 const rows = (rowModules as Row[]).sort((a, b) => a.place - b.place);
 
 export default defineView<Content>((root, { send, redraw, receive, signal }) => {
@@ -22,7 +24,13 @@ export default defineView<Content>((root, { send, redraw, receive, signal }) => 
   const picture = svg("svg", { class: "nbm-picture", "aria-hidden": "true" });
   picture.append(mark, names);
   const overlay = h("div", { class: "nbm-overlays" });
-  const readout = h("div", { class: "nbm-readout" });
+  const words = h("div", { class: "nbm-readout-words" });
+  const formulas = h(
+    "button",
+    { type: "button", class: "nbm-button", title: "Every tensor of this layer (F)" },
+    "Tensors",
+  );
+  const readout = h("div", { class: "nbm-readout" }, words, formulas);
   const status = h("div", { class: "nbm-unseen", role: "status", "aria-live": "polite" });
   const reason = h("p", { class: "nbm-quiet" });
   const stage: Stage = {
@@ -36,6 +44,7 @@ export default defineView<Content>((root, { send, redraw, receive, signal }) => 
     curve: new CurveModel(send),
     cursor: null,
     selection: null,
+    open: null,
     tool: "points",
     dragging: false,
     announce: (text) => {
@@ -62,15 +71,16 @@ export default defineView<Content>((root, { send, redraw, receive, signal }) => 
     redraw();
   }
   picture.addEventListener("pointermove", point, { signal });
-  picture.addEventListener(
-    "pointerleave",
-    () => {
-      if (stage.dragging || overlay.contains(document.activeElement)) return;
-      stage.cursor = null;
-      redraw();
-    },
-    { signal },
-  );
+  /** Forgets the layer under the pointer, unless the pointer goes to what is read out of it. */
+  function leave(event: PointerEvent) {
+    const next = event.relatedTarget as Node | null;
+    if (stage.dragging || overlay.contains(document.activeElement) || readout.contains(next) || box.contains(next))
+      return;
+    stage.cursor = null;
+    redraw();
+  }
+  for (const left of [box, readout]) left.addEventListener("pointerleave", leave, { signal });
+  formulas.addEventListener("click", () => stage.cursor !== null && stage.open?.(stage.cursor));
 
   function drawNames(content: Content, made: Axis, top: number) {
     const shown = thinNames(made, stage.cursor);
@@ -95,13 +105,14 @@ export default defineView<Content>((root, { send, redraw, receive, signal }) => 
   function readOut(content: Content) {
     const column = stage.cursor;
     const where = column === null ? null : content.columns[column];
+    formulas.hidden = !where || !stage.open;
     if (column === null || !where) {
-      readout.replaceChildren(h("span", { class: "nbm-quiet" }, "Point at a layer to read its numbers."));
+      words.replaceChildren(h("span", { class: "nbm-quiet" }, "Point at a layer to read its numbers."));
       return;
     }
     const parts = views.flatMap(({ view }) => view.read?.(content, column) || []);
     const name = where.label.charAt(0).toUpperCase() + where.label.slice(1);
-    readout.replaceChildren(h("b", {}, name), ...parts.flatMap((part) => [h("span", {}, part)]));
+    words.replaceChildren(h("b", {}, name), ...parts.map((part) => h("span", {}, part)));
   }
 
   /** Lays the rows out below each other; returns where they end. */
@@ -127,8 +138,11 @@ export default defineView<Content>((root, { send, redraw, receive, signal }) => 
   return (content, width) => {
     const drawable = content.columns.length > 0;
     write(reason, content.reason);
-    reason.hidden = content.reason === "";
     box.hidden = readout.hidden = !drawable;
+    root.classList.toggle("nbm-tracks-narrow", width < NARROW);
+    reason.hidden = drawable || content.reason === "";
+    box.inert = content.outdated;
+    for (const part of [box, readout]) part.classList.toggle("nbm-stale", content.outdated);
     keepInside(content.columns);
     if (content.rows.curve) stage.curve.take(content.rows.curve, content.columns, content.answers);
     toolbar.show(content);

@@ -10,7 +10,8 @@ export type Command =
   | { kind: "remove" }
   | { kind: "all" }
   | { kind: "clear" }
-  | { kind: "type" };
+  | { kind: "type" }
+  | { kind: "open" };
 
 interface Key {
   key: string;
@@ -33,6 +34,7 @@ const PLAIN: Record<string, Command> = {
   Backspace: { kind: "remove" },
   Escape: { kind: "clear" },
   Enter: { kind: "type" },
+  f: { kind: "open" },
 };
 
 /** The command of a key, null where the key is not the curve's. */

@@ -1,8 +1,9 @@
-// The menu of shapes to start a curve from, and what keeps a curve as a shape of one's own.
+// The menu of shapes to start a curve from, the two numbers between which they are drawn, and what keeps a curve as a shape
+// of one's own.
 
 import { h } from "../../lib/dom.ts";
-import { type MenuItem, menuButton } from "../../lib/menu.ts";
-import { openPopover } from "../../lib/popover.ts";
+import { type MenuItem, makeMenu } from "../../lib/menu.ts";
+import { openPopover, type Popover } from "../../lib/popover.ts";
 import { path, svg } from "../../lib/svg.ts";
 import type { CurvePart } from "./content.ts";
 import type { Stage } from "./stage.ts";
@@ -12,17 +13,40 @@ const WIDTH = 28;
 
 /** Makes the button; the curve is asked for when its menu opens. */
 export function shapesMenu(stage: Stage, current: () => CurvePart | null): HTMLButtonElement {
-  const button = menuButton("Shapes", listItems, "Shapes to start from");
-
-  function listItems(): MenuItem[] {
+  const title = "Shapes to start from";
+  const button = h("button", { type: "button", class: "nbm-button nbm-menu-button", title }, "Shapes");
+  button.setAttribute("aria-haspopup", "dialog");
+  button.setAttribute("aria-expanded", "false");
+  const first = numberField("0");
+  const second = numberField("1");
+  const range = h(
+    "div",
+    { class: "nbm-shape-range" },
+    h("label", {}, "First number ", first),
+    h("label", {}, "Second number ", second),
+  );
+  let open: Popover | null = null;
+  button.addEventListener("click", () => {
     const part = current();
-    if (!part) return [];
+    if (open || !part) return open?.close();
+    const menu = makeMenu("Shapes", listItems(part), () => open?.close());
+    open = openPopover(button, "Shapes", [range, menu], { onclose: () => (open = null) });
+    (menu.firstElementChild as HTMLElement | null)?.focus();
+  });
+
+  function draw(name: string) {
+    const [low, high] = [first.valueAsNumber, second.valueAsNumber];
+    const isRange = Number.isFinite(low) && Number.isFinite(high);
+    stage.send("curve.draw_shape", { name, ...(isRange && { first: low, second: high }) });
+  }
+
+  function listItems(part: CurvePart): MenuItem[] {
     return [
       ...part.shapes.map(({ name, hint, points }) => ({
         label: name,
         hint,
         icon: shapeIcon(points),
-        choose: () => stage.send("curve.draw_shape", { name }),
+        choose: () => draw(name),
       })),
       { label: "Save this curve …", hint: "as a shape of your own", choose: () => askName(button, stage) },
       { label: "Your shapes …", hint: "edit, share", choose: () => editOwn(button, stage, part.own_shapes) },
@@ -30,6 +54,9 @@ export function shapesMenu(stage: Stage, current: () => CurvePart | null): HTMLB
   }
   return button;
 }
+
+const numberField = (value: string) =>
+  h("input", { type: "number", class: "nbm-field nbm-number-field", step: "any", value });
 
 function askName(anchor: HTMLElement, stage: Stage) {
   const name = h("input", { type: "text", class: "nbm-field", "aria-label": "name of the shape", maxlength: 60 });

@@ -28,6 +28,8 @@ export interface Stage {
   receive: Context["receive"];
   /** The place in the toolbar for what rows bring. */
   tools: HTMLElement;
+  /** Opens the list of a column's tensors; null where there is none. */
+  open: ((column: number) => void) | null;
   /** HTML over the picture, for what must be a real button. */
   overlay: HTMLElement;
 }

@@ -64,8 +64,11 @@ export function makeToolbar(stage: Stage): Toolbar {
     set(brush, { "aria-pressed": stage.tool === "paint" });
     typed.show(part, content.answers);
     selection.show(content);
-    hint.hidden = listSelected(stage.selection).length > 0;
-    write(hint, stage.tool === "paint" ? PAINT_HINT : HINT);
+    if (content.outdated) selection.element.hidden = true;
+    first.inert = content.outdated;
+    first.classList.toggle("nbm-stale", content.outdated);
+    hint.hidden = listSelected(stage.selection).length > 0 && !content.outdated;
+    write(hint, content.outdated ? content.reason : stage.tool === "paint" ? PAINT_HINT : HINT);
   }
   return { element: h("div", { class: "nbm-toolbar" }, first, second), show };
 }

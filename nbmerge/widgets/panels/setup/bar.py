@@ -104,8 +104,9 @@ class SetupBar(Panel):
     def _describe_panel(self) -> dict[str, Any]:
         """The content of the popover that is open."""
         if self._open_name == "save":
-            text = self.state.text
-            return {"save": {"yaml": text, "python": write_code(text, self.state.merging.out)}}
+            text, recipe = self.state.text, self.state.recipe
+            mergekit = "" if recipe is None else recipe.to_mergekit().text
+            return {"save": {"yaml": text, "python": write_code(text, self.state.merging.out), "mergekit": mergekit}}
         form = self._forms.get(self._open_name)
         return {} if form is None else {self._open_name: form.content()}
 

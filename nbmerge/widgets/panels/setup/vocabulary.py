@@ -11,7 +11,7 @@ from nbmerge.recipe import Recipe
 from nbmerge.recipe.parts import DTYPES
 from nbmerge.tokenizers.comparison import TokenizerComparison
 from nbmerge.widgets.panels.setup.form import Form
-from nbmerge.widgets.panels.tokens import SOURCES, find_choice, list_folders, set_vocabulary
+from nbmerge.widgets.panels.tokens import find_choice, list_folders, list_options, set_vocabulary
 
 
 class VocabularyForm(Form):
@@ -38,13 +38,10 @@ class VocabularyForm(Form):
         recipe = self.state.recipe
         rows, facts = self._compare()
         chosen = find_choice(recipe) if recipe is not None else ""
-        options = [{"value": value, "label": label} for label, value in SOURCES]
-        if chosen not in {value for _, value in SOURCES}:
-            options.append({"value": chosen, "label": f"as in the recipe: {chosen}"})
         stored = _find_stored_dtype(recipe)
         dtypes = [{"value": "", "label": f"as stored ({stored})" if stored else "as stored"}]
         return {
-            "value": chosen, "options": options, "rows": rows, "facts": facts,
+            "value": chosen, "options": list_options(chosen), "rows": rows, "facts": facts,
             "dtype": (recipe.out_dtype or recipe.dtype or "") if recipe is not None else "",
             "dtypes": [*dtypes, *({"value": d, "label": d} for d in DTYPES)],
         }  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import ipywidgets
 
@@ -12,7 +14,10 @@ from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.panels.tracks.rows import make_rows
 from nbmerge.widgets.panels.tracks.rows.row import Row
+from nbmerge.widgets.state.history import shares_models
 from nbmerge.widgets.state.studio_state import StudioState
+
+OUTDATED = "This is the last curve without errors. Fix the errors in the recipe to go on."
 
 
 class TracksView(View):
@@ -28,13 +33,17 @@ class TracksPanel(Panel):
     ----------
     rows : dict of str to Row
         What the panel shows, from the top.
+    on_open : callable or None
+        Opens the list of tensors whose names contain some words; set by what has such a list.
     """
 
     title = "Tracks"
 
     def _build(self) -> list[ipywidgets.Widget]:
+        self.on_open: Callable[[str], Any] | None = None
         self._drawing = threading.RLock()  # work in other threads ends while a slider may be moving
         self._drawn: Plan | None = None
+        self._last: tuple[Plan, Mapping[str, Any]] | None = None  # that was valid, with what was drawn
         self._columns: tuple[Column, ...] = ()
         self.rows: dict[str, Row] = {row.name: row for row in make_rows(self)}
         actions = {
@@ -49,7 +58,7 @@ class TracksPanel(Panel):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """The columns of the present plan."""
+        """The columns of the present plan, or of the last one while the recipe has errors."""
         return self._columns
 
     def _refresh_if_new(self) -> None:
@@ -71,13 +80,25 @@ class TracksPanel(Panel):
 
     def _draw_plan(self, plan: Plan | None) -> None:
         self._drawn = plan
+        if plan is None and (last := self._find_last()) is not None:
+            self.view.show({**last, "reason": OUTDATED, "outdated": True})
+            return
         self._columns = list_columns(plan) if plan is not None else ()
         parts = {name: row.content(plan) for name, row in self.rows.items()} if plan is not None else {}
-        self.view.show({
+        content = {
             "columns": [{"name": c.name, "label": c.label, "layer": c.layer} for c in self._columns],
-            "reason": "" if plan is not None else explain_emptiness(self.state),
+            "reason": "" if plan is not None else explain_emptiness(self.state), "outdated": False,
             "rows": {name: part for name, part in parts.items() if part is not None},
-        })  # fmt: skip
+        }  # fmt: skip
+        self._last = None if plan is None else (plan, content)
+        self.view.show(content)
+
+    def _find_last(self) -> Mapping[str, Any] | None:
+        """What was drawn of the same models before the recipe had errors: it stays, so that nothing on the page moves."""
+        recipe = self.state.recipe
+        if self._last is None or recipe is None or not shares_models(self._last[0].recipe, recipe):
+            return None
+        return self._last[1]
 
 
 def explain_emptiness(state: StudioState) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from nbmerge.recipe import Recipe
+from nbmerge.recipe.writers import write_plainly
 from nbmerge.widgets.state.history.summary import Summary
 
 LONGEST_NAME = 80
@@ -51,7 +52,7 @@ class Step:
     @cached_property
     def text(self) -> str:
         """The recipe as it is shown; written only when it is needed, since YAML takes as long as planning."""
-        return self.recipe.to_yaml() if self.source is None else self.source
+        return write_plainly(self.recipe) if self.source is None else self.source
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,4 +1,4 @@
-"""The file's format: JSON with every step of the history, prompts and scores. Neither weights, tokens nor code.
+"""The file's format: JSON with every step of the history, the draft, prompts and scores. Neither weights, tokens nor code.
 
 A file may come from anybody, with a notebook that was sent around. So it is parsed within a bound on memory, every field
 is checked against a schema, recipes are read as recipes from anywhere are, and nothing in it is ever run.
@@ -76,6 +76,11 @@ class _PhraseScore(_Part):
     unwanted: list[_Text]
 
 
+class _Draft(_Part):
+    text: _Text
+    step: _Id | None = None  # whose recipe its editing began with
+
+
 _Score = Annotated[_PerplexityScore | _PhraseScore, Field(discriminator="kind")]
 
 
@@ -88,6 +93,7 @@ class _File(_Part):
     prompts: _Text
     scores: Annotated[list[_Score], Field(max_length=100)] = Field(default_factory=list)
     blind_test: _Text | None = None
+    draft: _Draft | None = None
     steps: Annotated[list[_Step], Field(max_length=MOST_STEPS)]
 
 
@@ -147,7 +153,8 @@ def write_document(state: StudioState, known: StepTexts | None = None) -> bytes:
 def _encode(state: StudioState, history: History, known: StepTexts) -> bytes:
     head = _File(
         saved=round(time.time(), 1), start=state.start, current=history.current_id, prompts=state.prompts[:400_000],
-        scores=list(_list_scores(state)), blind_test=state.notes.blind_test.to_json() if state.notes.blind_test else None, steps=[],
+        scores=list(_list_scores(state)), blind_test=state.notes.blind_test.to_json() if state.notes.blind_test else None,
+        draft=_describe_draft(state), steps=[],
     )  # fmt: skip
     texts = {step.id: _encode_step(step, known.get(step.id)) for step in history}
     known.clear()
@@ -155,6 +162,14 @@ def _encode(state: StudioState, history: History, known: StepTexts) -> bytes:
     first = json.dumps({"format": FORMAT, "version": 1, **head.model_dump(mode="json", exclude={"steps"})}, indent=1)
     steps = ",\n".join(text for _, text in texts.values())
     return _redact(f'{first.removesuffix("}").rstrip()},\n "steps": [\n{steps}\n ]\n}}\n').encode()
+
+
+def _describe_draft(state: StudioState) -> _Draft | None:
+    text, base = state.draft.text, state.draft.base
+    if text is None:
+        return None
+    begun = state.history.find(base.fingerprint) if base is not None else None
+    return _Draft(text=text[:400_000], step=None if begun is None else begun.id)
 
 
 def _encode_step(step: Step, known: tuple[Step, str] | None) -> tuple[Step, str]:
@@ -215,7 +230,7 @@ def read_document(raw: bytes) -> Document:
 
 
 def take_document(document: Document, state: StudioState) -> int:
-    """Go on from a kept Studio: with its history, beside what the history has since then, its prompts and scores.
+    """Go on from a kept Studio: with its history, beside what the history has since then, its prompts, scores and draft.
 
     Returns
     -------
@@ -234,6 +249,9 @@ def take_document(document: Document, state: StudioState) -> int:
         state.prompts = document.file.prompts
     if steps:
         state.take_history(History(steps, document.file.current))
+        if (draft := document.file.draft) is not None:
+            begun = next((step.recipe for step in steps if step.id == draft.step), None)
+            state.draft.resume(draft.text, begun)
     return len(steps)
 
 

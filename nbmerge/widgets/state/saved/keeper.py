@@ -17,7 +17,7 @@ from nbmerge.widgets.state.studio_state import StudioState
 REST = 0.8
 """Seconds without a change after which steps are put into words and the file is written."""
 KEPT = ("revision", "prompts")
-"""What is observed of a state, besides its notes."""
+"""What is observed of a state, besides its notes and its draft."""
 
 
 class Keeper:
@@ -50,11 +50,13 @@ class Keeper:
         self._soon = AfterRest(self._keep, REST)
         state.observe(self._soon.note_change, KEPT)
         state.notes.observe(self._soon.note_change, "revision")
+        state.draft.observe(self._soon.note_change, "text")
 
     def close(self) -> None:
         """Write what is still to be written, and observe no longer."""
         self.state.unobserve(self._soon.note_change, KEPT)
         self.state.notes.unobserve(self._soon.note_change, "revision")
+        self.state.draft.unobserve(self._soon.note_change, "text")
         if self._soon.close():
             self.keep()
 
@@ -88,7 +90,7 @@ class Keeper:
 
 def is_worth_keeping(state: StudioState) -> bool:
     """Whether anything was done that running the cell again would not give."""
-    return len(state.history) > 1 or any(step.importance for step in state.history)
+    return len(state.history) > 1 or state.draft.text is not None or any(step.importance for step in state.history)
 
 
 def read_file(file: Path) -> Document:

@@ -47,6 +47,19 @@ def test_what_is_written_is_read_back(worked):
     assert state.recipe == worked.history[1].recipe
 
 
+def test_a_draft_is_kept_with_the_recipe_that_it_was_begun_from(worked):
+    draft = worked.text.replace("0.75", "0.8")
+    worked.draft.edit(draft)
+    worked.edit(lambda r: r.replace(dtype="bfloat16"))
+    state = StudioState()
+    take_document(read_document(write_document(worked)), state)
+    assert state.draft.text == draft
+    assert state.draft.is_behind
+    assert state.draft.apply()
+    assert state.recipe.parameters["lambda"].plain() == 0.8
+    assert state.recipe.dtype == "bfloat16"
+
+
 def test_restoring_keeps_what_was_done_since(worked, recipe):
     state = StudioState(recipe)
     state.edit(lambda r: r.with_parameter("lambda", 0.1))

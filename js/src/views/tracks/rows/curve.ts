@@ -3,7 +3,7 @@
 import { type ScaleLinear, scaleLinear } from "d3-scale";
 import { line as makeLine } from "d3-shape";
 import { h, match, OWN_KEYS, set, write } from "../../../lib/dom.ts";
-import { middle, number } from "../../../lib/format.ts";
+import { middle, number, tellApart } from "../../../lib/format.ts";
 import { svg } from "../../../lib/svg.ts";
 import type { Axis } from "../axis.ts";
 import type { Content, CurvePart, Line } from "../content.ts";
@@ -40,7 +40,7 @@ function create(stage: Stage, group: SVGGElement) {
     role: "slider",
     tabindex: 0,
     "aria-orientation": "vertical",
-    "aria-keyshortcuts": "ArrowLeft ArrowRight ArrowUp ArrowDown Shift+ArrowRight Control+ArrowRight K Delete Enter",
+    "aria-keyshortcuts": "ArrowLeft ArrowRight ArrowUp ArrowDown Shift+ArrowRight Control+ArrowRight K Delete Enter F",
   });
   stage.overlay.append(focus);
 
@@ -48,6 +48,12 @@ function create(stage: Stage, group: SVGGElement) {
   let top = 0;
   let span: [number, number] = [0, 1]; // kept while something is dragged, so that the scale does not run away
   const model = stage.curve;
+
+  /** A model's name in so many letters, so that it differs from the others' names. */
+  const shorten = (label: string, letters: number) => {
+    const labels = model.part.models.map((choice) => choice.label);
+    return tellApart(labels, letters)[labels.indexOf(label)] ?? middle(label, letters);
+  };
 
   const scale = (): ScaleLinear<number, number> => {
     const air = PAD * (span[1] - span[0]);
@@ -90,6 +96,9 @@ function create(stage: Stage, group: SVGGElement) {
   );
 
   function drawGrid(part: CurvePart) {
+    const key = JSON.stringify([span, axis.left, axis.right, part.marks, part.chosen.label, part.models.length]);
+    if (grid.dataset.key === key) return;
+    grid.dataset.key = key;
     const levels = scale().ticks(3);
     const format = scale().tickFormat(3);
     grid.replaceChildren(
@@ -101,10 +110,16 @@ function create(stage: Stage, group: SVGGElement) {
       ...part.marks
         .filter(({ value, text }) => text && value >= span[0] && value <= span[1])
         .map(({ value, text }) =>
-          svg("text", { x: axis.right, y: y(value) + (value > 0 ? -10 : 17), class: "nbm-mark" }, text),
+          svg(
+            "text",
+            { x: axis.right, y: y(value) + (value > 0 ? -10 : 17), class: "nbm-mark" },
+            shortenMark(text, part),
+          ),
         ),
     );
   }
+
+  const shortenMark = (text: string, { chosen: { label } }: CurvePart) => text.replace(label, shorten(label, 24));
 
   const within = makeLine<[number, number | null]>()
     .defined(([, value]) => value !== null)
@@ -144,9 +159,11 @@ function create(stage: Stage, group: SVGGElement) {
       part.pins,
       () => svg("g", {}, svg("path", { class: "nbm-pin" }), svg("text", { class: "nbm-pin-name" })),
       (node, pin) => {
-        const last = pin.values[axis.end - 1];
+        const at = findFarthest(pin.values, model.values, axis);
+        const value = pin.values[at] ?? null;
+        const side = value !== null && value < (model.values[at] ?? 0) ? 14 : -6;
         set(node.children[0]!, { d: ofLayers(pin.values) });
-        set(node.children[1]!, { x: axis.x(axis.end - 1) - 4, y: typeof last === "number" ? y(last) - 6 : -20 });
+        set(node.children[1]!, { x: axis.x(at), y: value === null ? -20 : y(value) + side });
         write(node.children[1]!, pin.label);
       },
     );
@@ -256,7 +273,9 @@ function create(stage: Stage, group: SVGGElement) {
       if (!stage.dragging) span = part.span;
       title(
         part.parameter,
-        part.chosen.label === part.parameter ? [] : wrap(part.chosen.label, axis.left < 100 ? 9 : 14),
+        part.chosen.label === part.parameter
+          ? []
+          : wrap(shorten(part.chosen.label, axis.left < 100 ? 11 : 16), axis.left < 100 ? 11 : 16),
       );
       set(ground, { x: axis.left, y: 0, width: axis.right - axis.left, height: HEIGHT });
       ground.classList.toggle("nbm-painting", stage.tool === "paint");
@@ -276,9 +295,18 @@ function create(stage: Stage, group: SVGGElement) {
       const own = { label: part.chosen.label, value: model.values[column] ?? null };
       const all = [own, ...part.others.map((line) => ({ label: line.label, value: line.values[column] ?? null }))];
       const given = all.filter(({ value }) => value !== null);
-      return given.map(({ label, value }) => `${label} ${number(value, 4)}`).join(" · ");
+      return given.map(({ label, value }) => `${shorten(label, 24)} ${number(value, 4)}`).join(" · ");
     },
   };
+}
+
+/** The layer in which two curves are farthest apart, not too near to either end: there is room for a name. */
+function findFarthest(one: readonly (number | null)[], other: readonly (number | null)[], axis: Axis): number {
+  const margin = Math.floor((axis.end - axis.first) / 8);
+  let best = Math.floor((axis.first + axis.end - 1) / 2);
+  const distance = (i: number) => Math.abs((one[i] ?? 0) - (other[i] ?? one[i] ?? 0));
+  for (let i = axis.first + margin; i < axis.end - margin; i += 1) if (distance(i) > distance(best)) best = i;
+  return best;
 }
 
 /** A text in lines of about so many letters, at most three; a long word is shortened in its middle. */

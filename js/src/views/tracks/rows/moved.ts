@@ -4,7 +4,7 @@
 import { scaleLinear } from "d3-scale";
 import { line as makeLine } from "d3-shape";
 import { h, match, set, write } from "../../../lib/dom.ts";
-import { middle, number } from "../../../lib/format.ts";
+import { number, tellApart } from "../../../lib/format.ts";
 import { menuButton } from "../../../lib/menu.ts";
 import { svg } from "../../../lib/svg.ts";
 import type { Axis } from "../axis.ts";
@@ -91,6 +91,7 @@ function create(stage: Stage, group: SVGGElement) {
   const legend = h("span", { class: "nbm-moved-legend" });
   bar.insertBefore(legend, measure);
 
+  const shorten = (most: number) => tellApart(part?.parents?.map(({ label }) => label) ?? [], most);
   const written = (value: number | null | undefined, more = 0) => {
     if (!part || value === null || value === undefined) return "–";
     return `${number(value * part.factor, decimals(part.range, part.factor) + more)}${part.unit}`;
@@ -104,9 +105,10 @@ function create(stage: Stage, group: SVGGElement) {
     write(options, part.what);
     legend.hidden = !part.parents;
     const make = () => h("span", {}, h("i", { class: "nbm-swatch" }), h("span"));
-    match(legend, part.parents ?? [], make, (node, { label, colour }) => {
+    const short = shorten(20);
+    match(legend, part.parents ?? [], make, (node, { label, colour }, i) => {
       (node.firstElementChild as HTMLElement).style.background = colour;
-      write(node.lastElementChild!, middle(label, 20));
+      write(node.lastElementChild!, short[i] ?? label);
       set(node, { title: label });
     });
     measure.hidden = part.button === "" || part.progress !== null;
@@ -215,14 +217,14 @@ function create(stage: Stage, group: SVGGElement) {
     read(_: Content, column: number) {
       const shown = part?.parents ? part : null;
       if (!shown) return "";
-      const each = shown.lines.map(
-        (values, i) => `${middle(shown.parents?.[i]?.label ?? "", 24)} ${written(values[column], 1)}`,
-      );
+      const names = shorten(24);
+      const each = shown.lines.map((values, i) => `${names[i]} ${written(values[column], 1)}`);
+      const against = names[shown.parents?.findIndex(({ label }) => label === shown.against) ?? -1];
       const kinds =
         stage.curve.layerOf(column) === null
           ? []
           : shown.cells.map((row) => `${row.label} ${written(row.values[column], 1)}`);
-      const detail = kinds.length ? `; ${shown.toward} ${middle(shown.against, 24)}: ${kinds.join(", ")}` : "";
+      const detail = kinds.length ? `; ${shown.toward} ${against}: ${kinds.join(", ")}` : "";
       return `${shown.what} ${shown.toward} ${each.join(", ")}${detail}${shown.stale ? " (out of date)" : ""}`;
     },
   };

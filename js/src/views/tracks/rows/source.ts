@@ -2,7 +2,7 @@
 // inserted; each is a button, and all of them are one tab stop.
 
 import { h, match, OWN_KEYS, set, write } from "../../../lib/dom.ts";
-import { middle } from "../../../lib/format.ts";
+import { middle, tellApart } from "../../../lib/format.ts";
 import { svg } from "../../../lib/svg.ts";
 import type { Axis } from "../axis.ts";
 import { type Band, dragEdge, dropAt, type Edge, joinNames, nameBand, readBandKey } from "../bands.ts";
@@ -146,7 +146,7 @@ function create(stage: Stage, group: SVGGElement) {
     const left = axis.layerX(now.start) - axis.step / 2;
     const wide = Math.max(now.depth * axis.step - 1, 2);
     Object.assign(button.style, { left: `${left}px`, width: `${wide}px`, top: `${top}px`, height: `${BAND}px` });
-    const text = nameBand(now) + (part?.base && now.sources.length > 0 ? `, on ${part.base}` : "");
+    const text = describeBand(now);
     set(button, {
       "aria-pressed": chosen === index,
       "aria-label": text,
@@ -158,7 +158,18 @@ function create(stage: Stage, group: SVGGElement) {
     );
     (button.firstElementChild as HTMLElement).style.background = `linear-gradient(${stripes.join(", ")})`;
     const letters = Math.floor((wide - 8) / LETTER);
-    write(button.lastElementChild!, letters >= 4 ? middle(text, letters) : "");
+    write(
+      button.lastElementChild!,
+      letters >= 4 ? middle(text.length > letters ? describeBand(now, true) : text, letters) : "",
+    );
+  }
+
+  /** What a band is, in words; with short names where there is little room. */
+  function describeBand(now: Band, isShort = false): string {
+    const labels = [...now.sources.map((source) => source.label), ...(part?.base ? [part.base] : [])];
+    const names = isShort ? tellApart(labels, 24) : labels;
+    const sources = now.sources.map((source, i) => ({ ...source, label: names[i] ?? source.label }));
+    return nameBand({ ...now, sources }) + (part?.base && sources.length > 0 ? `, on ${names[names.length - 1]}` : "");
   }
 
   function drawEnds(now: SourcePart) {

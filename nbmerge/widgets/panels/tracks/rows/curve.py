@@ -16,6 +16,7 @@ from nbmerge.curves import (
     format_curve,
     list_presets,
     list_tracks,
+    map_knots,
     preset_of_knots,
     read_curve,
     read_knots,
@@ -113,6 +114,7 @@ class CurveRow(Row):
         family = frozenset(plan.checkpoints)
         if not family & self._family:
             self.group = None
+            self._spans.clear()
         self._family = family
         keys = {t.key: t for t in self._tracks}
         near = [t for t in self._tracks if t.parameter.name == self._chosen[0]] or self._tracks
@@ -240,14 +242,14 @@ class CurveRow(Row):
         """Apply typed values."""
         self._change(lambda recipe, plan, track: write_typed(recipe, plan, track, text, self.group), None)
 
-    def draw_shape(self, name: str) -> None:
-        """Replace the curve by a shape."""
+    def draw_shape(self, name: str, first: float = 0.0, second: float = 1.0) -> None:
+        """Replace the curve by a shape between two numbers: its 0 becomes the first, its 1 the second."""
         presets = list_presets()
         if name not in presets:
             raise RecipeError([Problem("error", (), f"there is no shape named '{name:.60}'.")])
 
         def change(recipe: Recipe, plan: Plan, track: Track) -> Recipe:
-            knots = presets[name].knots(plan.depth)
+            knots = map_knots(presets[name].knots(plan.depth, first, second), round_value)
             self._refuse(*(k.value for k in knots))
             return write_knots(recipe, plan, track, knots, self.group)
 

@@ -1,0 +1,24 @@
+"""Names in little room: the same as `js/test/lib/format.test.ts` asks of the browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbmerge.widgets.controls.names import tell_apart
+
+ENDS = ["Nemo-base-bf16", "Nemo-math-expert-lora-merged-bf16", "Nemo-code-expert-lora-merged-bf16"]
+ALIKE = ["first-run-final", "first-one", "second-run-final", "second-one"]
+
+
+@pytest.mark.parametrize(
+    ("names", "letters", "short"),
+    [
+        (["base", "math"], 10, ["base", "math"]),
+        (ENDS, 18, ["…base-bf16", "…math-expert-lora…", "…code-expert-lora…"]),
+        (ENDS, 10, ["…base-bf16", "…math…", "…code…"]),
+        (ALIKE, 14, ["first-ru…final", "first-one", "second-r…final", "second-one"]),
+        (["same-long-name", "same-long-name"], 8, ["…name", "…name"]),
+    ],
+)
+def test_names_side_by_side_differ_where_they_can(names, letters, short):
+    assert tell_apart(names, letters) == short
