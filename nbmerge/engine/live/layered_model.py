@@ -69,6 +69,7 @@ class LayeredModel:
             self._places = _find_places(self.model, empty)
             self._empty = empty
             self._loaded: dict[str, TensorPlan] = {}
+            self._spare: list[torch.Tensor] = []
             self._layers = _find_layers(self.model, plan, self._places)
             if self.device is not None:
                 self._move_to(self.device)
@@ -113,18 +114,22 @@ class LayeredModel:
     def load(self, tensors: Sequence[TensorPlan], cancel: StopSignal | None = None) -> None:
         """Compute the weights of a part; those that it has already are kept."""
         changed = [t for t in tensors if self._loaded.get(t.name) != t]
-        fresh = {t.name: self._buffer(t) for t in changed}
+        fresh = self._find_buffers(changed)
         for tensor in changed:
             self._loaded.pop(tensor.name, None)
         self._workers.compute_into(changed, lambda t: fresh[t.name].view(-1), cancel=cancel)
         for tensor in changed:
             self._place(tensor.name, fresh[tensor.name].to(self.device or "cpu"))
             self._loaded[tensor.name] = tensor
+        if self.device is not None:
+            self._spare = list(fresh.values())
 
     def unload(self, keep: Sequence[TensorPlan] = ()) -> None:
-        """Release all weights, except for some tensors."""
+        """Release all weights, except for some tensors. The next part is computed into their memory, where it fits."""
         names = {t.name for t in keep}
         for name in [n for n in self._loaded if n not in names]:
+            if self.device is None:
+                self._spare.append(self._places[name][0].data)
             self._place(name, self._empty[name])
             del self._loaded[name]
 
@@ -156,6 +161,7 @@ class LayeredModel:
 
     def close(self) -> None:
         """Release weights, workers and mapped files."""
+        self._spare = []
         self._workers.close()
 
     def __enter__(self) -> Self:
@@ -171,11 +177,24 @@ class LayeredModel:
         head = model.get_output_embeddings()
         return head is not None and head.weight is model.get_input_embeddings().weight
 
-    def _buffer(self, tensor: TensorPlan) -> torch.Tensor:
-        """The memory on the CPU of a tensor: what it has, else new memory."""
-        if tensor.name in self._loaded and self.device is None:
-            return self._places[tensor.name][0].data
-        return torch.empty(tensor.shape, dtype=getattr(torch, tensor.dtype))
+    def _find_buffers(self, tensors: Sequence[TensorPlan]) -> dict[str, torch.Tensor]:
+        """Memory on the CPU for some tensors: what they have, else what was released, else new memory.
+
+        To get new memory from the system takes longer than to compute a weighted sum into it.
+        """
+        found, spare = {}, self._spare
+        self._spare = []
+        for tensor in tensors:
+            if tensor.name in self._loaded and self.device is None:
+                found[tensor.name] = self._places[tensor.name][0].data
+                continue
+            form = tensor.shape, getattr(torch, tensor.dtype)
+            fitting = next((i for i, buffer in enumerate(spare) if (buffer.shape, buffer.dtype) == form), None)
+            if fitting is not None:
+                found[tensor.name] = spare.pop(fitting)
+        spare.clear()  # what does not fit is freed before new memory is allocated
+        rest = [t for t in tensors if t.name not in found]
+        return found | {t.name: torch.empty(t.shape, dtype=getattr(torch, t.dtype)) for t in rest}
 
     def _move_to(self, device: torch.device) -> None:
         """Move the model: weights that are not loaded become zeros, of which only one is in memory."""
