@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.patheffects import withStroke
 
 from nbmerge.plots import theme
 from nbmerge.plots.figures import NotebookFigure
@@ -30,6 +31,8 @@ ENDS = {(0.0,): "first", (1.0,): "second", (0.0, 0.0): "first", (1.0, 0.0): "sec
 """Positions of the recipes that a path or a plane was given."""
 LEVELS = 8
 """Contour lines of a plane, at most."""
+OUTLINE = [withStroke(linewidth=2.2, foreground="#00000090")]
+"""Around white text on a heat map."""
 
 
 def plot_path_scores(
@@ -121,8 +124,17 @@ def _mark_barrier(axes: Axes, t: np.ndarray, values: np.ndarray, ends: Mapping[f
         )
 
 
+def _mark_best(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ma.MaskedArray) -> None:
+    """The point of the least value."""
+    row, column = np.unravel_index(int(values.argmin()), values.shape)
+    style: dict[str, Any] = {"color": "white", "fontsize": theme.look_of(axes).small, "path_effects": OUTLINE}
+    place = float(x[column]), float(y[row])
+    axes.plot(*place, color="white", marker="o", markersize=8, fillstyle="none", markeredgewidth=1.6, clip_on=False)
+    axes.annotate("best", place, xytext=(0, -14), textcoords="offset points", ha="center", weight="bold", **style)
+
+
 def score_plane(table: pd.DataFrame, axes: Axes | None = None, *, score: str, lower: bool = True) -> Axes:
-    """Draw a score over a plane as a heat map with contour lines; the three recipes are marked.
+    """Draw a score over a plane as a heat map with contour lines; the three recipes and the best point are marked.
 
     Parameters
     ----------
@@ -150,7 +162,8 @@ def score_plane(table: pd.DataFrame, axes: Axes | None = None, *, score: str, lo
     look = theme.look_of(axes)
     if high > low and min(values.shape) > 2:
         lines = axes.contour(x, y, values, levels=LEVELS, colors="white", linewidths=0.9, alpha=0.8)
-        axes.clabel(lines, fontsize=look.small, fmt="%.3g")
+        for label in axes.clabel(lines, fontsize=look.small, fmt="%.3g"):
+            label.set_path_effects(OUTLINE)  # on bright cells, too
     for place, name in ENDS.items():
         if len(place) == 2 and x.min() <= place[0] <= x.max() and y.min() <= place[1] <= y.max():
             axes.plot(*place, color=theme.PALETTE[1], marker="D", markersize=7, markeredgecolor="white", clip_on=False)
@@ -162,7 +175,10 @@ def score_plane(table: pd.DataFrame, axes: Axes | None = None, *, score: str, lo
                 color="white",
                 fontsize=look.small,
                 weight="bold",
+                path_effects=OUTLINE,
             )
+    if values.count():
+        _mark_best(axes, x, y, values if lower else -values)
     width = theme.pixels(axes)[0]
     bar = axes.figure.colorbar(
         ScalarMappable(norm, colours), cax=axes.inset_axes((1 + 10 / width, 0.0, 12 / width, 1.0))

@@ -34,7 +34,7 @@ def test_a_plane_is_a_heat_map_with_contours():
     positions = tuple((x, y) for y in axis for x in axis)
     values = tuple(x + 2 * y for x, y in positions)
     figure = PathScores((None,) * 9, positions, {"s": values}, {"s": True}).plot()
-    assert {"first", "second", "third"} <= set(texts(figure.axes[0]))
+    assert {"first", "second", "third", "best"} <= set(texts(figure.axes[0]))
     assert figure.axes[0].collections[0].get_array().ravel().tolist() == list(values)
     flat = PathScores((None,) * 9, positions, {"s": (1.0,) * 9}, {"s": True})
     assert to_png(flat.plot())
