@@ -172,7 +172,7 @@ FORMAT = "nbmerge blind test"
 
 
 class _Kept(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     format: Literal["nbmerge blind test"]
     version: Literal[1]

@@ -94,9 +94,11 @@ class Studio(StateBox):
     def _open(self) -> None:
         self.session = Session(self.state, _find_file(self._save), self._continued)
         self.at_close(self.session.close)
-        self.tracks = self._panel(TracksPanel)
-        self.setup, self.jobs = self._panel(SetupBar), self._panel(JobLine)
         self.samples, self.scores = self._panel(SamplesPanel), self._panel(ScoresPanel)
+        self.tracks = self._panel(
+            TracksPanel
+        )  # after those that suggest prompts and scores, which it would draw again for
+        self.setup, self.jobs = self._panel(SetupBar), self._panel(JobLine)
         self.drawer = Drawer(self.state, {name: partial(self._load_panel, path) for name, path in DRAWER.items()})
         self.at_close(self.drawer.close)
         self.setup.connect(self.drawer.show, tuple(DRAWER))

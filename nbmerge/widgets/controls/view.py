@@ -67,7 +67,8 @@ class View(anywidget.AnyWidget):
     def __init__(self, actions: Mapping[str, Callable[..., Any]], guard: Guard):
         super().__init__()
         self.add_class(f"nbm-{self.script}")
-        self._actions = {name: validate_call(config=_STRICT)(action) for name, action in actions.items()}
+        self._actions = dict(actions)
+        self._checked: dict[str, Callable[..., Any]] = {}
         self._answered = 0
         self._shown: Mapping[str, Any] = {}
         self._busy_with: int | None = None
@@ -98,7 +99,9 @@ class View(anywidget.AnyWidget):
             )
         self._busy_with, self._busy_in = max(count, self._answered), threading.get_ident()
         try:
-            answer = _call(self._actions[name], name, arguments)
+            if name not in self._checked:  # not made before: a Studio has dozens, and each takes a millisecond
+                self._checked[name] = validate_call(config=_STRICT)(self._actions[name])
+            answer = _call(self._checked[name], name, arguments)
             if isinstance(answer, Answer):
                 self._busy_with = None
                 self.send({"answer": dict(answer.data), "to": name})

@@ -190,6 +190,7 @@ class Merging(HasTraits):
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
+        self._timer = self._cost = None
         self._runner.stop()
 
     def reopen(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakSet
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, HasTraits, Instance, Int, Tuple, Unicode
+from traitlets import Bool, HasTraits, Instance, Int, Tuple, Unicode, default
 
 from nbmerge.engine.planning import Plan, examine, list_problems, revise_plan
 from nbmerge.engine.remedies import ProblemGroup, group_problems, remove_model, set_base
@@ -343,6 +343,14 @@ class StudioState(HasTraits):
         self.job.forget()
         self.pool.release()
         self.measurements.forget()
+        self.notes.release()
+        if not self._users:
+            self._trait_values.pop("plan", None)  # megabytes in every closed Studio that a notebook's Out still holds
+
+    @default("plan")
+    def _plan_again(self) -> Plan | None:
+        """The plan of the recipe, where it was released: made again when somebody asks for it."""
+        return None if self.recipe is None else examine(self.recipe)[0]
         self.analyses.forget()
 
     # --- inside ---

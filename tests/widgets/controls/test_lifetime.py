@@ -299,3 +299,13 @@ def test_nothing_grows():
     assert all(later <= earlier for earlier, later in zip(few, many, strict=True)), (few, many)
     assert rows["1 live models, one after the other"][:4] == rows["50 live models, one after the other"][:4]
     assert rows["1 pin"][:3] == rows["200 pins, all but one taken away"][:3]
+
+
+def test_a_closed_studio_that_is_still_held_frees_its_plan(recipe):
+    studio = Studio(recipe, save=False)
+    plan = weakref.ref(studio.state.plan)
+    studio.state.notes.summarise()
+    studio.close()
+    gc.collect()
+    assert plan() is None
+    assert studio.state.plan.recipe == recipe  # made again

@@ -10,6 +10,7 @@ import ipywidgets
 
 from nbmerge.curves.columns import Column, list_columns
 from nbmerge.engine.planning import Plan
+from nbmerge.recipe import Recipe
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.panels.tracks.rows import make_rows
@@ -43,7 +44,7 @@ class TracksPanel(Panel):
         self.on_open: Callable[[str], Any] | None = None
         self._drawing = threading.RLock()  # work in other threads ends while a slider may be moving
         self._drawn: Plan | None = None
-        self._last: tuple[Plan, Mapping[str, Any]] | None = None  # that was valid, with what was drawn
+        self._last: tuple[Recipe, Mapping[str, Any]] | None = None  # that was valid, with what was drawn
         self._columns: tuple[Column, ...] = ()
         self.rows: dict[str, Row] = {row.name: row for row in make_rows(self)}
         actions = {
@@ -54,7 +55,12 @@ class TracksPanel(Panel):
         self.watch(self.state, self.errors(lambda change: self._refresh_if_new()), "plan")
         for row in self.rows.values():
             self.at_close(row.close)
+        self.at_close(self._forget)
         return [self.view]
+
+    def _forget(self) -> None:
+        """Free the plan: a closed panel may be held for long, in a notebook's Out."""
+        self._drawn = None
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -90,13 +96,13 @@ class TracksPanel(Panel):
             "reason": "" if plan is not None else explain_emptiness(self.state), "outdated": False,
             "rows": {name: part for name, part in parts.items() if part is not None},
         }  # fmt: skip
-        self._last = None if plan is None else (plan, content)
+        self._last = None if plan is None else (plan.recipe, content)
         self.view.show(content)
 
     def _find_last(self) -> Mapping[str, Any] | None:
         """What was drawn of the same models before the recipe had errors: it stays, so that nothing on the page moves."""
         recipe = self.state.recipe
-        if self._last is None or recipe is None or not shares_models(self._last[0].recipe, recipe):
+        if self._last is None or recipe is None or not shares_models(self._last[0], recipe):
             return None
         return self._last[1]
 

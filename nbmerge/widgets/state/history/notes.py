@@ -113,6 +113,11 @@ class Notes(HasTraits):
             else:
                 self.history.adopt(history)
 
+    def release(self) -> None:
+        """Free what only makes the next summary faster."""
+        with self._summarising:
+            self._summariser = Summariser()
+
     def _drop_pin(self, name: str) -> None:
         for step in self.history:
             if name in step.pins:
