@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
@@ -36,7 +35,6 @@ class HistoryPanel(Panel):
     title = "History"
 
     def _build(self) -> list[ipywidgets.Widget]:
-        self._drawing = threading.RLock()  # steps are put into words in a thread; what is drawn last must be newest
         self._compared: tuple[int, int] | None = None
         self._difference: Difference | None = None
         self._drawn: tuple[Any, ...] = ()
@@ -101,7 +99,8 @@ class HistoryPanel(Panel):
             self.errors(self._draw_if_shown)()
 
     def _draw(self) -> None:
-        with self._drawing:
+        """Under the state's lock: a thread draws too, what is drawn last must be newest, and a second lock could deadlock."""
+        with self.state.lock:
             self._draw_steps()
 
     def _draw_steps(self) -> None:
