@@ -22,6 +22,10 @@ PAGES = {
     "Understanding": "nbmerge: sweep PathScores ablate Ablation sensitivity Sensitivity compare_tokens TokenComparison",
     "Searching": "nbmerge: search SearchResult",
     "Statistics": "nbmerge: measure_models Statistics measure_merge Changes",
+    "Structure": (
+        "nbmerge: measure_conflicts Conflicts measure_spectra Spectra measure_coefficients Coefficients check_family Family "
+        "trace_lineage Lineage"
+    ),
     "The Studio": "nbmerge: Studio",
     "Plots": (
         "nbmerge.plots: plot_merge plot_method gradients Gradient layer_curves heatmap model_colours new_axes Look NotebookFigure "
@@ -34,6 +38,7 @@ PAGES = {
     "More on understanding": "nbmerge.analysis: Barrier Derivative Divergence",
     "More on searching": "nbmerge.optimisation: Range Choice Space make_space Trial Goal",
     "More statistics": "nbmerge.statistics: estimate Estimate",
+    "More on structure": "nbmerge.statistics.structure: Ancestor Finding Overlap Spectrum",
     "Progress": "nbmerge.progress: Event",
     "Types": "nbmerge.typing: RecipeLike ModelLike Askable ProgressLike StopSignal",
     "Errors": (

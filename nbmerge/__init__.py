@@ -56,6 +56,18 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
         sample_grid,
     )
     from nbmerge.statistics import Changes, Statistics, measure_merge, measure_models
+    from nbmerge.statistics.structure import (
+        Coefficients,
+        Conflicts,
+        Family,
+        Lineage,
+        Spectra,
+        check_family,
+        measure_coefficients,
+        measure_conflicts,
+        measure_spectra,
+        trace_lineage,
+    )
     from nbmerge.widgets import Studio
 
 __version__ = "0.1.0"
@@ -106,6 +118,18 @@ _EXPORTS = {
         "sample_grid",
     ),
     "nbmerge.statistics": ("Changes", "Statistics", "measure_merge", "measure_models"),
+    "nbmerge.statistics.structure": (
+        "Coefficients",
+        "Conflicts",
+        "Family",
+        "Lineage",
+        "Spectra",
+        "check_family",
+        "measure_coefficients",
+        "measure_conflicts",
+        "measure_spectra",
+        "trace_lineage",
+    ),
     "nbmerge.widgets": ("Studio",),
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
@@ -120,9 +144,13 @@ __all__ = [
     "BlindResult",
     "BlindTest",
     "Changes",
+    "Coefficients",
     "Comparison",
+    "Conflicts",
     "Difference",
+    "Family",
     "GridAxis",
+    "Lineage",
     "LiveForecast",
     "LiveMerge",
     "LogOdds",
@@ -139,6 +167,7 @@ __all__ = [
     "SampleGrid",
     "SearchResult",
     "Sensitivity",
+    "Spectra",
     "Statistics",
     "Studio",
     "TokenComparison",
@@ -149,6 +178,7 @@ __all__ = [
     "ablate",
     "blind_test",
     "check",
+    "check_family",
     "choose_backend",
     "compare",
     "compare_tokens",
@@ -156,8 +186,11 @@ __all__ = [
     "forecast_live",
     "live",
     "log_odds",
+    "measure_coefficients",
+    "measure_conflicts",
     "measure_merge",
     "measure_models",
+    "measure_spectra",
     "merge",
     "merge_tensors",
     "perplexity",
@@ -168,6 +201,7 @@ __all__ = [
     "search",
     "sensitivity",
     "sweep",
+    "trace_lineage",
     "transplant",
     "verify",
     "virtual",

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from nbmerge import __version__
-from nbmerge.cli import demo, lab, measure, merge, publish, recipes, search, transplant, verify
+from nbmerge.cli import demo, family, lab, measure, merge, publish, recipes, search, transplant, verify
 from nbmerge.cli.mergekit_flags import translate_flags
 from nbmerge.errors import MergeStopped, NbmergeError
 
@@ -56,6 +56,8 @@ COMMANDS: dict[Callable[..., None], str] = {
     recipes.convert: "Convert any readable recipe to YAML.",
     measure.measure: "Measure how far models are from their base.",
     search.search: "Search for good values of a recipe.",
+    family.family: "Tell how models are related.",
+    family.lineage: "Print what a model was made from.",
     transplant.transplant: "Give a model another model's tokenizer.",
     publish.publish: "Upload a merged model to the Hub.",
 }

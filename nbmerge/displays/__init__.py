@@ -17,6 +17,13 @@ from nbmerge.displays.merges import show_merge_result, show_report
 from nbmerge.displays.recipes import show_plan, show_recipe
 from nbmerge.displays.samples import show_blind_test, show_comparison, show_sample, show_sample_grid
 from nbmerge.displays.searches import show_search
+from nbmerge.displays.structure import (
+    show_coefficients,
+    show_conflicts,
+    show_family,
+    show_lineage,
+    show_spectra,
+)
 from nbmerge.displays.tables import show_changes, show_statistics
 
 __all__ = ["to_html"]
@@ -25,7 +32,11 @@ _SHOW: dict[str, Callable[[Any], Markup]] = {
     "Ablation": show_ablation,
     "BlindTest": show_blind_test,
     "Changes": show_changes,
+    "Coefficients": show_coefficients,
     "Comparison": show_comparison,
+    "Conflicts": show_conflicts,
+    "Family": show_family,
+    "Lineage": show_lineage,
     "MergeInMemory": show_merge_in_memory,
     "MergeResult": show_merge_result,
     "PathScores": show_path_scores,
@@ -37,6 +48,7 @@ _SHOW: dict[str, Callable[[Any], Markup]] = {
     "SampleGrid": show_sample_grid,
     "SearchResult": show_search,
     "Sensitivity": show_sensitivity,
+    "Spectra": show_spectra,
     "Statistics": show_statistics,
     "TokenComparison": show_token_comparison,
     "Update": show_update,
@@ -50,7 +62,7 @@ def to_html(subject: Any) -> str:
     Parameters
     ----------
     subject : Recipe, Plan, Report, MergeResult, LiveMerge, VirtualMerge, Pin, Update, Sample, SampleGrid, Comparison, BlindTest,
-        Statistics, Changes, SearchResult or a result of `nbmerge.analysis`
+        Statistics, Changes, SearchResult, or a result of `nbmerge.analysis` or `nbmerge.statistics.structure`
 
     Raises
     ------

@@ -118,7 +118,7 @@ class _Cells:
             "clip_on": True,
         }
         for i, (number, text) in enumerate(zip(numbers, texts, strict=True)):
-            ink = _readable(tuple(self.scale.to_rgba(number))) if np.isfinite(number) else look.ink
+            ink = readable_ink(tuple(self.scale.to_rgba(number))) if np.isfinite(number) else look.ink
             self.axes.text((edges[i] + edges[i + 1]) / 2, (low + high) / 2, text, color=ink, **style)
 
     def _rotation(self, letters: int, across: float, down: float) -> int | None:
@@ -145,7 +145,7 @@ class _Cells:
         place.set_title(self.measure.unit, loc="left", color=look.ink, fontsize=look.small, pad=6 * look.scale)
 
 
-def _readable(ground: tuple[float, ...]) -> str:
+def readable_ink(ground: tuple[float, ...]) -> str:
     """Black or white, whichever stands out more (WCAG relative luminance)."""
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in ground[:3])
     return "#ffffff" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179 else "#000000"

@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 def kept_mass(statistics: Statistics, model: str, density: float) -> pd.DataFrame:
     """Share of Σ|δ| that the largest changes hold; see `Statistics.kept_mass`."""
-    if model not in statistics.models[1:]:
-        raise ArgumentError(
-            f"{model!r} was not measured against {statistics.models[0]}. Measured: {', '.join(statistics.models[1:])}."
-        )
     if not 0 <= density <= 1:
         raise ArgumentError(f"density must be a number from 0 to 1, not {density!r}.")
     tally, m = statistics.tally, statistics.models.index(model) - 1

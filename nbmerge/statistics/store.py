@@ -24,7 +24,7 @@ from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import open_model_file
 from nbmerge.statistics.tally import BINS, FIELDS, Tally
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: raise it whenever anything in a tally is counted otherwise."""
 MOST = 64_000_000
 """Bytes that are kept, the least recently used leaving first; 1 MB is about 400 tensors of three models."""

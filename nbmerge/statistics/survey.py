@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,8 +58,8 @@ def measure_models(
     MergeStopped
         When `cancel` was set.
     """
-    plan = _fitting([ModelRef.of(m) for m in (base, *models)])
-    tensors = [t for t in compared(plan) if len(t.inputs) == len(plan.parents)]
+    plan = fit_models(base, *models)
+    tensors = tensors_of_all(plan)
     store = _store(cache)
     key = key_of(tensors) if store is not None else None
     if (
@@ -72,12 +72,12 @@ def measure_models(
     index = {t.name: i for i, t in enumerate(tensors)}
 
     def sink(tensor: TensorPlan, blocks: Blocks) -> Callable[[int, torch.Tensor], None]:
-        t, dtype = index[tensor.name], _dtype(blocks)
+        t, dtype = index[tensor.name], product_dtype(blocks)
         return lambda start, _: tally.add(t, blocks.rows(start, dtype=dtype))
 
     with show_progress(progress, "Measuring the models") as listener:
-        run([_unmerged(t) for t in tensors], sink, progress=listener, cancel=cancel, threads=threads)
-    _refuse_not_finite(tensors, tally)
+        run([without_merge(t) for t in tensors], sink, progress=listener, cancel=cancel, threads=threads)
+    refuse_not_finite(tensors, np.diagonal(tally.gram, axis1=1, axis2=2))
     if store is not None and (now := key_of(tensors)) is not None and key in (now, None):
         store.save(now, tally)  # no file was changed while it was read; what was downloaded just now had no key before
     return Statistics(plan, tensors, tally)
@@ -90,9 +90,15 @@ def _store(cache: bool | str | Path) -> Store | None:
     return None if folder is None else Store(folder)
 
 
-def _fitting(refs: Iterable[ModelRef]) -> Plan:
-    """A plan that lays the models' tensors side by side; the planner knows what fits."""
-    refs = list(dict.fromkeys(refs))
+def fit_models(*models: Model) -> Plan:
+    """A plan that lays the models' tensors side by side; the planner knows what fits.
+
+    Raises
+    ------
+    CheckpointError
+        When they do not fit each other.
+    """
+    refs = list(dict.fromkeys(map(ModelRef.of, models)))
     try:
         sources = [{"model": r, "parameters": {"weight": 1.0}} for r in refs]
         plan, problems = examine(Recipe.of({"merge_method": "linear", "models": sources}))
@@ -105,22 +111,35 @@ def _fitting(refs: Iterable[ModelRef]) -> Plan:
     return plan
 
 
-def _dtype(blocks: Blocks) -> torch.dtype:
-    """As in `Blocks.gram`: float64 for products of stored float32, float32 within a block for shorter floats."""
+def tensors_of_all(plan: Plan) -> list[TensorPlan]:
+    """The tensors that can be compared and that all models have."""
+    return [t for t in compared(plan) if len(t.inputs) == len(plan.parents)]
+
+
+def product_dtype(blocks: Blocks) -> torch.dtype:
+    """The dtype of inner products within a block, as in `Blocks.gram`: float64 where any input has at least 32 bits."""
     return torch.float64 if any(i.dtype in ("float32", "float64") for i in blocks.inputs) else torch.float32
 
 
-def _unmerged(tensor: TensorPlan) -> TensorPlan:
+def without_merge(tensor: TensorPlan) -> TensorPlan:
     """The same inputs with 0 × the first as the merge: the engine itself reads nothing and walks through the blocks."""
     return replace(tensor, method="passthrough", values=Values({}, {"scale": (0.0,)}))
 
 
-def _refuse_not_finite(tensors: list[TensorPlan], tally: Tally) -> None:
-    sound = np.isfinite(np.diagonal(tally.gram, axis1=1, axis2=2))
+def refuse_not_finite(tensors: list[TensorPlan], sums: np.ndarray) -> None:
+    """Raise a `CheckpointError` unless all sums are finite.
+
+    Parameters
+    ----------
+    tensors : list of TensorPlan
+    sums : ndarray, shape (tensors, inputs), or (tensors, inputs − 1) without the base
+    """
+    sound = np.isfinite(sums)
     if sound.all():
         return
     t = int(np.argmin(sound.all(1)))
-    whose = tensors[t].models[0 if not sound[t, 0] else int(np.argmin(sound[t]))]
+    missing = len(tensors[t].models) - sums.shape[1]
+    whose = tensors[t].models[missing + (0 if not sound[t, 0] else int(np.argmin(sound[t])))]
     bad = int((~sound.all(1)).sum())
     raise CheckpointError(
         f"{whose} contains NaN, infinity or extremely large numbers in {tensors[t].name} ({bad} such "

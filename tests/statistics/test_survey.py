@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from nbmerge.errors import CheckpointError, MergeStopped
+from nbmerge.errors import ArgumentError, CheckpointError, MergeStopped
+from nbmerge.plots import to_png
 from nbmerge.statistics import measure_models
 from nbmerge.statistics.tally import BINS
 from tests.models import make_family, make_model, read_tensors
-from tests.statistics.formulas import cosine
+from tests.statistics.formulas import cosine, joined
 
 FIELDS = ("gram", "total", "largest", "same", "opposite", "histogram")
 UP = "model.layers.1.mlp.up_proj.weight"
@@ -125,3 +126,68 @@ def test_a_survey_can_be_stopped(family):
     stop.set()
     with pytest.raises(MergeStopped):
         measure_models(family.base, family.ft1, cancel=stop)
+
+
+def test_groups_are_tensors_strung_together(family):
+    statistics = measure_models(family.base, family.ft1, family.ft2)
+    part = statistics.by_part.query("layer == 1 and kind == 'mlp'").iloc[0]
+    base, one, two = (
+        torch.cat([joined(m, "layers.1.mlp", n) for n in ("gate", "up", "down")]) for m in folders(family)
+    )
+    assert part["parameters"] == len(base)
+    assert part["change[ft1]"] == pytest.approx(float((one - base).norm() / base.norm()))
+    assert part["cosine[ft1, ft2]"] == pytest.approx(cosine(one - base, two - base))
+    assert part["conflict[ft1, ft2]"] == pytest.approx(float(((one - base) * (two - base) < 0).double().mean()))
+    layer = statistics.by_layer.set_index("layer").loc[2]
+    base, one, _ = (joined(m, "layers.2.") for m in folders(family))
+    assert layer["change[ft1]"] == pytest.approx(float((one - base).norm() / base.norm()))
+    assert len(statistics.by_layer) == 3
+    base, one, two = (joined(m, "") for m in folders(family))
+    assert statistics.cosines.loc["ft1", "ft2"] == pytest.approx(cosine(one - base, two - base))
+
+
+def folders(family):
+    return family.base, family.ft1, family.ft2
+
+
+def test_equal_elements_of_two_models(half_family):
+    base, far, near = half_family
+    table = measure_models(
+        base, near, far, make_model(near.parent / "again", base=near, noise=0.0, dtype="bfloat16")
+    ).table
+    row = table.set_index("tensor").loc[UP]
+    one, other = (read_tensors(m)[UP] for m in (near, far))
+    assert row["equal[near, far]"] == float((one == other).double().mean())
+    assert row["equal[near, again]"] == 1.0
+    assert row["floor[near]"] < 0.01
+
+
+def test_the_most_changed_tensors(family):
+    statistics = measure_models(family.base, family.ft1, family.ft2)
+    top = statistics.most_changed(4, "ft2")
+    expected = statistics.table.sort_values("change[ft2]", ascending=False)["tensor"].tolist()[:4]
+    assert top["tensor"].tolist() == expected
+    assert statistics.most_changed(500).shape == (len(statistics.names), 5)
+    with pytest.raises(ArgumentError, match="'ft3' was not measured"):
+        statistics.most_changed(4, "ft3")
+
+
+@pytest.mark.parametrize("what", ["change", "cosine", "conflict", "cosines", "unchanged", "kept mass", "most changed"])
+def test_plots(half_family, what):
+    statistics = measure_models(*half_family)
+    figure = statistics.plot(what, theme="dark", width=4)
+    assert to_png(figure)
+    alone = measure_models(*half_family[:2])
+    if what in ("cosine", "conflict", "cosines"):
+        with pytest.raises(ArgumentError, match="needs more models"):
+            alone.plot(what)
+    else:
+        assert alone.plot(what).axes
+
+
+def test_kept_masses_are_those_of_each_density(family):
+    statistics = measure_models(family.base, family.ft1, family.ft2)
+    table = statistics.kept_masses((0.1, 0.5)).set_index(["density", "model"])
+    assert tuple(table.loc[0.1, "ft2"]) == statistics.kept_mass("ft2", 0.1).attrs["total"]
+    with pytest.raises(ArgumentError, match="what must be one of"):
+        statistics.plot("mass")

@@ -32,9 +32,11 @@ class Blocks:
     ----------
     tensor : TensorPlan
     workspace : Workspace
+    whole : "element", "row" or "matrix", optional
+        What is never split between blocks; default what the tensor's method requires.
     """
 
-    def __init__(self, tensor: TensorPlan, workspace: Workspace):
+    def __init__(self, tensor: TensorPlan, workspace: Workspace, whole: str | None = None):
         self.inputs = tensor.inputs
         self.count = tensor.count
         self.workspace = workspace
@@ -44,13 +46,13 @@ class Blocks:
         """dtype of the arithmetic."""
         self.columns = max(1, tensor.shape[-1]) if tensor.shape else 1
         """Length of a row."""
-        self.whole = getattr(tensor.how, "whole", "element")
+        self.whole = whole or getattr(tensor.how, "whole", "element")
         self.step = self._step(tensor.shape)
         """Elements in a block: `BLOCK`, or as many as keep rows or matrices whole."""
         self._readers: dict[int, Read] = {}
         host = workspace.host
         # Never itself, which would be a reference cycle that delays freeing the buffers.
-        self._on_host = None if host is workspace else Blocks(tensor, host)
+        self._on_host = None if host is workspace else Blocks(tensor, host, whole)
 
     @property
     def are_mixed_on_host(self) -> bool:
@@ -146,6 +148,10 @@ class Blocks:
         fewer = Blocks(tensor, self.workspace)
         fewer.target = self.target
         return fewer
+
+    def by_rows(self, tensor: TensorPlan) -> Blocks:
+        """The same tensor in blocks of whole rows."""
+        return Blocks(tensor, self.workspace, "row")
 
     def target_at(self, start: int) -> torch.Tensor | None:
         """The part of `target` for a block; None if there is no target, or blocks are mixed on another device."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from nbmerge.checkpoints import Checkpoint, StoredTensor
 from nbmerge.checkpoints.tensor_base import Computed, TensorBase
 from nbmerge.engine.planning.labels import number_repeats
+from nbmerge.errors import ArgumentError
 from nbmerge.methods import Combination, Elementwise, Method, Values, methods
 from nbmerge.presentation import Displayed, draw
 from nbmerge.problems import Problem, Where, place
@@ -294,6 +295,7 @@ class Plan(Displayed):
         self,
         parameters: str | Iterable[str] | None = None,
         *,
+        style: Literal["curves", "map"] = "curves",
         theme: Literal["auto", "light", "dark"] = "auto",
         width: float = 20 / 3,
         font_size: float = 9.0,
@@ -302,6 +304,8 @@ class Plan(Displayed):
 
         Parameters
         ----------
+        style : "curves" or "map"
+            Curves over the layers, or heat maps of layers × kinds of tensors.
         parameters, theme, width, font_size
             As in `Recipe.plot`.
 
@@ -312,7 +316,10 @@ class Plan(Displayed):
         >>> figure.axes[0].get_ylabel()
         'weight'
         """
-        return draw("plan", self, parameters, theme=theme, width=width, font_size=font_size)
+        kinds = {"curves": "plan", "map": "value_maps"}
+        if style not in kinds:
+            raise ArgumentError(f"style must be 'curves' or 'map', not {style!r}.")
+        return draw(kinds[style], self, parameters, theme=theme, width=width, font_size=font_size)
 
     def __repr__(self) -> str:
         return (

@@ -74,8 +74,17 @@ def _names(table: pd.DataFrame) -> list[str]:
     return [kind if isinstance(kind, str) else "layer" for kind in table["kind"]]
 
 
-def effect_map(table: pd.DataFrame, axes: Axes | None = None, *, value: str, depth: int, title: str = "") -> Axes:
-    """Draw numbers of either sign for layers × kinds, layer 0 at the left.
+def effect_map(
+    table: pd.DataFrame,
+    axes: Axes | None = None,
+    *,
+    value: str,
+    depth: int,
+    title: str = "",
+    limits: tuple[float, float] | None = None,
+    colours: str = DIVERGING,
+) -> Axes:
+    """Draw numbers for layers × kinds, layer 0 at the left.
 
     Parameters
     ----------
@@ -89,6 +98,10 @@ def effect_map(table: pd.DataFrame, axes: Axes | None = None, *, value: str, dep
     depth : int
         Number of layers.
     title : str
+    limits : (float, float), optional
+        Ends of the colour scale; default the largest number, on both sides of zero.
+    colours : str
+        Colour map of matplotlib; default one for numbers of either sign.
 
     Returns
     -------
@@ -107,8 +120,8 @@ def effect_map(table: pd.DataFrame, axes: Axes | None = None, *, value: str, dep
     axes.tick_params(axis="y", length=0)
     numbers = table[value].to_numpy(float)
     most = float(np.abs(numbers[np.isfinite(numbers)]).max(initial=0.0)) or 1.0
-    style: dict[str, Any] = {"cmap": matplotlib.colormaps[DIVERGING].with_extremes(bad=GROUND)}
-    style["norm"] = Normalize(-most, most)
+    style: dict[str, Any] = {"cmap": matplotlib.colormaps[colours].with_extremes(bad=GROUND)}
+    style["norm"] = Normalize(*(limits or (-most, most)))
     layers = table["layer"].to_numpy(dtype=float, na_value=np.nan)
     for row, kind in enumerate(kinds):
         cells = np.full(max(depth, 1), np.nan)

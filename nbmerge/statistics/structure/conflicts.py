@@ -1,0 +1,271 @@
+"""Where task vectors pull in opposite directions, and what trimming and the election of signs leave of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from nbmerge.checkpoints import hub
+from nbmerge.engine.compute import Blocks, run
+from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.errors import ArgumentError
+from nbmerge.methods.ties import kept
+from nbmerge.presentation import Displayed, draw
+from nbmerge.progress_bars import show_progress
+from nbmerge.statistics.structure.thresholds import find_thresholds
+from nbmerge.statistics.survey import Model, fit_models, refuse_not_finite, tensors_of_all, without_merge
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from nbmerge.typing import ProgressLike, StopSignal
+
+DENSITIES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1)
+"""Densities at which conflicts are counted by default."""
+MOST = 32
+"""Most densities: each takes time and 1 MB for each model."""
+
+
+class Conflicts(Displayed):
+    """Signs and sizes of task vectors before and after trimming; the result of `measure_conflicts`.
+
+    Attributes
+    ----------
+    models : tuple of str
+        Labels, the base first.
+    densities : tuple of float
+        From the highest to the lowest.
+    depth : int
+        Number of layers.
+    counts : TrimmedSums
+        The sums themselves.
+    """
+
+    def __init__(self, plan: Plan, tensors: Sequence[TensorPlan], densities: Sequence[float], counts: TrimmedSums):
+        self.models = plan.parents
+        self.densities = tuple(densities)
+        self.depth = plan.depth
+        self.counts = counts
+        self._names = [t.name for t in tensors]
+        self._places = [(t.layer, t.kind) for t in tensors]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row for each tensor and density.
+
+        tensor, layer, kind, density; ``conflict``: of the elements that several models changed and kept, the share whose
+        signs differ; for each model ``kept[model]``, the share of Σ|δ| that trimming keeps, and ``elected[model]``, the share
+        that also has the elected sign and therefore reaches the merge; for each pair ``conflict[a, b]``.
+        """
+        return self._expand(pd.DataFrame({"tensor": self._names}).assign(**self._columns_of_places), self.counts)
+
+    @cached_property
+    def by_part(self) -> pd.DataFrame:
+        """The columns of `table` for each layer and kind of tensor; outside the layers, for each role."""
+        rows = {place: i for i, place in enumerate(dict.fromkeys(self._places))}
+        frame = pd.DataFrame(list(rows), columns=["layer", "kind"]).astype({"layer": "Int64"})
+        return self._expand(frame, self.counts.added([rows[place] for place in self._places], len(rows)))
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """The columns of `table` for the models as a whole, one row for each density."""
+        return self._expand(pd.DataFrame(index=[0]), self.counts.added([0] * len(self._names), 1))
+
+    def plot(
+        self, *, theme: Literal["auto", "light", "dark"] = "auto", width: float = 20 / 3, font_size: float = 9.0
+    ) -> Figure:
+        """Plot what densities keep and how signs conflict, and maps of conflicts before trimming and at a density.
+
+        Parameters
+        ----------
+        theme, width, font_size
+            As in `Recipe.plot`.
+        """
+        return draw("conflicts", self, theme=theme, width=width, font_size=font_size)
+
+    @property
+    def _columns_of_places(self) -> dict[str, pd.Series]:
+        layers, kinds = zip(*self._places, strict=True)
+        return {"layer": pd.Series(layers, dtype="Int64"), "kind": pd.Series(kinds)}
+
+    def _expand(self, groups: pd.DataFrame, counts: TrimmedSums) -> pd.DataFrame:
+        """A row for each group and density."""
+        frames = []
+        for d, density in enumerate(self.densities):
+            columns = {"density": np.full(len(groups), density)} | dict(counts.columns(d, self.models[1:]))
+            frames.append(groups.assign(**columns))
+        return pd.concat(frames, ignore_index=True)
+
+    def __repr__(self) -> str:
+        first = self.summary.iloc[0]
+        return f"<Conflicts: {', '.join(self.models[1:])}, signs differ in {100 * first['conflict']:.3g} %>"
+
+
+class TrimmedSums:
+    """What is counted of n task vectors at several densities.
+
+    Parameters
+    ----------
+    groups, densities, models : int
+        Numbers of tensors (or groups of them), densities and models without the base.
+
+    Attributes
+    ----------
+    total : ndarray, shape (groups, n)
+        Σ|δ|.
+    kept, elected : ndarray, shape (groups, densities, n)
+        Σ|δ| of what is kept, and of what has the elected sign besides.
+    shared, conflicting : ndarray, shape (groups, densities)
+        Elements that at least two models changed and kept, and those of them with different signs.
+    same, opposite : ndarray, shape (groups, densities, n, n)
+        Elements that both models of a pair changed and kept, with the same and with opposite signs.
+    """
+
+    FIELDS = ("total", "kept", "elected", "shared", "conflicting", "same", "opposite")
+
+    def __init__(self, groups: int, densities: int, models: int):
+        self.total = np.zeros((groups, models))
+        self.kept, self.elected = (np.zeros((groups, densities, models)) for _ in range(2))
+        self.shared, self.conflicting = (np.zeros((groups, densities)) for _ in range(2))
+        self.same, self.opposite = (np.zeros((groups, densities, models, models)) for _ in range(2))
+
+    def add(self, t: int, d: int, kept: torch.Tensor) -> None:
+        """Count one block of trimmed task vectors, shape (models, elements)."""
+        signs = kept.sign()
+        changed = signs.abs()
+        net = (signs @ signs.T).double().numpy()  # counts stay below 2²⁴ within a block, so their products are exact
+        both = (changed @ changed.T).double().numpy()
+        self.same[t, d] += (both + net) / 2
+        self.opposite[t, d] += (both - net) / 2
+        if len(kept) == 2:
+            shared, conflicting = both[0, 1], (both[0, 1] - net[0, 1]) / 2
+        else:
+            models = changed.sum(0)
+            several = models >= 2
+            shared, conflicting = int(several.sum()), int((several & (signs.sum(0).abs() < models)).sum())
+        self.shared[t, d] += shared
+        self.conflicting[t, d] += conflicting
+        self.kept[t, d] += kept.abs().sum(1).double().numpy()
+        elected = kept.sum(0).sign()
+        self.elected[t, d] += (kept * elected).clamp_(min=0).sum(1).double().numpy()
+
+    def added(self, groups: Sequence[int], count: int) -> TrimmedSums:
+        """The sums over groups of tensors; `groups` has the number of each tensor's group."""
+        made = TrimmedSums(count, *self.kept.shape[1:])
+        for field in self.FIELDS:
+            np.add.at(getattr(made, field), np.array(groups), getattr(self, field))
+        return made
+
+    def columns(self, d: int, models: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """The columns of `Conflicts.table` at one density, with one number for each group."""
+        with np.errstate(all="ignore"):
+            yield "conflict", self.conflicting[:, d] / self.shared[:, d]
+            for m, model in enumerate(models):
+                yield f"kept[{model}]", self.kept[:, d, m] / self.total[:, m]
+                yield f"elected[{model}]", self.elected[:, d, m] / self.total[:, m]
+            for (i, a), (j, b) in combinations(enumerate(models), 2):
+                opposite = self.opposite[:, d, i, j]
+                yield f"conflict[{a}, {b}]", opposite / (self.same[:, d, i, j] + opposite)
+
+
+@hub.stopping
+def measure_conflicts(
+    base: Model,
+    *models: Model,
+    densities: Sequence[float] = DENSITIES,
+    progress: ProgressLike = None,
+    cancel: StopSignal | None = None,
+    threads: int | None = None,
+) -> Conflicts:
+    """Count conflicts of signs between task vectors, before and after trimming, and what reaches a TIES merge.
+
+    Trimming is that of TIES: of each tensor, the largest changes are kept. Elected signs are those of the sum of what is kept,
+    with equal weights. All densities are measured together, in three passes over each tensor, block by block.
+
+    Parameters
+    ----------
+    base, *models : path, Hub id in the local cache, or ModelRef
+        At least two models fine-tuned from the base.
+    densities : sequence of float
+        Above 0 and at most 1; 1 is measured in any case.
+    progress, cancel, threads
+        As in `nbmerge.merge`; the numbers do not depend on `threads`.
+
+    Raises
+    ------
+    ArgumentError
+        For fewer than two models, and for densities that are none.
+    CheckpointError
+        When models cannot be read or do not fit each other.
+    MergeStopped
+        When `cancel` was set.
+
+    Examples
+    --------
+    >>> import nbmerge as nbm
+    >>> family = nbm.demo.family()
+    >>> found = nbm.measure_conflicts(family.base, *family.experts.values(), densities=[1.0, 0.2], progress=False)
+    >>> found.summary["density"].to_list()
+    [1.0, 0.2]
+    """
+    if len(models) < 2:
+        raise ArgumentError("Conflicts are between at least two models. Name two models beside the base.")
+    wanted = _read_densities(densities)
+    plan = fit_models(base, *models)
+    tensors = tensors_of_all(plan)
+    counts = TrimmedSums(len(tensors), len(wanted), len(plan.parents) - 1)
+    index = {t.name: i for i, t in enumerate(tensors)}
+
+    def sink(tensor: TensorPlan, blocks: Blocks) -> Callable[[int, torch.Tensor], None]:
+        _measure(counts, index[tensor.name], blocks, wanted)
+        return lambda start, block: None
+
+    with show_progress(progress, "Counting conflicts") as listener:
+        run([without_merge(t) for t in tensors], sink, progress=listener, cancel=cancel, threads=threads)
+    refuse_not_finite(tensors, counts.total)
+    return Conflicts(plan, tensors, wanted, counts)
+
+
+def _read_densities(densities: Sequence[float]) -> list[float]:
+    wanted = sorted({1.0, *densities}, reverse=True)
+    if bad := [d for d in wanted if not 0 < d <= 1]:
+        raise ArgumentError(f"densities must be above 0 and at most 1, not {bad[0]!r}.")
+    if len(wanted) > MOST:
+        raise ArgumentError(f"densities has {len(wanted)} values. Choose at most {MOST}.")
+    return wanted
+
+
+def _measure(counts: TrimmedSums, t: int, blocks: Blocks, densities: Sequence[float]) -> None:
+    """All that is counted of one tensor."""
+    if not blocks.count:
+        return
+    keeps = [kept(density, blocks.count) for density in densities]
+    thresholds, ties = find_thresholds(blocks, [keeps] * (len(blocks.inputs) - 1))
+    for start in blocks.starts():
+        rows = blocks.rows(start)
+        deltas = rows[1:].sub_(rows[:1])
+        counts.total[t] += deltas.abs().sum(1).double().numpy()
+        for d in range(len(densities)):
+            counts.add(t, d, _trim(deltas, thresholds[:, d], ties[:, d]))
+
+
+def _trim(deltas: torch.Tensor, thresholds: np.ndarray, ties: np.ndarray) -> torch.Tensor:
+    """A block of all models with what is cut set to zero.
+
+    Of the elements that equal a threshold, those of lowest index are kept, as in TIES: blocks come in order, and what they
+    take is subtracted from `ties`.
+    """
+    trimmed = torch.empty_like(deltas)
+    for m, (delta, threshold) in enumerate(zip(deltas, thresholds.tolist(), strict=True)):
+        trimmed[m] = torch.nn.functional.hardshrink(delta, threshold)
+        if ties[m] > 0:
+            equal = delta.abs().eq(threshold).nonzero()[: ties[m], 0]
+            trimmed[m, equal] = delta[equal]
+            ties[m] -= len(equal)
+    return trimmed
