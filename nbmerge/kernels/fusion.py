@@ -8,31 +8,36 @@ Importing this imports numba.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from nbmerge.kernels import consensus as consensus_loop
+from nbmerge.kernels import nearswap as nearswap_loop
 from nbmerge.kernels import thinned
 from nbmerge.kernels.gram import build_products
 from nbmerge.kernels.magnitudes import CompiledPasses, Pairs
-from nbmerge.kernels.operands import STORED, find_common_kind, locate
+from nbmerge.kernels.operands import STORED, Fused, find_common_kind, locate
 from nbmerge.kernels.weighted_sum import build_interpolation, build_sum
-from nbmerge.methods import Elementwise, Values, breadcrumbs, dare, ties
+from nbmerge.methods import Elementwise, Values, breadcrumbs, consensus, dare, nearswap, ties
 from nbmerge.methods.numerics.selection import Blocks, Passes
 
-Fused = Callable[[list[torch.Tensor], int, torch.Tensor], bool]
-"""``(inputs, start, result)``: computes the block that begins at `start` from contiguous blocks as they are stored; whether the
-result is finite. If it is not, the function that the loop stands for must compute it."""
 MOST_MODELS = 16
 """Inputs from which on nothing is fused: a loop keeps several numbers of each in registers."""
 
-THINNED: dict[Callable[..., Any], Callable[[Any, Values], tuple[list[thinned.Thinning], thinned.Combining]]] = {
-    ties.mix: thinned.ties,
-    dare.mix_sum: thinned.dare_sum,
-    dare.mix_votes: thinned.dare_votes,
-    breadcrumbs.mix_sum: thinned.breadcrumbs_sum,
-    breadcrumbs.mix_votes: thinned.breadcrumbs_votes,
+Fuse = Callable[[Any, Values, int, int, int], Fused]
+"""``(state, values, models, kind, result_kind)``: the loop for one tensor; kinds are those of `nbmerge.kernels.floats`."""
+
+MIXES: dict[Callable[..., Any], Fuse] = {
+    ties.mix: partial(thinned.fuse, thinned.ties),
+    dare.mix_sum: partial(thinned.fuse, thinned.dare_sum),
+    dare.mix_votes: partial(thinned.fuse, thinned.dare_votes),
+    breadcrumbs.mix_sum: partial(thinned.fuse, thinned.breadcrumbs_sum),
+    breadcrumbs.mix_votes: partial(thinned.fuse, thinned.breadcrumbs_votes),
+    consensus.mix: consensus_loop.fuse,
+    nearswap.mix: nearswap_loop.fuse,
 }
 
 
@@ -48,10 +53,10 @@ def fuse_mix(method: Elementwise, state: Any, values: Values, dtypes: Sequence[s
     dtypes, dtype : sequence of str, str
         Of the inputs and of the result.
     """
-    kind, describe = _find_kind(dtypes, dtype), THINNED.get(method.mix)
-    if kind is None or describe is None:
+    kind, fuse = _find_kind(dtypes, dtype), MIXES.get(method.mix)
+    if kind is None or fuse is None:
         return None
-    return thinned.ThinnedMix(*describe(state, values), kind, STORED[dtype])
+    return fuse(state, values, len(dtypes) - 1, kind, STORED[dtype])
 
 
 def fuse_interpolation(weight: float, dtypes: Sequence[str], dtype: str) -> Fused | None:

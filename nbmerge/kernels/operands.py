@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+
+Fused = Callable[[list[torch.Tensor], int, torch.Tensor], bool]
+"""``(inputs, start, result)``: computes the block that begins at `start` from contiguous blocks as they are stored; whether the
+result is finite. If it is not, the function that the loop stands for must compute the block."""
 
 STORED = {"bfloat16": 0, "float16": 1, "float32": 2}
 """dtypes that loops read and write, as `nbmerge.kernels.floats` numbers them."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 
 from nbmerge.kernels.counting import build_search
-from nbmerge.kernels.operands import locate
+from nbmerge.kernels.masks import MaskStream
+from nbmerge.kernels.operands import Fused, locate
 from nbmerge.kernels.task_vectors import (
     BY_POSITIVE_SHARE,
     BY_SHARE,
@@ -22,7 +24,6 @@ from nbmerge.kernels.task_vectors import (
 )
 from nbmerge.methods import Values
 from nbmerge.methods.numerics import Cut
-from nbmerge.methods.numerics.random_streams import kept
 from nbmerge.methods.numerics.sign_election import ALMOST_ZERO
 from nbmerge.methods.task_arithmetic import divisor
 
@@ -84,6 +85,10 @@ class Combining:
     def by_sum(cls, values: Values) -> Combining:
         """A sum, as `sparse.added` merges."""
         return cls(values["lambda"] / divisor(values))
+
+
+Describe = Callable[[Any, Values], tuple[list[Thinning], Combining]]
+"""``(state, values)``: how task vectors are thinned out and combined."""
 
 
 class ThinnedMix:
@@ -162,6 +167,11 @@ class ThinnedMix:
         return inclusive, strict, build_search(self._kind)(count, base, own, np.float32(strict), left)
 
 
+def fuse(describe: Describe, state: Any, values: Values, models: int, kind: int, result_kind: int) -> Fused:
+    """The loop for one tensor, with what one of the functions below returns."""
+    return ThinnedMix(*describe(state, values), kind, result_kind)
+
+
 def ties(cuts: list[Cut | None], values: Values) -> tuple[list[Thinning], Combining]:
     """The arguments for `nbmerge.methods.ties.mix`."""
     weights = values.each["weight"][1:]
@@ -206,4 +216,4 @@ def _drop(key: str, density: float, factor: float) -> Thinning:
         return Thinning(factor)
     if density <= 0:
         return Thinning(factor, small=Cut(np.inf, 0, None))
-    return Thinning(factor, mask=lambda start, count: kept(key, start, count, density).view(np.uint8))
+    return Thinning(factor, mask=MaskStream(key, density))

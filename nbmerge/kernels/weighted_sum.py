@@ -24,11 +24,12 @@ def build_interpolation(stored: int, result_stored: int) -> Callable[..., bool]:
     @entry_point("boolean(int64, int64[::1], int64, float32)")
     def interpolate(count: int, addresses: np.ndarray, result: int, weight: float) -> bool:
         from_first = abs(weight) < np.float32(0.5)
-        near = addresses[0] if from_first else addresses[1]
+        first, second = addresses[0], addresses[1]  # not in the loop: what it writes could be the addresses
+        near = first if from_first else second
         factor = weight if from_first else weight - np.float32(1)
         largest = np.uint32(0)
         for k in range(count):
-            difference = load(addresses[1], k, stored) - load(addresses[0], k, stored)
+            difference = load(second, k, stored) - load(first, k, stored)
             value = multiply_add(factor, difference, load(near, k, stored))
             largest = larger(largest, value)
             store(result, k, result_stored, value)

@@ -25,7 +25,8 @@ _AGREE = Parameter(
 )
 
 
-def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
+def mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
+    """Mix one block, see `Elementwise.mix`."""
     base, *tuned = inputs
     total, needed = base.new_zeros(base.shape), base.new_zeros(base.shape)
     for delta, weight in zip(tuned, values.each["weight"][1:], strict=True):
@@ -47,7 +48,7 @@ METHODS = (
         parameters=(replace(WEIGHT, default=1.0), _MASK, _AGREE, LAMBDA),
         base="required",
         inputs=(3, None),
-        mix=_mix,
+        mix=mix,
         anywhere=True,
         portable=True,
     ),

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import torch
 
 
-def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
+def mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
+    """Mix one block, see `Elementwise.mix`."""
     base, other = inputs
     t = values["t"]
     # The formula is a step of at most t: ω(W − B) = clamp(W − B, −t, t).
@@ -30,7 +31,7 @@ METHODS = (
         parameters=(Parameter("t", "Largest change of a weight.", low=0.0, slider=(0.0, 0.01)),),
         base="required",
         inputs=(2, 2),
-        mix=_mix,
+        mix=mix,
         anywhere=True,
         portable=True,
     ),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
 pytest.importorskip("numba")
 
-from nbmerge.kernels import compiler
+from nbmerge.kernels import compiler, consensus, counting, gram, nearswap, task_vectors, weighted_sum
 from nbmerge.kernels.weighted_sum import build_interpolation
 
 
@@ -53,3 +54,24 @@ def test_a_folder_that_others_can_write_to_is_not_used(folder):
     folder.chmod(0o777)
     compiler.find_cache_folder.cache_clear()
     assert compiler.find_cache_folder() is None
+
+
+LOOPS = {
+    "interpolation": lambda: weighted_sum.build_interpolation(0, 0),
+    "sum": lambda: weighted_sum.build_sum(3, 0, 0, False),
+    "task vectors": lambda: task_vectors.build(
+        2, 0, 0, task_vectors.ELECT_BY_SUM, task_vectors.BY_POSITIVE_SHARE, True, False
+    ),
+    "comparison": lambda: counting.build_comparison(0),
+    "products": lambda: gram.build_products(2, 0),
+    "nearswap": lambda: nearswap.build_nearswap(0, 0),
+    "consensus": lambda: consensus.build_consensus(3, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_loops_work_on_several_numbers_at_once(name, monkeypatch):
+    monkeypatch.setenv(compiler.VARIABLE, "")  # code from the cache cannot be looked at
+    compiler.find_cache_folder.cache_clear()
+    (code,) = LOOPS[name]().inspect_llvm().values()
+    assert re.search(r"f(sub|mul|add) <\d+ x float>", code)

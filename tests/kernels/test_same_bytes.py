@@ -28,11 +28,13 @@ CASES = {
     "dare_ties, nothing of a model": ("dare_ties", 3, {"weight": [0.3, 0.5], "density": [0.5, 0.0], "rescale": "l1"}),
     "breadcrumbs": ("breadcrumbs", 3, {"weight": [0.3, 0.5], "density": 0.5, "gamma": [0.1, 0.0]}),
     "breadcrumbs_ties": ("breadcrumbs_ties", 3, {"weight": [0.3, 0.5], "density": [0.9, 0.4], "gamma": [0.0, 0.3]}),
+    "nearswap": ("nearswap", 2, {"t": 0.01}),
+    "consensus": ("consensus", 4, {"weight": [0.3, -0.5, 0.9], "lambda": 0.7}),
 }
 QUICK = {
     ("ties", torch.bfloat16), ("ties", torch.float32), ("ties by votes", torch.float16), ("linear of two", torch.bfloat16),
     ("task_arithmetic", torch.bfloat16), ("dare_ties", torch.bfloat16), ("breadcrumbs_ties", torch.bfloat16),
-    ("slerp", torch.bfloat16),
+    ("slerp", torch.bfloat16), ("nearswap", torch.bfloat16), ("consensus", torch.bfloat16),
 }  # fmt: skip
 
 

@@ -64,6 +64,9 @@ def fuse(reference: BlockAt, blocks: Blocks, used: Sequence[int], dtype: torch.d
     def block_at(start: int) -> torch.Tensor:
         target = blocks.target_at(start)
         result = blocks.workspace.result(dtype, blocks.size(start)) if target is None else target
-        return result if fused([blocks.stored(i, start) for i in used], start, result) else reference(start)
+        if not fused([blocks.stored(i, start) for i in used], start, result):
+            return reference(start)
+        blocks.workspace.finite_at = start
+        return result
 
     return block_at

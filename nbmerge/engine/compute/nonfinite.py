@@ -16,6 +16,10 @@ def check_finite(emit: Emit, tensor: TensorPlan, blocks: Blocks) -> Emit:
         return emit
 
     def checked(start: int, block: torch.Tensor) -> None:
+        known, blocks.workspace.finite_at = blocks.workspace.finite_at, None
+        if known == start:  # a compiled loop has seen all numbers
+            emit(start, block)
+            return
         # One fast sum is enough if it is finite; only otherwise every element is checked.
         total = block.sum(dtype=torch.float64 if block.dtype == torch.float64 else torch.float32)
         if not bool(torch.isfinite(total)) and not bool(torch.isfinite(block).all()):

@@ -49,6 +49,8 @@ class Workspace:
         self.kinds = kinds if kinds is not None else _all_kinds()
         self._raw: list[bytearray] = []
         self._scratch: dict[torch.dtype, torch.Tensor] = {}
+        self.finite_at: int | None = None
+        """First element of the block of the result that is known to be finite, until it is checked."""
         self._results: dict[torch.dtype, torch.Tensor] = {}
 
     @property

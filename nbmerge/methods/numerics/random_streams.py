@@ -70,15 +70,23 @@ def kept(key: str, start: int, count: int, probability: float) -> np.ndarray:
     return decided
 
 
+def hash_key(key: str) -> np.ndarray:
+    """The generator's key, uint64, shape (2,)."""
+    return np.frombuffer(hashlib.blake2b(key.encode(), digest_size=16).digest(), dtype=np.uint64)
+
+
+def hash_finer_key(key: str) -> np.ndarray:
+    """The key of the bits that decide on the boundary, uint64, shape (1,)."""
+    return np.frombuffer(hashlib.blake2b(key.encode(), digest_size=8, person=b"finer").digest(), dtype="<u8")
+
+
 def _bits(key: str, counter: int) -> np.random.Philox:
-    words = np.frombuffer(hashlib.blake2b(key.encode(), digest_size=16).digest(), dtype=np.uint64)
-    return np.random.Philox(key=words, counter=counter)
+    return np.random.Philox(key=hash_key(key), counter=counter)
 
 
 def _finer(key: str, elements: np.ndarray) -> np.ndarray:
     """A uniform number in [0, 1) for each of these elements, by the finaliser of SplitMix64 (Steele et al. 2014)."""
-    seed = np.frombuffer(hashlib.blake2b(key.encode(), digest_size=8, person=b"finer").digest(), dtype="<u8")
-    x = elements.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + seed
+    x = elements.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + hash_finer_key(key)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
     return ((x ^ (x >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
