@@ -39,6 +39,10 @@ PAGES = {
     "More on searching": "nbmerge.optimisation: Range Choice Space make_space Trial Goal",
     "More statistics": "nbmerge.statistics: estimate Estimate",
     "More on structure": "nbmerge.statistics.structure: Ancestor Finding Overlap Spectrum",
+    "Lessons": (
+        "nbmerge.lessons: ask Question Reply list_questions Microscope draw_steps trace_method Step Interpolation draw_interpolation "
+        "Seeds draw_seeds Triangle draw_triangle Movable"
+    ),
     "Progress": "nbmerge.progress: Event",
     "Types": "nbmerge.typing: RecipeLike ModelLike Askable ProgressLike StopSignal",
     "Errors": (

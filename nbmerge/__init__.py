@@ -134,8 +134,8 @@ _EXPORTS = {
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
 _ROOMS = (
-    "analysis", "checkpoints", "demo", "engine", "errors", "methods", "optimisation", "plots", "progress", "recipe", "sampling",
-    "statistics", "typing", "widgets",
+    "analysis", "checkpoints", "demo", "engine", "errors", "lessons", "methods", "optimisation", "plots", "progress", "recipe",
+    "sampling", "statistics", "typing", "widgets",
 )  # fmt: skip
 
 __all__ = [

@@ -43,6 +43,7 @@ LEVELS = (
     {"widgets.controls"},
     {"widgets.panels"},
     {"widgets"},
+    {"lessons"},
     {"cli", "magic"},
     {"__main__", "nbmerge"},
 )

@@ -1,0 +1,47 @@
+"""Lessons: things to move and questions to answer, for the course in `notebooks/`.
+
+Everything here computes with the merge methods themselves, by `nbmerge.merge_tensors`, so what a lesson shows is what a merge
+does. Each thing to move is a function from numbers to a figure, and a widget with the sliders for these numbers.
+"""
+
+from typing import TYPE_CHECKING
+
+from nbmerge.lazy import exporter
+
+if TYPE_CHECKING:
+    from nbmerge.lessons.interpolation import Interpolation, draw_interpolation
+    from nbmerge.lessons.microscope import Microscope, draw_steps
+    from nbmerge.lessons.movable import Movable
+    from nbmerge.lessons.questions import Question, Reply, ask, list_questions
+    from nbmerge.lessons.seeds import Seeds, draw_seeds
+    from nbmerge.lessons.steps import Step, trace_method
+    from nbmerge.lessons.triangle import Triangle, draw_triangle
+
+__all__ = [
+    "Interpolation",
+    "Microscope",
+    "Movable",
+    "Question",
+    "Reply",
+    "Seeds",
+    "Step",
+    "Triangle",
+    "ask",
+    "draw_interpolation",
+    "draw_seeds",
+    "draw_steps",
+    "draw_triangle",
+    "list_questions",
+    "trace_method",
+]
+
+__getattr__ = exporter(
+    __name__,
+    interpolation=("Interpolation", "draw_interpolation"),
+    microscope=("Microscope", "draw_steps"),
+    movable=("Movable",),
+    questions=("Question", "Reply", "ask", "list_questions"),
+    seeds=("Seeds", "draw_seeds"),
+    steps=("Step", "trace_method"),
+    triangle=("Triangle", "draw_triangle"),
+)
