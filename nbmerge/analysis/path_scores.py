@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from nbmerge.analysis.measure import ScoreLike, choose_names, measure_plans, read_scores
-from nbmerge.analysis.paths import blend_recipes
+from nbmerge.analysis.paths import blend_along
 from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import hub
 from nbmerge.engine.planning import plan as make_plan
@@ -178,7 +178,8 @@ def sweep(
     Parameters
     ----------
     first, second : Recipe, or anything that `Recipe.load` reads
-        They must be alike except for the numbers of their parameters.
+        They must be alike except for the numbers of their parameters. Filters may differ; the recipes between are then written
+        with the values of each tensor.
     points : int
         Number of points on the path, or on each axis of the plane; at least 2.
     scores : mapping of str to score, or one score
@@ -225,7 +226,7 @@ def sweep(
     ]
     axis = [round(span[0] + (span[1] - span[0]) * i / (count - 1), 12) for i in range(count)]
     positions = [(t,) for t in axis] if plane is None else [(x, y) for y in axis for x in axis]
-    recipes = [blend_recipes(ends, (1 - sum(p), *p)) for p in positions]
+    recipes = blend_along(ends, [(1 - sum(p), *p) for p in positions])
     plans = [make_plan(recipes[0])]
     plans += [plan_after(plans[0], recipe) for recipe in recipes[1:]]
     with show_progress(progress, "Sweeping") as listener:

@@ -6,7 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from nbmerge.errors import ArgumentError
+from nbmerge.analysis.values import read_values, write_values
+from nbmerge.curves.rounding import round_value
+from nbmerge.engine.planning import plan as make_plan
+from nbmerge.errors import ArgumentError, RecipeError
 from nbmerge.recipe import Recipe
 
 MOST = 1000
@@ -16,6 +19,44 @@ NUMBERS = "parameters"
 
 Mix = Sequence[float]
 """Weights of the recipes, which sum to 1."""
+
+
+def blend_along(recipes: Sequence[Recipe], mixes: Sequence[Mix]) -> list[Recipe]:
+    """Several blends of the same recipes: of their numbers as they are written, else of the values of each tensor.
+
+    Parameters
+    ----------
+    recipes : sequence of Recipe
+    mixes : sequence of sequence of float
+        See `blend_recipes`.
+
+    Raises
+    ------
+    ArgumentError
+        When the recipes differ in more than the numbers of their parameters.
+    """
+    try:
+        return [blend_recipes(recipes, mix) for mix in mixes]
+    except ArgumentError as error:  # such as different filters for the same numbers
+        try:
+            return _blend_values(recipes, mixes)
+        except (ArgumentError, RecipeError):
+            raise error from None
+
+
+def _blend_values(recipes: Sequence[Recipe], mixes: Sequence[Mix]) -> list[Recipe]:
+    """Blends of the values of each tensor, written in the form of the first recipe, with six digits."""
+    plans = [make_plan(recipe) for recipe in recipes]
+    values = read_values(plans)
+    blends = []
+    for mix in mixes:
+        alone = [recipe for recipe, weight in zip(recipes, mix, strict=True) if weight]
+        targets = {
+            key: {t: round_value(_mean(v, mix)) for t, v in own.items() if len(set(v)) > 1}
+            for key, own in values.items()
+        }
+        blends.append(alone[0] if len(alone) == 1 else write_values(plans[0], {k: t for k, t in targets.items() if t}))
+    return blends
 
 
 def blend_recipes(recipes: Sequence[Recipe], mix: Mix) -> Recipe:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from nbmerge.curves import Track, write_targets
+from nbmerge.analysis.values import Key, write_values
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.errors import ArgumentError
 from nbmerge.methods import Combination, Parameter, Values
@@ -24,9 +24,6 @@ ALONE = frozenset({
 """Methods that are not weighted sums and whose result is one model where only that model has a weight."""
 CLOSE = 1e-9
 """Largest difference of coefficients that are to be 0 and 1."""
-
-Key = tuple[str, "str | None"]
-"""A parameter, and the label of the model that it belongs to; None for a parameter of the whole merge."""
 
 
 def take_part(plan: Plan, parent: ModelRef, layer: int | None = None, kind: str | None = None) -> Recipe:
@@ -64,7 +61,7 @@ def take_part(plan: Plan, parent: ModelRef, layer: int | None = None, kind: str 
             )
         for key, value in values.items():
             targets[key][tensor.name] = value
-    return _write(plan, targets)
+    return write_values(plan, targets)
 
 
 def name_part(layer: int | None, kind: str | None) -> str:
@@ -132,14 +129,3 @@ def _differences(tensor: TensorPlan, values: Values) -> dict[Key, float]:
 
 def _numbers(tensor: TensorPlan) -> Sequence[Parameter]:
     return [p for p in tensor.how.parameters if p.kind == "number"]
-
-
-def _write(plan: Plan, targets: Mapping[Key, Mapping[str, float]]) -> Recipe:
-    """The recipe with these values for some tensors, parameter by parameter; they do not depend on each other."""
-    recipe, models = plan.recipe, {label: ref for ref, label in plan.labels.items()}
-    for (name, label), values in targets.items():
-        parameter = plan.method.parameter(name)
-        assert parameter is not None  # one of the method's own
-        track = Track(parameter, None if label is None else models[label], name)
-        recipe = write_targets(recipe, plan, track, values)
-    return recipe

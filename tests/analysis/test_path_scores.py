@@ -86,6 +86,22 @@ def test_a_device_that_is_not_there(recipe):
         sweep(recipe(0.0), recipe(1.0), points=2, scores=TEXT, device="cuda:99")
 
 
+def test_recipes_with_different_filters_are_blended_tensor_by_tensor(recipe):
+    first = recipe(0.4)
+    second = nbm.ablate(first, "ft1", TEXT, progress=False).recipe(1, "mlp").with_parameter("weight", [0.1, 0.9], "ft2")
+    result = sweep(first, second, points=4, scores=TEXT)
+    assert (result.recipes[0], result.recipes[3]) == (first, second)
+    ends = [nbm.plan(r) for r in (first, second)]
+    for t, middle in ((1 / 3, result.recipes[1]), (2 / 3, result.recipes[2])):
+        for a, b, own in zip(ends[0].tensors, ends[1].tensors, nbm.plan(middle).tensors, strict=True):
+            expected = [
+                (1 - t) * x + t * y for x, y in zip(a.values.each["weight"], b.values.each["weight"], strict=True)
+            ]
+            assert own.values.each["weight"] == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(ArgumentError, match="There is no path between these recipes"):
+        sweep(first, recipe(0.3, "ties"), points=3, scores=TEXT)
+
+
 def test_a_function_of_a_model_is_called_on_live_updates(recipe):
     result = sweep(recipe(0.0), recipe(1.0), points=3, scores={"text": TEXT, "mine": Perplexity(TEXT).__call__})
     assert "'mine' is a function" in result.fallback
@@ -163,7 +179,7 @@ def test_the_barrier_is_the_height_above_the_line():
 
 
 def test_recipes_that_differ_in_more_than_numbers(recipe, family):
-    with pytest.raises(ArgumentError, match="differ in merge_method"):
+    with pytest.raises(ArgumentError, match="There is no path between these recipes"):
         sweep(recipe(0.0), recipe(0.0).replace(merge_method="nuslerp"), scores=TEXT)
     with pytest.raises(ArgumentError, match="scores is empty"):
         sweep(recipe(0.0), recipe(1.0), scores={})
