@@ -39,6 +39,7 @@ def folders(tmp_path_factory):
     [("linear", {"dtype": "bfloat16"}), ("ties", {}), ("slerp", {}), ("passthrough", {})],
     ids=lambda x: x if isinstance(x, str) else "",
 )
+@pytest.mark.unloadable("its models have a tensor that Llama does not have")
 def test_integer_tensors_are_copied_from_the_first_model(folders, tmp_path, method, more):
     if method == "passthrough":
         recipe = passed_through(folders[0])
