@@ -30,6 +30,8 @@ from tests.models import make_family
 
 PAUSE, REST = 150, 700
 """Milliseconds between two moves: of a hand that looks what it does, and of one that reads to the end."""
+PICTURE = 10_000
+"""Milliseconds after which the static picture was drawn, and so matplotlib is imported."""
 RECIPE = """
 merge_method: task_arithmetic
 base_model: family/base
@@ -171,6 +173,7 @@ def tokens(number: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder, studio("None", Path(folder)) as page:
         page.locator(".nbm-samples").get_by_label("Follow the sliders").check()
         until(page, "studio.samples.runner.wait(30)", seconds=60)
+        expect(page.locator(NOW)).to_be_visible()
         page.evaluate(WATCH, [NOW, "keydown", "token"])
         yield describe("edit to first token", pressed(page, number, REST))
 
@@ -197,6 +200,7 @@ def growth(layers: int, number: int = 1000, runs: int = 20) -> Iterator[str]:
     with studio_of(layers) as page:
         page.get_by_role("button", name="Measure the models").click()
         expect(page.locator(".nbm-moved-line").first).to_be_visible(timeout=60_000)
+        page.wait_for_timeout(PICTURE)
         knot = ".nbm-row-curve .nbm-knot circle.nbm-point"
         for done in (0, 200, number):
             for _ in range((done - 200 if done > 200 else done) // 100):

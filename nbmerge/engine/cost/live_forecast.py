@@ -85,8 +85,7 @@ def forecast_live(
     pins = [getattr(p, "plan", p) for p in pinned]
     model, kept = plan.bytes_written, sum(p.bytes_written for p in pins)
     buffers = parse_threads(threads) * max(map(worker_bytes, plan.tensors), default=0)
-    files = {leaf.file for t in plan.tensors for leaf in t.leaves()}
-    mapped = sum(f.stat().st_size for f in files if f.exists())
+    mapped = sum(f.stat().st_size for f in plan.files if f.exists())
     available = available_memory() if available is None else parse_size_argument("available", available)
     ways = tuple(_alternatives(plan, pins))
     return LiveForecast(model, kept, buffers, mapped, available, ways)

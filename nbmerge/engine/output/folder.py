@@ -75,9 +75,7 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
         Before anything is created.
     """
     place = out.resolve()
-    for path in {leaf.file.parent for t in plan.tensors for leaf in t.leaves()} | {
-        c.path for c in plan.checkpoints.values()
-    }:
+    for path in {file.parent for file in plan.files} | {c.path for c in plan.checkpoints.values()}:
         if place == path or place in path.parents or path in place.parents:
             raise OutputError(f"{out} overlaps the input model {path}. Choose a folder outside it.")
     for error in unsafe_side_files(plan):

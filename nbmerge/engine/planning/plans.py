@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor
@@ -218,6 +219,11 @@ class Plan(Displayed):
     def bytes_read(self) -> int:
         """Bytes of weights that are read, counted twice for methods that scan a tensor before they mix it."""
         return sum(t.how.passes * i.nbytes for t in self.tensors for i in t.leaves())
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that weights are read from, each once."""
+        return self.once("files", lambda: tuple(dict.fromkeys(leaf.file for t in self.tensors for leaf in t.leaves())))
 
     def as_checkpoint(self, name: str) -> Checkpoint:
         """The result as an input of another merge, before it is computed."""

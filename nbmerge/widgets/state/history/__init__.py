@@ -7,13 +7,14 @@ small picture, `pareto` finds the best steps over several scores, `layout` place
 from nbmerge.widgets.state.history.layout import Place, lay_out
 from nbmerge.widgets.state.history.notes import Notes, shares_models
 from nbmerge.widgets.state.history.pareto import list_pareto_best
-from nbmerge.widgets.state.history.step import Step
+from nbmerge.widgets.state.history.step import KeptRecipe, Step
 from nbmerge.widgets.state.history.summary import Line, Summariser, Summary
 from nbmerge.widgets.state.history.tree import MOST_STEPS, History
 
 __all__ = [
     "MOST_STEPS",
     "History",
+    "KeptRecipe",
     "Line",
     "Notes",
     "Place",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,6 +14,24 @@ LONGEST_NAME = 80
 """Characters of a step's name."""
 
 
+class KeptRecipe:
+    """A recipe that is read when it is first needed: reading the hundreds of a long history takes seconds.
+
+    Parameters
+    ----------
+    read : callable
+        Returns it.
+    """
+
+    def __init__(self, read: Callable[[], Recipe]):
+        self._read = read
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe."""
+        return self._read()
+
+
 @dataclass(frozen=True)
 class Step:
     """One entry of the history.
@@ -22,7 +40,8 @@ class Step:
     ----------
     id : int
         Unique in its history; later steps have larger numbers.
-    recipe : Recipe
+    given : Recipe or KeptRecipe
+        What `recipe` is, or where it comes from.
     source : str or None
         The text it was read from, where that is shown as it is.
     parent : int or None
@@ -40,7 +59,7 @@ class Step:
     """
 
     id: int
-    recipe: Recipe
+    given: Recipe | KeptRecipe
     source: str | None = None
     parent: int | None = None
     time: float = 0.0
@@ -48,6 +67,11 @@ class Step:
     scores: Mapping[str, float] = field(default_factory=dict)
     pins: tuple[str, ...] = ()
     summary: Summary | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that was on screen."""
+        return self.given.recipe if isinstance(self.given, KeptRecipe) else self.given
 
     @cached_property
     def text(self) -> str:

@@ -137,7 +137,7 @@ class History:
         """
         current = self.current
         if amend and current is not None and not current.importance and not self.can_redo:
-            step = replace(current, recipe=recipe, source=source, time=time.time(), summary=None)
+            step = replace(current, given=recipe, source=source, time=time.time(), summary=None)
         else:
             step = Step(max(self._steps, default=0) + 1, recipe, source, self.current_id, time.time())
         self._steps[step.id] = step

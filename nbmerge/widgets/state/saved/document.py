@@ -6,23 +6,26 @@ is checked against a schema, recipes are read as recipes from anywhere are, and 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nbmerge import __version__
 from nbmerge.bounded import parsed
 from nbmerge.errors import ArgumentError, NbmergeError, RecipeError
 from nbmerge.recipe import Recipe
 from nbmerge.sampling import BlindTest, Perplexity, Phrase
-from nbmerge.widgets.state.history import MOST_STEPS, History, Line, Step, Summary
+from nbmerge.widgets.state.history import MOST_STEPS, History, KeptRecipe, Line, Step, Summary
 from nbmerge.widgets.state.studio_state import StudioState
 
 MOST_BYTES = 2_000_000
@@ -95,6 +98,7 @@ class _File(_Part):
     scores: Annotated[list[_Score], Field(max_length=100)] = Field(default_factory=list)
     blind_test: _Text | None = None
     draft: _Draft | None = None
+    digest: Annotated[str, Field(max_length=64)] = ""
     steps: Annotated[list[_Step], Field(max_length=MOST_STEPS)]
 
 
@@ -152,16 +156,17 @@ def write_document(state: StudioState, known: StepTexts | None = None) -> bytes:
 
 
 def _encode(state: StudioState, history: History, known: StepTexts) -> bytes:
-    head = _File(
-        saved=round(time.time(), 1), start=state.start, current=history.current_id, prompts=state.prompts[:400_000],
-        scores=list(_list_scores(state)), blind_test=state.notes.blind_test.to_json() if state.notes.blind_test else None,
-        draft=_describe_draft(state), steps=[],
-    )  # fmt: skip
     texts = {step.id: _encode_step(step, known.get(step.id)) for step in history}
     known.clear()
     known.update(texts)
+    lines = [text for _, text in texts.values()]
+    head = _File(
+        saved=round(time.time(), 1), start=state.start, current=history.current_id, prompts=state.prompts[:400_000],
+        scores=list(_list_scores(state)), blind_test=state.notes.blind_test.to_json() if state.notes.blind_test else None,
+        draft=_describe_draft(state), digest=_make_digest(lines), steps=[],
+    )  # fmt: skip
     first = json.dumps({"format": FORMAT, "version": 1, **head.model_dump(mode="json", exclude={"steps"})}, indent=1)
-    steps = ",\n".join(text for _, text in texts.values())
+    steps = ",\n".join(lines)
     return _redact(f'{first.removesuffix("}").rstrip()},\n "steps": [\n{steps}\n ]\n}}\n').encode()
 
 
@@ -176,7 +181,16 @@ def _describe_draft(state: StudioState) -> _Draft | None:
 def _encode_step(step: Step, known: tuple[Step, str] | None) -> tuple[Step, str]:
     if known is not None and known[0] is step:
         return known
-    return step, json.dumps(_describe_step(step).model_dump(mode="json", exclude_defaults=True))
+    return step, _dump_step(_describe_step(step))
+
+
+def _dump_step(step: _Step) -> str:
+    return json.dumps(step.model_dump(mode="json", exclude_defaults=True))
+
+
+def _make_digest(lines: Iterable[str]) -> str:
+    """Tells whether steps are as this version of nbmerge has written them: then their recipes need not be checked at once."""
+    return hashlib.sha256("\n".join((__version__, *lines)).encode()).hexdigest()
 
 
 def _describe_step(step: Step) -> _Step:
@@ -238,7 +252,7 @@ def take_document(document: Document, state: StudioState) -> int:
     int
         Number of steps that were read; those with a recipe that is not valid any more are left out.
     """
-    steps = [step for step in map(_read_step, document.file.steps) if step is not None]
+    steps = _read_steps(document.file)
     for score in document.file.scores:
         if score.name not in state.notes.scores.scores:
             made = Perplexity(score.text) if isinstance(score, _PerplexityScore) else _make_phrase(score)
@@ -260,15 +274,30 @@ def _make_phrase(score: _PhraseScore) -> Phrase:
     return Phrase(score.prompt, tuple(score.wanted), tuple(score.unwanted))
 
 
-def _read_step(saved: _Step) -> Step | None:
+def _read_steps(file: _File) -> list[Step]:
+    """The steps. Their recipes are read when they are needed, unless someone else may have written them."""
+    steps = [_read_step(saved) for saved in file.steps]
+    if file.digest == _make_digest(map(_dump_step, file.steps)):
+        return steps
+    return [step for step in steps if _is_valid(step)]
+
+
+def _is_valid(step: Step) -> bool:
     try:
-        if saved.text is not None:  # with a line break it is a text, never the path of a file
-            recipe = Recipe.load(saved.text if "\n" in saved.text else f"{saved.text}\n")
-        else:
-            recipe = Recipe.of(saved.recipe or {})
+        return step.recipe is not None
     except RecipeError:
-        return None
+        return False
+
+
+def _read_step(saved: _Step) -> Step:
     lines = tuple(Line(line.title, tuple(line.values)) for line in saved.lines)
     scores = {name: math.nan if value is None else value for name, value in saved.scores.items()}
     summary = None if saved.words is None else Summary(saved.words, lines)
+    recipe = KeptRecipe(partial(_read_recipe, saved))
     return Step(saved.id, recipe, saved.text, saved.parent, saved.time, saved.name, scores, tuple(saved.pins), summary)
+
+
+def _read_recipe(saved: _Step) -> Recipe:
+    if saved.text is None:
+        return Recipe.of(saved.recipe or {})
+    return Recipe.load(saved.text if "\n" in saved.text else f"{saved.text}\n")  # never the path of a file

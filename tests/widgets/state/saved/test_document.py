@@ -125,6 +125,20 @@ def test_a_recipe_in_a_file_is_data_and_never_a_path(worked, tmp_path):
     assert state.history.path_to(state.history.current_id)[0].parent is None
 
 
+def test_recipes_of_a_file_of_ones_own_are_read_when_they_are_needed(worked, monkeypatch):
+    raw = write_document(worked)
+    read = []
+    monkeypatch.setattr(
+        document,
+        "_read_recipe",
+        lambda saved, read_recipe=document._read_recipe: read.append(saved.id) or read_recipe(saved),
+    )
+    state = StudioState()
+    take_document(read_document(raw), state)
+    assert set(read) < {step.id for step in worked.history}
+    assert [step.recipe for step in state.history] == [step.recipe for step in worked.history]
+
+
 def test_steps_in_a_circle_are_a_line(worked):
     data = json.loads(write_document(worked))
     first, second, *_ = data["steps"]
