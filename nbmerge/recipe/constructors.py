@@ -1,4 +1,4 @@
-"""The merges of three older tools as recipes.
+"""The merges of three older tools as recipes: class methods of `Recipe`, which has them as its own.
 
 Arguments have the meaning that they had there; the recipes express it in mergekit's terms.
 """
@@ -12,16 +12,41 @@ from typing import TYPE_CHECKING, Any
 from nbmerge.errors import RecipeError
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem
-from nbmerge.recipe.recipe import ALL_LAYERS, Recipe
 
 if TYPE_CHECKING:
     from nbmerge.checkpoints import Checkpoint
+    from nbmerge.recipe.recipe import Recipe
+
+ALL_LAYERS = 99
+"""Default end of a range of layers, from the tool that it is modelled on: larger than the depth of its models."""
 
 
 def block_merge(
-    first: Any, second: Any, ratios: Sequence[float], outside: str = "first", dtype: str | None = "float16"
+    cls: type[Recipe],
+    first: Any,
+    second: Any,
+    ratios: Sequence[float],
+    outside: str = "first",
+    dtype: str | None = "float16",
 ) -> Recipe:
-    """See `Recipe.block_merge`."""
+    """Merge with one ratio per layer, as in LM_Transformers_BlockMerge.
+
+    Parameters
+    ----------
+    first, second : path, Hub id or ModelRef
+    ratios : sequence of float, one per layer
+        The *first* model's share of each layer; the second has the rest.
+    outside : "first" or "second"
+        Which model the embeddings, final norm, head, config and tokenizer are taken from. The tool's README says the
+        first; its program took the second.
+    dtype : str, optional
+        dtype of the result; None leaves the stored one.
+
+    Raises
+    ------
+    RecipeError
+        When a ratio is not a finite number, and when a model on this machine has another number of layers.
+    """
     a, b = _model(first, "first"), _model(second, "second")
     shares = [_number(r, ("ratios", i)) for i, r in enumerate(ratios)]
     if outside not in ("first", "second"):
@@ -34,7 +59,7 @@ def block_merge(
     if not shares:
         raise _refused("ratios", "the list is empty.", "Give one ratio per layer.")
     donor = a if outside == "first" else b
-    return Recipe.of({
+    return cls.of({
         "merge_method": "linear",
         "models": [
             {"model": a, "parameters": {"weight": shares}},
@@ -47,10 +72,26 @@ def block_merge(
 
 
 def block_gradient(
-    model1: Any, model2: Any, gradient_start: float = 0.0, gradient_end: float = 1.0,
+    cls: type[Recipe], model1: Any, model2: Any, gradient_start: float = 0.0, gradient_end: float = 1.0,
     layer_start: int = 0, layer_end: int = ALL_LAYERS,
 ) -> Recipe:  # fmt: skip
-    """See `Recipe.block_gradient`."""
+    """Merge with a gradient over a range of layers, as in the first BlockMerge_Gradient.
+
+    Parameters
+    ----------
+    model1, model2 : path, Hub id or ModelRef
+        Layers outside the range, everything outside the layers, config and tokenizer are taken from the first model.
+    gradient_start, gradient_end : float
+        The *second* model's share of the first and of the last layer in the range.
+    layer_start, layer_end : int
+        First layer of the range and the one after its last; a `layer_end` beyond the model means its end.
+
+    Raises
+    ------
+    RecipeError
+        For an impossible range, naming the possible one; and when the first model is not on this machine, unless the
+        range covers all its layers.
+    """
     a, b = _model(model1, "model1"), _model(model2, "model2")
     start, end = _number(gradient_start, ("gradient_start",)), _number(gradient_end, ("gradient_end",))
     for name, value in (("layer_start", layer_start), ("layer_end", layer_end)):
@@ -63,7 +104,7 @@ def block_gradient(
         if layer_start != 0 or layer_end < ALL_LAYERS:
             what = f"a range of layers needs the number of layers of {a}, which is not on this machine."
             raise _refused("model1", what, f"Download it first: hf download {a.path}")
-        return Recipe.of(recipe | {"models": _blend(a, b, [start, end])}).with_origin("a gradient over all layers")
+        return cls.of(recipe | {"models": _blend(a, b, [start, end])}).with_origin("a gradient over all layers")
     depth = checkpoint.depth
     first, last = _range(layer_start, layer_end, depth)
     if (other := open_if_local(b)) and other.depth < last:
@@ -75,18 +116,32 @@ def block_gradient(
         slices.insert(0, {"sources": [_alone(a, [0, first])]})
     if last < depth:
         slices.append({"sources": [_alone(a, [last, depth])]})
-    return Recipe.of(recipe | {"slices": slices}).with_origin(f"a gradient over the layers [{first}, {last})")
+    return cls.of(recipe | {"slices": slices}).with_origin(f"a gradient over the layers [{first}, {last})")
 
 
 def slerp_merge(
+    cls: type[Recipe],
     primary: Any,
     secondary: Any,
     t: float = 0.5,
     vocabulary: str = "edge-gradient",
     zero_tensors: str = "keep_other",
 ) -> Recipe:
-    """See `Recipe.slerp_merge`."""
-    return Recipe.of({
+    """Merge two models along the arc between them, as in LLM-SLERP-Merge; the result is float32.
+
+    Parameters
+    ----------
+    primary, secondary : path, Hub id or ModelRef
+    t : float
+        Share of the secondary model.
+    vocabulary : str
+        How the smaller of two vocabularies is extended; see `Recipe`. The tool promised an edge gradient and padded
+        with zeros.
+    zero_tensors : "keep_other" or "formula"
+        What to do where a tensor is zero in one model: keep the other, as its README says, or follow the formula, as
+        its program did.
+    """
+    return cls.of({
         "merge_method": "slerp",
         "models": [_model(primary, "primary"), _model(secondary, "secondary")],
         "base_model": _model(primary, "primary"),

@@ -1,4 +1,4 @@
-"""Changed copies of a recipe: the functions behind the methods of `Recipe` that return one."""
+"""Changed copies of a recipe: the methods of `Recipe` that return one. Its class has them as its own."""
 
 from __future__ import annotations
 
@@ -19,53 +19,78 @@ LAYERS = "layers."
 """Filter for what lies in layers, in nearly all current architectures."""
 
 
-def set_parameter(recipe: Recipe, name: str, value: Any, model: str | ModelRef | None = None) -> Recipe:
-    """See `Recipe.with_parameter`."""
+def with_parameter(self: Recipe, name: str, value: Any, model: str | ModelRef | None = None) -> Recipe:
+    """A copy with one parameter set, for the whole merge or for one model wherever it is a source.
+
+    Parameters
+    ----------
+    name : str
+    value : scalar, gradient, rules or None
+        None removes the parameter.
+    model : str or ModelRef, optional
+        A model of the recipe, as written there or by its short name.
+    """
     if model is None:
-        return recipe.replace(parameters=_changed(recipe.parameters, name, value))
-    ref = find_reference(recipe, model)
+        return self.replace(parameters=_changed(self.parameters, name, value))
+    ref = find(self, model)
 
     def change(source: Source) -> dict[str, Any]:
         parameters = _changed(source.parameters, name, value) if source.model == ref else source.parameters
         return plain(source) | {"parameters": plain(parameters)}
 
-    return recipe.replace(**rewrite_parts(recipe, change))
+    return self.replace(**rewrite_parts(self, change))
 
 
-def replace_models(recipe: Recipe, models: Mapping[str, Any]) -> Recipe:
-    """See `Recipe.with_models`."""
-    new = {find_reference(recipe, old): ModelRef.of(model) for old, model in models.items()}
+def with_models(self: Recipe, models: Mapping[str, Any]) -> Recipe:
+    """A copy in which some models are replaced by others, such as placeholders by real models.
+
+    Parameters
+    ----------
+    models : mapping
+        Model of this recipe, as written there or by its short name, to its replacement. A filter ``layers.`` becomes
+        the one that fits the new models, where those have another name for their layers.
+    """
+    new = {find(self, old): ModelRef.of(model) for old, model in models.items()}
     filter = _layers_filter(new.values())
 
     def write(setting: Setting) -> Any:
         rules = (Rule(r.value, filter if r.filter == LAYERS else r.filter) for r in setting.rules)
         return Setting(tuple(rules)).plain()
 
-    data = plain(recipe, write, lambda ref: new.get(ref, ref).plain())
-    return type(recipe).of(data).with_origin(like=recipe)
+    data = plain(self, write, lambda ref: new.get(ref, ref).plain())
+    return type(self).of(data).with_origin(like=self)
 
 
-def map_references(recipe: Recipe, change: Callable[[ModelRef], ModelRef]) -> Recipe:
-    """See `Recipe.with_references`."""
+def with_references(self: Recipe, change: Callable[[ModelRef], ModelRef]) -> Recipe:
+    """A copy in which every model that is named anywhere is ``change(model)``; itself where that changes nothing.
+
+    Names of merges that feed this one are passed to `change` as well.
+    """
     changed: dict[ModelRef, ModelRef] = {}
 
     def write(ref: ModelRef) -> Any:
         changed[ref] = change(ref)
         return changed[ref].plain()
 
-    data = plain(recipe, model=write)
-    for part, names in _tokenizers(recipe, data):
+    data = plain(self, model=write)
+    for part, names in _tokenizers(self, data):
         for key in ("tokenizer_source", "source"):
             if key in part and (text := _of_tokenizer(part[key], names, change)) != part[key]:
                 part[key], changed[ModelRef(part[key])] = text, ModelRef(text)
     if all(old == new for old, new in changed.items()):
-        return recipe
-    return type(recipe).of(data).with_origin(like=recipe)
+        return self
+    return type(self).of(data).with_origin(like=self)
 
 
-def find_reference(recipe: Recipe, model: str | ModelRef) -> ModelRef:
-    """See `Recipe.find`."""
-    references = recipe.references
+def find(self: Recipe, model: str | ModelRef) -> ModelRef:
+    """The model of this recipe with that reference, path or short name.
+
+    Raises
+    ------
+    RecipeError
+        When there is none, or several share the name.
+    """
+    references = self.references
     hits = [r for r in references if model in (r, str(r), r.path)] or [r for r in references if r.name == model]
     if len(hits) > 1:
         what = f"'{model}' is ambiguous: {len(hits)} models of this recipe have this name."
@@ -76,8 +101,8 @@ def find_reference(recipe: Recipe, model: str | ModelRef) -> ModelRef:
     return hits[0]
 
 
-def map_settings(recipe: Recipe, change: Callable[[str, Setting], Setting]) -> Recipe:
-    """See `Recipe.each_setting`."""
+def each_setting(self: Recipe, change: Callable[[str, Setting], Setting]) -> Recipe:
+    """A copy in which every setting, at any level, is ``change(parameter name, setting)``."""
 
     def level(parameters: Mapping[str, Setting]) -> dict[str, Any]:
         return {k: change(k, v).plain() for k, v in parameters.items()}
@@ -85,8 +110,8 @@ def map_settings(recipe: Recipe, change: Callable[[str, Setting], Setting]) -> R
     def part(value: Source | Slice | Module) -> dict[str, Any]:
         return plain(value) | {"parameters": level(value.parameters)}
 
-    changes = {"parameters": level(recipe.parameters), **rewrite_parts(recipe, part, part, part)}
-    return recipe.replace(**changes).with_origin(like=recipe)
+    changes = {"parameters": level(self.parameters), **rewrite_parts(self, part, part, part)}
+    return self.replace(**changes).with_origin(like=self)
 
 
 def _changed(parameters: Mapping[str, Setting], name: str, value: Any) -> dict[str, Any]:

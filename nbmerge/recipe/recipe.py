@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -17,11 +17,10 @@ from nbmerge.errors import RecipeError
 from nbmerge.model_ref import ModelRef
 from nbmerge.presentation import Displayed, draw
 from nbmerge.problems import Problem, Where
-from nbmerge.recipe import edits
+from nbmerge.recipe import constructors, edits
 from nbmerge.recipe.meaning import canonical_data
 from nbmerge.recipe.parts import Dtype, DtypeRule, Model, Models, Module, Parameters, Part, Slice, Tokenizer, plain
 from nbmerge.recipe.sections import Section, sections
-from nbmerge.recipe.setting import Setting
 from nbmerge.recipe.validation_errors import drop_consequences, explain_error, remove_keys
 from nbmerge.recipe.yaml_text import line_of
 
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 Vocabulary = Literal["refuse", "edge-gradient", "zeros", "copy", "mean", "truncate"]
 VOCABULARIES: tuple[str, ...] = get_args(Vocabulary)
 """Ways to treat vocabularies of different sizes."""
-
-
-ALL_LAYERS = 99
-"""Default end of a range of layers, from the tool that it is modelled on: larger than the depth of its models."""
 
 
 class Recipe(Displayed, Part):
@@ -180,80 +175,9 @@ class Recipe(Displayed, Part):
 
         return load(source, dialect)
 
-    @classmethod
-    def block_merge(
-        cls, first: Any, second: Any, ratios: Sequence[float], outside: str = "first", dtype: str | None = "float16"
-    ) -> Recipe:
-        """Merge with one ratio per layer, as in LM_Transformers_BlockMerge.
-
-        Parameters
-        ----------
-        first, second : path, Hub id or ModelRef
-        ratios : sequence of float, one per layer
-            The *first* model's share of each layer; the second has the rest.
-        outside : "first" or "second"
-            Which model the embeddings, final norm, head, config and tokenizer are taken from. The tool's README says the
-            first; its program took the second.
-        dtype : str, optional
-            dtype of the result; None leaves the stored one.
-
-        Raises
-        ------
-        RecipeError
-            When a ratio is not a finite number, and when a model on this machine has another number of layers.
-        """
-        from nbmerge.recipe.constructors import block_merge
-
-        return block_merge(first, second, ratios, outside, dtype)
-
-    @classmethod
-    def block_gradient(
-        cls, model1: Any, model2: Any, gradient_start: float = 0.0, gradient_end: float = 1.0,
-        layer_start: int = 0, layer_end: int = ALL_LAYERS,
-    ) -> Recipe:  # fmt: skip
-        """Merge with a gradient over a range of layers, as in the first BlockMerge_Gradient.
-
-        Parameters
-        ----------
-        model1, model2 : path, Hub id or ModelRef
-            Layers outside the range, everything outside the layers, config and tokenizer are taken from the first model.
-        gradient_start, gradient_end : float
-            The *second* model's share of the first and of the last layer in the range.
-        layer_start, layer_end : int
-            First layer of the range and the one after its last; a `layer_end` beyond the model means its end.
-
-        Raises
-        ------
-        RecipeError
-            For an impossible range, naming the possible one; and when the first model is not on this machine, unless the
-            range covers all its layers.
-        """
-        from nbmerge.recipe.constructors import block_gradient
-
-        return block_gradient(model1, model2, gradient_start, gradient_end, layer_start, layer_end)
-
-    @classmethod
-    def slerp_merge(
-        cls, primary: Any, secondary: Any, t: float = 0.5, vocabulary: str = "edge-gradient",
-        zero_tensors: str = "keep_other",
-    ) -> Recipe:  # fmt: skip
-        """Merge two models along the arc between them, as in LLM-SLERP-Merge; the result is float32.
-
-        Parameters
-        ----------
-        primary, secondary : path, Hub id or ModelRef
-        t : float
-            Share of the secondary model.
-        vocabulary : str
-            How the smaller of two vocabularies is extended; see `Recipe`. The tool promised an edge gradient and padded
-            with zeros.
-        zero_tensors : "keep_other" or "formula"
-            What to do where a tensor is zero in one model: keep the other, as its README says, or follow the formula, as
-            its program did.
-        """
-        from nbmerge.recipe.constructors import slerp_merge
-
-        return slerp_merge(primary, secondary, t, vocabulary, zero_tensors)
+    block_merge = classmethod(constructors.block_merge)
+    block_gradient = classmethod(constructors.block_gradient)
+    slerp_merge = classmethod(constructors.slerp_merge)
 
     @property
     def origin(self) -> str:
@@ -341,50 +265,11 @@ class Recipe(Displayed, Part):
         """A copy with other fields, validated again."""
         return type(self).of(self.plain() | {k: plain(v) for k, v in changes.items()})
 
-    def with_parameter(self, name: str, value: Any, model: str | ModelRef | None = None) -> Recipe:
-        """A copy with one parameter set, for the whole merge or for one model wherever it is a source.
-
-        Parameters
-        ----------
-        name : str
-        value : scalar, gradient, rules or None
-            None removes the parameter.
-        model : str or ModelRef, optional
-            A model of the recipe, as written there or by its short name.
-        """
-        return edits.set_parameter(self, name, value, model)
-
-    def with_models(self, models: Mapping[str, Any]) -> Recipe:
-        """A copy in which some models are replaced by others, such as placeholders by real models.
-
-        Parameters
-        ----------
-        models : mapping
-            Model of this recipe, as written there or by its short name, to its replacement. A filter ``layers.`` becomes
-            the one that fits the new models, where those have another name for their layers.
-        """
-        return edits.replace_models(self, models)
-
-    def with_references(self, change: Callable[[ModelRef], ModelRef]) -> Recipe:
-        """A copy in which every model that is named anywhere is ``change(model)``; itself where that changes nothing.
-
-        Names of merges that feed this one are passed to `change` as well.
-        """
-        return edits.map_references(self, change)
-
-    def find(self, model: str | ModelRef) -> ModelRef:
-        """The model of this recipe with that reference, path or short name.
-
-        Raises
-        ------
-        RecipeError
-            When there is none, or several share the name.
-        """
-        return edits.find_reference(self, model)
-
-    def each_setting(self, change: Callable[[str, Setting], Setting]) -> Recipe:
-        """A copy in which every setting, at any level, is ``change(parameter name, setting)``."""
-        return edits.map_settings(self, change)
+    with_parameter = edits.with_parameter
+    with_models = edits.with_models
+    with_references = edits.with_references
+    find = edits.find
+    each_setting = edits.each_setting
 
     def plain(self) -> dict[str, Any]:
         """The recipe as plain data, in a fixed order, without what is left at its default."""

@@ -6,9 +6,10 @@ import ast
 import math
 
 from nbmerge.problems import Problem
+from nbmerge.recipe.constructors import ALL_LAYERS
 from nbmerge.recipe.readers.command import FLAG, VALUE, Command, Options, find_commands, parse_options
 from nbmerge.recipe.readers.recipe_text import RecipeText, note, reading_error
-from nbmerge.recipe.recipe import ALL_LAYERS, Recipe
+from nbmerge.recipe.recipe import Recipe
 from nbmerge.sizes import parse_size
 
 PATHS = {"model_path1": VALUE, "model_path2": VALUE, "output_model_path": VALUE, "max_shard_size": VALUE}
