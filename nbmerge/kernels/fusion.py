@@ -17,6 +17,7 @@ import torch
 from nbmerge.kernels import consensus as consensus_loop
 from nbmerge.kernels import nearswap as nearswap_loop
 from nbmerge.kernels import thinned
+from nbmerge.kernels.differences import build_differences
 from nbmerge.kernels.gram import build_products
 from nbmerge.kernels.magnitudes import CompiledPasses, Pairs
 from nbmerge.kernels.operands import STORED, Fused, find_common_kind, locate
@@ -98,6 +99,26 @@ def fuse_products(dtypes: Sequence[str]) -> Callable[[list[torch.Tensor], np.nda
         return None
     add = build_products(len(dtypes), kind)
     return lambda inputs, gram: add(inputs[0].numel(), locate(inputs), gram)
+
+
+def fuse_differences(dtypes: Sequence[str], bins: int, lowest: int) -> Callable[..., None] | None:
+    """The loops that count the differences of a block from its base; None for float32, whose sums are in float64.
+
+    Returns
+    -------
+    callable or None
+        ``(blocks, gram, largest, same, opposite, equal, histogram, mass)``, see `nbmerge.statistics.tally.Tally`.
+    """
+    multiply = fuse_products(dtypes)
+    if multiply is None or len(dtypes) < 2:
+        return None
+    add = build_differences(len(dtypes) - 1, STORED[dtypes[0]], bins, lowest)
+
+    def fused(blocks: list[torch.Tensor], gram: np.ndarray, *sums: np.ndarray) -> None:
+        multiply(blocks, gram)
+        add(blocks[0].numel(), locate(blocks), *sums)
+
+    return fused
 
 
 def _find_kind(dtypes: Sequence[str], dtype: str) -> int | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 
+from nbmerge.kernels import find_loops
 from nbmerge.methods.numerics import inner_products
 
 BINS = 96
@@ -59,6 +62,21 @@ class Tally:
         self.mass = np.zeros((tensors, models, BINS))
         self.exponents = np.zeros((tensors, EXPONENTS), dtype=np.int64)
 
+    def find_loop(self, dtypes: Sequence[str]) -> Callable[[int, list[torch.Tensor]], None] | None:
+        """The compiled form of `add` for inputs of these dtypes, if there is one; it takes their blocks as they are stored."""
+        loops = find_loops()
+        fused = loops.fuse_differences(dtypes, BINS, _FIRST) if loops else None
+        if fused is None:
+            return None
+
+        def add(t: int, blocks: list[torch.Tensor]) -> None:
+            pairs = self.same[t], self.opposite[t], self.equal[t]
+            fused(blocks, self.gram[t], self.largest[t], *pairs, self.histogram[t], self.mass[t])
+            self.exponents[t] += _exponents(blocks[0])
+            self.total[t] = self.mass[t].sum(1)
+
+        return add
+
     def add(self, t: int, rows: torch.Tensor) -> None:
         """Count one block of tensor t.
 
@@ -82,12 +100,13 @@ class Tally:
         self.same[t] += (both + net) / 2
         self.opposite[t] += (both - net) / 2
         sizes = deltas.abs_()
-        self.total[t] += sizes.sum(1).double().numpy()
         self.largest[t] = np.maximum(self.largest[t], sizes.amax(1).double().numpy())
         for histogram, mass, size in zip(self.histogram[t], self.mass[t], sizes, strict=True):
             bins = _bins(size)
             histogram += torch.bincount(bins, minlength=BINS).numpy()
-            mass += torch.bincount(bins, size, minlength=BINS).numpy()
+            # Exact, whatever the order, for all bins but the outer two: their numbers share an exponent.
+            mass += torch.bincount(bins, size.double(), minlength=BINS).numpy()
+        self.total[t] = self.mass[t].sum(1)
 
 
 def _bins(sizes: torch.Tensor) -> torch.Tensor:
