@@ -35,6 +35,7 @@ test("colours tell better from worse by the score's direction, and end at the la
   assert.match(colourOf(part, 4), /, 1\.000\)$/);
   assert.match(colourOf(part, -0.25), /^rgba\(0, 158, 115/);
   assert.match(colourOf({ ...part, lower: false }, 0.5), /^rgba\(0, 158, 115/);
+  assert.equal(colourOf(part, -0.001), colourOf(part, 0.001)); // rounding errors
   assert.equal(colourOf(part, null), "none");
 });
 

@@ -2,11 +2,12 @@
 // numbers of a token are read out where the pointer or the arrow keys are; all of them are in a table.
 
 import "./text.css";
-import { h, match, OWN_KEYS, set, write } from "../../lib/dom.ts";
+import { h, match, set, write } from "../../lib/dom.ts";
 import { number } from "../../lib/format.ts";
 import { segmented } from "../../lib/segmented.ts";
 import { type Answered, defineView } from "../../lib/view.ts";
-import { apart, colourOf, describeToken, LOOKS, type Look, type Result, visible } from "./tokens.ts";
+import { makePassage, type Passage } from "./passage.ts";
+import { apart, describeToken, LOOKS, type Look, type Result, visible } from "./tokens.ts";
 
 interface Content extends Answered {
   suggested: string;
@@ -17,8 +18,12 @@ interface Content extends Answered {
   result: Result | null;
 }
 
+/** Instead of a model: all of them. */
+const ALL = "all";
+
 export default defineView<Content>((root, { send, redraw }) => {
-  let [look, model, current]: [Look, number, number | null] = ["likely", 0, null];
+  let [look, chosen, current]: [Look, string, number | null] = ["likely", ALL, null];
+  const made: Passage[] = [];
   let result: Result | null = null;
   let filled = "";
 
@@ -33,62 +38,43 @@ export default defineView<Content>((root, { send, redraw }) => {
     redraw();
   });
   const models = segmented("Model", (key) => {
-    model = Number(key);
+    chosen = key;
     redraw();
   });
   const legend = h("span", { class: "nbm-text-legend" });
   const tools = h("div", { class: "nbm-text-bar" }, looks.element, models.element, legend);
-  const tokens = h("p", { ...OWN_KEYS, class: "nbm-passage", role: "group", tabindex: 0 });
-  const start = h("span", { class: "nbm-start" });
+  const passages = h("div");
   const readout = h("div", { class: "nbm-readout", role: "status" });
   const more = h("p", { class: "nbm-quiet" });
   const head = h("tr");
   const body = h("tbody");
   const table = h("details", {}, h("summary", {}, "Table"), h("table", {}, h("thead", {}, head), body));
   const remarks = h("ul", { class: "nbm-remarks" });
-  const shown = h("div", {}, tools, tokens, more, readout, table, remarks);
+  const shown = h("div", {}, tools, passages, more, readout, table, remarks);
   root.append(h("div", { class: "nbm-text-bar" }, text, compare, stop, note), shown);
   table.addEventListener("toggle", redraw);
-
-  tokens.addEventListener("pointermove", (event) => {
-    const at = [...tokens.children].indexOf(event.target as Element) - 1;
-    if (at >= 0 && at !== current) point(at);
-  });
-  tokens.addEventListener("keydown", (event) => {
-    const last = (result?.tokens.length ?? 0) - 1;
-    const now = current ?? -1;
-    const goal = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: last }[event.key];
-    if (goal === undefined || last < 0) return;
-    event.preventDefault();
-    event.stopPropagation();
-    point(Math.min(Math.max(goal, 0), last));
-  });
 
   function point(at: number) {
     current = at;
     redraw();
   }
 
-  function drawTokens(now: Result) {
-    const pieces = [now.start, ...now.tokens];
-    match(
-      tokens,
-      pieces,
-      (index) => (index === 0 ? start : h("span")),
-      (node, piece, index) => {
-        write(node, piece);
-        if (index === 0) return;
-        node.style.background = colourOf(now, look, model, index - 1);
-        set(node, { class: current === index - 1 ? "nbm-token nbm-current" : "nbm-token" });
-      },
-    );
-    set(tokens, { "aria-label": "The text, token by token. Left and right arrows read the numbers of a token." });
-    write(
-      readout,
-      current === null
-        ? "Point at a token to read its numbers."
-        : describeToken(now, Math.min(current, now.tokens.length - 1)),
-    );
+  /** One passage, or with one for each model all of them below each other. */
+  function drawPassages(now: Result) {
+    const all = now.models.map((_, i) => i);
+    const wanted = look !== "likely" ? [0] : chosen === ALL ? all : [Number(chosen)];
+    while (made.length < wanted.length) {
+      const passage = makePassage(point);
+      made.push(passage);
+      passages.append(passage.element);
+    }
+    made.forEach((passage, i) => {
+      const model = wanted[i];
+      passage.element.hidden = model === undefined;
+      if (model !== undefined) passage.show(now, look, model, current, wanted.length > 1);
+    });
+    const at = current === null ? null : Math.min(current, now.tokens.length - 1);
+    write(readout, at === null ? "Point at a token to read its numbers." : describeToken(now, at));
     more.hidden = now.hidden === 0;
     write(more, `${now.hidden} more tokens are not shown.`);
   }
@@ -140,7 +126,7 @@ export default defineView<Content>((root, { send, redraw }) => {
     write(note, content.progress || content.note);
     shown.hidden = !result;
     if (!result) return;
-    if (model >= result.models.length) model = 0;
+    if (chosen !== ALL && Number(chosen) >= result.models.length) chosen = ALL;
     looks.show([...LOOKS], look);
     const named = result.models.map(({ label, colour }, i) => ({
       key: String(i),
@@ -148,11 +134,11 @@ export default defineView<Content>((root, { send, redraw }) => {
       hint: `perplexity ${number(result?.perplexity[i] ?? null, 3)}`,
       ...(colour && { colour }),
     }));
-    models.show(named, String(model));
+    models.show([{ key: ALL, label: "side by side", hint: "The text once for each model" }, ...named], chosen);
     models.element.hidden ||= look !== "likely";
     drawLegend(result);
     shown.classList.toggle("nbm-stale", content.stale);
-    drawTokens(result);
+    drawPassages(result);
     drawTable(result);
     remarks.hidden = result.remarks.length === 0;
     match(

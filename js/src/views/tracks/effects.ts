@@ -29,6 +29,8 @@ export interface Cell {
 
 const BETTER = "0, 158, 115";
 const WORSE = "213, 94, 0";
+/** Share of the largest change below which neither is told: rounding errors have both signs. */
+const NOTHING = 0.003;
 
 /** The change of a cell. */
 export function effectOf(part: EffectPart, { column, row }: Cell): number | null {
@@ -39,6 +41,7 @@ export function effectOf(part: EffectPart, { column, row }: Cell): number | null
 export function colourOf(part: EffectPart, change: number | null): string {
   if (change === null) return "none";
   const strength = part.most > 0 ? Math.min(Math.abs(change) / part.most, 1) : 0;
+  if (strength < NOTHING) return "rgba(128, 128, 128, 0.08)";
   const better = part.lower ? change < 0 : change > 0;
   return `rgba(${better ? BETTER : WORSE}, ${(0.05 + 0.95 * strength).toFixed(3)})`;
 }

@@ -1,8 +1,11 @@
 """The row of effects: computed on demand, out of date after a change, and a click takes a part as one step."""
 
+import threading
+
 import pytest
 
 import nbmerge as nbm
+from nbmerge.errors import MergeStopped
 from nbmerge.sampling import Phrase
 from tests.widgets.browser import act
 
@@ -68,4 +71,26 @@ def test_other_models_leave_nothing_of_it(prompted, family):
     prompted.state.open_recipe(nbm.Recipe.of({"merge_method": "linear", "models": [
         {"model": str(family.ft1), "parameters": {"weight": 1}}, {"model": str(family.ft2), "parameters": {"weight": 1}},
     ]}))  # fmt: skip
+    assert "cells" not in row(prompted)
+
+
+def test_it_can_be_stopped(prompted):
+    started = threading.Event()
+
+    def endless(model):
+        started.set()
+        while not prompted.state.job.cancel.wait(0.01):
+            pass
+        raise MergeStopped("Stopped.")
+
+    prompted.state.notes.set_score("endless", endless)
+    act(prompted.view, "ablation.choose", score="endless", source="ft2")
+    act(prompted.view, "ablation.compute")
+    assert started.wait(60)
+    assert [activity.name for activity in prompted.state.activities.running] == ["ablate"]
+    assert row(prompted)["progress"]
+    act(prompted.view, "ablation.stop")
+    assert prompted.state.job.wait(60)
+    assert (prompted.state.job.status, prompted.errors.value) == ("stopped", "")
+    assert row(prompted)["progress"] == ""
     assert "cells" not in row(prompted)
