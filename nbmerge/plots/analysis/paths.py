@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.patheffects import withStroke
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from nbmerge.plots import theme
 from nbmerge.plots.figures import NotebookFigure
@@ -31,7 +31,7 @@ ENDS = {(0.0,): "first", (1.0,): "second", (0.0, 0.0): "first", (1.0, 0.0): "sec
 """Positions of the recipes that a path or a plane was given."""
 LEVELS = 8
 """Contour lines of a plane, at most."""
-OUTLINE = [withStroke(linewidth=2.2, foreground="#00000090")]
+OUTLINE: list[AbstractPathEffect] = [withStroke(linewidth=2.2, foreground="#00000090")]
 """Around white text on a heat map."""
 
 

@@ -63,8 +63,9 @@ class SweepPanel(Panel):
     def _build(self) -> list[ipywidgets.Widget]:
         self.chosen: tuple[str, ...] = ()
         self._work = AnalysisWork(self, "sweep", self._draw_if_shown)
-        actions = {"start": self.start, "stop": self._work.stop, "choose": self.choose, "go": self.go}
-        self.view = SweepView(actions, self.errors)
+        self.view = SweepView(
+            {"start": self.start, "stop": self._work.stop, "choose": self.choose, "go": self.go}, self.errors
+        )
         self.watch(self.state.notes, self.errors(lambda change: self._draw_if_shown()), "revision")
         return [self.view]
 
@@ -86,12 +87,12 @@ class SweepPanel(Panel):
         if not self._scores():
             raise NbmergeError("Choose at least one score.")
         scores = {name: find_score(self.state, name) for name in self._scores()}
-        ends = [find_recipe(self.state, self._work.plan, key) for key in (first, second)]
+        one, other = (find_recipe(self.state, self._work.plan, key) for key in (first, second))
 
         def work(plan: Plan, progress: Any, cancel: Any) -> ScoredPath:
             from nbmerge.analysis import sweep
 
-            result = sweep(*ends, points, scores, progress=progress, cancel=cancel)
+            result = sweep(one, other, points, scores, progress=progress, cancel=cancel)
             return ScoredPath((titles[first], titles[second]), result)
 
         self._work.start(work)
