@@ -16,6 +16,7 @@ import torch
 from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.engine.compute.blocks import Blocks
+from nbmerge.engine.compute.fused import load_loops
 from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.pool import Sink, Task, execute
 from nbmerge.engine.compute.tensor import without_unused_inputs
@@ -31,6 +32,8 @@ from nbmerge.progress import Listener
 if TYPE_CHECKING:
     from nbmerge.typing import StopSignal
 
+UPDATES = 10
+"""How often tensors are expected to be computed again, for the choice of compiled loops."""
 SPAN = 8
 """Blocks in a task: enough that the overhead of a task does not count, few enough that all workers end at about the same time."""
 
@@ -69,6 +72,7 @@ class PersistentWorkers:
         MergeStopped, MergeError
             As in `run`. NaN and infinity are not errors: they become visible in the model.
         """
+        load_loops(tensors, times=UPDATES)
         workers = _WorkersOfOneRun(self, parse_count_argument("threads", threads, self.threads))
         execute(tensors, _into(target), workers, progress=progress, cancel=cancel, allow_nonfinite=True)
 
