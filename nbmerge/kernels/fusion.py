@@ -15,15 +15,13 @@ import numpy as np
 import torch
 
 from nbmerge.kernels import consensus as consensus_loop
+from nbmerge.kernels import magnitudes, thinned
 from nbmerge.kernels import nearswap as nearswap_loop
-from nbmerge.kernels import thinned
 from nbmerge.kernels.differences import build_differences
 from nbmerge.kernels.gram import build_products
-from nbmerge.kernels.magnitudes import CompiledPasses, Pairs
 from nbmerge.kernels.operands import STORED, Fused, find_common_kind, locate
 from nbmerge.kernels.weighted_sum import build_interpolation, build_sum
 from nbmerge.methods import Elementwise, Values, breadcrumbs, consensus, dare, nearswap, ties
-from nbmerge.methods.numerics.selection import Blocks, Passes
 
 MOST_MODELS = 16
 """Inputs from which on nothing is fused: a loop keeps several numbers of each in registers."""
@@ -86,10 +84,10 @@ def fuse_sum(weights: Sequence[float], from_first: bool, dtypes: Sequence[str], 
     return fused
 
 
-def fuse_passes(blocks: Blocks, pairs: Pairs, dtypes: Sequence[str]) -> Passes | None:
-    """Passes over magnitudes |b − a|, of which `blocks` gives the numbers and `pairs` what is stored."""
+def fuse_survey(dtypes: Sequence[str]) -> magnitudes.Survey | None:
+    """The loops that fill a search's requests about |b − a|."""
     kind = find_common_kind(dtypes)
-    return None if kind is None else CompiledPasses(blocks, pairs, kind)
+    return None if kind is None else magnitudes.fuse(kind)
 
 
 def fuse_products(dtypes: Sequence[str]) -> Callable[[list[torch.Tensor], np.ndarray], None] | None:

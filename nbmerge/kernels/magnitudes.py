@@ -1,50 +1,38 @@
-"""Passes over the magnitudes of a task vector by compiled loops, which read each number once."""
+"""What searches for the largest magnitudes of a task vector ask, answered by compiled loops."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from nbmerge.kernels.counting import build_collection, build_comparison
-from nbmerge.methods.numerics.selection import Passes
+from nbmerge.methods.numerics.selection import Collection, Comparison, Request
 
-Pairs = Callable[[], Iterator[tuple[int, torch.Tensor, torch.Tensor]]]
-"""Gives (start, block of the base, block of the model), both as they are stored, for one block after another."""
+Survey = Callable[[Request, int, torch.Tensor, torch.Tensor], None]
+"""``(request, start, base, own)``: fills a request from blocks as they are stored."""
 
 
-@dataclass(frozen=True)
-class CompiledPasses(Passes):
-    """The passes of `Passes` as loops over stored numbers.
+def fuse(kind: int) -> Survey:
+    """The loops for numbers that are stored in one way."""
 
-    Parameters
-    ----------
-    pairs : callable
-        See `Pairs`.
-    kind : int
-        How the numbers are stored.
-    """
+    def survey(request: Request, start: int, base: torch.Tensor, own: torch.Tensor) -> None:
+        if isinstance(request, Comparison):
+            _compare(request, start, base, own)
+        else:
+            _collect(request, start, base, own)
 
-    pairs: Pairs
-    kind: int
+    def _compare(request: Comparison, start: int, base: torch.Tensor, own: torch.Tensor) -> None:
+        values = np.array(request.values, np.float32)
+        counts = np.empty((values.size, 2), np.int64)
+        build_comparison(kind)(base.numel(), base.data_ptr(), own.data_ptr(), values, counts)
+        request.take(start, counts.tolist())
 
-    def compare(self, values: Sequence[float]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-        """Iterate over (start, for each value the number of magnitudes above it and of those equal to it)."""
-        compare, wanted = build_comparison(self.kind), np.array(values, np.float32)
-        counts = np.empty((len(values), 2), np.int64)
-        for start, base, own in self.pairs():
-            compare(base.numel(), base.data_ptr(), own.data_ptr(), wanted, counts)
-            yield start, [(above, equal) for above, equal in counts.tolist()]
+    def _collect(request: Collection, start: int, base: torch.Tensor, own: torch.Tensor) -> None:
+        inside = np.empty(base.numel() + 1, np.float32)
+        low, high = np.float32(request.low), np.float32(request.high)
+        above, held = build_collection(kind)(base.numel(), base.data_ptr(), own.data_ptr(), low, high, inside)
+        request.take(start, above, inside[:held].copy())
 
-    def collect(self, low: float, high: float) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Iterate over (start, number of magnitudes above `high`, those from `low` to `high`)."""
-        collect, inside = build_collection(self.kind), np.empty(0, np.float32)
-        for start, base, own in self.pairs():
-            if inside.size <= base.numel():
-                inside = np.empty(base.numel() + 1, np.float32)
-            above, held = collect(
-                base.numel(), base.data_ptr(), own.data_ptr(), np.float32(low), np.float32(high), inside
-            )
-            yield start, above, inside[:held].copy()
+    return survey

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
-from nbmerge.methods.numerics.selection import Cut, cut
+from nbmerge.methods.numerics.selection import Cut, cuts
 from nbmerge.methods.numerics.sparse import Thin, added, voted
 from nbmerge.methods.task_arithmetic import LAMBDA, NORMALIZE, WEIGHT
 from nbmerge.methods.ties import kept
@@ -30,16 +30,21 @@ _GAMMA = Parameter(
 
 def _look(tensors: InputBlocks, values: Values) -> list[tuple[Cut | None, Cut | None]]:
     """For each input, where outliers begin and where the small changes do; None where nothing is cut."""
-    return [(None, None), *(_cuts(tensors, values, i) for i in range(1, len(tensors.inputs)))]
+    ranks = [_ranks(values, i, tensors.count) for i in range(1, len(tensors.inputs))]
+    wanted = [(i, top) for i, (top, _) in enumerate(ranks, start=1) if top]
+    wanted += [(i, rest) for i, (_, rest) in enumerate(ranks, start=1) if rest < tensors.count]
+    found = dict(zip(wanted, cuts(tensors, wanted), strict=True))
+    pairs = [
+        (found.get((i, top)) if top else None, found.get((i, rest))) for i, (top, rest) in enumerate(ranks, start=1)
+    ]
+    return [(None, None), *pairs]
 
 
-def _cuts(tensors: InputBlocks, values: Values, i: int) -> tuple[Cut | None, Cut | None]:
-    count = tensors.count
+def _ranks(values: Values, i: int, count: int) -> tuple[int, int]:
+    """How many elements of a task vector are outliers, and how many those and what is kept."""
     keep = min(count, kept(values.each["density"][i], count))
     outliers = min(int(values.each["gamma"][i] * count), count - keep)
-
-    top = cut(tensors, i, outliers) if outliers else None
-    return top, cut(tensors, i, keep + outliers) if keep + outliers < count else None
+    return outliers, keep + outliers
 
 
 def _thin(cuts: list[tuple[Cut | None, Cut | None]]) -> Thin:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
 from nbmerge.methods.numerics.fused import add_scaled_
-from nbmerge.methods.numerics.selection import Cut, Passes, largest
+from nbmerge.methods.numerics.selection import Cut, largest
 from nbmerge.methods.numerics.sums import squares
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _cut(tensors: InputBlocks, share: float) -> Cut | None:
     if share >= 1:
         return None
     differing = sum(int(np.count_nonzero(v)) for _, v in _variances(tensors))
-    return largest(Passes(lambda: _variances(tensors)), tensors.count, int(share * differing))
+    return largest(lambda: _variances(tensors), tensors.count, int(share * differing))
 
 
 def _selected(inputs: list[torch.Tensor], start: int, cut: Cut | None) -> list[torch.Tensor]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
 from nbmerge.methods.numerics.fused import add_scaled_
-from nbmerge.methods.numerics.selection import Cut, cut
+from nbmerge.methods.numerics.selection import Cut, cuts
 from nbmerge.methods.numerics.sign_election import elect
 from nbmerge.methods.task_arithmetic import LAMBDA, WEIGHT
 
@@ -39,20 +39,20 @@ def kept(density: float, count: int) -> int:
 
 def _look(tensors: InputBlocks, values: Values) -> list[Cut | None]:
     """Where to cut each task vector; None for the base and where everything is kept."""
-    cuts: list[Cut | None] = [None]
-    for i, density in enumerate(values.each["density"][1:], start=1):
-        keep = kept(density, tensors.count)
-        whole = keep >= tensors.count
-        cuts.append(None if whole else cut(tensors, i, keep))
-    return cuts
+    keep = [tensors.count, *(kept(density, tensors.count) for density in values.each["density"][1:])]
+    wanted = [(i, k) for i, k in enumerate(keep) if k < tensors.count]
+    found: list[Cut | None] = [None] * len(keep)
+    for (i, _), where in zip(wanted, cuts(tensors, wanted), strict=True):
+        found[i] = where
+    return found
 
 
-def mix(inputs: list[torch.Tensor], start: int, cuts: list[Cut | None], values: Values) -> torch.Tensor:
+def mix(inputs: list[torch.Tensor], start: int, state: list[Cut | None], values: Values) -> torch.Tensor:
     """Mix one block, see `Elementwise.mix`."""
     base, *tuned = inputs
     weights = list(values.each["weight"][1:])
     weighted = []
-    for own, where, weight in zip(tuned, cuts[1:], weights, strict=True):
+    for own, where, weight in zip(tuned, state[1:], weights, strict=True):
         delta = own.sub_(base)
         weighted.append((delta if where is None else where.apply(delta, start)).mul_(weight))
     merged = elect(weighted, weights, values["normalize"], values["consensus"])

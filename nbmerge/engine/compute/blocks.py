@@ -6,7 +6,7 @@ setting: the bytes of a tensor never depend on threads, order or memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
 from nbmerge.kernels import find_loops
 from nbmerge.methods.numerics import inner_products
-from nbmerge.methods.numerics.selection import Passes
+from nbmerge.methods.numerics.selection import Request
 
 if TYPE_CHECKING:
     from nbmerge.engine.planning.plans import TensorPlan
@@ -117,19 +117,22 @@ class Blocks:
         for start, delta in self.deltas(i):
             yield start, delta.abs_().numpy()
 
-    def passes(self, i: int) -> Passes:
-        """Passes that count and collect |Wᵢ − W₀|, by compiled loops where there are some."""
-
-        def blocks() -> Iterator[tuple[int, np.ndarray]]:
-            return self.magnitudes(i)
-
-        def pairs() -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-            for start in self.starts():
-                yield start, self.stored(0, start), self.stored(i, start)
-
+    def survey(self, requests: Sequence[tuple[int, Request]]) -> None:
+        """Fill requests about |Wᵢ − W₀| in one pass over all blocks, by compiled loops where there are some."""
+        which = sorted({i for i, _ in requests})
         loops = find_loops()
-        fused = loops.fuse_passes(blocks, pairs, [self.inputs[0].dtype, self.inputs[i].dtype]) if loops else None
-        return fused or Passes(blocks)
+        survey = loops.fuse_survey([self.inputs[i].dtype for i in (0, *which)]) if loops else None
+        for start in self.starts():
+            open_requests = [(i, request) for i, request in requests if not request.is_full]
+            if survey is not None:
+                stored = {i: self.stored(i, start) for i in {0, *(i for i, _ in open_requests)}}
+                for i, request in open_requests:
+                    survey(request, start, stored[0], stored[i])
+                continue
+            base, *rows = self.rows(start, [0, *which]).unbind()
+            magnitudes = {i: row.sub_(base).abs_().numpy() for i, row in zip(which, rows, strict=True)}
+            for i, request in open_requests:
+                request.measure(start, magnitudes[i])
 
     def sample_magnitudes(self, i: int, wanted: int = 1 << 16) -> np.ndarray:
         """A sample of about `wanted` values |Wᵢ − W₀|: a piece of each block, at varying positions."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from nbmerge.methods.numerics.selection import Passes
+    from nbmerge.methods.numerics.selection import Request
 
 
 class InputBlocks(Protocol):
@@ -36,8 +36,8 @@ class InputBlocks(Protocol):
     def magnitudes(self, i: int) -> Iterator[tuple[int, np.ndarray]]:
         """(first element, |Wᵢ − W₀|)."""
 
-    def passes(self, i: int) -> Passes:
-        """Passes that count and collect |Wᵢ − W₀|."""
+    def survey(self, requests: Sequence[tuple[int, Request]]) -> None:
+        """Fill requests about |Wᵢ − W₀| of inputs i in one pass over all blocks."""
 
     def sample_magnitudes(self, i: int, wanted: int = ...) -> np.ndarray:
         """A sample of about `wanted` values |Wᵢ − W₀|."""

@@ -8,7 +8,7 @@ Where the bracket catches too much or misses, bits are fixed from the top in pas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,106 +78,169 @@ class Cut:
         return None if behind <= self.ties else max(0, self.ties - before)
 
 
-@dataclass(frozen=True)
-class Passes:
-    """Passes over the magnitudes of a tensor; the engine can have faster ones.
+class Comparison:
+    """Counts what is larger than some values, and what equals them, in one pass.
 
     Parameters
     ----------
-    blocks : callable
-        See `Blocks`.
+    values : sequence of float
     """
 
-    blocks: Blocks
+    is_full = False
 
-    def compare(self, values: Sequence[float]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-        """Iterate over (start, for each value the number of magnitudes above it and of those equal to it)."""
-        for start, magnitudes in self.blocks():
-            yield (
-                start,
-                [(int(np.count_nonzero(magnitudes > v)), int(np.count_nonzero(magnitudes == v))) for v in values],
-            )
+    def __init__(self, values: Sequence[float]):
+        self.values = tuple(values)
+        self.counted = [_Counted(v) for v in values]
 
-    def collect(self, low: float, high: float) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Iterate over (start, number of magnitudes above `high`, those from `low` to `high`)."""
-        for start, magnitudes in self.blocks():
-            inside = magnitudes[(magnitudes >= low) & (magnitudes <= high)]
-            yield start, int(np.count_nonzero(magnitudes > high)), inside
+    def measure(self, start: int, magnitudes: np.ndarray) -> None:
+        """Count in the block that begins at `start`."""
+        counts = [(np.count_nonzero(magnitudes > v), np.count_nonzero(magnitudes == v)) for v in self.values]
+        self.take(start, [(int(above), int(equal)) for above, equal in counts])
+
+    def take(self, start: int, counts: Sequence[Sequence[int]]) -> None:
+        """Add a block's numbers of magnitudes above each value and equal to it."""
+        for counted, (above, equal) in zip(self.counted, counts, strict=True):
+            counted.take(start, above, equal)
 
 
-def largest(passes: Passes, count: int, k: int, sample: Callable[[], np.ndarray] | None = None) -> Cut:
+class Collection:
+    """Collects what lies in an interval, and counts what lies above it, in one pass.
+
+    Parameters
+    ----------
+    low, high : float
+        Both are inside.
+    """
+
+    def __init__(self, low: float, high: float):
+        self.low, self.high = low, high
+        self.above = self.held = 0
+        self.inside: list[tuple[int, np.ndarray]] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is too much inside; the rest need not be collected."""
+        return self.held > MOST_HELD
+
+    def measure(self, start: int, magnitudes: np.ndarray) -> None:
+        """Collect from the block that begins at `start`."""
+        inside = magnitudes[(magnitudes >= self.low) & (magnitudes <= self.high)]
+        self.take(start, int(np.count_nonzero(magnitudes > self.high)), inside)
+
+    def take(self, start: int, above: int, inside: np.ndarray) -> None:
+        """Add a block's number of magnitudes above the interval, and those inside."""
+        self.above += above
+        self.held += inside.size
+        self.inside.append((start, inside))
+
+
+Request = Comparison | Collection
+"""What a search needs to know: it is filled in one pass over all blocks, until it is full."""
+Search = Generator[Request, None, "Cut"]
+
+
+def largest(blocks: Blocks, count: int, k: int, sample: Callable[[], np.ndarray] | None = None) -> Cut:
     """Where to cut so that exactly the k largest of `count` magnitudes remain.
 
     Equal magnitudes are kept in the order of their flat index, so that the result is one and the same everywhere.
 
     Parameters
     ----------
-    passes : Passes
+    blocks : callable
+        See `Blocks`.
     count, k : int
         0 <= k < count.
     sample : callable, optional
         Gives some of the magnitudes, from all over the tensor, faster than a pass does.
     """
-    blocks = passes.blocks
-    if k <= 0:
-        return Cut(np.inf, 0, {start: (0, 0) for start, _ in blocks()})
-    if count <= SMALL:
-        return _within(passes, -np.inf, np.inf, k) or _at(passes, find_by_bits(blocks, k), k)
-    for some in (sample, lambda: spread_sample(blocks, count)):
-        if some is not None and (cut := _guessed(passes, np.sort(some()), 1 - k / count, k)):
-            return cut
-    return _at(passes, find_by_bits(blocks, k), k)
+
+    def survey(requests: Sequence[tuple[int, Request]]) -> None:
+        for start, magnitudes in blocks():
+            for _, request in requests:
+                request.measure(start, magnitudes)
+
+    return _run([(0, _search(blocks, count, k, sample))], survey)[0]
 
 
-def cut(tensors: InputBlocks, i: int, k: int) -> Cut:
-    """Where to cut so that the k largest elements of input i's task vector remain.
+def cuts(tensors: InputBlocks, wanted: Sequence[tuple[int, int]]) -> list[Cut]:
+    """Where to cut so that the k largest elements of an input's task vector remain, for several inputs at once.
 
     Parameters
     ----------
-    tensors : nbmerge.engine.compute.blocks.Blocks
-    i, k : int
+    tensors : InputBlocks
+    wanted : sequence of (int, int)
+        Inputs and how many of their elements remain.
     """
-    return largest(tensors.passes(i), tensors.count, k, lambda: tensors.sample_magnitudes(i))
+
+    def search(i: int, k: int) -> Search:
+        return _search(lambda: tensors.magnitudes(i), tensors.count, k, lambda: tensors.sample_magnitudes(i))
+
+    return _run([(i, search(i, k)) for i, k in wanted], tensors.survey)
 
 
-def _guessed(passes: Passes, sample: np.ndarray, rank: float, k: int) -> Cut | None:
+def _run(searches: Sequence[tuple[int, Search]], survey: Callable[[Sequence[tuple[int, Request]]], None]) -> list[Cut]:
+    """Run searches side by side: one pass answers what all of them ask next."""
+    found: dict[int, Cut] = {}
+    while len(found) < len(searches):
+        requests: list[tuple[int, Request]] = []
+        for n, (i, search) in enumerate(searches):
+            if n in found:
+                continue
+            try:
+                requests.append((i, next(search)))
+            except StopIteration as stop:
+                found[n] = stop.value
+        if requests:
+            survey(requests)
+    return [found[n] for n in range(len(searches))]
+
+
+def _search(blocks: Blocks, count: int, k: int, sample: Callable[[], np.ndarray] | None) -> Search:
+    """Find a cut, see `largest`."""
+    if k <= 0:
+        return Cut(np.inf, 0, {start: (0, 0) for start, _ in blocks()})
+    if count <= SMALL:
+        found = yield from _within(-np.inf, np.inf, k)
+        return found or (yield from _at(find_by_bits(blocks, k), k))
+    for some in (sample, lambda: spread_sample(blocks, count)):
+        if some is not None and (cut := (yield from _guessed(np.sort(some()), 1 - k / count, k))):
+            return cut
+    return (yield from _at(find_by_bits(blocks, k), k))
+
+
+def _guessed(sample: np.ndarray, rank: float, k: int) -> Generator[Request, None, Cut | None]:
     """The cut, if a sorted sample tells well enough where it is: `rank` is the place in [0, 1] of the k-th largest."""
     places = [int(np.clip(sample.size * (rank + x), 0, sample.size - 1)) for x in (-MARGIN, -NEAR, NEAR, MARGIN)]
     low, near, up_to, high = places
     values = np.unique(sample[near : up_to + 1])
     counts = np.searchsorted(sample, values, "right") - np.searchsorted(sample, values, "left")
     if many := values[counts >= SHARED * sample.size].tolist():
-        tried = [_Counted(v) for v in many]
-        for start, found in passes.compare(many):
-            for one, (above, equal) in zip(tried, found, strict=True):
-                one.take(start, above, equal)
-        if right := [cut for one in tried if (cut := one.cut(k)).holds()]:
+        tried = Comparison(many)
+        yield tried
+        if right := [cut for one in tried.counted if (cut := one.cut(k)).holds()]:
             return right[0]
-    return _within(passes, float(sample[low]), float(sample[high]), k)
+    return (yield from _within(float(sample[low]), float(sample[high]), k))
 
 
-def _within(passes: Passes, low: float, high: float, k: int) -> Cut | None:
+def _within(low: float, high: float, k: int) -> Generator[Request, None, Cut | None]:
     """The cut, if the k-th largest value lies in [low, high] and not too many others do."""
-    above, held, inside = 0, 0, []
-    for start, larger, caught in passes.collect(low, high):
-        above += larger
-        inside.append((start, caught))
-        held += caught.size
-        if held > MOST_HELD:
-            return None
-    left = k - above
-    if not 1 <= left <= held:
+    found = Collection(low, high)
+    yield found
+    left = k - found.above
+    if found.is_full or not 1 <= left <= found.held:
         return None
-    values = np.concatenate([v for _, v in inside])
-    return _at(Passes(lambda: iter(inside)), float(np.partition(values, held - left)[held - left]), left)
+    values = np.concatenate([v for _, v in found.inside])
+    counted = Comparison([float(np.partition(values, found.held - left)[found.held - left])])
+    for start, inside in found.inside:
+        counted.measure(start, inside)
+    return counted.counted[0].cut(left)
 
 
-def _at(passes: Passes, threshold: float, k: int) -> Cut:
+def _at(threshold: float, k: int) -> Search:
     """The cut at the k-th largest value."""
-    counted = _Counted(threshold)
-    for start, [(above, equal)] in passes.compare([threshold]):
-        counted.take(start, above, equal)
-    return counted.cut(k)
+    found = Comparison([threshold])
+    yield found
+    return found.counted[0].cut(k)
 
 
 class _Counted:

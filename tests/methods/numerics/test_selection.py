@@ -22,7 +22,7 @@ def in_blocks(values: np.ndarray, size: int):
 
 def kept(values: np.ndarray, k: int, size: int) -> np.ndarray:
     """What remains of `values`, cut block by block."""
-    cut = selection.largest(selection.Passes(in_blocks(values, size)), values.size, k)
+    cut = selection.largest(in_blocks(values, size), values.size, k)
     parts = [cut.apply(torch.from_numpy(values[s : s + size].copy()), s) for s in range(0, values.size, size)]
     return torch.cat(parts).numpy()
 
