@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nbmerge.engine.compute.positioned_io import is_cached
 from nbmerge.engine.cost import available_memory
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import NbmergeError
@@ -52,7 +53,7 @@ def _read(tensors: Iterable[TensorPlan], most: int, stop: threading.Event) -> No
                 return
             if file not in files:
                 files[file] = open_descriptor(file)
-            if not _is_cached(files[file], buffer, offset):
+            if is_cached(files[file], offset) is False:
                 most -= os.preadv(files[file], [buffer[:size]], offset)
     except (OSError, NbmergeError):
         return
@@ -67,11 +68,3 @@ def _chunks(tensors: Iterable[TensorPlan]) -> Iterator[tuple[Path, int, int]]:
         for leaf in tensor.leaves():
             for offset in range(leaf.start, leaf.start + leaf.nbytes, CHUNK):
                 yield leaf.file, offset, min(CHUNK, leaf.start + leaf.nbytes - offset)
-
-
-def _is_cached(descriptor: int, buffer: memoryview, offset: int) -> bool:
-    """Whether the first bytes of a part are in the system's cache."""
-    try:
-        return os.preadv(descriptor, [buffer[:1]], offset, os.RWF_NOWAIT) > 0
-    except BlockingIOError:
-        return False

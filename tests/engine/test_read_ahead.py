@@ -42,7 +42,7 @@ def wait_for(reads, count) -> None:
 
 
 def test_all_inputs_are_read_the_largest_first(tensors, reads, monkeypatch):
-    monkeypatch.setattr(read_ahead, "_is_cached", lambda *_: False)
+    monkeypatch.setattr(read_ahead, "is_cached", lambda *_: False)
     with reading_ahead(tensors):
         wait_for(reads, 2 * len(tensors))
     ordered = [leaf for t in sorted(tensors, key=lambda t: -t.count) for leaf in t.leaves()]
@@ -58,7 +58,7 @@ def test_what_is_in_the_cache_is_not_read_again(tensors, reads):
 
 
 def test_no_more_is_read_than_fits_into_memory(tensors, reads, monkeypatch):
-    monkeypatch.setattr(read_ahead, "_is_cached", lambda *_: False)
+    monkeypatch.setattr(read_ahead, "is_cached", lambda *_: False)
     monkeypatch.setattr(read_ahead, "available_memory", lambda: 10_000)
     with reading_ahead(tensors):
         wait_for(reads, 1)

@@ -29,6 +29,20 @@ def read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
     return len(data)
 
 
+def is_cached(descriptor: int, offset: int) -> bool | None:
+    """Whether the byte at `offset` is in the system's cache; None where the system cannot say (only Linux can)."""
+    if not hasattr(os, "RWF_NOWAIT"):
+        return None
+    try:
+        return os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) > 0
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:  # not supported by the file system
+            raise
+        return None
+
+
 def write_at(descriptor: int, data: memoryview, offset: int) -> int:
     """Write bytes at `offset`; returns how many were written."""
     if hasattr(os, "pwrite"):

@@ -46,7 +46,7 @@ class Forecast:
 
     @cached_property
     def seconds(self) -> float:
-        """Time of the merge, estimated by a measurement of this machine on first access (which takes about a second)."""
+        """Time of the merge, estimated by a measurement of this machine on first access (which takes a second or two)."""
         from nbmerge.engine.cost.timing import estimate_seconds
 
         return estimate_seconds(self._plan, self._threads, self._near)

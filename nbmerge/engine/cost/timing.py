@@ -1,33 +1,40 @@
 """How long a merge will take on this machine, measured with a sample of the same work on random numbers.
 
-There is one sample of a few million elements for each method and kind of input in the plan, and a measurement of the disk. The
-models are not read.
+There is one sample of a few million elements for each method and kind of input in the plan, and measurements of the disk. Of the
+models, only a few pieces are read that are not in the system's cache.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from nbmerge.checkpoints import StoredTensor
-from nbmerge.checkpoints.dtypes import item_bytes
+from nbmerge.engine.cost.reading import estimate_reading
+from nbmerge.engine.cost.samples import describe_input, imitate
 from nbmerge.engine.output.direct_io import WORTHWHILE
 from nbmerge.engine.output.leftovers import scratch_folder
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 
 SAMPLE = 1 << 22
 """Elements of a sample, for each worker."""
+FEW = 1 << 16
+"""Elements of what is computed first and not timed."""
+ENOUGH = 0.3
+"""Seconds that a measurement takes at least, unless it would write more than `MOST_WRITTEN`."""
+MOST_WRITTEN = 1 << 29
+"""Bytes."""
 DISK_SAMPLE = 48_000_000
 """Bytes written to time the disk."""
 
 
 def estimate_seconds(plan: Plan, threads: int, near: Path | None = None) -> float:
-    """Estimate how long `merge` will take, in about a second.
+    """Estimate how long `merge` will take, in a second or two.
 
     Parameters
     ----------
@@ -37,21 +44,30 @@ def estimate_seconds(plan: Plan, threads: int, near: Path | None = None) -> floa
     near : Path, optional
         Existing folder on the output disk; default the folder for temporary files.
     """
+    from nbmerge.engine.compute.fused import load_loops
+
     direct = plan.bytes_written >= WORTHWHILE  # its bytes reach the disk as they are computed
+    began = time.perf_counter()
+    load_loops(plan.tensors)  # as the merge will, if it is worth it
     with scratch_folder(near) as folder:
-        rates = {key: _measure_rate(tensor, folder, threads, direct) for key, tensor in _largest(plan.tensors).items()}
+        kinds = _largest(plan.tensors)
+        for tensor in kinds.values():  # without what only the first block of a process takes, such as compiling loops
+            _measure_seconds(_sample(tensor, FEW, folder), 1, folder, 1, direct)
+        loading = time.perf_counter() - began
+        rates = {key: _measure_rate(tensor, folder, threads, direct) for key, tensor in kinds.items()}
         disk = 0.0 if direct else plan.bytes_written / _measure_disk(folder)
     work = sum(t.count / rates[_kind(t)] for t in plan.tensors)
-    return work + disk + len(plan.tensors) * 1e-4
+    reading = estimate_reading(plan.tensors)  # goes on while others compute
+    return loading + max(work, reading) + disk + len(plan.tensors) * 1e-4
 
 
-Kind = tuple[str, str, tuple[str, ...]]
-"""Method, dtype of the result, and dtypes of the inputs."""
+Kind = tuple[str, str, tuple[Hashable, ...]]
+"""Method, dtype of the result, and how the inputs are read."""
 
 
 def _kind(tensor: TensorPlan) -> Kind:
     """The properties that determine the speed of a tensor."""
-    return tensor.method, tensor.dtype, tuple(i.dtype for i in tensor.inputs)
+    return tensor.method, tensor.dtype, tuple(map(describe_input, tensor.inputs))
 
 
 def _largest(tensors: Iterable[TensorPlan]) -> dict[Kind, TensorPlan]:
@@ -66,43 +82,43 @@ def _largest(tensors: Iterable[TensorPlan]) -> dict[Kind, TensorPlan]:
 
 def _measure_rate(tensor: TensorPlan, folder: Path, threads: int, direct: bool) -> float:
     """Elements of one kind of tensor that all workers together compute and write per second."""
+    sample = _sample(tensor, SAMPLE, folder)
+    seconds = _measure_seconds(sample, threads, folder, threads, direct)
+    times = min(math.ceil(ENOUGH / seconds), MOST_WRITTEN // (threads * sample.nbytes))
+    if times > 1:  # the first time was too short, and cold
+        seconds = _measure_seconds(sample, times * threads, folder, threads, direct)
+    return times * threads * sample.count / seconds
+
+
+def _sample(tensor: TensorPlan, most: int, folder: Path) -> TensorPlan:
+    """The same tensor of random numbers, and with at most so many of them."""
+    shape = _cut(tensor.shape, most)
+    return replace(
+        tensor, shape=shape, inputs=tuple(imitate(source, shape, folder, i) for i, source in enumerate(tensor.inputs))
+    )
+
+
+def _measure_seconds(sample: TensorPlan, count: int, folder: Path, threads: int, direct: bool) -> float:
+    """How long it takes to compute a tensor a number of times, and to write it."""
     from nbmerge.engine.compute.pool import run
     from nbmerge.engine.output.shards import ShardWriter
 
-    shape = _cut(tensor.shape)
-    inputs = tuple(
-        _write_random(folder / f"input-{i}", source.dtype, shape, seed=i) for i, source in enumerate(tensor.inputs)
-    )
-    sample = [replace(tensor, name=f"sample.{k}", shape=shape, inputs=inputs) for k in range(threads)]
+    samples = [replace(sample, name=f"sample.{k}") for k in range(count)]
     out = Path(tempfile.mkdtemp(dir=folder))
-    with closing(ShardWriter(out, sample, {}, direct_from=0 if direct else None)) as writer:
+    with closing(ShardWriter(out, samples, {}, direct_from=0 if direct else None)) as writer:
         began = time.perf_counter()
-        run(sample, lambda tensor, blocks: writer.emit(tensor), threads=threads)
-        return sum(t.count for t in sample) / (time.perf_counter() - began)
+        run(samples, lambda tensor, blocks: writer.emit(tensor), threads=threads)
+        return time.perf_counter() - began
 
 
-def _cut(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape with fewer rows, so that it has at most `SAMPLE` elements."""
+def _cut(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """The shape with fewer rows, so that it has at most so many elements."""
     if not shape:
         return shape
     row = 1
     for size in shape[1:]:
         row *= size
-    return (max(1, min(shape[0], SAMPLE // max(row, 1))), *shape[1:])
-
-
-def _write_random(path: Path, dtype: str, shape: tuple[int, ...], seed: int) -> StoredTensor:
-    """Write a file of random weights; those of different seeds differ slightly, as fine-tunes do."""
-    import torch
-
-    kind = getattr(torch, dtype)
-    generator = torch.Generator().manual_seed(0)
-    values = torch.randn(shape, generator=generator)
-    values += 0.05 * torch.randn(shape, generator=generator.manual_seed(seed + 1))
-    path.write_bytes(
-        values.to(kind).contiguous().view(torch.uint8).numpy().tobytes() if shape else bytes(item_bytes(dtype))
-    )
-    return StoredTensor("sample", dtype, shape, path, 0)
+    return (max(1, min(shape[0], most // max(row, 1))), *shape[1:])
 
 
 def _measure_disk(folder: Path) -> float:
