@@ -95,7 +95,7 @@ class SweepPanel(Panel):
             result = sweep(one, other, points, scores, progress=progress, cancel=cancel)
             return ScoredPath((titles[first], titles[second]), result)
 
-        self._work.start(work)
+        self._work.compute(work)
 
     def go(self, point: int) -> None:
         """Go to the recipe of a point: to its step where it was on screen before, else it is a new one."""

@@ -63,7 +63,7 @@ class TextPanel(Panel):
 
             return compare_tokens(plan, text, progress=progress, cancel=cancel)
 
-        self._work.start(work)
+        self._work.compute(work)
         self.text = text
 
     # --- state to screen ---

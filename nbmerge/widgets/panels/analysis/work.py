@@ -1,4 +1,4 @@
-"""An analysis that is computed on demand, in the background: started, followed, and kept in the state."""
+"""An analysis that is computed on demand, in the background, and kept in the state."""
 
 from __future__ import annotations
 
@@ -7,89 +7,42 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from nbmerge.engine.planning import Plan
-from nbmerge.errors import NbmergeError
-from nbmerge.widgets.controls.progress_text import describe_progress
+from nbmerge.widgets.panels.job_follower import JobFollower
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.analyses import list_scores
-from nbmerge.widgets.state.job import DONE, FAILED, RUNNING
-from nbmerge.widgets.state.studio_state import StudioState
 
 
-class AnalysisWork:
+class AnalysisWork(JobFollower):
     """One kind of analysis.
 
     Parameters
     ----------
-    panel : Panel
-        Shows its errors, and ends its observation when it is closed.
+    panel, draw
+        See `JobFollower`.
     name : str
-        Of the work, in the line of running work; the key of the result in `StudioState.analyses`.
-    draw : callable
-        Draws again; called when the work progresses and ends, in the thread that works.
+        Of the work; the key of the result in `StudioState.analyses`.
     """
 
     def __init__(self, panel: Panel, name: str, draw: Callable[[], Any]):
-        self.name = name
-        self._panel, self._draw = panel, draw
-        guard = panel.errors
-        panel.watch(self.state.job, guard(lambda change: self._follow(change["new"])), "status")
-        panel.watch(self.state.job, guard(lambda change: self._follow_progress()), "event")
+        super().__init__(panel, name, draw, lambda found: self.state.analyses.note(name, *found))
         for target, what in ((self.state, "prompts"), (self.state.notes, "revision")):
-            panel.watch(target, guard(lambda change: self._follow_scores()), what)
+            panel.watch(target, panel.errors(lambda change: self._follow_scores()), what)
         self._scores_seen = list_scores(self.state)
 
-    @property
-    def state(self) -> StudioState:
-        """The state that is analysed."""
-        return self._panel.state
-
-    @property
-    def plan(self) -> Plan:
-        """The present plan.
+    def compute(self, analyse: Callable[..., Any]) -> None:
+        """Start ``analyse(plan, progress=…, cancel=…)``, which returns the result for the present plan.
 
         Raises
         ------
         NbmergeError
-            When there is none.
-        """
-        if self.state.plan is None:
-            raise NbmergeError("Fix the errors in the recipe first.")
-        return self.state.plan
-
-    def start(self, compute: Callable[..., Any]) -> None:
-        """Start ``compute(plan, progress=…, cancel=…)``, which returns the result.
-
-        Raises
-        ------
-        BusyError
-            While other long work is running.
+            When there is no plan, and while other long work is running.
         """
         plan = self.plan
 
         def work(progress: Any, cancel: Any) -> tuple[Any, Plan]:
-            return compute(plan, progress=progress, cancel=cancel), plan
+            return analyse(plan, progress=progress, cancel=cancel), plan
 
-        self.state.job.start(self.name, work)
-
-    def stop(self) -> None:
-        """Stop it, if it is running."""
-        if self.is_running:
-            self.state.job.stop()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it is being computed."""
-        return self.state.job.running and self.state.job.name == self.name
-
-    @property
-    def progress(self) -> str:
-        """How far it is, in words; empty while it is not running."""
-        job = self.state.job
-        if not self.is_running:
-            return ""
-        if job.status != RUNNING:
-            return "Stopping …"
-        return describe_progress(job.event) if job.event is not None else "Starting …"
+        self.start(work)
 
     def find(self, plan: Plan) -> Any:
         """The latest result, None if there is none of these models."""
@@ -99,25 +52,11 @@ class AnalysisWork:
         """Whether the latest result is of another recipe."""
         return not self.state.analyses.is_current(self.name, plan)
 
-    def _follow(self, status: str) -> None:
-        job = self.state.job
-        if job.name != self.name or self._panel.closed:
-            return
-        if status == DONE:
-            self.state.analyses.note(self.name, *job.result)
-        elif status == FAILED:
-            self._panel.errors.show(job.error)
-        self._draw()
-
     def _follow_scores(self) -> None:
         """Draw again if other scores can be chosen; what else is noted changes often."""
         scores = list_scores(self.state)
-        if scores != self._scores_seen and not self._panel.closed:
+        if scores != self._scores_seen and not self.panel.closed:
             self._scores_seen = scores
-            self._draw()
-
-    def _follow_progress(self) -> None:
-        if self.is_running and not self._panel.closed:
             self._draw()
 
 

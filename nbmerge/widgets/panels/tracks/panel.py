@@ -28,7 +28,7 @@ class TracksView(View):
 
 
 class TracksPanel(Panel):
-    """Parameters over the layers as curves and sliders, where each layer comes from, and how far it has moved.
+    """Parameters over the layers as curves and sliders, where each layer comes from, how far it has moved, and what each part does.
 
     Attributes
     ----------

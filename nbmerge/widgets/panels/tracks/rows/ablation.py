@@ -96,7 +96,7 @@ class AblationRow(Row):
 
             return ablate(plan, parent, {name: score}, progress=progress, cancel=cancel)
 
-        self._work.start(work)
+        self._work.compute(work)
 
     def take(self, layer: int | None, kind: str) -> None:
         """Take a part from the parent of the effects on screen; one step of the history."""

@@ -10,19 +10,16 @@ import numpy as np
 
 from nbmerge.curves.columns import name_group
 from nbmerge.engine.planning import Plan
-from nbmerge.errors import NbmergeError
 from nbmerge.plots.measures import MEASURES
 from nbmerge.widgets.controls.colours import model_colours
-from nbmerge.widgets.controls.progress_text import describe_progress
+from nbmerge.widgets.panels.job_follower import JobFollower
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.debounce import DebouncedRunner
-from nbmerge.widgets.state.job import DONE, FAILED, RUNNING
 from nbmerge.widgets.state.measurements import is_predictable
 
 if TYPE_CHECKING:
     from nbmerge.statistics.distances import Changes
 
-JOB = "measure"
 DIGITS = 9
 """Digits that the browser gets: cosines differ from 1 by less than float32 can tell."""
 
@@ -50,12 +47,11 @@ class MovedRow(Row):
         self.what, self.against, self.estimating = "distance", "", False
         self._measurements = panel.state.measurements
         self._runner = DebouncedRunner(panel.errors.show, "estimate", panel.state.activities)
-        panel.watch(panel.state.job, panel.errors(lambda change: self._follow_job(change["new"])), "status")
-        panel.watch(panel.state.job, panel.errors(lambda change: self._follow_progress()), "event")
+        self._work = JobFollower(panel, "measure", panel.redraw, self._measurements.take)
 
     def actions(self) -> Mapping[str, Callable[..., Any]]:
         """Measure, and choose what is shown."""
-        return {"measure": self.measure, "stop": self.stop, "show": self.show, "estimate": self.estimate}
+        return {"measure": self.measure, "stop": self._work.stop, "show": self.show, "estimate": self.estimate}
 
     def close(self) -> None:
         """Stop estimating."""
@@ -71,7 +67,7 @@ class MovedRow(Row):
             self._estimate_later(plan)
         changes = known.changes
         content: dict[str, Any] = {
-            "what": self.what, "note": self._describe(plan), "button": self._button(plan), "progress": self._progress(),
+            "what": self.what, "note": self._describe(plan), "button": self._button(plan), "progress": self._progress,
             "estimating": None if known.follows(plan) or is_predictable(plan) else self.estimating,
             "stale": changes is not None and not known.is_current(plan),
         }  # fmt: skip
@@ -127,12 +123,9 @@ class MovedRow(Row):
         done = self._measurements.is_current(plan) and self._measurements.estimate is None
         return "" if done else "Measure this merge"
 
+    @property
     def _progress(self) -> dict[str, Any] | None:
-        job = self.state.job
-        if not (job.running and job.name == JOB):
-            return None
-        text = describe_progress(job.event) if job.event is not None else "Starting …"
-        return {"text": text if job.status == RUNNING else "Stopping …"}
+        return {"text": self._work.progress} if self._work.is_running else None
 
     # --- screen to state ---
 
@@ -146,15 +139,7 @@ class MovedRow(Row):
 
     def measure(self) -> None:
         """Measure, in the background."""
-        plan = self.state.plan
-        if plan is None:
-            raise NbmergeError("Fix the errors in the recipe first.")
-        self.state.job.start(JOB, self._measurements.prepare(plan))
-
-    def stop(self) -> None:
-        """Stop measuring."""
-        if self.state.job.name == JOB:
-            self.state.job.stop()
+        self._work.start(self._measurements.prepare(self._work.plan))
 
     def estimate(self, on: bool) -> None:
         """Whether to estimate what cannot be predicted, whenever the sliders rest."""
@@ -174,20 +159,6 @@ class MovedRow(Row):
                 self.panel.redraw()
 
         self._runner.submit_debounced(work)
-
-    def _follow_job(self, status: str) -> None:
-        job = self.state.job
-        if job.name != JOB or self.panel.closed:
-            return
-        if status == DONE:
-            self._measurements.take(job.result)
-        elif status == FAILED:
-            self.panel.errors.show(job.error)
-        self.panel.redraw()
-
-    def _follow_progress(self) -> None:
-        if self.state.job.name == JOB and self.state.job.running:
-            self.panel.redraw()
 
 
 def _plain(values: Any) -> list[float | None]:

@@ -91,7 +91,7 @@ class SensitivityRow(Row):
 
             return sensitivity(plan, score, progress=progress, cancel=cancel)
 
-        self._work.start(work)
+        self._work.compute(work)
 
 
 def _explain(plan: Plan, is_possible: bool, has_scores: bool) -> str:
