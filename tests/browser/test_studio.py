@@ -193,6 +193,20 @@ def test_models_are_chosen_by_buttons_in_their_rows(page: Page, server):
     expect(page.locator(".nbm-tracks .nbm-handle")).to_have_count(9)
 
 
+def test_models_are_reordered_by_their_handles(page: Page):
+    sheet = popover(page, "Models")
+    names = "[m.rsplit('/')[-1] for m in studio.state.models]"
+    assert value(page, names) == ["ft1", "ft2"]
+    first, second = (sheet.get_by_role("button", name=f"Move {n}", exact=True).bounding_box() for n in ("ft1", "ft2"))
+    page.mouse.move(first["x"] + 4, first["y"] + 6)
+    page.mouse.down()
+    page.mouse.move(second["x"] + 4, second["y"] + second["height"], steps=4)
+    expect(sheet.locator("tr[data-drop='after']")).to_contain_text("ft2")
+    page.mouse.up()
+    until(page, f"{names} == ['ft2', 'ft1']")
+    expect(sheet.locator("tr[data-drop]")).to_have_count(0)
+
+
 def test_an_error_behind_a_button_is_on_screen_until_its_cause_is_gone(page: Page):
     sheet = popover(page, "Models")
     sheet.get_by_label("A folder, or a folder of models").fill("/no/such/model")

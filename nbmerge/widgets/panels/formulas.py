@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nbmerge.engine.planning import Plan, TensorPlan
-from nbmerge.widgets.controls.names import tell_apart
+from nbmerge.widgets.state.names import tell_apart
 
 LETTERS = 24
 

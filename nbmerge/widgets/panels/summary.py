@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.setting import Setting
-from nbmerge.widgets.controls.names import tell_apart
+from nbmerge.widgets.state.names import tell_apart
 
 LONGEST = 160
 """Characters of a summary."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nbmerge.widgets.state.names import tell_apart
 from nbmerge.widgets.state.studio_state import StudioState
 
 FIRST = "Add a base model and one that was fine-tuned from it: press +."
+LETTERS = 32
+"""Letters of a model's name."""
 SECOND = "Add a model that was fine-tuned from it: press +."
 
 
@@ -40,7 +43,7 @@ def judge(state: StudioState) -> Verdict:
         return Verdict("bad", f"{count} {'problem' if count == 1 else 'problems'} to solve before this can be merged.")
     plan = state.plan
     layers = f"{plan.depth} {'layer' if plan.depth == 1 else 'layers'}"
-    text = f"{plan.method.title} of {', '.join(plan.parents)}; {layers}"
+    text = f"{plan.method.title} of {', '.join(tell_apart(plan.parents, LETTERS))}; {layers}"
     if groups:
         return Verdict("warning", f"{text}; {len(groups)} {'warning' if len(groups) == 1 else 'warnings'}.")
     return Verdict("ready", f"{text}.")

@@ -45,8 +45,9 @@ export function redrawn<Data>(box: HTMLElement, make: (data: Data) => Node[]): (
     const now = JSON.stringify(data);
     if (now === drawn) return;
     drawn = now;
-    const focused = (document.activeElement as HTMLElement | null)?.dataset.key;
-    const inside = box.contains(document.activeElement);
+    const active = document.activeElement as HTMLElement | null;
+    const focused = active?.dataset.key;
+    const inside = active !== box && box.contains(active); // a list of choices keeps the focus with other choices
     box.replaceChildren(...make(data));
     if (!inside) return;
     const again = focused ? box.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`) : null;

@@ -14,6 +14,8 @@ const COLUMN = 112;
 /** Of a letter of a heading, and of what stands beside its name. */
 const [LETTER, BESIDE] = [8, 28];
 const STATUS: Record<Cell["status"], string> = { waiting: "…", generating: "▌", done: "", stopped: "(stopped)" };
+/** Of a model that ends at once. */
+const EMPTY = "(no text)";
 
 export default defineView<Content>((root, context) => {
   const { send } = context;
@@ -110,7 +112,7 @@ export default defineView<Content>((root, context) => {
     if (text.dataset.key === key) return;
     text.dataset.key = key;
     const runs = (cell?.runs ?? []).map(([run, isNew]) => (isNew ? h("mark", {}, run) : run));
-    const end = cell && STATUS[cell.status];
+    const end = cell && (STATUS[cell.status] || (runs.length === 0 ? EMPTY : ""));
     text.replaceChildren(...runs, ...(end ? [h("i", { "data-status": cell.status }, end)] : []));
     set(node, { "data-tokens": cell?.tokens ?? 0 });
   }

@@ -1,7 +1,7 @@
 // The line of a row that is computed on demand: what over, a button that starts, progress with Stop, and a note.
 
 import { h, set, write } from "../../lib/dom.ts";
-import { middle } from "../../lib/format.ts";
+import { middle, tellApart } from "../../lib/format.ts";
 import { menuButton } from "../../lib/menu.ts";
 import type { Axis } from "./axis.ts";
 import type { Stage } from "./stage.ts";
@@ -73,7 +73,8 @@ export function workBar(
         const { words, key, title } = choices[i]!;
         const { options, chosen } = listed(key);
         menu.hidden = options.length === 0;
-        write(menu, middle(`${words}${chosen}`, LONGEST));
+        const short = tellApart(options, LONGEST - words.length)[options.indexOf(chosen)] ?? chosen;
+        write(menu, middle(`${words}${short}`, LONGEST));
         set(menu, { title: `${title}: ${chosen}`, "aria-label": `${title}: ${chosen}` });
       });
       compute.hidden = !part.ready || part.progress !== "";

@@ -16,6 +16,7 @@ import { describe, listSelected } from "../selection.ts";
 import { type Row, rowTitle, type Stage } from "../stage.ts";
 
 const [HEIGHT, TOP, BOTTOM] = [212, 24, 22];
+const NAME = 30; // pixels on either side of a layer that a name takes
 const PAD = 0.06; // share of the range left free at both ends
 
 export default { name: "curve", place: 10, create } satisfies Row;
@@ -302,7 +303,7 @@ function create(stage: Stage, group: SVGGElement) {
 
 /** The layer in which two curves are farthest apart, not too near to either end: there is room for a name. */
 function findFarthest(one: readonly (number | null)[], other: readonly (number | null)[], axis: Axis): number {
-  const margin = Math.floor((axis.end - axis.first) / 8);
+  const margin = Math.min(Math.ceil(NAME / axis.step), Math.floor((axis.end - axis.first) / 3));
   let best = Math.floor((axis.first + axis.end - 1) / 2);
   const distance = (i: number) => Math.abs((one[i] ?? 0) - (other[i] ?? one[i] ?? 0));
   for (let i = axis.first + margin; i < axis.end - margin; i += 1) if (distance(i) > distance(best)) best = i;

@@ -34,6 +34,8 @@ interface MovedPart {
 }
 
 const [HEAD, CHART, GAP, CELL, EMPTY] = [30, 74, 8, 18, 34];
+/** Width of what stands beside the legend, and of a letter in it with its share of a dot. */
+const [TOOLS, LETTER] = [180, 9];
 const INK = "0, 114, 178"; // RGB of the cells at their strongest
 
 export default { name: "moved", place: 40, create } satisfies Row;
@@ -105,7 +107,8 @@ function create(stage: Stage, group: SVGGElement) {
     write(options, part.what);
     legend.hidden = !part.parents;
     const make = () => h("span", {}, h("i", { class: "nbm-swatch" }), h("span"));
-    const short = shorten(20);
+    const count = part.parents?.length ?? 1;
+    const short = shorten(Math.min(Math.max(Math.floor((axis.right - axis.left - TOOLS) / count / LETTER), 5), 20));
     match(legend, part.parents ?? [], make, (node, { label, colour }, i) => {
       (node.firstElementChild as HTMLElement).style.background = colour;
       write(node.lastElementChild!, short[i] ?? label);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbmerge.widgets.controls.names import tell_apart
+from nbmerge.widgets.state.names import tell_apart
 
 ENDS = ["Nemo-base-bf16", "Nemo-math-expert-lora-merged-bf16", "Nemo-code-expert-lora-merged-bf16"]
 ALIKE = ["first-run-final", "first-one", "second-run-final", "second-one"]

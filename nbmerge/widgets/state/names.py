@@ -17,7 +17,7 @@ def tell_apart(names: Sequence[str], letters: int) -> list[str]:
 
     Examples
     --------
-    >>> from nbmerge.widgets.controls.names import tell_apart
+    >>> from nbmerge.widgets.state.names import tell_apart
     >>> tell_apart(["Mistral-7B-v0.3-base", "Mistral-7B-v0.3-math"], 16)
     ['…base', '…math']
     """
