@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -17,6 +18,12 @@ RESTRICTED = (
     {"MKL_CBWR": "COMPATIBLE", "OPENBLAS_CORETYPE": "Nehalem", "ONEDNN_MAX_CPU_ISA": "SSE41"},
 )
 """torch without fused instructions, as before 2013; without AVX-512; MKL, OpenBLAS and oneDNN as on a processor of another maker."""
+
+COMPILED = (
+    {"NBMERGE_KERNELS": "1"},
+    {"NBMERGE_KERNELS": "1", "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "ATEN_CPU_CAPABILITY": "default"},
+)
+"""Compiled loops, for this processor and for one without vectors and fused instructions."""
 
 CASES = {
     "linear": [{"weight": 0.3}, {"weight": [0.3, 0.5, 0.9, 0.2], "normalize": False}],
@@ -39,8 +46,11 @@ CODE = """
 import hashlib, json, sys
 import torch
 from safetensors.torch import load_file
+from nbmerge.kernels import find_loops, request
 from tests.methods.apply import merged
 torch.set_num_threads(1)
+request(0.0)  # compiled loops only if the environment says so
+print(find_loops() is not None)
 tensors = list(load_file(sys.argv[1]).values())
 for name, count, parameters, dtype in json.load(sys.stdin):
     inputs = [t.to(getattr(torch, dtype)) for t in tensors[:count]]
@@ -70,7 +80,7 @@ def test_what_depends_on_libraries_is_declared():
 
 
 @pytest.mark.slow
-def test_other_instructions_give_the_same_bytes(tmp_path):
+def test_other_instructions_give_the_same_bytes(tmp_path, monkeypatch):
     g = torch.Generator().manual_seed(0)
     base = 0.02 * torch.randn(190, 1451, generator=g)  # more than one block, and no multiple of a vector's length
     tuned = [base + 1e-3 * torch.randn(base.shape, generator=g) for _ in range(3)]
@@ -88,7 +98,11 @@ def test_other_instructions_give_the_same_bytes(tmp_path):
         )
         return done.stdout.splitlines()
 
-    here = run({})
-    assert len(here) == len(cases())
+    monkeypatch.setenv("NBMERGE_KERNELS", "0")
+    found, *here = run({})
+    assert (found, len(here)) == ("False", len(cases()))
     for variables in RESTRICTED:
-        assert run(variables) == here, variables
+        assert run(variables)[1:] == here, variables
+    if find_spec("numba"):
+        for variables in COMPILED:
+            assert run(variables) == ["True", *here], variables
