@@ -120,7 +120,7 @@ $(VENV)/.torch: $(VENV)/.made $(PINS)
 
 $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	@echo "Installing nbmerge and its dependencies (a few minutes on a slow connection) ..."
-	@$(PIP) install -c $(PINS) --editable ".[lab,fast]"
+	@$(PIP) install -c $(PINS) --editable ".[lab,fast,search]"
 	@touch $@
 
 $(VENV)/.node: $(VENV)/.made

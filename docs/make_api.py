@@ -41,7 +41,7 @@ PAGES = {
     "More on structure": "nbmerge.statistics.structure: Ancestor Finding Overlap Spectrum",
     "Lessons": (
         "nbmerge.lessons: ask Question Reply list_questions Microscope draw_steps trace_method Step Interpolation draw_interpolation "
-        "Seeds draw_seeds Triangle draw_triangle Movable"
+        "Seeds draw_seeds Triangle draw_triangle measure_triangle Movable"
     ),
     "Progress": "nbmerge.progress: Event",
     "Types": "nbmerge.typing: RecipeLike ModelLike Askable ProgressLike StopSignal",

@@ -111,6 +111,8 @@ def _relink(text: str, file: str, page: str) -> str:
             return before + os.path.relpath(PAGES[path], here or ".") + after
         if path.startswith("notebooks/") and path.endswith(".ipynb"):
             return before + os.path.relpath(f"course/{Path(path).name}", here or ".") + after
+        if path.rstrip("/") == "notebooks":
+            return before + os.path.relpath("course/index.md", here or ".") + after
         if path == "docs/studio.png":
             return before + os.path.relpath("studio.png", here or ".") + after
         return before + REPOSITORY + path + after

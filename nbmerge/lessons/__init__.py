@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nbmerge.lessons.questions import Question, Reply, ask, list_questions
     from nbmerge.lessons.seeds import Seeds, draw_seeds
     from nbmerge.lessons.steps import Step, trace_method
-    from nbmerge.lessons.triangle import Triangle, draw_triangle
+    from nbmerge.lessons.triangle import Triangle, draw_triangle, measure_triangle
 
 __all__ = [
     "Interpolation",
@@ -32,6 +32,7 @@ __all__ = [
     "draw_steps",
     "draw_triangle",
     "list_questions",
+    "measure_triangle",
     "trace_method",
 ]
 
@@ -43,5 +44,5 @@ __getattr__ = exporter(
     questions=("Question", "Reply", "ask", "list_questions"),
     seeds=("Seeds", "draw_seeds"),
     steps=("Step", "trace_method"),
-    triangle=("Triangle", "draw_triangle"),
+    triangle=("Triangle", "draw_triangle", "measure_triangle"),
 )

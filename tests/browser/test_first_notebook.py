@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NOTEBOOK = NOTEBOOKS / "01-first-merge.ipynb"
-LESSON = NOTEBOOKS / "03-your-own-panel.ipynb"
+LESSON = NOTEBOOKS / "13-your-own-panel.ipynb"
 
 
 def test_the_first_notebook_runs_and_its_studio_works(server):

@@ -14,7 +14,7 @@ def test_lab_copies_the_notebook_once_and_opens_it(tmp_path, monkeypatch):
     assert run("lab", "work", "--", "--no-browser").exit_code == 0
     notebook = tmp_path / "work" / "01-first-merge.ipynb"
     json.loads(notebook.read_text())
-    assert (notebook.parent / "03-your-own-panel.ipynb").exists()  # the first one links to it
+    assert (notebook.parent / "13-your-own-panel.ipynb").exists()  # the first one links to it
     notebook.write_text("mine")
     assert run("lab", tmp_path / "work").exit_code == 0
     assert notebook.read_text() == "mine"
