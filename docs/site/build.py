@@ -66,7 +66,10 @@ def write_pages(source: Path) -> None:
     for name in ("conf.py", "mathml.py"):
         shutil.copy(HERE / name, source / name)
     shutil.copy(HERE / "site.css", source / "_static" / "site.css")
-    shutil.copy(ROOT / "docs" / "studio.png", source / "studio.png")
+    for picture in (*(ROOT / "docs").rglob("*.png"), *(ROOT / "docs").rglob("*.svg")):
+        copy = source / picture.relative_to(ROOT / "docs")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, copy)
     for file, page in PAGES.items():
         text = (ROOT / file).read_text(encoding="utf-8")
         _write(source / page, _adapt(file, _relink(text, file, page)))
@@ -113,8 +116,8 @@ def _relink(text: str, file: str, page: str) -> str:
             return before + os.path.relpath(f"course/{Path(path).name}", here or ".") + after
         if path.rstrip("/") == "notebooks":
             return before + os.path.relpath("course/index.md", here or ".") + after
-        if path == "docs/studio.png":
-            return before + os.path.relpath("studio.png", here or ".") + after
+        if path.startswith("docs/") and path.endswith((".png", ".svg")):
+            return before + os.path.relpath(path.removeprefix("docs/"), here or ".") + after
         return before + REPOSITORY + path + after
 
     return LINK.sub(link, text)
