@@ -16,7 +16,6 @@ const part: EffectPart = {
   lower: true,
   of: "math",
   measured: "perplexity",
-  merge: 12,
   roles: ["embedding", "", ""],
 };
 const columns = [

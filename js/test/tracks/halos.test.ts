@@ -8,7 +8,6 @@ const part: SensitivityPart = {
   slopes: [-2, 1, null, 9],
   most: 2,
   lower: true,
-  value: 30,
   ready: false,
   progress: "",
   note: "",

@@ -13,10 +13,9 @@ export interface EffectPart {
   most: number;
   /** Whether a lower score is better. */
   lower: boolean;
-  /** The parent that parts come from, the score, and its value for the merge. */
+  /** The parent that parts come from, and the score. */
   of: string;
   measured: string;
-  merge: number | null;
   /** For each column, its role outside the layers; empty for a layer. */
   roles: string[];
 }

@@ -15,7 +15,6 @@ export interface SensitivityPart extends WorkPart {
   most?: number;
   /** Whether a lower score is better. */
   lower?: boolean;
-  value?: number | null;
 }
 
 /** Share of the strongest below which a triangle says nothing. */

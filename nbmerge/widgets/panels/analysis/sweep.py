@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import ipywidgets
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import ArgumentError, NbmergeError
 from nbmerge.recipe import Recipe
+from nbmerge.widgets.controls.numbers import plain_number
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.analysis.work import AnalysisWork
 from nbmerge.widgets.panels.panel import Panel
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from nbmerge.analysis import PathScores
 
 MOST_POINTS = 101
+DIGITS = 6
+"""Digits of a score that the browser gets."""
 RECENT = 12
 """Latest steps of the history that are offered, besides those with a name, a pin or scores."""
 
@@ -198,12 +200,12 @@ def _describe(found: ScoredPath, state: StudioState) -> dict[str, Any]:
 
 
 def _describe_curve(scores: PathScores, name: str) -> dict[str, Any]:
-    values = [float(f"{v:.6g}") if math.isfinite(v) else None for v in scores.values[name]]
+    values = [plain_number(v, DIGITS) for v in scores.values[name]]
     known = [(v if scores.lower[name] else -v, i) for i, v in enumerate(values) if v is not None]
     barrier = None
     if values[0] is not None and values[-1] is not None:
         found = scores.barrier(name)
-        barrier = {"height": float(f"{found.height:.4g}"), "at": found.at}
+        barrier = {"height": plain_number(found.height, DIGITS), "at": found.at}
     return {
         "name": name, "values": values, "lower": scores.lower[name], "best": min(known)[1] if known else None,
         "barrier": barrier,

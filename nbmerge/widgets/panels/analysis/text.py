@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.sampling import Perplexity
 from nbmerge.widgets.controls.colours import model_colours
+from nbmerge.widgets.controls.numbers import plain_number
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.analysis.work import AnalysisWork
 from nbmerge.widgets.panels.panel import Panel
@@ -98,7 +98,7 @@ def _describe(found: TokenComparison, plan: Plan) -> dict[str, Any]:
     rows = [found.merge, *found.parents.values()]
     return {
         "models": [{"label": "the merge", "colour": ""}, *({"label": p, "colour": colours.get(p, "")} for p in labels)],
-        "perplexity": [_number(found.perplexity(label)) for label in ("merge", *labels)],
+        "perplexity": [plain_number(found.perplexity(label), DIGITS) for label in ("merge", *labels)],
         "start": found.start, "tokens": list(found.tokens[:SHOWN]), "hidden": max(len(found.tokens) - SHOWN, 0),
         "logs": [_numbers(row) for row in rows], "outside": _numbers(found.outside),
         "closest": [1 + labels.index(label) for label in found.closest[:SHOWN]],
@@ -107,9 +107,4 @@ def _describe(found: TokenComparison, plan: Plan) -> dict[str, Any]:
 
 
 def _numbers(values: Iterable[float]) -> list[float | None]:
-    return [_number(value) for value in list(values)[:SHOWN]]
-
-
-def _number(value: float) -> float | None:
-    """A number that JSON has; what is not finite is missing."""
-    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return [plain_number(value, DIGITS) for value in list(values)[:SHOWN]]

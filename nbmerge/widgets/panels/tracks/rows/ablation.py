@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from nbmerge.curves.columns import name_group
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.model_ref import ModelRef
+from nbmerge.widgets.controls.numbers import plain_number
 from nbmerge.widgets.panels.analysis.work import AnalysisWork, find_most
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.analyses import NEXT_TOKENS, find_score, list_prompts, list_scores
@@ -72,11 +72,11 @@ class AblationRow(Row):
         kinds = [kind for kind in GROUPS if any(kind == own for layer, own in changes if layer is not None)]
         return {
             "kinds": [{"key": kind, "label": name_group(plan, kind)} for kind in kinds],
-            "cells": [[_number(changes.get((c.layer, kind))) if c.layer is not None else None for c in columns] for kind in kinds],
-            "outside": [_number(changes.get((None, c.role))) if c.layer is None else None for c in columns],
+            "cells": [[plain_number(changes.get((c.layer, kind)), DIGITS) for c in columns] for kind in kinds],
+            "outside": [plain_number(changes.get((c.layer, c.role)), DIGITS) for c in columns],
             "most": find_most(*([v for (layer, _), v in changes.items() if (layer is None) == out] for out in (False, True))),
             "roles": [c.role for c in columns], "lower": found.lower[name],
-            "of": found.source, "measured": name, "merge": _number(found.merge[name]),
+            "of": found.source, "measured": name,
         }  # fmt: skip
 
     # --- screen to state ---
@@ -122,12 +122,9 @@ def _describe(found: Ablation | None, stale: bool, is_possible: bool) -> str:
         return "What each part does: it is replaced by that of one model, and the merge is scored."
     if stale:
         return "Out of date: of an earlier recipe."
-    return found.fallback or "Click a cell to take that part."
-
-
-def _number(value: float | None) -> float | None:
-    """A number that JSON has; what is not finite is missing."""
-    return float(f"{value:.{DIGITS}g}") if value is not None and math.isfinite(value) else None
+    (value,) = found.merge.values()
+    now = f"Now {value:.4g}. " if value else ""  # of a divergence from the merge itself, 0
+    return f"{now}Click a cell to take that part.{f' {found.fallback}' if found.fallback else ''}"
 
 
 ROW = AblationRow

@@ -12,6 +12,7 @@ from nbmerge.curves.columns import name_group
 from nbmerge.engine.planning import Plan
 from nbmerge.plots.measures import MEASURES
 from nbmerge.widgets.controls.colours import model_colours
+from nbmerge.widgets.controls.numbers import plain_number
 from nbmerge.widgets.panels.job_follower import JobFollower
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.debounce import DebouncedRunner
@@ -97,7 +98,7 @@ class MovedRow(Row):
             "lines": [_plain(row) for row in lines], "cells": cells,
             "range": [low, high], "same": measure.same, "factor": measure.factor, "toward": measure.toward,
             "unit": " %" if self.what == "distance" else "", "rising": measure.rising,
-            "totals": [_number(changes.total(p, self.what)) for p in changes.parents],
+            "totals": [plain_number(changes.total(p, self.what), DIGITS) for p in changes.parents],
         }  # fmt: skip
 
     def _row(self, inside: np.ndarray, outside: Mapping[Any, float]) -> list[float]:
@@ -162,12 +163,7 @@ class MovedRow(Row):
 
 
 def _plain(values: Any) -> list[float | None]:
-    return [_number(float(v)) for v in values]
-
-
-def _number(value: float) -> float | None:
-    """A number that JSON has; what is not finite is missing."""
-    return float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None
+    return [plain_number(float(v), DIGITS) for v in values]
 
 
 def _describe_estimate(estimate: Any) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.curves import Track
 from nbmerge.engine.planning import Plan
+from nbmerge.widgets.controls.numbers import plain_number
 from nbmerge.widgets.panels.analysis.work import AnalysisWork, find_most
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.analyses import find_score, list_scores
@@ -69,9 +69,9 @@ class SensitivityRow(Row):
             if (d.parameter, d.model) == (track.parameter.name, model) and (d.layer is None or group in (None, d.kind)):
                 sums[d.kind if d.layer is None else d.layer] += d.derivative
         places = [c.role if c.layer is None else c.layer for c in self.panel.columns]
-        slopes = [_number(sums[place]) if place in sums else None for place in places]
+        slopes = [plain_number(sums[place], DIGITS) if place in sums else None for place in places]
         most = find_most(*([v for k, v in sums.items() if isinstance(k, kind)] for kind in (int, str)))
-        return {"slopes": slopes, "most": most, "lower": found.lower, "value": _number(found.score)}
+        return {"slopes": slopes, "most": most, "lower": found.lower}
 
     # --- screen to state ---
 
@@ -107,11 +107,6 @@ def _describe(found: Sensitivity | None, stale: bool) -> str:
     if stale:
         return "Out of date: of an earlier recipe."
     return f"▲ a higher value helps, ▼ a lower one. Now {found.score:.4g}, {'lower' if found.lower else 'higher'} is better."
-
-
-def _number(value: float) -> float | None:
-    """A number that JSON has; what is not finite is missing."""
-    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
 ROW = SensitivityRow
