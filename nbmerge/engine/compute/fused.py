@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from nbmerge.engine.planning.plans import TensorPlan
 
 SAVED = {
-    "ties": 2.2e-9, "dare_linear": 1e-9, "dare_ties": 1.5e-9, "breadcrumbs": 2e-9, "breadcrumbs_ties": 2.5e-9,
+    "ties": 1.7e-9, "dare_linear": 1e-9, "dare_ties": 1.3e-9, "breadcrumbs": 1.5e-9, "breadcrumbs_ties": 2e-9,
+    "nearswap": 1e-9, "consensus": 1.5e-9,
 }  # fmt: skip
 """Processor seconds that loops save for each number of each input; combinations are not listed."""
 SAVED_SUM, SAVED_PRODUCTS = 5e-11, 1e-9
