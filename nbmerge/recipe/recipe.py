@@ -358,6 +358,8 @@ class Recipe(Displayed, Part):
         return hash(self.fingerprint)
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         return isinstance(other, Recipe) and canonical_data(self) == canonical_data(other)
 
     def __repr__(self) -> str:

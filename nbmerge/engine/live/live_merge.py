@@ -220,7 +220,14 @@ class LiveMerge(MergeInMemory):
         """Tensors that an update to a plan would compute."""
         self._changed_files |= self.workers.mapped.refresh()  # parents that were modified
         files, now = self._changed_files, {t.name: t for t in self._plan.tensors if t.name not in self._stale}
-        return [t for t in plan.tensors if t != now.get(t.name) or (files and any(i.file in files for i in t.leaves()))]
+
+        def is_pending(tensor: TensorPlan) -> bool:
+            known = now.get(tensor.name)
+            if tensor is not known and tensor != known:  # what did not change is usually the same object
+                return True
+            return bool(files) and any(leaf.file in files for leaf in tensor.leaves())
+
+        return [tensor for tensor in plan.tensors if is_pending(tensor)]
 
     def _detach_from_pins(self, changed: Sequence[TensorPlan]) -> None:
         """Allocate new memory for tensors that will be written to and that pins use."""
