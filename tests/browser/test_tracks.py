@@ -264,6 +264,18 @@ def test_the_last_curve_stays_in_place_while_the_recipe_has_errors(pages, page, 
     assert not page.locator(".nbm-stage").evaluate("node => node.inert")
 
 
+def test_the_place_of_the_tracks_stays_while_other_models_are_chosen(pages, page, panel):
+    before = page.locator("#view").bounding_box()
+    panel.state.start_over()
+    page.evaluate("next => window.model.set(next)", dict(panel.view.content))
+    expect(page.locator("#view")).to_contain_text("Choose models to see their layers.")
+    assert page.locator("#view").bounding_box() == before
+    panel.state.undo()
+    page.evaluate("next => window.model.set(next)", dict(panel.view.content))
+    expect(page.locator(".nbm-stage")).to_be_visible()
+    assert page.locator("#view").bounding_box() == before
+
+
 def test_a_shape_is_drawn_between_two_numbers(pages, page, panel):
     page.get_by_role("button", name="Shapes").click()
     page.get_by_label("First number").fill("0.2")

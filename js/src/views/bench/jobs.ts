@@ -87,6 +87,7 @@ function showRow(row: HTMLElement, work: Work): void {
   set(bar, { "aria-valuenow": share, "aria-label": work.title, "data-unknown": share === null });
   (bar.firstElementChild as HTMLElement).style.width = `${share ?? 100}%`;
   write(text, work.text);
+  set(text, { title: work.text });
   write(stop, work.stopping ? "Stopping" : "Stop");
   set(stop, { disabled: work.stopping, "aria-label": `Stop ${work.title.toLowerCase()}` });
 }

@@ -15,7 +15,7 @@ import { makeToolbar } from "./toolbar.ts";
 const BETWEEN = 10;
 const NAMES = 22;
 /** Width below which the line that reads out a layer takes more lines. */
-const NARROW = 900;
+const NARROW = 760;
 const rows = (rowModules as Row[]).sort((a, b) => a.place - b.place);
 
 export default defineView<Content>((root, { send, redraw, receive, signal }) => {
@@ -137,6 +137,9 @@ export default defineView<Content>((root, { send, redraw, receive, signal }) => 
 
   return (content, width) => {
     const drawable = content.columns.length > 0;
+    // Without models, the place of the tracks stays: what is below does not jump up and down while others are chosen.
+    if (drawable) root.style.minHeight = "";
+    else if (root.dataset.drawn && !box.hidden) root.style.minHeight = `${root.offsetHeight}px`;
     write(reason, content.reason);
     box.hidden = readout.hidden = !drawable;
     root.classList.toggle("nbm-tracks-narrow", width < NARROW);
