@@ -20,6 +20,7 @@ PAGES = {
     "Sampling": "nbmerge: sample compare Sample Comparison sample_grid GridAxis SampleGrid blind_test BlindTest BlindResult",
     "Scores": "nbmerge: perplexity log_odds LogOdds",
     "Understanding": "nbmerge: sweep PathScores ablate Ablation sensitivity Sensitivity compare_tokens TokenComparison",
+    "Data-informed merging": "nbmerge: gather_statistics Gathered",
     "Searching": "nbmerge: search SearchResult",
     "Statistics": "nbmerge: measure_models Statistics measure_merge Changes",
     "Structure": (

@@ -37,7 +37,7 @@ def describe(method: Method) -> str:
 
 
 def _row(p: Parameter) -> str:
-    default = "must be given" if p.default is REQUIRED else f"`{_plain(p.default)}`"
+    default = "must be given" if p.default is REQUIRED else "none" if p.default is None else f"`{_plain(p.default)}`"
     whose = "each model" if p.scope == "input" else "the merge"
     return f"| `{p.name}` | {whose} | {default} | {p.range} | {p.help} |"
 

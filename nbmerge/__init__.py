@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
         sensitivity,
         sweep,
     )
+    from nbmerge.analysis.gathering import Gathered, gather_statistics
     from nbmerge.engine.check import Report, check
     from nbmerge.engine.cost.live_forecast import LiveForecast, forecast_live
     from nbmerge.engine.differences import Difference, describe_difference
@@ -83,6 +84,7 @@ _EXPORTS = {
         "sensitivity",
         "sweep",
     ),
+    "nbmerge.analysis.gathering": ("Gathered", "gather_statistics"),
     "nbmerge.engine.check": ("Report", "check"),
     "nbmerge.engine.cost.live_forecast": ("LiveForecast", "forecast_live"),
     "nbmerge.engine.differences": ("Difference", "describe_difference"),
@@ -149,6 +151,7 @@ __all__ = [
     "Conflicts",
     "Difference",
     "Family",
+    "Gathered",
     "GridAxis",
     "Lineage",
     "LiveForecast",
@@ -184,6 +187,7 @@ __all__ = [
     "compare_tokens",
     "describe_difference",
     "forecast_live",
+    "gather_statistics",
     "live",
     "log_odds",
     "measure_coefficients",

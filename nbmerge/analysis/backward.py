@@ -7,9 +7,9 @@ derivatives are in memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -20,7 +20,6 @@ from nbmerge.engine.planning import Plan
 from nbmerge.errors import MergeStopped, SampleError
 from nbmerge.progress import Reporter
 from nbmerge.sampling.likelihood import Window, select_log_probabilities
-from nbmerge.sampling.scores import TokenScore
 
 if TYPE_CHECKING:
     from nbmerge.typing import StopSignal
@@ -29,6 +28,23 @@ BLOCK = 1 << 22
 """Elements of an inner product that are converted to float64 together."""
 States = dict[int, torch.Tensor]
 """Hidden states, or their derivatives, for each length of windows; shape (windows, tokens, width)."""
+
+
+class Combined(Protocol):
+    """What is differentiated."""
+
+    def combine(self, logs: Sequence[torch.Tensor], /) -> torch.Tensor:
+        """A number from the log-probabilities of the tokens of each window."""
+
+
+class GradientSink(Protocol):
+    """What is done with the derivatives of single windows."""
+
+    def add(self, weights: Mapping[str, torch.nn.Parameter]) -> None:
+        """Take the derivatives (``grad``) of one window with respect to the weights of a part, by tensor."""
+
+    def finish_part(self) -> None:
+        """A part of the model was left; its weights are released."""
 
 
 @dataclass
@@ -41,18 +57,23 @@ class BackwardPass:
     plan : Plan
         Whose tensors are all weighted sums of stored tensors.
     windows : sequence of Window
-    score : TokenScore
+    score : Combined
+        Such as a `TokenScore`.
     report : Reporter
         Is told each part that is done: ``2 · depth + 3`` of them.
     cancel : threading.Event, optional
+    sink : GradientSink, optional
+        Receives the derivatives with respect to all weights, window by window, instead of those with respect to coefficients
+        in `found`.
     """
 
     model: LayeredModel
     plan: Plan
     windows: Sequence[Window]
-    score: TokenScore
+    score: Combined
     report: Reporter
     cancel: StopSignal | None = None
+    sink: GradientSink | None = None
     found: dict[str, list[float]] = field(default_factory=dict)
     """The derivative with respect to each coefficient, by tensor."""
 
@@ -119,7 +140,7 @@ class BackwardPass:
         gradient = {}
         for n, which in self._by_length.items():
             pieces = []
-            size = max(1, LOGIT_TOKENS // n)
+            size = self._windows_at_once(LOGIT_TOKENS, n)
             for start in range(0, len(which), size):
                 self._check()
                 hidden = last[n][start : start + size].detach().requires_grad_()
@@ -127,6 +148,7 @@ class BackwardPass:
                 own = which[start : start + size]
                 logs = [select_log_probabilities(row, self.windows[i]) for i, row in zip(own, logits, strict=True)]
                 torch.autograd.backward(logs, [slopes[i] for i in own])
+                self._take(weights)
                 pieces.append(_gradient_of(hidden))
             gradient[n] = torch.cat(pieces)
         self._collect(-1, weights)
@@ -139,11 +161,12 @@ class BackwardPass:
         gradient = {}
         for n, rows in before.items():
             pieces = []
-            size = max(1, TOKENS // n)
+            size = self._windows_at_once(TOKENS, n)
             for given, wanted in zip(rows.split(size), after[n].split(size), strict=True):
                 self._check()
                 hidden = given.detach().requires_grad_()
                 torch.autograd.backward([self.model.run_layer(layer, hidden)], [wanted])
+                self._take(weights)
                 pieces.append(_gradient_of(hidden))
             gradient[n] = torch.cat(pieces)
         self._collect(1 + layer, weights)
@@ -154,7 +177,10 @@ class BackwardPass:
         self._load(0)
         weights = self._track(0)
         for n in self._by_length:
-            torch.autograd.backward([self.model.enter(self._ids(n))], [gradient[n]])
+            size = self._windows_at_once(len(self.windows) * n, n)
+            for ids, wanted in zip(self._ids(n).split(size), gradient[n].split(size), strict=True):
+                torch.autograd.backward([self.model.enter(ids)], [wanted])
+                self._take(weights)
         self._collect(0, weights)
         self._tell("embedding")
 
@@ -170,6 +196,18 @@ class BackwardPass:
             weight.requires_grad_(True)
         return weights
 
+    def _windows_at_once(self, tokens: int, length: int) -> int:
+        """Windows of a length that are differentiated together."""
+        return 1 if self.sink is not None else max(1, tokens // length)
+
+    def _take(self, weights: Mapping[str, torch.nn.Parameter]) -> None:
+        """Hand the derivatives of a window on."""
+        if self.sink is None:
+            return
+        self.sink.add(weights)
+        for weight in weights.values():
+            weight.grad = None
+
     def _collect(self, part: int, weights: dict[str, torch.nn.Parameter]) -> None:
         """Add what the weights of a part recorded to `found`."""
         for tensor in self._parts[part]:
@@ -182,6 +220,8 @@ class BackwardPass:
                 known = self.found.get(tensor.name, [0.0] * len(own))
                 self.found[tensor.name] = [a + b for a, b in zip(known, own, strict=True)]
             weight.grad = None
+        if self.sink is not None:
+            self.sink.finish_part()
 
     def _ids(self, length: int) -> torch.Tensor:
         return torch.tensor([self.windows[i].ids for i in self._by_length[length]], device=self.model.device)

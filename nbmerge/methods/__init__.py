@@ -9,6 +9,7 @@ from nbmerge.methods import (
     consensus,
     dare,
     della,
+    fisher,
     iso_c,
     karcher,
     linear,
@@ -19,6 +20,7 @@ from nbmerge.methods import (
     nuslerp,
     passthrough,
     ram,
+    regmean,
     sce,
     slerp,
     task_arithmetic,
@@ -37,7 +39,7 @@ __all__ = [
 
 for _module in (
     linear, slerp, nuslerp, multislerp, karcher, task_arithmetic, ties, dare, della, breadcrumbs,
-    sce, model_stock, nearswap, arcee_fusion, ram, passthrough, lines, consensus, iso_c, tsv_m, wudi,
+    sce, model_stock, nearswap, arcee_fusion, ram, passthrough, lines, consensus, iso_c, tsv_m, wudi, regmean, fisher,
 ):  # fmt: skip
     for _method in _module.METHODS:
         register(_method)

@@ -9,7 +9,6 @@ the hash of its content anyway.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
+from nbmerge.cache_folder import cache_folder
 from nbmerge.engine.planning import TensorPlan
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import open_model_file
@@ -29,21 +29,11 @@ FORMAT = 2
 MOST = 64_000_000
 """Bytes that are kept, the least recently used leaving first; 1 MB is about 400 tensors of three models."""
 HEAD, PIECE, PIECES = 1 << 16, 1 << 12, 64
-VARIABLE = "NBMERGE_CACHE"
-"""Environment variable with another folder; empty for no cache."""
 
 
 def default_folder() -> Path | None:
     """Where a user's caches lie, None where the environment asks for no cache."""
-    if (chosen := os.environ.get(VARIABLE)) is not None:
-        return Path(chosen) / "statistics" if chosen else None
-    if sys.platform == "win32":
-        home = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
-    elif sys.platform == "darwin":
-        home = Path.home() / "Library/Caches"
-    else:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "nbmerge" / "statistics"
+    return cache_folder("statistics")
 
 
 class Store:

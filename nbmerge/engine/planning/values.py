@@ -52,6 +52,8 @@ def find_values(
     values = Values(shared, each, streams, t, matrix, first)
     if fault := piece.method.fault(values):
         resolved.findings.faulty(piece.where or ("parameters",), fault, name)
+    if piece.method.advise and (advice := piece.method.advise(values)):
+        resolved.findings.warning(piece.where or ("parameters",), advice)
     return values, decided
 
 

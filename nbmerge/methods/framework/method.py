@@ -42,7 +42,7 @@ class Parameter:
         Values outside are refused.
     slider : (float, float)
         Range that an interface offers.
-    kind : "number" or "flag" or tuple of str
+    kind : "number", "flag", "text" or tuple of str
         A tuple lists the words allowed.
     """
 
@@ -53,15 +53,19 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     slider: tuple[float, float] = (0.0, 1.0)
-    kind: Literal["number", "flag"] | tuple[str | bool, ...] = "number"
+    kind: Literal["number", "flag", "text"] | tuple[str | bool, ...] = "number"
 
     def fault(self, value: Any) -> str | None:
         """What is wrong with a value, None if it is valid."""
+        if value is None and self.default is None:
+            return None
         if self.kind == "flag":
             return None if value in (True, False) else f"{self.name} must be true or false, not {value!r}."
         if isinstance(self.kind, tuple):
             known = ", ".join(map(str, self.kind))
             return None if value in self.kind else f"{self.name} must be one of {known}, not {value!r}."
+        if self.kind == "text":
+            return None if isinstance(value, str) and value else f"{self.name} must be a text, not {value!r}."
         if isinstance(value, str | bool):
             return f"{self.name} must be a number, not {value!r}."
         if abs(value) > LARGEST:
@@ -77,6 +81,8 @@ class Parameter:
             return "true or false"
         if isinstance(self.kind, tuple):
             return " or ".join(map(str, self.kind))
+        if self.kind == "text":
+            return "a text"
         if self.low is None and self.high is None:
             return "any number"
         if self.high is None:
@@ -166,6 +172,8 @@ class Method:
         ``(values) -> Method or None``: the method of another shape that some values or tensors require.
     check : callable, optional
         ``(values) -> str or None``: why values cannot be combined.
+    advise : callable, optional
+        ``(values) -> str or None``: a warning about values that can be combined, but seldom are on purpose.
     is_random : bool
         Whether it draws random masks, which a recipe's `random_seed` decides.
     """
@@ -180,6 +188,7 @@ class Method:
     inputs: tuple[int, int | None] = (1, None)
     variant: Variant | None = None
     check: Check | None = None
+    advise: Check | None = None
     is_random: bool = False
 
     def parameter(self, name: str) -> Parameter | None:

@@ -110,7 +110,7 @@ def _method(method: Method) -> dict[str, Any]:
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     kind, default = parameter.kind, parameter.default
-    choices = ["true", "false"] if kind == "flag" else [] if kind == "number" else [_write(v) for v in kind]
+    choices = ["true", "false"] if kind == "flag" else [] if kind in ("number", "text") else [_write(v) for v in kind]
     return {
         "name": parameter.name, "help": parameter.help, "range": parameter.range, "each": parameter.scope == "input",
         "default": "" if default is REQUIRED or default is None else _write(default), "choices": choices,

@@ -1,0 +1,104 @@
+"""RegMean: the weights whose outputs are closest to those of all models, on the texts of each.
+
+For a linear layer, ‖X(W − Wᵢ)ᵀ‖² summed over the models has its minimum where Σ (W − Wᵢ)Gᵢ = 0, with Gᵢ = XᵢᵀXᵢ the products of
+the layer's inputs in model i. Entries of Gᵢ beside the diagonal are reduced, as in the paper, which regularises the system.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbmerge.methods.framework.method import Combination, Elementwise, MethodFields, Parameter, Values
+from nbmerge.methods.numerics.gathered import (
+    STATISTICS,
+    advise_gathering,
+    check_weighted,
+    is_plain_mean,
+    read_all,
+    weighted_mean,
+)
+from nbmerge.methods.numerics.spectral import WEIGHT_OF_ONE
+
+if TYPE_CHECKING:
+    import torch
+
+    from nbmerge.methods.framework.input_blocks import InputBlocks
+
+_REDUCTION = Parameter(
+    "reduction", "Factor on the products of different inputs: 1 is the exact regression, 0 treats inputs as independent.",
+    default=0.9, low=0.0, high=1.0,
+)  # fmt: skip
+
+
+def _look(tensors: InputBlocks, values: Values) -> list[torch.Tensor] | None:
+    """For each model but the first, Gᵢ(ΣG)⁻¹; None where nothing was gathered for the tensor."""
+    import torch
+
+    width = tensors.count // tensors.columns if values.inputs_first else tensors.columns
+    found = read_all(tensors, values, (width, width))
+    if found is None:
+        return None
+    products = [w * _reduce(f.double(), values["reduction"]) for w, f in zip(values.each["weight"], found, strict=True)]
+    total = torch.stack(products).sum(0)
+    total.diagonal().add_(torch.finfo(torch.float32).eps * total.diagonal().mean())  # inputs that never occur
+    factor = torch.linalg.cholesky_ex(total).L
+    return [torch.cholesky_solve(own, factor).T.float() for own in products[1:]]
+
+
+def _reduce(products: torch.Tensor, factor: float) -> torch.Tensor:
+    """The matrix with everything beside its diagonal multiplied by a factor."""
+    diagonal = products.diagonal().clone()
+    products = products * factor
+    products.diagonal().copy_(diagonal)
+    return products
+
+
+def _mix(inputs: list[torch.Tensor], start: int, shares: list[torch.Tensor] | None, values: Values) -> torch.Tensor:
+    first, *rest = inputs
+    if shares is None:
+        for own, weight in zip(rest, weighted_mean(values)[1:], strict=True):
+            first = first.add(own.sub_(inputs[0]), alpha=weight)
+        return first
+    deltas: list[Any] = [own.sub_(inputs[0]) for own in rest]  # equal models give themselves
+    for delta, share in zip(deltas, shares, strict=True):
+        share = share.to(delta.dtype)
+        first = first.add(share.T @ delta if values.inputs_first else delta @ share)
+    return first
+
+
+_FIELDS: MethodFields = {
+    "name": "regmean",
+    "title": "RegMean (regression mean)",
+    "words": "Chooses the matrices of layers so that their outputs are as close as possible to those of each model on its own texts. "
+    "It needs statistics of the inputs of each layer, which nbmerge.gather_statistics gathers from a few hundred texts.",
+    "formula": r"W = \Big(\sum_i w_i W_i G_i\Big) \Big(\sum_i w_i G_i\Big)^{-1},\quad G_i = \tfrac{1}{n} X_i^{\mathrm{T}} X_i",
+    "reference": "Jin et al. 2023, Dataless Knowledge Fusion by Merging Weights of Language Models, https://arxiv.org/abs/2212.09849",
+    "parameters": (WEIGHT_OF_ONE, STATISTICS, _REDUCTION),
+    "base": "none",
+    "inputs": (1, None),
+}
+
+
+_MEAN = Combination(coefficients=weighted_mean, check=check_weighted, **_FIELDS)
+_WHOLE = Elementwise(mix=_mix, look=_look, whole="matrix", portable=False, check=check_weighted, **_FIELDS)
+
+
+def _variant(values: Values) -> Combination | Elementwise | None:
+    """Averages vectors, embeddings, heads and what has no statistics; where rows are inputs, a matrix is mixed as a whole."""
+    if not values.matrix or is_plain_mean(values):
+        return _MEAN
+    return _WHOLE if values.inputs_first else None
+
+
+METHODS = (
+    Elementwise(
+        mix=_mix,
+        look=_look,
+        whole="row",
+        portable=False,
+        variant=_variant,
+        check=check_weighted,
+        advise=advise_gathering,
+        **_FIELDS,
+    ),
+)
