@@ -15,14 +15,15 @@ from nbmerge.methods import Values
 
 
 @cache
-def build_consensus(models: int, stored: int, result_stored: int) -> Callable[..., bool]:
-    """The loop for a number of models.
+def build_consensus(stored: tuple[int, ...], result_stored: int) -> Callable[..., bool]:
+    """The loop for inputs that are stored so, the base first.
 
     Returns
     -------
     callable
         ``(count, addresses, result, weights, threshold, agreement, scale) -> bool``: whether the result is finite.
     """
+    models = len(stored) - 1
 
     @entry_point("boolean(int64, int64[::1], int64, float32[::1], float32, float32, float32)")
     def consensus(
@@ -37,11 +38,11 @@ def build_consensus(models: int, stored: int, result_stored: int) -> Callable[..
         base, own, weight = addresses[0], fixed_tuple(addresses[1:], models), fixed_tuple(weights, models)
         largest = np.uint32(0)
         for k in range(count):
-            origin, total, needed = load(base, k, stored), ZERO, ZERO
+            origin, total, needed = load(base, k, stored[0]), ZERO, ZERO
             for i in range(models):
-                total += (load(own[i], k, stored) - origin) * weight[i]
+                total += (load(own[i], k, stored[i + 1]) - origin) * weight[i]
             for i in range(models):
-                change = (load(own[i], k, stored) - origin) * weight[i]
+                change = (load(own[i], k, stored[i + 1]) - origin) * weight[i]
                 needed += ONE if abs(change) >= abs(total - change) * threshold else ZERO
             value = multiply_add(total * (ONE if needed >= agreement else ZERO), scale, origin)
             largest = larger(largest, value)
@@ -51,9 +52,9 @@ def build_consensus(models: int, stored: int, result_stored: int) -> Callable[..
     return consensus
 
 
-def fuse(state: None, values: Values, models: int, kind: int, result_kind: int) -> Fused:
+def fuse(state: None, values: Values, kinds: tuple[int, ...], result_kind: int) -> Fused:
     """The loop for one tensor."""
-    loop, weights = build_consensus(models, kind, result_kind), np.array(values.each["weight"][1:], np.float32)
+    loop, weights = build_consensus(kinds, result_kind), np.array(values.each["weight"][1:], np.float32)
     threshold, agreement, scale = (np.float32(values[name]) for name in ("threshold", "agreement", "lambda"))
 
     def fused(inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:

@@ -12,7 +12,7 @@ from nbmerge.kernels.floats import load
 
 
 @cache
-def build_comparison(stored: int) -> Callable[..., None]:
+def build_comparison(base_stored: int, own_stored: int) -> Callable[..., None]:
     """The loop that compares magnitudes with some values.
 
     Returns
@@ -27,7 +27,7 @@ def build_comparison(stored: int) -> Callable[..., None]:
         for v in range(values.size):
             value, above, equal = values[v], np.int32(0), np.int32(0)
             for k in range(count):
-                magnitude = abs(load(own, k, stored) - load(base, k, stored))
+                magnitude = abs(load(own, k, own_stored) - load(base, k, base_stored))
                 above = np.int32(above + np.int32(magnitude > value))
                 equal = np.int32(equal + np.int32(magnitude == value))
             counts[v, 0], counts[v, 1] = above, equal
@@ -36,7 +36,7 @@ def build_comparison(stored: int) -> Callable[..., None]:
 
 
 @cache
-def build_collection(stored: int) -> Callable[..., tuple[int, int]]:
+def build_collection(base_stored: int, own_stored: int) -> Callable[..., tuple[int, int]]:
     """The loop that collects the magnitudes in an interval.
 
     Returns
@@ -50,7 +50,7 @@ def build_collection(stored: int) -> Callable[..., tuple[int, int]]:
     def collect(count: int, base: int, own: int, low: float, high: float, inside: np.ndarray) -> tuple[int, int]:
         above, held = np.int64(0), np.int64(0)
         for k in range(count):
-            magnitude = abs(load(own, k, stored) - load(base, k, stored))
+            magnitude = abs(load(own, k, own_stored) - load(base, k, base_stored))
             above += np.int64(magnitude > high)
             inside[held] = magnitude  # without a branch: what is not inside is overwritten by the next
             held += np.int64(magnitude >= low) & np.int64(magnitude <= high)
@@ -60,7 +60,7 @@ def build_collection(stored: int) -> Callable[..., tuple[int, int]]:
 
 
 @cache
-def build_search(stored: int) -> Callable[..., int]:
+def build_search(base_stored: int, own_stored: int) -> Callable[..., int]:
     """The loop that finds a magnitude.
 
     Returns
@@ -73,7 +73,7 @@ def build_search(stored: int) -> Callable[..., int]:
     @entry_point("int64(int64, int64, int64, float32, int64)")
     def find(count: int, base: int, own: int, value: float, rank: int) -> int:
         for k in range(count):
-            if abs(load(own, k, stored) - load(base, k, stored)) == value:
+            if abs(load(own, k, own_stored) - load(base, k, base_stored)) == value:
                 if rank == 0:
                     return k
                 rank -= 1

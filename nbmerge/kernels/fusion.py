@@ -15,19 +15,21 @@ import numpy as np
 import torch
 
 from nbmerge.kernels import consensus as consensus_loop
-from nbmerge.kernels import magnitudes, thinned
 from nbmerge.kernels import nearswap as nearswap_loop
+from nbmerge.kernels import thinned
 from nbmerge.kernels.differences import build_differences
 from nbmerge.kernels.gram import build_products
-from nbmerge.kernels.operands import STORED, Fused, find_common_kind, locate
+from nbmerge.kernels.magnitudes import survey
+from nbmerge.kernels.operands import STORED, Fused, find_common_kind, find_kinds, locate
 from nbmerge.kernels.weighted_sum import build_interpolation, build_sum
 from nbmerge.methods import Elementwise, Values, breadcrumbs, consensus, dare, nearswap, ties
+from nbmerge.methods.numerics.selection import Request
 
 MOST_MODELS = 16
 """Inputs from which on nothing is fused: a loop keeps several numbers of each in registers."""
 
-Fuse = Callable[[Any, Values, int, int, int], Fused]
-"""``(state, values, models, kind, result_kind)``: the loop for one tensor; kinds are those of `nbmerge.kernels.floats`."""
+Fuse = Callable[[Any, Values, tuple[int, ...], int], Fused]
+"""``(state, values, kinds, result_kind)``: the loop for one tensor; kinds are those of `nbmerge.kernels.floats`."""
 
 MIXES: dict[Callable[..., Any], Fuse] = {
     ties.mix: partial(thinned.fuse, thinned.ties),
@@ -52,18 +54,16 @@ def fuse_mix(method: Elementwise, state: Any, values: Values, dtypes: Sequence[s
     dtypes, dtype : sequence of str, str
         Of the inputs and of the result.
     """
-    kind, fuse = _find_kind(dtypes, dtype), MIXES.get(method.mix)
-    if kind is None or fuse is None:
-        return None
-    return fuse(state, values, len(dtypes) - 1, kind, STORED[dtype])
+    kinds, fuse = _find_kinds(dtypes, dtype), MIXES.get(method.mix)
+    return None if kinds is None or fuse is None else fuse(state, values, kinds, STORED[dtype])
 
 
 def fuse_interpolation(weight: float, dtypes: Sequence[str], dtype: str) -> Fused | None:
     """The loop for a + w (b − a)."""
-    kind = _find_kind(dtypes, dtype)
-    if kind is None:
+    kinds = _find_kinds(dtypes, dtype)
+    if kinds is None:
         return None
-    interpolate, factor = build_interpolation(kind, STORED[dtype]), np.float32(weight)
+    interpolate, factor = build_interpolation(kinds, STORED[dtype]), np.float32(weight)
 
     def fused(inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:
         return interpolate(result.numel(), locate(inputs), result.data_ptr(), factor)
@@ -73,10 +73,10 @@ def fuse_interpolation(weight: float, dtypes: Sequence[str], dtype: str) -> Fuse
 
 def fuse_sum(weights: Sequence[float], from_first: bool, dtypes: Sequence[str], dtype: str) -> Fused | None:
     """The loop for Σ wᵢxᵢ; or, `from_first`, for x₀ + Σ wᵢ(xᵢ − x₀)."""
-    kind = _find_kind(dtypes, dtype)
-    if kind is None:
+    kinds = _find_kinds(dtypes, dtype)
+    if kinds is None:
         return None
-    add, factors = build_sum(len(weights), kind, STORED[dtype], from_first), np.array(weights, np.float32)
+    add, factors = build_sum(kinds, STORED[dtype], from_first), np.array(weights, np.float32)
 
     def fused(inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:
         return add(result.numel(), locate(inputs), result.data_ptr(), factors)
@@ -84,10 +84,9 @@ def fuse_sum(weights: Sequence[float], from_first: bool, dtypes: Sequence[str], 
     return fused
 
 
-def fuse_survey(dtypes: Sequence[str]) -> magnitudes.Survey | None:
-    """The loops that fill a search's requests about |b − a|."""
-    kind = find_common_kind(dtypes)
-    return None if kind is None else magnitudes.fuse(kind)
+def fuse_survey(dtypes: Sequence[str]) -> Callable[[Request, int, torch.Tensor, torch.Tensor], None] | None:
+    """The loops that fill a search's requests about |b − a|, see `nbmerge.kernels.magnitudes.survey`."""
+    return None if find_kinds(dtypes) is None else survey
 
 
 def fuse_products(dtypes: Sequence[str]) -> Callable[[list[torch.Tensor], np.ndarray], None] | None:
@@ -119,5 +118,5 @@ def fuse_differences(dtypes: Sequence[str], bins: int, lowest: int) -> Callable[
     return fused
 
 
-def _find_kind(dtypes: Sequence[str], dtype: str) -> int | None:
-    return find_common_kind(dtypes) if dtype in STORED and len(dtypes) <= MOST_MODELS else None
+def _find_kinds(dtypes: Sequence[str], dtype: str) -> tuple[int, ...] | None:
+    return find_kinds(dtypes) if dtype in STORED and len(dtypes) <= MOST_MODELS else None

@@ -15,7 +15,7 @@ from nbmerge.methods import Values
 
 
 @cache
-def build_nearswap(stored: int, result_stored: int) -> Callable[..., bool]:
+def build_nearswap(stored: tuple[int, ...], result_stored: int) -> Callable[..., bool]:
     """The loop.
 
     Returns
@@ -28,7 +28,7 @@ def build_nearswap(stored: int, result_stored: int) -> Callable[..., bool]:
     def nearswap(count: int, base: int, other: int, result: int, limit: float) -> bool:
         largest = np.uint32(0)
         for k in range(count):
-            origin, target = load(base, k, stored), load(other, k, stored)
+            origin, target = load(base, k, stored[0]), load(other, k, stored[1])
             change = target - origin
             step = limit if change > limit else -limit
             value = target if abs(change) <= limit else step + origin
@@ -41,9 +41,9 @@ def build_nearswap(stored: int, result_stored: int) -> Callable[..., bool]:
     return nearswap
 
 
-def fuse(state: None, values: Values, models: int, kind: int, result_kind: int) -> Fused:
+def fuse(state: None, values: Values, kinds: tuple[int, ...], result_kind: int) -> Fused:
     """The loop for one tensor."""
-    loop, limit = build_nearswap(kind, result_kind), np.float32(values["t"])
+    loop, limit = build_nearswap(kinds, result_kind), np.float32(values["t"])
 
     def fused(inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:
         base, other = inputs

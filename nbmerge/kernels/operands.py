@@ -15,6 +15,15 @@ STORED = {"bfloat16": 0, "float16": 1, "float32": 2}
 """dtypes that loops read and write, as `nbmerge.kernels.floats` numbers them."""
 
 
+KINDS = {getattr(torch, name): kind for name, kind in STORED.items()}
+"""The same for dtypes of torch."""
+
+
+def find_kinds(dtypes: Sequence[str]) -> tuple[int, ...] | None:
+    """How inputs are stored, if loops can read them all."""
+    return tuple(STORED[dtype] for dtype in dtypes) if STORED.keys() >= set(dtypes) else None
+
+
 def find_common_kind(dtypes: Sequence[str]) -> int | None:
     """How inputs are stored, if loops can read them and all are stored alike."""
     kinds = {STORED.get(dtype) for dtype in dtypes}

@@ -47,15 +47,14 @@ def _divide(merged: float, share: float, least: float, divide: int) -> float:
 
 @cache
 def build(
-    models: int, stored: int, result_stored: int, combine: int, divide: int, has_masks: bool, has_outliers: bool
+    stored: tuple[int, ...], result_stored: int, combine: int, divide: int, has_masks: bool, has_outliers: bool
 ) -> Callable[..., bool]:
-    """The loop for a number of models, with these constants.
+    """The loop with these constants.
 
     Parameters
     ----------
-    models : int
-    stored, result_stored : int
-        How the inputs and the result are stored, see `nbmerge.kernels.floats`.
+    stored, result_stored : tuple of int, int
+        How the base and each model are stored, and the result, see `nbmerge.kernels.floats`.
     combine, divide : int
         See the constants of this module.
     has_masks : bool
@@ -72,6 +71,7 @@ def build(
         multiplied by, `weights` what elected sums are divided by where models agree, and `scale` a factor on what is added to
         the base.
     """
+    models = len(stored) - 1
 
     @entry_point("boolean(int64, int64[::1], int64, float32[:, ::1], int64[::1], float32[::1], float32[::1], float32)")
     def merge_task_vectors(
@@ -89,10 +89,10 @@ def build(
         factor, weight, least = fixed_tuple(factors, models), fixed_tuple(weights, models), weights.min()
         largest = np.uint32(0)
         for k in range(count):
-            origin = load(base, k, stored)
+            origin = load(base, k, stored[0])
             total = ZERO
             for i in range(models):
-                change = _thin(load(own[i], k, stored) - origin, cut[i], outlier[i], has_outliers)
+                change = _thin(load(own[i], k, stored[i + 1]) - origin, cut[i], outlier[i], has_outliers)
                 if has_masks:
                     change *= np.float32(load_byte(mask[i], k))
                 vote = _vote(change * factor[i], combine)
@@ -102,7 +102,7 @@ def build(
                 sign = ONE if total >= ZERO else -ONE
                 share = ZERO
                 for i in range(models):  # the compiler sees that these are the same changes
-                    change = _thin(load(own[i], k, stored) - origin, cut[i], outlier[i], has_outliers)
+                    change = _thin(load(own[i], k, stored[i + 1]) - origin, cut[i], outlier[i], has_outliers)
                     if has_masks:
                         change *= np.float32(load_byte(mask[i], k))
                     agreeing = change * factor[i] * sign

@@ -99,30 +99,29 @@ class ThinnedMix:
     thinnings : sequence of Thinning
         One for each model.
     combining : Combining
-    kind, result_kind : int
+    kinds, result_kind : tuple of int, int
         How inputs and result are stored.
     """
 
-    def __init__(self, thinnings: Sequence[Thinning], combining: Combining, kind: int, result_kind: int):
-        self._thinnings, self._kind, self._scale = thinnings, kind, np.float32(combining.scale)
+    def __init__(self, thinnings: Sequence[Thinning], combining: Combining, kinds: tuple[int, ...], result_kind: int):
+        self._thinnings, self._kinds, self._scale = thinnings, kinds, np.float32(combining.scale)
         self._factors = np.array([t.factor for t in thinnings], np.float32)
         self._weights = np.array(combining.weights or [0.0] * len(thinnings), np.float32)
         self._is_masked = any(t.mask for t in thinnings)
         has_outliers = any(t.outliers for t in thinnings)
-        self._merge = build(
-            len(thinnings), kind, result_kind, combining.combine, combining.divide, self._is_masked, has_outliers
-        )
+        self._merge = build(kinds, result_kind, combining.combine, combining.divide, self._is_masked, has_outliers)
 
     def __call__(self, inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:
         """Merge the block that begins at `start`; whether the result is finite."""
-        count, size, result_size = result.numel(), inputs[0].element_size(), result.element_size()
+        count, result_size = result.numel(), result.element_size()
+        sizes = np.array([block.element_size() for block in inputs], np.int64)
         addresses, masks = locate(inputs), self._masks(start, count)
         places = np.array([0 if mask is None else mask.ctypes.data for mask in masks], np.int64)
         finite = True
         for first, end, cuts in self._spans(addresses, start, count):
             finite &= self._merge(
                 end - first,
-                addresses + first * size,
+                addresses + first * sizes,
                 result.data_ptr() + first * result_size,
                 cuts,
                 places + first,
@@ -148,13 +147,13 @@ class ThinnedMix:
             inclusive[1, i] = strict[1, i] = EVERYTHING
             for row, cut in enumerate((thinning.small, thinning.outliers)):
                 if cut is not None:
-                    bounds = self._bounds(cut, addresses[0], addresses[i + 1], start, count)
+                    bounds = self._bounds(cut, i, addresses, start, count)
                     inclusive[row, i], strict[row, i], ends[row, i] = bounds
         borders = sorted({0, count, *(int(end) for end in ends.flat)})
         for first, end in pairwise(borders):
             yield first, end, np.where(first < ends, inclusive, strict)
 
-    def _bounds(self, cut: Cut, base: int, own: int, start: int, count: int) -> tuple[float, float, int]:
+    def _bounds(self, cut: Cut, i: int, addresses: np.ndarray, start: int, count: int) -> tuple[float, float, int]:
         """The largest magnitude that is dropped where those equal to the threshold are kept, where not, and the former's end."""
         if cut.threshold == np.inf:
             return EVERYTHING, EVERYTHING, 0
@@ -164,12 +163,13 @@ class ThinnedMix:
         inclusive = float(np.nextafter(np.float32(strict), np.float32(-np.inf)))
         if left is None:
             return inclusive, strict, count
-        return inclusive, strict, build_search(self._kind)(count, base, own, np.float32(strict), left)
+        find = build_search(self._kinds[0], self._kinds[i + 1])
+        return inclusive, strict, find(count, addresses[0], addresses[i + 1], np.float32(strict), left)
 
 
-def fuse(describe: Describe, state: Any, values: Values, models: int, kind: int, result_kind: int) -> Fused:
+def fuse(describe: Describe, state: Any, values: Values, kinds: tuple[int, ...], result_kind: int) -> Fused:
     """The loop for one tensor, with what one of the functions below returns."""
-    return ThinnedMix(*describe(state, values), kind, result_kind)
+    return ThinnedMix(*describe(state, values), kinds, result_kind)
 
 
 def ties(cuts: list[Cut | None], values: Values) -> tuple[list[Thinning], Combining]:

@@ -12,7 +12,7 @@ from nbmerge.kernels.floats import is_finite, larger, load, multiply_add, store
 
 
 @cache
-def build_interpolation(stored: int, result_stored: int) -> Callable[..., bool]:
+def build_interpolation(stored: tuple[int, int], result_stored: int) -> Callable[..., bool]:
     """The loop for a + w (b − a), from the nearer end, as `torch.lerp` computes it.
 
     Returns
@@ -25,12 +25,11 @@ def build_interpolation(stored: int, result_stored: int) -> Callable[..., bool]:
     def interpolate(count: int, addresses: np.ndarray, result: int, weight: float) -> bool:
         from_first = abs(weight) < np.float32(0.5)
         first, second = addresses[0], addresses[1]  # not in the loop: what it writes could be the addresses
-        near = first if from_first else second
         factor = weight if from_first else weight - np.float32(1)
         largest = np.uint32(0)
         for k in range(count):
-            difference = load(second, k, stored) - load(first, k, stored)
-            value = multiply_add(factor, difference, load(near, k, stored))
+            one, other = load(first, k, stored[0]), load(second, k, stored[1])
+            value = multiply_add(factor, other - one, one if from_first else other)
             largest = larger(largest, value)
             store(result, k, result_stored, value)
         return is_finite(largest, result_stored)
@@ -39,7 +38,7 @@ def build_interpolation(stored: int, result_stored: int) -> Callable[..., bool]:
 
 
 @cache
-def build_sum(models: int, stored: int, result_stored: int, from_first: bool) -> Callable[..., bool]:
+def build_sum(stored: tuple[int, ...], result_stored: int, from_first: bool) -> Callable[..., bool]:
     """The loop for Σ wᵢxᵢ; or, `from_first`, for x₀ + Σ wᵢ(xᵢ − x₀), where the weights sum to one.
 
     Returns
@@ -47,16 +46,17 @@ def build_sum(models: int, stored: int, result_stored: int, from_first: bool) ->
     callable
         ``(count, addresses, result, weights) -> bool``: whether the result is finite.
     """
+    models = len(stored)
 
     @entry_point("boolean(int64, int64[::1], int64, float32[::1])")
     def add_weighted(count: int, addresses: np.ndarray, result: int, weights: np.ndarray) -> bool:
         own, weight = fixed_tuple(addresses, models), fixed_tuple(weights, models)
         largest = np.uint32(0)
         for k in range(count):
-            first = load(own[0], k, stored)
+            first = load(own[0], k, stored[0])
             value = first if from_first else first * weight[0]
             for i in range(1, models):
-                number = load(own[i], k, stored)
+                number = load(own[i], k, stored[i])
                 value = multiply_add(number - first if from_first else number, weight[i], value)
             largest = larger(largest, value)
             store(result, k, result_stored, value)

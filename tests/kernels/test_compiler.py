@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 
 def compile_again():
     """Compile one loop as a new process does; how often numba found it in the cache."""
-    loop = build_interpolation.__wrapped__(0, 0)
+    loop = build_interpolation.__wrapped__((0, 0), 0)
     return sum(loop.stats.cache_hits.values())
 
 
@@ -57,15 +57,15 @@ def test_a_folder_that_others_can_write_to_is_not_used(folder):
 
 
 LOOPS = {
-    "interpolation": lambda: weighted_sum.build_interpolation(0, 0),
-    "sum": lambda: weighted_sum.build_sum(3, 0, 0, False),
+    "interpolation": lambda: weighted_sum.build_interpolation((0, 0), 0),
+    "sum": lambda: weighted_sum.build_sum((0, 0, 0), 0, False),
     "task vectors": lambda: task_vectors.build(
-        2, 0, 0, task_vectors.ELECT_BY_SUM, task_vectors.BY_POSITIVE_SHARE, True, False
+        (0, 0, 0), 0, task_vectors.ELECT_BY_SUM, task_vectors.BY_POSITIVE_SHARE, True, False
     ),
-    "comparison": lambda: counting.build_comparison(0),
+    "comparison": lambda: counting.build_comparison(0, 0),
     "products": lambda: gram.build_products(2, 0),
-    "nearswap": lambda: nearswap.build_nearswap(0, 0),
-    "consensus": lambda: consensus.build_consensus(3, 0, 0),
+    "nearswap": lambda: nearswap.build_nearswap((0, 0), 0),
+    "consensus": lambda: consensus.build_consensus((0, 0, 0, 0), 0),
 }
 
 

@@ -119,9 +119,19 @@ def test_a_result_that_overflows_is_left_to_torch(loops, monkeypatch):
     assert answers == [False]
 
 
-def test_inputs_of_several_dtypes_are_left_to_torch(loops, monkeypatch):
+@pytest.mark.parametrize("case", ["ties", "linear of two", "breadcrumbs_ties"])
+def test_inputs_can_have_several_dtypes(loops, monkeypatch, case):
     answers = spy_on_blocks(loops, monkeypatch)
-    tensors = [numbers(torch.bfloat16, 99, 0), numbers(torch.float32, 99, 1), numbers(torch.bfloat16, 99, 2)]
+    dtypes = (torch.bfloat16, torch.float32, torch.float16)[: CASES[case][1]]
+    tensors = [numbers(dtype, 4099, seed) for seed, dtype in enumerate(dtypes)]
+    by_torch, by_loop = by_both(monkeypatch, case, tensors)
+    assert torch.equal(by_torch, by_loop)
+    assert len(answers) == 1
+
+
+def test_float64_is_left_to_torch(loops, monkeypatch):
+    answers = spy_on_blocks(loops, monkeypatch)
+    tensors = [numbers(torch.bfloat16, 99, 0), numbers(torch.float32, 99, 1).double(), numbers(torch.bfloat16, 99, 2)]
     by_torch, by_loop = by_both(monkeypatch, "ties", tensors)
     assert torch.equal(by_torch, by_loop)
     assert not answers
