@@ -33,7 +33,7 @@ def halve(terms: torch.Tensor) -> torch.Tensor:
         return terms.new_zeros(terms.shape[:-1])
     half = (1 << (count - 1).bit_length()) >> 1
     while half:
-        terms[..., : count - half] += terms[..., half:count]
+        terms[..., : count - half].add_(terms[..., half:count])  # += would copy the sum onto itself
         count, half = half, half >> 1
     return terms[..., 0]
 
@@ -85,6 +85,6 @@ def inner_products(rows: torch.Tensor) -> torch.Tensor:
             part = own[..., span]
             held = products[..., : part.shape[-1]]
             torch.mul(part, others[..., span], out=held)
-            lanes[..., : part.shape[-1]] += held
+            lanes[..., : part.shape[-1]].add_(held)
         found[..., i, i:] = found[..., i:, i] = halve(lanes.double())
     return found
