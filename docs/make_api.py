@@ -22,6 +22,7 @@ PAGES = {
     "Understanding": "nbmerge: sweep PathScores ablate Ablation sensitivity Sensitivity compare_tokens TokenComparison",
     "Data-informed merging": "nbmerge: gather_statistics Gathered",
     "Searching": "nbmerge: search SearchResult",
+    "Evaluating": "nbmerge: evaluate Evaluation",
     "Statistics": "nbmerge: measure_models Statistics measure_merge Changes",
     "Structure": (
         "nbmerge: measure_conflicts Conflicts measure_spectra Spectra measure_coefficients Coefficients check_family Family "
@@ -37,7 +38,8 @@ PAGES = {
         "ScoreHistory BlindPair ScoreRecord"
     ),
     "More on understanding": "nbmerge.analysis: Barrier Derivative Divergence",
-    "More on searching": "nbmerge.optimisation: Range Choice Space make_space Trial Goal",
+    "More on searching": "nbmerge.optimisation: Range Choice Space make_space Trial Goal read_evolve EvolveSearch",
+    "More on evaluating": "nbmerge.evaluation: Measure TaskScore",
     "More statistics": "nbmerge.statistics: estimate Estimate",
     "More on structure": "nbmerge.statistics.structure: Ancestor Finding Overlap Spectrum",
     "Lessons": (

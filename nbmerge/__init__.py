@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
     from nbmerge.engine.publish import Published, publish
     from nbmerge.engine.transplant import Transplant, transplant
     from nbmerge.engine.verify import Verification, verify
+    from nbmerge.evaluation import Evaluation, evaluate
     from nbmerge.model_ref import ModelRef
     from nbmerge.optimisation import SearchResult, search
     from nbmerge.problems import Problem
@@ -100,6 +101,7 @@ _EXPORTS = {
     "nbmerge.engine.publish": ("Published", "publish"),
     "nbmerge.engine.transplant": ("Transplant", "transplant"),
     "nbmerge.engine.verify": ("Verification", "verify"),
+    "nbmerge.evaluation": ("Evaluation", "evaluate"),
     "nbmerge.model_ref": ("ModelRef",),
     "nbmerge.optimisation": ("SearchResult", "search"),
     "nbmerge.problems": ("Problem",),
@@ -136,8 +138,8 @@ _EXPORTS = {
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
 _ROOMS = (
-    "analysis", "checkpoints", "demo", "engine", "errors", "lessons", "methods", "optimisation", "plots", "progress", "recipe",
-    "sampling", "statistics", "typing", "widgets",
+    "analysis", "checkpoints", "demo", "engine", "errors", "evaluation", "lessons", "methods", "optimisation", "plots", "progress",
+    "recipe", "sampling", "statistics", "typing", "widgets",
 )  # fmt: skip
 
 __all__ = [
@@ -150,6 +152,7 @@ __all__ = [
     "Comparison",
     "Conflicts",
     "Difference",
+    "Evaluation",
     "Family",
     "Gathered",
     "GridAxis",
@@ -186,6 +189,7 @@ __all__ = [
     "compare",
     "compare_tokens",
     "describe_difference",
+    "evaluate",
     "forecast_live",
     "gather_statistics",
     "live",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbmerge.displays.analysis import show_ablation, show_path_scores, show_sensitivity, show_token_comparison
+from nbmerge.displays.evaluations import show_evaluation
 from nbmerge.displays.markup import Markup
 from nbmerge.displays.memory import show_merge_in_memory, show_pin, show_update
 from nbmerge.displays.merges import show_merge_result, show_report
@@ -35,6 +36,7 @@ _SHOW: dict[str, Callable[[Any], Markup]] = {
     "Coefficients": show_coefficients,
     "Comparison": show_comparison,
     "Conflicts": show_conflicts,
+    "Evaluation": show_evaluation,
     "Family": show_family,
     "Lineage": show_lineage,
     "MergeInMemory": show_merge_in_memory,
@@ -62,7 +64,7 @@ def to_html(subject: Any) -> str:
     Parameters
     ----------
     subject : Recipe, Plan, Report, MergeResult, LiveMerge, VirtualMerge, Pin, Update, Sample, SampleGrid, Comparison, BlindTest,
-        Statistics, Changes, SearchResult, or a result of `nbmerge.analysis` or `nbmerge.statistics.structure`
+        Statistics, Changes, SearchResult, Evaluation, or a result of `nbmerge.analysis` or `nbmerge.statistics.structure`
 
     Raises
     ------

@@ -9,16 +9,29 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
+    from nbmerge.optimisation.evolve import EvolveSearch, read_evolve
     from nbmerge.optimisation.goals import Goal
     from nbmerge.optimisation.results import SearchResult
     from nbmerge.optimisation.searching import search
     from nbmerge.optimisation.space import Choice, Range, Space, make_space
     from nbmerge.optimisation.trials import Trial
 
-__all__ = ["Choice", "Goal", "Range", "SearchResult", "Space", "Trial", "make_space", "search"]
+__all__ = [
+    "Choice",
+    "EvolveSearch",
+    "Goal",
+    "Range",
+    "SearchResult",
+    "Space",
+    "Trial",
+    "make_space",
+    "read_evolve",
+    "search",
+]
 
 __getattr__ = exporter(
     __name__,
+    evolve=("EvolveSearch", "read_evolve"),
     goals=("Goal",),
     results=("SearchResult",),
     searching=("search",),

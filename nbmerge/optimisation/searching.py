@@ -11,6 +11,7 @@ from nbmerge.analysis.measure import ScoreLike, read_scores
 from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import hub
 from nbmerge.errors import ArgumentError, MergeStopped
+from nbmerge.optimisation.evolve import read_evolve
 from nbmerge.optimisation.goals import Goal, GoalLike
 from nbmerge.optimisation.identity import identify
 from nbmerge.optimisation.objective import Objective
@@ -40,8 +41,8 @@ def search(
     space: Iterable[Range | Choice] | Space | None = None,
     knots: int = 3,
     ranges: Mapping[str, tuple[float, float]] | None = None,
-    goal: GoalLike = "pareto",
-    sampler: SamplerName = "tpe",
+    goal: GoalLike | None = None,
+    sampler: SamplerName | None = None,
     levels: int = 3,
     prune: bool = False,
     parallel: int = 1,
@@ -59,7 +60,8 @@ def search(
     Parameters
     ----------
     recipe : Recipe, or anything that `Recipe.load` reads
-        The first trial has its values.
+        The first trial has its values. The YAML of mergekit-evolve brings space, scores and goal along; see
+        `nbmerge.optimisation.read_evolve`.
     scores : mapping of str to score, or one score
         What to improve; as in `nbmerge.sweep`.
     held_out : mapping of str to score, optional
@@ -79,10 +81,10 @@ def search(
         Knots of each gradient of the default space.
     ranges : mapping of str to (float, float), optional
         Bounds of parameters in the default space; default those of sliders.
-    goal : "pareto", "weakest", "mean" or mapping of str to float
-        With several scores: all of them at once, the worst, their mean, or a sum with these weights.
-    sampler : "tpe", "cmaes", "random" or "grid"
-        "cmaes" suits ten and more numbers with a budget of hundreds of trials. "grid" tries `levels` values of each range.
+    goal : "pareto", "weakest", "mean" or mapping of str to float, optional
+        With several scores: all of them at once (default), the worst, their mean, or a sum with these weights.
+    sampler : "tpe", "cmaes", "random" or "grid", optional
+        Default "tpe". "cmaes" suits ten and more numbers with a budget of hundreds of trials. "grid" tries `levels` values of each range.
     levels : int
     prune : bool
         Stop trials early that are worse than the median of earlier ones; scores are then compared one after the other, and perplexities by
@@ -116,15 +118,23 @@ def search(
     >>> found.best, found.table["state"].tolist()
     (<Recipe task_arithmetic: reverser + shouter (...)>, ['complete', 'complete', 'complete'])
     """
+    if (genome := None if scores else read_evolve(recipe)) is not None:
+        recipe, space, scores = genome.recipe, space or genome.space, genome.scores
+        goal, sampler = goal or genome.goal, sampler or "cmaes"
     source: Any = getattr(recipe, "recipe", recipe)
     start = Recipe.load(source)
     named, others = read_scores(scores), read_scores(held_out) if held_out else {}
     if unknown := [name for name in others if name not in named]:
         raise ArgumentError(f"held_out has {unknown[0]!r}, which is not one of the scores: {', '.join(named)}.")
-    aim = Goal.of(goal, {name: bool(getattr(score, "lower", False)) for name, score in named.items()})
+    aim = Goal.of(
+        "pareto" if goal is None else goal,
+        {name: bool(getattr(score, "lower", False)) for name, score in named.items()},
+    )
     varied = as_space(start, space, knots, ranges)
     at_once = parse_count_argument("parallel", parallel, 1)
-    draws = Sampler(sampler, varied, aim, varied.read(start), seed, at_once, parse_count_argument("levels", levels, 3))
+    draws = Sampler(
+        sampler or "tpe", varied, aim, varied.read(start), seed, at_once, parse_count_argument("levels", levels, 3)
+    )
     if prune and not aim.is_single:
         raise ArgumentError(
             "Trials can be stopped early only if they are compared by one number: pass goal='weakest' or 'mean'."

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         token_map,
     )
     from nbmerge.plots.colours import model_colours
+    from nbmerge.plots.evaluations import plot_evaluation, task_values
     from nbmerge.plots.figures import NotebookFigure, to_bytes, to_png
     from nbmerge.plots.gradient_curves import gradients
     from nbmerge.plots.gradient_values import Gradient
@@ -68,6 +69,7 @@ __all__ = [
     "plot_changes",
     "plot_coefficients",
     "plot_conflicts",
+    "plot_evaluation",
     "plot_family",
     "plot_lineage",
     "plot_merge",
@@ -88,6 +90,7 @@ __all__ = [
     "search_slice",
     "similarity_matrix",
     "singular_value_curves",
+    "task_values",
     "to_bytes",
     "to_png",
     "token_map",
@@ -109,6 +112,7 @@ __getattr__ = exporter(
         "token_map",
     ),
     colours=("model_colours",),
+    evaluations=("plot_evaluation", "task_values"),
     figures=("NotebookFigure", "to_bytes", "to_png"),
     gradient_curves=("gradients",),
     gradient_values=("Gradient",),

@@ -1,0 +1,169 @@
+"""Runs tasks of the lm-evaluation-harness on a model in memory; nothing is saved for it.
+
+The harness is imported when the first task runs. It logs every step, and keeps an index of thousands of tasks, which is made once.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbmerge.errors import ArgumentError, NbmergeError, SampleError
+from nbmerge.evaluation.measures import Measure
+from nbmerge.evaluation.task_files import read_task
+from nbmerge.quoting import quote
+
+if TYPE_CHECKING:
+    from nbmerge.sampling import Loaded
+
+INSTALL = 'pip install "nbmerge[eval]"'
+BOOTSTRAPS = 1000
+"""Samples for standard errors of metrics that are not means."""
+
+
+def run_tasks(
+    loaded: Loaded,
+    tasks: Sequence[Any],
+    include: Sequence[Path],
+    *,
+    limit: int | None = None,
+    shots: int | None = None,
+    batch_size: int = 1,
+    seed: int = 0,
+) -> list[Measure]:
+    """Run tasks on a model.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    tasks : sequence of str, path or mapping
+    include : sequence of Path
+        Folders with tasks.
+    limit : int, optional
+        Samples of each task, at most.
+    shots : int, optional
+        Examples before each question; default as the task says.
+    batch_size, seed : int
+
+    Raises
+    ------
+    ArgumentError
+        When the harness is not installed, or a task or its data cannot be loaded.
+    SampleError
+        When a task fails on this model.
+    """
+    harness = require_harness()
+    read = [read_task(task) for task in tasks]
+    folders = tuple(dict.fromkeys([*include, *(folder for _, folder in read if folder is not None)]))
+    with _quiet():
+        manager = _make_manager(tuple(str(folder) for folder in folders))
+        for (task, _), given in zip(read, tasks, strict=True):
+            _load(harness, manager, task, given)
+        try:
+            found = harness.simple_evaluate(
+                model=_wrap(loaded, batch_size),
+                tasks=[task for task, _ in read],
+                task_manager=manager,
+                limit=limit,
+                num_fewshot=shots,
+                bootstrap_iters=BOOTSTRAPS,
+                log_samples=False,
+                random_seed=seed,
+                numpy_random_seed=seed,
+                torch_random_seed=seed,
+                fewshot_random_seed=seed,
+            )
+        except NbmergeError:
+            raise
+        except Exception as error:  # of a task, whose functions may raise anything
+            names = ", ".join(name_of(task) for task, _ in read)
+            raise SampleError(
+                f"The harness failed on {names}: {type(error).__name__}: {quote(str(error), 300)}. "
+                "Check the task with limit=1, and that its texts fit into the model's context."
+            ) from error
+    return list(_read_results(found))
+
+
+def require_harness() -> Any:
+    """The package lm_eval.
+
+    Raises
+    ------
+    ArgumentError
+        When it is not installed.
+    """
+    try:
+        import lm_eval
+        import lm_eval.tasks
+    except ImportError as error:
+        missing = "" if error.name in ("lm_eval", None) else f" (it lacks {error.name})"
+        raise ArgumentError(f"Evaluations need the lm-evaluation-harness{missing}: {INSTALL}") from None
+    return lm_eval
+
+
+def name_of(task: Any) -> str:
+    """The name of a task in messages."""
+    return str(task.get("task", "a task")) if isinstance(task, dict) else str(task)
+
+
+@cache
+def _make_manager(folders: tuple[str, ...]) -> Any:
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=list(folders) or None)
+
+
+def _load(harness: Any, manager: Any, task: Any, given: Any) -> None:
+    """Load a task with its data, so that what is missing is told before the model runs."""
+    if isinstance(task, str) and not manager.match_tasks([task]):
+        raise ArgumentError(
+            f"The harness has no task {name_of(given)!r}. Pass the YAML file of your task, or include= with its folder; "
+            "`lm-eval ls tasks` lists the others."
+        )
+    try:
+        harness.tasks.get_task_dict([task], manager)
+    except Exception as error:  # of datasets, the network or the task's own functions
+        how = "Pass tasks whose data are local files, or download the data while you are online."
+        raise ArgumentError(
+            f"The task {name_of(given)!r} cannot be loaded with its data: {type(error).__name__}: {quote(str(error), 300)}. {how}"
+        ) from error
+
+
+def _wrap(loaded: Loaded, batch_size: int) -> Any:
+    """The model as the harness takes it: the object itself."""
+    from lm_eval.models.huggingface import HFLM
+
+    return HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch_size)
+
+
+def _read_results(found: Any) -> Iterator[Measure]:
+    counts, higher = found.get("n-samples", {}), found.get("higher_is_better", {})
+    for task, results in found["results"].items():
+        for key, value in results.items():
+            metric, comma, filter = key.partition(",")
+            if not comma or metric.endswith("_stderr") or not isinstance(value, int | float):
+                continue
+            error = results.get(f"{metric}_stderr,{filter}")
+            known = isinstance(error, int | float) and math.isfinite(error)
+            lower = higher.get(task, {}).get(metric) is False
+            count = int(counts.get(task, {}).get("effective", 0))
+            yield Measure(task, metric, filter, float(value), float(error) if known else None, lower, count)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let the harness and the libraries below it log errors only."""
+    loggers = [logging.getLogger(name) for name in ("lm_eval", "lm-eval", "datasets", "evaluate")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

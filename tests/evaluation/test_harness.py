@@ -1,0 +1,94 @@
+"""Tasks made here, run by the lm-evaluation-harness on merges in memory.
+
+CI does not install the harness: with datasets, pyarrow, scikit-learn and peft it is some 400 MB, several times what all other tests need.
+"""
+
+import json
+import os
+
+import pytest
+
+pytest.importorskip("lm_eval", reason="needs the lm-evaluation-harness: pip install 'nbmerge[eval]'")
+
+import nbmerge as nbm
+from nbmerge.demo.texts import answer, prompt
+from nbmerge.demo.words import random_words
+from nbmerge.errors import ArgumentError
+from nbmerge.evaluation import TaskScore
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # warnings of the harness and its libraries
+
+TASK = """\
+task: shouting
+dataset_path: json
+dataset_kwargs:
+  data_files: {test: words.jsonl}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+target_delimiter: ""
+doc_to_choice: "{{choices}}"
+doc_to_target: 0
+metric_list:
+  - metric: acc
+"""
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    """Which of two answers is more likely: the word in capitals, or as it is."""
+    folder = tmp_path_factory.mktemp("tasks")
+    os.environ["HF_DATASETS_CACHE"] = str(folder / "cache")
+    rows = [
+        {"question": prompt("upper", word), "choices": [answer("upper", word), f" {word}"]}
+        for word in random_words(20, 0, "measure")
+    ]
+    (folder / "words.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (folder / "shouting.yaml").write_text(TASK)
+    return folder / "shouting.yaml"
+
+
+def test_the_model_in_memory_is_evaluated(task):
+    merge = nbm.live(nbm.demo.flat(0.0), progress=False)
+    low = nbm.evaluate(merge, [task])
+    assert low.table[["task", "metric", "samples"]].to_numpy().tolist() == [["shouting", "acc", 20]]
+    merge.update(nbm.demo.recipe(), progress=False)
+    high = nbm.evaluate(merge, [task])
+    expected = sum(
+        nbm.log_odds(merge, prompt("upper", w), answer("upper", w), f" {w}").value > 0
+        for w in random_words(20, 0, "measure")
+    ) / 20  # fmt: skip
+    assert high.value("shouting") == expected
+    assert high.value("shouting") >= low.value("shouting")
+    merge.close()
+    assert nbm.evaluate(nbm.demo.recipe(), task).value("shouting") == expected
+    folder = nbm.demo.family().experts["shouter"]
+    assert nbm.evaluate(folder, task, limit=5).value("shouting") == 1.0
+
+
+def test_a_task_is_a_score_of_a_search(task):
+    genome = {
+        "genome": {
+            "models": [str(f) for f in nbm.demo.family().experts.values()],
+            "base_model": str(nbm.demo.family().base), "merge_method": "task_arithmetic", "layer_granularity": 4,
+        },
+        "tasks": [{"name": str(task), "metric": "acc,none"}], "limit": 5,
+    }  # fmt: skip
+    found = nbm.search(genome, trials=3, progress=False)
+    assert found.table["state"].to_list() == ["complete"] * 3
+    assert found.best_trial.scores[str(task)] == TaskScore(str(task), limit=5)(nbm.live(found.best, progress=False))
+
+
+def test_tasks_that_are_not_there(task, tmp_path):
+    folder = nbm.demo.family().base
+    with pytest.raises(ArgumentError, match="no task 'no_such_task'"):
+        nbm.evaluate(folder, ["no_such_task"])
+    with pytest.raises(ArgumentError, match="'arc_easy' cannot be loaded with its data"):
+        nbm.evaluate(folder, ["arc_easy"])  # tests are offline
+    (tmp_path / "t.yaml").write_text(TASK)
+    with pytest.raises(ArgumentError, match=r"missing: there is no file .*words.jsonl"):
+        nbm.evaluate(folder, [tmp_path / "t.yaml"])
+    with pytest.raises(ArgumentError, match="no folder"):
+        nbm.evaluate(folder, [task], include=tmp_path / "none")
+    with pytest.raises(ArgumentError, match="tasks is empty"):
+        nbm.evaluate(folder, [])
