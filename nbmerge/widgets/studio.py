@@ -102,7 +102,7 @@ class Studio(StateBox):
         self.drawer = Drawer(self.state, {name: partial(self._load_panel, path) for name, path in DRAWER.items()})
         self.at_close(self.drawer.close)
         self.setup.connect(self.drawer.show, tuple(DRAWER))
-        self.tracks.on_open = self._show_tensors
+        self.tracks.connect(self._show_tensors)
         self.add_class("nbm-studio")
         restore = RestoreLine(self.session, self.errors, self._continued)
         tracks = _card(self.tracks, kind="tracks-card")

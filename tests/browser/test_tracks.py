@@ -233,8 +233,7 @@ def test_a_slider_is_dragged_and_the_tracks_are_marked(pages, page, panel):
 
 def test_the_layer_under_the_pointer_is_read_out_with_its_formulas(pages, page, panel):
     opened = []
-    panel.on_open = opened.append
-    panel.redraw()
+    panel.connect(opened.append)
     pages.show(panel.view)
     page.mouse.move(layer_x(page, 7), level(page, 0.6))
     readout = page.locator(".nbm-readout")

@@ -12,6 +12,15 @@ def move(studio, value):
     act(studio.tracks.view, "curve.set_knots", knots=[[0, 0.1], [2, value], [5, 0.2]], gesture=1)
 
 
+def test_a_layers_tensors_are_opened_from_the_tracks():
+    studio = Studio(save=False)
+    assert studio.tracks.view.content["rows"]["formula"]["canOpen"]
+    act(studio.tracks.view, "formula.open", column=3)
+    assert studio.drawer.opened == "Tensors"
+    assert studio.tensors.view.content["matching"] < studio.tensors.view.content["total"]
+    studio.close()
+
+
 def test_panels_share_one_state(recipe):
     studio = Studio(recipe)
     assert studio.recipe == recipe

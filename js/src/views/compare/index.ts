@@ -150,7 +150,7 @@ function makeGrid(send: Send) {
           : h(
               "button",
               { type: "button", title: "Use this recipe", onclick: () => send("take", { column, row }) },
-              text,
+              text.trim() ? text : "(no text)",
             ),
       ),
     );

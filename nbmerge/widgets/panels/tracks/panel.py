@@ -35,7 +35,7 @@ class TracksPanel(Panel):
     rows : dict of str to Row
         What the panel shows, from the top.
     on_open : callable or None
-        Opens the list of tensors whose names contain some words; set by what has such a list.
+        Opens the list of tensors whose names contain some words; see `connect`.
     """
 
     title = "Tracks"
@@ -74,6 +74,11 @@ class TracksPanel(Panel):
     def _refresh(self) -> None:
         if self.state.plan is None or self.state.plan is not self._drawn:
             self._draw()
+
+    def connect(self, on_open: Callable[[str], Any]) -> None:
+        """Offer a list of tensors: ``on_open(words)`` opens it at those whose names contain the words."""
+        self.on_open = on_open
+        self.redraw()
 
     def redraw(self) -> None:
         """Draw again, though the plan is the same."""

@@ -36,7 +36,8 @@ def test_methods_that_are_no_sums(tracks, method):
 
 def test_the_list_of_a_layers_tensors_is_opened(tracks):
     opened = []
-    tracks.on_open = opened.append
+    tracks.connect(opened.append)
+    assert tracks.view.content["rows"]["formula"] == {"canOpen": True}
     act(tracks.view, "formula.open", column=3)
     act(tracks.view, "formula.open", column=0)
     assert opened == ["model.layers.2.", "model.embed_tokens.weight"]
