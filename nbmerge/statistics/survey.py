@@ -82,7 +82,8 @@ def measure_models(
 
     request(SAVED * sum(t.count * len(t.inputs) for t in tensors))
     with show_progress(progress, "Measuring the models") as listener:
-        run([without_merge(t) for t in tensors], sink, progress=listener, cancel=cancel, threads=threads)
+        zeros = [without_merge(t) for t in tensors]
+        run(zeros, sink, progress=listener, cancel=cancel, threads=threads, allow_nonfinite=True)
     refuse_not_finite(tensors, np.diagonal(tally.gram, axis1=1, axis2=2))
     if store is not None and (now := key_of(tensors)) is not None and key in (now, None):
         store.save(now, tally)  # no file was changed while it was read; what was downloaded just now had no key before
