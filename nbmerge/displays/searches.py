@@ -23,17 +23,12 @@ def show_search(found: SearchResult) -> Markup:
     notes = bullets(found.notes) if found.notes else join()
     if not found.front:
         return block(heading("Search", *counts), notes)
-    complete = [t for t in found.trials if t.state == "complete"]
-    best = {t.number for t in found.front}
-    order = sorted(
-        complete, key=lambda t: (t.number not in best, [-v for v in found.goal.turned(t.objective)], t.number)
-    )
     names = list(found.importance)[:NAMES]
     goal = [] if found.goal.kind == "pareto" else [found.goal.title]
     apart = [f"{name}, held out" for name in found.held_out]
     head = ["trial", *goal, *found.goal.lower, *apart, *names]
     top = heading("Search", *counts, f"best trial {found.best_trial.number}")
-    rows = [_row(found, trial, names) for trial in order[:SHOWN]]
+    rows = [_row(found, trial, names) for trial in found.ranked(SHOWN)]
     shares = [[name, f"{share:.2f}"] for name, share in found.importance.items()]
     return block(top, table(head, rows), fold("What mattered", table(["value", "importance"], shares)), notes)
 

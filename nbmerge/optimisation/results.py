@@ -55,6 +55,15 @@ class SearchResult(Displayed):
         """The trials that no other beats: the best one, or with several goals the Pareto front."""
         return tuple(find_best(self.trials, self.goal))
 
+    def ranked(self, most: int) -> tuple[Trial, ...]:
+        """The best trials: those of `front`, then others by the first number that they are compared by."""
+        best = {t.number for t in self.front}
+        complete = (t for t in self.trials if t.state == "complete")
+        order = sorted(
+            complete, key=lambda t: (t.number not in best, [-v for v in self.goal.turned(t.objective)], t.number)
+        )
+        return tuple(order[:most])
+
     @property
     def best_trial(self) -> Trial:
         """The best trial; of a Pareto front, the one whose weakest score is best.

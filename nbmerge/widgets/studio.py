@@ -30,6 +30,7 @@ from nbmerge.widgets.state.saved import Session, find_notebook, find_place, is_w
 from nbmerge.widgets.state.studio_state import StudioState
 
 if TYPE_CHECKING:
+    from nbmerge.optimisation import SearchResult
     from nbmerge.plots import NotebookFigure
 
 DRAWER = {
@@ -224,6 +225,18 @@ class Studio(StateBox):
         if plan is None:
             raise NbmergeError("Fix the errors in the recipe first.")
         return plot_merge(plan, self.state.measurements.find_changes(plan), **options)
+
+    def add_search(self, found: SearchResult, most: int = 5) -> None:
+        """Put the best recipes of a search into the history, with their scores; the recipe on screen stays.
+
+        Parameters
+        ----------
+        found : SearchResult
+            Returned by `nbmerge.search`, such as ``nbm.search(studio.recipe, ...)``.
+        most : int
+            Number of recipes: those of the Pareto front, then the next best.
+        """
+        self.state.notes.add_search(found, most)
 
     def restore(self, file: str | PathLike[str] | None = None) -> None:
         """Go on from what was kept of an earlier session.

@@ -4,8 +4,8 @@
     python -m tests.benchmarks.bench_search kills [--kills 20] [--trials 120] [--seed 1] [--sampler tpe]
 
 "skills" starts from one flat weight for both experts, and searches a gradient of four knots for each expert and kind of tensor, with
-the likelihood of right answers to words that are neither in the training nor in the measurement. "kills" ends whole processes
-with SIGKILL at random instants, runs the same search again until it is through, and compares with one that was left alone.
+the likelihood of right answers to words that are neither in the training nor in the measurement. "kills" ends processes with
+SIGKILL at random instants, runs the same search again until it is through, and compares with one that was left alone.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import subprocess
-import sys
+import signal
+import sqlite3
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -97,55 +98,58 @@ def measure_skills(given: argparse.Namespace) -> None:
 
 
 def measure_kills(given: argparse.Namespace) -> None:
-    """Print what kills changed."""
+    """Print what kills changed. Searches are forked processes with everything imported, killed at random instants."""
     rng = random.Random(given.seed)
+    kills, seen = 0, []
     with tempfile.TemporaryDirectory(prefix="nbmerge-search-") as folder:
+        options = {"trials": given.trials, "sampler": given.sampler, "seed": 0}
         database = Path(folder) / "study.db"
-        command = [sys.executable, "-m", "tests.benchmarks.bench_search", "run", "--trials", str(given.trials)]
-        command += ["--sampler", given.sampler, "--storage", str(database)]
-        began = time.perf_counter()
-        whole = run(20, trials=given.trials, sampler=given.sampler, seed=0)
-        each = (time.perf_counter() - began) / given.trials
-        kills = 0
         while kills < given.kills:
-            child = subprocess.Popen(command)
-            time.sleep(rng.uniform(0, 2 * given.trials * each / given.kills) + given.imports * rng.random() * 1.5)
-            if child.poll() is not None:
-                print(f"the search was through after {kills} kills")
+            child = os.fork()
+            if child == 0:
+                run(20, **options, storage=database)
+                os._exit(0)
+            time.sleep(rng.uniform(0, given.within))
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+            if not os.WIFSIGNALED(status):
                 break
-            child.kill()
-            child.wait()
             kills += 1
-        resumed = run(20, trials=given.trials, sampler=given.sampler, seed=0, storage=database)
+            seen.append(count_trials(database))
+        resumed = run(20, **options, storage=database)
         left = sorted(f.name for f in Path(folder).iterdir())
+    whole = run(20, **options)
     same = resumed.table.equals(whole.table)
-    print(
-        f"{given.sampler}: {kills} kills, {given.trials} trials of {each:.2f} s: same trials {same}, same best recipe "
-        f"{resumed.best == whole.best}; files left: {left}; load {os.getloadavg()[0]:.1f}"
-    )
+    print(f"{given.sampler}: {kills} kills, trials begun at each {seen}, of {given.trials}; files left {left}")
+    print(f"  same trials: {same}; same best recipe: {resumed.best == whole.best}; load {os.getloadavg()[0]:.1f}")
     if not same:
         raise SystemExit("a search that was killed ended differently")
+
+
+def count_trials(database: Path) -> int:
+    """How many trials a database has; 0 before it has a table of them."""
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            return int(connection.execute("SELECT COUNT(*) FROM trials").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
 
 
 def main() -> None:
     """Run one of the two."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("skills", "kills", "run"))
+    parser.add_argument("what", choices=("skills", "kills"))
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--sampler", default="cmaes")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--trials", type=int, help="in place of seconds; for kills and run 120")
-    parser.add_argument("--imports", type=float, default=4, help="seconds that a process takes until its first trial")
+    parser.add_argument("--trials", type=int, help="in place of seconds; for kills 120")
+    parser.add_argument("--within", type=float, default=4, help="seconds within which a process is killed")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--storage")
     given = parser.parse_args()
     given.trials = given.trials or (None if given.what == "skills" else 120)
     torch.set_num_threads(1)
-    if given.what == "run":
-        run(20, trials=given.trials, sampler=given.sampler, seed=0, storage=given.storage)
-    else:
-        (measure_skills if given.what == "skills" else measure_kills)(given)
+    (measure_skills if given.what == "skills" else measure_kills)(given)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from traitlets import HasTraits, Int
 
@@ -11,6 +12,9 @@ from nbmerge.sampling import BlindTest, ScoreHistory, ScoreRecord
 from nbmerge.sampling.score_history import Score
 from nbmerge.widgets.state.history.summary import Summariser
 from nbmerge.widgets.state.history.tree import History
+
+if TYPE_CHECKING:
+    from nbmerge.optimisation import SearchResult
 
 
 class Notes(HasTraits):
@@ -69,6 +73,18 @@ class Notes(HasTraits):
             if record.recipe is not None:
                 step = self.history.find(record.fingerprint) or self.history.add_beside(record.recipe)
                 self.history.note(step.id, scores={**step.scores, **record.values})
+            self.revision += 1
+
+    def add_search(self, found: SearchResult, most: int = 5) -> None:
+        """Add the best recipes of a search beside the current step, with their scores; the trial is their name."""
+        with self._lock:
+            for trial in found.ranked(most):
+                recipe = found.recipe(trial.number)
+                step = self.history.find(recipe.fingerprint) or self.history.add_beside(recipe)
+                apart = {f"{name}, held out": value for name, value in trial.held_out.items()}
+                self.history.note(step.id, scores={**step.scores, **trial.scores, **apart})
+                if not step.name:
+                    self.history.rename(step.id, f"search, trial {trial.number}")
             self.revision += 1
 
     def set_score(self, name: str, score: Score | None, lower: bool | None = None) -> None:
