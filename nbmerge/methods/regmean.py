@@ -38,18 +38,30 @@ def _look(tensors: InputBlocks, values: Values) -> list[torch.Tensor] | None:
     found = read_all(tensors, values, (width, width))
     if found is None:
         return None
-    products = [w * _reduce(f.double(), values["reduction"]) for w, f in zip(values.each["weight"], found, strict=True)]
-    total = torch.stack(products).sum(0)
+    weights = values.each["weight"]
+
+    def products_of(i: int) -> torch.Tensor:
+        """wᵢGᵢ in float64, read again whenever it is needed: a large one takes gigabytes."""
+        return _reduce(found[i].double(), values["reduction"]).mul_(weights[i])
+
+    total = products_of(0)
+    for i in range(1, len(found)):
+        total.add_(products_of(i))
     total.diagonal().add_(torch.finfo(torch.float32).eps * total.diagonal().mean())  # inputs that never occur
-    factor = torch.linalg.cholesky_ex(total).L
-    return [torch.cholesky_solve(own, factor).T.float() for own in products[1:]]
+    total = torch.linalg.cholesky_ex(total).L
+    return [torch.cholesky_solve(products_of(i), total).T.float() for i in range(1, len(found))]
+
+
+def _held_bytes(values: Values, shape: tuple[int, ...], inputs: int) -> int:
+    """Three matrices in float64 while a system is solved, and what was found for the other models."""
+    width = shape[-2 if values.inputs_first else -1]
+    return width * width * (3 * 8 + 4 * (inputs - 1))
 
 
 def _reduce(products: torch.Tensor, factor: float) -> torch.Tensor:
-    """The matrix with everything beside its diagonal multiplied by a factor."""
+    """Multiply everything beside the diagonal of a matrix by a factor, in place."""
     diagonal = products.diagonal().clone()
-    products = products * factor
-    products.diagonal().copy_(diagonal)
+    products.mul_(factor).diagonal().copy_(diagonal)
     return products
 
 
@@ -80,7 +92,9 @@ _FIELDS: MethodFields = {
 
 
 _MEAN = Combination(coefficients=weighted_mean, check=check_weighted, **_FIELDS)
-_WHOLE = Elementwise(mix=_mix, look=_look, whole="matrix", portable=False, check=check_weighted, **_FIELDS)
+_WHOLE = Elementwise(
+    mix=_mix, look=_look, held_bytes=_held_bytes, whole="matrix", portable=False, check=check_weighted, **_FIELDS
+)
 
 
 def _variant(values: Values) -> Combination | Elementwise | None:
@@ -94,6 +108,7 @@ METHODS = (
     Elementwise(
         mix=_mix,
         look=_look,
+        held_bytes=_held_bytes,
         whole="row",
         portable=False,
         variant=_variant,

@@ -17,7 +17,7 @@ from nbmerge.analysis.memory import check_memory
 from nbmerge.cache_folder import VARIABLE, cache_folder
 from nbmerge.checkpoints import hub
 from nbmerge.engine.live import LayeredModel
-from nbmerge.engine.planning import Plan
+from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
 from nbmerge.errors import ArgumentError, MergeStopped, SampleError
 from nbmerge.methods.numerics.gathered import CACHE, SUFFIX
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Part of every key: raise it whenever anything is gathered otherwise."""
 Gather = Callable[[LayeredModel, Plan, Sequence[Window], StatisticsFile, Reporter, Any], None]
-PASSES: dict[str, tuple[Gather, int]] = {"regmean": (gather_products, 1), "fisher": (gather_squares, 2)}
-"""What each method needs, and how often its gathering goes through the layers."""
+PASSES: dict[str, Gather] = {"regmean": gather_products, "fisher": gather_squares}
+"""How the statistics of each method are gathered."""
 FAILURE = "The model cannot be evaluated on these texts"
 Texts = str | Sequence[str]
 
@@ -129,23 +129,46 @@ def gather_statistics(
         raise ArgumentError(
             f"The recipe has no model {sorted(unknown)[0]!r}. Models: {', '.join(r.name for r in chosen)}."
         )
-    files: dict[str, Path] = {}
-    tokens: dict[str, int] = {}
-    with show_progress(progress, "Gathering statistics") as listener:
-        report: list[Reporter] = []
-        for ref, own in chosen.items():
-            plan = make_plan({"merge_method": "passthrough", "models": [{"model": ref.plain()}]})
-            file = where / f"{_key(given.merge_method, plan, own)}{SUFFIX}"
-            files[str(ref)], tokens[str(ref)] = file, 0
-            if not file.is_file():
-                report = report or [
-                    Reporter(listener, len(chosen) * PASSES[given.merge_method][1] * (plan.depth + 2), 0)
-                ]
-                tokens[str(ref)] = _gather(given.merge_method, plan, own, file, report[0], cancel, threads)
-            given = given.with_parameter("statistics", file.stem if folder is None else str(file.resolve()), ref)
-        if report:
-            report[0].tell("finished")
-    return Gathered(given, files, tokens, time.perf_counter() - began)
+    jobs = {ref: _job_of(given.merge_method, ref, own, where) for ref, own in chosen.items()}
+    tokens = dict.fromkeys(map(str, jobs), 0)
+    if missing := {ref: job for ref, job in jobs.items() if not job.file.is_file()}:
+        with show_progress(progress, "Gathering statistics") as listener:
+            report = Reporter(listener, sum(job.steps for job in missing.values()), 0)
+            tokens |= dict(_gather_all(missing, report, cancel, threads))
+    for ref, job in jobs.items():
+        given = given.with_parameter("statistics", job.file.stem if folder is None else str(job.file.resolve()), ref)
+    return Gathered(given, {str(ref): job.file for ref, job in jobs.items()}, tokens, time.perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is gathered for one model, and where it is kept."""
+
+    method: str
+    plan: Plan
+    texts: tuple[str, ...]
+    file: Path
+
+    @property
+    def steps(self) -> int:
+        """Parts that are reported."""
+        return self.plan.depth + 1 if self.method == "regmean" else 2 * self.plan.depth + 3
+
+    def extra_bytes(self, part: Sequence[TensorPlan]) -> int:
+        """Memory for the statistics of one part of the model."""
+        if self.method == "fisher":
+            return sum(3 * 4 * tensor.count for tensor in part)  # a derivative, its square and their sum
+        widths = [
+            max(t.shape) if t.values.inputs_first else t.shape[-1]
+            for t in part
+            if t.layer is not None and len(t.shape) > 1
+        ]
+        return 4 * (sum(w * w for w in widths) + max((w * w for w in widths), default=0))
+
+
+def _job_of(method: str, ref: ModelRef, texts: tuple[str, ...], folder: Path) -> _Job:
+    plan = make_plan({"merge_method": "passthrough", "models": [{"model": ref.plain()}]})
+    return _Job(method, plan, texts, folder / f"{_key(method, plan, texts)}{SUFFIX}")
 
 
 def _find_folder(folder: str | Path | None) -> Path:
@@ -182,31 +205,36 @@ def _key(method: str, plan: Plan, texts: Sequence[str]) -> str:
     return f"{method}-{digest.hexdigest()}"
 
 
-def _gather(
-    method: str, plan: Plan, texts: Sequence[str], file: Path, report: Reporter, cancel: StopSignal | None,
-    threads: int | None,
-) -> int:  # fmt: skip
+def _gather_all(
+    jobs: Mapping[ModelRef, _Job], report: Reporter, cancel: StopSignal | None, threads: int | None
+) -> Iterator[tuple[str, int]]:
+    """Gather for one model after another; yields their names and numbers of tokens."""
+    report.tell("planned")
+    try:
+        for ref, job in jobs.items():
+            yield str(ref), _gather(job, report, cancel, threads)
+    except MergeStopped:
+        report.tell("stopped", error="stopped")
+        raise MergeStopped(
+            "It was stopped before all statistics were gathered. Run it again: those of complete models are kept."
+        ) from None
+    except BaseException as error:
+        report.tell("failed", error=str(error))
+        raise
+    report.tell("finished")
+
+
+def _gather(job: _Job, report: Reporter, cancel: StopSignal | None, threads: int | None) -> int:
     """Gather for one model, and return the number of tokens."""
-    with LayeredModel(plan, threads) as model, limit_threads(model.model), library_errors(FAILURE):
+    with LayeredModel(job.plan, threads) as model, limit_threads(model.model), library_errors(FAILURE):
         if model.tokenizer is None:
-            raise SampleError(f"{plan.parents[0]} has no tokenizer, so texts cannot be read.")
+            raise SampleError(f"{job.plan.parents[0]} has no tokenizer, so texts cannot be read.")
         loaded = Loaded(model.model, model.tokenizer)
-        windows = [window for text in texts for window in split_text(loaded, text)]
-        largest = max(sum(t.nbytes for t in part) for part in model.parts(plan))
-        gather, passes = PASSES[method]
-        states = [plan] * (1 if passes == 1 else model.depth // 2 + 1)
-        check_memory(model, states, windows, extra=4 * largest)
-        model.fetch([plan], None, cancel)
-        report.tell("planned")
-        try:
-            with StatisticsFile(file, len(plan.tensors)) as opened:
-                gather(model, plan, windows, opened, report, cancel)
-        except MergeStopped:
-            report.tell("stopped", error="stopped")
-            raise MergeStopped(
-                "It was stopped before all statistics were gathered. Run it again: those of complete models are kept."
-            ) from None
-        except BaseException as error:
-            report.tell("failed", error=str(error))
-            raise
+        windows = [window for text in job.texts for window in split_text(loaded, text)]
+        extra = max(job.extra_bytes(part) for part in model.parts(job.plan))
+        states = 1 if job.method == "regmean" else model.depth // 2 + 1  # of which two are counted each
+        check_memory(model, [job.plan] * states, windows, extra=extra)
+        model.fetch([job.plan], None, cancel)
+        with StatisticsFile(job.file, len(job.plan.tensors)) as opened:
+            PASSES[job.method](model, job.plan, windows, opened, report, cancel)
     return sum(len(window.ids) for window in windows)

@@ -50,7 +50,7 @@ class StatisticsFile:
 
     def add(self, name: str, tensor: torch.Tensor) -> None:
         """Write the statistics of one tensor."""
-        raw = memoryview(tensor.detach().cpu().contiguous().view(torch.uint8).numpy()).cast("B")
+        raw = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data
         self._opened.write(raw)
         place = [self._end, self._end + raw.nbytes]
         self._entries[name] = {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": place}

@@ -81,4 +81,6 @@ def worker_bytes(tensor: TensorPlan) -> int:
     columns = tensor.shape[-1] if tensor.shape else 1
     block = {"element": BLOCK, "row": max(BLOCK, columns), "matrix": max(BLOCK, tensor.count)}[whole]
     computed = [i.held_bytes + 32 * block for i in tensor.inputs if hasattr(i, "held_bytes")]  # adapters, float8
-    return block * (12 * len(tensor.inputs) + 24) + sum(computed)
+    held = getattr(tensor.how, "held_bytes", None)
+    looking = held(tensor.values, tensor.shape, len(tensor.inputs)) if held is not None else 0
+    return block * (12 * len(tensor.inputs) + 24) + sum(computed) + looking

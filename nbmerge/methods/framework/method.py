@@ -128,6 +128,7 @@ Check = Callable[[Values], "str | None"]
 Coefficients = Callable[[Values, Any], Sequence[float]]
 Note = Callable[[Values, Any], "str | None"]
 Look = Callable[["InputBlocks", Values], Any]
+HeldBytes = Callable[[Values, "tuple[int, ...]", int], int]
 Mix = Callable[["list[torch.Tensor]", int, Any, Values], "torch.Tensor"]
 
 
@@ -255,6 +256,8 @@ class Elementwise(Method):
     look : callable, optional
         ``(tensors, values) -> state``. `tensors` (`InputBlocks`) yields all inputs block by block, as often as
         needed.
+    held_bytes : callable, optional
+        ``(values, shape, inputs) -> int``: memory that `look` needs for a tensor besides blocks, where that is not little.
     whole : "element", "row" or "matrix"
         What is never split between blocks. With "row" (of the last dimension; a vector is one row) and "matrix" (of the last two),
         `inputs` have the shape (rows, columns). A worker keeps one block of all inputs in memory, at least one such unit.
@@ -268,6 +271,7 @@ class Elementwise(Method):
 
     mix: Mix
     look: Look | None = None
+    held_bytes: HeldBytes | None = None
     whole: Whole = "element"
     anywhere: bool = False
     portable: bool = False

@@ -16,7 +16,7 @@ import xxhash
 
 from nbmerge.engine.compute import Blocks
 
-WHOLE = 1 << 22
+WHOLE = 1 << 20
 """Elements up to which a matrix is decomposed as a whole; all its singular values are then known."""
 OVERSAMPLING = 16
 """Dimensions of the random subspace beyond the singular values that are wanted."""

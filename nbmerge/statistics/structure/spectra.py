@@ -273,7 +273,7 @@ def measure_spectra(
     ----------
     base, *models : path, Hub id in the local cache, or ModelRef
     rank : int
-        Number of singular values of each matrix; those with up to 4 million elements have all.
+        Number of singular values of each matrix; those with up to a million elements have all.
     layers : iterable of int, optional
         Layers to measure, for a sample of a large model; default all, with the embedding and the head.
     overlap_rank : int

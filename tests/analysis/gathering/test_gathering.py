@@ -11,6 +11,7 @@ import nbmerge as nbm
 from nbmerge.analysis.gathering import gather_statistics
 from nbmerge.analysis.gathering.gradient_squares import SignedSum
 from nbmerge.analysis.gathering.statistics_file import StatisticsFile
+from nbmerge.engine.cost import worker_bytes
 from nbmerge.errors import ArgumentError, MergeStopped, RecipeError
 from nbmerge.sampling import load
 from tests.models import make_model, read_tensors
@@ -160,6 +161,9 @@ def test_what_cannot_be_gathered(pair, tmp_path):
     half = half.with_parameter("statistics", None, str(pair.models[1]))
     with pytest.raises(RecipeError, match="some models have statistics and others do not"):
         nbm.plan(half)
+    events = []
+    gather_statistics(recipe(pair, "regmean"), pair.texts, folder=tmp_path / "told", progress=events.append)
+    assert [e.kind for e in events] == ["planned", *["tensor"] * events[-1].tensors, "finished"]
     stop = threading.Event()
     stop.set()
     with pytest.raises(MergeStopped):
@@ -183,3 +187,11 @@ def test_statistics_of_another_model_are_refused(pair, tmp_path):
             opened.add(next(n for n in read_tensors(pair.models[0]) if "mlp" in n), torch.zeros(2, 2))
     with pytest.raises(nbm.errors.MergeError, match="are of another model"):
         nbm.live(gathered.recipe)
+
+
+def test_memory_for_solving_is_foreseen(pair, tmp_path):
+    gathered = gather_statistics(recipe(pair, "regmean"), pair.texts, folder=tmp_path).recipe
+    tensors = {t.name: t for t in nbm.plan(gathered).tensors}
+    down = next(t for name, t in tensors.items() if "down_proj.weight" in name or "mlp.c_proj.weight" in name)
+    mean = next(t for t in nbm.plan(recipe(pair, "regmean")).tensors if t.name == down.name)
+    assert worker_bytes(down) >= worker_bytes(mean) + 24**2 * 28  # 24 inputs, two models
