@@ -55,7 +55,7 @@ def main() -> None:
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", *settings]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     subprocess.run([*command, str(source), str(options.out / "html")], check=True, env=environment)
-    hide_paths(options.out / "html")
+    finish_pages(options.out / "html")
     if broken := find_broken((options.out / "html").resolve()):
         raise SystemExit("\n".join(broken))
 
@@ -80,11 +80,14 @@ def write_pages(source: Path) -> None:
     _write_parts(source)
 
 
-def hide_paths(site: Path) -> None:
-    """Write `~/nbmerge` for the folder that the site was built in: outputs of notebooks have it."""
+def finish_pages(site: Path) -> None:
+    """Replace the folder that the site was built in, which outputs of notebooks name, and name the theme's buttons."""
+    changes = {str(ROOT): "~/nbmerge", "<summary><span": '<summary aria-label="Pages below this one"><span'}
     for path in (*site.rglob("*.html"), site / "searchindex.js"):
         text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace(str(ROOT), "~/nbmerge"), encoding="utf-8")
+        for old, new in changes.items():
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
 
 
 def _adapt(file: str, text: str) -> str:
