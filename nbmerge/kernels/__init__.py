@@ -4,6 +4,6 @@ They need numba, which ``pip install "nbmerge[fast]"`` installs. Start reading a
 whether they are used. `fusion` is imported only where they are.
 """
 
-from nbmerge.kernels.switch import find_loops, request
+from nbmerge.kernels.switch import find_loops, is_expected, request
 
-__all__ = ["find_loops", "request"]
+__all__ = ["find_loops", "is_expected", "request"]

@@ -31,6 +31,20 @@ def find_loops() -> Any:
     return None if os.environ.get(VARIABLE) == "0" else _Switch.loops
 
 
+def is_expected(seconds: float) -> bool:
+    """Whether `request` gives loops, or there are some already.
+
+    Parameters
+    ----------
+    seconds : float
+        Processor time that loops are expected to save.
+    """
+    chosen = os.environ.get(VARIABLE)
+    if _Switch.is_broken or chosen == "0":
+        return False
+    return _Switch.loops is not None or ((chosen == "1" or seconds >= WORTHWHILE) and find_spec("numba") is not None)
+
+
 def request(seconds: float) -> None:
     """Load the loops if they save enough.
 
@@ -39,11 +53,7 @@ def request(seconds: float) -> None:
     seconds : float
         Processor time that they are expected to save.
     """
-    chosen = os.environ.get(VARIABLE)
-    if _Switch.loops or _Switch.is_broken or chosen == "0" or (chosen != "1" and seconds < WORTHWHILE):
-        return
-    if find_spec("numba") is None:
-        _Switch.is_broken = True
+    if _Switch.loops is not None or not is_expected(seconds):
         return
     try:
         _Switch.loops = import_module("nbmerge.kernels.fusion")

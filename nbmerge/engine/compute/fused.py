@@ -7,37 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from nbmerge.kernels import find_loops, request
-from nbmerge.methods import Combination
+from nbmerge.kernels import find_loops
 
 if TYPE_CHECKING:
     from nbmerge.engine.compute.blocks import Blocks
     from nbmerge.engine.compute.workspace import BlockAt
-    from nbmerge.engine.planning.plans import TensorPlan
-
-SAVED = {
-    "ties": 1.7e-9, "dare_linear": 1e-9, "dare_ties": 1.3e-9, "breadcrumbs": 1.5e-9, "breadcrumbs_ties": 2e-9,
-    "nearswap": 1e-9, "consensus": 1.5e-9,
-}  # fmt: skip
-"""Processor seconds that loops save for each number of each input; combinations are not listed."""
-SAVED_SUM, SAVED_PRODUCTS = 5e-11, 1e-9
-"""The same for a weighted sum, and for inner products."""
 
 Find = Callable[..., "Callable[[list[torch.Tensor], int, torch.Tensor], bool] | None"]
 """``(loops, dtypes of the inputs, dtype of the result)``: a loop, see `nbmerge.kernels.fusion.Fused`."""
-
-
-def load_loops(tensors: Sequence[TensorPlan], times: int = 1) -> None:
-    """Load compiled loops if they save enough in computing these tensors, a number of times."""
-    request(times * sum(map(_saved_seconds, tensors)))
-
-
-def _saved_seconds(tensor: TensorPlan) -> float:
-    method = tensor.how
-    each = SAVED.get(method.name, 0.0)
-    if isinstance(method, Combination):
-        each = SAVED_SUM + SAVED_PRODUCTS * method.needs_gram
-    return tensor.count * len(tensor.inputs) * each
 
 
 def fuse(reference: BlockAt, blocks: Blocks, used: Sequence[int], dtype: torch.dtype, find: Find) -> BlockAt:

@@ -20,8 +20,8 @@ import torch
 from nbmerge.engine.compute.blocks import Blocks
 from nbmerge.engine.compute.device import DeviceWorkspace
 from nbmerge.engine.compute.download import fetch
-from nbmerge.engine.compute.fused import load_loops
 from nbmerge.engine.compute.input_files import InputFiles
+from nbmerge.engine.compute.loop_loading import load_loops
 from nbmerge.engine.compute.malloc import keep_buffers
 from nbmerge.engine.compute.nonfinite import check_finite
 from nbmerge.engine.compute.tensor import compute

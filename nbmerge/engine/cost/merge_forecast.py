@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nbmerge.engine.compute.download import Download, list_downloads
+from nbmerge.engine.compute.loop_loading import estimate_loop_bytes
 from nbmerge.engine.compute.threads import parse_threads
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.sizes import human
@@ -71,7 +72,7 @@ def forecast(plan: Plan, threads: int | None = None, out: Path | None = None) ->
     """
     threads = parse_threads(threads)
     near = next((p for p in out.parents if p.is_dir()), None) if out is not None else None
-    memory = PROCESS + threads * max(map(worker_bytes, plan.tensors), default=0)
+    memory = PROCESS + estimate_loop_bytes(plan.tensors) + threads * max(map(worker_bytes, plan.tensors), default=0)
     return Forecast(plan.bytes_read, plan.bytes_written, memory, plan, threads, near, list_downloads(plan.tensors))
 
 

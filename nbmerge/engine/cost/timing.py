@@ -44,7 +44,7 @@ def estimate_seconds(plan: Plan, threads: int, near: Path | None = None) -> floa
     near : Path, optional
         Existing folder on the output disk; default the folder for temporary files.
     """
-    from nbmerge.engine.compute.fused import load_loops
+    from nbmerge.engine.compute.loop_loading import load_loops
 
     direct = plan.bytes_written >= WORTHWHILE  # its bytes reach the disk as they are computed
     began = time.perf_counter()

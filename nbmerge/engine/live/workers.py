@@ -16,8 +16,8 @@ import torch
 from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.engine.compute.blocks import Blocks
-from nbmerge.engine.compute.fused import load_loops
 from nbmerge.engine.compute.input_files import InputFiles
+from nbmerge.engine.compute.loop_loading import load_loops
 from nbmerge.engine.compute.pool import Sink, Task, execute
 from nbmerge.engine.compute.tensor import without_unused_inputs
 from nbmerge.engine.compute.threads import Stop, parse_threads

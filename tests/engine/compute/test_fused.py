@@ -1,36 +1,13 @@
-"""Blocks by compiled loops: when they are asked for, and what is done where they do not help."""
+"""Blocks by compiled loops, and what is done where they do not help."""
 
 from __future__ import annotations
 
-import pytest
 import torch
 
-from nbmerge.checkpoints import StoredTensor
 from nbmerge.engine.compute import fused
 from nbmerge.engine.compute.blocks import Blocks
 from nbmerge.engine.compute.workspace import Workspace
-from nbmerge.engine.planning.plans import TensorPlan
-from tests.methods.apply import values_of
-
-
-def plan_of(method: str, inputs: int, count: int, tmp_path, **parameters) -> TensorPlan:
-    stored = tuple(StoredTensor("x", "bfloat16", (count,), tmp_path / "x", 0) for _ in range(inputs))
-    values = values_of(method, inputs, parameters, based=method != "linear")
-    return TensorPlan("x", (count,), "bfloat16", 0, "rest", method, stored, tuple("abc")[:inputs], values)
-
-
-@pytest.mark.parametrize(
-    ("method", "billions", "is_worth_it"),
-    [("ties", 1.1, True), ("ties", 0.1, False), ("linear", 1.1, False), ("linear", 70.0, True)],
-)
-def test_loops_are_loaded_for_work_that_they_shorten(monkeypatch, tmp_path, method, billions, is_worth_it):
-    asked = []
-    monkeypatch.setattr(fused, "request", asked.append)
-    plan = plan_of(method, 3, int(billions * 1e9), tmp_path, weight=0.5)
-    fused.load_loops([plan])
-    fused.load_loops([plan], times=10)
-    assert (asked[0] >= 2) is is_worth_it
-    assert asked[1] == pytest.approx(10 * asked[0])
+from tests.engine.compute.test_loop_loading import plan_of
 
 
 class Loops:
