@@ -23,8 +23,8 @@ from nbmerge.engine.planning.plans import Plan, TensorPlan
 
 SAMPLE = 1 << 22
 """Elements of a sample, for each worker."""
-FEW = 1 << 16
-"""Elements of what is computed first and not timed."""
+FEW = 1 << 18
+"""Elements of what is computed first and not timed: as many as a method needs to treat a tensor as a large one."""
 ENOUGH = 0.3
 """Seconds that a measurement takes at least, unless it would write more than `MOST_WRITTEN`."""
 MOST_WRITTEN = 1 << 29
