@@ -16,6 +16,7 @@ PAGES = {
     "Recipes": "nbmerge: Recipe ModelRef Problem describe_difference Difference",
     "Plans and checks": "nbmerge: plan Plan check Report forecast_live LiveForecast",
     "Merging to disk": "nbmerge: merge MergeResult verify Verification transplant Transplant publish Published",
+    "Adapters": "nbmerge: extract_lora Extraction",
     "Merging in memory": "nbmerge: live LiveMerge virtual VirtualMerge Update Pin choose_backend BackendChoice merge_tensors",
     "Sampling": "nbmerge: sample compare Sample Comparison sample_grid GridAxis SampleGrid blind_test BlindTest BlindResult",
     "Scores": "nbmerge: perplexity log_odds LogOdds",
@@ -42,6 +43,7 @@ PAGES = {
     "More on evaluating": "nbmerge.evaluation: Measure TaskScore",
     "More statistics": "nbmerge.statistics: estimate Estimate",
     "More on structure": "nbmerge.statistics.structure: Ancestor Finding Overlap Spectrum",
+    "More on adapters": "nbmerge.adapters: ExtractedTensor",
     "Lessons": (
         "nbmerge.lessons: ask Question Reply list_questions Microscope draw_steps trace_method Step Interpolation draw_interpolation "
         "Seeds draw_seeds Triangle draw_triangle measure_triangle Movable"

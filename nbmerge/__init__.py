@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same to the program that runs
     from IPython.core.interactiveshell import InteractiveShell
 
+    from nbmerge.adapters import Extraction, extract_lora
     from nbmerge.analysis import (
         Ablation,
         PathScores,
@@ -75,6 +76,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "nbmerge.adapters": ("Extraction", "extract_lora"),
     "nbmerge.analysis": (
         "Ablation",
         "PathScores",
@@ -138,8 +140,8 @@ _EXPORTS = {
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
 _ROOMS = (
-    "analysis", "checkpoints", "demo", "engine", "errors", "evaluation", "lessons", "methods", "optimisation", "plots", "progress",
-    "recipe", "sampling", "statistics", "typing", "widgets",
+    "adapters", "analysis", "checkpoints", "demo", "engine", "errors", "evaluation", "lessons", "methods", "optimisation", "plots",
+    "progress", "recipe", "sampling", "statistics", "typing", "widgets",
 )  # fmt: skip
 
 __all__ = [
@@ -153,6 +155,7 @@ __all__ = [
     "Conflicts",
     "Difference",
     "Evaluation",
+    "Extraction",
     "Family",
     "Gathered",
     "GridAxis",
@@ -190,6 +193,7 @@ __all__ = [
     "compare_tokens",
     "describe_difference",
     "evaluate",
+    "extract_lora",
     "forecast_live",
     "gather_statistics",
     "live",

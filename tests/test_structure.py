@@ -34,7 +34,7 @@ LEVELS = (
     {"engine"},
     {"engine.live"},
     {"sampling", "statistics"},
-    {"analysis", "evaluation"},
+    {"adapters", "analysis", "evaluation"},
     {"optimisation"},
     {"plots"},
     {"displays"},

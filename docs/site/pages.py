@@ -5,6 +5,7 @@ from __future__ import annotations
 PAGES = {
     "docs/recipes.md": "recipes.md",
     "docs/inputs.md": "inputs.md",
+    "docs/adapters.md": "adapters.md",
     "docs/curves.md": "curves.md",
     "docs/live.md": "live.md",
     "docs/vocabularies.md": "vocabularies.md",
@@ -33,6 +34,7 @@ PARTS = {
         (
             "recipes",
             "inputs",
+            "adapters",
             "curves",
             "live",
             "vocabularies",

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from nbmerge import __version__
-from nbmerge.cli import demo, family, lab, measure, merge, publish, recipes, search, transplant, verify
+from nbmerge.cli import demo, extract, family, lab, measure, merge, publish, recipes, search, transplant, verify
 from nbmerge.cli.mergekit_flags import translate_flags
 from nbmerge.errors import MergeStopped, NbmergeError
 
@@ -59,6 +59,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     family.family: "Tell how models are related.",
     family.lineage: "Print what a model was made from.",
     transplant.transplant: "Give a model another model's tokenizer.",
+    extract.extract_lora: "Extract a LoRA adapter from a fine-tune.",
     publish.publish: "Upload a merged model to the Hub.",
 }
 """Commands in the order of a first use, with their line in ``nbmerge --help``."""

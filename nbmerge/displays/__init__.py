@@ -21,6 +21,7 @@ from nbmerge.displays.searches import show_search
 from nbmerge.displays.structure import (
     show_coefficients,
     show_conflicts,
+    show_extraction,
     show_family,
     show_lineage,
     show_spectra,
@@ -37,6 +38,7 @@ _SHOW: dict[str, Callable[[Any], Markup]] = {
     "Comparison": show_comparison,
     "Conflicts": show_conflicts,
     "Evaluation": show_evaluation,
+    "Extraction": show_extraction,
     "Family": show_family,
     "Lineage": show_lineage,
     "MergeInMemory": show_merge_in_memory,

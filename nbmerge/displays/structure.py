@@ -1,4 +1,4 @@
-"""Results of `nbmerge.statistics.structure`."""
+"""Results of `nbmerge.statistics.structure` and `nbmerge.adapters`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from nbmerge.displays.layout import QUIET, block, bullets, heading, table
 from nbmerge.displays.markup import Markup, element
 from nbmerge.displays.tables import number, percent
+from nbmerge.sizes import human
 
 if TYPE_CHECKING:
+    from nbmerge.adapters import Extraction
     from nbmerge.statistics.structure import Coefficients, Conflicts, Family, Lineage, Spectra
 
 
@@ -40,6 +42,31 @@ def show_spectra(spectra: Spectra) -> Markup:
     rows.append(["largest error", *(percent(float(error)) for error in errors)])
     top = heading("Share of ‖δ‖² that a LoRA can hold", f"{len(spectra.spectra)} task matrices")
     return block(top, table(["model", *(f"rank {rank}" for rank in kept.columns)], rows))
+
+
+def show_extraction(extraction: Extraction) -> Markup:
+    """One row per kind of tensor: its ranks and what they hold; and what another rank would hold."""
+    rows = []
+    for kind, own in extraction.table[extraction.table["way"] != "unchanged"].groupby("kind", sort=False):
+        factors = own[own["way"] == "lora"]
+        ranks = f"{factors['rank'].min()} to {factors['rank'].max()}" if len(factors) else ""
+        squares = own["norm"] ** 2
+        error = float(np.sqrt((squares * own["error"] ** 2).sum() / squares.sum()))
+        rows.append([str(kind), f"{len(factors):,}", ranks, f"{len(own) - len(factors):,}", percent(error)])
+    top = heading(
+        f"{extraction.model} as an adapter of {extraction.base}", f"{extraction.path}",
+        f"{human(extraction.nbytes)}, {percent(extraction.error)} of the length of δ lost",
+    )  # fmt: skip
+    kept = extraction.kept()
+    would = [
+        [str(kind), *(percent(float(share)) for share in row)]
+        for kind, row in zip(kept.index, kept.to_numpy(), strict=True)
+    ]
+    return block(
+        top,
+        table(["kind", "matrices with factors", "ranks", "tensors saved whole", "error"], rows),
+        table(["share of ‖δ‖² by rank", *map(str, kept.columns)], would),
+    )
 
 
 def show_coefficients(found: Coefficients) -> Markup:

@@ -12,6 +12,7 @@ import torch
 import xxhash
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
+from nbmerge.checkpoints.adapters.adapter import is_adapter, read_adapter_tensors
 from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.compute.arithmetic import RECORD, arithmetic, difference
 from nbmerge.engine.compute.blocks import Blocks
@@ -104,9 +105,10 @@ def verify(
     Parameters
     ----------
     folder : path
-        A folder that `nbmerge.merge` wrote.
+        A folder that `nbmerge.merge` or `nbmerge.extract_lora` wrote.
     derive : bool or iterable of str
-        Also compute all tensors, or those named, again from the recipe in the folder and its models.
+        Also compute all tensors, or those named, again from the recipe in the folder and its models. Adapters have no recipe: extract
+        them again to compare.
     progress, cancel
         As in `nbmerge.merge`.
 
@@ -120,10 +122,14 @@ def verify(
         With `derive`, when its recipe can no longer be run.
     """
     folder = absolute(folder)
+    if derive and is_adapter(folder):
+        raise CheckpointError(
+            f"{folder} is an adapter, which has no recipe. Extract it again to compare, or verify without derive."
+        )
     checksums, then = _recorded(folder)
     now = arithmetic()
     rounded = difference(then, {k: v for k, v in now.items() if k in then} if then else now)
-    tensors = Checkpoint.open(folder).tensors
+    tensors = _tensors(folder)
     stored = {name: tensor for name, tensor in tensors.items() if isinstance(tensor, StoredTensor)}
     if lost := sorted(set(checksums) - set(stored)):
         raise CheckpointError(
@@ -151,6 +157,11 @@ def verify(
         run(wanted, sink, progress=listener, cancel=cancel, allow_nonfinite=True, device=_device(device))
     differing = tuple(n for n, c in computed.items() if checksums.get(n) != c)
     return Verification(folder, len(checksums), damaged, len(computed), differing, device, rounded)
+
+
+def _tensors(folder: Path) -> Mapping[str, object]:
+    """The tensors of a model folder, or of an adapter without its model."""
+    return read_adapter_tensors(folder) if is_adapter(folder) else Checkpoint.open(folder).tensors
 
 
 def _device(name: str | None) -> torch.device | None:

@@ -74,6 +74,11 @@ class Adapter:
     fan_in_fan_out: bool = False
 
 
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder has an adapter and no model."""
+    return os.path.lexists(folder / CONFIG) and not os.path.lexists(folder / "config.json")
+
+
 def read_adapter(folder: Path) -> Adapter:
     """Read an adapter's config and header.
 
@@ -87,7 +92,7 @@ def read_adapter(folder: Path) -> Adapter:
     parts: dict[str, dict[str, StoredTensor]] = {}
     replaced: dict[str, StoredTensor] = {}
     rows: dict[str, NewRows] = {}
-    for key, tensor in _tensors(folder).items():
+    for key, tensor in read_adapter_tensors(folder).items():
         if not tensor.is_float:
             raise CheckpointError(f"{folder}: {key!r:.120} is stored as {tensor.dtype}. Save the adapter in float32.")
         own = key.removeprefix("base_model.model.")
@@ -151,7 +156,14 @@ def _refuse_other_kinds(folder: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def _tensors(folder: Path) -> dict[str, StoredTensor]:
+def read_adapter_tensors(folder: Path) -> dict[str, StoredTensor]:
+    """Every tensor of an adapter's file, by the name that it has there.
+
+    Raises
+    ------
+    CheckpointError
+        When there is no such file, or nothing in it.
+    """
     safe, pickled = (folder / name for name in WEIGHTS)
     if hub.held(safe):
         tensors = hub.read_header(safe)[0]

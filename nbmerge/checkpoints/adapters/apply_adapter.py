@@ -50,6 +50,7 @@ def with_adapter(tensors: Mapping[str, Any], adapter: Adapter, shared: str | Non
         result[name] = _added(result[name], rows)
     if shared is not None and _concerns(adapter, shared):
         result[HEAD] = replace(result[shared], name=HEAD)
+    before = dict(result)
     for name, stored in adapter.replaced.items():
         own = _find_name(result, name)
         if own is None:
@@ -60,7 +61,7 @@ def with_adapter(tensors: Mapping[str, Any], adapter: Adapter, shared: str | Non
         if not _fits_in_place(own, stored, result[own]):
             raise _other_shape(adapter, own, stored, result[own])
         result[own] = replace(stored, name=own)
-    _refuse_unequal_vocabularies(adapter, result)
+    _refuse_unequal_vocabularies(adapter, before, result)
     fitted = {m: _matrix(result, adapter, m) for m in adapter.changes}
     conv = _stored_as_inputs_outputs(adapter, fitted, result)
     for module, name in fitted.items():
@@ -137,14 +138,15 @@ def _of_tokens(name: str) -> bool:
     return Layout((name,)).place(name).kind in ("embedding", "head")
 
 
-def _refuse_unequal_vocabularies(adapter: Adapter, tensors: Mapping[str, Any]) -> None:
-    """Refuse a head and an embedding with different numbers of rows, where an adapter replaces only one of them."""
+def _refuse_unequal_vocabularies(adapter: Adapter, before: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    """Refuse a head and an embedding with different numbers of rows, where an adapter changes that of only one of them."""
     rows = {n: tensors[n].shape[0] for n in adapter.replaced if n in tensors and _of_tokens(n)}
     if not rows:
         return
     layout = Layout(tensors)
     heads = {n: tensors[n].shape[0] for n in layout.outside("head") if n.endswith("weight")}
-    for name, count in rows.items():
+    changed = {n: c for n, c in rows.items() if before[n].shape[0] != c}
+    for name, count in changed.items():
         others = heads if layout.place(name).kind == "embedding" else {n: c for n, c in rows.items() if n not in heads}
         if odd := next((n for n, c in others.items() if c != count), None):
             raise CheckpointError(

@@ -5,17 +5,20 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
-    from nbmerge.engine.output.folder import MANIFEST, check_output
+    from nbmerge.engine.output.folder import MANIFEST, absolute, check_output, check_place, write_manifest
+    from nbmerge.engine.output.journal import Journal
     from nbmerge.engine.output.model_folder import refuse_foreign
+    from nbmerge.engine.output.resumable import building_in_steps
     from nbmerge.engine.output.shards import ShardWriter
     from nbmerge.engine.output.unfinished import UnfinishedMerge, discard_unfinished, find_unfinished, propose_output
 
 __all__ = [
-    "MANIFEST", "ShardWriter", "UnfinishedMerge", "check_output", "discard_unfinished", "find_unfinished",
-    "propose_output", "refuse_foreign",
+    "MANIFEST", "Journal", "ShardWriter", "UnfinishedMerge", "absolute", "building_in_steps", "check_output", "check_place",
+    "discard_unfinished", "find_unfinished", "propose_output", "refuse_foreign", "write_manifest",
 ]  # fmt: skip
 
 __getattr__ = exporter(
-    __name__, folder=("MANIFEST", "check_output"), model_folder=("refuse_foreign",), shards=("ShardWriter",),
+    __name__, folder=("MANIFEST", "absolute", "check_output", "check_place", "write_manifest"), journal=("Journal",),
+    model_folder=("refuse_foreign",), resumable=("building_in_steps",), shards=("ShardWriter",),
     unfinished=("UnfinishedMerge", "discard_unfinished", "find_unfinished", "propose_output"),
 )  # fmt: skip

@@ -74,12 +74,25 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
     OutputError, CheckpointError
         Before anything is created.
     """
+    for error in unsafe_side_files(plan):
+        raise error
+    check_place(
+        plan, out, overwrite, plan.bytes_written, "Free some space, choose another disk, or set a smaller dtype."
+    )
+
+
+def check_place(plan: Plan, out: Path, overwrite: bool, nbytes: int, advice_on_space: str) -> None:
+    """Refuse a folder that cannot take a result of some size, or overlaps the models of a plan.
+
+    Raises
+    ------
+    OutputError
+        Before anything is created.
+    """
     place = out.resolve()
     for path in {file.parent for file in plan.files} | {c.path for c in plan.checkpoints.values()}:
         if place == path or place in path.parents or path in place.parents:
             raise OutputError(f"{out} overlaps the input model {path}. Choose a folder outside it.")
-    for error in unsafe_side_files(plan):
-        raise error
     try:
         _may_take(out, overwrite)
         parent = next(p for p in place.parents if p.exists())
@@ -87,11 +100,11 @@ def check_output(plan: Plan, out: Path, overwrite: bool) -> None:
             kind = "writable" if parent.is_dir() else "a folder"
             raise OutputError(f"cannot create {out}: {parent} is not {kind}. Choose another folder.")
         kept = find_unfinished(out)  # the next run resumes or removes it
-        free, needed = shutil.disk_usage(parent).free, plan.bytes_written + RESERVE
+        free, needed = shutil.disk_usage(parent).free, nbytes + RESERVE
         if free < needed and free + (kept.bytes if kept is not None else 0) < needed:
             raise OutputError(
-                f"not enough disk space for {out}: the merge needs {human(needed)} and {human(free)} are free. "
-                "Free some space, choose another disk, or set a smaller dtype."
+                f"not enough disk space for {out}: the result needs {human(needed)} and {human(free)} are free. "
+                f"{advice_on_space}"
             )
     except OSError as error:
         if isinstance(error, NbmergeError):
@@ -150,10 +163,15 @@ def write_companions(plan: Plan, folder: Path, checksums: Mapping[str, str]) -> 
     (folder / "config.json").write_text(json.dumps(plan.config, indent=2) + "\n", encoding="utf-8")
     (folder / RECIPE_FILE).write_text(plan.recipe.to_yaml(), encoding="utf-8")
     (folder / "README.md").write_text(card(plan), encoding="utf-8")
-    manifest = {
-        "fingerprint": plan.recipe.fingerprint, RECORD: arithmetic(plan.tensors), "checksum": "xxh3_64",
-        "tensors": dict(checksums),
-    }  # fmt: skip
+    write_manifest(folder, checksums, arithmetic(plan.tensors), {"fingerprint": plan.recipe.fingerprint})
+
+
+def write_manifest(
+    folder: Path, checksums: Mapping[str, str], rounding: Mapping[str, str] | None = None, more: Mapping[str, str] | None = None
+) -> None:  # fmt: skip
+    """Write the checksums of all tensors, for `nbmerge verify`, and how they were rounded (default: by torch's libraries)."""
+    record = dict(arithmetic() if rounding is None else rounding)
+    manifest = {**(more or {}), RECORD: record, "checksum": "xxh3_64", "tensors": dict(checksums)}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 

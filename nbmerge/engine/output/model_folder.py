@@ -1,4 +1,4 @@
-"""Which folders a merge may replace: those that contain a model and nothing else, except for protected ones.
+"""Which folders a merge may replace: those that contain a model or an adapter and nothing else, except for protected ones.
 
 ``--overwrite`` removes a folder with everything in it. So a folder is replaced only if every file in it is one that models
 have, and it is a model: it has a config and weights. Other documents next to the weights, a repository, a training run with
@@ -66,7 +66,7 @@ def refuse_foreign(folder: Path, out: Path | None = None) -> None:
     out = out or folder
     names = sorted(os.listdir(folder))
     foreign = sorted(_foreign_names(folder))
-    if "config.json" not in names or not any(map(_WEIGHTS.fullmatch, names)):
+    if not {"config.json", "adapter_config.json"} & set(names) or not any(map(_WEIGHTS.fullmatch, names)):
         raise OutputError(
             f"{out} is not empty and not a model folder, so it is not replaced: {_listed(foreign or names)} would be lost. "
             "Choose another name."

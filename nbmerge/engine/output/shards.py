@@ -62,6 +62,8 @@ class ShardWriter:
         Maximum size of the tensors in one file, in bytes; a larger tensor gets a file of its own.
     direct_from : int, optional
         See `OutputFile`.
+    single : str
+        Name of the file, if there is only one.
 
     Attributes
     ----------
@@ -76,12 +78,13 @@ class ShardWriter:
         metadata: Mapping[str, str],
         max_shard: int = MAX_SHARD,
         direct_from: int | None = None,
+        single: str = SINGLE,
     ):
         self.folder = folder
         self._direct_from = direct_from
         self.checksums: dict[str, str] = {}
         shards = _divide(tensors, max_shard)
-        names = _names(shards)
+        names = _names(shards, single)
         self._extents: dict[str, Extent] = {}
         self._files: dict[str, OutputFile] = {}
         try:
@@ -203,9 +206,9 @@ def bytes_of(block: torch.Tensor) -> memoryview:
     return memoryview(block.contiguous().view(torch.uint8).numpy())  # type: ignore[arg-type]  # arrays are buffers
 
 
-def _names(shards: list[list[TensorPlan]]) -> list[str]:
+def _names(shards: list[list[TensorPlan]], single: str = SINGLE) -> list[str]:
     if len(shards) == 1:
-        return [SINGLE]
+        return [single]
     return [f"model-{i:05d}-of-{len(shards):05d}.safetensors" for i in range(1, len(shards) + 1)]
 
 

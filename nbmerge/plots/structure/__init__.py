@@ -3,6 +3,7 @@
 from nbmerge.plots.structure.changes import change_bars, plot_statistics, unchanged_curves
 from nbmerge.plots.structure.coefficients import plot_coefficients
 from nbmerge.plots.structure.conflicts import kept_mass_curves, plot_conflicts, trimming_curves
+from nbmerge.plots.structure.extraction import plot_extraction
 from nbmerge.plots.structure.matrices import plot_family, similarity_matrix
 from nbmerge.plots.structure.spectra import adapter_curves, plot_spectra, singular_value_curves
 from nbmerge.plots.structure.trees import plot_lineage
@@ -14,6 +15,7 @@ __all__ = [
     "kept_mass_curves",
     "plot_coefficients",
     "plot_conflicts",
+    "plot_extraction",
     "plot_family",
     "plot_lineage",
     "plot_spectra",

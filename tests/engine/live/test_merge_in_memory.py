@@ -48,6 +48,7 @@ OTHERS = {
     "choose_backend",
     "compare_tokens",
     "describe_difference",
+    "extract_lora",
     "forecast_live",
     "live",
     "measure_coefficients",
