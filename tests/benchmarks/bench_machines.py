@@ -1,6 +1,6 @@
 """What a merge of 405 billion parameters takes on several machines: on paper, from costs measured here.
 
-    python -m tests.benchmarks.bench_machines [--rounds 5]
+    NBMERGE_KERNELS=1 python -m tests.benchmarks.bench_machines [--rounds 5]
 
 Measured: seconds of one processor for each element of the result, reading from and writing to the page cache, checks and
 checksums included (processor time, so that other work on this machine counts little), and how long a cluster takes for a
@@ -54,8 +54,9 @@ METHODS = {"linear": 2, "slerp": 2, "ties": 3, "dare_ties": 3}
 
 def measured(method: str, rounds: int) -> float:
     """Seconds of one processor for each element, in the least disturbed round."""
+    from nbmerge.checkpoints import StoredTensor
     from nbmerge.engine.compute.pool import run
-    from nbmerge.engine.cost.timing import _write_random
+    from nbmerge.engine.cost.samples import imitate
     from nbmerge.engine.output.shards import ShardWriter
     from nbmerge.engine.planning.plans import TensorPlan
     from nbmerge.methods import Values
@@ -69,7 +70,8 @@ def measured(method: str, rounds: int) -> float:
     )
     with tempfile.TemporaryDirectory(prefix="nbmerge-machines-") as name:
         folder = Path(name)
-        inputs = tuple(_write_random(folder / str(i), "bfloat16", SHAPE, seed=i) for i in range(count))
+        stored = StoredTensor("w", "bfloat16", SHAPE, folder / "w", 0)
+        inputs = tuple(imitate(stored, SHAPE, folder, i) for i in range(count))
         tensor = TensorPlan(
             "w", SHAPE, "bfloat16", None, "mlp", method, inputs, tuple("abc"[:count]),
             Values(shared | {"zero_tensors": "keep_other"}, each, tuple(map(str, range(count)))),
