@@ -226,7 +226,6 @@ EXCEPTIONS = {
     ("cli/lab.py", "shutil.copyfile"): "the notebook that nbmerge ships",
     ("demo/bundle.py", ".read_text"): "the recipe that nbmerge ships",
     ("demo/train/__main__.py", ".read_text"): "a file that it has just written",
-    ("widgets/state/saved/keeper.py", "os.fdopen"): "a new file of its own, to be written",
     ("widgets/controls/view.py", ".read_text"): "scripts and styles that nbmerge ships",
 }
 
