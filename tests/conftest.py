@@ -15,6 +15,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-hub-cache-here")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores; read by torch and numpy, here and in children
 os.environ["NBMERGE_CACHE"] = ""  # statistics are measured, not remembered from another run
+os.environ["NBMERGE_KERNELS"] = (
+    "0"  # only tests/kernels uses compiled loops: others replace functions that loops do not call
+)
 
 import pytest
 

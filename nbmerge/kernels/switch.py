@@ -20,9 +20,10 @@ WORTHWHILE = 2.0
 
 
 class _Switch:
-    """The loops once they are loaded, and whether numba turned out not to work."""
+    """The loops once they are loaded, what they would have saved until then, and whether numba turned out not to work."""
 
     loops: ModuleType | None = None
+    missed_seconds = 0.0
     is_broken = False
 
 
@@ -42,18 +43,22 @@ def is_expected(seconds: float) -> bool:
     chosen = os.environ.get(VARIABLE)
     if _Switch.is_broken or chosen == "0":
         return False
-    return _Switch.loops is not None or ((chosen == "1" or seconds >= WORTHWHILE) and find_spec("numba") is not None)
+    is_worth_it = chosen == "1" or _Switch.missed_seconds + seconds >= WORTHWHILE
+    return _Switch.loops is not None or (is_worth_it and find_spec("numba") is not None)
 
 
 def request(seconds: float) -> None:
-    """Load the loops if they save enough.
+    """Load the loops if they save enough, together with what they would have saved in earlier work of this process.
 
     Parameters
     ----------
     seconds : float
         Processor time that they are expected to save.
     """
-    if _Switch.loops is not None or not is_expected(seconds):
+    if _Switch.loops is not None:
+        return
+    if not is_expected(seconds):
+        _Switch.missed_seconds += seconds
         return
     try:
         _Switch.loops = import_module("nbmerge.kernels.fusion")

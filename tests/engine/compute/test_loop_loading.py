@@ -34,6 +34,7 @@ def test_loops_are_loaded_for_work_that_they_shorten(monkeypatch, tmp_path, meth
 def test_their_memory_is_counted_if_they_will_be_loaded(monkeypatch, tmp_path):
     monkeypatch.setattr(switch, "find_spec", lambda name: True)
     monkeypatch.setattr(switch._Switch, "loops", None)
+    monkeypatch.setattr(switch._Switch, "missed_seconds", 0.0)
     monkeypatch.delenv(switch.VARIABLE, raising=False)
     small, large = (plan_of("ties", 3, count, tmp_path, weight=0.5) for count in (10**8, 10**9))
     assert loop_loading.estimate_loop_bytes([small]) == 0
