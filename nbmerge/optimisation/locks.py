@@ -33,7 +33,9 @@ class Locks:
         self.owner = secrets.token_hex(8)
         self._own = FileLock(self._file(self.owner))
         self._common = FileLock(self._file("lock"))
-        self._acquire(self._own, 0)
+        with self.alone():  # so that nobody takes the file for one that was left behind
+            self._acquire(self._own, 0)
+            self._sweep()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -71,6 +73,13 @@ class Locks:
         self._own.release()
         with suppress(OSError):
             self._file(self.owner).unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove locks of processes that died before they had a trial."""
+        start = f".{self._database.name}."
+        for file in self._database.parent.glob(f"{start}*"):
+            if len(name := file.name.removeprefix(start)) == len(self.owner):
+                self.is_alive(name)
 
     def _file(self, name: str) -> Path:
         return self._database.with_name(f".{self._database.name}.{name}")

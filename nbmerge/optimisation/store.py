@@ -55,6 +55,7 @@ class Store:
     def __init__(self, path: Path | None, identity: Mapping[str, Any], space: Space, directions: Sequence[str]):
         self._path, self._space = path, space
         self._distributions = make_distributions(space)
+        self._finished: dict[int, Trial] = {}  # these do not change any more, and there may be thousands
         if path is not None and not path.absolute().parent.is_dir():
             raise OutputError(f"{path} cannot be made: there is no folder {path.absolute().parent}. Create it first.")
         self._locks = None if path is None else Locks(path)
@@ -168,6 +169,14 @@ class Store:
             self._storage.set_trial_user_attr(self._id(number), OWNER, self._locks.owner)
 
     def _read(self, frozen: Any) -> Trial:
+        if (known := self._finished.get(frozen.number)) is not None:
+            return known
+        trial = self._read_new(frozen)
+        if trial.is_finished:
+            self._finished[trial.number] = trial
+        return trial
+
+    def _read_new(self, frozen: Any) -> Trial:
         values = {name: frozen.params[name] for name in self._space.names}
         steps = tuple(value for _, value in sorted(frozen.intermediate_values.items()))
         details = frozen.user_attrs.get(DETAILS, {})

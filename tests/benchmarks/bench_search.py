@@ -101,6 +101,8 @@ def measure_kills(given: argparse.Namespace) -> None:
     """Print what kills changed. Searches are forked processes with everything imported, killed at random instants."""
     rng = random.Random(given.seed)
     kills, seen = 0, []
+    nbm.perplexity(str(nbm.demo.family().base), "warm up: imports, so that kills meet trials")
+    run(20, trials=12, sampler=given.sampler)
     with tempfile.TemporaryDirectory(prefix="nbmerge-search-") as folder:
         options = {"trials": given.trials, "sampler": given.sampler, "seed": 0}
         database = Path(folder) / "study.db"
