@@ -20,6 +20,8 @@ PAGES = {
     "docs/methods.md": "methods.md",
     "docs/api.md": "api.md",
     "docs/search.md": "search.md",
+    "docs/evaluation.md": "evaluation.md",
+    "docs/adapters.md": "adapters.md",
     "README.md": "start.md",
     "CHANGELOG.md": "project/changelog.md",
     "CONTRIBUTING.md": "project/contributing.md",
@@ -48,7 +50,7 @@ PARTS = {
     "explanation": (
         "Explanation",
         "What the numbers mean, what is promised, and under which conditions.",
-        ("understanding", "search", "machines", "safety", "project/bundled-models"),
+        ("understanding", "search", "evaluation", "machines", "safety", "project/bundled-models"),
     ),
     "reference": ("Reference", "Every method, command and public function.", ("methods", "cli", "api")),
     "project": ("Project", "How nbmerge is made.", ("project/changelog", "project/contributing", "project/security")),
