@@ -21,7 +21,6 @@ PAGES = {
     "docs/api.md": "api.md",
     "docs/search.md": "search.md",
     "docs/evaluation.md": "evaluation.md",
-    "docs/adapters.md": "adapters.md",
     "README.md": "start.md",
     "CHANGELOG.md": "project/changelog.md",
     "CONTRIBUTING.md": "project/contributing.md",
