@@ -343,6 +343,7 @@ class StudioState(HasTraits):
         self.job.forget()
         self.pool.release()
         self.measurements.forget()
+        self.analyses.forget()
         self.notes.release()
         if not self._users:
             self._trait_values.pop("plan", None)  # megabytes in every closed Studio that a notebook's Out still holds
@@ -351,7 +352,6 @@ class StudioState(HasTraits):
     def _plan_again(self) -> Plan | None:
         """The plan of the recipe, where it was released: made again when somebody asks for it."""
         return None if self.recipe is None else examine(self.recipe)[0]
-        self.analyses.forget()
 
     # --- inside ---
 
