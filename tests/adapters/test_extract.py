@@ -177,4 +177,6 @@ def test_results_are_shown(family, tmp_path):
         assert to_png(found.plot(what)).startswith(b"\x89PNG")
     with pytest.raises(ArgumentError, match="what must be one of"):
         found.plot("values")
+    outside = found.plot("error").axes[0].collections[-1].get_array()
+    assert float(outside[0, 0]) == 0.0  # the head is saved whole, and drawn so
     assert found.summary.loc[0, "mlp"] > 0.1

@@ -29,8 +29,7 @@ def plot_extraction(
         raise ArgumentError(f"what must be one of {', '.join(WHAT)}, not {what!r}.")
     look = Look(theme, font_size)
     if what == "error":
-        table = extraction.summary.stack(future_stack=True).rename("error").reset_index()
-        table["error"] *= 100
+        table = (100 * extraction.summary).stack(future_stack=True).dropna().rename("error").reset_index()
         title = f"% of the change of {extraction.model} that the adapter lacks, by length"
         return Sheet(look, width).draw(part_maps(table, {"error": title}, extraction.depth))
     sheet = Sheet(look, width, NARROW)
