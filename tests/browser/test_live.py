@@ -136,7 +136,9 @@ def test_a_merge_is_pinned_and_sampled_beside_a_later_one(page: Page):
 
 
 def test_what_does_not_fit_is_refused_with_ways_out(page: Page):
-    # What was forecast a moment ago would be shown again.
+    expect(page.locator(".nbm-samples")).to_contain_text("are free")
+    quiet(page)
+    # What was forecast less than a second ago would be shown again.
     forget = "studio.state.pool._forecast = None"
     execute(page, f"import nbmerge.engine.cost.live_forecast as m; m.available_memory = lambda: 10_000; {forget}")
     panel = samples(page)
