@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -123,15 +124,18 @@ def test_a_network_that_stays_down_ends_in_an_error(online, base, tmp_path, monk
 def test_stop_answers_during_a_download(online, base, sharded, tmp_path):
     plan = nbm.plan(COPY)
     cancel, hold = threading.Event(), threading.Event()
-    paced, given_up = iter(range(3)), []
+    paced, given_up, events = iter(range(3)), [], []
 
     def pace(name):
         if name == SHARD and next(paced, None) is None:
+            for _ in range(600):  # what was sent has arrived, so that there is something to resume
+                if sum(event.tensor.endswith(SHARD) for event in events) > 1:
+                    break
+                time.sleep(0.05)
             cancel.set()
             given_up.append(hold.wait(60))  # the network stands still, and stop is heard all the same
 
     online.pace = pace
-    events = []
     with pytest.raises(MergeStopped, match="Run again to resume"):
         nbm.merge(plan, tmp_path / "out", progress=events.append, cancel=cancel)
     assert cancel.is_set()
