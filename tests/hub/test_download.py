@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -121,17 +120,14 @@ def test_a_network_that_stays_down_ends_in_an_error(online, base, tmp_path, monk
     assert not (tmp_path / "out").exists()
 
 
-def test_stop_answers_during_a_download(online, base, sharded, tmp_path):
+def test_stop_answers_during_a_download(online, cache, base, sharded, tmp_path):
     plan = nbm.plan(COPY)
     cancel, hold = threading.Event(), threading.Event()
     paced, given_up, events = iter(range(3)), [], []
 
     def pace(name):
         if name == SHARD and next(paced, None) is None:
-            for _ in range(600):  # what was sent has arrived, so that there is something to resume
-                if sum(event.tensor.endswith(SHARD) for event in events) > 1:
-                    break
-                time.sleep(0.05)
+            wait_for(cache, sharded)  # else there may be nothing to resume
             cancel.set()
             given_up.append(hold.wait(60))  # the network stands still, and stop is heard all the same
 
