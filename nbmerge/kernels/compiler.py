@@ -20,12 +20,11 @@ from typing import Any, TypeVar
 import numba
 from numba.extending import intrinsic as numba_intrinsic
 from numba.np.unsafe.ndarray import to_fixed_tuple
-from platformdirs import user_cache_path
+
+from nbmerge.cache_folder import cache_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-VARIABLE = "NBMERGE_CACHE"
-"""Environment variable with another folder for caches; empty for none."""
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 """Never `fastmath`: a loop rounds after each operation, as the same operations on whole blocks do."""
 fixed_tuple = to_fixed_tuple
@@ -75,11 +74,10 @@ def _cache_in(folder: Path) -> Iterator[None]:
 @cache
 def find_cache_folder() -> Path | None:
     """The folder for compiled loops; None if there is none that only this user can write to."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen == "":
+    caches = cache_folder("kernels")
+    if caches is None:
         return None
-    root = Path(chosen) if chosen else user_cache_path("nbmerge", appauthor=False)
-    folder = root / "kernels" / _hash_sources()
+    folder = caches / _hash_sources()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder if _is_private(folder) and os.access(folder, os.W_OK) else None

@@ -1,7 +1,7 @@
-"""Lessons: things to move and questions to answer, for the course in `notebooks/`.
+"""Lessons: interactive figures and questions, for the course in `notebooks/`.
 
 Everything here computes with the merge methods themselves, by `nbmerge.merge_tensors`, so what a lesson shows is what a merge
-does. Each thing to move is a function from numbers to a figure, and a widget with the sliders for these numbers.
+does. Each interactive figure is a function from numbers to a figure, and a widget with controls for these numbers.
 """
 
 from typing import TYPE_CHECKING
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
+    from nbmerge.lessons.interactive_figure import InteractiveFigure
     from nbmerge.lessons.interpolation import Interpolation, draw_interpolation
     from nbmerge.lessons.microscope import Microscope, draw_steps
-    from nbmerge.lessons.movable import Movable
     from nbmerge.lessons.questions import Question, Reply, ask, list_questions
     from nbmerge.lessons.seeds import Seeds, draw_seeds
     from nbmerge.lessons.steps import Step, trace_method
     from nbmerge.lessons.triangle import Triangle, draw_triangle, measure_triangle
 
 __all__ = [
+    "InteractiveFigure",
     "Interpolation",
     "Microscope",
-    "Movable",
     "Question",
     "Reply",
     "Seeds",
@@ -38,9 +38,9 @@ __all__ = [
 
 __getattr__ = exporter(
     __name__,
+    interactive_figure=("InteractiveFigure",),
     interpolation=("Interpolation", "draw_interpolation"),
     microscope=("Microscope", "draw_steps"),
-    movable=("Movable",),
     questions=("Question", "Reply", "ask", "list_questions"),
     seeds=("Seeds", "draw_seeds"),
     steps=("Step", "trace_method"),

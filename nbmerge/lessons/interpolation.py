@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nbmerge.engine.merge_tensors import merge_tensors
 from nbmerge.errors import ArgumentError
-from nbmerge.lessons.movable import Movable
+from nbmerge.lessons.interactive_figure import InteractiveFigure
 from nbmerge.palette import INK, PALETTE
 from nbmerge.plots import theme
 from nbmerge.plots.figures import DPI, NotebookFigure
@@ -122,7 +122,7 @@ def _draw_norms(axes: Axes, first: torch.Tensor, second: torch.Tensor, t: float)
     return lengths
 
 
-class Interpolation(Movable):
+class Interpolation(InteractiveFigure):
     """Moves between two models, on the straight line and on the arc; the angle between the models can be changed.
 
     Examples

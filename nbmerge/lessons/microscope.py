@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 
 from nbmerge.errors import ArgumentError
-from nbmerge.lessons.movable import Movable
-from nbmerge.lessons.steps import KEEPS, Step, trace_method
+from nbmerge.lessons.interactive_figure import InteractiveFigure
+from nbmerge.lessons.steps import FIRST_STEPS, Step, trace_method
 from nbmerge.methods import methods
 from nbmerge.plots import theme
 from nbmerge.plots.figures import DPI, NotebookFigure
@@ -93,7 +93,7 @@ def _draw_rows(axes: Axes, step: Step, limit: float, opacity: float) -> None:
         spine.set_visible(False)
 
 
-class Microscope(Movable):
+class Microscope(InteractiveFigure):
     """Steps through a method on a few weights: its parameters are sliders, its steps are taken one by one.
 
     Parameters
@@ -120,8 +120,8 @@ class Microscope(Movable):
     """
 
     def __init__(self, method: str = "ties", models: Sequence[Sequence[float]] | None = None, seed: int = 0):
-        if method not in KEEPS:
-            raise ArgumentError(f"The microscope shows {', '.join(KEEPS)}, not {method!r}.")
+        if method not in FIRST_STEPS:
+            raise ArgumentError(f"The microscope shows {', '.join(FIRST_STEPS)}, not {method!r}.")
         self.method, self.seed = method, seed
         self.changes = [torch.tensor(row, dtype=torch.float32) for row in models or EXAMPLE]
         names = {p.name for p in methods()[method].parameters}

@@ -11,6 +11,7 @@ from typing import Any
 import ipywidgets
 import yaml
 
+from nbmerge.displays.markup import element, join
 from nbmerge.errors import ArgumentError
 from nbmerge.problems import nearest
 from nbmerge.widgets.controls.lifetime import OwningBox
@@ -82,12 +83,12 @@ class Question:
         raise ArgumentError(f"This question has no answer {answer!r}. Its answers are {offered}.")
 
     @property
-    def key(self) -> int:
+    def right_answer(self) -> int:
         """Number of the right answer."""
         return next(number for number, choice in enumerate(self.choices, 1) if choice.right)
 
 
-class Asked(OwningBox):
+class QuestionWidget(OwningBox):
     """A question on screen: buttons for its answers, and the reply to the one that was chosen.
 
     Parameters
@@ -101,7 +102,7 @@ class Asked(OwningBox):
         numbers = [(f"{n}. {choice.text}", n) for n, choice in enumerate(question.choices, 1)]
         wide = ipywidgets.Layout(width="auto")
         self.choice = ipywidgets.RadioButtons(options=numbers, value=None, layout=wide)
-        self.answer = ipywidgets.HTML('<p role="status"></p>')
+        self.answer = ipywidgets.HTML(element("p", role="status"))
         self.watch(self.choice, self._show, "value")
         self.children = (ipywidgets.Label(question.text), self.choice, self.answer)
 
@@ -120,19 +121,18 @@ class Asked(OwningBox):
 
     def _show(self, change: Any) -> None:
         if change["new"] is not None:
-            # All texts are from the package's own file.
-            self.answer.value = f'<p role="status">{self.question.reply(change["new"])}</p>'
+            self.answer.value = element("p", str(self.question.reply(change["new"])), role="status")
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         shown = super()._repr_mimebundle_(**options)
         if not isinstance(shown, dict):
             return shown
-        listed = "".join(f"<li>{choice.text}</li>" for choice in self.question.choices)
-        still = f"<p>{self.question.text}</p><ol>{listed}</ol>"
+        listed = element("ol", *(element("li", choice.text) for choice in self.question.choices))
+        still = join(element("p", self.question.text), listed)
         return {**shown, "text/html": still, "text/plain": self.question.text}
 
 
-def ask(name: str) -> Asked:
+def ask(name: str) -> QuestionWidget:
     """Ask one of the course's questions.
 
     Parameters
@@ -142,7 +142,7 @@ def ask(name: str) -> Asked:
 
     Returns
     -------
-    Asked
+    QuestionWidget
         A widget; its `choose` answers from Python.
 
     Raises
@@ -159,7 +159,7 @@ def ask(name: str) -> Asked:
     known = _load()
     if name not in known:
         raise ArgumentError(f"There is no question {name!r}. {nearest(name, known)}")
-    return Asked(known[name])
+    return QuestionWidget(known[name])
 
 
 def list_questions() -> list[Question]:

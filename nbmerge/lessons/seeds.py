@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from nbmerge.engine.merge_tensors import merge_tensors
 from nbmerge.errors import ArgumentError
+from nbmerge.lessons.interactive_figure import InteractiveFigure
 from nbmerge.lessons.microscope import EXAMPLE
-from nbmerge.lessons.movable import Movable
 from nbmerge.methods import methods
 from nbmerge.palette import INK, PALETTE
 from nbmerge.plots import theme
 from nbmerge.plots.figures import DPI, NotebookFigure
 from nbmerge.plots.look import FONT, Look, Theme
+from nbmerge.plots.theme import new_axes
 
-SIZE = 220
-"""Height of the picture, in pixels."""
+SIZE, TOP, SIDE = 290, 30, 14
+"""Height of the figure, and margins above and at the right of the axes, in pixels."""
 
 
 def merge_with_seeds(
@@ -75,12 +76,9 @@ def draw_seeds(
     changes = [torch.tensor(row) for row in EXAMPLE]
     merged = merge_with_seeds(method, changes, density, seeds, rescale)
     whole = merge_with_seeds(method, changes, 1.0, 1, rescale)[0]
-    look = Look(theme, font_size)
-    pixels, scale = width * DPI, look.scale
-    bottom, top, left = 44 * scale, 30 * scale, 52 * scale
-    height = SIZE * scale + bottom + top
-    figure = NotebookFigure(pixels, height, look)
-    axes = figure.add_axes((left / pixels, bottom / height, 1 - (left + 14 * scale) / pixels, SIZE * scale / height))
+    axes = new_axes(round(width * DPI), SIZE, top=TOP, right=SIDE, look=Look(theme, font_size))
+    figure = axes.figure.figure
+    assert isinstance(figure, NotebookFigure)
     _draw(axes, merged, whole)
     spread = float(merged.std(axis=0).mean())
     if not np.ptp(merged, axis=0).any():
@@ -112,7 +110,7 @@ def _draw(axes: Any, merged: NDArray[np.float32], whole: NDArray[np.float32]) ->
                 bbox_to_anchor=(0, 1), borderaxespad=0.2)  # fmt: skip
 
 
-class Seeds(Movable):
+class Seeds(InteractiveFigure):
     """Shows what twelve weights become with many seeds while the density moves.
 
     Parameters

@@ -18,7 +18,7 @@ from nbmerge.engine.merge_tensors import merge_tensors
 from nbmerge.errors import ArgumentError
 from nbmerge.methods import methods
 
-KEEPS = {
+FIRST_STEPS = {
     "ties": "Trim: of each model, the largest changes are kept.",
     "dare_linear": "Drop: of each model, random changes are kept, rescaled to make up for the others.",
     "dare_ties": "Drop: of each model, random changes are kept, rescaled to make up for the others.",
@@ -28,7 +28,7 @@ KEEPS = {
     "breadcrumbs_ties": "Trim: of each model, the largest and the smallest changes are left out.",
 }
 """The first step of the methods that have one for each model."""
-VOTES = ("ties", "dare_ties", "della", "breadcrumbs_ties")
+ELECTING = ("ties", "dare_ties", "della", "breadcrumbs_ties")
 """Methods that elect a sign."""
 
 
@@ -99,11 +99,11 @@ def trace_method(
 
     vectors = {name: (t.float() - base.float()).flatten().numpy() for name, t in zip(names, tensors, strict=True)}
     steps = [Step("Task vectors: what each model changes, weight by weight.", vectors)]
-    if method in KEEPS:
+    if method in FIRST_STEPS:
         alone = {**given, "lambda": 1.0, "normalize": False}
         kept = {name: change({**alone, "weight": _only(i, len(names))}) for i, name in enumerate(names)}
-        steps.append(Step(KEEPS[method], kept))
-        if method in VOTES:
+        steps.append(Step(FIRST_STEPS[method], kept))
+        if method in ELECTING:
             weights = _row(given.get("weight", 1.0), len(names))
             votes = [weight * row for weight, row in zip(weights, kept.values(), strict=True)]
             words = "Elect: for each weight, the sign of the sum of what is left, each model times its weight."
@@ -113,7 +113,7 @@ def trace_method(
             # Where the votes cancel, the method elects +; where nothing is left of any model, there is no vote.
             signs = np.where(np.sum(votes, axis=0) >= 0, 1, -1) * np.any(list(kept.values()), axis=0)
             steps.append(Step(words, {"elected sign": signs.astype(np.float32)}))
-    last = "Merge: the changes that agree with the elected sign." if method in VOTES else "Merge."
+    last = "Merge: the changes that agree with the elected sign." if method in ELECTING else "Merge."
     steps.append(Step(last, {"merge": change(given)}))
     return steps
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from nbmerge.errors import ArgumentError
-from nbmerge.lessons.movable import Movable
+from nbmerge.lessons.interactive_figure import InteractiveFigure
 from nbmerge.palette import INK, PALETTE
 from nbmerge.plots import theme
 from nbmerge.plots.figures import DPI, NotebookFigure
@@ -140,7 +140,7 @@ def _draw(axes: Axes, points: dict[str, tuple[float, float]], angle: float) -> N
     axes.margins(0.12)
 
 
-class Triangle(Movable):
+class Triangle(InteractiveFigure):
     """A base model and two fine-tunes as a triangle to scale, layer by layer.
 
     Parameters

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("numba")
 
+from nbmerge import cache_folder
 from nbmerge.kernels import compiler, consensus, counting, gram, nearswap, task_vectors, weighted_sum
 from nbmerge.kernels.weighted_sum import build_interpolation
 
@@ -16,7 +17,7 @@ from nbmerge.kernels.weighted_sum import build_interpolation
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A cache that is empty."""
-    monkeypatch.setenv(compiler.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(cache_folder.VARIABLE, str(tmp_path))
     compiler.find_cache_folder.cache_clear()
     yield compiler.find_cache_folder()
     compiler.find_cache_folder.cache_clear()
@@ -43,7 +44,7 @@ def test_damaged_files_are_compiled_again(folder, pattern):
 
 
 def test_no_folder_is_no_error(folder, monkeypatch):
-    monkeypatch.setenv(compiler.VARIABLE, "")
+    monkeypatch.setenv(cache_folder.VARIABLE, "")
     compiler.find_cache_folder.cache_clear()
     assert compile_again() == 0
     assert not list(folder.rglob("*.nbc"))
@@ -71,7 +72,7 @@ LOOPS = {
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_loops_work_on_several_numbers_at_once(name, monkeypatch):
-    monkeypatch.setenv(compiler.VARIABLE, "")  # code from the cache cannot be looked at
+    monkeypatch.setenv(cache_folder.VARIABLE, "")  # code from the cache cannot be looked at
     compiler.find_cache_folder.cache_clear()
     (code,) = LOOPS[name]().inspect_llvm().values()
     assert re.search(r"f(sub|mul|add) <\d+ x float>", code)

@@ -8,20 +8,20 @@ import torch
 
 import nbmerge as nbm
 from nbmerge.errors import ArgumentError
-from nbmerge.lessons.steps import KEEPS, VOTES, trace_method
+from nbmerge.lessons.steps import ELECTING, FIRST_STEPS, trace_method
 
 BASE = torch.randn(200, generator=torch.Generator().manual_seed(0))
 MODELS = [BASE + torch.randn(200, generator=torch.Generator().manual_seed(i)) for i in (1, 2, 3)]
 GIVEN = {"weight": [1.0, 0.5, -0.3], "density": 0.4}
 
 
-@pytest.mark.parametrize("method", [*KEEPS, "task_arithmetic", "sce"])
+@pytest.mark.parametrize("method", [*FIRST_STEPS, "task_arithmetic", "sce"])
 def test_the_last_step_is_the_merge(method):
     given = {k: v for k, v in GIVEN.items() if nbm.methods.methods()[method].parameter(k)}
     steps = trace_method(method, BASE, MODELS, given, seed=3)
     merged = nbm.merge_tensors(method, MODELS, base=BASE, parameters=given, seed=3)
     assert np.array_equal(steps[-1].rows["merge"], (merged - BASE).numpy())
-    assert len(steps) == 2 + (method in KEEPS) + (method in VOTES)
+    assert len(steps) == 2 + (method in FIRST_STEPS) + (method in ELECTING)
 
 
 @pytest.mark.parametrize("method", ["ties", "breadcrumbs"])

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.cache_folder import cache_folder
-from nbmerge.errors import MergeError
+from nbmerge.errors import CheckpointError, MergeError
+from nbmerge.guarded_files import check_model_file
 from nbmerge.methods.framework.method import Parameter, Values
 
 if TYPE_CHECKING:
@@ -107,12 +108,15 @@ def read_gathered(key: str, name: str, shape: tuple[int, ...]) -> torch.Tensor |
     if file is None:
         raise MergeError(f"The statistics {key!r} are not on this machine any more. Gather them again.")
     try:
+        check_model_file(file)  # a recipe of somebody else may name any file
         with safe_open(file, framework="pt") as opened:
             aliases: dict[str, Any] = json.loads((opened.metadata() or {}).get(ALIASES, "{}"))
             name = aliases.get(name, name)
             if name not in opened.keys():  # noqa: SIM118  # not a mapping
                 return None
             found: torch.Tensor = opened.get_tensor(name)
+    except CheckpointError as error:
+        raise MergeError(str(error)) from error
     except (OSError, SafetensorError, ValueError) as error:
         raise MergeError(f"{file} cannot be read: {error}. Delete it, and gather the statistics again.") from error
     if tuple(found.shape) != shape:

@@ -170,7 +170,7 @@ class Merging(HasTraits):
         if key not in self._seconds and not self._is_closed:
             self._seconds[key] = None
             self._timer = threading.Timer(DELAY, self._measure, (plan, key))
-            self._timer.daemon = True
+            self._timer.name, self._timer.daemon = "nbmerge forecast", True
             self._timer.start()
         return cost, self._seconds.get(key)
 

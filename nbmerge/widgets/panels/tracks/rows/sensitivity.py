@@ -10,6 +10,7 @@ from nbmerge.curves import Track
 from nbmerge.engine.planning import Plan
 from nbmerge.widgets.controls.numbers import plain_number
 from nbmerge.widgets.panels.analysis.work import AnalysisWork, find_most
+from nbmerge.widgets.panels.tracks.rows.curve import CurveRow
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.analyses import find_score, list_scores
 from nbmerge.widgets.state.measurements import is_predictable
@@ -57,7 +58,8 @@ class SensitivityRow(Row):
             "note": _explain(plan, is_possible, bool(scores)) or _describe(found, stale),
         }  # fmt: skip
         curve = self.panel.rows["curve"]
-        track, group = curve.track, curve.group  # type: ignore[attr-defined]  # that of the row above
+        assert isinstance(curve, CurveRow)
+        track, group = curve.track, curve.group
         if found is not None and track is not None:
             content |= self._picture(found, plan, track, group)
         return content

@@ -1,4 +1,4 @@
-"""Things to move: their numbers are those of the methods, they follow their controls, and they can be seen without a kernel."""
+"""Interactive figures: their numbers are those of the methods, they follow their controls, and they can be seen without a kernel."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def statistics(tmp_path_factory):
 
 def test_a_picture_and_its_words_follow_the_controls():
     moved = lessons.Interpolation()
-    before = moved.image.value
+    before = moved.picture.value
     moved.set(t=0.25, angle=60)
-    assert moved.image.value != before
-    assert "At t = 0.25" in moved.text.value
+    assert moved.picture.value != before
+    assert "At t = 0.25" in moved.status.value
     html = moved._repr_mimebundle_()["text/html"]
     assert "At t = 0.25" in html
     assert 'src="data:image/png;base64,' in html

@@ -1,4 +1,4 @@
-"""A figure with the sliders of its numbers: what all things to move in the lessons are."""
+"""A figure with controls for its numbers: the base class of the interactive figures in the lessons."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets
 from matplotlib.figure import Figure
 
+from nbmerge.displays.markup import Markup, element
 from nbmerge.plots import to_png
 from nbmerge.plots.figures import DENSE, DPI
 from nbmerge.widgets.controls.lifetime import OwningBox
@@ -16,46 +17,45 @@ from nbmerge.widgets.controls.lifetime import OwningBox
 Draw = Callable[..., tuple[Figure, str]]
 
 
-class Movable(OwningBox):
+class InteractiveFigure(OwningBox):
     """Sliders, menus and buttons above a figure that follows them.
 
-    Where no kernel runs, the figure as it was last drawn and its description take the widget's place.
+    Where no kernel runs, notebooks show the figure as it was last drawn, with its description.
 
     Parameters
     ----------
     draw : callable
         ``draw(**values) -> (figure, description)``: the figure for the values of all controls, and one or two sentences
-        that say what it shows. They are shown below the figure, and read out by screen readers when they change.
+        that say what it shows. They appear below the figure; screen readers announce them when they change.
     controls : mapping of str to Widget
         Widgets with a `value`, by the names of the arguments of `draw`.
     label : str
-        What the figure is, for people who cannot see it.
+        What the figure shows, as the alternative text of the picture.
 
     Examples
     --------
     >>> from ipywidgets import FloatSlider
-    >>> from nbmerge.lessons import Movable, draw_interpolation
-    >>> moved = Movable(draw_interpolation, {"t": FloatSlider(0.5, min=0, max=1)}, "Two ways between two models")
-    >>> moved.set(t=0.25)
-    >>> moved.description
+    >>> from nbmerge.lessons import InteractiveFigure, draw_interpolation
+    >>> controls = {"t": FloatSlider(0.5, min=0, max=1)}
+    >>> figure = InteractiveFigure(draw_interpolation, controls, "Two paths between two models")
+    >>> figure.set(t=0.25)
+    >>> figure.description
     'At t = 0.25, ...'
     """
 
     def __init__(self, draw: Draw, controls: Mapping[str, ipywidgets.Widget], label: str):
         super().__init__()
         self.draw, self.controls, self.label = draw, dict(controls), label
-        self.image = (
-            ipywidgets.Image(format="png", alt=label) if hasattr(ipywidgets.Image, "alt") else ipywidgets.Image()
-        )
-        self.text = ipywidgets.HTML()
+        self.picture = ipywidgets.HTML()  # ipywidgets.Image has no alternative text
+        self.status = ipywidgets.HTML()
         self.figure: Figure | None = None
         self.description = ""
         for control in self.controls.values():
-            self.watch(control, lambda change: self.refresh(), "value")
+            self.watch(control, lambda change: self._refresh(), "value")
         row = ipywidgets.Box(list(self.controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
-        self.children = (row, self.image, self.text)
+        self.children = (row, self.picture, self.status)
         self._held = False
-        self.refresh()
+        self._refresh()
 
     def set(self, **values: Any) -> None:
         """Set several controls and draw once."""
@@ -65,29 +65,27 @@ class Movable(OwningBox):
                 self.controls[name].value = value
         finally:
             self._held = False
-        self.refresh()
+        self._refresh()
 
-    def refresh(self) -> None:
+    def _refresh(self) -> None:
         """Draw the figure for the present values."""
         if self._held:
             return
         values = {name: control.value for name, control in self.controls.items()}
         self.figure, self.description = self.draw(**values)
-        self.image.value = to_png(self.figure, DENSE)
-        self.image.width = str(round(self.figure.get_size_inches()[0] * DPI))
-        self.text.value = f'<p role="status">{_escaped(self.description)}</p>'
+        self.picture.value = _render(self.figure, self.label)
+        self.status.value = element("p", self.description, role="status")
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         shown = super()._repr_mimebundle_(**options)
         if not isinstance(shown, dict):
             return shown
-        picture = base64.b64encode(self.image.value).decode()
-        still = (
-            f'<figure style="margin:0"><img alt="{_escaped(self.label)}" width="{self.image.width}" '
-            f'src="data:image/png;base64,{picture}"><figcaption>{_escaped(self.description)}</figcaption></figure>'
-        )
+        caption = element("figcaption", self.description)
+        still = element("figure", Markup(self.picture.value), caption, style="margin:0")
         return {**shown, "text/html": still, "text/plain": self.description}
 
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+def _render(figure: Figure, label: str) -> Markup:
+    picture = base64.b64encode(to_png(figure, DENSE)).decode()
+    width = round(figure.get_size_inches()[0] * DPI)
+    return element("img", alt=label, width=str(width), src=f"data:image/png;base64,{picture}", style="max-width:100%")
