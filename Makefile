@@ -2,6 +2,7 @@
 # make test   all tests, including the browser tests if Chromium is or can be installed
 # make unit   the fast tests only
 # make coverage  the fast tests, with a report of the lines they run
+# make evaluation  the tests of nbmerge.evaluate with the lm-evaluation-harness, which is half a gigabyte: not in `make test`
 # make lab    JupyterLab on notebooks/01-first-merge.ipynb      (LAB_FLAGS=--allow-root as root)
 # make lint   style and types: ruff and mypy --strict
 # make types  mypy alone
@@ -33,7 +34,7 @@ CHROMIUM := for name in "$${NBMERGE_CHROMIUM:-chromium}" chromium-browser google
 APT_INSTALL = apt=; [ "$$(id -u)" = 0 ] || apt="sudo -n"; command -v apt-get >/dev/null && $$apt apt-get update -qq \
 	&& $$apt env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends
 
-.PHONY: demo test unit coverage slow browser site lab lint types js format wheel pins clean
+.PHONY: demo test unit coverage evaluation slow browser site lab lint types js format wheel pins clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -55,6 +56,10 @@ coverage: $(VENV)/.tested
 
 slow: $(VENV)/.tested
 	$(PYTEST) -n 2 --dist worksteal -m "not browser and not benchmark and not ($(UNIT))"
+
+# The tests of tests/evaluation are skipped where the harness is not installed.
+evaluation: $(VENV)/.evaluated
+	$(PYTEST) tests/evaluation
 
 # One at a time: each test runs a browser, a server and a kernel.
 browser: $(VENV)/.tested
@@ -96,7 +101,7 @@ wheel: $(VENV)/.tested
 	rm -rf dist
 	$(PIP) wheel --no-deps --wheel-dir dist .
 
-pins: $(VENV)/.tested
+pins: $(VENV)/.tested $(VENV)/.documented $(VENV)/.evaluated
 	$(BIN)/python binder/pin.py > $(PINS).new
 	mv $(PINS).new $(PINS)
 
@@ -130,6 +135,11 @@ $(VENV)/.node: $(VENV)/.made
 $(VENV)/.tested: $(VENV)/.installed
 	@echo "Installing the test dependencies ..."
 	@$(PIP) install -c $(PINS) --group dev
+	@touch $@
+
+$(VENV)/.evaluated: $(VENV)/.tested
+	@echo "Installing the lm-evaluation-harness ..."
+	@$(PIP) install -c $(PINS) --editable ".[eval]"
 	@touch $@
 
 $(VENV)/.documented: $(VENV)/.installed

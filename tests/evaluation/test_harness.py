@@ -1,6 +1,7 @@
 """Tasks made here, run by the lm-evaluation-harness on merges in memory.
 
-CI does not install the harness: with datasets, pyarrow, scikit-learn and peft it is some 400 MB, several times what all other tests need.
+`make evaluation` installs the harness and runs them, as CI does after all other tests: with datasets, pyarrow, scikit-learn and peft
+it is half a gigabyte, which `make test` does without.
 """
 
 import json
