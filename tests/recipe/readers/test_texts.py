@@ -13,6 +13,7 @@ from nbmerge.model_ref import MAX_ADAPTERS
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.documents import MAX_LEVELS
 from nbmerge.recipe.load import MAX_MODELS
+from nbmerge.recipe.readers.legacy.block_presets import find_preset
 from tests.recipe.hostile import row
 
 LINEAR = """\
@@ -346,10 +347,40 @@ def test_block_weights_fit_models_that_name_their_layers_otherwise(tmp_path):
     assert made["transformer.ln_f.weight"].values.each["weight"][1] == 0.25
 
 
+@pytest.mark.parametrize("text", ["GRAD_A", ",".join(map(str, GRAD_A[1:]))])
+def test_presets_by_name_and_lists_without_base(text):
+    r = Recipe.load(text)
+    assert r == Recipe.load(",".join(map(str, GRAD_A)))
+    assert any("BASE" in n.what and " 0" in n.what for n in r.notes)
+
+
+PUBLISHED = {
+    "REVERSE-SMOOTHSTEP": {1: 0.994936342592593, 21: 0.0429687499999996},
+    "SMOOTHSTEP*3": {10: 0.871527777777778, 15: 0.0507812500000004},
+    "R_SMOOTHSTEPx4": {7: 0.177662037037037, 12: 1, 23: 0.979745370370369},
+    "SMOOTHSTEP/2": {7: 0.623842592592593, 12: 1, 13: 0.980324074074074},
+    "COSINE": {0: 1, 5: 0.896676670145617, 24: 0},
+    "TRUE_REVERSE_CUBIC_HERMITE": {1: 0.800968123070988, 18: 0.540364583333333},
+    "RING08_SOFT": {4: 0, 5: 0.5, 8: 1, 9: 0.5, 10: 0, 15: 0.5, 20: 0},
+    "WRAP14": {6: 1, 7: 0, 17: 0, 18: 1},
+    "ALL_B": {0: 1, 24: 1},
+}
+"""Some numbers of the table that supermerger ships, by block."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_presets_have_the_published_numbers(name):
+    values = find_preset(name)
+    assert len(values) == 25
+    assert {i: values[i] for i in PUBLISHED[name]} == pytest.approx(PUBLISHED[name], abs=1e-10)
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        (",".join(["0.5"] * 25), "25 block weights; expected 26"),
+        (",".join(["0.5"] * 24), "24 block weights; expected 26"),
+        ("RING08_SOT", "Did you mean 'RING08_SOFT'?"),
+        ("all_r", "'all_r' means random numbers"),
         (",".join(["0.5"] * 19 + ["R"]), "random"),
         (",".join(["0.5"] * 19 + ["half"]), "'half' is not a number"),
         ("\n".join(f"P{i}\t" + ",".join(["0.5"] * 20) for i in range(3)), "3 presets"),

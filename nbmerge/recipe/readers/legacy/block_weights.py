@@ -1,24 +1,29 @@
-"""supermerger's block weights: 26 or 20 numbers for a picture model's blocks, read as a curve over layers.
+"""supermerger's block weights: 26 or 20 numbers for a picture model's blocks, or the name of a preset, as a curve over layers.
 
 The first number, BASE, is for what lies outside the blocks; the others run from the input to the output. Each is the
-second model's share. They do not name models; A and B are placeholders, which `Recipe.with_models` replaces.
+second model's share. bbc-mc's lists have 25 or 19 numbers, because BASE has a slider of its own there. They do not name models;
+A and B are placeholders, which `Recipe.with_models` replaces.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Any
 
+from nbmerge.errors import RecipeError
 from nbmerge.recipe.constructors import complement
 from nbmerge.recipe.edits import LAYERS
+from nbmerge.recipe.readers.legacy.block_presets import BLOCK_PRESETS, RANDOM, find_preset
 from nbmerge.recipe.readers.recipe_text import RecipeText, note, reading_error
 from nbmerge.recipe.recipe import Recipe
 
 COUNTS = {26: "SD 1 and 2", 20: "SD XL"}
-"""Length of a list, and the model family that has so many blocks."""
+"""Length of a list with BASE, and the model family that has so many blocks."""
 FEWEST = 12
 """A list of fewer values is not read as block weights."""
 HEADER = re.compile(r"preset_name\s+preset_weights", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z][\w*/-]{3,40}")
 _VALUE = r"[^\s,:]{0,40}"
 _LINE = re.compile(
     rf"^(?:(?P<name>[^\t:,]{{1,60}}?)[\t:]\s*)?(?P<values>{_VALUE}(?:\s*,\s*{_VALUE}){{{FEWEST - 1},200}})$"
@@ -26,7 +31,9 @@ _LINE = re.compile(
 
 
 def read(text: RecipeText) -> Recipe | None:
-    """Read one list, alone or with its preset's name before it."""
+    """Read one list, alone or with its preset's name before it, or the name of a preset that everyone has."""
+    if _NAME.fullmatch(text.raw.strip()):
+        return _named(text.raw.strip())
     if "," not in text.raw or len(text.raw) > 200_000:
         return None
     presets = _presets(text)
@@ -46,12 +53,32 @@ def _presets(text: RecipeText) -> list[tuple[int, re.Match[str]]]:
     return presets if len(presets) == len(lines) else []
 
 
-def _recipe(name: str | None, values: list[str], line: int) -> Recipe:
-    if len(values) not in COUNTS:
-        known = " or ".join(f"{n} ({kind})" for n, kind in COUNTS.items())
-        raise reading_error(f"the list has {len(values)} block weights; expected {known}.", line=line)
-    base, *shares = (_share(v, line) for v in values)
+def _named(name: str) -> Recipe | None:
+    """The preset of a name; None for a word that is nothing like one, which may be a model."""
+    if name.upper() in RANDOM:
+        raise _random(name)
+    shares = find_preset(name)
+    if shares is not None:
+        base = 1.0 if min(shares) == 1 else 0.0
+        return _curve(name, base, list(shares), "BASE is 0 in supermerger's table (1 for ALL_B)")
+    if name.isupper() and (close := difflib.get_close_matches(name, BLOCK_PRESETS, n=1, cutoff=0.75)):
+        raise reading_error(f"there are no block weights named '{name}'.", f"Did you mean '{close[0]}'?")
+    return None
 
+
+def _recipe(name: str | None, values: list[str], line: int) -> Recipe:
+    shares = [_share(v, line) for v in values]
+    if len(shares) + 1 in COUNTS:
+        return _curve(name, 0.0, shares, f"a list of {len(shares)} has no BASE; it was set to 0")
+    if len(shares) not in COUNTS:
+        known = " or ".join(f"{n} ({kind})" for n, kind in COUNTS.items())
+        raise reading_error(
+            f"the list has {len(shares)} block weights; expected {known}, or one less without BASE.", line=line
+        )
+    return _curve(name, shares[0], shares[1:])
+
+
+def _curve(name: str | None, base: float, shares: list[float], assumed: str = "") -> Recipe:
     def weights(curve: list[float], outside: float) -> dict[str, Any]:
         return {"weight": [{"filter": LAYERS, "value": curve}, {"value": outside}]}
 
@@ -67,16 +94,21 @@ def _recipe(name: str | None, values: list[str], line: int) -> Recipe:
         [
             note("A and B are placeholders; with_models({'A': ..., 'B': ...}) replaces them with real models."),
             note("values are shares of B."),
-            note("the first value, BASE, is for embeddings, final norm and head."),
-            note(f"the other {len(shares)} are a curve over the layers."),
+            note(f"BASE is for embeddings, final norm and head{f'; {assumed}' if assumed else ''}."),
+            note(f"the {len(shares)} values for blocks are a curve over the layers, from the first to the last."),
         ],
     )  # fmt: skip
 
 
 def _share(text: str, line: int) -> float:
     if text.upper() in ("R", "U", "X"):
-        raise reading_error(f"'{text}' means a random number; a recipe needs the numbers themselves.", line=line)
+        raise _random(text, line)
     try:
         return float(text)
     except ValueError:
         raise reading_error(f"{text!r:.60} is not a number.", line=line) from None
+
+
+def _random(text: str, line: int | None = None) -> RecipeError:
+    what = f"'{text}' means random numbers that are drawn for each merge; a recipe needs the numbers themselves."
+    return reading_error(what, line=line)
