@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
+    from nbmerge.widgets.panels.analysis.structure import StructurePanel
     from nbmerge.widgets.panels.analysis.sweep import SweepPanel
     from nbmerge.widgets.panels.analysis.text import TextPanel
     from nbmerge.widgets.panels.compare import ComparePanel
@@ -31,13 +32,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComparePanel", "FigurePanel", "HistoryPanel", "Job", "JobLine", "MergePanel", "MethodPanel", "ModelsPanel",
-    "PythonPanel", "RecipePanel", "SamplesPanel", "ScoresPanel", "SetupBar", "Studio", "StudioState", "SweepPanel",
+    "PythonPanel", "RecipePanel", "SamplesPanel", "ScoresPanel", "SetupBar", "StructurePanel", "Studio", "StudioState", "SweepPanel",
     "TensorsPanel", "TextPanel", "TokensPanel", "TracksPanel",
 ]  # fmt: skip
 
 __getattr__ = exporter(
     __name__,
     **{
+        "panels.analysis.structure": ("StructurePanel",),
         "panels.analysis.sweep": ("SweepPanel",),
         "panels.analysis.text": ("TextPanel",),
         "panels.compare": ("ComparePanel",),

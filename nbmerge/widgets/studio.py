@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 DRAWER = {
     "Recipe": "recipe.RecipePanel", "Figure": "figure.FigurePanel", "Tensors": "tensors.TensorsPanel",
     "Tokens": "tokens.TokensPanel", "Text": "analysis.text.TextPanel", "History": "history.HistoryPanel",
-    "Compare": "compare.ComparePanel", "Sweep": "analysis.sweep.SweepPanel", "Python": "python.PythonPanel",
+    "Compare": "compare.ComparePanel", "Sweep": "analysis.sweep.SweepPanel",
+    "Structure": "analysis.structure.StructurePanel", "Python": "python.PythonPanel",
 }  # fmt: skip
 """Panels in the drawer: imported and made when their tab is first opened."""
 
@@ -64,7 +65,7 @@ class Studio(StateBox):
     state : StudioState
     setup, tracks, samples, scores, drawer, jobs : Panel
         The parts of the screen, from top to bottom.
-    recipe_panel, figure_panel, tensors, tokens, text, history, compare, sweep, python : Panel
+    recipe_panel, figure_panel, tensors, tokens, text, history, compare, sweep, structure, python : Panel
         In the drawer; made when they are first needed.
     models, method, merge : Form
         Parts of the setup.
@@ -158,6 +159,11 @@ class Studio(StateBox):
     def sweep(self) -> Panel:
         """Scores along the path between two recipes."""
         return self.drawer.panel("Sweep")
+
+    @property
+    def structure(self) -> Panel:
+        """How the models differ, conflict and are related."""
+        return self.drawer.panel("Structure")
 
     @property
     def models(self) -> ModelsForm:

@@ -6,6 +6,7 @@ with `labdrive`.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 from collections.abc import Iterator
@@ -24,10 +25,22 @@ DARK = {
 }  # fmt: skip
 """The variables of JupyterLab's dark theme that the style sheets use."""
 
-SCRIPT = """async ([script, content, others]) => {
+REVIVE = """value => {
+    if (value === null || typeof value !== 'object') return value;
+    if ('$bytes' in value) return new DataView(Uint8Array.from(atob(value.$bytes), c => c.charCodeAt(0)).buffer);
+    if (Array.isArray(value)) return value.map(window.revive);
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, window.revive(inner)]));
+}"""
+"""Bytes are a DataView in the browser."""
+
+SCRIPT = (
+    """async ([script, content, others]) => {
+    window.revive = """
+    + REVIVE
+    + """;
     const listeners = { 'change:content': new Set(), 'msg:custom': new Set() };
     const model = {
-        content, sent: [],
+        content: window.revive(content), sent: [],
         get: (name) => name === 'content' ? model.content : others[name],
         on: (name, listener) => listeners[name].add(listener),
         off: (name, listener) => listeners[name].delete(listener),
@@ -38,13 +51,14 @@ SCRIPT = """async ([script, content, others]) => {
             for (const answer of messages) listeners['msg:custom'].forEach(listener => listener(answer, []));
             if (!message.isAnswered) model.set(content);
         },
-        set: (next) => { model.content = next; listeners['change:content'].forEach(listener => listener()); },
+        set: (next) => { model.content = window.revive(next); listeners['change:content'].forEach(listener => listener()); },
     };
     window.model = model;
     const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
     const view = (await import(url)).default;
     window.close = view.render({ model, el: document.getElementById('view') });
 }"""
+)
 
 
 class Bench(contextlib.AbstractContextManager["Bench"]):
@@ -76,10 +90,16 @@ class Bench(contextlib.AbstractContextManager["Bench"]):
             f"<div id=view class='{' '.join(view._dom_classes)}'></div></main></html>"
         )
         others = {name: getattr(view, name) for name in view.keys if name not in View.class_trait_names()}
-        page.evaluate(SCRIPT, [read_static(f"{view.script}.js"), dict(view.content), others])
+        page.evaluate(SCRIPT, [read_static(f"{view.script}.js"), plain(view.content), others])
         page.wait_for_function("document.getElementById('view').childElementCount > 0")
         self.settle()
         return page
+
+    def update(self) -> None:
+        """Draw what the view has shown since, as work in the background does."""
+        assert self._view is not None
+        self.page.evaluate("content => window.model.set(content)", plain(self._view.content))
+        self.settle()
 
     def settle(self) -> None:
         """Wait until all actions are answered and drawn; the page may not have errors."""
@@ -91,7 +111,16 @@ class Bench(contextlib.AbstractContextManager["Bench"]):
         messages: list[Any] = []
         self._view.send = lambda content, buffers=None: messages.append(content)  # type: ignore[method-assign]
         self._view._handle_custom_msg(message, [])
-        return json.loads(json.dumps({"content": dict(self._view.content), "messages": messages}))
+        return json.loads(json.dumps({"content": plain(self._view.content), "messages": messages}))
+
+
+def plain(value: Any) -> Any:
+    """The same with bytes as text, which a page can be called with."""
+    if isinstance(value, bytes):
+        return {"$bytes": base64.b64encode(value).decode()}
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 @contextlib.contextmanager

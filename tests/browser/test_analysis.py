@@ -12,7 +12,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 from playwright.sync_api import Page, expect
 
 import nbmerge as nbm
-from nbmerge.widgets import StudioState, SweepPanel, TextPanel, TracksPanel
+from nbmerge.widgets import StructurePanel, StudioState, SweepPanel, TextPanel, TracksPanel
 from tests.browser.conftest import REQUIRED, missing
 from tests.browser.test_accessibility import RUN_AXE
 from tests.models import gradient_recipe, make_family
@@ -150,6 +150,28 @@ def test_the_numbers_of_a_token_are_read_out(pages, state):
     expect(page.locator("tbody tr")).to_have_count(len(panel.view.content["result"]["tokens"]))
     for dark in (False, True):
         assert_accessible(pages.show(panel.view, dark=dark))
+    panel.close()
+
+
+def test_a_plot_of_the_structure_is_measured_and_shown_with_its_table(pages, state):
+    panel = StructurePanel(state=state)
+    page = pages.show(panel.view)
+    page.get_by_label("Plot", exact=True).select_option("Cosines by layer")
+    page.get_by_role("button", name="Measure").click()
+    assert state.job.wait(60)
+    assert panel.drawing.runner.wait(60)
+    pages.update()
+    picture = page.get_by_role("img")
+    expect(picture).to_have_attribute("alt", re.compile("^Cosines by layer: "))
+    page.wait_for_function("image => image.complete && image.naturalWidth === 960", arg=picture.element_handle())
+    expect(page.get_by_role("columnheader")).to_have_text(["layer", "kind", "cosine[ft1, ft2]"])
+    expect(page.get_by_role("listitem")).to_contain_text(["The task vectors of ft1 and ft2 have the cosine"])
+    expect(page.get_by_role("button", name="Measure")).to_be_hidden()
+    for dark in (False, True):
+        assert_accessible(pages.show(panel.view, dark=dark))
+    page = pages.show(panel.view, 700)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert panel.errors.value == ""
     panel.close()
 
 

@@ -11,6 +11,7 @@ from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.plots.look import THEMES
 from nbmerge.widgets.controls.view import View
+from nbmerge.widgets.panels.analysis.drawing import FAST, FORMATS, IN_FILES, ON_SCREEN, PIXELS_PER_INCH
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.debounce import DebouncedRunner
 from nbmerge.widgets.state.job import DONE
@@ -19,13 +20,6 @@ from nbmerge.widgets.state.studio_state import StudioState
 if TYPE_CHECKING:
     from nbmerge.plots import NotebookFigure
     from nbmerge.statistics import Changes
-
-FORMATS = {"png": "image/png", "pdf": "application/pdf", "svg": "image/svg+xml"}
-ON_SCREEN, IN_FILES = 144, 300
-"""Dots per inch: on screen few enough to follow the hand, in files enough for print."""
-FAST = 1
-"""Compression of what is on screen: a third of the time of the usual one."""
-PIXELS_PER_INCH = 96
 
 
 class FigureView(View):

@@ -7,7 +7,8 @@ from typing import Any
 
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
-from nbmerge.widgets.panels.figure import FORMATS, IN_FILES, write_code
+from nbmerge.widgets.panels.analysis.drawing import FORMATS, IN_FILES
+from nbmerge.widgets.panels.figure import write_code
 from nbmerge.widgets.panels.tracks.rows.row import Row
 
 
