@@ -13,7 +13,7 @@ PAGE = Path(__file__).with_name("api.md")
 WIDTH = 100
 """Characters of a signature on one line."""
 PAGES = {
-    "Recipes": "nbmerge: Recipe ModelRef Problem describe_difference Difference",
+    "Recipes": "nbmerge: Recipe shuffle_layers ModelRef Problem describe_difference Difference",
     "Plans and checks": "nbmerge: plan Plan check Report forecast_live LiveForecast",
     "Merging to disk": "nbmerge: merge MergeResult verify Verification transplant Transplant publish Published",
     "Adapters": "nbmerge: extract_lora Extraction",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
     from nbmerge.engine.planning.planner import plan
     from nbmerge.engine.planning.plans import Plan
     from nbmerge.engine.publish import Published, publish
+    from nbmerge.engine.shuffle import shuffle_layers
     from nbmerge.engine.transplant import Transplant, transplant
     from nbmerge.engine.verify import Verification, verify
     from nbmerge.evaluation import Evaluation, evaluate
@@ -101,6 +102,7 @@ _EXPORTS = {
     "nbmerge.engine.planning.planner": ("plan",),
     "nbmerge.engine.planning.plans": ("Plan",),
     "nbmerge.engine.publish": ("Published", "publish"),
+    "nbmerge.engine.shuffle": ("shuffle_layers",),
     "nbmerge.engine.transplant": ("Transplant", "transplant"),
     "nbmerge.engine.verify": ("Verification", "verify"),
     "nbmerge.evaluation": ("Evaluation", "evaluate"),
@@ -212,6 +214,7 @@ __all__ = [
     "sample_grid",
     "search",
     "sensitivity",
+    "shuffle_layers",
     "sweep",
     "trace_lineage",
     "transplant",

@@ -12,7 +12,20 @@ import typer
 from typer.core import TyperGroup
 
 from nbmerge import __version__
-from nbmerge.cli import demo, extract, family, lab, measure, merge, publish, recipes, search, transplant, verify
+from nbmerge.cli import (
+    demo,
+    extract,
+    family,
+    lab,
+    measure,
+    merge,
+    publish,
+    recipes,
+    search,
+    shuffle,
+    transplant,
+    verify,
+)
 from nbmerge.cli.mergekit_flags import translate_flags
 from nbmerge.errors import MergeStopped, NbmergeError
 
@@ -58,6 +71,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     search.search: "Search for good values of a recipe.",
     family.family: "Tell how models are related.",
     family.lineage: "Print what a model was made from.",
+    shuffle.shuffle_layers: "Write the recipe of a model with shuffled layers.",
     transplant.transplant: "Give a model another model's tokenizer.",
     extract.extract_lora: "Extract a LoRA adapter from a fine-tune.",
     publish.publish: "Upload a merged model to the Hub.",

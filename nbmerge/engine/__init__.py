@@ -1,7 +1,7 @@
 """The engine: turns a recipe into a plan, and a plan into a model folder or a model in memory.
 
-The verbs are modules here (`merge`, `check`, `verify`, `transplant`, `publish`; `nbmerge` exports their functions). Their steps
-are packages. A package imports from those before it in this list, never from those after it:
+The verbs are modules here (`merge`, `check`, `verify`, `transplant`, `shuffle`, `publish`; `nbmerge` exports their functions).
+Their steps are packages. A package imports from those before it in this list, never from those after it:
 
 - `planning`: from a recipe and headers to a plan; nothing is read but headers.
 - `differences`: what differs between two recipes, in words and as curves.

@@ -60,6 +60,7 @@ OTHERS = {
     "sample_grid",
     "search",
     "sensitivity",
+    "shuffle_layers",
     "sweep",
     "trace_lineage",
     "transplant",
