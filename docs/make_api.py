@@ -46,7 +46,7 @@ PAGES = {
     "More on adapters": "nbmerge.adapters: ExtractedTensor",
     "Lessons": (
         "nbmerge.lessons: ask Question Reply list_questions Microscope draw_steps trace_method Step Interpolation draw_interpolation "
-        "Seeds draw_seeds Triangle draw_triangle measure_triangle InteractiveFigure"
+        "Seeds draw_seeds Stack StackMeasurement draw_stack Triangle draw_triangle measure_triangle InteractiveFigure"
     ),
     "Progress": "nbmerge.progress: Event",
     "Types": "nbmerge.typing: RecipeLike ModelLike Askable ProgressLike StopSignal",

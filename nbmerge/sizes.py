@@ -43,3 +43,11 @@ def human(size: float) -> str:
         if size < 999.5 * UNITS[unit]:
             return f"{size / UNITS[unit]:.3g} {unit}"
     return f"{size / UNITS['GB']:,.1f} GB"
+
+
+def count_in_words(count: int) -> str:
+    """A number of parameters: ``8.03 B``, ``124 M``."""
+    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nbmerge.lessons.microscope import Microscope, draw_steps
     from nbmerge.lessons.questions import Question, Reply, ask, list_questions
     from nbmerge.lessons.seeds import Seeds, draw_seeds
+    from nbmerge.lessons.stack import Stack, draw_stack
+    from nbmerge.lessons.stacking import StackMeasurement
     from nbmerge.lessons.steps import Step, trace_method
     from nbmerge.lessons.triangle import Triangle, draw_triangle, measure_triangle
 
@@ -24,11 +26,14 @@ __all__ = [
     "Question",
     "Reply",
     "Seeds",
+    "Stack",
+    "StackMeasurement",
     "Step",
     "Triangle",
     "ask",
     "draw_interpolation",
     "draw_seeds",
+    "draw_stack",
     "draw_steps",
     "draw_triangle",
     "list_questions",
@@ -43,6 +48,8 @@ __getattr__ = exporter(
     microscope=("Microscope", "draw_steps"),
     questions=("Question", "Reply", "ask", "list_questions"),
     seeds=("Seeds", "draw_seeds"),
+    stack=("Stack", "draw_stack"),
+    stacking=("StackMeasurement",),
     steps=("Step", "trace_method"),
     triangle=("Triangle", "draw_triangle", "measure_triangle"),
 )

@@ -53,7 +53,7 @@ class InteractiveFigure(OwningBox):
         for control in self.controls.values():
             self.watch(control, lambda change: self._refresh(), "value")
         row = ipywidgets.Box(list(self.controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
-        self.children = (row, self.picture, self.status)
+        self.children: tuple[ipywidgets.Widget, ...] = (row, self.picture, self.status)
         self._held = False
         self._refresh()
 
@@ -73,19 +73,24 @@ class InteractiveFigure(OwningBox):
             return
         values = {name: control.value for name, control in self.controls.items()}
         self.figure, self.description = self.draw(**values)
-        self.picture.value = _render(self.figure, self.label)
+        self.picture.value = render(self.figure, self.label)
         self.status.value = element("p", self.description, role="status")
+
+    def _draw_still(self) -> Markup:
+        """The picture for where no kernel runs."""
+        return Markup(self.picture.value)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         shown = super()._repr_mimebundle_(**options)
         if not isinstance(shown, dict):
             return shown
         caption = element("figcaption", self.description)
-        still = element("figure", Markup(self.picture.value), caption, style="margin:0")
+        still = element("figure", self._draw_still(), caption, style="margin:0")
         return {**shown, "text/html": still, "text/plain": self.description}
 
 
-def _render(figure: Figure, label: str) -> Markup:
+def render(figure: Figure, label: str) -> Markup:
+    """A figure as HTML, with an alternative text."""
     picture = base64.b64encode(to_png(figure, DENSE)).decode()
     width = round(figure.get_size_inches()[0] * DPI)
     return element("img", alt=label, width=str(width), src=f"data:image/png;base64,{picture}", style="max-width:100%")

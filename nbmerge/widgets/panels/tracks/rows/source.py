@@ -9,7 +9,7 @@ from nbmerge.curves import stack
 from nbmerge.curves.columns import find_column
 from nbmerge.engine.planning import Plan
 from nbmerge.recipe import ModelRef, Recipe
-from nbmerge.sizes import human
+from nbmerge.sizes import count_in_words, human
 from nbmerge.widgets.controls.colours import model_colours
 from nbmerge.widgets.panels.tracks.rows.row import Row
 
@@ -46,7 +46,7 @@ class SourceRow(Row):
             "bands": bands, "models": self._models(plan, colours),
             "outside": plan.once("sources outside", lambda: self._outside(plan, colours)),
             "base": plan.labels.get(plan.recipe.base_model, "") if plan.recipe.base_model and method.base == "required" else "",
-            "summary": f"{plan.depth} layers · {describe_count(plan.parameters)} parameters · {human(plan.bytes_written)}",
+            "summary": f"{plan.depth} layers · {count_in_words(plan.parameters)} parameters · {human(plan.bytes_written)}",
             "stacking": method.name == "passthrough",
         }  # fmt: skip
 
@@ -116,14 +116,6 @@ class SourceRow(Row):
         plan = self.state.plan
         if plan is not None:
             self.state.edit(lambda recipe: change(recipe, plan.piece_depths))
-
-
-def describe_count(count: int) -> str:
-    """A number of parameters: 8.03 B, 124 M."""
-    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return str(count)
 
 
 ROW = SourceRow
