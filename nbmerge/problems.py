@@ -27,6 +27,7 @@ KINDS = {
     "parameter": "the method has no such parameter",
     "range": "a value is out of range",
     "shape": "tensors have different shapes",
+    "statistics": "the method needs statistics of texts that are not there",
     "tensors": "a model lacks tensors",
     "tokens": "tokens of a model are numbered differently, or are lost",
     "value": "a required parameter has no value",

@@ -8,6 +8,7 @@ from nbmerge.methods.framework.method import Combination, Elementwise, MethodFie
 from nbmerge.methods.numerics.gathered import (
     STATISTICS,
     advise_gathering,
+    check_files,
     check_weighted,
     is_plain_mean,
     read_all,
@@ -73,7 +74,7 @@ _FIELDS: MethodFields = {
     "base": "none",
     "inputs": (1, None),
 }
-_MEAN = Combination(coefficients=weighted_mean, check=check_weighted, **_FIELDS)
+_MEAN = Combination(coefficients=weighted_mean, check=check_weighted, require=check_files, **_FIELDS)
 
 
 def _variant(values: Values) -> Combination | None:
@@ -82,5 +83,13 @@ def _variant(values: Values) -> Combination | None:
 
 
 METHODS = (
-    Elementwise(mix=_mix, look=_look, variant=_variant, check=check_weighted, advise=advise_gathering, **_FIELDS),
+    Elementwise(
+        mix=_mix,
+        look=_look,
+        variant=_variant,
+        check=check_weighted,
+        require=check_files,
+        advise=advise_gathering,
+        **_FIELDS,
+    ),
 )

@@ -12,6 +12,7 @@ from nbmerge.methods.framework.method import Combination, Elementwise, MethodFie
 from nbmerge.methods.numerics.gathered import (
     STATISTICS,
     advise_gathering,
+    check_files,
     check_weighted,
     is_plain_mean,
     read_all,
@@ -91,9 +92,16 @@ _FIELDS: MethodFields = {
 }
 
 
-_MEAN = Combination(coefficients=weighted_mean, check=check_weighted, **_FIELDS)
+_MEAN = Combination(coefficients=weighted_mean, check=check_weighted, require=check_files, **_FIELDS)
 _WHOLE = Elementwise(
-    mix=_mix, look=_look, held_bytes=_held_bytes, whole="matrix", portable=False, check=check_weighted, **_FIELDS
+    mix=_mix,
+    look=_look,
+    held_bytes=_held_bytes,
+    whole="matrix",
+    portable=False,
+    check=check_weighted,
+    require=check_files,
+    **_FIELDS,
 )
 
 
@@ -113,6 +121,7 @@ METHODS = (
         portable=False,
         variant=_variant,
         check=check_weighted,
+        require=check_files,
         advise=advise_gathering,
         **_FIELDS,
     ),

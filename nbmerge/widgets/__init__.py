@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
+    from nbmerge.widgets.panels.analysis.gather import GatherPanel
     from nbmerge.widgets.panels.analysis.structure import StructurePanel
     from nbmerge.widgets.panels.analysis.sweep import SweepPanel
     from nbmerge.widgets.panels.analysis.text import TextPanel
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from nbmerge.widgets.studio import Studio
 
 __all__ = [
-    "ComparePanel", "FigurePanel", "HistoryPanel", "Job", "JobLine", "MergePanel", "MethodPanel", "ModelsPanel",
+    "ComparePanel", "FigurePanel", "GatherPanel", "HistoryPanel", "Job", "JobLine", "MergePanel", "MethodPanel", "ModelsPanel",
     "PythonPanel", "RecipePanel", "SamplesPanel", "ScoresPanel", "SetupBar", "StructurePanel", "Studio", "StudioState", "SweepPanel",
     "TensorsPanel", "TextPanel", "TokensPanel", "TracksPanel",
 ]  # fmt: skip
@@ -39,6 +40,7 @@ __all__ = [
 __getattr__ = exporter(
     __name__,
     **{
+        "panels.analysis.gather": ("GatherPanel",),
         "panels.analysis.structure": ("StructurePanel",),
         "panels.analysis.sweep": ("SweepPanel",),
         "panels.analysis.text": ("TextPanel",),

@@ -26,6 +26,7 @@ from nbmerge.widgets.panels.setup.merge import MergeForm
 from nbmerge.widgets.panels.setup.method import MethodForm
 from nbmerge.widgets.panels.setup.models import ModelsForm
 from nbmerge.widgets.panels.tracks import TracksPanel
+from nbmerge.widgets.state.analyses import needs_texts
 from nbmerge.widgets.state.saved import Session, find_notebook, find_place, is_worth_keeping
 from nbmerge.widgets.state.studio_state import StudioState
 
@@ -37,7 +38,7 @@ DRAWER = {
     "Recipe": "recipe.RecipePanel", "Figure": "figure.FigurePanel", "Tensors": "tensors.TensorsPanel",
     "Tokens": "tokens.TokensPanel", "Text": "analysis.text.TextPanel", "History": "history.HistoryPanel",
     "Compare": "compare.ComparePanel", "Sweep": "analysis.sweep.SweepPanel",
-    "Structure": "analysis.structure.StructurePanel", "Python": "python.PythonPanel",
+    "Structure": "analysis.structure.StructurePanel", "Gather": "analysis.gather.GatherPanel", "Python": "python.PythonPanel",
 }  # fmt: skip
 """Panels in the drawer: imported and made when their tab is first opened."""
 
@@ -65,7 +66,7 @@ class Studio(StateBox):
     state : StudioState
     setup, tracks, samples, scores, drawer, jobs : Panel
         The parts of the screen, from top to bottom.
-    recipe_panel, figure_panel, tensors, tokens, text, history, compare, sweep, structure, python : Panel
+    recipe_panel, figure_panel, tensors, tokens, text, history, compare, sweep, structure, gather, python : Panel
         In the drawer; made when they are first needed.
     models, method, merge : Form
         Parts of the setup.
@@ -101,7 +102,11 @@ class Studio(StateBox):
             TracksPanel
         )  # after those that suggest prompts and scores, which it would draw again for
         self.setup, self.jobs = self._panel(SetupBar), self._panel(JobLine)
-        self.drawer = Drawer(self.state, {name: partial(self._load_panel, path) for name, path in DRAWER.items()})
+        self.drawer = Drawer(
+            self.state,
+            {name: partial(self._load_panel, path) for name, path in DRAWER.items()},
+            {"Gather": needs_texts},
+        )
         self.at_close(self.drawer.close)
         self.setup.connect(self.drawer.show, tuple(DRAWER))
         self.tracks.connect(self._show_tensors)
@@ -164,6 +169,11 @@ class Studio(StateBox):
     def structure(self) -> Panel:
         """How the models differ, conflict and are related."""
         return self.drawer.panel("Structure")
+
+    @property
+    def gather(self) -> Panel:
+        """Statistics of texts for the methods that need them."""
+        return self.drawer.panel("Gather")
 
     @property
     def models(self) -> ModelsForm:

@@ -12,7 +12,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 from playwright.sync_api import Page, expect
 
 import nbmerge as nbm
-from nbmerge.widgets import StructurePanel, StudioState, SweepPanel, TextPanel, TracksPanel
+from nbmerge.widgets import GatherPanel, StructurePanel, StudioState, SweepPanel, TextPanel, TracksPanel
 from tests.browser.conftest import REQUIRED, missing
 from tests.browser.test_accessibility import RUN_AXE
 from tests.models import gradient_recipe, make_family
@@ -172,6 +172,26 @@ def test_a_plot_of_the_structure_is_measured_and_shown_with_its_table(pages, sta
     page = pages.show(panel.view, 700)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert panel.errors.value == ""
+    panel.close()
+
+
+def test_texts_are_typed_for_each_model(pages, family, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBMERGE_CACHE", str(tmp_path / "cache"))
+    panel = GatherPanel({"merge_method": "fisher", "models": [str(family.ft1), str(family.ft2)]})
+    page = pages.show(panel.view)
+    page.get_by_label("Texts of ft1, one per line").fill("the fox went to the river\n")
+    (tmp_path / "texts.txt").write_text("and the lion came")
+    page.get_by_label("File with texts of ft2").fill(str(tmp_path / "texts.txt"))
+    page.get_by_role("button", name="Gather statistics").click()
+    assert panel.state.job.wait(60)
+    pages.update()
+    assert panel.errors.value == ""
+    assert not panel.state.groups
+    expect(page.get_by_role("status")).to_contain_text("The recipe has its statistics.")
+    for dark in (False, True):
+        assert_accessible(pages.show(panel.view, dark=dark))
+    page.get_by_role("radio", name="The same for all").click()
+    expect(page.get_by_label("Texts of All models, one per line")).to_be_visible()
     panel.close()
 
 

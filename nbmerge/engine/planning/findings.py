@@ -73,9 +73,9 @@ class Findings:
         how = f"Add it ({parameter.range}), or a rule without a filter for the remaining tensors. {parameter.help}"
         self._group(where, f"{method} needs '{parameter.name}'{whose} for {{tensors}}.", how, tensor, "value")
 
-    def faulty(self, where: Where, fault: str, tensor: str) -> None:
+    def faulty(self, where: Where, fault: str, tensor: str, kind: str = "range") -> None:
         """Add an error: a value, or a combination of values, is impossible."""
-        self._group(where, f"{fault[:-1] if fault.endswith('.') else fault} (in {{tensors}}).", "", tensor, "range")
+        self._group(where, f"{fault[:-1] if fault.endswith('.') else fault} (in {{tensors}}).", "", tensor, kind)
 
     def _group(self, where: Where, what: str, how: str, tensor: str, kind: str = "") -> None:
         self.fatal = True

@@ -51,9 +51,11 @@ def find_values(
     first = matrix and has_inputs_first(str(resolved.donor_checkpoint.config.get("model_type")), name)
     values = Values(shared, each, streams, t, matrix, first)
     if fault := piece.method.fault(values):
-        resolved.findings.faulty(piece.where or ("parameters",), fault, name)
+        kind = "statistics" if fault == piece.method.missing(values) else "range"
+        resolved.findings.faulty(piece.where or ("parameters",), fault, name, kind)
     if piece.method.advise and (advice := piece.method.advise(values)):
-        resolved.findings.warning(piece.where or ("parameters",), advice)
+        what, _, how = advice.partition(". ")
+        resolved.findings.warning(piece.where or ("parameters",), f"{what}.", how, "statistics")
     return values, decided
 
 

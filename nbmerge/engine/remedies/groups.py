@@ -22,6 +22,8 @@ STRUCTURAL = ("architecture", "depth", "shape", "tensors", "vocabulary")
 """Kinds of problems that a model causes which does not fit the others."""
 TOGETHER = ("effect",)
 """Kinds of problems that are one group however many there are."""
+STARTS = ("the ", "different ", "unknown ", "without ", "there are ", "some ")
+"""Beginnings of problems that get a capital letter."""
 MOST = 3
 """Most remedies of one group."""
 
@@ -137,4 +139,4 @@ def _find_place(recipe: Recipe, problem: Problem) -> ModelRef | None:
 
 def _start(sentence: str) -> str:
     """A sentence with a capital letter, unless it starts with a name in quotes or of a model."""
-    return sentence[:1].upper() + sentence[1:] if sentence.startswith(("the ", "different ", "unknown ")) else sentence
+    return sentence[:1].upper() + sentence[1:] if sentence.startswith(STARTS) else sentence

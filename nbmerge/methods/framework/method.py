@@ -173,6 +173,8 @@ class Method:
         ``(values) -> Method or None``: the method of another shape that some values or tensors require.
     check : callable, optional
         ``(values) -> str or None``: why values cannot be combined.
+    require : callable, optional
+        ``(values) -> str or None``: which statistics of texts that they name are not there, see `nbmerge.gather_statistics`.
     advise : callable, optional
         ``(values) -> str or None``: a warning about values that can be combined, but seldom are on purpose.
     is_random : bool
@@ -189,6 +191,7 @@ class Method:
     inputs: tuple[int, int | None] = (1, None)
     variant: Variant | None = None
     check: Check | None = None
+    require: Check | None = None
     advise: Check | None = None
     is_random: bool = False
 
@@ -198,7 +201,11 @@ class Method:
 
     def fault(self, values: Values) -> str | None:
         """Why a set of values cannot be combined, None if it can."""
-        return self.check(values) if self.check else None
+        return (self.check(values) if self.check else None) or self.missing(values)
+
+    def missing(self, values: Values) -> str | None:
+        """Which statistics of texts are missing, None if they are there or none are needed."""
+        return self.require(values) if self.require else None
 
     def resolve(self, values: Values) -> Combination | Elementwise:
         """The method that is run for these values: this one, or its variant of another shape."""

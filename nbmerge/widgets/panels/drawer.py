@@ -20,6 +20,8 @@ class Drawer(Panel):
     state : StudioState
     tabs : mapping of str to callable
         ``() -> Panel`` for each name, called when the tab is first opened, or its panel first asked for.
+    needed : mapping of str to callable
+        ``(state) -> bool`` for tabs that are not always there.
 
     Attributes
     ----------
@@ -29,8 +31,15 @@ class Drawer(Panel):
 
     title = "Drawer"
 
-    def __init__(self, state: StudioState, tabs: Mapping[str, Callable[[], Panel]], *, part: bool = True):
-        self._tabs = dict(tabs)
+    def __init__(
+        self,
+        state: StudioState,
+        tabs: Mapping[str, Callable[[], Panel]],
+        needed: Mapping[str, Callable[[StudioState], bool]] | None = None,
+        *,
+        part: bool = True,
+    ):
+        self._tabs, self._needed = dict(tabs), dict(needed or {})
         self._panels: dict[str, Panel] = {}
         self.opened = ""
         super().__init__(state=state, part=part)
@@ -63,4 +72,9 @@ class Drawer(Panel):
         self._refresh()
 
     def _refresh(self) -> None:
-        self.view.draw({"tabs": list(self._tabs), "open": self.opened, "summary": summarise_recipe(self.state.recipe)})
+        tabs = [tab for tab in self._tabs if tab == self.opened or self._needed.get(tab, _always)(self.state)]
+        self.view.draw({"tabs": tabs, "open": self.opened, "summary": summarise_recipe(self.state.recipe)})
+
+
+def _always(state: StudioState) -> bool:
+    return True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
+from nbmerge.methods import methods
 from nbmerge.sampling import Perplexity
 from nbmerge.sampling.scores import JointPerplexity
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 NEXT_TOKENS, PROMPTS = "change of the next tokens", "perplexity of the prompts"
 """Scores that need nothing but the prompts."""
+STATISTICS = "statistics"
+"""The parameter of methods that names statistics of texts, and the kind of problems with them."""
 
 
 class Analyses:
@@ -43,6 +46,12 @@ class Analyses:
         """Free the result of an analysis; by default, of all."""
         with self._lock:
             self._found = {} if name is None else {key: kept for key, kept in self._found.items() if key != name}
+
+
+def needs_texts(state: StudioState) -> bool:
+    """Whether the method on screen uses statistics of texts."""
+    method = None if state.recipe is None else methods().get(state.recipe.merge_method)
+    return method is not None and method.parameter(STATISTICS) is not None
 
 
 def list_prompts(state: StudioState) -> tuple[str, ...]:

@@ -275,6 +275,12 @@ class StudioState(HasTraits):
                 self.choice = Choice()  # those that the changed recipe names
                 self.edit(groups[group].remedies[remedy].change)
 
+    def check_again(self) -> None:
+        """Examine a recipe with errors again, after files that it names have been made."""
+        with self.lock:
+            if self.plan is None and self.recipe is not None and (step := self.history.current) is not None:
+                self._show(step)
+
     # --- the history ---
 
     def undo(self) -> None:

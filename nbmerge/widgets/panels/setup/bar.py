@@ -10,6 +10,7 @@ import ipywidgets
 
 from nbmerge.checkpoints import Checkpoint
 from nbmerge.engine.planning import Plan
+from nbmerge.engine.remedies import ProblemGroup
 from nbmerge.errors import CheckpointError
 from nbmerge.methods import methods
 from nbmerge.widgets.controls.bench import BenchView
@@ -23,6 +24,8 @@ from nbmerge.widgets.panels.setup.vocabulary import VocabularyForm
 from nbmerge.widgets.state.studio_state import StudioState
 from nbmerge.widgets.state.verdict import judge
 
+FORMS = {"statistics": ("Gather statistics from texts …", "Gather")}
+"""Problems that no change of the recipe alone solves: a button, and the tab of the drawer that it opens."""
 SHOWN = ("name", "path", "colour", "role", "fit")
 """What a chip shows of a model."""
 
@@ -78,7 +81,17 @@ class SetupBar(Panel):
     # --- screen to state ---
 
     def _apply_remedy(self, group: int, remedy: int) -> None:
-        self.state.apply_remedy(group, remedy)
+        """Apply a remedy, or open the tab with the form that solves the problem."""
+        groups = self.state.groups
+        if group < len(groups) and remedy == len(groups[group].remedies) and (form := self._find_form(groups[group])):
+            self._show_tab(form[1])
+        else:
+            self.state.apply_remedy(group, remedy)
+
+    def _find_form(self, group: ProblemGroup) -> tuple[str, str] | None:
+        """The button and the tab for a group of problems, where the drawer has it."""
+        form = FORMS.get(group.problems[0].kind)
+        return form if form is not None and form[1] in self._tabs else None
 
     def _open_panel(self, panel: str) -> None:
         """Note which popover is open: only its content is sent."""
@@ -97,9 +110,20 @@ class SetupBar(Panel):
         self.view.draw({
             "method": _name_method(state), "chips": [{k: row[k] for k in SHOWN} for row in list_rows(state)],
             "facts": describe_facts(state), "canUndo": state.can_undo, "canRedo": state.can_redo,
-            "status": {"kind": verdict.kind, "text": verdict.text}, "problems": _list_problems(state),
+            "status": {"kind": verdict.kind, "text": verdict.text}, "problems": self._list_problems(),
             "merge": self._describe_merge(), "panels": self._describe_panel(), "tabs": list(self._tabs),
         })  # fmt: skip
+
+    def _list_problems(self) -> list[Mapping[str, Any]]:
+        """Groups of problems; single problems are details where there are several."""
+        return [
+            {
+                "severity": group.severity, "title": group.title, "advice": group.advice,
+                "details": [str(p) for p in group.problems] if len(group.problems) > 1 else [],
+                "remedies": [*(r.title for r in group.remedies), *([form[0]] if (form := self._find_form(group)) else [])],
+            }
+            for group in self.state.groups
+        ]  # fmt: skip
 
     def _describe_panel(self) -> dict[str, Any]:
         """The content of the popover that is open."""
@@ -144,15 +168,3 @@ def _describe_result(plan: Plan) -> str:
     dtype = sizes.most_common(1)[0][0] if sizes else ""
     layers = f"{plan.depth} {'layer' if plan.depth == 1 else 'layers'}"
     return " · ".join((layers, count_words(sizes.total()), dtype))
-
-
-def _list_problems(state: StudioState) -> list[Mapping[str, Any]]:
-    """Groups of problems; single problems are details where there are several."""
-    return [
-        {
-            "severity": group.severity, "title": group.title, "advice": group.advice,
-            "details": [str(p) for p in group.problems] if len(group.problems) > 1 else [],
-            "remedies": [remedy.title for remedy in group.remedies],
-        }
-        for group in state.groups
-    ]  # fmt: skip
