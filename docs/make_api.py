@@ -16,7 +16,7 @@ PAGES = {
     "Recipes": "nbmerge: Recipe shuffle_layers ModelRef Problem describe_difference Difference",
     "Plans and checks": "nbmerge: plan Plan check Report forecast_live LiveForecast",
     "Merging to disk": "nbmerge: merge MergeResult verify Verification transplant Transplant publish Published",
-    "Adapters": "nbmerge: extract_lora Extraction",
+    "Adapters": "nbmerge: extract_lora Extraction merge_adapters AdapterMerge",
     "Merging in memory": "nbmerge: live LiveMerge virtual VirtualMerge Update Pin choose_backend BackendChoice merge_tensors",
     "Sampling": "nbmerge: sample compare Sample Comparison sample_grid GridAxis SampleGrid blind_test BlindTest BlindResult",
     "Scores": "nbmerge: perplexity log_odds LogOdds",
@@ -43,7 +43,7 @@ PAGES = {
     "More on evaluating": "nbmerge.evaluation: Measure TaskScore",
     "More statistics": "nbmerge.statistics: estimate Estimate",
     "More on structure": "nbmerge.statistics.structure: Ancestor Finding Overlap Spectrum",
-    "More on adapters": "nbmerge.adapters: ExtractedTensor",
+    "More on adapters": "nbmerge.adapters: AdapterReport ExtractedTensor MergedTensor",
     "Lessons": (
         "nbmerge.lessons: ask Question Reply list_questions Microscope draw_steps trace_method Step Interpolation draw_interpolation "
         "Seeds draw_seeds Stack StackMeasurement draw_stack Triangle draw_triangle measure_triangle InteractiveFigure"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same to the program that runs
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbmerge.adapters import Extraction, extract_lora
+    from nbmerge.adapters import AdapterMerge, Extraction, extract_lora, merge_adapters
     from nbmerge.analysis import (
         Ablation,
         PathScores,
@@ -77,7 +77,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
 __version__ = "0.1.0"
 
 _EXPORTS = {
-    "nbmerge.adapters": ("Extraction", "extract_lora"),
+    "nbmerge.adapters": ("AdapterMerge", "Extraction", "extract_lora", "merge_adapters"),
     "nbmerge.analysis": (
         "Ablation",
         "PathScores",
@@ -148,6 +148,7 @@ _ROOMS = (
 
 __all__ = [
     "Ablation",
+    "AdapterMerge",
     "BackendChoice",
     "BlindResult",
     "BlindTest",
@@ -206,6 +207,7 @@ __all__ = [
     "measure_models",
     "measure_spectra",
     "merge",
+    "merge_adapters",
     "merge_tensors",
     "perplexity",
     "plan",

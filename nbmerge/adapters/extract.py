@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from nbmerge.adapters.budget import Budget, check_budget
 from nbmerge.adapters.extraction import ExtractedTensor, Extraction
 from nbmerge.adapters.folder import Contents, write_adapter
-from nbmerge.adapters.parts import Budget, Part, Parts, part_names
+from nbmerge.adapters.parts import Part, Parts, balanced_factors, part_names
 from nbmerge.adapters.roles import Pair, Role, check_rank, pair_models, refuse_other_changes, refuse_unrelated
 from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.adapters.adapter import WEIGHTS
@@ -140,7 +141,7 @@ def extract_lora(
     """
     began = time.perf_counter()
     count = parse_threads(threads)
-    budget = _check_budget(rank, energy)
+    budget = check_budget(rank, energy, RANK, MOST_RANK)
     folder = absolute(out)
     pair = pair_models(ModelRef.of(model), ModelRef.of(base))
     if rank is not None:
@@ -158,16 +159,6 @@ def extract_lora(
             raise
     size = (folder / WEIGHTS[0]).stat().st_size
     return _describe(contents, folder, size, time.perf_counter() - began)
-
-
-def _check_budget(rank: int | None, energy: float | None) -> Budget:
-    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
-        raise ArgumentError(f"rank is a whole number of at least 1, not {rank!r}.")
-    if energy is not None and (isinstance(energy, bool) or not isinstance(energy, int | float) or not 0 < energy <= 1):
-        raise ArgumentError(
-            f"energy is the share of the change that is kept, more than 0 and at most 1, not {energy!r}."
-        )
-    return Budget(rank or (RANK if energy is None else MOST_RANK), energy)
 
 
 def _check_dtype(dtype: str | None, pair: Pair) -> str:
@@ -194,9 +185,9 @@ def _extract(
 ) -> Contents:
     """Decompose what an earlier run has not, and write the adapter."""
     tensors = [role.tensor for role in task.pair.roles]
-    steps = part_names(task.pair.roles)
+    steps = part_names(len(tensors))
     with building_in_steps(out, overwrite, tensors, task.identity, steps) as (folder, journal):
-        parts = Parts(folder, task.pair.roles)
+        parts = Parts(folder, [tensor.name for tensor in tensors])
         journal.begin({name: checksum for name, checksum in journal.finished.items() if parts.holds(name, checksum)})
         left = [without_merge(tensor) for tensor in tensors if tensor.name not in journal.finished]
         run(left, _sink(task, parts, journal), progress=progress, cancel=cancel, threads=threads)
@@ -218,7 +209,9 @@ def _sink(task: _Task, parts: Parts, journal: Journal) -> Callable[[TensorPlan, 
         if role.way == "factors":
             rows = blocks.by_rows(tensor)
             found = decompose(rows, name, rank, whole=WHOLE, passes=PASSES, growth=GROWTH, beyond=rank)[0]
-            journal.note(name, parts.write_factors(role, found, task.budget, dtype))
+            chosen = task.budget.choose(found.values**2, found.energy)
+            factors = balanced_factors(found, chosen, role.tensor.values.inputs_first, dtype)
+            journal.note(name, parts.write_factors(name, factors, found))
         else:
             journal.note(name, parts.write_change(name, _measure(blocks)))
         return lambda start, block: None
@@ -246,4 +239,4 @@ def _describe(contents: Contents, folder: Path, nbytes: int, seconds: float) -> 
 def _describe_tensor(contents: Contents, role: Role, model: str) -> ExtractedTensor:
     part, own = contents.parts[role.tensor.name], role.tensor
     spectrum = Spectrum(own.name, own.layer, own.kind, model, part.values, part.errors, part.energy, part.size)
-    return ExtractedTensor(spectrum, contents.way(role), part.rank, part.rounding)
+    return ExtractedTensor(spectrum, contents.way(role), part.rank, part.lost)

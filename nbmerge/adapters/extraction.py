@@ -1,24 +1,15 @@
-"""The result of an extraction: what became of each tensor, and what another rank would do."""
+"""The result of an extraction: what became of each tensor."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
-from nbmerge.presentation import Displayed, draw
+from nbmerge.adapters.report import AdapterReport
 from nbmerge.statistics.structure import Spectrum
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-RANKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-"""Ranks that `Extraction.kept` answers for by default, as far as singular values are known."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +53,10 @@ class ExtractedTensor:
         return float(np.sqrt(self.lost / self.spectrum.energy)) if self.spectrum.energy else np.nan
 
 
-class Extraction(Displayed):
+class Extraction(AdapterReport):
     """An adapter that was extracted from a fine-tune; the result of `extract_lora`.
+
+    δ is the fine-tune minus its base.
 
     Attributes
     ----------
@@ -82,109 +75,10 @@ class Extraction(Displayed):
     def __init__(
         self, path: Path, labels: tuple[str, str], tensors: Sequence[ExtractedTensor], depth: int, nbytes: int, seconds: float
     ):  # fmt: skip
-        self.path = path
+        super().__init__(path, tensors, depth, nbytes, seconds)
         self.model, self.base = labels
-        self.tensors = tuple(tensors)
-        self.depth, self.nbytes, self.seconds = depth, nbytes, seconds
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """One row for each tensor.
-
-        tensor, layer, kind, ``way`` (lora, saved or unchanged), ``rank``, ``norm`` (‖δ‖), ``kept`` (share of ‖δ‖² that the adapter
-        holds), ``error`` (‖δ − BA‖ / ‖δ‖), ``possible`` (the most that the best factors of that rank could hold, a bound), and
-        ``rank for 90 %`` of ‖δ‖² (missing if it is above what was computed).
-        """
-        return pd.DataFrame([self._row(t) for t in self.tensors]).astype({"layer": "Int64", "rank for 90 %": "Int64"})
-
-    @cached_property
-    def summary(self) -> pd.DataFrame:
-        """Layers × kinds: the error of all changes there, ‖δ − BA‖ / ‖δ‖; missing where nothing changed."""
-        table = self.table.assign(lost=[t.lost for t in self.tensors], energy=[t.spectrum.energy for t in self.tensors])
-        sums = table.groupby(["layer", "kind"], dropna=False, sort=False)[["lost", "energy"]].sum()
-        with np.errstate(invalid="ignore"):
-            return np.sqrt(sums["lost"] / sums["energy"]).unstack("kind")
 
     @property
-    def error(self) -> float:
-        """‖δ − BA‖ / ‖δ‖ over the whole model."""
-        return float(np.sqrt(sum(t.lost for t in self.tensors) / sum(t.spectrum.energy for t in self.tensors)))
-
-    @property
-    def ranks(self) -> dict[str, int]:
-        """Rank by tensor, of those with factors."""
-        return {t.spectrum.tensor: t.rank for t in self.tensors if t.way == "lora"}
-
-    def kept(self, ranks: Iterable[int] | None = None) -> pd.DataFrame:
-        """Compute the share of ‖δ‖² of the matrices that an adapter of some ranks would hold.
-
-        Parameters
-        ----------
-        ranks : iterable of int, optional
-            Default those of `RANKS` that the computed singular values answer for. Beyond the rank of the adapter, and with
-            `energy` beyond what was needed, they are lower bounds.
-
-        Returns
-        -------
-        DataFrame, shape (kinds + 1, ranks)
-            One row for each kind of tensor, and "all".
-        """
-        spectra = [t.spectrum for t in self.tensors if t.way == "lora"]
-        wanted = [r for r in RANKS if r <= self.known_rank] if ranks is None else list(ranks)
-        groups = {kind: [s for s in spectra if s.kind == kind] for kind in dict.fromkeys(s.kind for s in spectra)}
-        held = {kind: [_held(own, rank) for rank in wanted] for kind, own in (groups | {"all": spectra}).items()}
-        return pd.DataFrame.from_dict(held, orient="index", columns=pd.Index(wanted, name="rank")).rename_axis("kind")
-
-    @property
-    def known_rank(self) -> int:
-        """The highest rank that the computed singular values answer for."""
-        spectra = [t.spectrum for t in self.tensors if t.way == "lora"]
-        return min((len(s.values) for s in spectra if not s.is_complete), default=max(s.size for s in spectra))
-
-    def plot(
-        self,
-        what: Literal["rank", "error"] = "rank",
-        *,
-        theme: Literal["auto", "light", "dark"] = "auto",
-        width: float = 20 / 3,
-        font_size: float = 9.0,
-    ) -> Figure:
-        """Plot what another rank would do, or the error by layer.
-
-        Parameters
-        ----------
-        what : "rank" or "error"
-            ``"rank"`` draws the share of ‖δ‖² that an adapter holds against its rank, for each kind of tensor; ``"error"`` is a heat
-            map of layers × kinds.
-        theme, width, font_size
-            As in `Recipe.plot`.
-
-        Raises
-        ------
-        ArgumentError
-            For another plot.
-        """
-        return draw("extraction", self, what, theme=theme, width=width, font_size=font_size)
-
-    def _row(self, tensor: ExtractedTensor) -> dict[str, object]:
-        spectrum, has_factors = tensor.spectrum, tensor.way == "lora"
-        possible = min(1.0, tensor.kept + spectrum.kept_error(tensor.rank)) if has_factors else tensor.kept
-        return {
-            "tensor": spectrum.tensor, "layer": spectrum.layer, "kind": spectrum.kind, "way": tensor.way, "rank": tensor.rank,
-            "norm": np.sqrt(spectrum.energy), "kept": tensor.kept, "error": tensor.error, "possible": possible,
-            "rank for 90 %": spectrum.sufficient_rank() if has_factors else None,
-        }  # fmt: skip
-
-    def __repr__(self) -> str:
-        ranks = sorted(set(self.ranks.values()))
-        spread = f"{ranks[0]}" if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}"
-        saved = sum(t.way == "saved" for t in self.tensors)
-        return (
-            f"<Extraction {self.path}: rank {spread} in {len(self.ranks)} modules, {saved} tensors saved whole, "
-            f"error {100 * self.error:.3g} % of ‖δ‖, {self.seconds:.1f} s>"
-        )
-
-
-def _held(spectra: Sequence[Spectrum], rank: int) -> float:
-    """The share of ‖δ‖² of some matrices that factors of one rank hold."""
-    return sum(s.kept(rank) * s.energy for s in spectra) / sum(s.energy for s in spectra)
+    def subject(self) -> str:
+        """Whose change the adapter holds."""
+        return self.model

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbmerge.adapters.files import (
+    PREFIX,
+    Document,
+    Factor,
+    factor_pair,
+    in_code,
+    lora_config,
+    spread,
+    write_card,
+    write_files,
+)
 from nbmerge.adapters.parts import Part, Parts
 from nbmerge.adapters.roles import HEAD, Pair, Role
-from nbmerge.checkpoints.adapters.adapter import CONFIG, WEIGHTS
 from nbmerge.engine.compute import run
-from nbmerge.engine.output import ShardWriter, write_manifest
 from nbmerge.engine.planning import TensorPlan
 from nbmerge.methods import Values
 from nbmerge.recipe import ModelRef
-from nbmerge.recipe.yaml_text import dump_yaml
 
 if TYPE_CHECKING:
     from nbmerge.typing import StopSignal
 
-_PREFIX = "base_model.model."
-_ANY_SIZE = 1 << 62
-"""An adapter is one file, whatever its size."""
 _TASKS = {
     "ForCausalLM": "CAUSAL_LM", "LMHeadModel": "CAUSAL_LM", "ForConditionalGeneration": "SEQ_2_SEQ_LM",
     "ForSequenceClassification": "SEQ_CLS", "ForTokenClassification": "TOKEN_CLS", "ForQuestionAnswering": "QUESTION_ANS",
@@ -81,36 +83,19 @@ class Contents:
 
 def write_adapter(contents: Contents, parts: Parts, folder: Path, dtype: str, cancel: StopSignal | None) -> None:
     """Write weights, config, card and checksums into a folder."""
-    factors, copies = _factors(contents, dtype), _copies(contents)
-    layout = [*(factor.layout for factor in factors), *copies]
-    with closing(ShardWriter(folder, layout, {}, _ANY_SIZE, single=WEIGHTS[0])) as writer:
-        for factor in factors:
-            writer.emit(factor.layout)(0, parts.factor(factor.of, factor.which).view(-1))
-        run(copies, lambda tensor, _: writer.emit(tensor), cancel=cancel)
-        writer.finish()
-    (folder / CONFIG).write_text(json.dumps(make_config(contents), indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_card(contents), encoding="utf-8")
-    write_manifest(folder, {t.name: writer.checksums[t.name] for t in layout})
+    copies = _copies(contents)
+    write_files(
+        folder, parts, _factors(contents, dtype), copies, Document(make_config(contents), _card(contents)),
+        lambda writer: run(copies, lambda tensor, _: writer.emit(tensor), cancel=cancel),
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Factor:
-    """One of two factors of a tensor, and the tensor of the adapter that it becomes."""
-
-    of: str
-    which: str
-    layout: TensorPlan
-
-
-def _factors(contents: Contents, dtype: str) -> list[_Factor]:
+def _factors(contents: Contents, dtype: str) -> list[Factor]:
     found = []
     for role in contents.pair.matrices:
         rank = contents.parts[role.tensor.name].rank
-        rows, columns = role.tensor.shape[::-1] if role.tensor.values.inputs_first else role.tensor.shape
-        for which, shape in (("lora_A", (rank, columns)), ("lora_B", (rows, rank))):
-            name = f"{_PREFIX}{role.module}.{which}.weight"
-            layout = TensorPlan(name, shape, dtype, None, "other", "passthrough", (), (), Values({}, {}))
-            found += [_Factor(role.tensor.name, which, layout)] if rank else []
+        outputs, inputs = role.tensor.shape[::-1] if role.tensor.values.inputs_first else role.tensor.shape
+        found += factor_pair(role.tensor.name, role.module, rank, outputs, inputs, dtype)
     return found
 
 
@@ -120,7 +105,7 @@ def _copies(contents: Contents) -> list[TensorPlan]:
     for role in contents.biases:
         wrapped = f"{role.module}.base_layer" if role.module in contents.ranks else role.module
         found.append((f"{wrapped}.bias", role))
-    return [_copy(role.tensor, f"{_PREFIX}{name}") for name, role in found]
+    return [_copy(role.tensor, f"{PREFIX}{name}") for name, role in found]
 
 
 def _copy(tensor: TensorPlan, name: str) -> TensorPlan:
@@ -134,29 +119,17 @@ def _copy(tensor: TensorPlan, name: str) -> TensorPlan:
 def make_config(contents: Contents) -> dict[str, Any]:
     """The adapter's ``adapter_config.json``."""
     ranks = contents.ranks
-    usual = Counter(ranks.values()).most_common()
-    rank = max(r for r, count in usual if count == usual[0][1])
-    others = {module: r for module, r in ranks.items() if r != rank}
     architecture = contents.pair.plan.checkpoints[contents.pair.plan.donor].architecture
-    flipped = any(role.tensor.values.inputs_first for role in contents.pair.matrices)
-    return {
-        "peft_type": "LORA",
-        "task_type": next((task for end, task in _TASKS.items() if architecture.endswith(end)), None),
-        "base_model_name_or_path": _base_name(contents.pair.base),
-        "revision": contents.pair.base.revision,
-        "r": rank,
-        "lora_alpha": rank,
-        "rank_pattern": others,
-        "alpha_pattern": others,
-        "target_modules": _targets(set(ranks), {role.module for role in contents.pair.roles}),
-        "modules_to_save": sorted(contents.saved) or None,
-        "bias": "all" if contents.biases else "none",
-        "lora_dropout": 0.0,
-        "fan_in_fan_out": flipped,
-        "use_rslora": False,
-        "init_lora_weights": True,
-        "inference_mode": True,
-    }
+    return lora_config(
+        ranks,
+        task_type=next((task for end, task in _TASKS.items() if architecture.endswith(end)), None),
+        base_model_name_or_path=_base_name(contents.pair.base),
+        revision=contents.pair.base.revision,
+        target_modules=_targets(set(ranks), {role.module for role in contents.pair.roles}),
+        modules_to_save=sorted(contents.saved) or None,
+        bias="all" if contents.biases else "none",
+        fan_in_fan_out=any(role.tensor.values.inputs_first for role in contents.pair.matrices),
+    )
 
 
 def _base_name(base: ModelRef) -> str:
@@ -176,17 +149,9 @@ def _targets(modules: set[str], of_model: set[str]) -> list[str]:
 
 def _card(contents: Contents) -> str:
     base, model, ranks = contents.pair.base, contents.pair.model, contents.ranks
-    lowest, highest = min(ranks.values()), max(ranks.values())
-    front: dict[str, Any] = {"library_name": "peft", "tags": ["lora", "nbmerge"]}
-    if not Path(base.path).expanduser().is_dir():
-        front["base_model"] = base.path
-    one, other = (" ".join(ref.name.replace("`", "").split()) for ref in (model, base))
-    return f"""---
-{dump_yaml(front).rstrip()}
----
-
-# `{one}` as an adapter of `{other}`
-
-The difference of the two models as a LoRA: rank {lowest if lowest == highest else f"{lowest} to {highest}"} in {len(ranks)}
-modules, and {len(contents.saved)} modules saved whole. Extracted with nbmerge.
-"""
+    return write_card(
+        f"{in_code(model.name)} as an adapter of {in_code(base.name)}",
+        f"The difference of the two models as a LoRA: rank {spread(ranks.values())} in {len(ranks)}\n"
+        f"modules, and {len(contents.saved)} modules saved whole. Extracted with nbmerge.\n",
+        base.path,
+    )

@@ -1,6 +1,6 @@
 """Checkpoints: what is on disk, seen through its headers."""
 
-from nbmerge.checkpoints.checkpoint import Checkpoint
+from nbmerge.checkpoints.checkpoint import Checkpoint, open_adapter
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.hub_cache import cached_models
 from nbmerge.checkpoints.layout import GROUPS, ROLES, Layout, Place
@@ -8,5 +8,5 @@ from nbmerge.checkpoints.scan import FoundModel, Scan, scan_folder
 
 __all__ = [
     "GROUPS", "ROLES", "Checkpoint", "FoundModel", "Layout", "Place", "Scan", "StoredTensor", "cached_models",
-    "scan_folder",
+    "open_adapter", "scan_folder",
 ]  # fmt: skip

@@ -214,6 +214,21 @@ def _contents(path: Path, state: tuple[Entry, ...]) -> tuple[dict[str, Any], dic
     return float8.weights_of(path, config, tensors)
 
 
+def open_adapter(name: str | Path | ModelRef) -> adapter.Adapter:
+    """Read the config and header of an adapter in a local folder or on the Hub; the weights need not be downloaded.
+
+    Raises
+    ------
+    CheckpointError
+        When it is not a LoRA adapter, its files are incomplete or damaged, or it cannot be applied.
+    """
+    ref = ModelRef.of(name)
+    folder = _folder(ref)
+    if ref.lora or not adapter.is_adapter(folder):
+        raise CheckpointError(f"{ref} is not an adapter. Name the folder of a LoRA, which contains {adapter.CONFIG}.")
+    return _adapter(folder, _state(folder))
+
+
 @lru_cache(maxsize=64)
 def _adapter(folder: Path, state: tuple[Entry, ...]) -> adapter.Adapter:
     """An adapter in one state of its files, read once."""

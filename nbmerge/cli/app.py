@@ -13,8 +13,8 @@ from typer.core import TyperGroup
 
 from nbmerge import __version__
 from nbmerge.cli import (
+    adapters,
     demo,
-    extract,
     family,
     lab,
     measure,
@@ -73,7 +73,8 @@ COMMANDS: dict[Callable[..., None], str] = {
     family.lineage: "Print what a model was made from.",
     shuffle.shuffle_layers: "Write the recipe of a model with shuffled layers.",
     transplant.transplant: "Give a model another model's tokenizer.",
-    extract.extract_lora: "Extract a LoRA adapter from a fine-tune.",
+    adapters.extract_lora: "Extract a LoRA adapter from a fine-tune.",
+    adapters.merge_adapters: "Merge LoRA adapters of one model.",
     publish.publish: "Upload a merged model to the Hub.",
 }
 """Commands in the order of a first use, with their line in ``nbmerge --help``."""

@@ -19,6 +19,7 @@ from nbmerge.displays.recipes import show_plan, show_recipe
 from nbmerge.displays.samples import show_blind_test, show_comparison, show_sample, show_sample_grid
 from nbmerge.displays.searches import show_search
 from nbmerge.displays.structure import (
+    show_adapter_merge,
     show_coefficients,
     show_conflicts,
     show_extraction,
@@ -32,6 +33,7 @@ __all__ = ["to_html"]
 
 _SHOW: dict[str, Callable[[Any], Markup]] = {
     "Ablation": show_ablation,
+    "AdapterMerge": show_adapter_merge,
     "BlindTest": show_blind_test,
     "Changes": show_changes,
     "Coefficients": show_coefficients,

@@ -13,7 +13,7 @@ from nbmerge.displays.tables import number, percent
 from nbmerge.sizes import human
 
 if TYPE_CHECKING:
-    from nbmerge.adapters import Extraction
+    from nbmerge.adapters import AdapterMerge, AdapterReport, Extraction
     from nbmerge.statistics.structure import Coefficients, Conflicts, Family, Lineage, Spectra
 
 
@@ -45,19 +45,29 @@ def show_spectra(spectra: Spectra) -> Markup:
 
 
 def show_extraction(extraction: Extraction) -> Markup:
+    """See `_show_adapter`."""
+    return _show_adapter(extraction, f"{extraction.model} as an adapter of {extraction.base}")
+
+
+def show_adapter_merge(merge: AdapterMerge) -> Markup:
+    """See `_show_adapter`."""
+    weights = ", ".join(f"{weight:g}" for weight in merge.weights)
+    return _show_adapter(merge, " + ".join(merge.adapters), f"{merge.method}, weights {weights}")
+
+
+def _show_adapter(report: AdapterReport, title: str, *notes: str) -> Markup:
     """One row per kind of tensor: its ranks and what they hold; and what another rank would hold."""
     rows = []
-    for kind, own in extraction.table[extraction.table["way"] != "unchanged"].groupby("kind", sort=False):
+    for kind, own in report.table[report.table["way"] != "unchanged"].groupby("kind", sort=False):
         factors = own[own["way"] == "lora"]
         ranks = f"{factors['rank'].min()} to {factors['rank'].max()}" if len(factors) else ""
         squares = own["norm"] ** 2
         error = float(np.sqrt((squares * own["error"] ** 2).sum() / squares.sum()))
         rows.append([str(kind), f"{len(factors):,}", ranks, f"{len(own) - len(factors):,}", percent(error)])
     top = heading(
-        f"{extraction.model} as an adapter of {extraction.base}", f"{extraction.path}",
-        f"{human(extraction.nbytes)}, {percent(extraction.error)} of the length of δ lost",
+        title, *notes, f"{report.path}", f"{human(report.nbytes)}, {percent(report.error)} of the length of δ lost",
     )  # fmt: skip
-    kept = extraction.kept()
+    kept = report.kept()
     would = [
         [str(kind), *(percent(float(share)) for share in row)]
         for kind, row in zip(kept.index, kept.to_numpy(), strict=True)

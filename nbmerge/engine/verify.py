@@ -105,7 +105,7 @@ def verify(
     Parameters
     ----------
     folder : path
-        A folder that `nbmerge.merge` or `nbmerge.extract_lora` wrote.
+        A folder that `nbmerge.merge`, `nbmerge.extract_lora` or `nbmerge.merge_adapters` wrote.
     derive : bool or iterable of str
         Also compute all tensors, or those named, again from the recipe in the folder and its models. Adapters have no recipe: extract
         them again to compare.

@@ -62,6 +62,10 @@ class Adapter:
         Names of modules that must all exist, where the config lists plain names.
     fan_in_fan_out : bool
         Whether the config says that layers are stored as (inputs, outputs).
+    base, revision : str, optional
+        The model that it was made for, as the config names it.
+    task : str, optional
+        peft's name of its task, such as "CAUSAL_LM".
     """
 
     folder: Path
@@ -72,6 +76,9 @@ class Adapter:
     rows: dict[str, NewRows]
     targets: tuple[str, ...] = ()
     fan_in_fan_out: bool = False
+    base: str | None = None
+    revision: str | None = None
+    task: str | None = None
 
 
 def is_adapter(folder: Path) -> bool:
@@ -120,7 +127,13 @@ def read_adapter(folder: Path) -> Adapter:
         rows,
         _targets(config),
         bool(config.get("fan_in_fan_out")),
+        *(_text(config, key) for key in ("base_model_name_or_path", "revision", "task_type")),
     )
+
+
+def _text(config: Mapping[str, Any], key: str) -> str | None:
+    value = config.get(key)
+    return value if isinstance(value, str) and value else None
 
 
 def _plain(name: str) -> str:

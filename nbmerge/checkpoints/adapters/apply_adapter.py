@@ -52,7 +52,7 @@ def with_adapter(tensors: Mapping[str, Any], adapter: Adapter, shared: str | Non
         result[HEAD] = replace(result[shared], name=HEAD)
     before = dict(result)
     for name, stored in adapter.replaced.items():
-        own = _find_name(result, name)
+        own = find_name(result, name)
         if own is None:
             raise CheckpointError(
                 f"{adapter.folder} replaces {name!r:.120}, which the model does not have. It was made for another model or "
@@ -73,7 +73,7 @@ def with_adapter(tensors: Mapping[str, Any], adapter: Adapter, shared: str | Non
         _refuse_other_shape(adapter, name, step, result[name])
         result[name] = _added(result[name], step)
     for module, (values, scale) in adapter.biases.items():
-        bias = _find_name(result, f"{module}.bias")
+        bias = find_name(result, f"{module}.bias")
         if bias is None:
             raise CheckpointError(
                 f"cannot apply {adapter.folder}: it changes the bias of {module:.200}, which has no bias in the model."
@@ -90,14 +90,14 @@ def _added(own: Any, step: LowRank | Shift | NewRows) -> Adapted:
     return Adapted(own.name, own, (step,))
 
 
-def _find_name(tensors: Mapping[str, Any], name: str) -> str | None:
+def find_name(tensors: Mapping[str, Any], name: str) -> str | None:
     """The name in the checkpoint of a tensor that an adapter refers to."""
     candidates = (new + name[len(old) :] for old, new in _RENAMED if name.startswith(old))
     return next((c for c in candidates if c in tensors), None)
 
 
 def _matrix(tensors: Mapping[str, Any], adapter: Adapter, module: str) -> str:
-    name = _find_name(tensors, f"{module}.weight")
+    name = find_name(tensors, f"{module}.weight")
     if name is None:
         raise CheckpointError(
             f"{adapter.folder} was made for another model: it adapts {module!r:.200}, which the model does not have "
@@ -113,7 +113,7 @@ def _matrix(tensors: Mapping[str, Any], adapter: Adapter, module: str) -> str:
 def _concerns(adapter: Adapter, shared: str) -> bool:
     """Whether an adapter changes the head or the embedding of a model with one tensor for both."""
     names = [*(f"{m}.weight" for m in adapter.changes), *adapter.replaced]
-    return any(_find_name({shared: None, HEAD: None}, n) for n in names)
+    return any(find_name({shared: None, HEAD: None}, n) for n in names)
 
 
 def _stored_as_inputs_outputs(adapter: Adapter, fitted: Mapping[str, str], tensors: Mapping[str, Any]) -> bool:

@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from nbmerge.engine.compute.device import available_devices
     from nbmerge.engine.compute.input_kinds import KINDS
     from nbmerge.engine.compute.pool import run
+    from nbmerge.engine.compute.read_memory import TensorInMemory
     from nbmerge.engine.compute.threads import default_threads, parse_threads
-    from nbmerge.engine.compute.workspace import Read, Workspace
+    from nbmerge.engine.compute.workspace import Open, Read, Workspace
 
 __all__ = [
     "KINDS",
     "Blocks",
+    "Open",
     "Read",
+    "TensorInMemory",
     "Workspace",
     "available_devices",
     "default_threads",
@@ -33,6 +36,7 @@ __getattr__ = exporter(
     device=("available_devices",),
     input_kinds=("KINDS",),
     pool=("run",),
+    read_memory=("TensorInMemory",),
     threads=("default_threads", "parse_threads"),
-    workspace=("Read", "Workspace"),
+    workspace=("Open", "Read", "Workspace"),
 )

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
-    from nbmerge.engine.output.folder import MANIFEST, absolute, check_output, check_place, write_manifest
+    from nbmerge.engine.output.folder import (
+        MANIFEST,
+        absolute,
+        check_output,
+        check_place,
+        check_place_beside,
+        write_manifest,
+    )
     from nbmerge.engine.output.journal import Journal
     from nbmerge.engine.output.model_folder import refuse_foreign
     from nbmerge.engine.output.resumable import building_in_steps
@@ -14,11 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MANIFEST", "Journal", "ShardWriter", "UnfinishedMerge", "absolute", "building_in_steps", "check_output", "check_place",
-    "discard_unfinished", "find_unfinished", "propose_output", "refuse_foreign", "write_manifest",
+    "check_place_beside", "discard_unfinished", "find_unfinished", "propose_output", "refuse_foreign", "write_manifest",
 ]  # fmt: skip
 
 __getattr__ = exporter(
-    __name__, folder=("MANIFEST", "absolute", "check_output", "check_place", "write_manifest"), journal=("Journal",),
+    __name__, folder=("MANIFEST", "absolute", "check_output", "check_place", "check_place_beside", "write_manifest"), journal=("Journal",),
     model_folder=("refuse_foreign",), resumable=("building_in_steps",), shards=("ShardWriter",),
     unfinished=("UnfinishedMerge", "discard_unfinished", "find_unfinished", "propose_output"),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -89,8 +89,20 @@ def check_place(plan: Plan, out: Path, overwrite: bool, nbytes: int, advice_on_s
     OutputError
         Before anything is created.
     """
+    inputs = {file.parent for file in plan.files} | {c.path for c in plan.checkpoints.values()}
+    check_place_beside(inputs, out, overwrite, nbytes, advice_on_space)
+
+
+def check_place_beside(inputs: Iterable[Path], out: Path, overwrite: bool, nbytes: int, advice_on_space: str) -> None:
+    """Refuse a folder that cannot take a result of some size, or overlaps the folders of its inputs.
+
+    Raises
+    ------
+    OutputError
+        Before anything is created.
+    """
     place = out.resolve()
-    for path in {file.parent for file in plan.files} | {c.path for c in plan.checkpoints.values()}:
+    for path in inputs:
         if place == path or place in path.parents or path in place.parents:
             raise OutputError(f"{out} overlaps the input model {path}. Choose a folder outside it.")
     try:

@@ -56,6 +56,7 @@ OTHERS = {
     "measure_coefficients",
     "measure_conflicts",
     "measure_spectra",
+    "merge_adapters",
     "merge_tensors",
     "sample_grid",
     "search",

@@ -1,4 +1,4 @@
-"""What an extracted adapter holds, by rank and by layer."""
+"""What an adapter that was written holds, by rank and by layer."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from nbmerge.plots.structure.spectra import POINTS, adapter_curves
 from nbmerge.plots.theme import legend_height
 
 if TYPE_CHECKING:
-    from nbmerge.adapters import Extraction
+    from nbmerge.adapters import AdapterReport
 
 WHAT = ("rank", "error")
 
 
-def plot_extraction(
-    extraction: Extraction, what: str = "rank", *, theme: Theme = "auto", width: float = WIDTH, font_size: float = FONT
+def plot_adapter(
+    report: AdapterReport, what: str = "rank", *, theme: Theme = "auto", width: float = WIDTH, font_size: float = FONT
 ) -> NotebookFigure:
-    """See `Extraction.plot`."""
+    """See `AdapterReport.plot`."""
     if what not in WHAT:
         raise ArgumentError(f"what must be one of {', '.join(WHAT)}, not {what!r}.")
     look = Look(theme, font_size)
     if what == "error":
-        table = (100 * extraction.summary).stack(future_stack=True).dropna().rename("error").reset_index()
-        title = f"% of the change of {extraction.model} that the adapter lacks, by length"
-        return Sheet(look, width).draw(part_maps(table, {"error": title}, extraction.depth))
+        table = (100 * report.summary).stack(future_stack=True).dropna().rename("error").reset_index()
+        title = f"% of the change of {report.subject} that the adapter lacks, by length"
+        return Sheet(look, width).draw(part_maps(table, {"error": title}, report.depth))
     sheet = Sheet(look, width, NARROW)
-    ranks = np.unique(np.geomspace(1, max(extraction.known_rank, 1), POINTS).astype(int))
-    table = extraction.kept(ranks.tolist())
+    ranks = np.unique(np.geomspace(1, max(report.known_rank, 1), POINTS).astype(int))
+    table = report.kept(ranks.tolist())
     above = ABOVE + legend_height([str(kind) for kind in table.index], sheet.inner)
     return sheet.draw([Row(HEIGHT, above, lambda axes: adapter_curves(table, axes))])

@@ -1,0 +1,303 @@
+"""Adapters side by side: the modules and tensors that any of them changes, checked to belong to one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nbmerge.adapters.zeros import Zeros
+from nbmerge.checkpoints import Checkpoint, Layout, StoredTensor, open_adapter
+from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, LowRank, Shift
+from nbmerge.checkpoints.adapters.adapter import Adapter
+from nbmerge.checkpoints.adapters.apply_adapter import HEAD, find_name, with_adapter
+from nbmerge.engine.planning import TensorPlan
+from nbmerge.errors import ArgumentError, CheckpointError
+from nbmerge.methods import Values
+from nbmerge.recipe import ModelRef
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module that some adapters change by factors.
+
+    Parameters
+    ----------
+    name : str
+    changes : mapping of int to LowRank
+        By number of the adapter.
+    embedding : bool
+    """
+
+    name: str
+    changes: Mapping[int, LowRank]
+    embedding: bool
+
+    @property
+    def weight(self) -> str:
+        """Name of the tensor that is changed."""
+        return f"{self.name}.weight"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Outputs and inputs of the products BA."""
+        return product_shape(next(iter(self.changes.values())))
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """Ranks of the factors."""
+        return tuple(step.down.shape[0] for step in self.changes.values())
+
+    def plan(self, rank: int, dtype: str) -> TensorPlan:
+        """What is read for it: the factors. As a tensor, it has the size of the result of some rank."""
+        sources = tuple(t for step in self.changes.values() for t in step.tensors)
+        labels = tuple(str(i) for i, step in self.changes.items() for _ in step.tensors)
+        nothing = Values({}, {"scale": (0.0,) * len(sources)})  # the engine itself computes nothing
+        return TensorPlan(
+            self.weight, (max(1, rank), sum(self.shape)), dtype, None, "other", "passthrough", sources, labels, nothing
+        )  # fmt: skip
+
+
+def product_shape(step: LowRank) -> tuple[int, int]:
+    """Outputs and inputs of BA."""
+    return step.up.shape[0], step.down.count // step.down.shape[0]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A tensor that adapters have as it is: a module that they save, a trained bias, or the bias of B.
+
+    Parameters
+    ----------
+    name : str
+        As plain name in the model: of a bias of B, the name of the module with ``.lora_B.bias``.
+    base : input of a merge
+        What changes are relative to.
+    values : mapping of int to input of a merge
+        By number of the adapter.
+    """
+
+    name: str
+    base: Any
+    values: Mapping[int, Any]
+
+    @property
+    def module(self) -> str:
+        """Name of its module."""
+        return self.name.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class Members:
+    """Some adapters of one model.
+
+    Parameters
+    ----------
+    adapters : tuple of Adapter
+    labels : tuple of str
+        Short unique names.
+    modules : tuple of Module
+    wholes : tuple of Whole
+    layout : Layout
+        Of all names.
+    base : ModelRef, optional
+        The model, where it was given.
+    """
+
+    adapters: tuple[Adapter, ...]
+    labels: tuple[str, ...]
+    modules: tuple[Module, ...]
+    wholes: tuple[Whole, ...]
+    layout: Layout
+    base: ModelRef | None = None
+
+    @property
+    def folders(self) -> set[Path]:
+        """Folders that are read."""
+        read = {t.file.parent for w in self.wholes for value in (w.base, *w.values.values()) for t in value.leaves()}
+        return {*(adapter.folder for adapter in self.adapters), *read}
+
+    @property
+    def base_name(self) -> str | None:
+        """The model that the result is for, as its config names it."""
+        if self.base is None:
+            return next((adapter.base for adapter in self.adapters if adapter.base), None)
+        return str(folder.absolute()) if (folder := Path(self.base.path).expanduser()).is_dir() else self.base.path
+
+    @property
+    def revision(self) -> str | None:
+        """The revision of that model."""
+        own = self.base.revision if self.base is not None else None
+        return own or next((adapter.revision for adapter in self.adapters if adapter.revision), None)
+
+
+def line_up(adapters: Sequence[ModelRef], base: ModelRef | None) -> Members:
+    """Read adapters and lay them side by side.
+
+    Parameters
+    ----------
+    adapters : sequence of ModelRef
+    base : ModelRef, optional
+        The model that they were made for.
+
+    Raises
+    ------
+    CheckpointError
+        When one cannot be read, or they are not of one model.
+    """
+    found = tuple(map(open_adapter, adapters))
+    for adapter in found:
+        _refuse_variants(adapter)
+    labels = _labels(found)
+    checkpoint = None if base is None else Checkpoint.open(base)
+    if checkpoint is None:
+        _refuse_other_bases(found)
+    else:
+        for adapter in found:
+            with_adapter(checkpoint.tensors, adapter, checkpoint.token_embedding if checkpoint.tied else None)
+    modules = tuple(_module(name, found) for name in _union(adapter.changes for adapter in found))
+    wholes = (*_replaced(found, labels, modules, checkpoint), *_shifts(found))
+    layout = Layout([*(m.weight for m in modules), *(w.name for w in wholes)])
+    return Members(found, labels, modules, wholes, layout, base)
+
+
+def _union(names: Iterable[Iterable[str]]) -> list[str]:
+    return list(dict.fromkeys(name for own in names for name in own))
+
+
+def _labels(adapters: Sequence[Adapter]) -> tuple[str, ...]:
+    """Names of the folders, with as many of their parents as make them unique, or with numbers."""
+    parts = [adapter.folder.parts for adapter in adapters]
+    for depth in range(1, 4):
+        labels = ["/".join(own[-depth:]) for own in parts]
+        if len(set(labels)) == len(labels):
+            return tuple(labels)
+    return tuple(f"{adapter.folder.name} ({i})" for i, adapter in enumerate(adapters, start=1))
+
+
+def _refuse_variants(adapter: Adapter) -> None:
+    """Refuse adapters whose change of a matrix is not a product, or depends on the base."""
+    if scaled := next((name for name, step in adapter.changes.items() if step.magnitude is not None), None):
+        raise CheckpointError(
+            f"{adapter.folder} is a DoRA: it scales the weights of {scaled:.200} to learned lengths, so its change is not a product "
+            "of two factors. Merge the adapted models with a recipe (BASE+ADAPTER is a model), and extract an adapter from the result "
+            "with extract_lora."
+        )
+    if adapter.rows:
+        raise CheckpointError(
+            f"{adapter.folder} replaces single rows of {next(iter(adapter.rows)):.200} (trainable_token_indices), which cannot be "
+            "merged as factors. Merge the adapted models with a recipe (BASE+ADAPTER is a model) instead."
+        )
+
+
+def _refuse_other_bases(adapters: Sequence[Adapter]) -> None:
+    """Refuse adapters that name different models."""
+    first = next((adapter for adapter in adapters if adapter.base), None)
+    for adapter in adapters:
+        if first is not None and adapter.base and _same_name(adapter.base) != _same_name(first.base or ""):
+            raise CheckpointError(
+                f"{first.folder} was made for {first.base}, and {adapter.folder} for {adapter.base}. Adapters of different models "
+                "cannot be merged; if these are the same model under two names, name it: base=MODEL (--base MODEL)."
+            )
+
+
+def _same_name(base: str) -> str:
+    """A form of a model's name in which equal models are equal."""
+    try:
+        folder = Path(base).expanduser()
+        return str(folder.resolve()) if folder.is_dir() else base.rstrip("/")
+    except (OSError, RuntimeError, ValueError):
+        return base
+
+
+def _module(name: str, adapters: Sequence[Adapter]) -> Module:
+    changes = {i: adapter.changes[name] for i, adapter in enumerate(adapters) if name in adapter.changes}
+    kinds = {name in adapters[i].embeddings for i in changes}
+    shapes = {product_shape(step): i for i, step in changes.items()}
+    if len(shapes) > 1 or len(kinds) > 1:
+        (one, i), (other, j) = [*shapes.items(), *shapes.items()][:2]
+        raise CheckpointError(
+            f"{adapters[i].folder} and {adapters[j].folder} were made for different models: their changes of {name:.200} are "
+            f"{one[0]}×{one[1]} and {other[0]}×{other[1]}. Choose adapters of one model."
+        )
+    return Module(name, changes, True in kinds)
+
+
+def _replaced(
+    adapters: Sequence[Adapter], labels: Sequence[str], modules: Sequence[Module], base: Checkpoint | None
+) -> list[Whole]:
+    """Tensors that replace those of the model."""
+    by_factors = {module.weight: module for module in modules}
+    found = []
+    for name in _union(adapter.replaced for adapter in adapters):
+        values = {i: adapter.replaced[name] for i, adapter in enumerate(adapters) if name in adapter.replaced}
+        first = next(iter(values))
+        if name in by_factors:
+            other = next(iter(by_factors[name].changes))
+            raise CheckpointError(
+                f"{adapters[first].folder} saves {name:.200} whole, and {adapters[other].folder} changes it by factors. Merge the "
+                "adapted models with a recipe (BASE+ADAPTER is a model), and extract an adapter from the result with extract_lora."
+            )
+        found.append(Whole(name, _base_of(name, values, adapters, base), values))
+    return found
+
+
+def _base_of(
+    name: str, values: Mapping[int, StoredTensor], adapters: Sequence[Adapter], base: Checkpoint | None
+) -> Any:
+    """The tensor of the model that saved ones are compared with; zeros where it is not known."""
+    shape = next(iter(values.values())).shape
+    own = None if base is None else find_name(base.tensors, name)
+    if base is not None and own is None and base.tied and name.endswith(HEAD):
+        own = base.token_embedding
+    stored = Zeros(shape) if base is None or own is None else base.tensors[own]
+    for i, value in values.items():
+        if value.shape != stored.shape:
+            given, wanted = ("×".join(map(str, s)) for s in (value.shape, stored.shape))
+            raise CheckpointError(
+                f"{adapters[i].folder} saves {name:.200} as {given}, and it is {wanted} in {'the others' if base is None else base.name}. "
+                "Adapters with other numbers of tokens cannot be merged; merge the adapted models with a recipe instead."
+            )
+    return stored
+
+
+def _shifts(adapters: Sequence[Adapter]) -> list[Whole]:
+    """Biases of B."""
+    found = []
+    for module in _union(adapter.biases for adapter in adapters):
+        values = {i: adapter.biases[module] for i, adapter in enumerate(adapters) if module in adapter.biases}
+        zeros = Zeros(next(iter(values.values()))[0].shape)
+        shifts = {i: Adapted(stored.name, zeros, (Shift(stored, scale),)) for i, (stored, scale) in values.items()}
+        found.append(Whole(f"{module}.lora_B.bias", zeros, shifts))
+    return found
+
+
+def check_copies(members: Members, weights: Sequence[float], thins: bool) -> None:
+    """Refuse saved tensors that can only be merged relative to a model that was not given.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if members.base is not None:
+        return
+    for whole in members.wholes:
+        if not is_saved(whole) or (len(whole.values) == 1 and weights[next(iter(whole.values))] == 1 and not thins):
+            continue
+        labels = " and ".join(members.labels[i] for i in whole.values)
+        raise ArgumentError(
+            f"{labels} {'saves' if len(whole.values) == 1 else 'save'} {whole.name:.200} whole, and to merge that, its values in the "
+            "model are needed. Name the model: base=MODEL (--base MODEL)."
+        )
+
+
+def is_saved(whole: Whole) -> bool:
+    """Whether it is a tensor of the model, and not the bias of B."""
+    return not whole.name.endswith(".lora_B.bias")
+
+
+def as_matrices(step: LowRank) -> LowRank:
+    """A change in the orientation of BA, with factors as matrices."""
+    down = replace(step.down, shape=(step.down.shape[0], step.down.count // step.down.shape[0]))
+    return replace(step, down=down, up=replace(step.up, shape=step.up.shape[:2]), transposed=False)
