@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
     from nbmerge.engine.transplant import Transplant, transplant
     from nbmerge.engine.verify import Verification, verify
     from nbmerge.evaluation import Evaluation, evaluate
+    from nbmerge.mixtures import moe
     from nbmerge.model_ref import ModelRef
     from nbmerge.optimisation import SearchResult, search
     from nbmerge.problems import Problem
@@ -106,6 +107,7 @@ _EXPORTS = {
     "nbmerge.engine.transplant": ("Transplant", "transplant"),
     "nbmerge.engine.verify": ("Verification", "verify"),
     "nbmerge.evaluation": ("Evaluation", "evaluate"),
+    "nbmerge.mixtures": ("moe",),
     "nbmerge.model_ref": ("ModelRef",),
     "nbmerge.optimisation": ("SearchResult", "search"),
     "nbmerge.problems": ("Problem",),
@@ -142,8 +144,8 @@ _EXPORTS = {
 }
 _HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
 _ROOMS = (
-    "adapters", "analysis", "checkpoints", "demo", "engine", "errors", "evaluation", "lessons", "methods", "optimisation", "plots",
-    "progress", "recipe", "sampling", "statistics", "typing", "widgets",
+    "adapters", "analysis", "checkpoints", "demo", "engine", "errors", "evaluation", "lessons", "methods", "mixtures", "optimisation",
+    "plots", "progress", "recipe", "sampling", "statistics", "typing", "widgets",
 )  # fmt: skip
 
 __all__ = [
@@ -209,6 +211,7 @@ __all__ = [
     "merge",
     "merge_adapters",
     "merge_tensors",
+    "moe",
     "perplexity",
     "plan",
     "publish",

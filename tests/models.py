@@ -56,8 +56,8 @@ def make_model(
     shards
         Number of safetensors files; more than one are listed in an index.
     architecture
-        "llama", "qwen2" (Llama with biases on q, k and v; transformers puts Qwen's own tokenizer class around the
-        characters) or "gpt2".
+        "llama", "mistral", "qwen2" (Llama with biases on q, k and v; transformers puts Qwen's own tokenizer class around the
+        characters), "qwen3" (Llama with norms on q and k) or "gpt2".
     config
         More keys for config.json.
     replace
@@ -164,11 +164,13 @@ class Sizes:
         }
         if kind == "qwen2":
             inside |= {"self_attn.q_proj.bias": (h,), "self_attn.k_proj.bias": (kv,), "self_attn.v_proj.bias": (kv,)}
+        if kind == "qwen3":
+            inside |= {"self_attn.q_norm.weight": (h // self.heads,), "self_attn.k_norm.weight": (h // self.heads,)}
         shapes = {"model.embed_tokens.weight": (v, h)}
         shapes |= {f"model.layers.{i}.{part}": shape for i in range(self.layers) for part, shape in inside.items()}
         shapes |= {"model.norm.weight": (h,)} | ({} if tied else {"lm_head.weight": (v, h)})
         config = {
-            "architectures": ["Qwen2ForCausalLM" if kind == "qwen2" else "LlamaForCausalLM"],
+            "architectures": [f"{kind.capitalize()}ForCausalLM"],
             "model_type": kind,
             "hidden_size": h,
             "intermediate_size": m,
@@ -183,7 +185,7 @@ class Sizes:
             "bos_token_id": 1,
             "eos_token_id": 2,
             "tie_word_embeddings": tied,
-        }
+        } | ({"head_dim": h // self.heads} if kind == "qwen3" else {})
         return config, self._random(rng, shapes)
 
     def gpt2(self, rng: np.random.Generator) -> tuple[dict, dict[str, np.ndarray]]:

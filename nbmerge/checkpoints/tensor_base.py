@@ -59,6 +59,9 @@ class Computed(TensorBase):
 
     __slots__ = ()
 
+    portable = True
+    """Whether the bytes are the same on every processor, see `nbmerge.engine.compute.arithmetic`."""
+
     if TYPE_CHECKING:  # a dataclass may have it as a field or as a property
 
         @property

@@ -65,6 +65,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     recipes.check: "Check a recipe and forecast size, memory and time.",
     recipes.plan: "Print each parameter's value for every tensor.",
     merge.merge: "Merge models and write a model folder.",
+    merge.moe: "Build a mixture of experts.",
     verify.verify: "Compare a merged model with its checksums.",
     recipes.convert: "Convert any readable recipe to YAML.",
     measure.measure: "Measure how far models are from their base.",

@@ -55,7 +55,17 @@ def _named(raw: Any) -> Any:
     return [x if isinstance(x, Mapping | Source) else {"model": x} for x in raw]
 
 
+def _prompts(raw: Any) -> Any:
+    if not isinstance(raw, list | tuple) or not all(isinstance(text, str) for text in raw):
+        raise ValueError(f"prompts are a list of texts, not {raw!r:.200}.")
+    for i, text in enumerate(raw):
+        if not text.strip():
+            raise ValueError(f"prompt {i + 1} of the list is empty.")
+    return raw
+
+
 Model = Annotated[ModelRef, BeforeValidator(ModelRef.of)]
+Prompts = Annotated[tuple[str, ...], BeforeValidator(_prompts)]
 Dtype = Annotated[str, BeforeValidator(_dtype)]
 Range = Annotated[tuple[int, int], BeforeValidator(_layer_range)]
 Parameters = Annotated[dict[str, Annotated[Setting, BeforeValidator(Setting.of)]], BeforeValidator(_parameters)]
@@ -131,6 +141,27 @@ class Module(Part):
         if not (self.models or self.slices) or (self.models is not None and self.slices is not None):
             raise ValueError("a module has either 'models' or 'slices', with at least one model.")
         return self
+
+
+class Expert(Part):
+    """A model whose MLPs are an expert of a mixture.
+
+    Parameters
+    ----------
+    source_model : ModelRef
+    positive_prompts, negative_prompts : tuple of str
+        Texts that are to be routed to this expert, and texts that are not.
+    residual_scale : float, optional
+        Factor on what the expert adds to the residual stream: its down projection.
+    noise_scale : float, optional
+        Standard deviation of normal noise that is added to its weights, so that equal experts can be trained apart.
+    """
+
+    source_model: Model
+    positive_prompts: Prompts = ()
+    negative_prompts: Prompts = ()
+    residual_scale: float | None = Field(default=None, allow_inf_nan=False)
+    noise_scale: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
 class DtypeRule(Part):

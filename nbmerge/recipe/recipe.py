@@ -9,17 +9,29 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from nbmerge.errors import RecipeError
 from nbmerge.model_ref import ModelRef
 from nbmerge.presentation import Displayed, draw
-from nbmerge.problems import Problem, Where
+from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe import constructors, edits
 from nbmerge.recipe.meaning import canonical_data
-from nbmerge.recipe.parts import Dtype, DtypeRule, Model, Models, Module, Parameters, Part, Slice, Tokenizer, plain
+from nbmerge.recipe.parts import (
+    Dtype,
+    DtypeRule,
+    Expert,
+    Model,
+    Models,
+    Module,
+    Parameters,
+    Part,
+    Slice,
+    Tokenizer,
+    plain,
+)  # fmt: skip
 from nbmerge.recipe.sections import Section, sections
 from nbmerge.recipe.validation_errors import drop_consequences, explain_error, remove_keys
 from nbmerge.recipe.yaml_text import line_of
@@ -32,6 +44,17 @@ if TYPE_CHECKING:
 Vocabulary = Literal["refuse", "edge-gradient", "zeros", "copy", "mean", "truncate"]
 VOCABULARIES: tuple[str, ...] = get_args(Vocabulary)
 """Ways to treat vocabularies of different sizes."""
+GateMode = Literal["hidden", "hidden_avg", "hidden_last", "cheap_embed", "random", "uniform_random"]
+GATE_MODES: tuple[str, ...] = get_args(GateMode)
+"""What the routers of a mixture are made from."""
+MIXTURE = "moe"
+"""`merge_method` of a mixture of experts; it may be left out, as mergekit-moe's files do."""
+
+
+def _gate_mode(raw: Any) -> Any:
+    if raw not in GATE_MODES:
+        raise ValueError(f"unknown gate_mode '{raw!s:.60}'. {nearest(str(raw)[:60], GATE_MODES)}")
+    return raw
 
 
 class Recipe(Displayed, Part):
@@ -62,8 +85,20 @@ class Recipe(Displayed, Part):
         one size by a rule of `VOCABULARIES`.
     modules : dict of str to Module
         Parts of a model with several stacks of layers, as in mergekit.
+    experts : list of Expert
+        Models whose MLPs stand side by side behind a router, in a mixture of experts; all else is from `base_model`.
+    shared_experts : list of Expert
+        Those that every token passes through.
+    gate_mode : str
+        What the routers of a mixture are made from, one of `GATE_MODES`: hidden states of the base model for the experts'
+        prompts ("hidden" and "hidden_last": of their last tokens; "hidden_avg": of all), embeddings of the prompts' tokens, or
+        random numbers.
+    experts_per_token : int
+        Number of experts that a token is routed to.
+    architecture : str, optional
+        Architecture of a mixture, where the models fit several.
     random_seed : int
-        Seed of random masks; default 0.
+        Seed of random numbers; default 0.
     name : str, optional
         Name by which other recipes refer to this merge.
     merges : list of Recipe
@@ -95,6 +130,11 @@ class Recipe(Displayed, Part):
     final_norm_source: Model | None = None
     lm_head_source: Model | None = None
     config_source: Model | None = None
+    experts: tuple[Expert, ...] | None = None
+    shared_experts: tuple[Expert, ...] = ()
+    gate_mode: Annotated[GateMode, BeforeValidator(_gate_mode)] = "hidden"
+    experts_per_token: int = Field(default=2, ge=1)
+    architecture: str | None = None
     random_seed: int = Field(default=0, ge=0, lt=2**64)
     merges: tuple[Recipe, ...] = ()
 
@@ -103,11 +143,22 @@ class Recipe(Displayed, Part):
     _notes: tuple[Problem, ...] = PrivateAttr(default=())
     _dialect: str | None = PrivateAttr(default=None)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _mixtures(cls, data: Any) -> Any:
+        """mergekit-moe's files name no method."""
+        named = not isinstance(data, Mapping) or "experts" not in data or data.get("merge_method") is not None
+        return data if named else {"merge_method": MIXTURE, **{k: v for k, v in data.items() if k != "merge_method"}}
+
     @model_validator(mode="after")
     def _whole(self) -> Recipe:
-        forms = [n for n in ("models", "slices", "modules") if getattr(self, n) is not None]
+        forms = [n for n in ("models", "slices", "modules", "experts") if getattr(self, n) is not None]
         if len(forms) != 1:
-            raise ValueError("a recipe needs exactly one of 'models', 'slices' and 'modules'.")
+            raise ValueError("a recipe needs exactly one of 'models', 'slices', 'modules' and 'experts'.")
+        if self.experts is not None and self.merge_method != MIXTURE:
+            raise ValueError(f"a recipe with 'experts' has no merge_method, or '{MIXTURE}', not '{self.merge_method}'.")
+        if self.experts is None and (self.shared_experts or self.architecture):
+            raise ValueError("'shared_experts' and 'architecture' belong to a mixture, which has 'experts'.")
         if not getattr(self, forms[0]):
             raise ValueError(f"'{forms[0]}' is empty; name at least one model.")
         if self.tokenizer is not None and self.tokenizer_source is not None:
@@ -246,6 +297,7 @@ class Recipe(Displayed, Part):
     def references(self) -> list[ModelRef]:
         """Every model that is named, each once: inputs in the order named, then the base, then donors."""
         named = [s.model for piece in self.pieces for s in piece.sources]
+        named += [expert.source_model for expert in (*(self.experts or ()), *self.shared_experts)]
         bases = [piece.base_model for piece in self.pieces]
         donors = [
             self.base_model,
@@ -363,7 +415,8 @@ class Recipe(Displayed, Part):
         return isinstance(other, Recipe) and canonical_data(self) == canonical_data(other)
 
     def __repr__(self) -> str:
-        models = " + ".join(dict.fromkeys(s.model.name for p in self.pieces for s in p.sources))
+        inputs = [s.model for p in self.pieces for s in p.sources] or [e.source_model for e in self.experts or ()]
+        models = " + ".join(dict.fromkeys(ref.name for ref in inputs))
         return f"<Recipe {self.merge_method}: {models} ({self.fingerprint[:8]})>"
 
     __str__ = __repr__

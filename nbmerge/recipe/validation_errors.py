@@ -8,7 +8,7 @@ from typing import Any
 
 from nbmerge.problems import Problem, Where, nearest
 from nbmerge.recipe.key_hints import hint_for_key
-from nbmerge.recipe.parts import Module, Part, Slice, Source, Tokenizer, TokenRule
+from nbmerge.recipe.parts import Expert, Module, Part, Slice, Source, Tokenizer, TokenRule
 from nbmerge.recipe.yaml_text import line_of
 
 _WORDS = {
@@ -95,6 +95,8 @@ def _fields(where: Where, keys: list[str]) -> list[str]:
         "modules": Module,
         "tokenizer": Tokenizer,
         "tokens": TokenRule,
+        "experts": Expert,
+        "shared_experts": Expert,
     }
     part = next((known[p] for p in reversed(parents) if p in known), None)
     return list(part.model_fields) if part else keys

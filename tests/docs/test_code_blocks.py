@@ -49,7 +49,7 @@ def test_indented_blocks_are_not_used():
 @pytest.mark.parametrize("block", page_blocks("yaml"))
 def test_yaml_is_a_recipe(block: Block):
     fields = next(yaml.safe_load_all(block.code))
-    if "merge_method" in fields:
+    if "merge_method" in fields or "experts" in fields:
         recipe = Recipe.load(block.code)
     else:  # a part of one
         recipe = Recipe.of({"merge_method": "linear", "models": ["a", "b"], "parameters": {"weight": 1}, **fields})

@@ -46,8 +46,10 @@ def _needs_libraries(source: Any) -> bool:
     """Whether the bytes of a result, or of an input that is computed, depend on torch's libraries."""
     if isinstance(source, TensorPlan):
         return not source.how.portable or any(map(_needs_libraries, source.inputs))
-    if isinstance(source, PursuitRows) or (
-        isinstance(source, Adapted) and any(isinstance(step, LowRank) for step in source.steps)
+    if (
+        isinstance(source, PursuitRows)
+        or not getattr(source, "portable", True)
+        or (isinstance(source, Adapted) and any(isinstance(step, LowRank) for step in source.steps))
     ):
         return True
     return any(map(_needs_libraries, getattr(source, "sources", ())))

@@ -17,9 +17,9 @@ from torch import nn
 from nbmerge.checkpoints import StoredTensor, hub
 from nbmerge.engine.compute.device import find_device
 from nbmerge.engine.compute.download import fetch
+from nbmerge.engine.live.hf_model import allocate_weights, assemble_model, build_tokenizer
 from nbmerge.engine.live.layer_calls import LayerCalls
 from nbmerge.engine.live.workers import PersistentWorkers
-from nbmerge.engine.loading.hf_model import allocate_weights, assemble_model, build_tokenizer
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.errors import VirtualError
 from nbmerge.progress import Listener

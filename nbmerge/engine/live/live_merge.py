@@ -20,11 +20,11 @@ from nbmerge.arguments import parse_size_argument
 from nbmerge.checkpoints import hub
 from nbmerge.engine.compute.device import find_device
 from nbmerge.engine.cost.live_forecast import check_fits
+from nbmerge.engine.live.hf_model import allocate_weights, assemble_model, build_tokenizer
 from nbmerge.engine.live.merge_in_memory import MergeInMemory
 from nbmerge.engine.live.snapshots import Pin
 from nbmerge.engine.live.update import Update
 from nbmerge.engine.live.workers import PersistentWorkers
-from nbmerge.engine.loading.hf_model import allocate_weights, assemble_model, build_tokenizer
 from nbmerge.engine.merge import MergeResult, write_model
 from nbmerge.engine.output.folder import absolute
 from nbmerge.engine.output.journal import Journal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nbmerge.engine.loading.hf_model import assemble_model
+from nbmerge.engine.live.hf_model import assemble_model
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.presentation import Displayed
 from nbmerge.recipe import Recipe

@@ -19,10 +19,10 @@ from torch import nn
 from nbmerge.checkpoints import StoredTensor, hub
 from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.live.blended_modules import Blend, BlendedEmbedding, BlendedLinear
+from nbmerge.engine.live.hf_model import allocate_weights, assemble_model, build_tokenizer
 from nbmerge.engine.live.merge_in_memory import MergeInMemory
 from nbmerge.engine.live.update import Update
 from nbmerge.engine.live.workers import PersistentWorkers
-from nbmerge.engine.loading.hf_model import allocate_weights, assemble_model, build_tokenizer
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.errors import VirtualError

@@ -16,14 +16,15 @@ def card(plan: Plan) -> str:
     method = plan.method
     references = plan.recipe.references
     models = "\n".join(f"- {_code(str(ref))}{' (base)' if ref == plan.recipe.base_model else ''}" for ref in references)
-    front = {"library_name": "transformers", "tags": ["merge", "nbmerge"]}
+    what, program = ("merge", "mergekit") if plan.recipe.experts is None else ("mixture", "mergekit-moe")
+    front = {"library_name": "transformers", "tags": ["merge", *(["moe"] if plan.recipe.experts else []), "nbmerge"]}
     if hub := [ref.path for ref in references if _HUB_ID.fullmatch(ref.path) and not Path(ref.path).exists()]:
         front["base_model"] = hub
     return f"""---
 {dump_yaml(front).rstrip()}
 ---
 
-# A merge of {", ".join(_code(plan.labels[ref]) for ref in references)}
+# A {what} of {", ".join(_code(plan.labels[ref]) for ref in references)}
 
 Made with [nbmerge](https://github.com/nbmerge/nbmerge) by **{method.title}** ({method.reference}).
 {method.words}
@@ -37,7 +38,7 @@ The merged model has {plan.depth} layers and {plan.parameters:,} parameters.
 
 ## Recipe
 
-`nbmerge merge nbmerge_recipe.yml OUT` reproduces this model byte for byte. mergekit also reads this recipe.
+`nbmerge merge nbmerge_recipe.yml OUT` reproduces this model byte for byte. {program} also reads this recipe.
 
 ```yaml
 {plan.recipe.to_yaml().rstrip()}

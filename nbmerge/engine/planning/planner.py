@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbmerge.engine.planning.findings import Findings
+from nbmerge.engine.planning.mixtures import examine_mixture
 from nbmerge.engine.planning.pin_commits import pin_commits
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.engine.planning.precedence import check_names, check_values, check_without_method
@@ -51,6 +52,8 @@ def plan(recipe: RecipeLike) -> Plan:
 def examine(recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
     """The plan, or None if there are errors, and all problems, the worst first."""
     recipe = pin_commits(recipe)
+    if recipe.experts is not None:
+        return examine_mixture(recipe, examine)
     findings = Findings(recipe)
     methods = find_methods(recipe, findings)
     resolved = _resolve(recipe, findings, methods)

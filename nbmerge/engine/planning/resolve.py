@@ -19,8 +19,8 @@ from nbmerge.recipe.sections import levels
 from nbmerge.tokenizers import OutputTokenizer
 
 ELSEWHERE = {
-    "moe": "A mixture of experts is built by another program, mergekit-moe, which keeps the models side by side behind a "
-    "router. To merge the experts into one dense model, list them under models and choose a method such as ties."
+    "moe": "A mixture of experts has 'experts' instead of models, each with a source_model, behind a router. To merge the "
+    "models into one dense model, choose a method such as ties."
 }
 """Names of methods that are not merges of tensors, with what they are and an alternative."""
 

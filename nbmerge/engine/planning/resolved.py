@@ -159,4 +159,8 @@ def find_place(recipe: Recipe, ref: ModelRef) -> Where:
                     return (*section.source_place(k, i), "model")
             if piece.base_model == ref:
                 return (*section.slice_place(k), "base_model")
+    for key in ("experts", "shared_experts"):
+        for i, expert in enumerate(getattr(recipe, key) or ()):
+            if expert.source_model == ref:
+                return (key, i, "source_model")
     return (next(n for n in DONORS if getattr(recipe, n) == ref),)

@@ -36,6 +36,27 @@ def uniform(key: str, start: int, count: int) -> np.ndarray:
     return np.random.Generator(_bits(key, step)).random(lead + count, dtype=np.float32)[lead:]
 
 
+def normal(key: str, start: int, count: int) -> np.ndarray:
+    """Standard normal numbers for the elements ``start … start + count`` of a tensor, by Box and Muller's transform.
+
+    Parameters
+    ----------
+    key : str
+        Names seed, model and tensor.
+    start : int
+        First element.
+    count : int
+
+    Returns
+    -------
+    ndarray of float64, shape (count,)
+        Of magnitudes up to 5.8.
+    """
+    radius, angle = uniform(key, 2 * start, 2 * count).astype(np.float64).reshape(-1, 2).T
+    numbers: np.ndarray = np.sqrt(-2 * np.log1p(-radius)) * np.cos(2 * np.pi * angle)
+    return numbers
+
+
 def kept(key: str, start: int, count: int, probability: float) -> np.ndarray:
     """Decide for each of the elements ``start … start + count`` of a tensor whether it is kept.
 

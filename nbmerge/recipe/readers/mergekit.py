@@ -27,17 +27,10 @@ NO_MEANING = {
 """Keys in mergekit's files that have no effect, with the reason."""
 
 OTHERS = {
-    "experts": "a mergekit-moe configuration: it builds a mixture of experts, which is not a merge of tensors",
     "models_to_merge": "a MergeMonster config: it describes a search for a merge, not a merge",
     "workflow": "a workflow of another program",
 }
 """Keys that identify configs of other programs."""
-
-MOE = (
-    "Run it with mergekit-moe. To merge the experts into one dense model instead, list their source_model under models "
-    "and choose a merge_method."
-)
-"""What to do about a mixture of experts."""
 
 
 def read(text: RecipeText) -> Recipe:
@@ -67,9 +60,8 @@ def of(data: Mapping[str, Any]) -> Recipe:
 def _of(document: Document, notes: list[Problem]) -> Recipe:
     data, lines = document
     other = next((k for k in OTHERS if k in data), None)
-    if other and ("merge_method" not in data or other == "experts"):
-        how = MOE if other == "experts" else ""
-        raise reading_error(f"this is {OTHERS[other]}.", how, where=(other,), line=line_of((other,), lines))
+    if other and "merge_method" not in data:
+        raise reading_error(f"this is {OTHERS[other]}.", where=(other,), line=line_of((other,), lines))
     effective = _effective(data, (), lines, notes)
     dialect = effective.pop("dialect", None)
     if dialect is not None and dialect not in DIALECTS:

@@ -18,6 +18,7 @@ from nbmerge.recipe.writers.donors import write_donors_as_rules
 from nbmerge.recipe.writers.export import Export
 from nbmerge.recipe.writers.layer_lists import write_layers_as_lists
 from nbmerge.recipe.writers.mergekit_limits import check_method, check_stored_models, stored_dtype
+from nbmerge.recipe.writers.mergekit_moe import write_mixture
 from nbmerge.recipe.yaml_text import dump_yaml
 
 METHODS = (
@@ -56,6 +57,10 @@ class _Writer:
 
     def document(self, named: bool) -> dict[str, Any]:
         recipe = self.recipe
+        if recipe.experts is not None:
+            mixture, problems = write_mixture(recipe)
+            self.lost += problems
+            return mixture
         if recipe.merge_method not in METHODS:
             self.lose("error", ("merge_method",), f"mergekit has no method '{recipe.merge_method}'.")
         if recipe.modules is not None:

@@ -35,6 +35,8 @@ FILTERS = {
 
 def describe(recipe: Recipe, plan: Any = None) -> str:
     """See `Recipe.describe`."""
+    if recipe.experts is not None:
+        return "\n".join(_describe_mixture(recipe))
     lines = [_describe_method(recipe)]
     for section in recipe.sections:
         lines += [] if section.whole else _describe_slices(section)
@@ -54,6 +56,21 @@ def _describe_method(recipe: Recipe) -> str:
     if base and kind in ("required", "optional"):
         return f"{title}: {_join([n for n in names if n != base])}, as differences from {base}."
     return f"{title}: {_join(names)}."
+
+
+def _describe_mixture(recipe: Recipe) -> Iterator[str]:
+    experts = recipe.experts or ()
+    names = _join([expert.source_model.name for expert in experts])
+    base = recipe.base_model.name if recipe.base_model else "the base model"
+    yield f"Mixture of experts: in each layer the MLPs of {names}, {recipe.experts_per_token} of {len(experts)} for each token."
+    for expert in recipe.shared_experts:
+        yield f"Every token also passes through the MLP of {expert.source_model.name}."
+    made = {
+        "cheap_embed": "sums of the embeddings of each expert's prompts", "random": "normal random numbers",
+        "uniform_random": "uniform random numbers", "hidden_avg": f"mean hidden states of {base} for each expert's prompts",
+    }  # fmt: skip
+    states = f"hidden states of {base} at the end of each expert's prompts"
+    yield f"The routers are {made.get(recipe.gate_mode, states)}. All else is from {base}."
 
 
 def _describe_slices(section: Section) -> Iterator[str]:

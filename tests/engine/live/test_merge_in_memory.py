@@ -58,6 +58,7 @@ OTHERS = {
     "measure_spectra",
     "merge_adapters",
     "merge_tensors",
+    "moe",
     "sample_grid",
     "search",
     "sensitivity",

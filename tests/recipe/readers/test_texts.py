@@ -67,7 +67,6 @@ def test_notes_stand_in_the_report(family):
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("base_model: a\ngate_mode: hidden\nexperts: [{source_model: b}]\n", "mixture of experts"),
         ("models_to_merge: [a, b]\nmerge_ratios: [0.1]\n", "MergeMonster"),
     ],
 )

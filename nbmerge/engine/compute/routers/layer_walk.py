@@ -1,0 +1,194 @@
+"""The hidden states of prompts, from layer to layer of the base model, of which one layer at a time is in memory.
+
+transformers builds a model of one layer, with its own code for attention, masks and positions; the weights of layer after layer
+are read into it. Prompts of equal length are evaluated together, so none is padded. The arithmetic is float32 (float64 for
+float64), whatever the weights are stored in.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from nbmerge.checkpoints.file_state import FileState
+from nbmerge.engine.compute.routers.prompt_tokens import tokenize
+from nbmerge.engine.compute.workspace import BLOCK, Workspace
+from nbmerge.engine.loading.pretrained import build_config, build_model
+from nbmerge.engine.planning.mixtures import Prompts, Walk
+from nbmerge.errors import MergeError, NbmergeError
+
+if TYPE_CHECKING:
+    from nbmerge.typing import TensorInput
+
+TOKENS = 4096
+"""Most tokens that are evaluated together; a longer prompt is evaluated alone."""
+KEPT = 4
+"""Walks whose results are kept: every router of a mixture asks for the same one."""
+_EMBEDDING, _LAYER, _NORM = "model.embed_tokens.weight", "model.layers.0.", "model.norm.weight"
+
+_known: OrderedDict[Any, list[torch.Tensor]] = OrderedDict()
+_lock = threading.Lock()
+
+
+def walk_layers(walk: Walk, workspace: Workspace) -> list[torch.Tensor]:
+    """The rows of every layer's router: float32, shape (experts, width).
+
+    The threads of a merge ask for it at the same time; one of them walks, and the others wait.
+
+    Raises
+    ------
+    MergeError
+        When the prompts cannot be read by the base model, or transformers cannot evaluate it.
+    """
+    with _lock:
+        key = walk.digest, tuple((leaf.file, FileState.of(leaf.file.stat())) for leaf in walk.one_of_each_file)
+        if key not in _known:
+            with torch.no_grad():
+                _known[key] = _Walker(walk, workspace).run()
+        _known.move_to_end(key)
+        while len(_known) > KEPT:
+            _known.popitem(last=False)
+        return _known[key]
+
+
+class _Walker:
+    """One walk."""
+
+    def __init__(self, walk: Walk, workspace: Workspace):
+        self._walk, self._workspace = walk, workspace
+        self._dtype = torch.float64 if walk.embedding.dtype == "float64" else torch.float32
+        self._config: dict[str, Any] = json.loads(walk.config)
+        most = self._config.get("max_position_embeddings")
+        self._tokens = tokenize(
+            walk.tokenizer, walk.prompts, walk.embedding.shape[0], most if type(most) is int else None
+        )
+        self._states = self._enter()
+
+    def run(self) -> list[torch.Tensor]:
+        """The rows of every layer."""
+        rows = [self._rows()]
+        layers = _LayerModel(self._config, self._walk, self._dtype)
+        for number, layer in enumerate(self._walk.layers):
+            layers.load(number, layer, self._workspace)
+            for length, states in self._states.items():
+                size = max(1, TOKENS // length)
+                self._states[length] = torch.cat([layers.apply(piece) for piece in states.split(size)])
+            rows.append(self._rows())
+        return rows
+
+    def _enter(self) -> dict[int, torch.Tensor]:
+        """Embeddings of the prompts, by the number of their tokens: shape (prompts, tokens, width)."""
+        self._places: dict[str, tuple[int, int]] = {}
+        by_length: dict[int, list[list[int]]] = {}
+        for prompt, ids in self._tokens.items():
+            alike = by_length.setdefault(len(ids), [])
+            self._places[prompt] = len(ids), len(alike)
+            alike.append(ids)
+        used = sorted({i for ids in self._tokens.values() for i in ids})
+        table = read_rows(self._walk.embedding, used, self._workspace).to(self._dtype)
+        position = {token: k for k, token in enumerate(used)}
+        return {n: table[torch.tensor([[position[i] for i in ids] for ids in rows])] for n, rows in by_length.items()}
+
+    def _rows(self) -> torch.Tensor:
+        return torch.stack([self._row(prompts) for prompts in self._walk.prompts]).to(torch.float32)
+
+    def _row(self, prompts: Prompts) -> torch.Tensor:
+        mean = self._mean(prompts.positive)
+        return unit_rows(mean - self._mean(prompts.negative) if prompts.negative else mean)
+
+    def _mean(self, prompts: Sequence[str]) -> torch.Tensor:
+        return torch.stack([self._state(prompt) for prompt in prompts]).mean(0)
+
+    def _state(self, prompt: str) -> torch.Tensor:
+        length, place = self._places[prompt]
+        states = self._states[length][place].double()
+        return states.mean(0) if self._walk.of_all_tokens else states[-1]
+
+
+class _LayerModel:
+    """A model of one layer; its weights are those of the layer that was loaded last."""
+
+    def __init__(self, config: Mapping[str, Any], walk: Walk, dtype: torch.dtype):
+        width = walk.width
+        self._weights = {_EMBEDDING: torch.zeros(1, width, dtype=dtype), _NORM: torch.ones(width, dtype=dtype)}
+        self._places: dict[str, torch.Tensor] = {}
+        if walk.layers:
+            own = {_LAYER + part: torch.empty(t.shape, dtype=dtype) for part, t in walk.layers[0].items()}
+            self._weights |= own
+        self._kinds = _layer_kinds(config, len(walk.layers))
+        self._config = dict(config)
+        self._models: dict[str | None, Any] = {}
+        self._current: Any = None
+
+    def load(self, number: int, layer: Mapping[str, TensorInput], workspace: Workspace) -> None:
+        """Read a layer of the base model."""
+        for part, tensor in layer.items():
+            _read_into(self._weights[_LAYER + part].view(-1), tensor, workspace)
+        kind = self._kinds[number]
+        if kind not in self._models:
+            self._models[kind] = self._build(kind)
+        self._current = self._models[kind]
+
+    def apply(self, states: torch.Tensor) -> torch.Tensor:
+        """Hidden states after the layer, of the same shape."""
+        hidden: torch.Tensor = self._current(inputs_embeds=states, use_cache=False).last_hidden_state
+        return hidden
+
+    def _build(self, kind: str | None) -> Any:
+        dtype = str(self._weights[_EMBEDDING].dtype).removeprefix("torch.")
+        config = {k: v for k, v in self._config.items() if not k.endswith("_token_id") and k != "torch_dtype"}
+        config |= {"num_hidden_layers": 1, "vocab_size": 1, "tie_word_embeddings": True, "dtype": dtype}
+        if kind is not None:
+            config["layer_types"] = [kind]
+        try:
+            model, missing = build_model(config, self._weights)
+        except NbmergeError:
+            raise
+        except Exception as error:  # transformers raises anything here
+            raise MergeError(
+                f"transformers cannot evaluate the base model: {type(error).__name__}: {error!s:.400}"
+            ) from error
+        held = {p.data_ptr() for p in model.parameters()}
+        if missing or any(weight.data_ptr() not in held for weight in self._weights.values()):
+            raise MergeError(
+                "transformers does not take the base model's layers as they are. Choose gate_mode: cheap_embed."
+            )
+        inner: Any = model.eval().base_model
+        inner.norm = nn.Identity()  # the state after the layer, which the next one gets
+        return inner
+
+
+def _layer_kinds(config: Mapping[str, Any], depth: int) -> list[str | None]:
+    """The kind of attention of each layer, None where all have the same."""
+    kinds = getattr(build_config(config), "layer_types", None)
+    return list(kinds[:depth]) if kinds else [None] * depth
+
+
+def _read_into(target: torch.Tensor, source: TensorInput, workspace: Workspace) -> None:
+    """Fill flat memory with a tensor."""
+    for start, block in _blocks(source, workspace):
+        target[start : start + block.numel()].copy_(block)
+
+
+def _blocks(source: TensorInput, workspace: Workspace) -> Iterator[tuple[int, torch.Tensor]]:
+    read = workspace.nested().open(source, 0)
+    for start in range(0, source.count, BLOCK):
+        yield start, read(start, min(BLOCK, source.count - start))
+
+
+def read_rows(matrix: TensorInput, rows: Sequence[int], workspace: Workspace) -> torch.Tensor:
+    """Some rows of a matrix, float32 or float64, shape (rows, columns)."""
+    read, width = workspace.nested().open(matrix, 0), matrix.shape[1]
+    dtype = torch.float64 if matrix.dtype == "float64" else torch.float32
+    return torch.stack([read(row * width, width).to(dtype, copy=True) for row in rows])
+
+
+def unit_rows(rows: torch.Tensor) -> torch.Tensor:
+    """Vectors divided by their norms; those of length zero stay zero."""
+    return rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-8)
