@@ -10,7 +10,7 @@ import torch
 
 from nbmerge.kernels.compiler import entry_point, fixed_tuple
 from nbmerge.kernels.floats import ONE, ZERO, is_finite, larger, load, multiply_add, store
-from nbmerge.kernels.operands import Fused, locate
+from nbmerge.kernels.operands import Fused, Layout, locate
 from nbmerge.methods import Values
 
 
@@ -52,9 +52,9 @@ def build_consensus(stored: tuple[int, ...], result_stored: int) -> Callable[...
     return consensus
 
 
-def fuse(state: None, values: Values, kinds: tuple[int, ...], result_kind: int) -> Fused:
+def fuse(state: None, values: Values, layout: Layout) -> Fused:
     """The loop for one tensor."""
-    loop, weights = build_consensus(kinds, result_kind), np.array(values.each["weight"][1:], np.float32)
+    loop, weights = build_consensus(layout.kinds, layout.result_kind), np.array(values.each["weight"][1:], np.float32)
     threshold, agreement, scale = (np.float32(values[name]) for name in ("threshold", "agreement", "lambda"))
 
     def fused(inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:

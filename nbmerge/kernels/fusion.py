@@ -15,21 +15,24 @@ import numpy as np
 import torch
 
 from nbmerge.kernels import consensus as consensus_loop
+from nbmerge.kernels import della as della_loop
 from nbmerge.kernels import nearswap as nearswap_loop
+from nbmerge.kernels import ram as ram_loop
+from nbmerge.kernels import sce as sce_loop
 from nbmerge.kernels import thinned
 from nbmerge.kernels.differences import build_differences
 from nbmerge.kernels.gram import build_products
 from nbmerge.kernels.magnitudes import survey
-from nbmerge.kernels.operands import STORED, Fused, find_common_kind, find_kinds, locate
+from nbmerge.kernels.operands import STORED, Fused, Layout, find_common_kind, find_kinds, locate
 from nbmerge.kernels.weighted_sum import build_interpolation, build_sum
-from nbmerge.methods import Elementwise, Values, breadcrumbs, consensus, dare, nearswap, ties
+from nbmerge.methods import Elementwise, Values, breadcrumbs, consensus, dare, della, nearswap, ram, sce, ties
 from nbmerge.methods.numerics.selection import Request
 
 MOST_MODELS = 16
 """Inputs from which on nothing is fused: a loop keeps several numbers of each in registers."""
 
-Fuse = Callable[[Any, Values, tuple[int, ...], int], Fused]
-"""``(state, values, kinds, result_kind)``: the loop for one tensor; kinds are those of `nbmerge.kernels.floats`."""
+Fuse = Callable[[Any, Values, Layout], "Fused | None"]
+"""``(state, values, layout)``: the loop for one tensor, if there is one."""
 
 MIXES: dict[Callable[..., Any], Fuse] = {
     ties.mix: partial(thinned.fuse, thinned.ties),
@@ -39,10 +42,21 @@ MIXES: dict[Callable[..., Any], Fuse] = {
     breadcrumbs.mix_votes: partial(thinned.fuse, thinned.breadcrumbs_votes),
     consensus.mix: consensus_loop.fuse,
     nearswap.mix: nearswap_loop.fuse,
+    ram.mix: ram_loop.fuse,
+    sce.mix: sce_loop.fuse,
+    della.mix_sum: partial(della_loop.fuse, thinned.Combining.by_sum),
+    della.mix_votes: partial(della_loop.fuse, thinned.Combining.by_election),
+}
+LOOKS: dict[Callable[..., Any], Callable[..., Any]] = {
+    ram.count_changes: ram_loop.fuse_counts,
+    sce.variances: sce_loop.fuse_variances,
+    sce.energies: sce_loop.fuse_energies,
 }
 
 
-def fuse_mix(method: Elementwise, state: Any, values: Values, dtypes: Sequence[str], dtype: str) -> Fused | None:
+def fuse_mix(
+    method: Elementwise, state: Any, values: Values, dtypes: Sequence[str], dtype: str, columns: int
+) -> Fused | None:
     """The loop for a method's mix function; None if there is none.
 
     Parameters
@@ -53,9 +67,33 @@ def fuse_mix(method: Elementwise, state: Any, values: Values, dtypes: Sequence[s
     values : Values
     dtypes, dtype : sequence of str, str
         Of the inputs and of the result.
+    columns : int
+        Length of a row.
     """
     kinds, fuse = _find_kinds(dtypes, dtype), MIXES.get(method.mix)
-    return None if kinds is None or fuse is None else fuse(state, values, kinds, STORED[dtype])
+    return None if kinds is None or fuse is None else fuse(state, values, Layout(kinds, STORED[dtype], columns))
+
+
+def fuse_look(
+    function: Callable[..., Any], arguments: tuple[Any, ...], dtypes: Sequence[str]
+) -> Callable[[list[torch.Tensor], int], Any] | None:
+    """The loop for a function of blocks that a method's `look` calls; None if there is none.
+
+    Parameters
+    ----------
+    function : callable
+        ``(inputs, start, *arguments)``
+    arguments : tuple
+    dtypes : sequence of str
+        Of the inputs.
+
+    Returns
+    -------
+    callable or None
+        ``(inputs, start)``: what the function returns, for inputs as they are stored; None where the function must be called.
+    """
+    kinds, fuse = _find_kinds(dtypes, "float32"), LOOKS.get(function)
+    return None if kinds is None or fuse is None else fuse(kinds, *arguments)
 
 
 def fuse_interpolation(weight: float, dtypes: Sequence[str], dtype: str) -> Fused | None:
@@ -90,11 +128,11 @@ def fuse_survey(dtypes: Sequence[str]) -> Callable[[Request, int, torch.Tensor, 
 
 
 def fuse_products(dtypes: Sequence[str]) -> Callable[[list[torch.Tensor], np.ndarray], None] | None:
-    """The loop that adds the inner products of a block's [W₀, W₁ − W₀, …] to a Gram matrix; None for float32, see `Blocks.gram`."""
-    kind = find_common_kind(dtypes)
-    if kind is None or kind == STORED["float32"] or len(dtypes) > MOST_MODELS:
+    """The loop that adds the inner products of a block's [W₀, W₁ − W₀, …] to a Gram matrix, see `Blocks.gram`."""
+    kinds = _find_kinds(dtypes, "float32")
+    if kinds is None:
         return None
-    add = build_products(len(dtypes), kind)
+    add = build_products(kinds)
     return lambda inputs, gram: add(inputs[0].numel(), locate(inputs), gram)
 
 
@@ -106,10 +144,10 @@ def fuse_differences(dtypes: Sequence[str], bins: int, lowest: int) -> Callable[
     callable or None
         ``(blocks, gram, largest, same, opposite, equal, histogram, mass)``, see `nbmerge.statistics.tally.Tally`.
     """
-    multiply = fuse_products(dtypes)
-    if multiply is None or len(dtypes) < 2:
+    kind, multiply = find_common_kind(dtypes), fuse_products(dtypes)
+    if kind is None or kind == STORED["float32"] or multiply is None or len(dtypes) < 2:
         return None
-    add = build_differences(len(dtypes) - 1, STORED[dtypes[0]], bins, lowest)
+    add = build_differences(len(dtypes) - 1, kind, bins, lowest)
 
     def fused(blocks: list[torch.Tensor], gram: np.ndarray, *sums: np.ndarray) -> None:
         multiply(blocks, gram)

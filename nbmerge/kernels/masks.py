@@ -42,6 +42,20 @@ def _is_finer(element: int, seed: int, rest: float) -> bool:
     return np.float64((x ^ (x >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53 < rest
 
 
+@part
+def fill_words(words: np.ndarray, step: int, key: np.ndarray) -> None:
+    """Random bits: four numbers of 64 bits for each step of the generator's counter, from `step` on."""
+    keys = key[0], key[1]
+    for s in range(words.size // 4):
+        a, b, c, d = np.uint64(step + s + 1), np.uint64(0), np.uint64(0), np.uint64(0)
+        one, other = keys
+        for _ in range(ROUNDS):
+            (first, above_first), (second, above_second) = _multiply(a, _FACTORS[0]), _multiply(c, _FACTORS[1])
+            a, b, c, d = above_second ^ b ^ one, second, above_first ^ d ^ other, first
+            one, other = one + _STEPS[0], other + _STEPS[1]
+        words[4 * s], words[4 * s + 1], words[4 * s + 2], words[4 * s + 3] = a, b, c, d
+
+
 @cache
 def build_mask() -> Callable[..., None]:
     """The loop that decides which elements are kept.
@@ -56,15 +70,7 @@ def build_mask() -> Callable[..., None]:
 
     @entry_point("void(uint64[::1], int64, uint64[::1], int64, float64, uint64)")
     def fill_mask(words: np.ndarray, step: int, key: np.ndarray, whole: int, rest: float, seed: int) -> None:
-        keys = key[0], key[1]
-        for s in range(words.size // 4):
-            a, b, c, d = np.uint64(step + s + 1), np.uint64(0), np.uint64(0), np.uint64(0)
-            one, other = keys
-            for _ in range(ROUNDS):
-                (first, above_first), (second, above_second) = _multiply(a, _FACTORS[0]), _multiply(c, _FACTORS[1])
-                a, b, c, d = above_second ^ b ^ one, second, above_first ^ d ^ other, first
-                one, other = one + _STEPS[0], other + _STEPS[1]
-            words[4 * s], words[4 * s + 1], words[4 * s + 2], words[4 * s + 3] = a, b, c, d
+        fill_words(words, step, key)
         draws, limit = words.view(np.uint8), np.uint8(whole)
         if rest == 0.0:
             for k in range(draws.size):

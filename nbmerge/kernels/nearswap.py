@@ -10,7 +10,7 @@ import torch
 
 from nbmerge.kernels.compiler import entry_point
 from nbmerge.kernels.floats import is_finite, larger, load, store
-from nbmerge.kernels.operands import Fused
+from nbmerge.kernels.operands import Fused, Layout
 from nbmerge.methods import Values
 
 
@@ -41,9 +41,9 @@ def build_nearswap(stored: tuple[int, ...], result_stored: int) -> Callable[...,
     return nearswap
 
 
-def fuse(state: None, values: Values, kinds: tuple[int, ...], result_kind: int) -> Fused:
+def fuse(state: None, values: Values, layout: Layout) -> Fused:
     """The loop for one tensor."""
-    loop, limit = build_nearswap(kinds, result_kind), np.float32(values["t"])
+    loop, limit = build_nearswap(layout.kinds, layout.result_kind), np.float32(values["t"])
 
     def fused(inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:
         base, other = inputs

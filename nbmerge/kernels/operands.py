@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,6 +18,23 @@ STORED = {"bfloat16": 0, "float16": 1, "float32": 2}
 
 KINDS = {getattr(torch, name): kind for name, kind in STORED.items()}
 """The same for dtypes of torch."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the blocks of one tensor are stored.
+
+    Parameters
+    ----------
+    kinds, result_kind : tuple of int, int
+        Of the inputs and of the result, see `STORED`.
+    columns : int
+        Length of a row.
+    """
+
+    kinds: tuple[int, ...]
+    result_kind: int
+    columns: int
 
 
 def find_kinds(dtypes: Sequence[str]) -> tuple[int, ...] | None:

@@ -23,8 +23,11 @@ _ALMOST_ZERO = np.float32(ALMOST_ZERO)
 
 
 @part
-def _thin(change: float, cut: float, outlier: float, has_outliers: bool) -> float:
-    """A change without what is dropped because of its size; a NaN remains."""
+def _thin(number: float, origin: float, cut: float, outlier: float, has_outliers: bool, is_change: bool) -> float:
+    """The change from the base without what is dropped because of its size; a NaN remains."""
+    if is_change:
+        return number
+    change = number - origin
     middle = ZERO if abs(change) <= cut else change
     return middle - (ZERO if abs(change) <= outlier else change) if has_outliers else middle
 
@@ -47,7 +50,13 @@ def _divide(merged: float, share: float, least: float, divide: int) -> float:
 
 @cache
 def build(
-    stored: tuple[int, ...], result_stored: int, combine: int, divide: int, has_masks: bool, has_outliers: bool
+    stored: tuple[int, ...],
+    result_stored: int,
+    combine: int,
+    divide: int,
+    has_masks: bool = False,
+    has_outliers: bool = False,
+    are_changes: bool = False,
 ) -> Callable[..., bool]:
     """The loop with these constants.
 
@@ -61,6 +70,8 @@ def build(
         Whether task vectors are multiplied by bytes.
     has_outliers : bool
         Whether large changes are subtracted.
+    are_changes : bool
+        Whether all inputs but the base are changes that are thinned already.
 
     Returns
     -------
@@ -92,7 +103,7 @@ def build(
             origin = load(base, k, stored[0])
             total = ZERO
             for i in range(models):
-                change = _thin(load(own[i], k, stored[i + 1]) - origin, cut[i], outlier[i], has_outliers)
+                change = _thin(load(own[i], k, stored[i + 1]), origin, cut[i], outlier[i], has_outliers, are_changes)
                 if has_masks:
                     change *= np.float32(load_byte(mask[i], k))
                 vote = _vote(change * factor[i], combine)
@@ -102,7 +113,9 @@ def build(
                 sign = ONE if total >= ZERO else -ONE
                 share = ZERO
                 for i in range(models):  # the compiler sees that these are the same changes
-                    change = _thin(load(own[i], k, stored[i + 1]) - origin, cut[i], outlier[i], has_outliers)
+                    change = _thin(
+                        load(own[i], k, stored[i + 1]), origin, cut[i], outlier[i], has_outliers, are_changes
+                    )
                     if has_masks:
                         change *= np.float32(load_byte(mask[i], k))
                     agreeing = change * factor[i] * sign

@@ -12,7 +12,7 @@ import torch
 
 from nbmerge.kernels.counting import build_search
 from nbmerge.kernels.masks import MaskStream
-from nbmerge.kernels.operands import Fused, locate
+from nbmerge.kernels.operands import Fused, Layout, locate
 from nbmerge.kernels.task_vectors import (
     BY_POSITIVE_SHARE,
     BY_SHARE,
@@ -99,17 +99,28 @@ class ThinnedMix:
     thinnings : sequence of Thinning
         One for each model.
     combining : Combining
-    kinds, result_kind : tuple of int, int
-        How inputs and result are stored.
+    layout : Layout
+    are_changes : bool
+        Whether the models are given as changes that are thinned already.
     """
 
-    def __init__(self, thinnings: Sequence[Thinning], combining: Combining, kinds: tuple[int, ...], result_kind: int):
-        self._thinnings, self._kinds, self._scale = thinnings, kinds, np.float32(combining.scale)
+    def __init__(
+        self, thinnings: Sequence[Thinning], combining: Combining, layout: Layout, are_changes: bool = False
+    ) -> None:
+        self._thinnings, self._kinds, self._scale = thinnings, layout.kinds, np.float32(combining.scale)
         self._factors = np.array([t.factor for t in thinnings], np.float32)
         self._weights = np.array(combining.weights or [0.0] * len(thinnings), np.float32)
         self._is_masked = any(t.mask for t in thinnings)
         has_outliers = any(t.outliers for t in thinnings)
-        self._merge = build(kinds, result_kind, combining.combine, combining.divide, self._is_masked, has_outliers)
+        self._merge = build(
+            layout.kinds,
+            layout.result_kind,
+            combining.combine,
+            combining.divide,
+            self._is_masked,
+            has_outliers,
+            are_changes,
+        )
 
     def __call__(self, inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:
         """Merge the block that begins at `start`; whether the result is finite."""
@@ -167,9 +178,9 @@ class ThinnedMix:
         return inclusive, strict, find(count, addresses[0], addresses[i + 1], np.float32(strict), left)
 
 
-def fuse(describe: Describe, state: Any, values: Values, kinds: tuple[int, ...], result_kind: int) -> Fused:
+def fuse(describe: Describe, state: Any, values: Values, layout: Layout) -> Fused:
     """The loop for one tensor, with what one of the functions below returns."""
-    return ThinnedMix(*describe(state, values), kinds, result_kind)
+    return ThinnedMix(*describe(state, values), layout)
 
 
 def ties(cuts: list[Cut | None], values: Values) -> tuple[list[Thinning], Combining]:

@@ -41,21 +41,29 @@ def _drop_(delta: torch.Tensor, values: Values, i: int, start: int) -> torch.Ten
         return delta
     if density <= 0:
         return delta.zero_()
-    keep = _probabilities(delta, density, epsilon)
+    keep = _by_rank(delta, probabilities(delta.shape[1], density, epsilon))
     drawn = uniform(values.streams[i], start, delta.numel())
     delta.mul_(delta.new_tensor(drawn).view(delta.shape) < keep)
     return delta.div_(keep.masked_fill_(keep == 0, 1.0)) if values["rescale"] is True else delta
 
 
-def _probabilities(delta: torch.Tensor, density: float, epsilon: float) -> torch.Tensor:
-    """By rank of the magnitude in its row, evenly spaced over density ± epsilon; equal magnitudes rank by position."""
+def probabilities(columns: int, density: float, epsilon: float) -> np.ndarray:
+    """With which probability changes of a row are kept, by their rank from the smallest: evenly spaced over density ± epsilon.
+
+    Returns
+    -------
+    ndarray of float64, shape (columns,)
+    """
+    steps = np.linspace(density - epsilon, density + epsilon, columns) if columns > 1 else np.array([density])
+    return np.clip(steps, 0.0, 1.0)
+
+
+def _by_rank(delta: torch.Tensor, ranked: np.ndarray) -> torch.Tensor:
+    """Numbers that are given by rank of the magnitude in its row; equal magnitudes rank by position."""
     import torch
 
-    columns = delta.shape[1]
-    steps = np.linspace(density - epsilon, density + epsilon, columns) if columns > 1 else np.array([density])
-    ranked = delta.new_tensor(np.clip(steps, 0.0, 1.0)).expand(delta.shape)
     order = delta.new_tensor(_order(delta.abs().numpy()), dtype=torch.int64)
-    return delta.new_empty(delta.shape).scatter_(1, order, ranked)
+    return delta.new_empty(delta.shape).scatter_(1, order, delta.new_tensor(ranked).expand(delta.shape))
 
 
 def _order(magnitudes: np.ndarray) -> np.ndarray:
@@ -85,6 +93,16 @@ def _thin(values: Values, factors: list[float]) -> Thin:
     return lambda delta, i, start: _drop_(delta, values, i, start).mul_(factors[i])
 
 
+def mix_sum(inputs: list[torch.Tensor], start: int, factors: list[float], values: Values) -> torch.Tensor:
+    """Mix one block by adding task vectors, see `Elementwise.mix`."""
+    return added(inputs, start, values, _thin(values, factors))
+
+
+def mix_votes(inputs: list[torch.Tensor], start: int, factors: list[float], values: Values) -> torch.Tensor:
+    """Mix one block by electing signs, see `Elementwise.mix`."""
+    return voted(inputs, start, values, _thin(values, factors))
+
+
 _WORDS = (
     "Drops random changes of each model like DARE, but keeps large changes of a row with a higher probability than small "
     "ones. The draw depends only on the seed. {}."
@@ -101,7 +119,7 @@ _VOTED = Elementwise(
     words=_WORDS.format("Signs are elected among the remaining changes, as in TIES"),
     formula=r"W = B + \lambda \frac{\sum_i m_i w_i \hat\delta_i}{\sum_i m_i w_i},\quad " + _KEPT,
     parameters=(WEIGHT, _DENSITY, _EPSILON, replace(NORMALIZE, default=True), LAMBDA, _RESCALE),
-    mix=lambda inputs, start, factors, values: voted(inputs, start, values, _thin(values, factors)),
+    mix=mix_votes,
     reference="Deep et al. 2024, DELLA-Merging, https://arxiv.org/abs/2406.11617",
     base="required",
     inputs=(1, None),
@@ -120,6 +138,6 @@ METHODS = (
         words=_WORDS.format("The remaining changes are added, as in task arithmetic"),
         formula=r"W = B + \lambda \sum_i w_i \hat\delta_i,\quad " + _KEPT,
         parameters=(WEIGHT, _DENSITY, _EPSILON, NORMALIZE, LAMBDA, _RESCALE),
-        mix=lambda inputs, start, factors, values: added(inputs, start, values, _thin(values, factors)),
+        mix=mix_sum,
     ),
 )

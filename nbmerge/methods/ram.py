@@ -30,34 +30,41 @@ _ALPHA = Parameter(
 )
 
 
-def _active(inputs: list[torch.Tensor], values: Values) -> tuple[list[torch.Tensor], torch.Tensor]:
+def _active(inputs: list[torch.Tensor], epsilon: float) -> tuple[list[torch.Tensor], torch.Tensor]:
     """Task vectors without what counts as unchanged, and at each element the number of models that changed it."""
     base, *tuned = inputs
     count = base.new_zeros(base.shape)
     for delta in tuned:
         delta.sub_(base)
-        delta.masked_fill_(delta.abs() <= values["epsilon"], 0.0)
+        delta.masked_fill_(delta.abs() <= epsilon, 0.0)
         count.add_(delta.ne(0))
     return tuned, count
+
+
+def count_changes(inputs: list[torch.Tensor], start: int, epsilon: float) -> list[tuple[int, int]]:
+    """For each model, how many of a block's elements only this model changed, and how many others changed as well."""
+    tuned, count = _active(inputs, epsilon)
+    alone, together = count.eq(1), count.gt(1)
+    changes = [delta.ne(0) for delta in tuned]
+    return [(int((changed & alone).sum()), int((changed & together).sum())) for changed in changes]
 
 
 def _look(tensors: InputBlocks, values: Values) -> list[float]:
     """Factor on each model's own changes."""
     own = [0] * (len(tensors.inputs) - 1)
     shared = list(own)
-    for _, inputs in tensors:
-        tuned, count = _active(inputs, values)
-        for i, delta in enumerate(tuned):
-            changed = delta.ne(0)
-            own[i] += int((changed & count.eq(1)).sum())
-            shared[i] += int((changed & count.gt(1)).sum())
+    for _, counts in tensors.apply(count_changes, values["epsilon"]):
+        for i, (alone, together) in enumerate(counts):
+            own[i] += alone
+            shared[i] += together
     ratios = [s / o if o else 0.0 for s, o in zip(shared, own, strict=True)]
     return [1.0 + values["r"] * min(ratio, values["alpha"]) for ratio in ratios]
 
 
-def _mix(inputs: list[torch.Tensor], start: int, factors: list[float] | None, values: Values) -> torch.Tensor:
+def mix(inputs: list[torch.Tensor], start: int, factors: list[float] | None, values: Values) -> torch.Tensor:
+    """Mix one block, see `Elementwise.mix`."""
     base = inputs[0]
-    tuned, count = _active(inputs, values)
+    tuned, count = _active(inputs, values["epsilon"])
     total = base.new_zeros(base.shape)
     for i, delta in enumerate(tuned):
         total.add_(delta if factors is None else delta.mul_(count.eq(1) * (factors[i] - 1.0) + 1.0))
@@ -78,7 +85,7 @@ _RAM = Elementwise(
     reference="Yuan et al. 2026, Behavior Knowledge Merge in Reinforced Agentic Models, https://arxiv.org/abs/2601.13572",
     base="required",
     inputs=(1, None),
-    mix=_mix,
+    mix=mix,
     anywhere=True,
     portable=True,
 )

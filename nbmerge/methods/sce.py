@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nbmerge.methods.framework.method import Elementwise, Parameter, Values
 from nbmerge.methods.numerics.fused import add_scaled_
-from nbmerge.methods.numerics.selection import Cut, largest
+from nbmerge.methods.numerics.selection import Cut, largest, spread
 from nbmerge.methods.numerics.sums import squares
 
 if TYPE_CHECKING:
@@ -39,17 +38,26 @@ def _variance(inputs: list[torch.Tensor]) -> torch.Tensor:
     return total.div_(count)
 
 
-def _variances(tensors: InputBlocks) -> Iterator[tuple[int, np.ndarray]]:
-    for start, inputs in tensors:
-        yield start, _variance(inputs).numpy()
+def variances(inputs: list[torch.Tensor], start: int) -> np.ndarray:
+    """Variance over the models at each element of a block."""
+    return _variance(inputs).numpy()
+
+
+def energies(inputs: list[torch.Tensor], start: int, cut: Cut | None) -> list[float]:
+    """Σδ² of each model over the selected elements of a block."""
+    return [squares(delta) for delta in _selected(inputs, start, cut)]
 
 
 def _cut(tensors: InputBlocks, share: float) -> Cut | None:
     """What is selected; None for everything."""
     if share >= 1:
         return None
-    differing = sum(int(np.count_nonzero(v)) for _, v in _variances(tensors))
-    return largest(lambda: _variances(tensors), tensors.count, int(share * differing))
+    differing, samples = 0, []
+    for start, found in tensors.apply(variances):
+        differing += int(np.count_nonzero(found != 0))  # counting in booleans is faster
+        samples.append(spread(found, start, tensors.count))
+    sample = np.concatenate(samples)
+    return largest(lambda: tensors.apply(variances), tensors.count, int(share * differing), lambda: sample)
 
 
 def _selected(inputs: list[torch.Tensor], start: int, cut: Cut | None) -> list[torch.Tensor]:
@@ -65,16 +73,14 @@ def _selected(inputs: list[torch.Tensor], start: int, cut: Cut | None) -> list[t
 
 def _look(tensors: InputBlocks, values: Values) -> tuple[Cut | None, list[float]]:
     cut = _cut(tensors, values["select_topk"])
-    found: list[list[float]] = [[] for _ in tensors.inputs[1:]]
-    for start, inputs in tensors:
-        for sums, delta in zip(found, _selected(inputs, start, cut), strict=True):
-            sums.append(squares(delta))
-    energies = [math.fsum(sums) for sums in found]
-    total = sum(energies)
-    return cut, [e / total if total > 0 else 1.0 / len(energies) for e in energies]
+    found = [block for _, block in tensors.apply(energies, cut)]
+    sums = [math.fsum(block[i] for block in found) for i in range(len(tensors.inputs) - 1)]
+    total = sum(sums)
+    return cut, [e / total if total > 0 else 1.0 / len(sums) for e in sums]
 
 
-def _mix(inputs: list[torch.Tensor], start: int, state: tuple[Cut | None, list[float]], values: Values) -> torch.Tensor:
+def mix(inputs: list[torch.Tensor], start: int, state: tuple[Cut | None, list[float]], values: Values) -> torch.Tensor:
+    """Mix one block, see `Elementwise.mix`."""
     base = inputs[0]
     cut, shares = state
     tuned = _selected(inputs, start, cut)
@@ -104,7 +110,7 @@ METHODS = (
         base="required",
         inputs=(1, None),
         look=_look,
-        mix=_mix,
+        mix=mix,
         anywhere=True,
         portable=True,
     ),

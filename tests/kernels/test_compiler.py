@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("numba")
 
 from nbmerge import cache_folder
-from nbmerge.kernels import compiler, consensus, counting, gram, nearswap, task_vectors, weighted_sum
+from nbmerge.kernels import compiler, consensus, counting, della, gram, nearswap, ram, sce, task_vectors, weighted_sum
 from nbmerge.kernels.weighted_sum import build_interpolation
 
 
@@ -64,7 +64,11 @@ LOOPS = {
         (0, 0, 0), 0, task_vectors.ELECT_BY_SUM, task_vectors.BY_POSITIVE_SHARE, True, False
     ),
     "comparison": lambda: counting.build_comparison(0, 0),
-    "products": lambda: gram.build_products(2, 0),
+    "products": lambda: gram.build_products((0, 0)),
+    "della": lambda: della.build_keys(0, 0),
+    "ram": lambda: ram.build_counts((0, 0, 0)),
+    "sce": lambda: sce.build_merge((0, 0, 0), 0, True),
+    "energy": lambda: sce.build_energy(0, 0),
     "nearswap": lambda: nearswap.build_nearswap((0, 0), 0),
     "consensus": lambda: consensus.build_consensus((0, 0, 0, 0), 0),
 }

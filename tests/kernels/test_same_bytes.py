@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import pytest
 import torch
 
-from nbmerge.engine.compute.workspace import BLOCK
 from nbmerge.kernels import switch
+from nbmerge.methods.numerics import inner_products
 from tests.costs import rest_is_slow
 from tests.methods.apply import merged
 
@@ -29,12 +31,21 @@ CASES = {
     "breadcrumbs": ("breadcrumbs", 3, {"weight": [0.3, 0.5], "density": 0.5, "gamma": [0.1, 0.0]}),
     "breadcrumbs_ties": ("breadcrumbs_ties", 3, {"weight": [0.3, 0.5], "density": [0.9, 0.4], "gamma": [0.0, 0.3]}),
     "nearswap": ("nearswap", 2, {"t": 0.01}),
+    "della": ("della", 4, {"weight": [0.3, 0.5, -0.2], "density": [0.5, 1.0, 0.0], "epsilon": 0.2}),
+    "della, few kept": ("della", 3, {"weight": [0.3, 0.5], "density": 0.1, "epsilon": 0.3, "rescale": "l1"}),
+    "della_linear": ("della_linear", 3, {"weight": [0.3, 0.5], "density": [0.5, 0.9], "rescale": False}),
+    "ram": ("ram", 4, {"epsilon": 0.01}),
+    "ramplus_tl": ("ramplus_tl", 3, {"epsilon": 0.01, "r": 0.3}),
+    "sce": ("sce", 4, {"select_topk": 0.3}),
+    "sce of two": ("sce", 3, {"select_topk": 0.7}),
+    "sce, everything": ("sce", 3, {"select_topk": 1.0}),
     "consensus": ("consensus", 4, {"weight": [0.3, -0.5, 0.9], "lambda": 0.7}),
 }
 QUICK = {
     ("ties", torch.bfloat16), ("ties", torch.float32), ("ties by votes", torch.float16), ("linear of two", torch.bfloat16),
     ("task_arithmetic", torch.bfloat16), ("dare_ties", torch.bfloat16), ("breadcrumbs_ties", torch.bfloat16),
     ("slerp", torch.bfloat16), ("nearswap", torch.bfloat16), ("consensus", torch.bfloat16),
+    ("della", torch.bfloat16), ("ramplus_tl", torch.bfloat16), ("sce", torch.bfloat16),
 }  # fmt: skip
 
 
@@ -45,12 +56,13 @@ def numbers(dtype: torch.dtype, count: int, seed: int) -> torch.Tensor:
     bits = torch.randint(-(2**31), 2**31, (n,), generator=g).to(torch.int32).view(torch.float32)
     if dtype != torch.float32:
         bits = bits.view(torch.int16)[:n].view(dtype).float()
+    bits = bits.where(bits.abs() < 2.0**52, bits * 2.0**-76)  # sums of their squares are finite
     pieces = (
         torch.randn(count - 4 * n, generator=g) * 0.02,
         torch.randint(-3, 4, (n,), generator=g) * 0.5,
         torch.tensor([0.0, -0.0, 1.0, -1.0])[some],
         torch.randn(n, generator=g) * (2 * torch.finfo(dtype).tiny),
-        bits.nan_to_num(0.0, 0.0, 0.0) * (0.25 if dtype == torch.float32 else 1.0),
+        bits.nan_to_num(0.0, 0.0, 0.0) / 16,
     )
     return torch.cat(pieces).to(dtype)
 
@@ -85,11 +97,12 @@ def spy_on_blocks(loops, monkeypatch) -> list[bool]:
 @pytest.mark.parametrize(("case", "dtype"), rest_is_slow([(c, d) for c in CASES for d in BITS], QUICK))
 def test_a_loop_gives_the_bytes_of_torch(loops, monkeypatch, case, dtype):
     answers, inputs = spy_on_blocks(loops, monkeypatch), CASES[case][1]
-    for count in (1, 37, BLOCK + 1031):
-        tensors = [numbers(dtype, count, seed) for seed in range(inputs)]
+    for shape, blocks in (((1,), 0), ((37,), 1), ((257, 1031), 2)):
+        tensors = [numbers(dtype, prod(shape), seed).view(shape) for seed in range(inputs)]
+        answers.clear()
         by_torch, by_loop = by_both(monkeypatch, case, tensors)
-        assert torch.equal(by_torch, by_loop), count
-    assert len(answers) == 4, "not every block was computed by a loop"
+        assert torch.equal(by_torch, by_loop), shape
+        assert answers[:blocks] == [True] * blocks, "not every block was computed by a loop"
 
 
 @pytest.mark.parametrize("out", [torch.float32, torch.float16])
@@ -119,7 +132,7 @@ def test_a_result_that_overflows_is_left_to_torch(loops, monkeypatch):
     assert answers == [False]
 
 
-@pytest.mark.parametrize("case", ["ties", "linear of two", "breadcrumbs_ties"])
+@pytest.mark.parametrize("case", ["ties", "linear of two", "breadcrumbs_ties", "sce of two", "slerp"])
 def test_inputs_can_have_several_dtypes(loops, monkeypatch, case):
     answers = spy_on_blocks(loops, monkeypatch)
     dtypes = (torch.bfloat16, torch.float32, torch.float16)[: CASES[case][1]]
@@ -135,3 +148,14 @@ def test_float64_is_left_to_torch(loops, monkeypatch):
     by_torch, by_loop = by_both(monkeypatch, "ties", tensors)
     assert torch.equal(by_torch, by_loop)
     assert not answers
+
+
+@pytest.mark.parametrize("dtypes", [["bfloat16"] * 3, ["float32"] * 2, ["float32", "bfloat16", "float16"]])
+def test_inner_products_are_those_of_torch(loops, dtypes):
+    blocks = [numbers(getattr(torch, dtype), 40_001, seed) for seed, dtype in enumerate(dtypes)]
+    rows = torch.stack([b.to(torch.float64 if "float32" in dtypes else torch.float32) for b in blocks])
+    rows[1:].sub_(rows[:1])
+    gram = np.zeros((len(dtypes),) * 2)
+    loops.fuse_products(dtypes)(blocks, gram)
+    assert np.isfinite(gram).all()
+    assert gram.tobytes() == inner_products(rows).numpy().tobytes()

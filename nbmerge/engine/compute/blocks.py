@@ -6,8 +6,8 @@ setting: the bytes of a tensor never depend on threads, order or memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nbmerge.engine.planning.plans import TensorPlan
     from nbmerge.methods import Elementwise, Values
 
+T = TypeVar("T")
 GOLDEN = (5**0.5 - 1) / 2
 """Golden ratio: its multiples modulo 1 are spread evenly, however many there are."""
 
@@ -105,6 +106,14 @@ class Blocks:
         """Iterate over (start, blocks of all inputs in the working dtype)."""
         for start in self.starts():
             yield start, self.at(start)
+
+    def apply(self, function: Callable[..., T], *arguments: Any) -> Iterator[tuple[int, T]]:
+        """Iterate over (start, ``function(inputs, start, *arguments)``), by a compiled loop if there is one."""
+        loops = find_loops()
+        fused = loops.fuse_look(function, arguments, [i.dtype for i in self.inputs]) if loops else None
+        for start in self.starts():
+            found = fused([self.stored(i, start) for i in range(len(self.inputs))], start) if fused else None
+            yield start, function(self.at(start), start, *arguments) if found is None else found
 
     def deltas(self, i: int) -> Iterator[tuple[int, torch.Tensor]]:
         """Iterate over (start, Wᵢ − W₀)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,10 +50,10 @@ def prepare(tensor: TensorPlan, blocks: Blocks) -> tuple[BlockAt, str | None]:
     def mixed(start: int) -> torch.Tensor:
         return _rounded(method.mix(blocks.at(start), start, state, tensor.values).reshape(-1), dtype, blocks, start)
 
-    inputs = range(len(tensor.inputs))
-    return fuse(
-        mixed, blocks, inputs, dtype, lambda loops, *how: loops.fuse_mix(method, state, tensor.values, *how)
-    ), None
+    def find(loops: Any, dtypes: list[str], dtype: str) -> Any:
+        return loops.fuse_mix(method, state, tensor.values, dtypes, dtype, blocks.columns)
+
+    return fuse(mixed, blocks, range(len(tensor.inputs)), dtype, find), None
 
 
 def open_merge(source: TensorPlan, workspace: Workspace, slot: int) -> Read:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
     from nbmerge.methods.numerics.selection import Request
+
+
+T = TypeVar("T")
 
 
 class InputBlocks(Protocol):
@@ -29,6 +32,12 @@ class InputBlocks(Protocol):
 
     def __iter__(self) -> Iterator[tuple[int, list[torch.Tensor]]]:
         """(first element, blocks of all inputs in the working dtype)."""
+
+    def apply(self, function: Callable[..., T], *arguments: Any) -> Iterator[tuple[int, T]]:
+        """(first element, ``function(inputs, start, *arguments)``), for blocks of all inputs as above.
+
+        The function must return its own memory; a compiled loop may do its work.
+        """
 
     def deltas(self, i: int) -> Iterator[tuple[int, torch.Tensor]]:
         """(first element, Wᵢ − W₀)."""

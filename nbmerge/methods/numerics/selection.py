@@ -263,8 +263,13 @@ class _Counted:
 
 def spread_sample(blocks: Blocks, count: int) -> np.ndarray:
     """A sample spread over the tensor."""
+    return np.concatenate([spread(v, start, count) for start, v in blocks()])
+
+
+def spread(values: np.ndarray, start: int, count: int) -> np.ndarray:
+    """The part in the block that begins at `start` of a sample that is spread over `count` elements."""
     stride = max(1, count // SAMPLE) | 1
-    return np.concatenate([v[-start % stride :: stride] for start, v in blocks()])
+    return values[-start % stride :: stride]
 
 
 def _just_below(value: float, itemsize: int) -> float:
