@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nbmerge.optimisation.results import SearchResult
     from nbmerge.optimisation.searching import search
     from nbmerge.optimisation.space import Choice, Range, Space, make_space
+    from nbmerge.optimisation.store import find_start
     from nbmerge.optimisation.trials import Trial
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "SearchResult",
     "Space",
     "Trial",
+    "find_start",
     "make_space",
     "read_evolve",
     "search",
@@ -36,5 +38,6 @@ __getattr__ = exporter(
     results=("SearchResult",),
     searching=("search",),
     space=("Choice", "Range", "Space", "make_space"),
+    store=("find_start",),
     trials=("Trial",),
 )

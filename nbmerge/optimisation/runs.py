@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -93,16 +93,22 @@ class Run:
     budget: Budget
     prune: bool
 
-    def until_done(self, workers: Workers, listener: Listener | None, cancel: StopSignal | None) -> bool:
+    def until_done(
+        self,
+        workers: Workers,
+        listener: Listener | None,
+        cancel: StopSignal | None,
+        after: Callable[[], object] | None = None,
+    ) -> bool:
         """Work until all trials have ended or the time is up; whether it was stopped.
 
-        Trials that other processes work on are waited for, and taken over when these die.
+        Trials that other processes work on are waited for, and taken over when these die. `after` is called after each trial.
         """
         done = sum(trial.is_finished for trial in self.store.trials())
         report = Reporter(listener, max((self.budget.trials or done) - done, 0), 0)
         report.tell("planned")
         try:
-            self._work(workers, report, cancel)
+            self._work(workers, report, cancel, after)
         except (MergeStopped, KeyboardInterrupt) as stop:
             report.tell("stopped", error=str(stop))
             return True
@@ -112,7 +118,9 @@ class Run:
         report.tell("finished")
         return False
 
-    def _work(self, workers: Workers, report: Reporter, cancel: StopSignal | None) -> None:
+    def _work(
+        self, workers: Workers, report: Reporter, cancel: StopSignal | None, after: Callable[[], object] | None
+    ) -> None:
         while True:
             while workers.is_free and not self.budget.is_over and (trial := self._claim()) is not None:
                 workers.submit(trial, self._request(trial))
@@ -120,6 +128,8 @@ class Run:
                 return
             for trial, outcome in workers.collect(POLL):
                 self.store.finish(trial, outcome)
+                if after is not None:
+                    after()
                 report.tell("tensor", f"trial {trial.number}")
             if cancel is not None and cancel.is_set():
                 raise MergeStopped("The search was stopped.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ def search(
     prune: bool = False,
     parallel: int = 1,
     executor: Any = None,
+    callback: Callable[[SearchResult], object] | None = None,
     progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
@@ -94,6 +95,8 @@ def search(
         number, not on how many processes there are.
     executor : dask.distributed.Client or concurrent.futures.Executor, optional
         Score trials on its workers, up to `parallel` at a time. They must see the models under the same paths.
+    callback : callable, optional
+        Called with the result so far after each trial.
     progress, cancel, threads
         As in `nbmerge.merge`. After a stop the result has the trials so far.
 
@@ -143,17 +146,22 @@ def search(
     identity = identify(start, varied, named, others, draws, prune)
     store = Store(None if storage is None else Path(storage).expanduser(), identity, varied, aim.directions)
     run = Run(start, draws, store, budget, prune)
+    apart = {name: bool(getattr(score, "lower", False)) for name, score in others.items()}
+
+    def describe(stopped: bool = False) -> SearchResult:
+        ended = tuple(trial for trial in store.trials() if trial.is_finished)
+        return SearchResult(start, varied, aim, ended, apart, stopped, budget.used)
+
     try:
         with (
             Objective(named, others, aim, threads) as objective,
             show_progress(progress, "Searching") as listener,
             Workers(objective, executor, at_once, cancel) as workers,
         ):
-            stopped = run.until_done(workers, listener, cancel)
-        ended = [trial for trial in store.trials() if trial.is_finished]
+            after = None if callback is None else lambda: callback(describe())
+            result = describe(run.until_done(workers, listener, cancel, after))
     finally:
         store.close()
-    if stopped and not ended:
+    if result.is_stopped and not result.trials:
         raise MergeStopped("The search was stopped before its first trial ended. Run it again for a result.")
-    apart = {name: bool(getattr(score, "lower", False)) for name, score in others.items()}
-    return SearchResult(start, varied, aim, tuple(ended), apart, stopped, budget.used)
+    return result

@@ -123,12 +123,7 @@ class Store:
     # --- the database ---
 
     def _open(self) -> Any:
-        storages = require_optuna().storages
-        if self._path is None:
-            return storages.InMemoryStorage()
-        url = f"sqlite:///{quote_path(str(self._path), safe='/')}"
-        options = {"connect_args": {"timeout": PATIENCE}}
-        return storages.get_storage(storages.RDBStorage(url, engine_kwargs=options))
+        return require_optuna().storages.InMemoryStorage() if self._path is None else _open_file(self._path)
 
     def _find_study(self, identity: Mapping[str, Any], directions: Sequence[str]) -> int:
         optuna = require_optuna()
@@ -197,25 +192,52 @@ class Store:
     def _alone(self) -> AbstractContextManager[None]:
         return nullcontext() if self._locks is None else self._locks.alone()
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turn errors of the database into sentences."""
-        if self._path is None:
-            yield
-            return
-        from optuna.exceptions import OptunaError
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            yield
-        except NbmergeError:
-            raise
-        except (SQLAlchemyError, OptunaError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise OutputError(_explain(error, self._path)) from error
+    def _errors(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._path is None else _errors_of(self._path)
 
 
 STATES: dict[str, State] = {"COMPLETE": "complete", "FAIL": "failed", "PRUNED": "pruned"}
 """Optuna's names of states; all others are those of a trial that has not ended."""
+
+
+def find_start(path: Path) -> str:
+    """The fingerprint of the recipe that the search in a file began with; empty where there is no such file.
+
+    Raises
+    ------
+    ArgumentError, OutputError
+        When it is a file of something else, or cannot be read.
+    """
+    if not path.is_file():
+        return ""
+    require_optuna()
+    with _errors_of(path):
+        storage = _open_file(path)
+        if STUDY not in [study.study_name for study in storage.get_all_studies()]:
+            return ""
+        identity = storage.get_study_user_attrs(storage.get_study_id_from_name(STUDY)).get(IDENTITY)
+    return str(identity.get("recipe", "")) if isinstance(identity, dict) else ""
+
+
+def _open_file(path: Path) -> Any:
+    storages = require_optuna().storages
+    url = f"sqlite:///{quote_path(str(path), safe='/')}"
+    options = {"connect_args": {"timeout": PATIENCE}}
+    return storages.get_storage(storages.RDBStorage(url, engine_kwargs=options))
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    """Turn errors of a database into sentences."""
+    from optuna.exceptions import OptunaError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except NbmergeError:
+        raise
+    except (SQLAlchemyError, OptunaError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise OutputError(_explain(error, path)) from error
 
 
 def _check_identity(known: Any, wanted: Mapping[str, Any], path: Path | None) -> None:

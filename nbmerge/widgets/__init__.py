@@ -9,6 +9,7 @@ from nbmerge.lazy import exporter
 
 if TYPE_CHECKING:
     from nbmerge.widgets.panels.analysis.gather import GatherPanel
+    from nbmerge.widgets.panels.analysis.search import SearchPanel
     from nbmerge.widgets.panels.analysis.structure import StructurePanel
     from nbmerge.widgets.panels.analysis.sweep import SweepPanel
     from nbmerge.widgets.panels.analysis.text import TextPanel
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComparePanel", "FigurePanel", "GatherPanel", "HistoryPanel", "Job", "JobLine", "MergePanel", "MethodPanel", "ModelsPanel",
-    "PythonPanel", "RecipePanel", "SamplesPanel", "ScoresPanel", "SetupBar", "StructurePanel", "Studio", "StudioState", "SweepPanel",
+    "PythonPanel", "RecipePanel", "SamplesPanel", "ScoresPanel", "SearchPanel", "SetupBar",
+    "StructurePanel", "Studio", "StudioState", "SweepPanel",
     "TensorsPanel", "TextPanel", "TokensPanel", "TracksPanel",
 ]  # fmt: skip
 
@@ -41,6 +43,7 @@ __getattr__ = exporter(
     __name__,
     **{
         "panels.analysis.gather": ("GatherPanel",),
+        "panels.analysis.search": ("SearchPanel",),
         "panels.analysis.structure": ("StructurePanel",),
         "panels.analysis.sweep": ("SweepPanel",),
         "panels.analysis.text": ("TextPanel",),

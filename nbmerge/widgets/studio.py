@@ -38,7 +38,8 @@ DRAWER = {
     "Recipe": "recipe.RecipePanel", "Figure": "figure.FigurePanel", "Tensors": "tensors.TensorsPanel",
     "Tokens": "tokens.TokensPanel", "Text": "analysis.text.TextPanel", "History": "history.HistoryPanel",
     "Compare": "compare.ComparePanel", "Sweep": "analysis.sweep.SweepPanel",
-    "Structure": "analysis.structure.StructurePanel", "Gather": "analysis.gather.GatherPanel", "Python": "python.PythonPanel",
+    "Structure": "analysis.structure.StructurePanel", "Search": "analysis.search.SearchPanel",
+    "Gather": "analysis.gather.GatherPanel", "Python": "python.PythonPanel",
 }  # fmt: skip
 """Panels in the drawer: imported and made when their tab is first opened."""
 
@@ -66,7 +67,7 @@ class Studio(StateBox):
     state : StudioState
     setup, tracks, samples, scores, drawer, jobs : Panel
         The parts of the screen, from top to bottom.
-    recipe_panel, figure_panel, tensors, tokens, text, history, compare, sweep, structure, gather, python : Panel
+    recipe_panel, figure_panel, tensors, tokens, text, history, compare, sweep, structure, search, gather, python : Panel
         In the drawer; made when they are first needed.
     models, method, merge : Form
         Parts of the setup.
@@ -169,6 +170,11 @@ class Studio(StateBox):
     def structure(self) -> Panel:
         """How the models differ, conflict and are related."""
         return self.drawer.panel("Structure")
+
+    @property
+    def search(self) -> Panel:
+        """Good values of the recipe, searched by trials."""
+        return self.drawer.panel("Search")
 
     @property
     def gather(self) -> Panel:

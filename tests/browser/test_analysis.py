@@ -12,7 +12,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 from playwright.sync_api import Page, expect
 
 import nbmerge as nbm
-from nbmerge.widgets import GatherPanel, StructurePanel, StudioState, SweepPanel, TextPanel, TracksPanel
+from nbmerge.widgets import GatherPanel, SearchPanel, StructurePanel, StudioState, SweepPanel, TextPanel, TracksPanel
 from tests.browser.conftest import REQUIRED, missing
 from tests.browser.test_accessibility import RUN_AXE
 from tests.models import gradient_recipe, make_family
@@ -192,6 +192,42 @@ def test_texts_are_typed_for_each_model(pages, family, tmp_path, monkeypatch):
         assert_accessible(pages.show(panel.view, dark=dark))
     page.get_by_role("radio", name="The same for all").click()
     expect(page.get_by_label("Texts of All models, one per line")).to_be_visible()
+    panel.close()
+
+
+def test_a_search_is_started_watched_and_led_back_from(pages, state):
+    panel = SearchPanel(state=state)
+    page = pages.show(panel.view)
+    page.get_by_label("Trials", exact=True).fill("5")
+    page.get_by_label("Storage file").fill("")
+    vary = page.get_by_role("checkbox", name=re.compile("^Vary"))
+    for box in vary.all()[1:]:
+        box.uncheck()
+    page.get_by_label("Held out for perplexity of the prompts", exact=True).select_option("texts …")
+    page.get_by_label("Texts held out for perplexity of the prompts").fill("the owl slept")
+    page.get_by_role("button", name="Start").click()
+    assert state.job.wait(120)
+    assert panel.drawing.runner.wait(60)
+    pages.update()
+    assert panel.errors.value == ""
+    assert page.get_by_label("Texts held out for perplexity of the prompts").input_value() == "the owl slept"
+    expect(page.get_by_role("status").first).to_have_text("5 trials; the best are in History.")
+    expect(page.locator(".nbm-trial-dots circle")).to_have_count(5)
+    expect(
+        page.get_by_role("img", name=re.compile("^perplexity of the prompts: from .* held out, from"))
+    ).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Trial [0-9]")).first.click()
+    pages.settle()
+    found = state.analyses.find("search", state.plan)
+    assert state.recipe == found.best
+    expect(page.get_by_role("button", name=f"Trial {found.best_trial.number}")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    assert len(found.space.parts) == 1
+    for dark in (False, True):
+        assert_accessible(pages.show(panel.view, dark=dark))
+    page = pages.show(panel.view, 700)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     panel.close()
 
 

@@ -1,19 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Curve, Path } from "../../src/views/sweep/content.ts";
-import { barrierOf, describePlace, placesOf, roundStep, scaleOf } from "../../src/views/sweep/scale.ts";
+import { barrierOf, describePlace, placesOf } from "../../src/views/sweep/scale.ts";
 
 const curve: Curve = { name: "p", values: [2, 5, null, 4], lower: true, best: 0, barrier: { height: 2.4, at: 0.3 } };
 const path: Path = { ends: ["a", "b"], at: [0, 0.3, 0.6, 1], curves: [curve], current: 1, remarks: [] };
-
-test("levels are round and inside the range", () => {
-  const { low, high, levels } = scaleOf(curve);
-  assert.ok(low < 2 && high > 5);
-  assert.deepEqual(levels, [2, 4]);
-  assert.equal(roundStep(0.03), 0.05);
-  assert.ok(scaleOf({ values: [3, 3] }).high > 3);
-  assert.deepEqual(scaleOf({ values: [null] }).levels.length > 1, true);
-});
 
 test("a point says where it is, its score, and whether it is the best or on screen", () => {
   const says = placesOf(path, curve).map((place) => describePlace(place, path.ends));

@@ -21,7 +21,7 @@ TITLES = {
     MERGE: "Merging", "measure": "Measuring", "sample": "Sampling", "score": "Computing scores",
     "estimate": "Estimating distances", "figure": "Drawing the figure", "forecast": "Estimating the time",
     "look up models": "Looking up models", "ablate": "Replacing parts", "sensitivity": "Computing derivatives",
-    "gather": "Gathering statistics of texts", "structure": "Reading the models",
+    "gather": "Gathering statistics of texts", "search": "Searching", "structure": "Reading the models",
     "sweep": "Scoring the path", "compare tokens": "Comparing tokens",
 }  # fmt: skip
 

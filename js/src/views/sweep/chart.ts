@@ -2,9 +2,10 @@
 
 import { h, match, OWN_KEYS, set, write } from "../../lib/dom.ts";
 import { middle, number } from "../../lib/format.ts";
+import { scaleOf } from "../../lib/scale.ts";
 import { path as line, svg } from "../../lib/svg.ts";
 import type { Curve, Path } from "./content.ts";
-import { barrierOf, describePlace, type Place, placesOf, scaleOf } from "./scale.ts";
+import { barrierOf, describePlace, type Place, placesOf } from "./scale.ts";
 
 const [LEFT, RIGHT, TOP, HEIGHT, BOTTOM] = [64, 24, 10, 132, 24];
 const REACH = 11; // half of a point's button
@@ -51,7 +52,7 @@ export function makeChart(go: (point: number) => void): Chart {
   }
 
   function show(path: Path, curve: Curve, width: number) {
-    const { low, high, levels } = scaleOf(curve);
+    const { low, high, levels } = scaleOf(curve.values);
     const right = width - RIGHT;
     const x = (t: number) => LEFT + t * (right - LEFT);
     const y = (value: number) => TOP + ((high - value) / (high - low)) * (HEIGHT - TOP);

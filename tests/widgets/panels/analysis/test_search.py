@@ -1,0 +1,124 @@
+"""The Search panel: it finds what `search` finds, goes on from its storage file, and puts the best into the history."""
+
+import pytest
+
+import nbmerge as nbm
+from nbmerge.sampling import Perplexity
+from nbmerge.widgets import SearchPanel
+from tests.widgets.browser import act
+
+pytest.importorskip("optuna")
+
+STORY, OTHER = "the fox went to the river.", "the owl slept in the barn."
+SCORE = "perplexity of the prompts"
+
+
+@pytest.fixture
+def panel(state):
+    state.prompts = STORY
+    made = SearchPanel(state=state)
+    yield made
+    made.close()
+
+
+def fields(panel, **changes):
+    ranges = [{**one, "chosen": True} for one in panel.view.content["ranges"]]
+    return {"ranges": ranges, "scores": [SCORE], "trials": 4, "storage": "", **changes}
+
+
+def searched(panel, **changes):
+    act(panel.view, "start", form=fields(panel, **changes))
+    assert panel.state.job.wait(120)
+    assert panel.errors.value == ""
+    assert panel.drawing.runner.wait(60)
+    return panel.view.content["found"]
+
+
+def test_it_finds_what_search_finds_and_the_best_are_in_the_history(panel, state):
+    start = state.recipe
+    found = searched(panel, held_out_texts={SCORE: OTHER}, seed=3)
+    expected = nbm.search(start, {SCORE: STORY}, {SCORE: OTHER}, trials=4, seed=3, progress=False)
+    (curve,) = found["curves"]
+    values = expected.table[SCORE].to_list()
+    assert [value for _, value in curve["points"]] == pytest.approx(values, rel=1e-4)
+    held = expected.table[f"held_out[{SCORE}]"].dropna()
+    assert curve["heldOut"] == [[number, pytest.approx(value, rel=1e-4)] for number, value in held.items()]
+    assert found["notes"] == list(expected.notes)
+    names = {step.name for step in state.history}
+    assert {f"search, trial {trial.number}" for trial in expected.ranked(4)} <= names
+    assert state.recipe == start
+    act(panel.view, "go", trial=expected.best_trial.number)
+    assert state.recipe == expected.best
+    assert panel.view.content["drawn"]
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_from_its_file_also_from_another_step(panel, state, tmp_path):
+    file = str(tmp_path / "study.db")
+    searched(panel, storage=file, trials=2)
+    act(panel.view, "go", trial=1)
+    again = SearchPanel(state=state)  # as after the panel was closed
+    found = searched(again, storage=file, trials=4, ranges=panel.form.model_dump()["ranges"])
+    whole = nbm.search(state.history[1].recipe, {SCORE: STORY}, trials=4, progress=False)
+    assert [v for _, v in found["curves"][0]["points"]] == pytest.approx(whole.table[SCORE].to_list(), rel=1e-4)
+    assert again.view.content["isStored"]
+    again.close()
+
+
+def test_only_chosen_parameters_are_varied_within_their_bounds(panel):
+    first, *others = [{**one, "chosen": False} for one in panel.view.content["ranges"]]
+    searched(panel, ranges=[{**first, "chosen": True, "low": 0.2, "high": 0.3, "knots": 1}, *others])
+    table = panel.state.analyses.find("search", panel.state.plan).table
+    assert [name for name in table.columns if name.startswith("weight[")] == [first["title"]]
+    assert table[first["title"]].between(0.2, 0.3).all()
+
+
+def test_trials_that_fail_are_said_and_the_search_goes_on(panel, state):
+    def shaky(model):
+        shaky.calls += 1
+        if shaky.calls == 2:
+            raise ValueError("no such luck")
+        return float(shaky.calls)
+
+    shaky.calls, shaky.lower = 0, False
+    state.notes.set_score("shaky", shaky)
+    found = searched(panel, scores=["shaky"])
+    assert found["failed"] == 1
+    assert found["notes"][0] == "1 of 4 trials failed: The score 'shaky' failed: ValueError: no such luck"
+    assert len(found["curves"][0]["points"]) == 3
+
+
+def test_stopping_keeps_what_was_found(panel, state, monkeypatch):
+    def slow(model):
+        slow.calls += 1
+        if slow.calls == 2:
+            act(panel.view, "stop")
+        return 1.0
+
+    slow.calls, slow.lower = 0, True
+    state.notes.set_score("slow", slow)
+    found = searched(panel, scores=["slow"], trials=50)
+    assert 1 <= found["trials"] < 50
+    assert any("stopped" in note for note in found["notes"])
+
+
+def test_what_cannot_be_searched_is_said(panel, state, tmp_path):
+    for changes, words in [
+        ({"scores": []}, "Choose at least one score"),
+        ({"ranges": []}, "Choose at least one parameter"),
+        ({"trials": 0}, "The field trials is wrong"),
+        ({"storage": str(tmp_path / "none" / "s.db")}, "there is no folder"),
+    ]:
+        act(panel.view, "start", form=fields(panel, **changes))
+        assert state.job.wait(60)
+        assert words in panel.errors.value, changes
+    (tmp_path / "x.db").write_text("not a database, but long enough to be looked at")
+    act(panel.view, "start", form=fields(panel, storage=str(tmp_path / "x.db")))
+    assert "is not a study, or is damaged" in panel.errors.value
+
+
+def test_scores_of_the_studio_can_be_held_out(panel, state):
+    state.notes.set_score("other", Perplexity(OTHER))
+    found = searched(panel, held_out={SCORE: "other"}, trials=2)
+    expected = nbm.perplexity(nbm.live(state.history[1].recipe, progress=False), OTHER)
+    assert found["curves"][0]["heldOut"][0][1] == pytest.approx(float(expected), rel=1e-3)
