@@ -15,10 +15,10 @@ def survey(request: Request, start: int, base: torch.Tensor, own: torch.Tensor) 
     kinds, places = (KINDS[base.dtype], KINDS[own.dtype]), (base.numel(), base.data_ptr(), own.data_ptr())
     if isinstance(request, Comparison):
         values = np.array(request.values, np.float32)
-        counts = np.empty((values.size, 2), np.int64)
+        counts = np.zeros((values.size, 2), np.int64)
         build_comparison(*kinds)(*places, values, counts)
         request.take(start, counts.tolist())
     else:
-        inside = np.empty(base.numel() + 1, np.float32)
+        inside = np.empty(base.numel(), np.float32)
         above, held = build_collection(*kinds)(*places, np.float32(request.low), np.float32(request.high), inside)
         request.take(start, above, inside[:held].copy())
