@@ -59,4 +59,5 @@ test("parts are found by their path", () => {
   assert.equal(partAt(["parameters", "t"]), null);
   assert.equal(partAt(["parameters", "t", "-"]), "rule");
   assert.equal(partAt(["dtype_overrides", "-"]), "dtype_rule");
+  assert.equal(partAt(["shared_experts", "-"]), "expert");
 });

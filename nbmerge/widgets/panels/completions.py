@@ -11,16 +11,17 @@ from typing import Any, get_args
 from nbmerge.engine.planning import Plan
 from nbmerge.methods import REQUIRED, Method, Parameter, methods
 from nbmerge.recipe import Recipe, Slice, Source
-from nbmerge.recipe.parts import DTYPES, DtypeRule, Module, Part, Tokenizer, TokenRule
+from nbmerge.recipe.parts import DTYPES, DtypeRule, Expert, Module, Part, Tokenizer, TokenRule
 from nbmerge.recipe.readers.mergekit import DIALECTS
-from nbmerge.recipe.recipe import VOCABULARIES
+from nbmerge.recipe.recipe import GATE_MODES, VOCABULARIES
 
 PARTS: dict[str, type[Part]] = {
     "recipe": Recipe, "model": Source, "slice": Slice, "module": Module, "tokenizer": Tokenizer, "token": TokenRule,
-    "dtype_rule": DtypeRule,
+    "dtype_rule": DtypeRule, "expert": Expert,
 }  # fmt: skip
 HELP = {
     "approximate": "how rows of new tokens are made",
+    "architecture": "architecture of a mixture of experts",
     "base_model": "what task vectors are relative to",
     "chat_template": "chat template of the result",
     "config_source": "model whose config is taken",
@@ -28,9 +29,12 @@ HELP = {
     "dtype": "dtype of the result",
     "dtype_overrides": "dtypes of single tensors",
     "embedding_source": "model whose embeddings are taken",
+    "experts": "models of a mixture of experts",
+    "experts_per_token": "experts that a token is routed to",
     "filter": "part of the tensors' names",
     "final_norm_source": "model whose final norm is taken",
     "force": "use the source for all models",
+    "gate_mode": "what routers are made from",
     "layer_range": "first layer, and the one after the last",
     "lm_head_source": "model whose head is taken",
     "merge_method": "formula of the merge",
@@ -39,13 +43,19 @@ HELP = {
     "models": "models merged over their whole depth",
     "modules": "parts with their own layers",
     "name": "name for use in other merges",
+    "negative_prompts": "texts that are not for this expert",
+    "noise_scale": "noise that is added to the weights",
     "out_dtype": "dtype that is written",
     "pad_to_multiple_of": "multiple for the number of tokens",
     "parameters": "settings of the method",
+    "positive_prompts": "texts for this expert",
     "random_seed": "seed of random masks",
+    "residual_scale": "factor on what the expert adds",
     "rows": "how rows of tokens are made",
+    "shared_experts": "experts of every token",
     "slices": "layers of the result, piece by piece",
     "source": "whose tokens are taken",
+    "source_model": "model whose MLPs are the expert",
     "sources": "models of a slice",
     "tokenizer": "vocabulary of the result",
     "tokenizer_source": "whose vocabulary the result has",
@@ -55,7 +65,8 @@ HELP = {
 }
 """What each key is for."""
 NESTED = {
-    "dtype_overrides", "merges", "models", "modules", "parameters", "slices", "sources", "tokenizer", "tokens",
+    "dtype_overrides", "experts", "merges", "models", "modules", "negative_prompts", "parameters", "positive_prompts",
+    "shared_experts", "slices", "sources", "tokenizer", "tokens",
 }  # fmt: skip
 """Keys whose values are mappings or lists."""
 MOST_FILTERS = 40
@@ -77,6 +88,7 @@ def list_words(recipe: Recipe | None, plan: Plan | None = None) -> dict[str, Any
         "models": [] if recipe is None else list(dict.fromkeys(map(str, recipe.references))),
         "values": {
             "dtype": list(DTYPES), "out_dtype": list(DTYPES), "vocabulary": list(VOCABULARIES),
+            "gate_mode": list(GATE_MODES),
             "dialect": list(DIALECTS), "tokenizer_source": ["union", "base"],
             "rows": _choices(Tokenizer, "rows"), "approximate": _choices(Tokenizer, "approximate"),
             "force": ["true", "false"], "filter": [] if plan is None else list_filters(t.name for t in plan.tensors),

@@ -29,7 +29,7 @@ export interface Method {
 }
 
 export interface Words {
-  /** Keys by part: "recipe", "model", "slice", "module", "tokenizer", "token", "dtype_rule", "rule". */
+  /** Keys by part: "recipe", "model", "slice", "module", "tokenizer", "token", "dtype_rule", "expert", "rule". */
   keys: Record<string, Key[]>;
   methods: Method[];
   models: string[];
@@ -64,7 +64,16 @@ export function partAt(path: readonly string[]): string | null {
   if (last === undefined) return "recipe";
   if (path.includes("parameters")) return last === "-" ? "rule" : null;
   if (last === "-") {
-    return { models: "model", sources: "model", slices: "slice", dtype_overrides: "dtype_rule" }[before ?? ""] ?? null;
+    return (
+      {
+        models: "model",
+        sources: "model",
+        slices: "slice",
+        dtype_overrides: "dtype_rule",
+        experts: "expert",
+        shared_experts: "expert",
+      }[before ?? ""] ?? null
+    );
   }
   if (last === "tokenizer") return "tokenizer";
   if (before === "modules") return "module";
