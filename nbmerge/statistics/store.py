@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from nbmerge.cache_folder import cache_folder
 from nbmerge.engine.planning import TensorPlan
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import open_model_file
-from nbmerge.statistics.tally import BINS, FIELDS, Tally
 
-FORMAT = 2
-"""Part of every key: raise it whenever anything in a tally is counted otherwise."""
+Arrays = dict[str, np.ndarray]
+FORMAT = 3
+"""Part of every key: raise it whenever anything is measured otherwise."""
 MOST = 64_000_000
 """Bytes that are kept, the least recently used leaving first; 1 MB is about 400 tensors of three models."""
 HEAD, PIECE, PIECES = 1 << 16, 1 << 12, 64
@@ -36,8 +36,53 @@ def default_folder() -> Path | None:
     return cache_folder("statistics")
 
 
+def recall(
+    cache: bool | str | Path,
+    tensors: Sequence[TensorPlan],
+    what: str,
+    shapes: Callable[[Mapping[str, np.ndarray]], Mapping[str, tuple[int, ...]]],
+    measure: Callable[[], Arrays],
+) -> tuple[Arrays, bool]:
+    """Arrays from the cache, or else measured and cached.
+
+    Parameters
+    ----------
+    cache : bool or path
+        Whether to use the cache, or its folder.
+    tensors : sequence of TensorPlan
+        What is measured.
+    what : str
+        How it is measured: the name of the measurement, and its parameters.
+    shapes : callable
+        The shapes that cached arrays must have, from the arrays; damaged files may have anything.
+    measure : callable
+
+    Returns
+    -------
+    (dict of str to ndarray, bool)
+        And whether they are from the cache.
+    """
+    folder = default_folder() if cache is True else None if cache is False else Path(cache)
+    store = None if folder is None else Store(folder)
+    key = None if store is None else key_of(tensors, what)
+    if store is not None and key is not None and (known := store.load(key)) is not None and _fit(known, shapes):
+        return known, True
+    found = measure()
+    if store is not None and (now := key_of(tensors, what)) is not None and key in (now, None):
+        store.save(now, found)  # no file was changed while it was read; what was downloaded just now had no key before
+    return found, False
+
+
+def _fit(arrays: Arrays, shapes: Callable[[Mapping[str, np.ndarray]], Mapping[str, tuple[int, ...]]]) -> bool:
+    try:
+        wanted = shapes(arrays)
+    except (KeyError, TypeError, ValueError):
+        return False
+    return {name: array.shape for name, array in arrays.items()} == dict(wanted)
+
+
 class Store:
-    """Tallies in a folder, one file each.
+    """Arrays in a folder, one file for each measurement.
 
     Nothing that goes wrong with it is an error: without it, models are measured again.
     """
@@ -45,30 +90,25 @@ class Store:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def load(self, key: str, tensors: int, models: int) -> Tally | None:
-        """A tally, None where there is none or it is damaged."""
+    def load(self, key: str) -> Arrays | None:
+        """The arrays of a key, None where there are none or their file is damaged."""
         file = self.folder / f"{key}.npz"
         try:
-            made = Tally(tensors, models)
             with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as found:
-                for field in FIELDS:
-                    own = getattr(made, field)
-                    if found[field].shape != own.shape or found[field].dtype != own.dtype:
-                        return None
-                    setattr(made, field, found[field])
+                arrays = {name: found[name] for name in found.files}
             os.utime(file)  # used just now
         except Exception:  # zipfile, zlib, struct and numpy each have their own errors for damaged files
             return None
-        return made
+        return arrays if all(array.dtype in (np.float64, np.int64) for array in arrays.values()) else None
 
-    def save(self, key: str, tally: Tally) -> None:
-        """Keep a tally, whole or not at all."""
+    def save(self, key: str, arrays: Arrays) -> None:
+        """Keep arrays, all or none."""
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    np.savez(file, **{field: getattr(tally, field) for field in FIELDS})
+                    np.savez(file, **arrays)  # type: ignore[arg-type]  # mypy takes the names for another parameter
                 os.replace(name, self.folder / f"{key}.npz")
             except BaseException:
                 os.unlink(name)
@@ -87,9 +127,9 @@ class Store:
                 file.unlink(missing_ok=True)
 
 
-def key_of(tensors: Iterable[TensorPlan]) -> str | None:
-    """The key of a tally of these tensors; None if a file cannot be read."""
-    digest = xxhash.xxh3_128(f"{FORMAT} {BINS}".encode())
+def key_of(tensors: Iterable[TensorPlan], what: str = "") -> str | None:
+    """The key of what is measured of these tensors; None if a file cannot be read."""
+    digest = xxhash.xxh3_128(f"{FORMAT} {what}".encode())
     files: dict[Path, None] = {}
     for tensor in tensors:
         digest.update(f"{tensor.name}\0{tensor.shape}\0".encode())

@@ -20,8 +20,8 @@ from nbmerge.progress_bars import show_progress
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.statistics.measured_distances import compared
 from nbmerge.statistics.statistics import Statistics
-from nbmerge.statistics.store import Store, default_folder, key_of
-from nbmerge.statistics.tally import Tally
+from nbmerge.statistics.store import Arrays, recall
+from nbmerge.statistics.tally import BINS, FIELDS, Tally
 
 if TYPE_CHECKING:
     from nbmerge.typing import ProgressLike, StopSignal
@@ -63,15 +63,23 @@ def measure_models(
     """
     plan = fit_models(base, *models)
     tensors = tensors_of_all(plan)
-    store = _store(cache)
-    key = key_of(tensors) if store is not None else None
-    if (
-        store is not None
-        and key is not None
-        and (known := store.load(key, len(tensors), len(plan.parents) - 1)) is not None
-    ):
-        return Statistics(plan, tensors, known, from_cache=True)
     tally = Tally(len(tensors), len(plan.parents) - 1)
+    shapes = {field: getattr(tally, field).shape for field in FIELDS}
+
+    def measure() -> Arrays:
+        _count(tally, tensors, progress, cancel, threads)
+        return {field: getattr(tally, field) for field in FIELDS}
+
+    arrays, from_cache = recall(cache, tensors, f"differences {BINS}", lambda known: shapes, measure)
+    for field in FIELDS:
+        setattr(tally, field, arrays[field])
+    return Statistics(plan, tensors, tally, from_cache=from_cache)
+
+
+def _count(
+    tally: Tally, tensors: list[TensorPlan], progress: ProgressLike, cancel: StopSignal | None, threads: int | None
+) -> None:
+    """Read all tensors once."""
     index = {t.name: i for i, t in enumerate(tensors)}
 
     def sink(tensor: TensorPlan, blocks: Blocks) -> Callable[[int, torch.Tensor], None]:
@@ -85,16 +93,6 @@ def measure_models(
         zeros = [without_merge(t) for t in tensors]
         run(zeros, sink, progress=listener, cancel=cancel, threads=threads, allow_nonfinite=True)
     refuse_not_finite(tensors, np.diagonal(tally.gram, axis1=1, axis2=2))
-    if store is not None and (now := key_of(tensors)) is not None and key in (now, None):
-        store.save(now, tally)  # no file was changed while it was read; what was downloaded just now had no key before
-    return Statistics(plan, tensors, tally)
-
-
-def _store(cache: bool | str | Path) -> Store | None:
-    if cache is False:
-        return None
-    folder = default_folder() if cache is True else Path(cache)
-    return None if folder is None else Store(folder)
 
 
 def fit_models(*models: Model) -> Plan:

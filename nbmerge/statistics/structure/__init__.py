@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from nbmerge.statistics.structure.conflicts import Conflicts, measure_conflicts
     from nbmerge.statistics.structure.family import Family, Finding, check_family
     from nbmerge.statistics.structure.lineage import Ancestor, Lineage, trace_lineage
-    from nbmerge.statistics.structure.spectra import Overlap, Spectra, Spectrum, measure_spectra
+    from nbmerge.statistics.structure.spectra import Spectra, measure_spectra
+    from nbmerge.statistics.structure.spectrum import Overlap, Spectrum
 
 __all__ = [
     "Ancestor",
@@ -38,5 +39,6 @@ __getattr__ = exporter(
     conflicts=("Conflicts", "measure_conflicts"),
     family=("Family", "Finding", "check_family"),
     lineage=("Ancestor", "Lineage", "trace_lineage"),
-    spectra=("Overlap", "Spectra", "Spectrum", "measure_spectra"),
+    spectra=("Spectra", "measure_spectra"),
+    spectrum=("Overlap", "Spectrum"),
 )

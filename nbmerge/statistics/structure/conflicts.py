@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from nbmerge.errors import ArgumentError
 from nbmerge.methods.ties import kept
 from nbmerge.presentation import Displayed, draw
 from nbmerge.progress_bars import show_progress
+from nbmerge.statistics.store import Arrays, recall
 from nbmerge.statistics.structure.thresholds import find_thresholds
 from nbmerge.statistics.survey import Model, fit_models, refuse_not_finite, tensors_of_all, without_merge
 
@@ -182,6 +184,7 @@ def measure_conflicts(
     progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
+    cache: bool | str | Path = True,
 ) -> Conflicts:
     """Count conflicts of signs between task vectors, before and after trimming, and what reaches a TIES merge.
 
@@ -196,6 +199,8 @@ def measure_conflicts(
         Above 0 and at most 1; 1 is measured in any case.
     progress, cancel, threads
         As in `nbmerge.merge`; the numbers do not depend on `threads`.
+    cache : bool or path
+        Whether to cache the result on disk, and to reuse it, as in `measure_models`.
 
     Raises
     ------
@@ -220,6 +225,27 @@ def measure_conflicts(
     plan = fit_models(base, *models)
     tensors = tensors_of_all(plan)
     counts = TrimmedSums(len(tensors), len(wanted), len(plan.parents) - 1)
+    shapes = {field: getattr(counts, field).shape for field in TrimmedSums.FIELDS}
+
+    def measure() -> Arrays:
+        _count(counts, tensors, wanted, progress, cancel, threads)
+        return {field: getattr(counts, field) for field in TrimmedSums.FIELDS}
+
+    arrays, _ = recall(cache, tensors, f"conflicts {wanted}", lambda known: shapes, measure)
+    for field in TrimmedSums.FIELDS:
+        setattr(counts, field, arrays[field])
+    return Conflicts(plan, tensors, wanted, counts)
+
+
+def _count(
+    counts: TrimmedSums,
+    tensors: list[TensorPlan],
+    wanted: Sequence[float],
+    progress: ProgressLike,
+    cancel: StopSignal | None,
+    threads: int | None,
+) -> None:
+    """Read all tensors, three times."""
     index = {t.name: i for i, t in enumerate(tensors)}
 
     def sink(tensor: TensorPlan, blocks: Blocks) -> Callable[[int, torch.Tensor], None]:
@@ -229,7 +255,6 @@ def measure_conflicts(
     with show_progress(progress, "Counting conflicts") as listener:
         run([without_merge(t) for t in tensors], sink, progress=listener, cancel=cancel, threads=threads)
     refuse_not_finite(tensors, counts.total)
-    return Conflicts(plan, tensors, wanted, counts)
 
 
 def _read_densities(densities: Sequence[float]) -> list[float]:

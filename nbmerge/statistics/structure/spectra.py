@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,7 +19,10 @@ from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.errors import ArgumentError
 from nbmerge.presentation import Displayed, draw
 from nbmerge.progress_bars import show_progress
+from nbmerge.statistics.store import Arrays, recall
 from nbmerge.statistics.structure.decomposition import Decomposition, decompose, worker_bytes
+from nbmerge.statistics.structure.packed_spectra import pack, shapes_of, unpack
+from nbmerge.statistics.structure.spectrum import Overlap, Spectrum
 from nbmerge.statistics.survey import Model, fit_models, refuse_not_finite, tensors_of_all, without_merge
 
 if TYPE_CHECKING:
@@ -31,113 +34,6 @@ RANKS = (4, 8, 16, 32, 64, 128, 256)
 """Ranks of adapters that the table answers for, up to the rank that was asked for."""
 OVERLAP = 16
 """Singular vectors whose spaces are compared by default."""
-SHARE = 0.9
-"""Share of ‖δ‖² that a sufficient rank holds."""
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """Singular values of one model's task vector in one tensor.
-
-    Parameters
-    ----------
-    tensor : str
-    layer : int or None
-    kind : str
-    model : str
-    values : ndarray of float64
-        The largest singular values; all of them for small matrices.
-    errors : ndarray of float64
-        Bounds of the errors of their squares.
-    energy : float
-        ‖δ‖², the sum of the squares of all singular values.
-    size : int
-        Number of all singular values.
-    """
-
-    tensor: str
-    layer: int | None
-    kind: str
-    model: str
-    values: np.ndarray
-    errors: np.ndarray
-    energy: float
-    size: int
-
-    def kept(self, rank: int) -> float:
-        """Share of ‖δ‖² that the best matrix of some rank holds; missing where nothing changed."""
-        return self._share(self.values[:rank] ** 2) if rank <= len(self.values) or self.is_complete else np.nan
-
-    def kept_error(self, rank: int) -> float:
-        """Bound of the error of `kept`, given that no leading direction was missed."""
-        return self._share(self.errors[:rank])
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all singular values are known."""
-        return len(self.values) == self.size
-
-    @property
-    def stable_rank(self) -> float:
-        """‖δ‖² / σ₁²."""
-        return self.energy / float(self.values[0]) ** 2 if self.energy else np.nan
-
-    @property
-    def effective_rank(self) -> tuple[float, float]:
-        """Lowest and highest value that exp(−Σ p log p) can have, where p = σ² / ‖δ‖².
-
-        They are equal where all singular values are known. Otherwise, what is not known is spread evenly, or concentrated as far as
-        the smallest known singular value allows.
-        """
-        if not self.energy:
-            return np.nan, np.nan
-        p = self.values**2 / self.energy
-        p = p[p > 0]
-        rest = max(0.0, 1.0 - float(p.sum()))
-        known = -float(p @ np.log(p))
-        left = self.size - len(self.values)
-        if not left or rest < 1e-12:
-            return float(np.exp(known)), float(np.exp(known))
-        low = known - rest * np.log(max(float(p[-1]), rest / left))
-        return float(np.exp(low)), float(np.exp(known - rest * np.log(rest / left)))
-
-    def sufficient_rank(self, share: float = SHARE) -> int | None:
-        """The lowest rank that holds a share of ‖δ‖²; None if it is beyond the known singular values."""
-        if not self.energy:
-            return 0
-        reached = np.flatnonzero(np.cumsum(self.values**2) >= share * self.energy * (1 - 1e-12))
-        return int(reached[0]) + 1 if len(reached) else None
-
-    def _share(self, squares: np.ndarray) -> float:
-        return min(1.0, float(squares.sum()) / self.energy) if self.energy else np.nan
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """How far the leading singular vectors of two task vectors span the same space.
-
-    Parameters
-    ----------
-    tensor, layer, kind, first, second
-    rank : int
-        Number of singular vectors of each.
-    inputs, outputs : float
-        Mean squared cosine of the principal angles between them, on the side of the layer's inputs and of its outputs: 1 for the same
-        space.
-    chance_inputs, chance_outputs : float
-        The expected value for random spaces.
-    """
-
-    tensor: str
-    layer: int | None
-    kind: str
-    first: str
-    second: str
-    rank: int
-    inputs: float
-    outputs: float
-    chance_inputs: float
-    chance_outputs: float
 
 
 class Spectra(Displayed):
@@ -263,6 +159,7 @@ def measure_spectra(
     progress: ProgressLike = None,
     cancel: StopSignal | None = None,
     threads: int | None = None,
+    cache: bool | str | Path = True,
 ) -> Spectra:
     """Compute the leading singular values of task vectors, matrix by matrix.
 
@@ -280,6 +177,8 @@ def measure_spectra(
         Number of singular vectors whose spaces are compared; default 16, or `rank` if that is lower.
     progress, cancel, threads
         As in `nbmerge.merge`; the numbers do not depend on `threads`.
+    cache : bool or path
+        Whether to cache the result on disk, and to reuse it, as in `measure_models`.
 
     Raises
     ------
@@ -311,7 +210,27 @@ def measure_spectra(
         raise ArgumentError("Task vectors need a model beside the base. Name at least one.")
     plan = fit_models(base, *models)
     tensors = _choose(plan, layers)
-    _check_memory(tensors, rank, threads)
+
+    def measure() -> Arrays:
+        _check_memory(tensors, rank, threads)
+        return pack(*_decompose(tensors, rank, shared, progress, cancel, threads))
+
+    pairs = len(plan.parents) - 1, (len(plan.parents) - 1) * (len(plan.parents) - 2) // 2
+    arrays, _ = recall(
+        cache, tensors, f"spectra {rank} {shared}", lambda known: shapes_of(known, len(tensors), *pairs), measure
+    )
+    return Spectra(plan, rank, *unpack(arrays, tensors))
+
+
+def _decompose(
+    tensors: list[TensorPlan],
+    rank: int,
+    shared: int,
+    progress: ProgressLike,
+    cancel: StopSignal | None,
+    threads: int | None,
+) -> tuple[list[Spectrum], list[Overlap]]:
+    """Decompose all matrices."""
     found: dict[str, tuple[list[Spectrum], list[Overlap]]] = {}
 
     def sink(tensor: TensorPlan, blocks: Blocks) -> Callable[[int, torch.Tensor], None]:
@@ -328,9 +247,7 @@ def measure_spectra(
     ordered = [found[t.name] for t in tensors]
     energies = np.array([[s.energy for s in spectra] for spectra, _ in ordered])
     refuse_not_finite(tensors, energies)
-    return Spectra(
-        plan, rank, [s for spectra, _ in ordered for s in spectra], [o for _, overlaps in ordered for o in overlaps]
-    )
+    return [s for spectra, _ in ordered for s in spectra], [o for _, overlaps in ordered for o in overlaps]
 
 
 def _choose(plan: Plan, layers: Iterable[int] | None) -> list[TensorPlan]:

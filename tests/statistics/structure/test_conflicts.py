@@ -8,7 +8,7 @@ import torch
 from nbmerge.engine.compute import workspace
 from nbmerge.errors import ArgumentError, CheckpointError
 from nbmerge.methods.ties import kept
-from nbmerge.statistics.structure import measure_conflicts
+from nbmerge.statistics.structure import conflicts, measure_conflicts
 from tests.models import make_model, read_tensors
 
 NAMES = ("ft1", "ft2", "ft3")
@@ -89,3 +89,13 @@ def test_what_notebooks_show(trio):
     assert "elected of ft1" in found._repr_html_()
     titles = [axes.get_title(loc="left") for axes in found.plot(theme="dark").axes]
     assert {"share of conflicting signs before trimming", "share of conflicting signs at density 0.2"} <= set(titles)
+
+
+def test_a_second_measurement_reads_no_weights(trio, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    first = measure_conflicts(trio.base, *trio.models, densities=(0.5,), cache=cache, progress=False)
+    other = measure_conflicts(trio.base, *trio.models, densities=(0.25,), cache=cache, progress=False)
+    assert not first.table.equals(other.table)
+    monkeypatch.setattr(conflicts, "run", None)
+    again = measure_conflicts(trio.base, *trio.models, densities=(0.5,), cache=cache, progress=False)
+    pd.testing.assert_frame_equal(first.table, again.table)

@@ -1,12 +1,13 @@
 """Singular values, ranks and shared directions against decompositions in float64."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from nbmerge.engine.compute import blocks
 from nbmerge.errors import ArgumentError
-from nbmerge.statistics.structure import decomposition, measure_spectra
+from nbmerge.statistics.structure import decomposition, measure_spectra, spectra
 from tests.models import make_family, make_model, read_tensors
 
 UP = "model.layers.1.mlp.up_proj.weight"
@@ -117,3 +118,17 @@ def test_what_notebooks_show(trio, what):
     found = measure_spectra(trio.base, *trio.models, rank=8, layers=[0])
     assert "ft3, worst matrix" in found._repr_html_()
     assert found.plot(what, theme="light").axes
+
+
+def test_a_second_measurement_reads_no_weights(trio, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    measured = [measure_spectra(trio.base, *trio.models, rank=r, cache=cache, progress=False) for r in (8, 8, 4)]
+    pd.testing.assert_frame_equal(measured[0].table, measured[1].table)
+    pd.testing.assert_frame_equal(measured[0].overlaps, measured[1].overlaps)
+    monkeypatch.setattr(spectra, "run", None)
+    again = measure_spectra(trio.base, *trio.models, rank=8, cache=cache, progress=False)
+    pd.testing.assert_frame_equal(measured[0].table, again.table)
+    for file in cache.glob("*.npz"):
+        file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(TypeError):  # it is measured again
+        measure_spectra(trio.base, *trio.models, rank=8, cache=cache, progress=False)
