@@ -24,6 +24,7 @@ assert any(name.endswith("licenses/LICENSE") for name in sizes), "the licence is
 static = {name.rpartition("/")[2] for name in sizes if name.startswith("nbmerge/widgets/static/")}
 assert "studio.css" in static, "the style sheet of the Studio is not in the wheel"
 assert any(name.endswith(".js") for name in static), "the scripts of the Studio are not in the wheel"
+assert "page.js" in static, "the script of exported pages is not in the wheel"
 assert "THIRD-PARTY-LICENSES.txt" in static, "the licences of what the scripts contain are not in the wheel"
 assert not [name for name in sizes if name.endswith(".ts")], "sources of the scripts are in the wheel"
 assert "nbmerge/py.typed" in sizes, "py.typed is not in the wheel"

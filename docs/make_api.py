@@ -30,7 +30,7 @@ PAGES = {
         "nbmerge: measure_conflicts Conflicts measure_spectra Spectra measure_coefficients Coefficients check_family Family "
         "trace_lineage Lineage"
     ),
-    "The Studio": "nbmerge: Studio",
+    "The Studio": "nbmerge: Studio export_page",
     "Plots": (
         "nbmerge.plots: plot_merge plot_method gradients Gradient layer_curves heatmap model_colours new_axes Look NotebookFigure "
         "to_png to_bytes"

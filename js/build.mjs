@@ -1,7 +1,7 @@
 // Bundles every view into nbmerge/widgets/static.   node build.mjs [--check | --watch]
 //
 // A folder src/views/NAME with an index.ts becomes NAME.js, and NAME.css where it imports a style sheet; src/studio.css
-// becomes studio.css. THIRD-PARTY-LICENSES.txt has the licence of every package whose code is in a bundle. `--check`
+// becomes studio.css, and src/page what pages without a kernel have besides the Tracks view. THIRD-PARTY-LICENSES.txt has the licence of every package whose code is in a bundle. `--check`
 // writes nothing: it fails where a committed file differs from what would be written, and where all are too big.
 
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -22,12 +22,13 @@ const options = {
   absWorkingDir: HERE,
   entryPoints: [
     ...views.map(({ name }) => ({ in: `src/views/${name}/index.ts`, out: name })),
+    { in: "src/page/index.ts", out: "page" },
     { in: "src/studio.css", out: "studio" },
   ],
   outdir: STATIC,
   bundle: true,
   format: "esm",
-  target: "es2021",
+  target: "es2022",
   charset: "utf8",
   minify: true,
   legalComments: "none",

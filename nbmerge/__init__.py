@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
     from nbmerge.mixtures import moe
     from nbmerge.model_ref import ModelRef
     from nbmerge.optimisation import SearchResult, search
+    from nbmerge.pages import export_page
     from nbmerge.problems import Problem
     from nbmerge.recipe import Recipe
     from nbmerge.sampling import (
@@ -110,6 +111,7 @@ _EXPORTS = {
     "nbmerge.mixtures": ("moe",),
     "nbmerge.model_ref": ("ModelRef",),
     "nbmerge.optimisation": ("SearchResult", "search"),
+    "nbmerge.pages": ("export_page",),
     "nbmerge.problems": ("Problem",),
     "nbmerge.recipe": ("Recipe",),
     "nbmerge.sampling": (
@@ -198,6 +200,7 @@ __all__ = [
     "compare_tokens",
     "describe_difference",
     "evaluate",
+    "export_page",
     "extract_lora",
     "forecast_live",
     "gather_statistics",

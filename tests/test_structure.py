@@ -38,6 +38,7 @@ LEVELS = (
     {"optimisation"},
     {"plots"},
     {"displays"},
+    {"pages"},
     {"demo"},
     {"widgets.state"},
     {"widgets.controls"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-VOID = ("br", "img")
+VOID = ("br", "img", "meta")
 """Elements without content."""
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and those that reverse the direction of the text after them."""
@@ -17,7 +17,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def element(name: str, *content: str, style: str = "", **attributes: str) -> Markup:
+def element(name: str, /, *content: str, style: str = "", **attributes: str) -> Markup:
     """One element with its content.
 
     Parameters

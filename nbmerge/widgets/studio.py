@@ -27,12 +27,15 @@ from nbmerge.widgets.panels.setup.method import MethodForm
 from nbmerge.widgets.panels.setup.models import ModelsForm
 from nbmerge.widgets.panels.tracks import TracksPanel
 from nbmerge.widgets.state.analyses import needs_texts
+from nbmerge.widgets.state.page import PageMaker
+from nbmerge.widgets.state.sampling_session import ModelOutput
 from nbmerge.widgets.state.saved import Session, find_notebook, find_place, is_worth_keeping
 from nbmerge.widgets.state.studio_state import StudioState
 
 if TYPE_CHECKING:
     from nbmerge.optimisation import SearchResult
     from nbmerge.plots import NotebookFigure
+    from nbmerge.typing import ProgressLike
 
 DRAWER = {
     "Recipe": "recipe.RecipePanel", "Figure": "figure.FigurePanel", "Tensors": "tensors.TensorsPanel",
@@ -110,7 +113,7 @@ class Studio(StateBox):
         )
         self.at_close(self.drawer.close)
         self.setup.connect(self.drawer.show, tuple(DRAWER))
-        self.tracks.connect(self._show_tensors)
+        self.tracks.connect(self._show_tensors, self._list_outputs)
         self.add_class("nbm-studio")
         restore = RestoreLine(self.session, self.errors, self._continued)
         tracks = _card(self.tracks, kind="tracks-card")
@@ -202,6 +205,10 @@ class Studio(StateBox):
         panel.set_filter(words)
         self.drawer.show("Tensors")
 
+    def _list_outputs(self) -> list[ModelOutput]:
+        """What models have generated."""
+        return list(self.samples.session.outputs.values())
+
     def _load_panel(self, path: str) -> Panel:
         """A panel by its module and class below `nbmerge.widgets.panels`."""
         module, name = path.rsplit(".", 1)
@@ -247,6 +254,51 @@ class Studio(StateBox):
         if plan is None:
             raise NbmergeError("Fix the errors in the recipe first.")
         return plot_merge(plan, self.state.measurements.find_changes(plan), **options)
+
+    def export(
+        self, file: str | PathLike[str], *, title: str = "", overwrite: bool = False, progress: ProgressLike = None
+    ) -> Path:
+        """Write what is on screen as one HTML file in which the curves can be moved without a kernel; see `nbmerge.export_page`.
+
+        The page also has the texts that were generated for this recipe, its pinned merges and its models, and the scores
+        and curves of pinned merges.
+
+        Parameters
+        ----------
+        file : path
+            The HTML file.
+        title : str
+            Heading of the page; default the method and the models.
+        overwrite : bool
+            Whether a file of that name is replaced.
+        progress
+            As in `nbmerge.merge`, for models that were not measured yet.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        OutputError
+            When the file exists, or cannot be written.
+        NbmergeError
+            When there is no valid recipe.
+
+        Examples
+        --------
+        >>> import nbmerge as nbm
+        >>> studio = nbm.Studio()
+        >>> studio.export("page.html").name
+        'page.html'
+        >>> studio.close()
+        """
+        from nbmerge.pages import check_place, write_page
+
+        check_place(Path(file), overwrite)
+        maker = PageMaker(self.state, self._list_outputs(), title)
+        return write_page(maker.make(progress), Path(file), overwrite=overwrite)
 
     def add_search(self, found: SearchResult, most: int = 5) -> None:
         """Put the best recipes of a search into the history, with their scores; the recipe on screen stays.

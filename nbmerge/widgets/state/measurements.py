@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nbmerge.engine.planning import Plan, TensorPlan
-from nbmerge.methods import Combination
+from nbmerge.engine.planning import Plan
 
 if TYPE_CHECKING:
     from nbmerge.statistics import Statistics
@@ -61,23 +60,18 @@ class Measurements:
             self.update(plan)
             return self.changes if self.is_current(plan) else None
 
+    def find_exact(self, plan: Plan) -> Statistics | Changes | None:
+        """The statistics that a plan's distances follow from, else its measured distances; None where nothing is known."""
+        with self._lock:
+            if self._statistics is not None and self.follows(plan):
+                return self._statistics.statistics
+            return self.changes if self.is_current(plan) and self.estimate is None else None
+
     def prepare(self, plan: Plan) -> Callable[..., Measured]:
         """The work that measures a plan's models, or the merge itself where it cannot be predicted; for `Job.start`."""
-        from nbmerge.statistics import measure_merge, measure_models
+        from nbmerge.statistics.plan_statistics import measure_plan
 
-        if not is_predictable(plan):
-            return lambda progress, cancel: (None, measure_merge(plan, progress=progress, cancel=cancel), plan)
-        base = plan.recipe.base_model
-        first = [base] if base in plan.checkpoints else []
-        models = {plan.checkpoints[ref].folders: ref for ref in (*first, *plan.checkpoints)}
-
-        def work(progress: Any, cancel: Any) -> Measured:
-            statistics = measure_models(*models.values(), progress=progress, cancel=cancel)
-            if statistics.can_predict(plan):
-                return statistics, statistics.predict(plan), plan
-            return statistics, measure_merge(plan, progress=progress, cancel=cancel), plan
-
-        return work
+        return lambda progress, cancel: (*measure_plan(plan, progress=progress, cancel=cancel), plan)
 
     def take(self, measured: Measured) -> None:
         """Note what that work has returned."""
@@ -102,9 +96,3 @@ class Measurements:
 
     def _note(self, changes: Changes, plan: Plan, estimate: Any) -> None:
         self.changes, self.plan, self.estimate = changes, plan, estimate
-
-
-def is_predictable(plan: Plan) -> bool:
-    """Whether a merge can be predicted from statistics of its models: it is a sum of stored tensors, nothing else."""
-    nested = any(isinstance(source, TensorPlan) for t in plan.tensors for source in t.inputs)
-    return not nested and all(isinstance(t.how, Combination) for t in plan.tensors)

@@ -71,8 +71,8 @@ export interface CurvePart {
   alone: number[];
   text: string;
   shapes: { name: string; hint: string; points: number[] }[];
-  /** The user's own shapes as text; empty where there are none. */
-  own_shapes: string;
+  /** The user's own shapes as text; empty where there are none, null where none can be kept. */
+  own_shapes: string | null;
 }
 
 export interface Content extends Answered {

@@ -41,6 +41,7 @@ export function shapesMenu(stage: Stage, current: () => CurvePart | null): HTMLB
   }
 
   function listItems(part: CurvePart): MenuItem[] {
+    const own = part.own_shapes;
     return [
       ...part.shapes.map(({ name, hint, points }) => ({
         label: name,
@@ -48,8 +49,12 @@ export function shapesMenu(stage: Stage, current: () => CurvePart | null): HTMLB
         icon: shapeIcon(points),
         choose: () => draw(name),
       })),
-      { label: "Save this curve …", hint: "as a shape of your own", choose: () => askName(button, stage) },
-      { label: "Your shapes …", hint: "edit, share", choose: () => editOwn(button, stage, part.own_shapes) },
+      ...(own === null
+        ? []
+        : [
+            { label: "Save this curve …", hint: "as a shape of your own", choose: () => askName(button, stage) },
+            { label: "Your shapes …", hint: "edit, share", choose: () => editOwn(button, stage, own) },
+          ]),
     ];
   }
   return button;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import ipywidgets
@@ -16,6 +16,7 @@ from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.panels.tracks.rows import make_rows
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.history import shares_models
+from nbmerge.widgets.state.sampling_session import ModelOutput
 from nbmerge.widgets.state.studio_state import StudioState
 
 OUTDATED = "This is the last curve without errors. Fix the errors in the recipe to go on."
@@ -36,12 +37,15 @@ class TracksPanel(Panel):
         What the panel shows, from the top.
     on_open : callable or None
         Opens the list of tensors whose names contain some words; see `connect`.
+    outputs : callable
+        What models have generated, for a page that is exported; see `connect`.
     """
 
     title = "Tracks"
 
     def _build(self) -> list[ipywidgets.Widget]:
         self.on_open: Callable[[str], Any] | None = None
+        self.outputs: Callable[[], Iterable[ModelOutput]] = tuple
         self._drawing = threading.RLock()  # work in other threads ends while a slider may be moving
         self._drawn: Plan | None = None
         self._last: tuple[Recipe, Mapping[str, Any]] | None = None  # that was valid, with what was drawn
@@ -75,9 +79,15 @@ class TracksPanel(Panel):
         if self.state.plan is None or self.state.plan is not self._drawn:
             self._draw()
 
-    def connect(self, on_open: Callable[[str], Any]) -> None:
-        """Offer a list of tensors: ``on_open(words)`` opens it at those whose names contain the words."""
+    def connect(
+        self, on_open: Callable[[str], Any], outputs: Callable[[], Iterable[ModelOutput]] | None = None
+    ) -> None:
+        """Offer a list of tensors: ``on_open(words)`` opens it at those whose names contain the words.
+
+        ``outputs()`` are the texts of exported pages.
+        """
         self.on_open = on_open
+        self.outputs = outputs or self.outputs
         self.redraw()
 
     def redraw(self) -> None:

@@ -3,6 +3,7 @@
 import { downloads } from "../../../lib/download.ts";
 import { menuButton } from "../../../lib/menu.ts";
 import { insertCell } from "../../../lib/notebook.ts";
+import type { Content } from "../content.ts";
 import type { Row, Stage } from "../stage.ts";
 
 const FORMATS = ["png", "pdf", "svg"];
@@ -20,9 +21,19 @@ function create(stage: Stage) {
       label: `Download ${format.toUpperCase()}`,
       choose: () => void stage.send("figure.save", { format, window: me }),
     })),
+    {
+      label: "Download page",
+      hint: "HTML, moves without a kernel",
+      choose: () => void stage.send("figure.save_page", { window: me }),
+    },
     { label: "Insert a cell", hint: "Python", choose: () => void stage.send("figure.write_code", { window: me }) },
   ];
   const menu = menuButton("Figure", items, "These tracks as matplotlib draws them");
   stage.tools.append(menu);
-  return { height: () => 0, draw: () => {} };
+  return {
+    height: () => 0,
+    draw(content: Content) {
+      menu.hidden = !content.rows.figure;
+    },
+  };
 }

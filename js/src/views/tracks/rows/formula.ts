@@ -48,7 +48,7 @@ function create(stage: Stage) {
       if (stage.cursor === null) {
         clearTimeout(timer);
         [asked, known] = [null, null];
-      } else if (asked !== stage.cursor && !stage.dragging && !content.outdated) ask(stage.cursor);
+      } else if (part && asked !== stage.cursor && !stage.dragging && !content.outdated) ask(stage.cursor);
     },
     read: (_: Content, column: number) => (known?.column === column ? known.formulas.join("; ") : ""),
   };

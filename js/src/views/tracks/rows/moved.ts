@@ -11,7 +11,7 @@ import type { Axis } from "../axis.ts";
 import type { Content, Values } from "../content.ts";
 import { type Row, rowTitle, type Stage } from "../stage.ts";
 
-interface MovedPart {
+export interface MovedPart {
   what: string;
   note: string;
   /** Label of the button that measures; empty where there is nothing to measure. */

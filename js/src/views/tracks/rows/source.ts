@@ -22,7 +22,7 @@ function create(stage: Stage, group: SVGGElement) {
   const marker = svg("line", { class: "nbm-drop" });
   group.append(ends, marker);
   const list = h("div", { ...OWN_KEYS, class: "nbm-bands", role: "group", "aria-label": "where the layers come from" });
-  const ghost = h("div", { class: "nbm-band-label" });
+  const ghost = h("div", { class: "nbm-band-label", hidden: true });
   const tools = sourceTools(stage);
   stage.overlay.append(list, ghost, tools.element);
 

@@ -1,4 +1,4 @@
-"""The tracks as matplotlib draws them: as files, and as code for a cell."""
+"""The tracks as files: as matplotlib draws them, as a page whose curves can be moved, and as code for a cell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
 from nbmerge.widgets.panels.analysis.drawing import FORMATS, IN_FILES
 from nbmerge.widgets.panels.figure import write_code
+from nbmerge.widgets.panels.job_follower import JobFollower
 from nbmerge.widgets.panels.tracks.rows.row import Row
+from nbmerge.widgets.state.page import PageMaker
 
 
 class FigureRow(Row):
@@ -17,13 +19,17 @@ class FigureRow(Row):
 
     name = "figure"
 
+    def __init__(self, panel: Any):
+        super().__init__(panel)
+        self._work = JobFollower(panel, "page", panel.redraw, self._send_page)
+
     def actions(self) -> Mapping[str, Callable[..., Any]]:
         """Send a file or code to the browser window that asks for it."""
-        return {"save": self.save, "write_code": self.write_code}
+        return {"save": self.save, "save_page": self.save_page, "write_code": self.write_code}
 
     def content(self, plan: Plan) -> Mapping[str, Any] | None:
-        """Nothing: the menu is always the same."""
-        return None
+        """That there is a kernel which draws figures; the menu is always the same."""
+        return {}
 
     def save(self, format: str, window: str) -> None:
         """Send the figure as a file."""
@@ -36,6 +42,15 @@ class FigureRow(Row):
         data = to_bytes(figure, format, IN_FILES)  # type: ignore[arg-type]  # checked above
         file = f"{plan.method.name}-gradients.{format}"
         self.panel.view.send({"file": file, "type": FORMATS[format], "window": window}, [data])
+
+    def save_page(self, window: str) -> None:
+        """Send a page in which the curves can be moved without a kernel; where its models are not measured yet, measure them."""
+        maker = PageMaker(self.state, self.panel.outputs())
+        self._work.start(lambda progress, cancel: (maker.make(progress, cancel), maker.plan.method.name, window))
+
+    def _send_page(self, made: tuple[bytes, str, str]) -> None:
+        page, name, window = made
+        self.panel.view.send({"file": f"{name}.html", "type": "text/html", "window": window}, [page])
 
     def write_code(self, window: str) -> None:
         """Send Python code that makes the figure."""

@@ -11,12 +11,12 @@ import numpy as np
 from nbmerge.curves.columns import name_group
 from nbmerge.engine.planning import Plan
 from nbmerge.plots.measures import MEASURES
+from nbmerge.statistics.plan_statistics import is_predictable
 from nbmerge.widgets.controls.colours import model_colours
 from nbmerge.widgets.controls.numbers import plain_number
 from nbmerge.widgets.panels.job_follower import JobFollower
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.debounce import DebouncedRunner
-from nbmerge.widgets.state.measurements import is_predictable
 
 if TYPE_CHECKING:
     from nbmerge.statistics.distances import Changes

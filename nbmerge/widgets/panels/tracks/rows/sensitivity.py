@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from nbmerge.curves import Track
 from nbmerge.engine.planning import Plan
+from nbmerge.statistics.plan_statistics import is_predictable
 from nbmerge.widgets.controls.numbers import plain_number
 from nbmerge.widgets.panels.analysis.work import AnalysisWork, find_most
 from nbmerge.widgets.panels.tracks.rows.curve import CurveRow
 from nbmerge.widgets.panels.tracks.rows.row import Row
 from nbmerge.widgets.state.analyses import find_score, list_scores
-from nbmerge.widgets.state.measurements import is_predictable
 
 if TYPE_CHECKING:
     from nbmerge.analysis import Sensitivity
