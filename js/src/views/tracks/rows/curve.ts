@@ -1,10 +1,9 @@
 // The curve: knots to drag, a dot for what each tensor gets, diamonds for the parts outside the layers.
 
 import { type ScaleLinear, scaleLinear } from "d3-scale";
-import { line as makeLine } from "d3-shape";
 import { h, match, OWN_KEYS, set, write } from "../../../lib/dom.ts";
 import { middle, number, tellApart } from "../../../lib/format.ts";
-import { svg } from "../../../lib/svg.ts";
+import { path, svg } from "../../../lib/svg.ts";
 import type { Axis } from "../axis.ts";
 import type { Content, CurvePart, Line } from "../content.ts";
 import { runCommand } from "../curve_commands.ts";
@@ -122,12 +121,12 @@ function create(stage: Stage, group: SVGGElement) {
 
   const shortenMark = (text: string, { chosen: { label } }: CurvePart) => text.replace(label, shorten(label, 24));
 
-  const within = makeLine<[number, number | null]>()
-    .defined(([, value]) => value !== null)
-    .x(([column]) => axis.x(column))
-    .y(([, value]) => y(value ?? 0));
   const ofLayers = (values: readonly (number | null)[]) =>
-    within(values.map((value, i): [number, number | null] => [i, value]).slice(axis.first, axis.end)) ?? "";
+    path(
+      values
+        .map((value, column): [number, number] => [axis.x(column), value === null ? Number.NaN : y(value)])
+        .slice(axis.first, axis.end),
+    );
 
   function drawOther(node: Element, line: Line) {
     const d = ofLayers(line.values);

@@ -2,11 +2,10 @@
 // scale of its own.
 
 import { scaleLinear } from "d3-scale";
-import { line as makeLine } from "d3-shape";
 import { h, match, set, write } from "../../../lib/dom.ts";
 import { number, tellApart } from "../../../lib/format.ts";
 import { menuButton } from "../../../lib/menu.ts";
-import { svg } from "../../../lib/svg.ts";
+import { path, svg } from "../../../lib/svg.ts";
 import type { Axis } from "../axis.ts";
 import type { Content, Values } from "../content.ts";
 import { type Row, rowTitle, type Stage } from "../stage.ts";
@@ -147,10 +146,8 @@ function create(stage: Stage, group: SVGGElement) {
         ),
       ),
     );
-    const draw = makeLine<[number, number | null]>()
-      .defined(([, value]) => value !== null)
-      .x(([column]) => axis.x(column))
-      .y(([, value]) => y(value ?? 0));
+    const draw = (values: readonly [number, number | null][]) =>
+      path(values.map(([column, value]): [number, number] => [axis.x(column), value === null ? Number.NaN : y(value)]));
     match(
       lines,
       shown?.lines ?? [],
@@ -158,7 +155,7 @@ function create(stage: Stage, group: SVGGElement) {
       (node, values, i) => {
         const all = values.map((value, column): [number, number | null] => [column, value]);
         const colour = shown?.parents?.[i]?.colour ?? "currentColor";
-        set(node.children[0]!, { d: draw(all.slice(axis.first, axis.end)) ?? "", stroke: colour });
+        set(node.children[0]!, { d: draw(all.slice(axis.first, axis.end)), stroke: colour });
         const outside = all.flatMap(([column, value]) =>
           value === null || (column >= axis.first && column < axis.end)
             ? []
