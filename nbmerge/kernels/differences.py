@@ -23,7 +23,7 @@ MOST = 1 << 18
 
 _ONE = 1 << 44
 _SIGN, _SIZE = np.uint32(0x80000000), np.uint32(0x7FFFFFFF)
-_22 = np.uint32(22)
+_22, _23 = np.uint32(22), np.uint32(23)
 _MANTISSA, _LEADING = np.uint32(0x007FFFFF), np.uint32(0x00800000)
 
 
@@ -43,6 +43,14 @@ def _count_equal(one: int, other: int, first: int, size: int, stored: int) -> in
 
 
 @part
+def _count_changed(bits: np.ndarray) -> int:
+    changed = np.int32(0)
+    for k in range(bits.size):
+        changed = np.int32(changed + np.int32(bits[k] & _SIZE != 0))
+    return np.int64(changed)
+
+
+@part
 def _count_signs(one: np.ndarray, other: np.ndarray) -> tuple[int, int]:
     """Elements at which both are not zero, of the same sign and of opposite ones."""
     same, opposite = np.int32(0), np.int32(0)
@@ -57,29 +65,36 @@ def _count_signs(one: np.ndarray, other: np.ndarray) -> tuple[int, int]:
 @part
 def _find_extent(bits: np.ndarray, largest: int, inner: int, outer: int) -> tuple[int, int]:
     """The bits of the largest magnitude, and the number of those below `inner`, other than zero, and from `outer` on."""
-    outside = np.int32(0)
+    below, above = np.int32(0), np.int32(0)
     for k in range(bits.size):
         size = np.uint32(bits[k] & _SIZE)
         largest = size if size > largest else largest
-        outside = np.int32(outside + np.int32((size < inner) & (size != np.uint32(0))) + np.int32(size >= outer))
-    return largest, np.int64(outside)
+        below = np.int32(below + np.int32((size < inner) & (size != np.uint32(0))))
+        above = np.int32(above + np.int32(size >= outer))
+    return largest, np.int64(below) + np.int64(above)
 
 
 @part
-def _put(bits: int, lowest: int, table: np.ndarray) -> None:
-    size = np.uint32(bits & _SIZE)
-    place = min(max(np.int64(size >> _22) - lowest, 0), table.size - 1)
-    table[place] += _ONE + np.int64((size & _MANTISSA) | _LEADING)
+def _find_places(bits: np.ndarray, lowest: int, last: int, places: np.ndarray) -> None:
+    """Write the bin of each number; unsigned, so that no index could be one from the end."""
+    for k in range(bits.size):
+        place = np.int32(np.uint32(bits[k] & _SIZE) >> _22) - np.int32(lowest)
+        places[k] = np.uint32(min(max(place, 0), last))
 
 
 @part
-def _fill(bits: np.ndarray, lowest: int, tables: np.ndarray) -> None:
+def _put(bits: int, place: int, table: np.ndarray) -> None:
+    table[place] += _ONE + np.int64((bits & _MANTISSA) | _LEADING)
+
+
+@part
+def _fill(bits: np.ndarray, places: np.ndarray, tables: np.ndarray) -> None:
     whole = bits.size // TABLES * TABLES
     for k in range(0, whole, TABLES):
         for t in range(TABLES):
-            _put(bits[k + t], lowest, tables[t])
+            _put(bits[k + t], places[k + t], tables[t])
     for k in range(whole, bits.size):
-        _put(bits[k], lowest, tables[0])
+        _put(bits[k], places[k], tables[0])
 
 
 @part
@@ -102,6 +117,33 @@ def _take_out(tables: np.ndarray, lowest: int, histogram: np.ndarray, mass: np.n
         if 0 < place < last:
             exponent = ((lowest + place) >> 1) - 127 - 23
             mass[place] += np.float64(held & (_ONE - 1)) * 2.0**exponent
+
+
+@cache
+def build_exponents(stored: int) -> Callable[..., None]:
+    """The loop that samples exponents, see `nbmerge.statistics.tally.Tally.exponents`.
+
+    Returns
+    -------
+    callable
+        ``(count, address, stride, exponents)``: distributes a block's elements over `exponents` (int64), in the shares that every
+        `stride`-th element has.
+    """
+
+    @entry_point("void(int64, int64, int64, int64[::1])")
+    def add_exponents(count: int, address: int, stride: int, exponents: np.ndarray) -> None:
+        found, samples = np.zeros(exponents.size, np.int64), 0
+        for k in range(0, count, stride):
+            found[np.int64((bits_of(load(address, k, stored)) & _SIZE) >> _23)] += 1
+            samples += 1
+        passed, before = 0, np.int64(0)
+        for e in range(exponents.size):
+            passed += found[e]
+            up_to = np.int64(np.rint(passed / samples * count))
+            exponents[e] += up_to - before
+            before = up_to
+
+    return add_exponents
 
 
 @cache
@@ -136,7 +178,7 @@ def build_differences(models: int, stored: int, bins: int, lowest: int) -> Calla
         histogram: np.ndarray,
         mass: np.ndarray,
     ) -> None:
-        deltas = np.empty((models, TILE), np.uint32)
+        deltas, places = np.empty((models, TILE), np.uint32), np.empty(TILE, np.uint32)
         tables = np.zeros((models, TABLES, bins), np.int64)
         outside, sizes = np.zeros((models, 2)), np.zeros(models, np.uint32)
         for first in range(0, count, TILE):
@@ -145,10 +187,13 @@ def build_differences(models: int, stored: int, bins: int, lowest: int) -> Calla
                 bits = deltas[i, :size]
                 _read_differences(addresses[0], addresses[i + 1], first, stored, bits)
                 sizes[i], some = _find_extent(bits, sizes[i], inner, outer)
-                _fill(bits, lowest, tables[i])
+                _find_places(bits, lowest, bins - 1, places[:size])
+                _fill(bits, places[:size], tables[i])
                 if some:
                     _add_outside(bits, inner, outer, outside[i])
-                for j in range(i + 1):
+                same[i, i] += _count_changed(bits)
+                equal[i, i] += size
+                for j in range(i):
                     alike, unlike = _count_signs(bits, deltas[j, :size])
                     same[i, j] += alike
                     opposite[i, j] += unlike

@@ -20,7 +20,7 @@ from nbmerge.kernels import nearswap as nearswap_loop
 from nbmerge.kernels import ram as ram_loop
 from nbmerge.kernels import sce as sce_loop
 from nbmerge.kernels import thinned
-from nbmerge.kernels.differences import build_differences
+from nbmerge.kernels.differences import build_differences, build_exponents
 from nbmerge.kernels.gram import build_products
 from nbmerge.kernels.magnitudes import survey
 from nbmerge.kernels.operands import STORED, Fused, Layout, find_common_kind, find_kinds, locate
@@ -136,22 +136,24 @@ def fuse_products(dtypes: Sequence[str]) -> Callable[[list[torch.Tensor], np.nda
     return lambda inputs, gram: add(inputs[0].numel(), locate(inputs), gram)
 
 
-def fuse_differences(dtypes: Sequence[str], bins: int, lowest: int) -> Callable[..., None] | None:
+def fuse_differences(dtypes: Sequence[str], bins: int, lowest: int, samples: int) -> Callable[..., None] | None:
     """The loops that count the differences of a block from its base; None for float32, whose sums are in float64.
 
     Returns
     -------
     callable or None
-        ``(blocks, gram, largest, same, opposite, equal, histogram, mass)``, see `nbmerge.statistics.tally.Tally`.
+        ``(blocks, exponents, gram, largest, same, opposite, equal, histogram, mass)``, see `nbmerge.statistics.tally.Tally`.
     """
     kind, multiply = find_common_kind(dtypes), fuse_products(dtypes)
     if kind is None or kind == STORED["float32"] or multiply is None or len(dtypes) < 2:
         return None
-    add = build_differences(len(dtypes) - 1, kind, bins, lowest)
+    add, sample = build_differences(len(dtypes) - 1, kind, bins, lowest), build_exponents(kind)
 
-    def fused(blocks: list[torch.Tensor], gram: np.ndarray, *sums: np.ndarray) -> None:
+    def fused(blocks: list[torch.Tensor], exponents: np.ndarray, gram: np.ndarray, *sums: np.ndarray) -> None:
+        count = blocks[0].numel()
+        sample(count, blocks[0].data_ptr(), max(1, count // samples), exponents)
         multiply(blocks, gram)
-        add(blocks[0].numel(), locate(blocks), *sums)
+        add(count, locate(blocks), *sums)
 
     return fused
 

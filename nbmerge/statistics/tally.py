@@ -65,14 +65,13 @@ class Tally:
     def find_loop(self, dtypes: Sequence[str]) -> Callable[[int, list[torch.Tensor]], None] | None:
         """The compiled form of `add` for inputs of these dtypes, if there is one; it takes their blocks as they are stored."""
         loops = find_loops()
-        fused = loops.fuse_differences(dtypes, BINS, _FIRST) if loops else None
+        fused = loops.fuse_differences(dtypes, BINS, _FIRST, SAMPLED) if loops else None
         if fused is None:
             return None
 
         def add(t: int, blocks: list[torch.Tensor]) -> None:
             pairs = self.same[t], self.opposite[t], self.equal[t]
-            fused(blocks, self.gram[t], self.largest[t], *pairs, self.histogram[t], self.mass[t])
-            self.exponents[t] += _exponents(blocks[0])
+            fused(blocks, self.exponents[t], self.gram[t], self.largest[t], *pairs, self.histogram[t], self.mass[t])
             self.total[t] = self.mass[t].sum(1)
 
         return add

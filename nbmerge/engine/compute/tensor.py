@@ -103,7 +103,8 @@ def _weighted_sum(blocks: Blocks, coefficients: Sequence[float], dtype: torch.dt
     used = [i for i, c in enumerate(coefficients) if c != 0]
     weights = [float(coefficients[i]) for i in used]
     if not used:
-        return lambda start: torch.zeros(blocks.size(start), dtype=dtype)
+        nothing = torch.zeros(min(blocks.step, blocks.count), dtype=dtype)
+        return lambda start: nothing[: blocks.size(start)]
     affine = abs(sum(weights) - 1.0) < 1e-12
     if affine and len(used) == 1:
         return lambda start: blocks.stored(used[0], start).to(dtype)
