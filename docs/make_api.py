@@ -18,7 +18,9 @@ PAGES = {
     "Merging to disk": "nbmerge: merge MergeResult verify Verification transplant Transplant publish Published",
     "Adapters": "nbmerge: extract_lora Extraction merge_adapters AdapterMerge",
     "Mixtures of experts": "nbmerge: moe",
-    "Merging in memory": "nbmerge: live LiveMerge virtual VirtualMerge Update Pin choose_backend BackendChoice merge_tensors",
+    "Merging in memory": (
+        "nbmerge: live LiveMerge virtual VirtualMerge Update Pin choose_backend BackendChoice merge_tensors compute_tensors"
+    ),
     "Sampling": "nbmerge: sample compare Sample Comparison sample_grid GridAxis SampleGrid blind_test BlindTest BlindResult",
     "Scores": "nbmerge: perplexity log_odds LogOdds",
     "Understanding": "nbmerge: sweep PathScores ablate Ablation sensitivity Sensitivity compare_tokens TokenComparison",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
     )
     from nbmerge.analysis.gathering import Gathered, gather_statistics
     from nbmerge.engine.check import Report, check
+    from nbmerge.engine.compute_tensors import compute_tensors
     from nbmerge.engine.cost.live_forecast import LiveForecast, forecast_live
     from nbmerge.engine.differences import Difference, describe_difference
     from nbmerge.engine.live.backend_choice import BackendChoice, choose_backend
@@ -92,6 +93,7 @@ _EXPORTS = {
     ),
     "nbmerge.analysis.gathering": ("Gathered", "gather_statistics"),
     "nbmerge.engine.check": ("Report", "check"),
+    "nbmerge.engine.compute_tensors": ("compute_tensors",),
     "nbmerge.engine.cost.live_forecast": ("LiveForecast", "forecast_live"),
     "nbmerge.engine.differences": ("Difference", "describe_difference"),
     "nbmerge.engine.live.backend_choice": ("BackendChoice", "choose_backend"),
@@ -198,6 +200,7 @@ __all__ = [
     "choose_backend",
     "compare",
     "compare_tokens",
+    "compute_tensors",
     "describe_difference",
     "evaluate",
     "export_page",

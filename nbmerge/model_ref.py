@@ -20,7 +20,7 @@ class ModelRef:
     Parameters
     ----------
     path : str
-        A local folder or a Hub id such as ``mistralai/Mistral-7B-v0.1``.
+        A local folder, a weights file, or a Hub id such as ``mistralai/Mistral-7B-v0.1``.
     revision : str, optional
         Branch, tag or commit on the Hub.
     lora : tuple of str
@@ -39,7 +39,7 @@ class ModelRef:
     def of(cls, raw: Any) -> ModelRef:
         """Read ``path[@revision][+lora...]``, a mapping with these keys, a path or a ModelRef.
 
-        A string that names an existing folder means that folder, whatever characters it contains.
+        A string that names an existing folder or file means that, whatever characters it contains.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class ModelRef:
             raise ArgumentError(f"a model is a folder or a Hub id, not {raw!r:.200}.")
         if "\0" in raw:
             raise ArgumentError("the name of a model contains a NUL character.")
-        return cls(raw) if _is_folder(raw) else cls._from_text(raw)
+        return cls(raw) if _exists(raw) else cls._from_text(raw)
 
     @classmethod
     def _from_text(cls, text: str) -> ModelRef:
@@ -99,7 +99,7 @@ class ModelRef:
         """The reference as YAML writes it: a string, or a mapping if a string would be ambiguous."""
         text = str(self)
         odd = any(c in self.path for c in "@+") or any("+" in x for x in self.lora)
-        if not odd or (_is_folder(self.path) and text == self.path):
+        if not odd or (_exists(self.path) and text == self.path):
             return text
         mapping = {"path": self.path, "revision": self.revision, "lora": list(self.lora)}
         return {k: v for k, v in mapping.items() if v}
@@ -108,8 +108,8 @@ class ModelRef:
         return self.path + (f"@{self.revision}" if self.revision else "") + "".join(f"+{x}" for x in self.lora)
 
 
-def _is_folder(text: str) -> bool:
+def _exists(text: str) -> bool:
     try:
-        return Path(text).expanduser().is_dir()
+        return Path(text).expanduser().exists()
     except (OSError, RuntimeError):  # too long for a file name, or the home of an unknown user
         return False

@@ -219,6 +219,8 @@ EXCEPTIONS = {
     ("engine/output/journal.py", "os.open"): "the journal beside the output, new and not followed",
     ("engine/output/journal.py", "open"): "the journal beside the output",
     ("engine/output/lease.py", ".read_text"): "the lease beside the output",
+    ("engine/output/weights_file.py", "os.open"): "the file that this process has just written",
+    ("engine/output/weights_file.py", "open"): "the same file, for its header",
     ("engine/cost/timing.py", "open"): "a file of its own that measures the disk",
     ("engine/cost/available_memory.py", ".read_text"): "memory limits in /proc and /sys",
     ("cli/demo.py", ".read_text"): "the notebook that nbmerge ships",

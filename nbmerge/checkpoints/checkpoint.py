@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbmerge.bounded import is_name
-from nbmerge.checkpoints import float8, hub, pickle_files
+from nbmerge.checkpoints import bare, float8, hub, pickle_files
 from nbmerge.checkpoints.adapters import adapter
 from nbmerge.checkpoints.adapters.apply_adapter import describe_unchanged, with_adapter
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
 from nbmerge.checkpoints.quantisation import refuse_config, refuse_files, refuse_tensors
 from nbmerge.checkpoints.stacks import depths
+from nbmerge.checkpoints.weights_index import read_index
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import read_model_json
 from nbmerge.model_ref import ModelRef
@@ -31,8 +31,6 @@ INDEX = "model.safetensors.index.json"
 DEPTH_KEYS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 MOST_LAYERS = 100_000
-MOST_NAMED = 1000
-"""Maximum number of files that an error message checks."""
 _FAR = re.compile(r"(^|\.)\d{6,}(\.|$)")
 Entry = tuple[str, int, int, int, int]
 """Name of a file, and what identifies its state."""
@@ -41,14 +39,14 @@ _POSITIONS = re.compile(r"wpe|pos(ition)?(al)?_?(emb|enc)|embed_positions|token_
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model on disk.
+    """A model on disk, or bare weights.
 
     Parameters
     ----------
     path : Path
-        The folder.
+        The folder; of bare weights, the file or the index of the shards.
     config : dict
-        Its ``config.json``.
+        Its ``config.json``; empty for bare weights.
     tensors : mapping of str to TensorInput
         Every tensor, by name: stored, computed from stored ones, or the plan of a merge that is not made yet.
     name : str
@@ -58,6 +56,8 @@ class Checkpoint:
         the model has its tokenizer, and the folder of the base comes first here.
     notes : tuple of str
         Remarks about how it was assembled.
+    stacks : tuple of str, optional
+        Of bare weights, the lists of modules that count as layers; None for a model, whose config tells its layers.
     """
 
     path: Path
@@ -66,10 +66,11 @@ class Checkpoint:
     name: str
     adapters: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    stacks: tuple[str, ...] | None = None
 
     @classmethod
     def open(cls, model: str | Path | ModelRef, ask: bool = True) -> Checkpoint:
-        """Open a local folder or a Hub id with the adapters in its name; the weights need not be downloaded.
+        """Open a local folder, a Hub id with the adapters in its name, or a weights file; weights need not be downloaded.
 
         Parameters
         ----------
@@ -80,9 +81,11 @@ class Checkpoint:
         Raises
         ------
         CheckpointError
-            When it is not a model folder, its files are incomplete or damaged, or it cannot be merged.
+            When it is neither, its files are incomplete or damaged, or it cannot be merged.
         """
         ref = ModelRef.of(model)
+        if (file := bare.find_file(ref)) is not None:
+            return _bare(file, _state(file.parent), ref.name)
         path = _folder(ref, ask)
         plain = _plain(path, _state(path), ref.name)
         return plain._adapted(ref.lora, ask) if ref.lora else plain
@@ -117,9 +120,16 @@ class Checkpoint:
         """The folders that identify the model: its own and those of its adapters."""
         return (self.path, *self.adapters)
 
+    @property
+    def bare(self) -> bool:
+        """Whether it is bare weights: tensors without a config."""
+        return self.stacks is not None
+
     @cached_property
     def layout(self) -> Layout:
         """Layers and roles of its tensors."""
+        if self.stacks is not None:
+            return Layout.of_bare(self.tensors, self.stacks)
         return Layout(self.tensors, self.config_depth, {d.value for d in depths(self.config)})
 
     @property
@@ -166,7 +176,7 @@ class Checkpoint:
     @property
     def tied(self) -> bool:
         """Whether the head shares the embedding's weights and has no tensor of its own."""
-        return not self.layout.outside("head") and bool(self.config.get("tie_word_embeddings", True))
+        return not self.bare and not self.layout.outside("head") and bool(self.config.get("tie_word_embeddings", True))
 
     @property
     def vocabulary(self) -> int | None:
@@ -194,6 +204,19 @@ def _plain(path: Path, state: tuple[Entry, ...], name: str) -> Checkpoint:
     """A model without adapters in one state of its files, read once."""
     config, tensors = _contents(path, state)
     return Checkpoint(path, config, tensors, name)._without_copies()
+
+
+@lru_cache(maxsize=64)
+def _bare(file: Path, state: tuple[Entry, ...], name: str) -> Checkpoint:
+    """Bare weights in one state of the files around them, read once."""
+    notes: tuple[str, ...] = ()
+    if (file.parent / "config.json").is_file():
+        notes = (
+            f"{file.name} is merged without the config.json beside it. Name the folder to merge the model as a whole.",
+        )
+    tensors = bare.read_bare(file)
+    _refuse_depth(file, {}, tensors)
+    return Checkpoint(file, {}, tensors, name, notes=notes, stacks=())
 
 
 @lru_cache(maxsize=64)
@@ -279,23 +302,20 @@ def _folder(ref: ModelRef, ask: bool = True) -> Path:
         path = Path(ref.path).expanduser()
         if path.is_dir():
             return path.resolve()
-        there = path.exists()
     except (OSError, RuntimeError, ValueError) as error:  # too long, or an unknown home directory
         why = getattr(error, "strerror", None) or error
         raise CheckpointError(f"'{ref.path:.200}' is not a valid path: {why}.") from error
-    if there:
-        raise CheckpointError(f"{path} is a file. Pass the folder of the model, which contains config.json.")
     return hub.find(ref, ask)
 
 
 def _stored_tensors(path: Path) -> dict[str, StoredTensor]:
     index, single = path / INDEX, path / SINGLE
     if os.path.lexists(index):
-        return _sharded(index, lambda file: hub.read_header(file)[0])
+        return read_index(index, lambda file: hub.read_header(file)[0])
     if hub.held(single):
         return hub.read_header(single)[0]
     if os.path.lexists(path / pickle_files.INDEX):
-        return _sharded(path / pickle_files.INDEX, pickle_files.read_pickled)
+        return read_index(path / pickle_files.INDEX, pickle_files.read_pickled)
     if found := next((path / name for name in pickle_files.SINGLES if hub.held(path / name)), None):
         return pickle_files.read_pickled(found)
     others = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".gguf", ".safetensors"))
@@ -308,33 +328,9 @@ def _stored_tensors(path: Path) -> dict[str, StoredTensor]:
     )
 
 
-def _sharded(index: Path, read: Callable[[Path], dict[str, StoredTensor]]) -> dict[str, StoredTensor]:
-    path, weight_map = index.parent, _read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(v, str) for v in weight_map.values()):
-        raise CheckpointError(f"{index.name} in {path} has no usable weight_map. Download it again.")
-    shards: dict[str, dict[str, StoredTensor]] = {}
-    names = list(dict.fromkeys(weight_map.values()))
-    for name in names:
-        if not is_name(name):
-            raise CheckpointError(
-                f"{index.name} in {path} lists a shard outside the folder: {name!r:.80}. Do not use this model."
-            )
-        if not hub.held(path / name):
-            missing = sorted(n for n in names[:MOST_NAMED] if is_name(n) and not hub.held(path / n))
-            raise CheckpointError(
-                f"{path} is missing {len(missing)} of its shards: {', '.join(missing[:4])}. Download them again."
-            )
-        shards[name] = read(path / name)
-    lost = [t for t, shard in weight_map.items() if t not in shards[shard]]
-    if lost:
-        raise CheckpointError(
-            f"{path}: {len(lost)} tensors are not in the shards that {index.name} lists (first: {lost[0]!r:.80} in "
-            f"{weight_map[lost[0]]}). Download the model again."
-        )
-    return {t: shards[shard][t] for t, shard in weight_map.items()}
-
-
 def _read_json(file: Path) -> dict[str, Any]:
     if not os.path.lexists(file):
-        raise CheckpointError(f"{file.parent} is not a model folder: it has no {file.name}.")
+        weights = sorted(p.name for p in file.parent.iterdir() if p.name.endswith((bare.SAFETENSORS, bare.INDEX)))
+        how = f" To merge its tensors alone, name the file: {file.parent / weights[-1]}." if weights else ""
+        raise CheckpointError(f"{file.parent} is not a model folder: it has no {file.name}.{how}")
     return read_model_json(file)

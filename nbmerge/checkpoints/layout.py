@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from nbmerge.checkpoints.stacks import NUMBERED, Stack, stacks
+from nbmerge.checkpoints.stacks import NUMBERED, Stack, named_stacks, stacks
 
 _HEAD = re.compile(r"(^|\.)(lm_head|embed_out|score|classifier|output|output_layer|qa_outputs)\.(weight|bias)$")
 _EMBEDDING = re.compile(r"embed|(^|\.)(wte|wpe|tok_embeddings|project_in|shared)\.")
@@ -72,7 +72,28 @@ class Layout:
 
     def __init__(self, names: Iterable[str], depth: int | None = None, lengths: Iterable[int] = ()):
         self.names = tuple(names)
-        found, main = stacks(self.names, {*lengths, *([] if depth is None else [depth])}, depth)
+        self.bare = False
+        """Whether the tensors are bare weights, whose names mean nothing outside the stacks that are named."""
+        self._set_stacks(*stacks(self.names, {*lengths, *([] if depth is None else [depth])}, depth))
+
+    @classmethod
+    def of_bare(cls, names: Iterable[str], lists: Iterable[str]) -> Layout:
+        """The layout of bare weights: only the lists of modules that are named count as layers, and no tensor has a role.
+
+        Parameters
+        ----------
+        names : iterable of str
+            All tensor names.
+        lists : iterable of str
+            Names of lists of modules, the main one first; those that do not exist are left out.
+        """
+        made = cls.__new__(cls)
+        made.names, made.bare = tuple(names), True
+        found = named_stacks(made.names, lists)
+        made._set_stacks(found, found[0] if found else None)
+        return made
+
+    def _set_stacks(self, found: Iterable[Stack], main: Stack | None) -> None:
         self.stacks: dict[str, Stack] = {s.name: s for s in found}
         """Every stack of layers, by name."""
         self.stack = main.name if main else None
@@ -90,7 +111,15 @@ class Layout:
         match = NUMBERED.match(name)
         if match and match["stack"] in self.stacks:
             return Place(name, int(match["index"]), match["rest"], _group(match["rest"]), match["stack"])
-        return Place(name, None, name, _role(name))
+        return Place(name, None, name, "other" if self.bare else _role(name))
+
+    def is_after_layers(self, name: str) -> bool:
+        """Whether a tensor outside the layers comes after the last of them: a pooler, or a part of a head before its weights."""
+        return not self.bare and bool(_AFTER.search(name))
+
+    def is_derived(self, name: str) -> bool:
+        """Whether a tensor is a buffer that models compute themselves: rotary frequencies, causal masks, position ids."""
+        return not self.bare and is_derived(name)
 
     def name(self, layer: int, part: str, stack: str | None = None) -> str:
         """Full name of a layer's tensor, by default in the main stack."""
@@ -147,11 +176,6 @@ class Layout:
 def has_inputs_first(model_type: str, name: str) -> bool:
     """Whether a weight matrix has a row for each input of its layer, as in GPT-2 (``Conv1D``)."""
     return model_type in _CONV1D and bool(re.search(r"(^|\.)(c_attn|c_proj|c_fc|q_attn)\.weight$", name))
-
-
-def is_after_layers(name: str) -> bool:
-    """Whether a tensor outside the layers comes after the last of them: a pooler, or a part of a head before its weights."""
-    return bool(_AFTER.search(name))
 
 
 def is_derived(name: str) -> bool:

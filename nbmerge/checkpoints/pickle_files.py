@@ -40,8 +40,14 @@ MAX_DIRECTORY = 4_000_000
 """Maximum bytes of the archive's directory: 40,000 storages. Longer ones are refused, because each entry takes time."""
 
 
-def read_pickled(file: Path) -> dict[str, StoredTensor]:
+def read_pickled(file: Path, nested: str | None = None) -> dict[str, StoredTensor]:
     """Find every tensor of a file.
+
+    Parameters
+    ----------
+    file : Path
+    nested : str, optional
+        Read the tensors below this name, if the file has a mapping there; what stands beside it is left out.
 
     Raises
     ------
@@ -61,6 +67,8 @@ def read_pickled(file: Path) -> dict[str, StoredTensor]:
         raise _foreign(file, str(error)) from error
     except UnpicklingError as error:
         raise _damaged(file, str(error)) from error
+    if nested is not None and isinstance(contents, dict) and isinstance(contents.get(nested), dict):
+        contents = contents[nested]
     if not isinstance(contents, dict) or not all(isinstance(name, str) for name in contents):
         raise CheckpointError(f"{file} contains a {_kind(contents)}, not tensors by name. {_ANOTHER_WAY}")
     if name := next((n for n in contents if any("\ud800" <= c <= "\udfff" for c in n)), None):

@@ -142,6 +142,15 @@ def stacks(names: Iterable[str], lengths: Iterable[int], depth: int | None) -> t
     return found, next(s for s in found if s.name == main)
 
 
+def named_stacks(names: Iterable[str], lists: Iterable[str]) -> list[Stack]:
+    """The lists of modules of these names, in their order; those without tensors are left out."""
+    wanted: dict[str, int] = dict.fromkeys(lists, 0)
+    for match in filter(None, map(NUMBERED.match, names)):
+        if match["stack"] in wanted:
+            wanted[match["stack"]] = max(wanted[match["stack"]], 1 + int(match["index"]))
+    return [Stack(name, depth) for name, depth in wanted.items() if depth]
+
+
 def _alike(layers: Mapping[int, set[str]]) -> bool:
     """Whether a list is numbered without gaps and its modules share most of their parts; experts count once."""
     parts = [{re.sub(r"\d+", "#", part) for part in layer} for layer in layers.values()]

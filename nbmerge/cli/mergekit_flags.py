@@ -1,4 +1,7 @@
-"""The options of mergekit-yaml for ``nbmerge merge``, so that old scripts run: translated, or ignored with a warning."""
+"""The options of mergekit-yaml and mergekit-pytorch for ``nbmerge merge``, so that old scripts run.
+
+They are translated, or ignored with a warning.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,10 @@ SWITCHES = {
     "--allow-crimes": "models whose tensors have the same shapes are merged with a warning, others are refused",
     "--trust-remote-code": "code of a model is never run",
     "--unsafe-truncate-embeddings": "write vocabulary: truncate into the recipe instead",
+    "--tensor-intersection": "write missing_tensors: leave-out into the recipe instead",
+    "-i": "write missing_tensors: leave-out into the recipe instead",
+    "--tensor-union": "write missing_tensors: merge-rest into the recipe instead",
+    "-u": "write missing_tensors: merge-rest into the recipe instead",
     "--verbose": "", "-v": "",
 }  # fmt: skip
 """Switches that are ignored, with the reason for the warning; no warning where the reason is empty."""

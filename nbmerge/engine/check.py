@@ -64,7 +64,8 @@ class Report(Displayed):
         if not self.problems:
             yield "No problems."
         if (plan := self.plan) is not None:
-            size = f"{len(plan.tensors)} tensors, {plan.depth} layers, {plan.parameters:,} parameters"
+            layers = f"{plan.depth} layers, " if plan.depth or not plan.bare else ""
+            size = f"{len(plan.tensors)} tensors, {layers}{plan.parameters:,} parameters"
             yield f"{plan.method.title}: {size}."
         if self.forecast is not None:
             cost = str(self.forecast)

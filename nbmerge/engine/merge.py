@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbmerge.arguments import parse_size_argument
 from nbmerge.checkpoints import hub
+from nbmerge.checkpoints.checkpoint import SINGLE
 from nbmerge.engine.compute.arithmetic import arithmetic
 from nbmerge.engine.compute.device import DEVICE, find_device
 from nbmerge.engine.compute.download import fetch
@@ -23,6 +24,7 @@ from nbmerge.engine.output.folder import absolute, building, check_output, clear
 from nbmerge.engine.output.journal import Journal, identity
 from nbmerge.engine.output.leftovers import remove_leftovers
 from nbmerge.engine.output.shards import MAX_SHARD, ShardWriter, shard_names
+from nbmerge.engine.output.weights_file import building_file, is_one_file, room_for_checksums, write_checksums
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.presentation import Displayed
@@ -45,7 +47,7 @@ class MergeResult(Displayed):
     Parameters
     ----------
     path : Path
-        The model folder; `transformers` loads it with ``from_pretrained``.
+        The model folder, which `transformers` loads with ``from_pretrained``; the folder or file of bare weights.
     plan : Plan
     seconds : float
     notes : Counter
@@ -90,7 +92,8 @@ def merge(
     ----------
     recipe : Recipe, Plan, or anything that `Recipe.load` reads
     out : path
-        Folder to create. It must not exist, unless `overwrite` is set and it is a model folder.
+        Folder to create. It must not exist, unless `overwrite` is set and it is a model folder. Bare weights can also be
+        written as one file, named ``*.safetensors``.
     max_shard_size : int or str
         Maximum size of one weights file, in bytes or such as ``"2GB"``.
     overwrite : bool
@@ -192,7 +195,7 @@ def write_model(
     overwrite: bool,
     device: str | None = None,
 ) -> MergeResult:
-    """Write the model folder of a plan, with weights from any source.
+    """Write the model folder of a plan, or the file of bare weights, with weights from any source.
 
     Parameters
     ----------
@@ -205,8 +208,11 @@ def write_model(
     remove_leftovers(out.parent)
     check_output(plan, out, overwrite)
     began = time.perf_counter()
-    with building(out, overwrite) as folder:
-        metadata = metadata_of(plan, device)
+    one_file = is_one_file(plan, out)
+    if one_file:
+        max_shard_size = max(plan.bytes_written, 1)
+    with (building_file if one_file else building)(out, overwrite) as folder:
+        metadata = metadata_of(plan, device) | (room_for_checksums(plan) if one_file else {})
         wanted = identity(plan.tensors, max_shard_size, metadata)
         journal = Journal(beside(out, "journal"), wanted, arithmetic(plan.tensors))
         # files of another unfinished merge must not get into this one
@@ -214,7 +220,11 @@ def write_model(
         with closing(ShardWriter(folder, plan.tensors, metadata, max_shard_size)) as writer:
             notes = fill(writer, journal)
             writer.finish()
-        write_companions(plan, folder, {t.name: writer.checksums[t.name] for t in plan.tensors})
-        journal.announce(folder)
+        checksums = {t.name: writer.checksums[t.name] for t in plan.tensors}
+        if one_file:
+            write_checksums(folder / SINGLE, checksums)
+        else:
+            write_companions(plan, folder, checksums)
+        journal.announce(folder / SINGLE if one_file else folder)
     notes += journal.notes
     return MergeResult(out, plan, time.perf_counter() - began, notes)

@@ -79,7 +79,7 @@ def _has_parents(path: str) -> bool:
 
 def _is_local(path: str) -> bool:
     folder = Path(path).expanduser()
-    return folder.is_absolute() or path.startswith((".", "~")) or folder.is_dir()
+    return folder.is_absolute() or path.startswith((".", "~")) or folder.exists()
 
 
 def _name(path: str) -> str:

@@ -96,7 +96,12 @@ def shuffle_layers(
     if full_random and max_shift:
         raise ArgumentError("full_random puts layers anywhere, so that max_shift has no effect: pass one of them.")
     shares = _check_weights(weights, len(refs))
-    depths = [Checkpoint.open(ref).depth for ref in refs]
+    opened = [Checkpoint.open(ref) for ref in refs]
+    if bare := next((c for c in opened if c.bare), None):
+        raise ArgumentError(
+            f"{bare.name} is a file without a config, so its layers are not known. Name a model's folder."
+        )
+    depths = [checkpoint.depth for checkpoint in opened]
     draw = random.Random(int(seed))
     if full_random:
         default = [1 / len(refs)] * len(refs)

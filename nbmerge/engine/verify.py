@@ -13,6 +13,8 @@ import xxhash
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
 from nbmerge.checkpoints.adapters.adapter import is_adapter, read_adapter_tensors
+from nbmerge.checkpoints.bare import read_bare
+from nbmerge.checkpoints.checkpoint import INDEX, SINGLE
 from nbmerge.checkpoints.header import read_header
 from nbmerge.engine.compute.arithmetic import RECORD, arithmetic, difference
 from nbmerge.engine.compute.blocks import Blocks
@@ -21,6 +23,7 @@ from nbmerge.engine.compute.pool import run
 from nbmerge.engine.compute.workspace import Emit
 from nbmerge.engine.output.folder import MANIFEST, absolute
 from nbmerge.engine.output.shards import bytes_of, checksum_at
+from nbmerge.engine.output.weights_file import recorded_checksums
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import CheckpointError, MergeError, MergeStopped
@@ -105,7 +108,7 @@ def verify(
     Parameters
     ----------
     folder : path
-        A folder that `nbmerge.merge`, `nbmerge.extract_lora` or `nbmerge.merge_adapters` wrote.
+        A folder that `nbmerge.merge`, `nbmerge.extract_lora` or `nbmerge.merge_adapters` wrote, or a file of bare weights.
     derive : bool or iterable of str
         Also compute all tensors, or those named, again from the recipe in the folder and its models. Adapters have no recipe: extract
         them again to compare.
@@ -139,7 +142,7 @@ def verify(
         damaged = _damaged(checksums, stored, listener, cancel)
     if not derive:
         return Verification(folder, len(checksums), damaged, arithmetic=rounded)
-    plan = make_plan(Recipe.load(folder / RECIPE_FILE))
+    plan = make_plan(Recipe.load(folder if folder.is_file() else folder / RECIPE_FILE))
     wanted = plan.tensors if derive is True else tuple(plan[name] for name in derive)
     computed: dict[str, str] = {}
 
@@ -160,7 +163,11 @@ def verify(
 
 
 def _tensors(folder: Path) -> Mapping[str, object]:
-    """The tensors of a model folder, or of an adapter without its model."""
+    """The tensors of a model folder, of bare weights, or of an adapter without its model."""
+    if folder.is_file():
+        return read_bare(folder)
+    if not os.path.lexists(folder / "config.json") and not is_adapter(folder):
+        return read_bare(folder / (INDEX if os.path.lexists(folder / INDEX) else SINGLE))
     return read_adapter_tensors(folder) if is_adapter(folder) else Checkpoint.open(folder).tensors
 
 
@@ -174,6 +181,8 @@ def _device(name: str | None) -> torch.device | None:
 
 def _recorded(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Checksums by tensor, and the arithmetic that they were computed with (empty in folders of older versions)."""
+    if folder.is_file():
+        return recorded_checksums(folder)
     if not folder.is_dir():
         raise CheckpointError(f"the folder {folder} does not exist. Check the path.")
     if not os.path.lexists(folder / MANIFEST):

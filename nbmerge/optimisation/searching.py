@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from nbmerge.analysis.measure import ScoreLike, read_scores
 from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import hub
+from nbmerge.engine.planning import plan as make_plan
+from nbmerge.engine.planning.bare import require_model
 from nbmerge.errors import ArgumentError, MergeStopped
 from nbmerge.optimisation.evolve import read_evolve
 from nbmerge.optimisation.goals import Goal, GoalLike
@@ -126,6 +128,7 @@ def search(
         goal, sampler = goal or genome.goal, sampler or "cmaes"
     source: Any = getattr(recipe, "recipe", recipe)
     start = Recipe.load(source)
+    require_model(make_plan(start), "A search")
     named, others = read_scores(scores), read_scores(held_out) if held_out else {}
     if unknown := [name for name in others if name not in named]:
         raise ArgumentError(f"held_out has {unknown[0]!r}, which is not one of the scores: {', '.join(named)}.")

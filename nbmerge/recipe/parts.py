@@ -48,6 +48,13 @@ def _parameters(raw: Any) -> dict[str, Any]:
     return {str(k): v for k, v in raw.items() if v is not None}
 
 
+def _names(raw: Any) -> tuple[str, ...]:
+    names = [raw] if isinstance(raw, str) else raw
+    if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
+        raise ValueError(f"this is a name or a list of names, not {raw!r:.200}.")
+    return tuple(dict.fromkeys(n.strip().strip(".") for n in names))
+
+
 def _named(raw: Any) -> Any:
     """Accept a bare name as an entry of `models`."""
     if not isinstance(raw, list | tuple):
@@ -66,6 +73,7 @@ def _prompts(raw: Any) -> Any:
 
 Model = Annotated[ModelRef, BeforeValidator(ModelRef.of)]
 Prompts = Annotated[tuple[str, ...], BeforeValidator(_prompts)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Dtype = Annotated[str, BeforeValidator(_dtype)]
 Range = Annotated[tuple[int, int], BeforeValidator(_layer_range)]
 Parameters = Annotated[dict[str, Annotated[Setting, BeforeValidator(Setting.of)]], BeforeValidator(_parameters)]

@@ -26,6 +26,7 @@ from nbmerge.recipe.parts import (
     Model,
     Models,
     Module,
+    Names,
     Parameters,
     Part,
     Slice,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 Vocabulary = Literal["refuse", "edge-gradient", "zeros", "copy", "mean", "truncate"]
 VOCABULARIES: tuple[str, ...] = get_args(Vocabulary)
 """Ways to treat vocabularies of different sizes."""
+MissingTensors = Literal["refuse", "leave-out", "merge-rest"]
 GateMode = Literal["hidden", "hidden_avg", "hidden_last", "cheap_embed", "random", "uniform_random"]
 GATE_MODES: tuple[str, ...] = get_args(GateMode)
 """What the routers of a mixture are made from."""
@@ -97,6 +99,10 @@ class Recipe(Displayed, Part):
         Number of experts that a token is routed to.
     architecture : str, optional
         Architecture of a mixture, where the models fit several.
+    stacks : str or list of str
+        For bare weights, which have no config: the lists of modules that are layers, such as ``transformer_blocks``.
+    missing_tensors : "refuse", "leave-out" or "merge-rest"
+        For bare weights: what to do about a tensor that some models do not have.
     random_seed : int
         Seed of random numbers; default 0.
     name : str, optional
@@ -135,6 +141,8 @@ class Recipe(Displayed, Part):
     gate_mode: Annotated[GateMode, BeforeValidator(_gate_mode)] = "hidden"
     experts_per_token: int = Field(default=2, ge=1)
     architecture: str | None = None
+    stacks: Names = ()
+    missing_tensors: MissingTensors = "refuse"
     random_seed: int = Field(default=0, ge=0, lt=2**64)
     merges: tuple[Recipe, ...] = ()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbmerge.checkpoints import Checkpoint, StoredTensor, hub
 from nbmerge.engine.loading import load_model, load_tokenizer
+from nbmerge.engine.planning.bare import no_model
 from nbmerge.errors import CheckpointError, MergeStopped, NbmergeError, SampleError
 from nbmerge.quoting import quote
 from nbmerge.recipe import ModelRef
@@ -52,6 +53,8 @@ def load(model: ModelLike, *, cancel: StopSignal | None = None) -> Loaded:
     try:
         ref = ModelRef.of(model if isinstance(model, str | ModelRef) else Path(model))
         checkpoint = Checkpoint.open(ref)
+        if checkpoint.bare:
+            raise no_model(f"Loading {ref.name}")
         hub.fetch((leaf.file for t in checkpoint.tensors.values() for leaf in t.leaves()), cancel=cancel)
     except (CheckpointError, ValueError) as error:  # ValueError: not a possible name of a model
         raise SampleError(str(error)) from error

@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 
 from nbmerge.checkpoints import hub
-from nbmerge.checkpoints.layout import is_derived
 from nbmerge.engine.compute import Blocks, run
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
@@ -67,6 +66,7 @@ def measure_merge(
 
 def compared(plan: Plan) -> list[TensorPlan]:
     """The tensors that are compared: neither those that models rebuild by themselves nor integer tensors."""
+    is_derived = plan.checkpoints[plan.donor].layout.is_derived
     return [t for t in plan.tensors if not is_derived(t.name) and all(i.is_float for i in t.inputs)]
 
 

@@ -1,13 +1,19 @@
 """mergekit's smaller programs beside the functions that do the same."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
 
+from nbmerge.engine.compute_tensors import compute_tensors
 from nbmerge.engine.shuffle import shuffle_layers
 from nbmerge.recipe import Recipe
+from tests.bare_weights import make_weights
 from tests.differential.conftest import PYTHON
 from tests.models import make_model
 
@@ -47,3 +53,65 @@ def test_shuffled_layers(python, tmp_path, full):
         assert max(theirs[2]) < 6 <= max(ours[2])
     else:
         assert theirs == ours
+
+
+# --- bare weights ---
+
+WEIGHT = [{"filter": "attn", "value": 0.75}, {"filter": "conv", "value": 0.5}, {"value": 0.25}]
+BARE = {
+    "linear": {"weight": WEIGHT},
+    "slerp": {"t": WEIGHT},
+    "nuslerp": {"weight": WEIGHT},
+    "multislerp": {"weight": WEIGHT},
+    "task_arithmetic": {"weight": WEIGHT, "lambda": 0.7},
+    "ties": {"weight": WEIGHT, "density": [{"filter": "down", "value": 0.3}, {"value": 0.6}]},
+    "breadcrumbs": {"weight": WEIGHT, "density": 0.7, "gamma": 0.1},
+    "sce": {"select_topk": 0.5},
+    "karcher": {},
+    "nearswap": {"t": 0.05},
+    "passthrough": {"scale": WEIGHT},
+}
+"""Methods with parameters by filter."""
+BASED = {"slerp", "task_arithmetic", "ties", "breadcrumbs", "sce", "nearswap"}
+COUNTS = {"slerp": 1, "nearswap": 1, "passthrough": 1}
+
+
+@pytest.fixture(scope="module")
+def merged_files(python, tmp_path_factory):
+    """Recipes for weights files by name, and mergekit-pytorch's folder of each."""
+    folder = tmp_path_factory.mktemp("bare")
+    a = make_weights(folder / "a.safetensors", steps=None)
+    files = [make_weights(folder / f"{n}.safetensors", i, base=a, steps=None) for i, n in enumerate("bc", 1)]
+    torch.save(load_file(files[0]), folder / "b.pt")  # mergekit lists what is below "state_dict", and cannot read it
+    recipes = {
+        method: {
+            "merge_method": method,
+            "models": [str(f) for f in files[: COUNTS.get(method, 2)]],
+            "parameters": parameters,
+        }
+        | ({"base_model": str(a)} if method in BASED else {})
+        for method, parameters in BARE.items()
+    }
+    recipes["torch"] = recipes["linear"] | {"models": [str(folder / "b.pt"), str(files[1])]}
+    partly = make_weights(folder / "d.safetensors", 3, base=a, steps=None, norm=None, extra=torch.ones(2, 2))
+    for name, field in (("intersection", "leave-out"), ("union", "merge-rest")):
+        recipes[name] = recipes["linear"] | {"models": [str(files[0]), str(partly)], "missing_tensors": field}
+    theirs = {
+        name: {k: v for k, v in r.items() if k != "missing_tensors"} | {"models": [{"model": m} for m in r["models"]]}
+        for name, r in recipes.items()
+    }
+    (folder / "recipes.json").write_text(json.dumps({name: yaml.safe_dump(r) for name, r in theirs.items()}))
+    script = Path(__file__).parent / "pytorch_oracle.py"
+    subprocess.run([python, str(script), str(folder)], check=True, capture_output=True, cwd=folder)
+    assert json.loads((folder / "errors.json").read_text()) == {}
+    return recipes, folder
+
+
+@pytest.mark.parametrize("name", [*BARE, "torch", "intersection", "union"])
+def test_weights_files(merged_files, name):
+    recipes, folder = merged_files
+    theirs = load_file(folder / f"out-{name}" / "model.safetensors")
+    ours = compute_tensors(recipes[name], progress=False)
+    assert set(ours) == set(theirs)
+    for tensor, merged in ours.items():
+        torch.testing.assert_close(merged, theirs[tensor], rtol=1e-4, atol=1e-5, msg=lambda m, t=tensor: f"{t}: {m}")

@@ -10,6 +10,7 @@ from nbmerge.arguments import parse_size_argument
 from nbmerge.engine.compute.threads import parse_threads
 from nbmerge.engine.cost.available_memory import available_memory
 from nbmerge.engine.cost.merge_forecast import worker_bytes
+from nbmerge.engine.planning.bare import require_model
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import TooLargeError
@@ -82,6 +83,7 @@ def forecast_live(
         Number of workers.
     """
     plan = make_plan(recipe)
+    require_model(plan, "A live merge")
     pins = [getattr(p, "plan", p) for p in pinned]
     model, kept = plan.bytes_written, sum(p.bytes_written for p in pins)
     buffers = parse_threads(threads) * max(map(worker_bytes, plan.tensors), default=0)

@@ -17,6 +17,7 @@ from torch.nn import functional
 from nbmerge.engine.cost.live_forecast import forecast_live
 from nbmerge.engine.live.live_merge import LiveMerge
 from nbmerge.engine.live.workers import estimate_update_seconds
+from nbmerge.engine.planning.bare import require_model
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import TooLargeError
@@ -76,6 +77,7 @@ def choose_backend(
     """
     # Also for a live model between two recipes: this decides what to do next.
     plan = live.plan_for(recipe) if live is not None else make_plan(recipe)
+    require_model(plan, "A live merge")
     changed = live.pending(plan) if live is not None else list(plan.tensors)
     update = sum(map(estimate_update_seconds, changed)) * (live.workers.pace if live is not None else 1.0) + (
         BUILD if live is None else 0.0

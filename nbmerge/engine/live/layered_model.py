@@ -20,6 +20,7 @@ from nbmerge.engine.compute.download import fetch
 from nbmerge.engine.live.hf_model import allocate_weights, assemble_model, build_tokenizer
 from nbmerge.engine.live.layer_calls import LayerCalls
 from nbmerge.engine.live.workers import PersistentWorkers
+from nbmerge.engine.planning.bare import require_model
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.errors import VirtualError
 from nbmerge.progress import Listener
@@ -58,6 +59,7 @@ class LayeredModel:
 
     def __init__(self, plan: Plan, threads: int | None = None, device: str | None = None):
         self.device = find_device(device)
+        require_model(plan, "Evaluating layer by layer")
         if len(plan.depths) != 1:
             raise VirtualError(f"This model has {len(plan.depths) or 'no'} stacks of layers instead of one.")
         self._workers = PersistentWorkers(threads)

@@ -29,6 +29,7 @@ from nbmerge.engine.merge import MergeResult, write_model
 from nbmerge.engine.output.folder import absolute
 from nbmerge.engine.output.journal import Journal
 from nbmerge.engine.output.shards import MAX_SHARD, ShardWriter
+from nbmerge.engine.planning.bare import require_model
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.progress import Listener, OverallProgress, Reporter
@@ -77,6 +78,7 @@ def live(
     most = None if max_memory is None else parse_size_argument("max_memory", max_memory)
     accelerator = find_device(device)
     plan = make_plan(recipe)
+    require_model(plan, "A live merge")
     check_fits(plan, available=most, threads=threads)
     merged = LiveMerge(plan, PersistentWorkers(threads), accelerator)
     try:

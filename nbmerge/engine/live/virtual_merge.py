@@ -23,6 +23,7 @@ from nbmerge.engine.live.hf_model import allocate_weights, assemble_model, build
 from nbmerge.engine.live.merge_in_memory import MergeInMemory
 from nbmerge.engine.live.update import Update
 from nbmerge.engine.live.workers import PersistentWorkers
+from nbmerge.engine.planning.bare import require_model
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.errors import VirtualError
@@ -73,6 +74,7 @@ def virtual(
         When a tensor is not a weighted sum, or belongs to a module that cannot be blended; the message names it.
     """
     plan = make_plan(recipe)
+    require_model(plan, "A virtual merge")
     if (why := plan.virtual_obstacle) is not None:
         raise VirtualError(f"{why} Use nbmerge.live instead, which computes the weights.")
     merge = VirtualMerge(plan, gram, threads)

@@ -29,7 +29,9 @@ _PER_LAYER = re.compile(r"layer_types$|block_types?$|_layers$|layers_num|per_lay
 
 
 def loading_findings(plan: Plan) -> Iterator[Problem]:
-    """What transformers would refuse, initialise or ignore when it loads the result of a plan."""
+    """What transformers would refuse, initialise or ignore when it loads the result of a plan; it loads no bare weights."""
+    if plan.bare:
+        return
     donor = plan.checkpoints[plan.donor]
     ours: Shapes = {t.name: (t.shape, t.dtype) for t in plan.tensors}
     theirs: Shapes = {n: (t.shape, t.output_dtype) for n, t in donor.tensors.items()}

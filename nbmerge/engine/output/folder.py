@@ -8,14 +8,17 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from nbmerge.engine.compute.arithmetic import RECORD, arithmetic
 from nbmerge.engine.output import lease
 from nbmerge.engine.output.commit import beside, put_in_place, reserved
 from nbmerge.engine.output.companions import companion_names, module_files, weighted_modules
 from nbmerge.engine.output.model_card import card
-from nbmerge.engine.output.model_folder import refuse_foreign, refuse_protected
+from nbmerge.engine.output.model_folder import BARE, refuse_foreign, refuse_protected
+from nbmerge.engine.output.model_folder import MANIFEST as MANIFEST
 from nbmerge.engine.output.unfinished import find_unfinished
+from nbmerge.engine.output.weights_file import is_one_file, may_take_file
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.errors import RESUME, CheckpointError, MergeError, NbmergeError, OutputError, advice
 from nbmerge.guarded_files import LARGEST_COPY, check_model_file, copy_model_file
@@ -32,8 +35,6 @@ TOKENIZER_FILES = (
 
 LONGEST_NAME = 220
 """Maximum bytes of a folder's name: 255, less what the names of unfinished folders add."""
-MANIFEST = "nbmerge_checksums.json"
-"""A checksum for every tensor, for `nbmerge verify`."""
 RESERVE = 1_000_000
 """Bytes needed besides the weights: config, tokenizer, card."""
 
@@ -89,12 +90,25 @@ def check_place(plan: Plan, out: Path, overwrite: bool, nbytes: int, advice_on_s
     OutputError
         Before anything is created.
     """
-    inputs = {file.parent for file in plan.files} | {c.path for c in plan.checkpoints.values()}
-    check_place_beside(inputs, out, overwrite, nbytes, advice_on_space)
+    places = {c.path for c in plan.checkpoints.values()}
+    if plan.bare:
+        _refuse_inputs({*places, *plan.files}, out)
+        return check_place_beside((), out, overwrite, nbytes, advice_on_space, is_one_file(plan, out))
+    return check_place_beside({f.parent for f in plan.files} | places, out, overwrite, nbytes, advice_on_space)
 
 
-def check_place_beside(inputs: Iterable[Path], out: Path, overwrite: bool, nbytes: int, advice_on_space: str) -> None:
-    """Refuse a folder that cannot take a result of some size, or overlaps the folders of its inputs.
+def _refuse_inputs(files: Iterable[Path], out: Path) -> None:
+    """Refuse an output that would replace files of bare weights; it may lie beside them."""
+    place = out.resolve()
+    for file in files:
+        if place == file or place in file.parents:
+            raise OutputError(f"{out} is, or contains, the input {file}. Choose another name.")
+
+
+def check_place_beside(
+    inputs: Iterable[Path], out: Path, overwrite: bool, nbytes: int, advice_on_space: str, one_file: bool = False
+) -> None:
+    """Refuse a folder, or a file, that cannot take a result of some size, or overlaps the folders of its inputs.
 
     Raises
     ------
@@ -106,7 +120,7 @@ def check_place_beside(inputs: Iterable[Path], out: Path, overwrite: bool, nbyte
         if place == path or place in path.parents or path in place.parents:
             raise OutputError(f"{out} overlaps the input model {path}. Choose a folder outside it.")
     try:
-        _may_take(out, overwrite)
+        (may_take_file if one_file else _may_take)(out, overwrite)
         parent = next(p for p in place.parents if p.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
             kind = "writable" if parent.is_dir() else "a folder"
@@ -170,16 +184,21 @@ def clear(folder: Path, keep: Collection[str] = ()) -> None:
 
 
 def write_companions(plan: Plan, folder: Path, checksums: Mapping[str, str]) -> None:
-    """Write everything but the weights: config, tokenizer, generation config, card, recipe and checksums."""
-    write_tokenizer(plan, folder)
-    (folder / "config.json").write_text(json.dumps(plan.config, indent=2) + "\n", encoding="utf-8")
+    """Write everything but the weights: config, tokenizer, generation config, card, recipe and checksums.
+
+    Bare weights get the last three.
+    """
+    if not plan.bare:
+        write_tokenizer(plan, folder)
+        (folder / "config.json").write_text(json.dumps(plan.config, indent=2) + "\n", encoding="utf-8")
     (folder / RECIPE_FILE).write_text(plan.recipe.to_yaml(), encoding="utf-8")
     (folder / "README.md").write_text(card(plan), encoding="utf-8")
-    write_manifest(folder, checksums, arithmetic(plan.tensors), {"fingerprint": plan.recipe.fingerprint})
+    more: dict[str, Any] = {"fingerprint": plan.recipe.fingerprint}
+    write_manifest(folder, checksums, arithmetic(plan.tensors), more | ({BARE: True} if plan.bare else {}))
 
 
 def write_manifest(
-    folder: Path, checksums: Mapping[str, str], rounding: Mapping[str, str] | None = None, more: Mapping[str, str] | None = None
+    folder: Path, checksums: Mapping[str, str], rounding: Mapping[str, str] | None = None, more: Mapping[str, Any] | None = None
 ) -> None:  # fmt: skip
     """Write the checksums of all tensors, for `nbmerge verify`, and how they were rounded (default: by torch's libraries)."""
     record = dict(arithmetic() if rounding is None else rounding)
@@ -206,6 +225,8 @@ def side_files(plan: Plan) -> list[Path]:
 
     Names of special files, such as pipes, are listed as well; `unsafe_side_files` reports them.
     """
+    if plan.bare:
+        return []
     made = plan.tokenizer.side_files if plan.tokenizer is not None else []
     return [*made, *_companions(plan), *module_files(plan.checkpoints[plan.donor].path)]
 
@@ -219,6 +240,8 @@ def _companions(plan: Plan) -> list[Path]:
 
 def modules_left_behind(plan: Plan) -> list[Problem]:
     """Warnings of modules of sentence-transformers that have weights, which the result lacks."""
+    if plan.bare:
+        return []
     label = plan.labels[plan.donor]
     return [
         Problem(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from nbmerge.engine.planning.plans import Plan
 from nbmerge.recipe.yaml_text import dump_yaml
@@ -17,7 +18,11 @@ def card(plan: Plan) -> str:
     references = plan.recipe.references
     models = "\n".join(f"- {_code(str(ref))}{' (base)' if ref == plan.recipe.base_model else ''}" for ref in references)
     what, program = ("merge", "mergekit") if plan.recipe.experts is None else ("mixture", "mergekit-moe")
-    front = {"library_name": "transformers", "tags": ["merge", *(["moe"] if plan.recipe.experts else []), "nbmerge"]}
+    front: dict[str, Any] = {"tags": ["merge", *(["moe"] if plan.recipe.experts else []), "nbmerge"]}
+    if plan.bare:
+        program = "mergekit-pytorch"
+    else:
+        front = {"library_name": "transformers"} | front
     if hub := [ref.path for ref in references if _HUB_ID.fullmatch(ref.path) and not Path(ref.path).exists()]:
         front["base_model"] = hub
     return f"""---
@@ -33,8 +38,7 @@ Made with [nbmerge](https://github.com/nbmerge/nbmerge) by **{method.title}** ({
 
 {models}
 
-{_tokenizer(plan)}
-The merged model has {plan.depth} layers and {plan.parameters:,} parameters.
+{_contents(plan)}
 
 ## Recipe
 
@@ -46,6 +50,13 @@ The merged model has {plan.depth} layers and {plan.parameters:,} parameters.
 
 Recipe fingerprint: `{plan.recipe.fingerprint}`
 """
+
+
+def _contents(plan: Plan) -> str:
+    """What the folder contains besides the recipe."""
+    if plan.bare:
+        return f"These are {len(plan.tensors):,} tensors with {plan.parameters:,} parameters, without a config."
+    return f"{_tokenizer(plan)}\nThe merged model has {plan.depth} layers and {plan.parameters:,} parameters."
 
 
 def _tokenizer(plan: Plan) -> str:

@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from nbmerge.engine.output.companions import is_companion, is_module_folder
-from nbmerge.errors import OutputError
+from nbmerge.errors import CheckpointError, OutputError
+from nbmerge.guarded_files import read_model_json
 
 _WEIGHTS = re.compile(
     r"(model|pytorch_model|adapter_model)(\.\w+)?(-\d+-of-\d+)?\.(safetensors|bin)|consolidated(\.\d+)?\.(safetensors|pth)"
@@ -28,6 +29,10 @@ _BESIDE = re.compile(
     |\.DS_Store|Thumbs\.db|desktop\.ini""",
     re.VERBOSE,
 )
+MANIFEST = "nbmerge_checksums.json"
+"""A checksum for every tensor, for `nbmerge verify`."""
+BARE = "bare"
+"""Key of a manifest whose folder has no config, because it contains bare weights."""
 _DOWNLOADS = re.compile(r".*\.(metadata|lock|incomplete)|\.gitignore|CACHEDIR\.TAG")
 _REPOSITORIES = (".git", ".hg", ".svn", ".jj")
 _SHOWN = 6
@@ -66,7 +71,8 @@ def refuse_foreign(folder: Path, out: Path | None = None) -> None:
     out = out or folder
     names = sorted(os.listdir(folder))
     foreign = sorted(_foreign_names(folder))
-    if not {"config.json", "adapter_config.json"} & set(names) or not any(map(_WEIGHTS.fullmatch, names)):
+    is_model = bool({"config.json", "adapter_config.json"} & set(names)) or _is_bare(folder)
+    if not is_model or not any(map(_WEIGHTS.fullmatch, names)):
         raise OutputError(
             f"{out} is not empty and not a model folder, so it is not replaced: {_listed(foreign or names)} would be lost. "
             "Choose another name."
@@ -76,6 +82,14 @@ def refuse_foreign(folder: Path, out: Path | None = None) -> None:
             f"{out} contains files that are not part of a model, so it is not replaced: {_listed(foreign)} would be lost. "
             "Move them elsewhere, or choose another name."
         )
+
+
+def _is_bare(folder: Path) -> bool:
+    """Whether a folder is a merge of bare weights, by the list of its checksums."""
+    try:
+        return os.path.lexists(folder / MANIFEST) and read_model_json(folder / MANIFEST).get(BARE) is True
+    except CheckpointError:
+        return False
 
 
 def _protection(place: Path) -> str | None:

@@ -103,8 +103,8 @@ def _first_place(recipe: Recipe, ref: ModelRef) -> Where:
 
 def _tokens(recipe: Recipe, plan: Plan) -> Iterator[Problem]:
     """Models of equal vocabulary size whose tokens have other ids than in the result's tokenizer."""
-    if recipe.tokenizer_source or recipe.tokenizer or plan.tokenizer is not None:
-        return  # rows are aligned by token, or the planner has reported how they are
+    if recipe.tokenizer_source or recipe.tokenizer or plan.tokenizer is not None or plan.bare:
+        return  # rows are aligned by token, or the planner has reported how they are; bare weights have no tokens
     donor = plan.checkpoints[plan.donor].path
     for ref, checkpoint in plan.checkpoints.items():
         if same_tokenizer(donor, checkpoint.path):

@@ -40,11 +40,29 @@ class Findings:
         """Add a note about a decision."""
         self.add(Problem("info", where, what, line=self.recipe.line(where)))
 
-    def missing_tensor(self, where: Where, model: str, tensor: str) -> None:
+    def missing_tensor(self, where: Where, model: str, tensor: str, bare: bool = False) -> None:
         """Add an error: a model does not have a tensor that the others have."""
         how = "Merge models with the same tensors, or leave this one out."
+        if bare:
+            how = "Set missing_tensors to leave-out, or to merge-rest to merge such tensors from the models that have them."
         what = f"{model} does not have all tensors of the other models: {{tensors}}."
         self._group(where, what, how, tensor, "tensors")
+
+    def left_out(self, tensor: str) -> None:
+        """Add a note: a tensor that some models do not have is left out."""
+        self._group(
+            ("missing_tensors",),
+            "left out, because some models do not have it: {tensors}.",
+            "",
+            tensor,
+            severity="info",
+        )
+
+    def partly_there(self, tensor: str) -> None:
+        """Add a note: a tensor is merged from the models that have it."""
+        self._group(
+            ("missing_tensors",), "merged from the models that have it: {tensors}.", "", tensor, severity="info"
+        )
 
     def unequal_shapes(self, where: Where, tensor: str, kind: str, shapes: dict[str, tuple[int, ...]]) -> None:
         """Add an error: the inputs of a tensor differ in shape."""
@@ -77,9 +95,11 @@ class Findings:
         """Add an error: a value, or a combination of values, is impossible."""
         self._group(where, f"{fault[:-1] if fault.endswith('.') else fault} (in {{tensors}}).", "", tensor, kind)
 
-    def _group(self, where: Where, what: str, how: str, tensor: str, kind: str = "") -> None:
-        self.fatal = True
-        self._groups.setdefault(("error", where, what, how, kind), []).append(tensor)
+    def _group(
+        self, where: Where, what: str, how: str, tensor: str, kind: str = "", severity: Severity = "error"
+    ) -> None:
+        self.fatal |= severity == "error"
+        self._groups.setdefault((severity, where, what, how, kind), []).append(tensor)
 
     def problems(self) -> list[Problem]:
         """All problems."""

@@ -76,7 +76,13 @@ def plan_after(before: Plan, recipe: RecipeLike) -> Plan:
 
 def revise_plan(before: Plan, recipe: Recipe) -> Plan | None:
     """The plan of a recipe from that of another; None if the recipes differ in more than parameter values."""
-    if before.problems or before.tokenizer is not None or not _alike(before.recipe, recipe) or not _unchanged(before):
+    if (
+        before.problems
+        or before.bare
+        or before.tokenizer is not None
+        or not _alike(before.recipe, recipe)
+        or not _unchanged(before)
+    ):
         return None
     findings = Findings(recipe)
     resolved = Resolved(recipe, findings, find_methods(recipe, findings), before.checkpoints)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nbmerge.engine.planning.bare import settle_bare
 from nbmerge.engine.planning.findings import Findings
 from nbmerge.engine.planning.mixtures import examine_mixture
 from nbmerge.engine.planning.pin_commits import pin_commits
@@ -85,6 +86,9 @@ def _resolve(recipe: Recipe, findings: Findings, methods: tuple[Method, ...]) ->
     checkpoints, tokenizers = open_models(recipe, findings, examine)
     if findings.fatal:
         return None
+    checkpoints = settle_bare(recipe, checkpoints, findings)
+    if findings.fatal:
+        return None
     resolved = Resolved(recipe, findings, methods, checkpoints, tokenizers)
     check_architectures(resolved)
     resolved = replace(resolved, stretches=plan_stretches(resolved))
@@ -96,6 +100,8 @@ def _resolve(recipe: Recipe, findings: Findings, methods: tuple[Method, ...]) ->
 
 def _with_vocabulary(resolved: Resolved) -> Resolved:
     """Add how embeddings and heads are aligned, and the result's tokenizer if it is not the donor's."""
+    if resolved.donor_checkpoint.bare:
+        return resolved
     recipe = resolved.recipe
     embedding, head = recipe.embedding_source, recipe.lm_head_source
     involved = [

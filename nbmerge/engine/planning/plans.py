@@ -227,7 +227,13 @@ class Plan(Displayed):
 
     def as_checkpoint(self, name: str) -> Checkpoint:
         """The result as an input of another merge, before it is computed."""
-        return Checkpoint(self.checkpoints[self.donor].path, self.config, {t.name: t for t in self.tensors}, name)
+        donor = self.checkpoints[self.donor]
+        return Checkpoint(donor.path, self.config, {t.name: t for t in self.tensors}, name, stacks=donor.stacks)
+
+    @property
+    def bare(self) -> bool:
+        """Whether the result is bare weights: tensors without a config."""
+        return self.checkpoints[self.donor].bare
 
     @property
     def parameters(self) -> int:

@@ -76,7 +76,9 @@ def _check_rows(resolved: Resolved, tensors: Sequence[TensorPlan]) -> None:
 
 
 def _fit_config(resolved: Resolved, tensors: Sequence[TensorPlan], layers: dict[str, list[int]]) -> dict[str, Any]:
-    """The donor's config, adapted to the tensors of the result."""
+    """The donor's config, adapted to the tensors of the result; empty for bare weights."""
+    if resolved.donor_checkpoint.bare:
+        return {}
     donor, label = resolved.donor_checkpoint, resolved.labels[resolved.donor]
     sizes: dict[str, int] = {}
     for tensor in tensors:

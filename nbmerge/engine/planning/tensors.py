@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nbmerge.checkpoints import Checkpoint
-from nbmerge.checkpoints.layout import is_after_layers, is_derived
+from nbmerge.engine.planning.bare import settle_missing
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.engine.planning.precedence import EMBED_SLERP, find_value
 from nbmerge.engine.planning.resolved import Input, Piece, Resolved, Stretch, find_place
@@ -117,7 +117,8 @@ def _plan_outside(
             yield from _copy_role(resolved, donor, role, module)
             continue
         names = dict.fromkeys(n for i in piece.inputs for n in _names_of_role(resolved, i.checkpoint, role, module))
-        for name in names if role != "other" else [n for n in names if is_after_layers(n) == (roles is BACK)]:
+        is_after = resolved.donor_checkpoint.layout.is_after_layers
+        for name in names if role != "other" else [n for n in names if is_after(n) == (roles is BACK)]:
             chosen = piece.chosen_for(name, t)
             found = [_find_stored(resolved, i.checkpoint, name, role) for i in chosen.inputs]
             tensor = _plan_tensor(resolved, chosen, Output(name, None, role, [name] * len(found), t), found)
@@ -200,21 +201,29 @@ def _copy(
 def _plan_tensor(
     resolved: Resolved, piece: Piece, out: Output, found: Sequence[TensorInput | None]
 ) -> TensorPlan | None:
-    """One output tensor from its sources' tensors; None if they cannot be merged, which is reported."""
+    """One output tensor from its sources' tensors; None if it is left out, or they cannot be merged, which is reported."""
+    everything = len(found)
+    if None in found and resolved.recipe.missing_tensors != "refuse":
+        settled = settle_missing(resolved, piece, out.name, out.names, found)
+        if settled is None:
+            return None
+        piece, names, found = settled
+        out = replace(out, names=names)
     present = [(i.ref, stored) for i, stored in zip(piece.inputs, found, strict=True) if stored is not None]
-    if _can_mix(out.name, [stored for _, stored in present]):
+    if _can_mix(resolved, out.name, [stored for _, stored in present]):
         inputs = _check_inputs(resolved, piece, out.name, found)
         if inputs is None:
             return None
-        if not (piece.has_base and len(inputs) == 1):  # a base alone is copied
+        alone = len(inputs) == 1 and (piece.has_base or everything > 1)
+        if not alone:  # a base alone is copied, and so is what a single model has
             return _plan_aligned(resolved, piece, out, inputs)
     ref, stored = present[0]
     return _copy(resolved, out.name, out.layer, out.kind, stored, ref)
 
 
-def _can_mix(name: str, inputs: Iterable[TensorInput]) -> bool:
+def _can_mix(resolved: Resolved, name: str, inputs: Iterable[TensorInput]) -> bool:
     """Whether a tensor can be mixed: not if it contains integers, or buffers that a model computes itself."""
-    return not is_derived(name) and any("float" in i.dtype for i in inputs)
+    return not resolved.donor_checkpoint.layout.is_derived(name) and any("float" in i.dtype for i in inputs)
 
 
 def _plan_aligned(resolved: Resolved, piece: Piece, out: Output, inputs: tuple[TensorInput, ...]) -> TensorPlan | None:
@@ -236,7 +245,8 @@ def _check_inputs(
     inputs = tuple(stored for stored in found if stored is not None)
     if len(inputs) < len(found):
         for ref in (i.ref for i, stored in zip(piece.inputs, found, strict=True) if stored is None):
-            resolved.findings.missing_tensor(find_place(resolved.recipe, ref), resolved.labels[ref], name)
+            bare = resolved.donor_checkpoint.bare
+            resolved.findings.missing_tensor(find_place(resolved.recipe, ref), resolved.labels[ref], name, bare)
         return None
     unmergeable = next((i.dtype for i in inputs if not i.is_float), None)
     if unmergeable is not None:

@@ -81,10 +81,22 @@ class _Writer:
             what = f"mergekit cannot take these tensors from {donor} in a {recipe.merge_method} merge."
             self.lose("error", (field,), what)
         self._check_slices(recipe)
+        recipe = self._bare(recipe)
         recipe = self._dtypes(recipe)
         recipe = self._settings(recipe, named)
         data = plain(spell_out_ends(recipe), model=_model)
         return {k: v for k, v in data.items() if k != "merges"}
+
+    def _bare(self, recipe: Recipe) -> Recipe:
+        """The recipe without what is only for bare weights."""
+        if recipe.stacks:
+            what = "mergekit-pytorch knows no layers: it takes the first value of a gradient for all tensors."
+            self.lose("error", ("stacks",), what, "Give one value for each filter.")
+        if recipe.missing_tensors != "refuse":
+            option = {"leave-out": "--tensor-intersection", "merge-rest": "--tensor-union"}[recipe.missing_tensors]
+            what = "mergekit-pytorch has an option for tensors that some models lack, and no key."
+            self.lose("warning", ("missing_tensors",), what, f"Pass {option}.")
+        return recipe.model_copy(update={"stacks": (), "missing_tensors": "refuse"})
 
     # --- parameters ---
 

@@ -56,6 +56,10 @@ def check_method(recipe: Recipe) -> Iterator[tuple[Severity, str]]:
 def check_stored_models(recipe: Recipe) -> Iterator[Problem]:
     """What is in the models' files that mergekit refuses or omits."""
     checkpoints = _open_all(recipe)
+    if any(checkpoint.bare for checkpoint in checkpoints or ()):
+        what = "mergekit-yaml reads model folders only, and these are weights files."
+        yield Problem("error", (), what, "Run it with mergekit-pytorch.")
+        return
     yield from _rows(recipe, checkpoints)
     for checkpoint in checkpoints or ():
         kind = checkpoint.config.get("model_type")

@@ -47,6 +47,7 @@ OTHERS = {
     "check_family",
     "choose_backend",
     "compare_tokens",
+    "compute_tensors",
     "describe_difference",
     "evaluate",
     "extract_lora",
