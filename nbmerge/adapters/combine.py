@@ -102,9 +102,9 @@ class Combiner:
         """[B₁, B₂, …] and [w₁s₁A₁; w₂s₂A₂; …], whose product is the weighted sum of the products."""
         ups, downs = [], []
         for i, change in module.changes.items():
-            step = as_matrices(change)
-            ups.append(self._read(i, step.up, workspace))
-            downs.append(self._read(i, step.down, workspace) * (self.weights[i] * step.scale))
+            for step in map(as_matrices, change):
+                ups.append(self._read(i, step.up, workspace))
+                downs.append(self._read(i, step.down, workspace) * (self.weights[i] * step.scale))
         return torch.cat(ups, 1), torch.cat(downs)
 
     def _read(self, i: int, stored: StoredTensor, workspace: Workspace) -> torch.Tensor:
@@ -120,7 +120,7 @@ class Combiner:
         self, module: Module, exact: Decomposition, stacked: tuple[torch.Tensor, torch.Tensor], workspace: Workspace
     ) -> tuple[Decomposition, Factors]:
         """A and B merged apart, each with the root of a weight, as peft does."""
-        steps = {i: as_matrices(change) for i, change in module.changes.items()}
+        steps = {i: as_matrices(change) for i, (change,) in module.changes.items()}
         weights = {i: self.weights[i] * step.scale for i, step in steps.items()}
         roots = [math.sqrt(abs(weight)) for weight in weights.values()]
         signed = [math.copysign(root, weight) for root, weight in zip(roots, weights.values(), strict=True)]
@@ -140,10 +140,10 @@ class Combiner:
         return self.mixer.whole(_plan(name, read), weights, self._streams(name, sources), workspace)
 
     def _merge_products(self, module: Module, workspace: Workspace) -> tuple[Decomposition, Factors]:
-        steps = {i: as_matrices(change) for i, change in module.changes.items()}
-        for i, step in steps.items():
-            self._read(i, step.up, workspace), self._read(i, step.down, workspace)  # refuses NaN
-        products = [Adapted(module.weight, Zeros(module.shape), (step,)) for step in steps.values()]
+        steps = {i: tuple(map(as_matrices, change)) for i, change in module.changes.items()}
+        for i, stored in ((i, t) for i, own in steps.items() for step in own for t in step.tensors):
+            self._read(i, stored, workspace)  # refuses NaN
+        products = [Adapted(module.weight, Zeros(module.shape), own) for own in steps.values()]
         weights = [self.weights[i] for i in steps]
         plan = _plan(module.weight, products)
         merged = self.mixer.whole(plan, weights, self._streams(module.weight, steps), workspace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from nbmerge.adapters.parts import Parts
-from nbmerge.checkpoints.adapters.adapter import CONFIG, WEIGHTS
+from nbmerge.checkpoints.adapters.adapter import WEIGHTS
+from nbmerge.checkpoints.adapters.factors import CONFIG
 from nbmerge.engine.output import ShardWriter, write_manifest
 from nbmerge.engine.planning import TensorPlan
 from nbmerge.methods import Values
@@ -57,11 +59,23 @@ class Document:
 
 
 def factor_pair(
-    part: str, module: str, rank: int, outputs: int, inputs: int, dtype: str, *, embedding: bool = False
+    part: str,
+    module: str,
+    rank: int,
+    outputs: int,
+    inputs: int,
+    dtype: str,
+    *,
+    embedding: bool = False,
+    kernel: tuple[int, ...] = (),
 ) -> list[Factor]:
-    """Both factors of a module, by the rank and size of their product; none of rank 0."""
+    """Both factors of a module, by the rank and size of their product; none of rank 0.
+
+    Those of a convolution have the size of its kernels, which `inputs` includes.
+    """
     found = []
-    for which, shape in (("lora_A", (rank, inputs)), ("lora_B", (outputs, rank))):
+    down, up = (rank, inputs // math.prod(kernel), *kernel), (outputs, rank, *(1 for _ in kernel))
+    for which, shape in (("lora_A", down), ("lora_B", up)):
         leaf = which.replace("lora", "lora_embedding") if embedding else f"{which}.weight"
         found.append(Factor(part, which, tensor_of_adapter(f"{module}.{leaf}", shape, dtype)))
     return found if rank else []

@@ -25,13 +25,13 @@ class Module:
     Parameters
     ----------
     name : str
-    changes : mapping of int to LowRank
-        By number of the adapter.
+    changes : mapping of int to tuple of LowRank
+        By number of the adapter: its product, and the one that is taken away where it was trained beside a changed base.
     embedding : bool
     """
 
     name: str
-    changes: Mapping[int, LowRank]
+    changes: Mapping[int, tuple[LowRank, ...]]
     embedding: bool
 
     @property
@@ -41,27 +41,28 @@ class Module:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Outputs and inputs of the products BA."""
-        return product_shape(next(iter(self.changes.values())))
+        """Outputs and inputs of the products BA; inputs are those of all kernels of a convolution."""
+        first = next(iter(self.changes.values()))[0]
+        return first.outputs, first.inputs
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Size of the kernels of a convolution, empty for matrices."""
+        return next(iter(self.changes.values()))[0].down.shape[2:]
 
     @property
     def ranks(self) -> tuple[int, ...]:
-        """Ranks of the factors."""
-        return tuple(step.down.shape[0] for step in self.changes.values())
+        """Ranks of the changes, by adapter."""
+        return tuple(sum(step.rank for step in steps) for steps in self.changes.values())
 
     def plan(self, rank: int, dtype: str) -> TensorPlan:
         """What is read for it: the factors. As a tensor, it has the size of the result of some rank."""
-        sources = tuple(t for step in self.changes.values() for t in step.tensors)
-        labels = tuple(str(i) for i, step in self.changes.items() for _ in step.tensors)
+        read = [(str(i), t) for i, steps in self.changes.items() for step in steps for t in step.tensors]
+        labels, sources = (tuple(each) for each in zip(*read, strict=True))
         nothing = Values({}, {"scale": (0.0,) * len(sources)})  # the engine itself computes nothing
         return TensorPlan(
             self.weight, (max(1, rank), sum(self.shape)), dtype, None, "other", "passthrough", sources, labels, nothing
         )  # fmt: skip
-
-
-def product_shape(step: LowRank) -> tuple[int, int]:
-    """Outputs and inputs of BA."""
-    return step.up.shape[0], step.down.count // step.down.shape[0]
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,11 @@ def _refuse_variants(adapter: Adapter) -> None:
             "of two factors. Merge the adapted models with a recipe (BASE+ADAPTER is a model), and extract an adapter from the result "
             "with extract_lora."
         )
+    if adapter.experts:
+        raise CheckpointError(
+            f"{adapter.folder} changes all experts of {next(iter(adapter.experts)):.200} at once (target_parameters), which cannot be "
+            "merged as factors. Merge the adapted models with a recipe (BASE+ADAPTER is a model) instead."
+        )
     if adapter.rows:
         raise CheckpointError(
             f"{adapter.folder} replaces single rows of {next(iter(adapter.rows)):.200} (trainable_token_indices), which cannot be "
@@ -212,16 +218,19 @@ def _same_name(base: str) -> str:
 
 
 def _module(name: str, adapters: Sequence[Adapter]) -> Module:
-    changes = {i: adapter.changes[name] for i, adapter in enumerate(adapters) if name in adapter.changes}
-    kinds = {name in adapters[i].embeddings for i in changes}
-    shapes = {product_shape(step): i for i, step in changes.items()}
-    if len(shapes) > 1 or len(kinds) > 1:
-        (one, i), (other, j) = [*shapes.items(), *shapes.items()][:2]
+    changes = {
+        i: tuple(own[name] for own in (adapter.changes, adapter.initial) if name in own)
+        for i, adapter in enumerate(adapters)
+        if name in adapter.changes
+    }
+    shapes = {steps[0].shape: i for i, steps in changes.items()}  # that of an embedding is transposed
+    if len(shapes) > 1:
+        (one, i), (other, j) = [("×".join(map(str, shape)), i) for shape, i in shapes.items()][:2]
         raise CheckpointError(
-            f"{adapters[i].folder} and {adapters[j].folder} were made for different models: their changes of {name:.200} are "
-            f"{one[0]}×{one[1]} and {other[0]}×{other[1]}. Choose adapters of one model."
+            f"{adapters[i].folder} and {adapters[j].folder} were made for different models: their changes of {name:.200} are {one} "
+            f"and {other}. Choose adapters of one model."
         )
-    return Module(name, changes, True in kinds)
+    return Module(name, changes, any(name in adapters[i].embeddings for i in changes))
 
 
 def _replaced(
@@ -299,5 +308,5 @@ def is_saved(whole: Whole) -> bool:
 
 def as_matrices(step: LowRank) -> LowRank:
     """A change in the orientation of BA, with factors as matrices."""
-    down = replace(step.down, shape=(step.down.shape[0], step.down.count // step.down.shape[0]))
+    down = replace(step.down, shape=(step.rank, step.inputs))
     return replace(step, down=down, up=replace(step.up, shape=step.up.shape[:2]), transposed=False)

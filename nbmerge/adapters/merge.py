@@ -63,7 +63,7 @@ class _Task:
             "ranks": repr(own.budget),
             "seed": str(own.seed),
             "dtype": str(own.dtype),
-            "scales": repr([step.scale for module in self.members.modules for step in module.changes.values()]),
+            "scales": repr([s.scale for m in self.members.modules for steps in m.changes.values() for s in steps]),
         }
 
 
@@ -245,6 +245,11 @@ def _check_ranks(members: Members, kind: CombinationType, rank: int | None, ener
         raise ArgumentError(
             f"{kind.name} keeps the ranks of the adapters. Leave rank and energy out, or choose {_cutting(kind)}."
         )
+    if kind.of == "factors" and (other := next((a.folder for a in members.adapters if a.initial), None)):
+        raise ArgumentError(
+            f"{kind.name} adds factors, and the change of {other} is a difference of two products, because it was trained beside a "
+            f"modified base. Choose {_cutting(kind)}."
+        )
     if kind.of == "factors" and (odd := next((m for m in members.modules if len(set(m.ranks)) > 1), None)):
         raise ArgumentError(
             f"{kind.name} adds factors, and those of {odd.name:.200} have the ranks {', '.join(map(str, odd.ranks))}. Choose "
@@ -264,7 +269,8 @@ def _cutting(kind: CombinationType) -> str:
 
 def _check_dtype(dtype: str | None, members: Members) -> str:
     if dtype is None:
-        stored = {t.dtype for module in members.modules for step in module.changes.values() for t in step.tensors}
+        steps = (step for module in members.modules for own in module.changes.values() for step in own)
+        stored = {t.dtype for step in steps for t in step.tensors}
         return stored.pop() if len(stored) == 1 and stored <= {"bfloat16", "float16"} else "float32"
     text = str(dtype).removeprefix("torch.")
     if text not in FLOATS or text == "float64":

@@ -94,7 +94,13 @@ def write_merged(
         factor
         for module in members.modules
         for factor in factor_pair(
-            module.weight, module.name, found[module.weight].rank, *module.shape, dtype, embedding=module.embedding
+            module.weight,
+            module.name,
+            found[module.weight].rank,
+            *module.shape,
+            dtype,
+            embedding=module.embedding,
+            kernel=module.kernel,
         )
     ]
     ranks = {module.name: found[module.weight].rank for module in members.modules if found[module.weight].rank}

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from nbmerge.checkpoints import bare, float8, hub, pickle_files
 from nbmerge.checkpoints.adapters import adapter
 from nbmerge.checkpoints.adapters.apply_adapter import describe_unchanged, with_adapter
+from nbmerge.checkpoints.adapters.factors import CONFIG as ADAPTER_CONFIG
+from nbmerge.checkpoints.adapters.initial import KINDS, find_initial
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.layout import Layout
 from nbmerge.checkpoints.quantisation import refuse_config, refuse_files, refuse_tensors
@@ -95,7 +97,7 @@ class Checkpoint:
         made = self
         for text in adapters:
             folder = _folder(ModelRef.of(text), ask)
-            found = _adapter(folder, _state(folder))
+            found = _adapter(folder, _state_of_adapter(folder))
             shared = made.token_embedding if made.tied else None
             before = made
             made = replace(made, tensors=with_adapter(made.tensors, found, shared), adapters=(*made.adapters, folder))
@@ -222,7 +224,7 @@ def _bare(file: Path, state: tuple[Entry, ...], name: str) -> Checkpoint:
 @lru_cache(maxsize=64)
 def _contents(path: Path, state: tuple[Entry, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Config and headers of a folder in one state of its files, read once, with float8 as the weights that it represents."""
-    if not os.path.lexists(path / "config.json") and os.path.lexists(path / adapter.CONFIG):
+    if not os.path.lexists(path / "config.json") and os.path.lexists(path / ADAPTER_CONFIG):
         raise CheckpointError(
             f"{path} is an adapter, not a model. Write it after the model that it was made for, as MODEL+{path.name}, or as the "
             "mapping {path: MODEL, lora: ADAPTER}."
@@ -248,8 +250,14 @@ def open_adapter(name: str | Path | ModelRef) -> adapter.Adapter:
     ref = ModelRef.of(name)
     folder = _folder(ref)
     if ref.lora or not adapter.is_adapter(folder):
-        raise CheckpointError(f"{ref} is not an adapter. Name the folder of a LoRA, which contains {adapter.CONFIG}.")
-    return _adapter(folder, _state(folder))
+        raise CheckpointError(f"{ref} is not an adapter. Name the folder of a LoRA, which contains {ADAPTER_CONFIG}.")
+    return _adapter(folder, _state_of_adapter(folder))
+
+
+def _state_of_adapter(folder: Path) -> tuple[Entry, ...]:
+    """The state of an adapter's files and of those of its initial weights, wherever they may be."""
+    places = (folder, *(place for kind in KINDS if (place := find_initial(folder, kind))))
+    return tuple(entry for place in places for entry in _state(place))
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from tests.adapters import DOWN, Q, V, make_adapter, modules, passed_through
 from tests.models import make_family, make_model, read_tensors
 
 Q0 = "model.layers.0.self_attn.q_proj"
+CASES = Path(__file__).parents[1] / "cases" / "adapters"
 NEAR = {"rtol": 0, "atol": 5e-7}
 
 
@@ -225,6 +227,30 @@ def test_bytes_are_the_same_after_a_stop_and_with_other_threads(three, tmp_path)
     assert weights[0].read_bytes() != weights[1].read_bytes()
 
 
+def test_a_convolution_keeps_its_kernels(tmp_path):
+    recorded = CASES / "convolutions"
+    adapter, base = recorded / "adapter0", recorded / "base"
+    found = merge_adapters([adapter, adapter], tmp_path / "out", weights=(0.25, 0.75), progress=False)
+    assert found.error < 1e-6
+    stored = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert stored["base_model.model.model.encoder.conv1.lora_A.weight"].shape == (2, 4, 3)
+    made = read_tensors(nbmerge.merge(passed_through(base, tmp_path / "out"), tmp_path / "made", progress=False).path)
+    for name, tensor in load_file(recorded / "merged.safetensors").items():
+        torch.testing.assert_close(made[name], tensor, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", [{"method": "cat"}, {"method": "ties_svd", "density": 1.0, "rank": 8}], ids=str)
+def test_what_was_taken_from_the_base_is_taken_from_the_merge(tmp_path, how):
+    recorded = CASES / "trained_beside_pissa"
+    base = make_model(tmp_path / "base", **json.loads((recorded / "model.json").read_text())["model"])
+    merge_adapters([recorded / "adapter0"], tmp_path / "out", progress=False, **how)
+    made = read_tensors(nbmerge.merge(passed_through(base, tmp_path / "out"), tmp_path / "made", progress=False).path)
+    for name, tensor in load_file(recorded / "merged.safetensors").items():
+        torch.testing.assert_close(made[name], tensor, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ArgumentError, match="difference of two products"):
+        merge_adapters([recorded / "adapter0"], tmp_path / "linear", method="linear")
+
+
 def test_what_cannot_be_merged_is_refused(base, three, tmp_path):
     one = three[0]
 
@@ -248,6 +274,7 @@ def test_what_cannot_be_merged_is_refused(base, three, tmp_path):
     refuse(ArgumentError, "a list of folders", adapters=str(one))
     refuse(CheckpointError, "is not an adapter", adapters=[one, base])
     refuse(CheckpointError, "cancel with these weights", adapters=[one, one], weights=(1, -1))
+    refuse(CheckpointError, "all experts of", adapters=[CASES / "experts_qwen3" / "adapter0"])
     dora = make_adapter(tmp_path / "dora", base, modules(Q), dora=True)
     refuse(CheckpointError, "is a DoRA", adapters=[one, dora])
     wide = make_adapter(tmp_path / "wide", make_model(tmp_path / "w", hidden=32), modules(Q))

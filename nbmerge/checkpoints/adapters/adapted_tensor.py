@@ -19,19 +19,22 @@ from nbmerge.checkpoints.tensor_base import Computed
 
 @dataclass(frozen=True, slots=True)
 class LowRank:
-    """One adapter's change of one matrix.
+    """One adapter's change of one matrix, or of a convolution, whose kernels count as the rows of a matrix.
 
     Parameters
     ----------
     down : StoredTensor
-        A, of shape (rank, inputs).
+        A, of shape (rank, inputs), or (rank, inputs, kernel...) of a convolution.
     up : StoredTensor
-        B, of shape (outputs, rank).
+        B, of shape (outputs, rank), followed by ones of a convolution.
     scale : float
     transposed : bool
         Whether the matrix is stored as (inputs, outputs), as embeddings and GPT-2's layers are, so that (BA)ᵀ is added.
     magnitude : StoredTensor, optional
         DoRA's m, a number for each output.
+    columns : (int, int), optional
+        The first column of `up` that is B's, and the distance to the next, where B is a part of it: (3, 8) for the factors of
+        the fourth of eight experts.
     """
 
     down: StoredTensor
@@ -39,12 +42,34 @@ class LowRank:
     scale: float
     transposed: bool = False
     magnitude: StoredTensor | None = None
+    columns: tuple[int, int] | None = None
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Shape of the matrix that it fits."""
-        outputs, inputs = self.up.shape[0], self.down.shape[1]
-        return (inputs, outputs) if self.transposed else (outputs, inputs)
+    def rank(self) -> int:
+        """Number of rows of A."""
+        return self.down.shape[0]
+
+    @property
+    def inputs(self) -> int:
+        """Length of a row of A."""
+        return self.down.count // max(1, self.rank)
+
+    @property
+    def outputs(self) -> int:
+        """Number of rows of B."""
+        return self.up.shape[0]
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether it changes a convolution."""
+        return len(self.down.shape) > 2
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor that it fits."""
+        if self.is_convolution:
+            return self.outputs, *self.down.shape[1:]
+        return (self.inputs, self.outputs) if self.transposed else (self.outputs, self.inputs)
 
     @property
     def tensors(self) -> tuple[StoredTensor, ...]:
@@ -53,7 +78,50 @@ class LowRank:
 
     def described(self) -> list[Any]:
         """What determines its bytes besides its tensors."""
-        return ["low rank", self.scale, self.transposed, self.magnitude is not None]
+        return ["low rank", self.scale, self.transposed, self.magnitude is not None, *(self.columns or ())]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertProducts:
+    """One adapter's change of the matrices of all experts, which are one tensor: s·BA for each.
+
+    Parameters
+    ----------
+    down : StoredTensor
+        A of all experts, one below the other, of shape (experts × rank, inputs).
+    up : StoredTensor
+        B of all experts, of shape (outputs, rank × experts): column k·experts + e is the k-th of expert e.
+    scale : float
+    experts : int
+    transposed : bool
+        Whether the tensor has the shape (experts, inputs, outputs) instead of (experts, outputs, inputs).
+    """
+
+    down: StoredTensor
+    up: StoredTensor
+    scale: float
+    experts: int
+    transposed: bool = False
+
+    @property
+    def rank(self) -> int:
+        """Number of rows of each A."""
+        return self.down.shape[0] // self.experts
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of the tensor that it fits."""
+        outputs, inputs = self.up.shape[0], self.down.shape[1]
+        return (self.experts, inputs, outputs) if self.transposed else (self.experts, outputs, inputs)
+
+    @property
+    def tensors(self) -> tuple[StoredTensor, ...]:
+        """The tensors that are read."""
+        return (self.down, self.up)
+
+    def described(self) -> list[Any]:
+        """What determines its bytes besides its tensors."""
+        return ["experts", self.scale, self.experts, self.transposed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +176,10 @@ class NewRows:
         return ["rows", list(self.rows)]
 
 
+Step = LowRank | ExpertProducts | Shift | NewRows
+"""What an adapter does with a tensor."""
+
+
 @dataclass(frozen=True, slots=True)
 class Adapted(Computed):
     """A tensor with adapters applied, in order.
@@ -119,12 +191,12 @@ class Adapted(Computed):
     ----------
     name : str
     base : StoredTensor, or another kind of input
-    steps : tuple of LowRank, Shift or NewRows
+    steps : tuple of LowRank, ExpertProducts, Shift or NewRows
     """
 
     name: str
     base: Any
-    steps: tuple[LowRank | Shift | NewRows, ...]
+    steps: tuple[Step, ...]
 
     @property
     def dtype(self) -> str:
@@ -154,8 +226,16 @@ class Adapted(Computed):
     @property
     def held_bytes(self) -> int:
         """Memory that reading it takes besides blocks: the factor of each step that all rows need."""
-        widths = ((s.shape[1], min(s.up.shape[-1], s.down.shape[0])) for s in self.steps if isinstance(s, LowRank))
-        return sum(4 * width * (rank + 2) for width, rank in widths)
+        widths = ((s.outputs if s.transposed else s.inputs, s.rank) for s in self.steps if isinstance(s, LowRank))
+        experts = sum(8 * (s.up.count + s.down.count) for s in self.steps if isinstance(s, ExpertProducts))
+        return experts + sum(4 * width * (rank + 2) for width, rank in widths)
+
+    @property
+    def row(self) -> int:
+        """Length of a row: of the last dimension, or of all kernels of an output where an adapter changes a convolution."""
+        if any(isinstance(step, LowRank) and step.is_convolution for step in self.steps):
+            return self.count // max(1, self.shape[0])
+        return max(1, self.shape[-1]) if self.shape else 1
 
     def described(self) -> list[Any]:
         """What determines its bytes besides its sources, as plain data."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.adapters.adapted_tensor import LowRank, NewRows
+from nbmerge.checkpoints.adapters.experts import ExpertChange, adapted_parameters, read_expert_changes
+from nbmerge.checkpoints.adapters.factors import CONFIG, Scales, read_change
+from nbmerge.checkpoints.adapters.initial import check_initial, find_initial, initial_kind, refuse_without_initial
 from nbmerge.checkpoints.header import StoredTensor
 from nbmerge.checkpoints.pickle_files import read_pickled
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import read_model_json
 
-CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 _PART = re.compile(
@@ -25,8 +26,6 @@ _PART = re.compile(
     r"(?:\.(?!weight$|bias$)[^.]+)?(?:\.(?P<leaf>weight|bias))?$"
 )
 _TOKENS = ".token_adapter.trainable_tokens_delta"
-_PATTERN = re.compile(r"[\w.^$|\\\[\]()*+?-]{1,200}")
-_OTHER_BASE = ("pissa", "olora", "corda", "lora_ga")
 _ELSEWHERE = {
     "use_qalora": "QALoRA pools its inputs",
     "use_bdlora": "BD-LoRA uses block-diagonal factors",
@@ -36,7 +35,6 @@ _ELSEWHERE = {
     "monteclora_config": "MonteCLoRA samples its weights",
     "layer_replication": "it repeats layers",
     "megatron_config": "it is for layers of Megatron",
-    "target_parameters": "it adapts parameters that are not layers (fused experts)",
 }  # fmt: skip
 """Settings of peft that change what an adapter computes, with what each does."""
 
@@ -66,6 +64,10 @@ class Adapter:
         The model that it was made for, as the config names it.
     task : str, optional
         peft's name of its task, such as "CAUSAL_LM".
+    experts : dict of str to ExpertChange
+        By name of the parameter, as the adapter has it.
+    initial : dict of str to LowRank
+        What is taken away again, by name of the module, where the adapter was trained beside a changed base.
     """
 
     folder: Path
@@ -79,6 +81,8 @@ class Adapter:
     base: str | None = None
     revision: str | None = None
     task: str | None = None
+    experts: dict[str, ExpertChange] = field(default_factory=dict)
+    initial: dict[str, LowRank] = field(default_factory=dict)
 
 
 def is_adapter(folder: Path) -> bool:
@@ -87,7 +91,7 @@ def is_adapter(folder: Path) -> bool:
 
 
 def read_adapter(folder: Path) -> Adapter:
-    """Read an adapter's config and header.
+    """Read an adapter's config and header, and those of its initial weights where it was trained beside a changed base.
 
     Raises
     ------
@@ -95,8 +99,21 @@ def read_adapter(folder: Path) -> Adapter:
         When it is not a complete LoRA adapter, or a variant whose result is not a sum of weights.
     """
     config = _config(folder)
+    adapter = _read(folder, config)
+    if (kind := initial_kind(config)) is None:
+        return adapter
+    if (place := find_initial(folder, kind)) is None:
+        raise refuse_without_initial(folder, kind)
+    initial = _read(place, _config(place))
+    check_initial(folder, adapter.changes, initial.changes)
+    return replace(adapter, initial={m: replace(s, scale=-s.scale) for m, s in initial.changes.items()})
+
+
+def _read(folder: Path, config: Mapping[str, Any]) -> Adapter:
     _refuse_other_kinds(folder, config)
+    targets = config.get("target_parameters")
     parts: dict[str, dict[str, StoredTensor]] = {}
+    wrappers: dict[str, dict[int, dict[str, StoredTensor]]] = {}
     replaced: dict[str, StoredTensor] = {}
     rows: dict[str, NewRows] = {}
     for key, tensor in read_adapter_tensors(folder).items():
@@ -104,8 +121,11 @@ def read_adapter(folder: Path) -> Adapter:
             raise CheckpointError(f"{folder}: {key!r:.120} is stored as {tensor.dtype}. Save the adapter in float32.")
         own = key.removeprefix("base_model.model.")
         if match := _PART.match(own):
-            bias = ".bias" if match["leaf"] == "bias" else ""
-            parts.setdefault(_plain(match["module"]), {})[match["part"] + bias] = tensor
+            module, part = _plain(match["module"]), match["part"] + (".bias" if match["leaf"] == "bias" else "")
+            if adapted_parameters(module, targets):
+                wrappers.setdefault(module, {}).setdefault(match["module"].count(".base_layer"), {})[part] = tensor
+            else:
+                parts.setdefault(module, {})[part] = tensor
         elif own.endswith(_TOKENS):
             module = own.removesuffix(_TOKENS)
             rows[module] = NewRows(tensor, _rows(folder, config, module, tensor))
@@ -116,8 +136,9 @@ def read_adapter(folder: Path) -> Adapter:
             )
         elif ".original_module." not in own:
             replaced[_plain(own)] = tensor
-    rules = _Scales(folder, config)
-    changes = {module: _change(folder, module, found, rules) for module, found in parts.items()}
+    scales = Scales(folder, config)
+    changes = {module: read_change(folder, module, found, scales) for module, found in parts.items()}
+    experts = [read_expert_changes(folder, module, found, targets, scales) for module, found in wrappers.items()]
     return Adapter(
         folder,
         changes,
@@ -127,7 +148,10 @@ def read_adapter(folder: Path) -> Adapter:
         rows,
         _targets(config),
         bool(config.get("fan_in_fan_out")),
-        *(_text(config, key) for key in ("base_model_name_or_path", "revision", "task_type")),
+        _text(config, "base_model_name_or_path"),
+        _text(config, "revision"),
+        _text(config, "task_type"),
+        {name: change for found in experts for name, change in found.items()},
     )
 
 
@@ -161,12 +185,6 @@ def _refuse_other_kinds(folder: Path, config: Mapping[str, Any]) -> None:
                 f"cannot apply {folder}: {why} ({key} in {CONFIG}). Merge it with peft (merge_and_unload) if that is possible, "
                 "save the model, and use that."
             )
-    start = str(config.get("init_lora_weights", True)).lower()
-    if start.startswith(_OTHER_BASE):
-        raise CheckpointError(
-            f"cannot apply {folder}: its initialisation '{start:.40}' modified the base model. "
-            "Convert it to a plain LoRA first (peft: save_pretrained with path_initial_model_for_weight_conversion)."
-        )
 
 
 def read_adapter_tensors(folder: Path) -> dict[str, StoredTensor]:
@@ -201,82 +219,6 @@ def _rows(folder: Path, config: Mapping[str, Any], module: str, values: StoredTe
             "Download or save the adapter again."
         )
     return tuple(rows)
-
-
-def _change(folder: Path, module: str, found: Mapping[str, StoredTensor], rules: _Scales) -> LowRank:
-    names = ("lora_embedding_A", "lora_embedding_B") if "lora_embedding_A" in found else ("lora_A", "lora_B")
-    if missing := [n for n in names if n not in found]:
-        raise CheckpointError(f"{folder} has no {missing[0]} for {module:.200}. Download or save the adapter again.")
-    down, up = (found[n] for n in names)
-    if len(down.shape) != 2 or len(up.shape) != 2:
-        raise CheckpointError(
-            f"cannot apply {folder}: the factors of {module:.200} have the shapes {down.shape} and {up.shape}, and only "
-            "matrices are supported. Merge the adapter with peft (merge_and_unload), save the model, and use that."
-        )
-    rank = down.shape[0]
-    if up.shape[1] != rank or rank < 1:
-        raise CheckpointError(
-            f"{folder}: the factors of {module:.200} cannot be multiplied: {up.shape} times {down.shape}."
-        )
-    magnitude = found.get("lora_magnitude_vector")
-    if magnitude is None and rules.dora:
-        raise CheckpointError(f"{folder} sets use_dora, but has no lora_magnitude_vector for {module:.200}.")
-    if magnitude is not None and magnitude.count != up.shape[0]:
-        raise CheckpointError(f"{folder}: {module:.200} has {magnitude.count} magnitudes instead of {up.shape[0]}.")
-    return LowRank(down, up, rules.scale(module, rank), names[0] == "lora_embedding_A", magnitude)
-
-
-@dataclass
-class _Scales:
-    """α/r of every module: the config's, or that of the first pattern which matches the module's name."""
-
-    folder: Path
-    config: Mapping[str, Any]
-    dora: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.dora = bool(self.config.get("use_dora"))
-        self.root = bool(self.config.get("use_rslora"))
-        self.ranks, self.alphas = (self._patterns(k) for k in ("rank_pattern", "alpha_pattern"))
-
-    def scale(self, module: str, rank: int) -> float:
-        declared = self._number(self._of(self.ranks, module, self.config.get("r")), "r (or rank_pattern)")
-        if declared != rank:
-            raise CheckpointError(
-                f"{self.folder}: the factors of {module:.200} have rank {rank}, but {CONFIG} declares {declared:g}. "
-                "Config and weights do not belong together; download both again."
-            )
-        alpha = self._number(
-            self._of(self.alphas, module, self.config.get("lora_alpha")), "lora_alpha (or alpha_pattern)"
-        )
-        return alpha / (math.sqrt(rank) if self.root else rank)
-
-    def _patterns(self, key: str) -> list[tuple[re.Pattern[str], Any]]:
-        table = self.config.get(key) or {}
-        if not isinstance(table, dict):
-            raise CheckpointError(f"{self.folder / CONFIG}: {key} is not a mapping.")
-        return [(self._compiled(pattern, key), value) for pattern, value in table.items()]
-
-    def _compiled(self, pattern: str, key: str) -> re.Pattern[str]:
-        """Compile a pattern, which is a regular expression in peft; those that could run forever are refused."""
-        slow = re.search(r"\)[*+{?]", pattern) or len(re.findall(r"[*+]", pattern)) > 3
-        try:
-            if slow or not _PATTERN.fullmatch(pattern):
-                raise ValueError("it is too complex")
-            return re.compile(rf"(?:.*\.)?(?:{pattern})")
-        except (re.error, ValueError) as error:
-            raise CheckpointError(
-                f"{self.folder / CONFIG}: {pattern!r:.120} in {key} cannot be used: {error}."
-            ) from error
-
-    @staticmethod
-    def _of(patterns: list[tuple[re.Pattern[str], Any]], module: str, default: Any) -> Any:
-        return next((value for pattern, value in patterns if pattern.fullmatch(module)), default)
-
-    def _number(self, value: Any, key: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise CheckpointError(f"{self.folder / CONFIG} has no usable {key}: {value!r:.40}.")
-        return float(value)
 
 
 def _targets(config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, LowRank, NewRows, Shift
+from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, LowRank, Shift, Step
 from nbmerge.checkpoints.adapters.adapter import Adapter
+from nbmerge.checkpoints.adapters.experts import ExpertChange, fused_step, single_steps
 from nbmerge.checkpoints.layout import Layout
 from nbmerge.errors import CheckpointError
 
@@ -63,28 +64,60 @@ def with_adapter(tensors: Mapping[str, Any], adapter: Adapter, shared: str | Non
         result[own] = replace(stored, name=own)
     _refuse_unequal_vocabularies(adapter, before, result)
     fitted = {m: _matrix(result, adapter, m) for m in adapter.changes}
-    conv = _stored_as_inputs_outputs(adapter, fitted, result)
+    flipped = _stored_as_inputs_outputs(adapter, fitted, result)
     for module, name in fitted.items():
-        step = adapter.changes[module]
-        if module not in adapter.embeddings and step.up.shape[0] == step.down.shape[1]:
-            step = replace(step, transposed=conv)
-        elif module not in adapter.embeddings and step.shape != result[name].shape:
-            step = replace(step, transposed=True)
-        _refuse_other_shape(adapter, name, step, result[name])
-        result[name] = _added(result[name], step)
+        steps = [changes[module] for changes in (adapter.changes, adapter.initial) if module in changes]
+        for step in steps:
+            if module not in adapter.embeddings and not step.is_convolution:
+                step = replace(step, transposed=_is_transposed(step, result[name], flipped))
+            _refuse_other_shape(adapter, name, step, result[name])
+            result[name] = _added(result[name], step)
+    for name, change in adapter.experts.items():
+        _change_experts(result, adapter, name, change)
+    _shift_biases(result, adapter)
+    return result
+
+
+def _is_transposed(step: LowRank, own: Any, flipped: bool) -> bool:
+    """Whether a matrix is stored as (inputs, outputs): by its shape, and by that of others where it is square."""
+    return flipped if step.outputs == step.inputs else step.shape != own.shape
+
+
+def _shift_biases(tensors: dict[str, Any], adapter: Adapter) -> None:
+    """Add the biases of B."""
     for module, (values, scale) in adapter.biases.items():
-        bias = find_name(result, f"{module}.bias")
+        bias = find_name(tensors, f"{module}.bias")
         if bias is None:
             raise CheckpointError(
                 f"cannot apply {adapter.folder}: it changes the bias of {module:.200}, which has no bias in the model."
             )
         shift = Shift(values, scale)
-        _refuse_other_shape(adapter, bias, shift, result[bias])
-        result[bias] = _added(result[bias], shift)
-    return result
+        _refuse_other_shape(adapter, bias, shift, tensors[bias])
+        tensors[bias] = _added(tensors[bias], shift)
 
 
-def _added(own: Any, step: LowRank | Shift | NewRows) -> Adapted:
+def _change_experts(tensors: dict[str, Any], adapter: Adapter, name: str, change: ExpertChange) -> None:
+    """Apply the change of a tensor of all experts, which files may have one by one."""
+    if (own := find_name(tensors, name)) is not None:
+        _refuse_integers(adapter, own, tensors[own])
+        tensors[own] = _added(tensors[own], fused_step(own, change, tensors))
+        return
+    for steps in single_steps(name, change):
+        found = {own: step for single, step in steps.items() if (own := find_name(tensors, single)) is not None}
+        if not steps or len(found) < len(steps):
+            continue
+        for own, step in found.items():
+            _refuse_integers(adapter, own, tensors[own])
+            _refuse_other_shape(adapter, own, step, tensors[own])
+            tensors[own] = _added(tensors[own], step)
+        return
+    raise CheckpointError(
+        f"{adapter.folder} was made for another model: it adapts {name!r:.200}, which the model does not have, neither as one tensor "
+        f"nor as {change.experts} experts."
+    )
+
+
+def _added(own: Any, step: Step) -> Adapted:
     if isinstance(own, Adapted):
         return replace(own, steps=(*own.steps, step))
     return Adapted(own.name, own, (step,))
@@ -103,11 +136,13 @@ def _matrix(tensors: Mapping[str, Any], adapter: Adapter, module: str) -> str:
             f"{adapter.folder} was made for another model: it adapts {module!r:.200}, which the model does not have "
             f"({len(adapter.changes)} modules are adapted)."
         )
-    if not tensors[name].is_float:
-        raise CheckpointError(
-            f"cannot apply {adapter.folder}: it adapts {name:.200}, which is stored as {tensors[name].dtype}."
-        )
+    _refuse_integers(adapter, name, tensors[name])
     return name
+
+
+def _refuse_integers(adapter: Adapter, name: str, own: Any) -> None:
+    if not own.is_float:
+        raise CheckpointError(f"cannot apply {adapter.folder}: it adapts {name:.200}, which is stored as {own.dtype}.")
 
 
 def _concerns(adapter: Adapter, shared: str) -> bool:
@@ -124,7 +159,8 @@ def _stored_as_inputs_outputs(adapter: Adapter, fitted: Mapping[str, str], tenso
             return bias.shape == own.shape[1:]  # a bias has one number per output
     for module, name in fitted.items():
         step, shape = adapter.changes[module], tensors[name].shape
-        if module not in adapter.embeddings and len(set(shape)) > 1 and "head" not in name:
+        plain = module not in adapter.embeddings and not step.is_convolution
+        if plain and len(set(shape)) > 1 and "head" not in name:
             return replace(step, transposed=True).shape == shape
     return adapter.fan_in_fan_out
 

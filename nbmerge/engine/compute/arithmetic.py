@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from nbmerge import __version__
-from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, LowRank
+from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, ExpertProducts, LowRank
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.engine.planning.tokens.pursuit_rows import PursuitRows
 from nbmerge.methods.numerics import add_scaled_, inner_products, interpolate
@@ -49,7 +49,7 @@ def _needs_libraries(source: Any) -> bool:
     if (
         isinstance(source, PursuitRows)
         or not getattr(source, "portable", True)
-        or (isinstance(source, Adapted) and any(isinstance(step, LowRank) for step in source.steps))
+        or (isinstance(source, Adapted) and any(isinstance(step, LowRank | ExpertProducts) for step in source.steps))
     ):
         return True
     return any(map(_needs_libraries, getattr(source, "sources", ())))

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import torch
 
 from nbmerge.checkpoints import StoredTensor
-from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, LowRank, NewRows, Shift
+from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, ExpertProducts, LowRank, NewRows, Shift
+from nbmerge.checkpoints.adapters.adapted_tensor import Step as AdapterStep
 from nbmerge.engine.compute.workspace import BLOCK, Read, Workspace
 from nbmerge.methods.numerics import add_scaled_, halve
 
@@ -32,7 +33,7 @@ class _Tiles:
 
     def __init__(self, source: Adapted, workspace: Workspace):
         self.dtype = getattr(torch, source.dtype)
-        self.width = max(1, source.shape[-1]) if source.shape else 1
+        self.width = source.row
         self.rows = source.count // self.width
         self.step = max(1, BLOCK // self.width)
         self._base = workspace.nested().open(source.base, 0)
@@ -93,10 +94,12 @@ class _Tiles:
         self._measured = True
 
 
-def _apply(step: LowRank | Shift | NewRows, workspace: Workspace, dtype: torch.dtype) -> Step:
+def _apply(step: AdapterStep, workspace: Workspace, dtype: torch.dtype) -> Step:
     """The function that applies one adapter in place."""
     if isinstance(step, LowRank):
         return _Product(step, workspace, dtype)
+    if isinstance(step, ExpertProducts):
+        return _ExpertProducts(step, workspace, dtype)
     return _shift(step, workspace) if isinstance(step, Shift) else _new_rows(step, workspace)
 
 
@@ -151,9 +154,14 @@ class _Product:
 
     def _left(self, first: int, n: int) -> torch.Tensor:
         """Rows of B (or Aᵀ), shape (n, rank)."""
-        rank, inputs = self.step.down.shape
+        rank, inputs = self.step.rank, self.step.inputs
         if not self.step.transposed:
-            return self.workspace.stored(0, self.step.up, first * rank, n * rank).view(n, rank).to(self.dtype)
+            width = self.step.up.shape[1]
+            rows = self.workspace.stored(0, self.step.up, first * width, n * width).view(n, width)
+            if self.step.columns is not None:
+                begin, apart = self.step.columns
+                rows = rows[:, begin::apart].contiguous()
+            return rows.to(self.dtype)
         left = torch.empty(rank, n, dtype=self.dtype)
         for k, row in enumerate(left):
             row.copy_(self.workspace.stored(0, self.step.down, k * inputs + first, n))
@@ -163,6 +171,33 @@ class _Product:
         """A (or Bᵀ), shape (rank, width), read once."""
         if self._right is None:
             stored = self.step.up if self.step.transposed else self.step.down
-            whole = self.workspace.stored(1, stored, 0, stored.count).view(stored.shape)
+            whole = self.workspace.stored(1, stored, 0, stored.count).view(stored.shape[0], -1)
             self._right = (whole.T if self.step.transposed else whole).to(self.dtype, copy=True).contiguous()
         return self._right
+
+
+class _ExpertProducts:
+    """Adds rows of s·BA of each expert."""
+
+    def __init__(self, step: ExpertProducts, workspace: Workspace, dtype: torch.dtype):
+        self.step, self.workspace, self.dtype = step, workspace, dtype
+        self._factors: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def __call__(self, tile: torch.Tensor, first: int) -> None:
+        left, right = self._read_factors()
+        height = left.shape[1]
+        while len(tile):
+            expert, row = divmod(first, height)
+            n = min(len(tile), height - row)
+            tile[:n].addmm_(left[expert, row : row + n], right[expert], alpha=self.step.scale)
+            tile, first = tile[n:], first + n
+
+    def _read_factors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Left and right factors of all experts, shapes (experts, rows, rank) and (experts, rank, columns), read once."""
+        if self._factors is None:
+            experts, rank = self.step.experts, self.step.rank
+            a = self.workspace.stored(0, self.step.down, 0, self.step.down.count).view(experts, rank, -1)
+            b = self.workspace.stored(1, self.step.up, 0, self.step.up.count).view(-1, rank, experts).permute(2, 0, 1)
+            left, right = (a.mT, b.mT) if self.step.transposed else (b, a)
+            self._factors = left.to(self.dtype, copy=True).contiguous(), right.to(self.dtype, copy=True).contiguous()
+        return self._factors

@@ -18,7 +18,7 @@ Shape = tuple[int, ...]
 def describe_input(source: Any) -> Hashable:
     """What determines how long reading an input takes for each of its elements."""
     if isinstance(source, Adapted):
-        steps = tuple((s.down.shape[0], s.transposed, s.magnitude is None) for s in _low_rank(source))
+        steps = tuple((s.rank, s.transposed, s.magnitude is None, s.columns) for s in _low_rank(source))
         return "adapted", describe_input(source.base), steps
     if isinstance(source, Scaled):
         return "scaled", source.block, source.scale is None
@@ -56,7 +56,7 @@ def _low_rank(source: Adapted) -> list[LowRank]:
 
 def _imitate_product(step: LowRank, shape: Shape, path: Path) -> LowRank:
     outputs, inputs = shape[::-1] if step.transposed else shape
-    rank = step.down.shape[0]
+    rank = step.rank
     down = _write(path.with_suffix(".down"), step.down.dtype, (rank, inputs), 0)
     up = _write(path.with_suffix(".up"), step.up.dtype, (outputs, rank), 1)
     magnitude = step.magnitude and _write(path.with_suffix(".magnitude"), step.magnitude.dtype, (outputs,), 2)

@@ -40,7 +40,7 @@ def test_other_adapter_types_are_refused(base, tmp_path, kind):
     "setting",
     [
         {"use_qalora": True}, {"alora_invocation_tokens": [1, 2]}, {"layer_replication": [[0, 2], [1, 3]]},
-        {"megatron_config": {"a": 1}}, {"target_parameters": ["experts.gate_up_proj"]}, {"kasa_config": {"beta": 1}},
+        {"megatron_config": {"a": 1}}, {"kasa_config": {"beta": 1}},
     ],
     ids=str,
 )  # fmt: skip
@@ -51,7 +51,14 @@ def test_variants_that_are_not_weighted_sums_are_refused(base, tmp_path, setting
 
 @pytest.mark.parametrize("start", ["pissa", "pissa_niter_16", "olora", "corda", "lora_ga"])
 def test_adapters_beside_a_changed_base(base, tmp_path, start):
-    assert "Convert it" in refused(base, make_adapter(tmp_path / "a", base, modules(Q), init_lora_weights=start))
+    adapter = make_adapter(tmp_path / "a", base, modules(Q), init_lora_weights=start)
+    assert "convert it to a plain LoRA" in refused(base, adapter)
+    kind = start.removesuffix("_niter_16")
+    initial = make_adapter(tmp_path / f"{kind}_init", base, modules(Q), seed=2, rank=2, lora_alpha=6)
+    steps = Checkpoint.open(f"{base}+{adapter}").tensors[f"{FIRST}.weight"].steps
+    assert [step.scale for step in steps] == [2.0, -3.0]
+    make_adapter(initial, base, modules(V))
+    assert "do not belong to it: they have no factors" in refused(base, adapter)
 
 
 @pytest.mark.parametrize("start", [True, False, "gaussian", "eva", "orthogonal", "loftq"])
@@ -119,7 +126,15 @@ def test_names_that_begin_otherwise_than_in_the_files(tmp_path, begin):
         ({f"{FIRST}.lora_B.weight": None}, "has no lora_B"),
         ({f"{FIRST}.lora_A.weight": torch.ones(3, 16)}, "cannot be multiplied"),
         ({f"{FIRST}.lora_A.weight": torch.ones(3, 16), f"{FIRST}.lora_B.weight": torch.ones(16, 3)}, "have rank 3"),
-        ({f"{FIRST}.lora_A.weight": torch.ones(4, 16, 1, 1)}, "only matrices are supported"),
+        ({f"{FIRST}.lora_A.weight": torch.ones(4, 16, 1, 1)}, "have the shapes"),
+        (
+            {f"{FIRST}.lora_A.weight": torch.ones(4, 16, 3), f"{FIRST}.lora_B.weight": torch.ones(16, 2, 1)},
+            "a grouped convolution",
+        ),
+        (
+            {f"{FIRST}.lora_A.weight": torch.ones(4, 16, 3), f"{FIRST}.lora_B.weight": torch.ones(16, 4, 1)},
+            "is 16×16×3, but the tensor is 16×16",
+        ),
         ({f"{FIRST}.lora_A.weight": torch.ones(4, 16, dtype=torch.int8)}, "int8"),
         ({f"{FIRST}.lora_E": torch.ones(4, 1)}, "not a tensor of a supported LoRA"),
         ({f"{FIRST}.lora_magnitude_vector": torch.ones(3)}, "magnitudes"),
@@ -135,6 +150,28 @@ def test_names_that_begin_otherwise_than_in_the_files(tmp_path, begin):
 )
 def test_parts_that_lack_or_do_not_fit(base, tmp_path, extra, words):
     assert words in refused(base, make_adapter(tmp_path / "a", base, modules(Q, V), extra=extra))
+
+
+EXPERTS = "model.layers.0.mlp.experts"
+
+
+@pytest.mark.parametrize(
+    ("extra", "targets", "words"),
+    [
+        ({f"{EXPERTS}.lora_A.weight": (8, 16), f"{EXPERTS}.lora_B.weight": (48, 8)}, ["experts.gate_up_proj"],
+         "neither as one tensor nor as 2 experts"),
+        ({f"{EXPERTS}.lora_A.weight": (6, 16), f"{EXPERTS}.lora_B.weight": (48, 6)}, ["experts.gate_up_proj"],
+         "do not fit the rank 4"),
+        ({f"{EXPERTS}.lora_A.weight": (8, 16), f"{EXPERTS}.lora_B.weight": (48, 8)},
+         ["experts.gate_up_proj", "experts.down_proj"], "has factors for 1 parameters"),
+        ({f"{EXPERTS}.lora_A.weight": (8, 16)}, ["experts.gate_up_proj"], "has no lora_B"),
+        ({f"{FIRST}.lora_A.weight": (4, 16), f"{FIRST}.lora_B.weight": (8, 4)}, ["q_proj.weight"], "is 8×16, but"),
+    ],
+)  # fmt: skip
+def test_parameters_that_lack_or_do_not_fit(base, tmp_path, extra, targets, words):
+    factors = {name: torch.ones(shape) for name, shape in extra.items()}
+    names = modules(Q) if FIRST not in str(extra) else ()
+    assert words in refused(base, make_adapter(tmp_path / "a", base, names, extra=factors, target_parameters=targets))
 
 
 def test_dora_without_magnitudes(base, tmp_path):

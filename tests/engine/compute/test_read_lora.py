@@ -188,13 +188,14 @@ def test_outputs_recorded_from_peft_are_met(case, tmp_path):
     """Adapters that peft 0.21.2 wrote, and the weights of its merge_and_unload in float32."""
     folder = RECORDED / case
     told = json.loads((folder / "model.json").read_text())
-    base = make_model(tmp_path / "base", **told["model"])
+    own = folder / "base"  # of architectures that make_model does not know
+    base = own if own.is_dir() else make_model(tmp_path / "base", **told["model"])
     got = merged(passed_through(base, *(folder / a for a in told["adapters"])), tmp_path / "out")
     before = read_tensors(base)
     wanted = load_file(folder / "merged.safetensors")
     assert {n for n, t in got.items() if not torch.equal(t, before.get(n))} == set(wanted)
     for name, tensor in wanted.items():
-        torch.testing.assert_close(got[name], tensor, rtol=0, atol=2e-7)
+        torch.testing.assert_close(got[name], tensor, rtol=1e-6, atol=5e-7)
 
 
 # --- as an input of merges ---
