@@ -17,6 +17,8 @@ PAGES = (
     "start",
     "guides",
     "recipes",
+    "pages",
+    "_static/example",
     "methods",
     "methods/ties",
     "understanding",

@@ -19,6 +19,7 @@ from pathlib import Path
 from docs import make_methods
 from docs.site.check_links import find_broken
 from docs.site.pages import PAGES, PARTS, REPOSITORY
+from nbmerge import compare, demo, export_page, live
 from nbmerge.methods import Method, methods
 from nbmerge.plots import plot_method, to_bytes
 from nbmerge.plots.method_effect import example_parameters
@@ -39,6 +40,13 @@ nbm.plots.plot_method("{name}"{call})
 ```
 
 ## Parameters
+"""
+
+EXAMPLE = """
+```{raw} html
+<p><a href="_static/example.html">An exported page</a>, of the bundled models, here within this one:</p>
+<iframe class="example" src="_static/example.html" title="An exported page" loading="lazy"></iframe>
+```
 """
 
 
@@ -76,6 +84,7 @@ def write_pages(source: Path) -> None:
     for method in methods().values():
         _write_method(source / "methods", method)
     _write_course(source / "course")
+    write_example(source / "_static" / "example.html")
     _write(source / "cli.md", _command_line())
     _write_parts(source)
 
@@ -94,6 +103,9 @@ def _adapt(file: str, text: str) -> str:
     """What a page has on the site instead of what GitHub shows."""
     if file == "README.md":
         return "# Start\n\n" + text[text.index("## Install") :]
+    if file == "docs/pages.md":
+        head, separator, rest = text.partition("\n## ")
+        return f"{head}{EXAMPLE}{separator}{rest}"
     if file == "docs/methods.md":
         names = list(methods())
         head, rest = text.split(make_methods.BEGIN)
@@ -154,6 +166,17 @@ def _write_course(folder: Path) -> None:
         shutil.copy(notebook, folder / notebook.name)
     text = (HERE / "course.md").read_text(encoding="utf-8")
     _write(folder / "index.md", "\n".join([text, *_toctree((notebook.stem for notebook in notebooks), 1)]))
+
+
+def write_example(file: Path) -> None:
+    """An exported page of the bundled models, with what they and their merge write, and their skills."""
+    recipe, family = demo.recipe(), demo.family()
+    with live(recipe, progress=False) as merged:
+        models = {"this recipe": merged, **family.experts}
+        samples = compare(models, demo.PROMPTS, max_new_tokens=24, progress=False)
+        scores = {name: demo.skills(model) for name, model in models.items()}
+    pins = {"the same everywhere": demo.flat(0.5)}
+    export_page(recipe, file, samples=samples, scores=scores, pins=pins, progress=False)
 
 
 def _command_line() -> str:

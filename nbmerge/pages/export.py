@@ -104,7 +104,7 @@ def write_page(page: bytes, file: Path, *, overwrite: bool) -> Path:
     """
     check_place(file, overwrite)
     try:
-        write_whole(file, page)
+        write_whole(file, page, private=False)
     except OSError as error:
         raise OutputError(f"{file} cannot be written: {error.strerror}.") from error
     return file

@@ -47,7 +47,9 @@ def test_pages_are_written_with_their_links(tmp_path):
         "methods/ties.md",
         "methods/pictures/ties.svg",
         "course/01-first-merge.ipynb",
+        "_static/example.html",
     } <= names
+    assert 'href="_static/example.html"' in (tmp_path / "source" / "pages.md").read_text()
     assert "[`ties`](methods/ties.md)" in (tmp_path / "source" / "methods.md").read_text()
     assert "](project/security.md)" in (tmp_path / "source" / "safety.md").read_text()
     assert "nbmerge transplant" in (tmp_path / "source" / "cli.md").read_text()

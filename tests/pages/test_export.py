@@ -77,6 +77,14 @@ def test_what_exists_is_replaced_only_if_asked(family, tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_page_can_be_read_by_others_and_lie_behind_a_link(family, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+    page = nbm.export_page(recipe(family), tmp_path / "link" / "page.html")
+    (tmp_path / "other").touch()
+    assert page.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 @pytest.mark.parametrize(("place", "message"), [("", "is a folder"), ("none/page.html", "no folder")])
 def test_places_that_cannot_be_written_are_named_before_anything_is_measured(family, tmp_path, place, message):
     with pytest.raises(OutputError, match=message):
