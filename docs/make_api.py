@@ -17,7 +17,7 @@ PAGES = {
     "Plans and checks": "nbmerge: plan Plan check Report forecast_live LiveForecast",
     "Merging to disk": "nbmerge: merge MergeResult verify Verification transplant Transplant publish Published",
     "Adapters": "nbmerge: extract_lora Extraction merge_adapters AdapterMerge",
-    "Mixtures of experts": "nbmerge: moe",
+    "Mixtures of experts": "nbmerge: moe measure_routing Routing",
     "Merging in memory": (
         "nbmerge: live LiveMerge virtual VirtualMerge Update Pin choose_backend BackendChoice merge_tensors compute_tensors"
     ),

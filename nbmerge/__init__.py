@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
     from nbmerge.engine.transplant import Transplant, transplant
     from nbmerge.engine.verify import Verification, verify
     from nbmerge.evaluation import Evaluation, evaluate
-    from nbmerge.mixtures import moe
+    from nbmerge.mixtures import Routing, measure_routing, moe
     from nbmerge.model_ref import ModelRef
     from nbmerge.optimisation import SearchResult, search
     from nbmerge.pages import export_page
@@ -110,7 +110,7 @@ _EXPORTS = {
     "nbmerge.engine.transplant": ("Transplant", "transplant"),
     "nbmerge.engine.verify": ("Verification", "verify"),
     "nbmerge.evaluation": ("Evaluation", "evaluate"),
-    "nbmerge.mixtures": ("moe",),
+    "nbmerge.mixtures": ("Routing", "measure_routing", "moe"),
     "nbmerge.model_ref": ("ModelRef",),
     "nbmerge.optimisation": ("SearchResult", "search"),
     "nbmerge.pages": ("export_page",),
@@ -181,6 +181,7 @@ __all__ = [
     "Published",
     "Recipe",
     "Report",
+    "Routing",
     "Sample",
     "SampleGrid",
     "SearchResult",
@@ -213,6 +214,7 @@ __all__ = [
     "measure_conflicts",
     "measure_merge",
     "measure_models",
+    "measure_routing",
     "measure_spectra",
     "merge",
     "merge_adapters",

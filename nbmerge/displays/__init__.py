@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nbmerge.displays.analysis import show_ablation, show_path_scores, show_sensitivity, show_token_comparison
+from nbmerge.displays.analysis import (
+    show_ablation,
+    show_path_scores,
+    show_routing,
+    show_sensitivity,
+    show_token_comparison,
+)
 from nbmerge.displays.evaluations import show_evaluation
 from nbmerge.displays.markup import Markup
 from nbmerge.displays.memory import show_merge_in_memory, show_pin, show_update
@@ -50,6 +56,7 @@ _SHOW: dict[str, Callable[[Any], Markup]] = {
     "Plan": show_plan,
     "Recipe": show_recipe,
     "Report": show_report,
+    "Routing": show_routing,
     "Sample": show_sample,
     "SampleGrid": show_sample_grid,
     "SearchResult": show_search,

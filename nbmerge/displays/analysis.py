@@ -1,4 +1,4 @@
-"""Results of `nbmerge.analysis`."""
+"""Results of `nbmerge.analysis` and `nbmerge.mixtures`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from nbmerge.displays.markup import Markup, element, join
 
 if TYPE_CHECKING:
     from nbmerge.analysis import Ablation, PathScores, Sensitivity, TokenComparison
+    from nbmerge.mixtures import Routing
 
+LETTERS = 80
+"""Letters of a text that are shown in a table."""
 TOKENS = 400
 """Tokens of a text that are shown."""
 LEAST = 8.0
@@ -46,6 +49,24 @@ def show_ablation(ablation: Ablation) -> Markup:
     details = f"{len(ablation.parts)} parts", f"{ablation.seconds:.1f} s"
     top = heading(f"Parts taken from {ablation.source}", *details)
     return block(top, table(head, rows), remarks(ablation.fallback, ablation.notes))
+
+
+def show_routing(routing: Routing) -> Markup:
+    """One row per text: the mean weight of each expert over the layers."""
+    names, means = list(routing.experts), routing.summary.to_numpy()
+    rows = [
+        [
+            text if len(text) <= LETTERS else f"{text[:LETTERS]}…",
+            f"{count:,}",
+            *(f"{100 * share:.1f} %" for share in shares),
+        ]
+        for text, count, shares in zip(routing.texts, routing.tokens, means, strict=True)
+    ]
+    layers = f"{routing.weights.shape[1]} layers"
+    top = heading(
+        "Routing", f"{routing.per_token} of {len(names)} experts for each token", f"mean weight over {layers}"
+    )
+    return block(top, table(["text", "tokens", *names], rows))
 
 
 def show_sensitivity(found: Sensitivity) -> Markup:

@@ -98,10 +98,11 @@ def dress(axes: Axes, *, xlabel: str = "", ylabel: str = "", grid: bool = True) 
     return axes
 
 
-def title(axes: Axes, text: str) -> None:
-    """A title over the left end of axes."""
+def title(axes: Axes, text: str, above: float = 0) -> None:
+    """A title over the left end of axes, or over so many pixels of something else."""
     look = look_of(axes)
-    axes.set_title(plain(text), loc="left", color=look.ink, fontsize=look.font_size, pad=6 * look.scale)
+    pad = (6 + above * 72 / DPI) * look.scale
+    axes.set_title(plain(text), loc="left", color=look.ink, fontsize=look.font_size, pad=pad)
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:

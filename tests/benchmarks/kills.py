@@ -1,10 +1,10 @@
 """Merges killed with SIGKILL at random instants and run again: what was broken, what was lost, what was done twice.
 
-    python -m tests.benchmarks.kills [--kills 240] [--seed 1] [--programs 10]
+    python -m tests.benchmarks.kills [--kills 240] [--seed 1] [--programs 10] [--methods linear,moe]
 
-Five methods, four layouts, one or two threads, new and replaced folders. Each merge is a forked process with torch loaded
-already, killed between its first instant and a little after its last, one to three times in a row; then it runs to its end.
-`--programs` are whole ``python -m nbmerge merge`` processes, killed at any instant of their life, imports included.
+Five methods and a mixture of experts, four layouts, one or two threads, new and replaced folders. Each merge is a forked process with
+torch loaded already, killed between its first instant and a little after its last, one to three times in a row; then it runs to its
+end. `--programs` are whole ``python -m nbmerge merge`` processes, killed at any instant of their life, imports included.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ import torch
 
 from nbmerge.recipe import Recipe
 from tests.engine.output.kills import Case, Kill, Tally, at_random, trial
+from tests.mixtures import mixture
 from tests.models import Family, make_family
 
-METHODS = ("linear", "slerp", "ties", "dare_ties", "passthrough")
+METHODS = ("linear", "slerp", "ties", "dare_ties", "passthrough", "moe")
 LAYOUTS = ((10**9, 1), (10**9, 2), (300_000, 1), (100_000, 2))
 """Bytes in a shard, and threads."""
 
 
 def recipe(method: str, family: Family) -> Recipe:
     """A recipe of a base and two fine-tunes, or as many as the method takes."""
+    if method == "moe":
+        return Recipe.of(mixture(family.base, [family.ft1, family.ft2], random_seed=3))
     models = [str(family.ft1), str(family.ft2)]
     data = {"merge_method": method, "models": models, "random_seed": 3}
     if method in ("ties", "dare_ties"):
@@ -77,7 +80,9 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=240)
     parser.add_argument("--programs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--methods", default=",".join(METHODS))
     options = parser.parse_args()
+    methods = options.methods.split(",")
     torch.set_num_threads(1)
     rng = random.Random(options.seed)
     print("| what | " + " | ".join(k.replace("_", " ") for k in vars(Tally())) + " |")
@@ -86,7 +91,7 @@ def main() -> None:
         folder = Path(name)
         family = make_family(folder / "models", layers=6, hidden=96, intermediate=192, dtype="bfloat16")
         total = Tally()
-        cases = list(itertools.product(METHODS, LAYOUTS))
+        cases = list(itertools.product(methods, LAYOUTS))
         for i, (method, (shard, threads)) in enumerate(cases):
             more = {"max_shard_size": shard, "threads": threads}
             case = Case(recipe(method, family), folder / f"case-{i}", more, older=i % 3 == 2)
@@ -96,10 +101,11 @@ def main() -> None:
             what = f"{method}, {shard:,} B, {threads} thr." + (", replacing" if case.older else "")
             print(row(what, tally), flush=True)
             total += tally
-        case = Case(recipe("ties", family), folder / "programs", {"max_shard_size": 100_000, "threads": 2})
+        program = "ties" if "ties" in methods else methods[0]
+        case = Case(recipe(program, family), folder / "programs", {"max_shard_size": 100_000, "threads": 2})
         kills = programs(case, rng) if options.programs else []
         tally = sum((trial(case, f"program-{i}", kills) for i in range(options.programs)), Tally())
-        print(row("whole programs, ties", tally), flush=True)
+        print(row(f"whole programs, {program}", tally), flush=True)
         total += tally
         print(row("all", total))
     if total.broken or total.different or total.recomputed:

@@ -222,8 +222,9 @@ class _ThreadsForOneRun:
         self._workers: list[threading.Thread] = []
 
     def divide(self, tensors: Sequence[TensorPlan]) -> list[Task]:
-        """Whole tensors, the largest first."""
-        return [(tensor, slice(None)) for tensor in sorted(tensors, key=lambda t: -t.count)]
+        """Whole tensors, those that take longest first: a router may evaluate a model, others take as long as they are large."""
+        slow = {id(t) for t in tensors if any(getattr(i, "slow", False) for i in t.inputs)}
+        return [(tensor, slice(None)) for tensor in sorted(tensors, key=lambda t: (id(t) not in slow, -t.count))]
 
     def work(self, do: Callable[[Callable[[], Workspace]], None], tasks: int, stop: Stop) -> None:
         """Run the threads; an interrupt stops them. Threads that do not end within `GRACE` are abandoned."""

@@ -5,6 +5,7 @@ the values of each parameter.
 """
 
 from nbmerge.engine.planning.incremental import plan_after, revise_plan
+from nbmerge.engine.planning.labels import number_repeats
 from nbmerge.engine.planning.parameter_values import (
     ENDS,
     mean_value,
@@ -21,6 +22,7 @@ __all__ = [
     "examine",
     "list_problems",
     "mean_value",
+    "number_repeats",
     "plan",
     "plan_after",
     "read_layers",

@@ -23,6 +23,7 @@ ASKING = {
     "perplexity": lambda merge, out: nbmerge.perplexity(merge, "the fox"),
     "log_probabilities": lambda merge, out: sampling.log_probabilities(merge, "the", [" fox"]),
     "log_odds": lambda merge, out: nbmerge.log_odds(merge, "the", " fox"),
+    "measure_routing": lambda merge, out: nbmerge.measure_routing(merge, "the fox"),
     "Perplexity": lambda merge, out: sampling.Perplexity("the fox")(merge),
     "Phrase": lambda merge, out: sampling.Phrase("the", " fox")(merge),
     "ScoreHistory": lambda merge, out: sampling.ScoreHistory({"x": lambda model: 1.0}).evaluate(merge),

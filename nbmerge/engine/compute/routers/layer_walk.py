@@ -1,8 +1,8 @@
 """The hidden states of prompts, from layer to layer of the base model, of which one layer at a time is in memory.
 
 transformers builds a model of one layer, with its own code for attention, masks and positions; the weights of layer after layer
-are read into it. Prompts of equal length are evaluated together, so none is padded. The arithmetic is float32 (float64 for
-float64), whatever the weights are stored in.
+are read into it. Prompts of similar length are evaluated together; shorter ones are filled up at their ends, which causal attention
+does not see before. The arithmetic is float32 (float64 for float64), whatever the weights are stored in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from nbmerge.errors import MergeError, NbmergeError
 if TYPE_CHECKING:
     from nbmerge.typing import TensorInput
 
-TOKENS = 4096
+TOKENS = 1024
 """Most tokens that are evaluated together; a longer prompt is evaluated alone."""
 KEPT = 4
 """Walks whose results are kept: every router of a mixture asks for the same one."""
@@ -68,6 +68,7 @@ class _Walker:
         self._tokens = tokenize(
             walk.tokenizer, walk.prompts, walk.embedding.shape[0], most if type(most) is int else None
         )
+        self._places: dict[str, tuple[int, int]] = {}
         self._states = self._enter()
 
     def run(self) -> list[torch.Tensor]:
@@ -76,24 +77,22 @@ class _Walker:
         layers = _LayerModel(self._config, self._walk, self._dtype)
         for number, layer in enumerate(self._walk.layers):
             layers.load(number, layer, self._workspace)
-            for length, states in self._states.items():
-                size = max(1, TOKENS // length)
-                self._states[length] = torch.cat([layers.apply(piece) for piece in states.split(size)])
+            self._states = [layers.apply(states) for states in self._states]
             rows.append(self._rows())
         return rows
 
-    def _enter(self) -> dict[int, torch.Tensor]:
-        """Embeddings of the prompts, by the number of their tokens: shape (prompts, tokens, width)."""
-        self._places: dict[str, tuple[int, int]] = {}
-        by_length: dict[int, list[list[int]]] = {}
-        for prompt, ids in self._tokens.items():
-            alike = by_length.setdefault(len(ids), [])
-            self._places[prompt] = len(ids), len(alike)
-            alike.append(ids)
+    def _enter(self) -> list[torch.Tensor]:
+        """Embeddings of the prompts, several together: shape (prompts, tokens, width)."""
         used = sorted({i for ids in self._tokens.values() for i in ids})
         table = read_rows(self._walk.embedding, used, self._workspace).to(self._dtype)
         position = {token: k for k, token in enumerate(used)}
-        return {n: table[torch.tensor([[position[i] for i in ids] for ids in rows])] for n, rows in by_length.items()}
+        states = []
+        for number, prompts in enumerate(_group_by_length(self._tokens)):
+            longest = len(self._tokens[prompts[-1]])
+            filled = [[*self._tokens[p], *self._tokens[p][-1:] * (longest - len(self._tokens[p]))] for p in prompts]
+            self._places |= {prompt: (number, row) for row, prompt in enumerate(prompts)}
+            states.append(table[torch.tensor([[position[i] for i in ids] for ids in filled])])
+        return states
 
     def _rows(self) -> torch.Tensor:
         return torch.stack([self._row(prompts) for prompts in self._walk.prompts]).to(torch.float32)
@@ -106,9 +105,19 @@ class _Walker:
         return torch.stack([self._state(prompt) for prompt in prompts]).mean(0)
 
     def _state(self, prompt: str) -> torch.Tensor:
-        length, place = self._places[prompt]
-        states = self._states[length][place].double()
+        group, row = self._places[prompt]
+        states = self._states[group][row, : len(self._tokens[prompt])].double()
         return states.mean(0) if self._walk.of_all_tokens else states[-1]
+
+
+def _group_by_length(tokens: Mapping[str, Sequence[int]]) -> list[list[str]]:
+    """Prompts that are evaluated together, each group from the shortest to the longest."""
+    groups: list[list[str]] = []
+    for prompt in sorted(tokens, key=lambda p: len(tokens[p])):
+        if not groups or (len(groups[-1]) + 1) * len(tokens[prompt]) > TOKENS:
+            groups.append([])
+        groups[-1].append(prompt)
+    return groups
 
 
 class _LayerModel:
@@ -142,8 +151,9 @@ class _LayerModel:
 
     def _build(self, kind: str | None) -> Any:
         dtype = str(self._weights[_EMBEDDING].dtype).removeprefix("torch.")
-        config = {k: v for k, v in self._config.items() if not k.endswith("_token_id") and k != "torch_dtype"}
+        config = {k: v for k, v in self._config.items() if k != "torch_dtype"}
         config |= {"num_hidden_layers": 1, "vocab_size": 1, "tie_word_embeddings": True, "dtype": dtype}
+        config |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))  # no token is left
         if kind is not None:
             config["layer_types"] = [kind]
         try:

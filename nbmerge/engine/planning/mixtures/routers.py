@@ -203,6 +203,11 @@ class HiddenRouter(Computed):
         yield from (leaf for leaf in self.walk.one_of_each_file if leaf.file not in files)
 
     @property
+    def slow(self) -> bool:
+        """Whether it should be computed first: the first router that is computed walks through all layers."""
+        return self.layer == len(self.walk.layers)
+
+    @property
     def held_bytes(self) -> int:
         """Memory that computing it takes besides blocks: one layer in float32."""
         return 4 * self.walk.layer_elements
