@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nbmerge.engine.compute import estimate_loop_bytes
 from nbmerge.engine.cost import require_memory, worker_bytes
 from nbmerge.engine.live import LayeredModel
+from nbmerge.engine.live.workers import UPDATES
 from nbmerge.engine.planning import Plan
 from nbmerge.sampling.likelihood import Window
 from nbmerge.sizes import human
@@ -45,6 +47,7 @@ def check_memory(model: LayeredModel, plans: Sequence[Plan], windows: Sequence[W
     states = 2 * len(plans) * tokens * width
     inside = ACTIVATIONS * min(len(plans) * tokens, max(TOKENS, longest)) * width
     buffers = model.threads * max(worker_bytes(t) for t in plans[0].tensors)
+    buffers += estimate_loop_bytes((t for plan in plans for t in plan.tensors), UPDATES)
     needed = part + packed + states + inside + LOGITS * 4 * longest * config.vocab_size + extra
     if model.free_bytes is None:
         needed += buffers

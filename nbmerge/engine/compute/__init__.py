@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from nbmerge.engine.compute.blocks import Blocks
     from nbmerge.engine.compute.device import available_devices
     from nbmerge.engine.compute.input_kinds import KINDS
+    from nbmerge.engine.compute.loop_loading import estimate_loop_bytes
     from nbmerge.engine.compute.pool import run
     from nbmerge.engine.compute.read_memory import TensorInMemory
     from nbmerge.engine.compute.threads import default_threads, parse_threads
-    from nbmerge.engine.compute.workspace import Open, Read, Workspace
+    from nbmerge.engine.compute.workspace import BLOCK, Open, Read, Workspace
 
 __all__ = [
+    "BLOCK",
     "KINDS",
     "Blocks",
     "Open",
@@ -26,6 +28,7 @@ __all__ = [
     "Workspace",
     "available_devices",
     "default_threads",
+    "estimate_loop_bytes",
     "parse_threads",
     "run",
 ]
@@ -35,8 +38,9 @@ __getattr__ = exporter(
     blocks=("Blocks",),
     device=("available_devices",),
     input_kinds=("KINDS",),
+    loop_loading=("estimate_loop_bytes",),
     pool=("run",),
     read_memory=("TensorInMemory",),
     threads=("default_threads", "parse_threads"),
-    workspace=("Open", "Read", "Workspace"),
+    workspace=("BLOCK", "Open", "Read", "Workspace"),
 )

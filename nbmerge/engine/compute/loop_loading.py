@@ -28,9 +28,9 @@ def load_loops(tensors: Iterable[TensorPlan], times: int = 1) -> None:
     request(times * estimate_saved_seconds(tensors))
 
 
-def estimate_loop_bytes(tensors: Iterable[TensorPlan]) -> int:
-    """Memory of the loops that computing these tensors loads."""
-    return MEMORY if is_expected(estimate_saved_seconds(tensors)) else 0
+def estimate_loop_bytes(tensors: Iterable[TensorPlan], times: int = 1) -> int:
+    """Memory of the loops that computing these tensors loads, a number of times."""
+    return MEMORY if is_expected(times * estimate_saved_seconds(tensors)) else 0
 
 
 def estimate_saved_seconds(tensors: Iterable[TensorPlan]) -> float:

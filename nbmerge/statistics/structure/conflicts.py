@@ -13,14 +13,15 @@ import pandas as pd
 import torch
 
 from nbmerge.checkpoints import hub
-from nbmerge.engine.compute import Blocks, run
+from nbmerge.engine.compute import BLOCK, Blocks, default_threads, run
+from nbmerge.engine.cost import require_memory
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.errors import ArgumentError
 from nbmerge.methods.ties import kept
 from nbmerge.presentation import Displayed, draw
 from nbmerge.progress_bars import show_progress
 from nbmerge.statistics.store import Arrays, recall
-from nbmerge.statistics.structure.thresholds import find_thresholds
+from nbmerge.statistics.structure.thresholds import find_thresholds, histogram_bytes
 from nbmerge.statistics.survey import Model, fit_models, refuse_not_finite, tensors_of_all, without_merge
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 DENSITIES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1)
 """Densities at which conflicts are counted by default."""
+BITS = 80
+"""Bytes for each element of a block while magnitudes are ordered by their bits."""
 MOST = 32
 """Most densities: each takes time and 1 MB for each model."""
 
@@ -208,6 +211,8 @@ def measure_conflicts(
         For fewer than two models, and for densities that are none.
     CheckpointError
         When models cannot be read or do not fit each other.
+    TooLargeError
+        When blocks and histograms do not fit into memory.
     MergeStopped
         When `cancel` was set.
 
@@ -228,6 +233,7 @@ def measure_conflicts(
     shapes = {field: getattr(counts, field).shape for field in TrimmedSums.FIELDS}
 
     def measure() -> Arrays:
+        _check_memory(tensors, len(wanted), threads)
         _count(counts, tensors, wanted, progress, cancel, threads)
         return {field: getattr(counts, field) for field in TrimmedSums.FIELDS}
 
@@ -255,6 +261,18 @@ def _count(
     with show_progress(progress, "Counting conflicts") as listener:
         run([without_merge(t) for t in tensors], sink, progress=listener, cancel=cancel, threads=threads)
     refuse_not_finite(tensors, counts.total)
+
+
+def _check_memory(tensors: Sequence[TensorPlan], densities: int, threads: int | None) -> None:
+    """Blocks of all models with what is computed of them, and histograms of all thresholds, for each worker."""
+    models = max(len(t.inputs) for t in tensors) - 1
+    item = max(8 if i.dtype in ("float32", "float64") else 4 for t in tensors for i in t.inputs)
+    blocks = BLOCK * (item * (3 * models + 2) + 4 * models + BITS)
+    require_memory(
+        (blocks + models * densities * histogram_bytes()) * (threads or default_threads()),
+        f"Counting conflicts of {models} models at {densities} densities",
+        "Use fewer densities, or fewer threads.",
+    )
 
 
 def _read_densities(densities: Sequence[float]) -> list[float]:

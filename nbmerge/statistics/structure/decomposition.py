@@ -15,12 +15,14 @@ import numpy as np
 import torch
 import xxhash
 
-from nbmerge.engine.compute import Blocks
+from nbmerge.engine.compute import BLOCK, Blocks
 
 WHOLE = 1 << 20
 """Elements up to which a matrix is decomposed as a whole; all its singular values are then known."""
 OVERSAMPLING = 16
 """Dimensions of the random subspace beyond the singular values that are wanted."""
+KEPT = 1.1
+"""What the allocator keeps beside what is used (measured)."""
 PASSES = 3
 """Multiplications by δᵀδ; each reads the tensor once."""
 NEGLIGIBLE = 1e-5
@@ -98,11 +100,18 @@ def decompose(
 def worker_bytes(
     rows: int, columns: int, models: int, rank: int, *, whole: int | None = None, passes: int = PASSES
 ) -> int:
-    """The most memory that the decomposition of one tensor needs besides blocks."""
+    """The most memory that the decomposition of one tensor needs."""
+    blocks = BLOCK * (8 * (models + 1) + 24)  # of rows, and their squares in float64
     if rows * columns <= (WHOLE if whole is None else whole):
-        return 8 * rows * columns * (models + 4)
-    width = min(passes * (rank + OVERSAMPLING), rows, columns)
-    return width * models * (4 * rows + 24 * columns) + 8 * width * (rows + columns)
+        return 8 * rows * columns * (models + 4) + blocks
+    new = min(rank + OVERSAMPLING, rows, columns)
+    width = min(passes * new, rows, columns)
+    held = 4 * rows * (width + new) + columns * (12 * width + 16 * new)  # by the search of each model
+    found = 4 * rank * (rows + columns)  # the result of each model
+    once = (
+        8 * width * (rows + columns) + 8 * rank * rows + 32 * columns * new
+    )  # of one model after the other, in float64
+    return int(KEPT * (models * (held + found) + once + blocks))
 
 
 def _all_deltas(blocks: Blocks) -> torch.Tensor:
@@ -186,7 +195,9 @@ class _Search:
 
     def _turned(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Squared singular values within the basis, the largest first, and their directions in it."""
-        gram = self._products.double().T @ self._products.double()
+        products = self._products.double()
+        gram = products.T @ products
+        del products  # as large as all else together
         squares, turn = torch.linalg.eigh(gram)
         return squares.flip(0).clamp(min=0), turn.flip(1)
 

@@ -48,6 +48,11 @@ def find_thresholds(blocks: Blocks, keeps: Keeps) -> tuple[np.ndarray, np.ndarra
     return prefixes.astype(np.uint32).view(np.float32) if width == 32 else prefixes.view(np.float64), left
 
 
+def histogram_bytes() -> int:
+    """Memory of the histogram of one threshold."""
+    return 8 << DIGIT
+
+
 def _count(blocks: Blocks, prefixes: np.ndarray, shift: int, first: bool) -> np.ndarray:
     """For each threshold, a histogram of the next digit of the magnitudes that begin with what is known of it."""
     histograms = np.zeros((*prefixes.shape, 1 << DIGIT), dtype=np.int64)
