@@ -15,7 +15,7 @@ WIDTH = 100
 PAGES = {
     "Recipes": "nbmerge: Recipe shuffle_layers ModelRef Problem describe_difference Difference",
     "Plans and checks": "nbmerge: plan Plan check Report forecast_live LiveForecast",
-    "Merging to disk": "nbmerge: merge MergeResult verify Verification transplant Transplant publish Published",
+    "Merging to disk": "nbmerge: merge MergeResult verify Verification transplant Transplant fill_missing publish Published",
     "Adapters": "nbmerge: extract_lora Extraction merge_adapters AdapterMerge",
     "Mixtures of experts": "nbmerge: moe measure_routing Routing",
     "Merging in memory": (

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # editors and type checkers see these; `_HOMES` says the same
     from nbmerge.engine.compute_tensors import compute_tensors
     from nbmerge.engine.cost.live_forecast import LiveForecast, forecast_live
     from nbmerge.engine.differences import Difference, describe_difference
+    from nbmerge.engine.fill_missing import fill_missing
     from nbmerge.engine.live.backend_choice import BackendChoice, choose_backend
     from nbmerge.engine.live.live_merge import LiveMerge, live
     from nbmerge.engine.live.snapshots import Pin
@@ -96,6 +97,7 @@ _EXPORTS = {
     "nbmerge.engine.compute_tensors": ("compute_tensors",),
     "nbmerge.engine.cost.live_forecast": ("LiveForecast", "forecast_live"),
     "nbmerge.engine.differences": ("Difference", "describe_difference"),
+    "nbmerge.engine.fill_missing": ("fill_missing",),
     "nbmerge.engine.live.backend_choice": ("BackendChoice", "choose_backend"),
     "nbmerge.engine.live.live_merge": ("LiveMerge", "live"),
     "nbmerge.engine.live.snapshots": ("Pin",),
@@ -206,6 +208,7 @@ __all__ = [
     "evaluate",
     "export_page",
     "extract_lora",
+    "fill_missing",
     "forecast_live",
     "gather_statistics",
     "live",

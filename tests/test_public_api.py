@@ -19,7 +19,7 @@ FUNCTIONS = {
     for name in module.__all__
     if inspect.isfunction(getattr(module, name))
 }
-WRITES_A_FOLDER = {"check", "extract_lora", "merge", "merge_adapters", "moe", "transplant"}
+WRITES_A_FOLDER = {"check", "extract_lora", "fill_missing", "merge", "merge_adapters", "moe", "transplant"}
 
 
 def test_editors_see_what_programs_get():

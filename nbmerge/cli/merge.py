@@ -126,12 +126,12 @@ def _run(
             from nbmerge.engine.merge import merge
         result = merge(planned, out, progress=listener, cancel=cancel, executor=executor, **options)
     if as_json:
-        json_output.print_json(_as_json(result))
+        json_output.print_json(result_as_json(result))
     elif not quiet:
-        _print_result(result)
+        print_result(result)
 
 
-def _as_json(result: MergeResult) -> dict[str, Any]:
+def result_as_json(result: MergeResult) -> dict[str, Any]:
     """A result as JSON data."""
     return {
         "ok": True,
@@ -144,7 +144,7 @@ def _as_json(result: MergeResult) -> dict[str, Any]:
     }
 
 
-def _print_result(result: MergeResult) -> None:
+def print_result(result: MergeResult) -> None:
     """Print a result, and its warnings and notes on standard error."""
     for problem in (*result.plan.problems, *result.warnings):
         print(f"{problem.severity}: {problem}", file=sys.stderr)

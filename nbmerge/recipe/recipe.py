@@ -99,6 +99,11 @@ class Recipe(Displayed, Part):
         Number of experts that a token is routed to.
     architecture : str, optional
         Architecture of a mixture, where the models fit several.
+    fill_from : ModelRef, optional
+        A larger model that the result is a part of, such as one with a vision tower: all other tensors, config and tokenizer are
+        from there.
+    fill_prefix : str, optional
+        What the names of the result begin with there; default the prefix that fits most tensors.
     stacks : str or list of str
         For bare weights, which have no config: the lists of modules that are layers, such as ``transformer_blocks``.
     missing_tensors : "refuse", "leave-out" or "merge-rest"
@@ -141,6 +146,8 @@ class Recipe(Displayed, Part):
     gate_mode: Annotated[GateMode, BeforeValidator(_gate_mode)] = "hidden"
     experts_per_token: int = Field(default=2, ge=1)
     architecture: str | None = None
+    fill_from: Model | None = None
+    fill_prefix: str | None = None
     stacks: Names = ()
     missing_tensors: MissingTensors = "refuse"
     random_seed: int = Field(default=0, ge=0, lt=2**64)
@@ -314,6 +321,7 @@ class Recipe(Displayed, Part):
             self.final_norm_source,
             self.lm_head_source,
             self.config_source,
+            self.fill_from,
         ]
         return list(dict.fromkeys([*named, *(d for d in donors if d is not None)]))
 

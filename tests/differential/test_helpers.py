@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from nbmerge.engine.compute_tensors import compute_tensors
+from nbmerge.engine.fill_missing import fill_missing
 from nbmerge.engine.shuffle import shuffle_layers
 from nbmerge.recipe import Recipe
 from tests.bare_weights import make_weights
 from tests.differential.conftest import PYTHON
-from tests.models import make_model
+from tests.models import make_model, read_tensors
 
 pytestmark = pytest.mark.differential
 
@@ -53,6 +54,24 @@ def test_shuffled_layers(python, tmp_path, full):
         assert max(theirs[2]) < 6 <= max(ours[2])
     else:
         assert theirs == ours
+
+
+def test_missing_tensors_are_filled_in(python, tmp_path):
+    part = make_model(tmp_path / "part", layers=2)
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    tensors = {f"language_model.{n}": torch.zeros_like(t) for n, t in read_tensors(part).items()}
+    save_file({**tensors, "vision_tower.w": torch.ones(3)}, whole / "model.safetensors", metadata={"format": "pt"})
+    (whole / "config.json").write_text((part / "config.json").read_text())
+    # As a program, it stops because it uses a class before it is defined.
+    code = "import sys; from mergekit.scripts.fill_missing_params import *; a, b, out = sys.argv[1:]"
+    code += "; copy_and_fill_missing_params(a, b, output_dir=out)"
+    command = [python, "-c", code, str(whole), str(part), str(tmp_path / "theirs")]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    ours = read_tensors(fill_missing(part, whole, tmp_path / "ours", progress=False).path)
+    theirs = read_tensors(tmp_path / "theirs")
+    assert set(ours) == set(theirs)
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
 
 
 # --- bare weights ---

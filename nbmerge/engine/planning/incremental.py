@@ -79,6 +79,7 @@ def revise_plan(before: Plan, recipe: Recipe) -> Plan | None:
     if (
         before.problems
         or before.bare
+        or before.recipe.fill_from is not None
         or before.tokenizer is not None
         or not _alike(before.recipe, recipe)
         or not _unchanged(before)

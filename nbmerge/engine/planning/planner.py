@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbmerge.engine.planning.bare import settle_bare
+from nbmerge.engine.planning.filling import examine_filled
 from nbmerge.engine.planning.findings import Findings
 from nbmerge.engine.planning.mixtures import examine_mixture
 from nbmerge.engine.planning.pin_commits import pin_commits
@@ -53,6 +54,8 @@ def plan(recipe: RecipeLike) -> Plan:
 def examine(recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
     """The plan, or None if there are errors, and all problems, the worst first."""
     recipe = pin_commits(recipe)
+    if recipe.fill_from is not None:
+        return examine_filled(recipe, recipe.fill_from, examine)
     if recipe.experts is not None:
         return examine_mixture(recipe, examine)
     findings = Findings(recipe)

@@ -19,7 +19,7 @@ from nbmerge.recipe import Recipe, Slice
 from nbmerge.recipe.sections import Level, Section
 from nbmerge.tokenizers import OutputTokenizer
 
-DONORS = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source")
+DONORS = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source", "fill_from")
 """Fields of a recipe that name one model for the whole result."""
 
 

@@ -12,6 +12,8 @@ def find_obstacle(plan: Plan) -> str | None:
 
     Whether the modules of its architecture allow it is only known once the model is built.
     """
+    if plan.recipe.fill_from is not None:
+        return f"Tensors are filled in from {plan.recipe.fill_from.name}, under other names."
     for tensor in plan.tensors:
         if len(tensor.shape) < 2:
             continue

@@ -11,7 +11,7 @@ from nbmerge.problems import Problem, Where
 from nbmerge.recipe import Recipe
 from nbmerge.recipe.sections import levels
 
-DONORS = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source")
+DONORS = ("base_model", "embedding_source", "final_norm_source", "lm_head_source", "config_source", "fill_from")
 """Fields of a recipe that name one model each."""
 
 

@@ -81,14 +81,14 @@ class _Writer:
             what = f"mergekit cannot take these tensors from {donor} in a {recipe.merge_method} merge."
             self.lose("error", (field,), what)
         self._check_slices(recipe)
-        recipe = self._bare(recipe)
+        recipe = self._without_ours(recipe)
         recipe = self._dtypes(recipe)
         recipe = self._settings(recipe, named)
         data = plain(spell_out_ends(recipe), model=_model)
         return {k: v for k, v in data.items() if k != "merges"}
 
-    def _bare(self, recipe: Recipe) -> Recipe:
-        """The recipe without what is only for bare weights."""
+    def _without_ours(self, recipe: Recipe) -> Recipe:
+        """The recipe without keys of nbmerge: for bare weights, and for results that are filled in."""
         if recipe.stacks:
             what = "mergekit-pytorch knows no layers: it takes the first value of a gradient for all tensors."
             self.lose("error", ("stacks",), what, "Give one value for each filter.")
@@ -96,7 +96,11 @@ class _Writer:
             option = {"leave-out": "--tensor-intersection", "merge-rest": "--tensor-union"}[recipe.missing_tensors]
             what = "mergekit-pytorch has an option for tensors that some models lack, and no key."
             self.lose("warning", ("missing_tensors",), what, f"Pass {option}.")
-        return recipe.model_copy(update={"stacks": (), "missing_tensors": "refuse"})
+        if recipe.fill_from is not None:
+            what = f"mergekit's recipes cannot fill in the rest of {recipe.fill_from.name}."
+            self.lose("error", ("fill_from",), what, "Merge first, then fill in with 'nbmerge fill-missing'.")
+        left_out = {"stacks": (), "missing_tensors": "refuse", "fill_from": None, "fill_prefix": None}
+        return recipe.model_copy(update=left_out)
 
     # --- parameters ---
 
