@@ -60,7 +60,7 @@ def describe_page(
     """
     places, statistics = Places(plan), known if isinstance(known, Statistics) else None
     found = trace_inputs(plan, statistics)
-    still = explain_stillness(plan, found)
+    still = explain_stillness(plan, places, found)
     rows = gather_rows(plan, places, None if still else statistics, found)
     columns = list_columns(plan)
     return {

@@ -35,8 +35,8 @@ def export_page(
 ) -> Path:
     """Write a recipe as one HTML file in which its curves can be moved, without a kernel and without a network.
 
-    For linear, task arithmetic, LiNeS, slerp, NuSLERP and passthrough, the distances from each model follow the curves exactly;
-    the file has the sums that they follow from, no weights. For other methods the page shows the distances of the recipe as
+    For linear, task arithmetic, LiNeS, slerp, NuSLERP, Multi-SLERP and passthrough, the distances from each model follow the
+    curves exactly; the file has the sums that they follow from, no weights. For other methods the page shows the distances of the recipe as
     it is exported. The recipe in the page, with the paths of its models, follows every change.
 
     Parameters

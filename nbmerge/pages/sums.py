@@ -20,7 +20,7 @@ from nbmerge.statistics import Changes, Statistics
 from nbmerge.statistics.distances import KINDS, SUMS
 from nbmerge.statistics.predicted_distances import Trace, trace
 
-FOLLOWED = ("linear", "task_arithmetic", "lines", "passthrough", "slerp", "nuslerp")
+FOLLOWED = ("linear", "task_arithmetic", "lines", "passthrough", "slerp", "nuslerp", "multislerp")
 """Methods whose coefficients the page computes itself, in ``js/src/page/coefficients.ts``."""
 COPY = "passthrough"
 
@@ -45,9 +45,11 @@ class Rows:
     gram: list[np.ndarray] = field(default_factory=list)
 
 
-def explain_stillness(plan: Plan, found: Trace | None) -> str:
+def explain_stillness(plan: Plan, places: Places, found: Trace | None) -> str:
     """Why distances cannot follow the curves in a page; empty where they can."""
     title = plan.method.title
+    if not places.tracks:
+        return f"{title} has no parameter that can differ between layers."
     if plan.method.name not in FOLLOWED or not all(_is_followed(t, plan) for t in plan.tensors):
         return f"The distances of {title} do not follow from sums alone."
     if found is None:

@@ -45,6 +45,30 @@ def test_files_are_downloaded(page: Page, panel: Locator, name: str, head: bytes
     expect(panel.get_by_role("status")).to_contain_text("was downloaded")
 
 
+def test_a_page_is_downloaded_that_works_without_the_kernel(page: Page, tmp_path: Path):
+    """Its models are measured first; then its curves move in a window of its own."""
+    with page.expect_download(timeout=60_000) as download:
+        page.locator(".nbm-tracks .nbm-row-tools").get_by_role("button", name="Figure").click()
+        page.get_by_role("menuitem", name="Download page").click()
+    assert download.value.suggested_filename == "task_arithmetic.html"
+    expect(page.locator(".nbm-moved-line").first).to_be_visible()  # what was measured is there for the Studio too
+    file = tmp_path / "page.html"
+    download.value.save_as(file)
+    context = page.context.browser.new_context(offline=True)
+    try:
+        window = context.new_page()
+        errors = []
+        window.on("console", lambda message: errors.append(message.text))
+        window.goto(file.as_uri())
+        window.get_by_label("values").fill("0.2, 0.8")
+        window.get_by_label("values").press("Enter")
+        expect(window.locator(".nbm-yaml")).to_contain_text("weight: [0.2, 0.8]")
+        expect(window.locator(".nbm-moved-tools")).to_contain_text("Exact")
+        assert errors == []
+    finally:
+        context.close()
+
+
 def test_the_code_becomes_a_cell(page: Page, panel: Locator):
     cells = page.locator(".jp-Notebook .jp-CodeCell")
     panel.get_by_role("button", name="Cell", exact=True).click()

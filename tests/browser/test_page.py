@@ -106,13 +106,14 @@ def list_recipes(m: Models) -> dict[str, dict]:
         "slerp": write("slerp", one, {one: None, two: None}, t=[{"filter": "self_attn", "value": [0, 0.5, 1]}, {"value": 0.4}]),
         "nuslerp": write("nuslerp", None, {one: [0.2, 0.9], two: 0.5}),
         "nuslerp with a base": write("nuslerp", base, {one: by_part, three: 0.5}),
+        "multislerp": write("multislerp", None, {base: 0.3, one: [0.2, 0.9], two: by_part}),
         "slices": {"merge_method": "slerp", "base_model": str(one), "slices": slices, "parameters": {"t": [0.1, 0.7]}},
     }  # fmt: skip
 
 
 RECIPES = [
     "linear, normalised", "linear, not normalised", "task arithmetic", "task arithmetic, normalised", "LiNeS", "slerp",
-    "nuslerp", "nuslerp with a base", "slices",
+    "nuslerp", "nuslerp with a base", "multislerp", "slices",
 ]  # fmt: skip
 
 

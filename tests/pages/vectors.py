@@ -89,10 +89,16 @@ def _coefficients():
             shared = {"nuslerp_flatten": True, "nuslerp_row_wise": False}
             yield _case("nuslerp", {"weight": weights}, shared, two)
             yield _case("nuslerp", {"weight": (None, *weights)}, shared, three)
+            for flag in (True, False):
+                yield _case("multislerp", {"weight": (*weights, 0.4)}, {"normalize_weights": flag}, three)
+                yield _case("multislerp", {"weight": (None, *weights)}, {"normalize_weights": flag}, three)
         for t in (0.0, 0.25, 1.0):
             yield _case("slerp", {}, {"t": t, "zero_tensors": "keep_other"}, two)
     yield _case("slerp", {}, {"t": 0.25, "zero_tensors": "keep_other"}, np.array([[2.0, -2.0], [-2.0, 2.0]]))
     yield _case("slerp", {}, {"t": 0.25, "zero_tensors": "formula"}, np.array([[2.0, -2.0], [-2.0, 2.0]]))
+    yield _case(
+        "multislerp", {"weight": (1.0, 1.0)}, {"normalize_weights": False}, np.array([[2.0, -4.0], [-4.0, 8.0]])
+    )
     yield _case("passthrough", {"scale": (0.8,)}, {}, two[:1, :1])
 
 

@@ -15,7 +15,15 @@ export interface Numbers {
 /** Null where the numbers cannot be combined: weights that are normalised and sum to 0. */
 type Combine = (numbers: Numbers, gram: Matrix) => number[] | null;
 
-const METHODS: Record<string, Combine> = { linear, task_arithmetic, lines, passthrough, slerp, nuslerp };
+const METHODS: Record<string, Combine> = {
+  linear,
+  task_arithmetic,
+  lines,
+  passthrough,
+  slerp,
+  nuslerp,
+  multislerp,
+};
 
 export const findMethod = (name: string): Combine | null => METHODS[name] ?? null;
 
@@ -76,9 +84,7 @@ function nuslerp(numbers: Numbers, gram: Matrix): number[] | null {
   if (Math.abs(first + second) < LEAST) return null;
   const t = second / (first + second);
   if (t === 0 || t === 1) return placed([1 - t, t], numbers.based);
-  const [aa, ab, bb] = numbers.based
-    ? [gram[1]![1]!, gram[1]![2]!, gram[2]![2]!]
-    : [gram[0]![0]!, gram[0]![0]! + gram[0]![1]!, gram[0]![0]! + 2 * gram[0]![1]! + gram[1]![1]!];
+  const [[aa, ab], [, bb]] = products(gram, numbers.based) as [[number, number], [number, number]];
   return placed(arc(aa, ab, bb, t), numbers.based);
 }
 
@@ -88,6 +94,38 @@ function arc(aa: number, ab: number, bb: number, t: number): number[] {
   if (1 - cosine < STRAIGHT || cosine < -OPPOSITE) return [1 - t, t];
   const angle = Math.acos(cosine);
   return [Math.sin((1 - t) * angle) / Math.sin(angle), Math.sin(t * angle) / Math.sin(angle)];
+}
+
+/** Gram matrix of what is merged: the differences from the base where there is one, else the weights themselves. */
+function products(gram: Matrix, based: boolean): Matrix {
+  if (based) return gram.slice(1).map((row) => row.slice(1));
+  const [first, ...others] = gram[0]!;
+  const shifts = [0, ...others]; // ⟨W₀, Wᵢ − W₀⟩
+  return gram.map((row, i) => row.map((value, j) => first! + shifts[i]! + shifts[j]! + (i > 0 && j > 0 ? value : 0)));
+}
+
+const CANCELLED = 1e-3; // length of a mean of unit vectors below which its direction is mostly rounding error
+
+function multislerp(numbers: Numbers, gram: Matrix): number[] | null {
+  const given = (numbers.each.weight ?? []).filter((weight) => weight !== null);
+  const total = sum(given);
+  if (numbers.shared.normalize_weights && Math.abs(total) < LEAST) return null;
+  const weights = numbers.shared.normalize_weights ? given.map((weight) => weight / total) : given;
+  const g = products(gram, numbers.based);
+  const norms = g.map((row, i) => Math.sqrt(Math.max(row[i]!, 0)));
+  const cosine = (i: number, j: number) =>
+    norms[i]! > 0 && norms[j]! > 0 ? Math.max(-1, Math.min(1, g[i]![j]! / (norms[i]! * norms[j]!))) : 0;
+  const square = sum(weights.flatMap((one, i) => weights.map((other, j) => one * cosine(i, j) * other)));
+  const length = Math.sqrt(Math.max(square, 0));
+  const whole = sum(weights.map((weight, i) => (norms[i]! > 0 ? Math.abs(weight) : 0)));
+  if (length <= CANCELLED * whole || weights.filter((weight) => weight !== 0).length === 1) {
+    return placed(weights, numbers.based);
+  }
+  const mean = sum(weights.map((weight, i) => weight * norms[i]!));
+  return placed(
+    weights.map((weight, i) => (norms[i]! > 0 ? (weight / (norms[i]! * length)) * mean : 0)),
+    numbers.based,
+  );
 }
 
 /** Coefficients of the inputs from those of what is merged; the base takes what is missing to one. */
