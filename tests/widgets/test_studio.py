@@ -2,9 +2,12 @@ import ipywidgets
 import pytest
 
 from nbmerge.methods import methods
+from nbmerge.recipe import Recipe
 from nbmerge.widgets import Studio, StudioState
 from nbmerge.widgets.state.verdict import judge
 from tests.costs import rest_is_slow
+from tests.mixtures import mixture
+from tests.models import make_family
 from tests.widgets.browser import act
 
 
@@ -88,3 +91,30 @@ def test_every_method_can_be_chosen_and_drawn(recipe, method):
         move(studio, 0.61)
         assert studio.tracks.errors.value == ""
         assert "0.61" in studio.state.text
+
+
+def test_a_mixture_is_edited_as_text_and_merged(tmp_path):
+    family = make_family(tmp_path)
+    studio = Studio(Recipe.of(mixture(family.base, [family.ft1, family.ft2])), save=False)
+    for tab in (
+        "Recipe",
+        "Tensors",
+        "Tokens",
+        "Text",
+        "History",
+        "Compare",
+        "Sweep",
+        "Structure",
+        "Search",
+        "Gather",
+        "Python",
+    ):
+        act(studio.drawer.view, "toggle", tab=tab)
+    assert studio.errors.value == ""
+    studio.state.apply_text(studio.state.text.replace("positive_prompts: [some text]", "positive_prompts: [other]"))
+    assert studio.recipe.experts[1].positive_prompts == ("other",)
+    assert studio.state.plan is not None, studio.state.problems
+    assert judge(studio.state).kind == "ready"
+    panels = (studio.setup, studio.tracks, studio.recipe_panel, studio.samples, studio.scores)
+    assert [p.errors.value for p in panels] == [""] * len(panels)
+    studio.close()

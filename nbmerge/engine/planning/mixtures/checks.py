@@ -21,7 +21,7 @@ from nbmerge.recipe import Expert, Recipe
 
 INAPPLICABLE = (
     "parameters", "dtype_overrides", "tokenizer_source", "tokenizer", "chat_template", "vocabulary", "embedding_source",
-    "final_norm_source", "lm_head_source", "config_source",
+    "final_norm_source", "lm_head_source", "config_source", "stacks", "missing_tensors",
 )  # fmt: skip
 """Fields that only merges have."""
 MLP = "mlp."

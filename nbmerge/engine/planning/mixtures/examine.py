@@ -90,7 +90,7 @@ def _plan(opened: _Opened) -> Plan:
         tensors,
         resolved.donor,
         _config(resolved, architecture, tensors),
-        (resolved.donor_checkpoint.depth,),
+        (),
         tokenizer=resolved.tokenizers.get(resolved.donor),
     )
 

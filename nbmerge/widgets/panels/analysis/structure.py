@@ -16,6 +16,7 @@ from nbmerge.widgets.panels.analysis.structure_plots import MEASUREMENTS, PLOTS,
 from nbmerge.widgets.panels.analysis.table import describe_table, send_table
 from nbmerge.widgets.panels.job_follower import JobFollower
 from nbmerge.widgets.panels.panel import Panel
+from nbmerge.widgets.state.analyses import list_prompts
 from nbmerge.widgets.state.studio_state import StudioState
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Measured:
     of : str
         Name of the measurement.
     key : hashable
-        See `StructurePanel`.
+        What the numbers follow from.
     result
     """
 
@@ -96,10 +97,11 @@ class StructurePanel(Panel):
         plot, plan = PLOTS[self.chosen], self._work.plan
         if reason := find_obstacle(plot, plan):
             raise NbmergeError(reason)
-        models, key = list_models(plan), make_key(plot, plan)
+        models, key = list_models(plan), self._make_key(plot, plan)
+        texts = {"prompts": list_prompts(self.state)} if MEASUREMENTS[plot.of].of_prompts else {}
 
         def work(progress: Any, cancel: Any) -> Measured:
-            result = MEASUREMENTS[plot.of].measure(plan, models, progress=progress, cancel=cancel)
+            result = MEASUREMENTS[plot.of].measure(plan, models, progress=progress, cancel=cancel, **texts)
             return Measured(plot.of, key, result)
 
         self._work.start(work)
@@ -124,7 +126,7 @@ class StructurePanel(Panel):
 
     def _find(self, plot: StructurePlot, plan: Plan) -> Any:
         """What a plot is drawn from, None where it is not measured for these models."""
-        key = make_key(plot, plan)
+        key = self._make_key(plot, plan)
         found = self.state.analyses.find(f"{NAME} {plot.of}", plan)
         if found is not None and found.key == key:
             return found.result
@@ -133,6 +135,21 @@ class StructurePanel(Panel):
         result = MEASUREMENTS[plot.of].measure(plan, list_models(plan))
         self.state.analyses.note(f"{NAME} {plot.of}", Measured(plot.of, key, result), plan)
         return result
+
+    def _list_plots(self) -> list[str]:
+        """The plots on offer: those of mixtures only where the recipe is one."""
+        plan = self.state.plan
+        is_mixture = plan is not None and plan.recipe.experts is not None
+        return [
+            key for key, p in PLOTS.items() if is_mixture or key == self.chosen or not MEASUREMENTS[p.of].of_mixtures
+        ]
+
+    def _make_key(self, plot: StructurePlot, plan: Plan) -> Hashable:
+        """What the numbers of a plot follow from: the folders of the models, and where they depend on them, recipe and prompts."""
+        measurement = MEASUREMENTS[plot.of]
+        folders = tuple(plan.checkpoints[ref].folders for ref in list_models(plan))
+        prompts = list_prompts(self.state) if measurement.of_prompts else ()
+        return folders, plan.recipe.fingerprint if measurement.of_recipe else "", prompts
 
     def _refresh(self) -> None:
         self._draw()
@@ -152,11 +169,11 @@ class StructurePanel(Panel):
                 figure: Figure = plot.draw(found, theme)
                 return figure
 
-            self.drawing.request((self.chosen, make_key(plot, plan)), make)
+            self.drawing.request((self.chosen, self._make_key(plot, plan)), make)
         else:
             self.drawing.request(None, None)
         self.view.show({
-            "plots": [{"key": key, "title": p.title} for key, p in PLOTS.items()], "chosen": self.chosen,
+            "plots": [{"key": key, "title": PLOTS[key].title} for key in self._list_plots()], "chosen": self.chosen,
             "help": plot.help, "reason": reason, "progress": self._work.progress,
             "measured": found is not None, "table": None if found is None else describe_table(plot.table(found)),
             "words": _find_words(plot, plan, found), "label": f"{plot.title}: {plot.help}",
@@ -164,14 +181,10 @@ class StructurePanel(Panel):
         })  # fmt: skip
 
 
-def make_key(plot: StructurePlot, plan: Plan) -> Hashable:
-    """What the numbers of a plot follow from: the folders of the models, and where they depend on it, the recipe."""
-    folders = tuple(plan.checkpoints[ref].folders for ref in list_models(plan))
-    return folders, plan.recipe.fingerprint if MEASUREMENTS[plot.of].of_recipe else ""
-
-
 def find_obstacle(plot: StructurePlot, plan: Plan) -> str:
     """Why a plot cannot be drawn of a plan; empty where it can."""
+    if MEASUREMENTS[plot.of].of_mixtures and plan.recipe.experts is None:
+        return "This plot is of a mixture of experts."
     least = max(plot.least, MEASUREMENTS[plot.of].least)
     if len(list_models(plan)) < least:
         return f"This plot needs {'three' if least == 3 else 'two'} models: a base, and {'two' if least == 3 else 'one'} beside it."

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Models = Sequence[ModelRef]
 MERGE = "this merge"
+MOST_PROMPTS = 8
+"""Prompts of one figure."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,18 @@ class Measurement:
         Whether it depends on the values of the recipe, or on its models only.
     is_instant : bool
         Whether it reads no weights.
+    of_prompts : bool
+        Whether it takes the prompts on screen, as ``prompts=…``.
+    of_mixtures : bool
+        Whether it is of mixtures of experts only.
     """
 
     measure: Callable[..., Any]
     least: int = 2
     of_recipe: bool = False
     is_instant: bool = False
+    of_prompts: bool = False
+    of_mixtures: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,16 @@ def _trace_lineage(plan: Plan, models: Models, **options: Any) -> Any:
     return Lineage(MERGE, tuple(dict.fromkeys([*own, *older])))
 
 
+def _measure_routing(
+    plan: Plan, models: Models, *, prompts: Sequence[str], progress: Any = None, cancel: Any = None
+) -> Any:
+    from nbmerge.engine.live import live
+    from nbmerge.mixtures import measure_routing
+
+    with live(plan, progress=progress, cancel=cancel) as merged:
+        return measure_routing(merged, prompts[:MOST_PROMPTS], cancel=cancel)
+
+
 MEASUREMENTS: Mapping[str, Measurement] = {
     "statistics": Measurement(_measure_models),
     "conflicts": Measurement(_measure_conflicts, least=3),
@@ -129,6 +147,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "coefficients": Measurement(_measure_coefficients, least=1, of_recipe=True),
     "recipe": Measurement(lambda plan, models, **options: plan, least=1, of_recipe=True, is_instant=True),
     "lineage": Measurement(_trace_lineage, least=1, is_instant=True),
+    "routing": Measurement(_measure_routing, least=1, of_recipe=True, of_prompts=True, of_mixtures=True),
 }
 
 
@@ -205,6 +224,13 @@ def _find_roots(lineage: Any) -> Iterator[str]:
         yield f"The oldest that are known: {', '.join(lineage.roots)}."
 
 
+def _find_routes(routing: Any) -> Iterator[str]:
+    means = routing.summary
+    for text in means.index:
+        best = means.loc[text].idxmax()
+        yield f"“{text}” is computed to {100 * means.loc[text, best]:.3g} % by {best}, in the mean over the layers."
+
+
 PLOTS: Mapping[str, StructurePlot] = {
     "change": StructurePlot(
         "Size of the changes", "statistics", "How far each model is from the base, by layer and kind of tensor.",
@@ -266,6 +292,10 @@ PLOTS: Mapping[str, StructurePlot] = {
         "Coefficients of the merge", "coefficients",
         "What each tensor of each model is multiplied by, after gradients, normalisation and angles.",
         lambda result: result.by_part, find=_find_special, least=1,
+    ),
+    "routing": StructurePlot(
+        "Routing of the prompts", "routing", "What share each expert has in what the layers compute for each prompt.",
+        lambda result: result.table, find=_find_routes, least=1,
     ),
     "recipe": StructurePlot(
         "Values of the recipe", "recipe", "What each layer and kind of tensor gets.", lambda result: result.values(), least=1,

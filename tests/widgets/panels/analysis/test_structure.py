@@ -6,6 +6,7 @@ import nbmerge as nbm
 from nbmerge.plots import to_png
 from nbmerge.widgets import StructurePanel
 from nbmerge.widgets.panels.analysis.structure_plots import PLOTS
+from tests.mixtures import mixture
 from tests.models import make_family
 from tests.widgets.browser import act
 
@@ -91,8 +92,22 @@ def test_what_cannot_be_drawn_is_said(panel, state):
 
 @pytest.mark.slow
 def test_every_plot_is_drawn_with_its_table(panel):
-    for plot in PLOTS:
+    for plot in set(PLOTS) - {"routing"}:
         content = measured(panel, plot)
         assert content["png"].startswith(b"\x89PNG"), plot
         assert content["table"]["rows"], plot
         assert content["help"] == PLOTS[plot].help
+
+
+def test_routing_is_of_mixtures_and_of_the_prompts_on_screen(tmp_path, panel):
+    offered = [plot["key"] for plot in panel.view.content["plots"]]
+    assert "routing" not in offered
+    family = make_family(tmp_path)
+    panel.state.set_recipe(nbm.Recipe.of(mixture(family.base, [family.ft1, family.ft2])))
+    panel.state.prompts = "hello world\nabc, abc"
+    content = measured(panel, "routing")
+    assert [row[0] for row in content["table"]["rows"][::6]] == ["hello world", "abc, abc"]
+    assert content["words"][1].startswith("“abc, abc” is computed to ")
+    panel.state.prompts = "abc"
+    act(panel.view, "choose", plot="routing")
+    assert not panel.view.content["measured"]
