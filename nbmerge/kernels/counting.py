@@ -114,11 +114,19 @@ def build_search(base_stored: int, own_stored: int) -> Callable[..., int]:
 
     @entry_point("int64(int64, int64, int64, float32, int64)")
     def find(count: int, base: int, own: int, value: float, rank: int) -> int:
-        for k in range(count):
-            if abs(load(own, k, own_stored) - load(base, k, base_stored)) == value:
-                if rank == 0:
-                    return k
-                rank -= 1
+        magnitudes = np.empty(TILE, np.float32)
+        for first in range(0, count, TILE):
+            tile = magnitudes[: min(TILE, count - first)]
+            _read_magnitudes(base, own, first, base_stored, own_stored, tile)
+            _, equal = _compare(tile, value)
+            if equal <= rank:
+                rank -= equal
+                continue
+            for k in range(tile.size):
+                if tile[k] == value:
+                    if rank == 0:
+                        return first + k
+                    rank -= 1
         return count
 
     return find

@@ -110,6 +110,7 @@ class ThinnedMix:
         self._thinnings, self._kinds, self._scale = thinnings, layout.kinds, np.float32(combining.scale)
         self._factors = np.array([t.factor for t in thinnings], np.float32)
         self._weights = np.array(combining.weights or [0.0] * len(thinnings), np.float32)
+        self._strict, self._inclusive, self._cuts = _find_bounds(thinnings)
         self._is_masked = any(t.mask for t in thinnings)
         has_outliers = any(t.outliers for t in thinnings)
         self._merge = build(
@@ -152,30 +153,45 @@ class ThinnedMix:
 
         Where only some of several equal magnitudes are kept, the block is divided after the last of them.
         """
-        inclusive, strict = (np.full((2, len(self._thinnings)), x, np.float32) for x in (NOTHING, NOTHING))
-        ends = np.zeros(inclusive.shape, np.int64)
-        for i, thinning in enumerate(self._thinnings):
-            inclusive[1, i] = strict[1, i] = EVERYTHING
-            for row, cut in enumerate((thinning.small, thinning.outliers)):
-                if cut is not None:
-                    bounds = self._bounds(cut, i, addresses, start, count)
-                    inclusive[row, i], strict[row, i], ends[row, i] = bounds
-        borders = sorted({0, count, *(int(end) for end in ends.flat)})
+        ends = np.zeros(self._strict.shape, np.int64)
+        for place, cut in self._cuts.items():
+            ends[place] = self._end_of_ties(cut, place[1], addresses, start, count)
+        borders = sorted({0, count, *ends.flat})
         for first, end in pairwise(borders):
-            yield first, end, np.where(first < ends, inclusive, strict)
+            yield first, end, np.where(first < ends, self._inclusive, self._strict)
 
-    def _bounds(self, cut: Cut, i: int, addresses: np.ndarray, start: int, count: int) -> tuple[float, float, int]:
-        """The largest magnitude that is dropped where those equal to the threshold are kept, where not, and the former's end."""
-        if cut.threshold == np.inf:
-            return EVERYTHING, EVERYTHING, 0
-        strict, left = cut.threshold, cut.count_ties(start)
-        if left == 0:
-            return strict, strict, 0
-        inclusive = float(np.nextafter(np.float32(strict), np.float32(-np.inf)))
+    def _end_of_ties(self, cut: Cut, i: int, addresses: np.ndarray, start: int, count: int) -> int:
+        """The end of the part of the block in which magnitudes equal to the threshold are kept."""
+        left = cut.count_ties(start)
         if left is None:
-            return inclusive, strict, count
+            return count
+        if left == 0:
+            return 0
         find = build_search(self._kinds[0], self._kinds[i + 1])
-        return inclusive, strict, find(count, addresses[0], addresses[i + 1], np.float32(strict), left)
+        return find(count, addresses[0], addresses[i + 1], np.float32(cut.threshold), left)
+
+
+def _find_bounds(thinnings: Sequence[Thinning]) -> tuple[np.ndarray, np.ndarray, dict[tuple[int, int], Cut]]:
+    """What is dropped of each model: small changes in the first row, and all that are no outliers in the second.
+
+    Returns
+    -------
+    (ndarray, ndarray, dict)
+        The largest magnitude that is dropped where those equal to the threshold are kept, and where not (float32, shape (2,
+        models)); and the cuts by their places, but those that drop everything.
+    """
+    strict, cuts = np.full((2, len(thinnings)), NOTHING, np.float32), dict[tuple[int, int], Cut]()
+    strict[1] = EVERYTHING
+    inclusive = strict.copy()
+    for i, thinning in enumerate(thinnings):
+        for row, cut in enumerate((thinning.small, thinning.outliers)):
+            if cut is None:
+                continue
+            strict[row, i] = inclusive[row, i] = cut.threshold
+            if cut.threshold != np.inf:
+                cuts[row, i] = cut
+                inclusive[row, i] = np.nextafter(strict[row, i], np.float32(-np.inf))
+    return strict, inclusive, cuts
 
 
 def fuse(describe: Describe, state: Any, values: Values, layout: Layout) -> Fused:
