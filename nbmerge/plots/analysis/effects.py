@@ -99,7 +99,8 @@ def effect_map(
         Number of layers.
     title : str
     limits : (float, float), optional
-        Ends of the colour scale; default the largest number, on both sides of zero.
+        Ends of the colour scale; default the largest number in the layers, on both sides of zero. What is outside the layers, where
+        effects are often far larger, may be beyond.
     colours : str
         Colour map of matplotlib; default one for numbers of either sign.
 
@@ -119,7 +120,7 @@ def effect_map(
     axes.set_yticks(range(len(kinds)), [theme.plain(kind) for kind in kinds])
     axes.tick_params(axis="y", length=0)
     numbers = table[value].to_numpy(float)
-    most = float(np.abs(numbers[np.isfinite(numbers)]).max(initial=0.0)) or 1.0
+    most = _find_most(numbers, np.array([name in OUTSIDE for name in _names(table)]))
     style: dict[str, Any] = {"cmap": matplotlib.colormaps[colours].with_extremes(bad=GROUND)}
     style["norm"] = Normalize(*(limits or (-most, most)))
     layers = table["layer"].to_numpy(dtype=float, na_value=np.nan)
@@ -132,12 +133,24 @@ def effect_map(
         axes.pcolormesh(edges, [row - 0.46, row + 0.46], np.ma.masked_invalid([cells]), **style)
     for role, (left, right) in columns.items():
         axes.pcolormesh([left, right], [-0.46, len(kinds) - 0.54], np.ma.masked_invalid([[outside[role]]]), **style)
-    _colour_bar(axes, ScalarMappable(style["norm"], style["cmap"]))
+    _colour_bar(axes, ScalarMappable(style["norm"], style["cmap"]), numbers[np.isfinite(numbers)])
     return axes
 
 
-def _colour_bar(axes: Axes, scale: ScalarMappable) -> None:
+def _find_most(numbers: np.ndarray, outside: np.ndarray) -> float:
+    """The size of the largest number in the layers; without one, of those outside."""
+    sizes = np.where(np.isfinite(numbers), np.abs(numbers), 0.0)
+    return float(sizes[~outside].max(initial=0.0)) or float(sizes.max(initial=0.0)) or 1.0
+
+
+def _colour_bar(axes: Axes, scale: ScalarMappable, numbers: np.ndarray) -> None:
+    """A colour bar in the right margin, with a pointed end where numbers are beyond it."""
     look, width = theme.look_of(axes), theme.pixels(axes)[0]
-    bar = axes.figure.colorbar(scale, cax=axes.inset_axes((1 + 10 / width, 0.0, 12 / width, 1.0)))
+    low, high = scale.get_clim()
+    slack = 1e-6 * (high - low)
+    ends = bool((numbers < low - slack).any()), bool((numbers > high + slack).any())
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[ends]
+    place = axes.inset_axes((1 + 10 / width, 0.0, 12 / width, 1.0))
+    bar = axes.figure.colorbar(scale, cax=place, extend=extend, extendfrac=0.12)
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=look.ink, labelsize=look.small, length=2)

@@ -89,19 +89,27 @@ def score_curve(table: pd.DataFrame, axes: Axes | None = None, *, score: str, lo
     ends = {x: v for x, v in zip(t, values, strict=True) if (x,) in ENDS and np.isfinite(v)}
     for x, value in ends.items():
         axes.plot([x], [value], color=theme.PALETTE[1], marker="D", markersize=7, clip_on=False, zorder=4)
+        is_free_above = _find_beside(t, values, x) <= value
         style: dict[str, Any] = {"color": look.ink, "fontsize": look.small, "clip_on": False}
         axes.annotate(
             ENDS[(x,)],
             (x, value),
-            xytext=(8 if x == 0 else -8, 7),
+            xytext=(8 if x == 0 else -8, 7 if is_free_above else -7),
             textcoords="offset points",
             ha="left" if x == 0 else "right",
+            va="bottom" if is_free_above else "top",
             **style,
         )
     if len(ends) == 2:
         _mark_barrier(axes, t, values, ends, 1.0 if lower else -1.0)
     axes.margins(y=0.15)
     return axes
+
+
+def _find_beside(t: np.ndarray, values: np.ndarray, end: float) -> float:
+    """The score of the point next to an end, towards the other end; that of the end itself where there is none."""
+    inside = [(abs(x - end), v) for x, v in zip(t, values, strict=True) if 0 <= x <= 1 and np.isfinite(v)]
+    return float(sorted(inside)[min(1, len(inside) - 1)][1])
 
 
 def _mark_barrier(axes: Axes, t: np.ndarray, values: np.ndarray, ends: Mapping[float, float], sign: float) -> None:

@@ -17,7 +17,7 @@ from nbmerge.plots.axis import layer_axis
 from nbmerge.plots.figures import NotebookFigure
 from nbmerge.plots.look import FONT, Look, Theme
 from nbmerge.plots.pictures import NARROW, WIDTH, Row, Sheet
-from nbmerge.plots.structure.conflicts import kept_mass_curves
+from nbmerge.plots.structure.conflicts import conflict_limits, kept_mass_curves
 from nbmerge.plots.structure.curves import ABOVE, HEIGHT, dashed_sample, draw_curve, new_axes
 from nbmerge.plots.structure.matrices import plot_matrix
 from nbmerge.plots.structure.part_maps import brief, part_maps
@@ -70,7 +70,7 @@ def _maps(statistics: Statistics, what: str) -> list[Row]:
         titles = {f"cosine[{a}, {b}]": f"cosine of task vectors, {brief(a)} and {brief(b)}" for a, b in pairs}
         return part_maps(table, titles, statistics.depth, limits=(-1.0, 1.0), signed=True)
     titles = {f"conflict[{a}, {b}]": f"opposite signs, {brief(a)} and {brief(b)}" for a, b in pairs}
-    return part_maps(table, titles, statistics.depth, limits=(0.0, 0.5))
+    return part_maps(table, titles, statistics.depth, limits=conflict_limits(table[list(titles)].to_numpy(float)))
 
 
 def _plot_curves(statistics: Statistics, what: str, look: Look, width: float) -> NotebookFigure:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from nbmerge.statistics.structure import Conflicts
 
+MOSTLY_CHANCE = 0.55
+"""Share of conflicting signs up to which the scale ends at one half."""
 ELECTED, CONFLICT = "elected", "conflicting signs"
 TRIMMED = 0.2
 """The density after trimming that a map is drawn for, or the closest one that was measured: the one of the paper of TIES."""
@@ -38,8 +40,13 @@ def plot_conflicts(
         table = conflicts.by_part[conflicts.by_part["density"] == density]
         when = "before trimming" if density == 1 else f"at density {density:g}"
         titles = {"conflict": f"share of conflicting signs {when}"}
-        rows += part_maps(table, titles, conflicts.depth, limits=(0.0, 0.5 if len(models) == 2 else 1.0))
+        rows += part_maps(table, titles, conflicts.depth, limits=conflict_limits(table[["conflict"]].to_numpy(float)))
     return sheet.draw(rows)
+
+
+def conflict_limits(shares: np.ndarray) -> tuple[float, float]:
+    """A scale of shares of conflicting signs: up to one half, which chance gives two models, where none is clearly above that."""
+    return 0.0, 0.5 if np.nanmax(shares, initial=0.0) <= MOSTLY_CHANCE else 1.0
 
 
 def _legend_height(names: list[str], width: float) -> int:

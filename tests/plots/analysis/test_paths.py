@@ -46,3 +46,11 @@ def test_the_display_is_escaped_and_says_how_it_was_computed():
     assert "&lt;i&gt;why" in html
     assert "note &lt;1&gt;" in html
     assert "<i>" not in html
+
+
+@pytest.mark.parametrize(
+    ("values", "sides"), [([1.0, 3.0, 2.0], ["top", "top"]), ([3.0, 1.0, 2.0], ["bottom", "bottom"])]
+)
+def test_the_names_of_the_ends_keep_away_from_the_curve(values, sides):
+    (axes,) = along(values).plot().axes
+    assert [text.get_va() for text in axes.texts if text.get_text() in ("first", "second")] == sides

@@ -7,6 +7,8 @@ import pytest
 import nbmerge as nbm
 from nbmerge.errors import ArgumentError
 from nbmerge.plots import similarity_matrix, to_png, unchanged_curves
+from nbmerge.plots.analysis.effects import effect_map
+from nbmerge.plots.structure.conflicts import conflict_limits
 
 
 def texts(axes):
@@ -50,3 +52,18 @@ def test_the_floor_of_rounding_is_drawn():
     axes = unchanged_curves(table, models=["m"], depth=2)
     dashed = next(line for line in axes.lines if line.get_linestyle() == "--")
     assert dashed.get_ydata().tolist() == [25, 50]
+
+
+def test_layers_have_the_scale_and_what_is_beyond_it_gives_the_bar_a_point():
+    table = pd.DataFrame({"layer": [None, 0, 1], "kind": ["embedding", "mlp", "mlp"], "x": [9.0, 1.0, -2.0]})
+    table["layer"] = table["layer"].astype("Int64")
+    axes = effect_map(table, value="x", depth=2)
+    assert {mesh.get_clim() for mesh in axes.collections} == {(-2.0, 2.0)}
+    (bar,) = axes.child_axes
+    assert bar._colorbar.extend == "max"
+    assert effect_map(table[1:], value="x", depth=2).child_axes[0]._colorbar.extend == "neither"
+
+
+@pytest.mark.parametrize(("share", "top"), [(0.5, 0.5), (0.9, 1.0)])
+def test_models_that_contradict_each_other_are_within_the_scale(share, top):
+    assert conflict_limits(np.array([0.1, share, np.nan])) == (0.0, top)
