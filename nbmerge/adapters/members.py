@@ -159,6 +159,7 @@ def line_up(adapters: Sequence[ModelRef], base: ModelRef | None) -> Members:
             with_adapter(checkpoint.tensors, adapter, checkpoint.token_embedding if checkpoint.tied else None)
     modules = tuple(_module(name, found) for name in _union(adapter.changes for adapter in found))
     wholes = (*_replaced(found, labels, modules, checkpoint), *_shifts(found))
+    _refuse_some_shifts(found, modules)
     layout = Layout([*(m.weight for m in modules), *(w.name for w in wholes)])
     return Members(found, labels, modules, wholes, layout, base)
 
@@ -280,6 +281,17 @@ def _shifts(adapters: Sequence[Adapter]) -> list[Whole]:
         shifts = {i: Adapted(stored.name, zeros, (Shift(stored, scale),)) for i, (stored, scale) in values.items()}
         found.append(Whole(f"{module}.lora_B.bias", zeros, shifts))
     return found
+
+
+def _refuse_some_shifts(adapters: Sequence[Adapter], modules: Sequence[Module]) -> None:
+    """Refuse biases of B in some modules only: peft reads them for all modules or for none."""
+    shifted = {module for adapter in adapters for module in adapter.biases}
+    if shifted and (without := next((module.name for module in modules if module.name not in shifted), None)):
+        folder = next(adapter.folder for adapter in adapters if adapter.biases)
+        raise CheckpointError(
+            f"{folder} trains a bias of B (lora_bias), and none of the adapters has one for {without:.200}, but an adapter has them in "
+            "all modules or in none. Merge the adapted models with a recipe (BASE+ADAPTER is a model) instead."
+        )
 
 
 def check_copies(members: Members, weights: Sequence[float], thins: bool) -> None:

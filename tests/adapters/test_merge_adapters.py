@@ -178,11 +178,9 @@ def test_saved_modules_and_biases_are_merged_relative_to_the_model(tmp_path):
     base = make_model(tmp_path / "qwen", architecture="qwen2")
     before = read_tensors(base)
     bias, norm, shift = f"{Q0}.bias", "model.norm.weight", f"{Q0}.lora_B.bias"
-    own = [
-        {bias: before[bias] + 1, norm: before[norm] + i, shift: torch.full((16,), 1.0 + i)} for i in range(2)
-    ]  # fmt: skip
+    own = [{bias: before[bias] + 1, norm: before[norm] + i, shift: torch.full((16,), 1.0 + i)} for i in range(2)]
     how = {"bias": "all", "modules_to_save": ["norm"], "lora_bias": True}
-    one, other = (make_adapter(tmp_path / x, base, modules(Q), seed=i, extra=own[i], **how) for i, x in enumerate("ab"))
+    one, other = (make_adapter(tmp_path / x, base, [Q0], seed=i, extra=own[i], **how) for i, x in enumerate("ab"))
     with pytest.raises(ArgumentError, match=r"save model.layers.0.self_attn.q_proj.bias whole.*base=MODEL"):
         merge_adapters([one, other], tmp_path / "out")
     merge_adapters([one, other], tmp_path / "out", weights=(0.5, 0.25), base=base, progress=False)
@@ -190,6 +188,9 @@ def test_saved_modules_and_biases_are_merged_relative_to_the_model(tmp_path):
     torch.testing.assert_close(made[norm], before[norm] + 0.25)
     torch.testing.assert_close(made[bias], before[bias] + 0.75 + 2 * (0.5 * 1 + 0.25 * 2))
     assert nbmerge.verify(tmp_path / "out")
+    without = make_adapter(tmp_path / "c", base, modules(Q))
+    with pytest.raises(CheckpointError, match=r"none of the adapters has one for model\.layers\.1"):
+        merge_adapters([one, without], tmp_path / "mixed", base=base)
 
 
 def test_a_module_that_one_adapter_saves_is_copied(base, three, tmp_path):

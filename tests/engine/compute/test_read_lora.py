@@ -281,6 +281,34 @@ def test_a_numbers_bytes_do_not_depend_on_the_block_that_asks(base, tmp_path, mo
             assert torch.equal(read(start, count), whole[start : start + count])
 
 
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [
+        ("experts_in_one_tensor", "model.layers.0.mlp.experts.gate_up_proj"),
+        ("experts_mixtral", "model.layers.0.block_sparse_moe.experts.1.w3.weight"),
+        ("convolutions_dora", "model.encoder.conv2.weight"),
+        ("trained_beside_pissa", "model.layers.0.mlp.down_proj.weight"),
+    ],
+)
+def test_nor_do_those_of_experts_and_convolutions(case, name, tmp_path, monkeypatch):
+    from nbmerge.engine.compute.input_files import InputFiles
+    from nbmerge.engine.compute.workspace import Workspace
+
+    monkeypatch.setattr(engine, "BLOCK", 48)
+    folder = RECORDED / case
+    told = json.loads((folder / "model.json").read_text())
+    base = folder / "base" if "model" not in told else make_model(tmp_path / "base", **told["model"])
+    tensor = Checkpoint.open(f"{base}+{folder / 'adapter0'}").tensors[name]
+    wanted = load_file(folder / "merged.safetensors")[name]
+    with InputFiles() as files:
+        read = Workspace(files).open(tensor, 0)
+        for start in range(0, tensor.count, 7):  # of no row, and of no expert
+            count = min(7, tensor.count - start)
+            torch.testing.assert_close(
+                read(start, count), wanted.flatten()[start : start + count], rtol=1e-6, atol=5e-7
+            )
+
+
 def test_it_travels_to_other_processes(base, tmp_path):
     import pickle
 
