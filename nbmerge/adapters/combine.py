@@ -109,7 +109,7 @@ class Combiner:
 
     def _read(self, i: int, stored: StoredTensor, workspace: Workspace) -> torch.Tensor:
         """A factor of an adapter in float64."""
-        values = workspace.stored(0, stored, 0, stored.count).view(stored.shape).double()
+        values = workspace.stored(0, stored, 0, stored.count).view(stored.shape).to(torch.float64, copy=True)
         if not torch.isfinite(values).all():
             raise CheckpointError(
                 f"{self.labels[i]} contains NaN or infinity in {stored.name:.200}. Download or train it again."
