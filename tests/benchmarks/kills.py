@@ -21,6 +21,7 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
+import transformers
 
 from nbmerge.recipe import Recipe
 from tests.engine.output.kills import Case, Kill, Tally, at_random, trial
@@ -83,6 +84,9 @@ def main() -> None:
     parser.add_argument("--methods", default=",".join(METHODS))
     options = parser.parse_args()
     methods = options.methods.split(",")
+    if "moe" in methods:
+        for name in ("LlamaForCausalLM", "MixtralForCausalLM"):
+            getattr(transformers, name)  # is imported once, before processes are forked
     torch.set_num_threads(1)
     rng = random.Random(options.seed)
     print("| what | " + " | ".join(k.replace("_", " ") for k in vars(Tally())) + " |")

@@ -155,3 +155,37 @@ def test_a_mixture_is_written_for_mergekit_and_in_words(recipe):
     assert made.describe().startswith(
         "Mixture of experts: in each layer the MLPs of ft1 and ft2, 2 of 2 for each token."
     )
+
+
+def test_differences_of_mixtures_are_said_in_words(recipe):
+    before = nbm.Recipe.of(recipe)
+    recipe["experts"][0]["positive_prompts"] = ["other"]
+    recipe["experts"][1]["residual_scale"] = 0.5
+    after = nbm.Recipe.of(recipe | {"gate_mode": "hidden_avg"})
+    text = "gate_mode hidden → hidden_avg; prompts of expert ft1 changed; residual_scale of expert ft2 none → 0.5"
+    assert str(nbm.describe_difference(before, after)).startswith(text)
+
+
+def test_formulas_tell_routers_from_copies(recipe):
+    recipe["experts"][1]["residual_scale"] = 0.5
+    plan = nbm.plan(recipe)
+    layer = "model.layers.1.block_sparse_moe"
+    assert plan.formula(f"{layer}.experts.1.w2.weight").text == "W = 0.5·ft2"
+    router = plan.formula(f"{layer}.gate.weight").text
+    assert router == "W = unit vectors of what layer 1 of the base model gets for each expert's prompts"
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"layer_types": ["full_attention"]}, r"lists 1 layer_types, and it has 3 layers|layer_types"),
+        ({"num_attention_heads": 0}, "transformers cannot evaluate the base model"),
+    ],
+)
+def test_a_base_model_that_cannot_be_evaluated_is_an_error_of_ours(recipe, tmp_path, config, message):
+    model = make_model(tmp_path / "model", architecture="qwen3", config=config)
+    expert = make_model(tmp_path / "ft", base=model, seed=1)
+    recipe = mixture(model, [expert], experts_per_token=1)
+    with pytest.raises((MergeError, RecipeError), match=message):
+        nbm.moe(recipe, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()

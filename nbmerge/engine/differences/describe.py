@@ -9,8 +9,8 @@ from typing import Any
 
 from nbmerge.engine.differences.values import ParameterChange, compare_values
 from nbmerge.engine.differences.words import describe_change, say
-from nbmerge.engine.planning import Plan, examine
-from nbmerge.recipe import ModelRef, Recipe
+from nbmerge.engine.planning import Plan, examine, number_repeats
+from nbmerge.recipe import Expert, ModelRef, Recipe
 from nbmerge.recipe.sections import levels
 
 MOST_WORDS = 6
@@ -80,7 +80,7 @@ def describe_difference(before: Recipe | Plan | Any, after: Recipe | Plan | Any)
     old, new = (side.recipe if isinstance(side, Plan) else Recipe.load(side) for side in (before, after))
     if old == new:
         return Difference(())
-    words = [*_compare_models(old, new), *_compare_fields(old, new)]
+    words = [*_compare_models(old, new), *_compare_fields(old, new), *_compare_experts(old, new)]
     plans = [side if isinstance(side, Plan) else _plan(side) for side in (before, after)]
     changes: list[ParameterChange] = []
     if plans[0] is not None and plans[1] is not None:
@@ -126,7 +126,30 @@ def _compare_models(old: Recipe, new: Recipe) -> Iterator[str]:
 
 def _inputs(recipe: Recipe) -> list[ModelRef]:
     """The models that are merged, without the base where it only serves to take differences from."""
-    return list(dict.fromkeys(s.model for piece in recipe.pieces for s in piece.sources))
+    merged = [s.model for piece in recipe.pieces for s in piece.sources]
+    return list(dict.fromkeys([*merged, *(expert.source_model for _, expert in _experts(recipe))]))
+
+
+def _experts(recipe: Recipe) -> list[tuple[str, Expert]]:
+    """The experts of a mixture, each with what to call it."""
+    own, shared = recipe.experts or (), recipe.shared_experts
+    names = number_repeats([expert.source_model.name for expert in own])
+    named = [(f"expert {name}", expert) for name, expert in zip(names, own, strict=True)]
+    return [*named, *((f"shared expert {expert.source_model.name}", expert) for expert in shared)]
+
+
+def _compare_experts(old: Recipe, new: Recipe) -> Iterator[str]:
+    """What differs between mixtures, besides their models."""
+    before, after = dict(_experts(old)), dict(_experts(new))
+    for name in before if before != after else ():
+        one, other = before[name], after.get(name)
+        if other is None:
+            continue
+        if (one.positive_prompts, one.negative_prompts) != (other.positive_prompts, other.negative_prompts):
+            yield f"prompts of {name} changed"
+        for field in ("residual_scale", "noise_scale"):
+            if (a := getattr(one, field)) != (b := getattr(other, field)):
+                yield f"{field} of {name} {say(a)} → {say(b)}"
 
 
 def _name(ref: ModelRef | None) -> str:
@@ -140,6 +163,9 @@ def _compare_fields(old: Recipe, new: Recipe) -> Iterator[str]:
         "seed of random masks": (old.random_seed, new.random_seed),
         "treatment of vocabularies": (old.vocabulary, new.vocabulary),
         "chat template": (old.chat_template, new.chat_template),
+        "gate_mode": (old.gate_mode, new.gate_mode),
+        "experts for each token": (old.experts_per_token, new.experts_per_token),
+        "architecture": (old.architecture, new.architecture),
     }
     pairs |= {f"{what} copied from": (getattr(old, f), getattr(new, f)) for f, what in DONORS.items()}
     for what, (a, b) in pairs.items():

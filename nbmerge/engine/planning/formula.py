@@ -56,6 +56,8 @@ def formula(tensor: TensorPlan, gram: np.ndarray | None = None) -> Formula:
     >>> print(formula(plan["model.layers.0.mlp.up_proj.weight"]))
     W = 0.25·base + 0.75·pirate
     """
+    if words := next((i.words for i in tensor.inputs if hasattr(i, "words")), ""):  # a router
+        return Formula(f"W = {words}", rf"W = \text{{{words}}}")
     method, names = tensor.how, number_repeats(tensor.models)
     if isinstance(method, Combination) and (gram is not None or not method.needs_gram):
         coefficients = [float(c) for c in method.coefficients(tensor.values, gram)]

@@ -11,6 +11,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +23,7 @@ from nbmerge.engine.compute.workspace import BLOCK, Workspace
 from nbmerge.engine.loading.pretrained import build_config, build_model
 from nbmerge.engine.planning.mixtures import Prompts, Walk
 from nbmerge.errors import MergeError, NbmergeError
+from nbmerge.quoting import quote
 
 if TYPE_CHECKING:
     from nbmerge.typing import TensorInput
@@ -49,7 +51,7 @@ def walk_layers(walk: Walk, workspace: Workspace) -> list[torch.Tensor]:
     with _lock:
         key = walk.digest, tuple((leaf.file, FileState.of(leaf.file.stat())) for leaf in walk.one_of_each_file)
         if key not in _known:
-            with torch.no_grad():
+            with torch.no_grad(), _library_errors():
                 _known[key] = _Walker(walk, workspace).run()
         _known.move_to_end(key)
         while len(_known) > KEPT:
@@ -156,14 +158,7 @@ class _LayerModel:
         config |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))  # no token is left
         if kind is not None:
             config["layer_types"] = [kind]
-        try:
-            model, missing = build_model(config, self._weights)
-        except NbmergeError:
-            raise
-        except Exception as error:  # transformers raises anything here
-            raise MergeError(
-                f"transformers cannot evaluate the base model: {type(error).__name__}: {error!s:.400}"
-            ) from error
+        model, missing = build_model(config, self._weights)
         held = {p.data_ptr() for p in model.parameters()}
         if missing or any(weight.data_ptr() not in held for weight in self._weights.values()):
             raise MergeError(
@@ -177,7 +172,25 @@ class _LayerModel:
 def _layer_kinds(config: Mapping[str, Any], depth: int) -> list[str | None]:
     """The kind of attention of each layer, None where all have the same."""
     kinds = getattr(build_config(config), "layer_types", None)
+    if kinds and len(kinds) < depth:
+        raise MergeError(
+            f"the config of the base model lists {len(kinds)} layer_types, and it has {depth + 1} layers. Correct it."
+        )
     return list(kinds[:depth]) if kinds else [None] * depth
+
+
+@contextmanager
+def _library_errors() -> Iterator[None]:
+    """Replace what transformers raises because of a config, which can be anything."""
+    try:
+        yield
+    except (NbmergeError, MemoryError):
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {quote(str(error), 400)}"
+        raise MergeError(
+            f"transformers cannot evaluate the base model, which gate_mode hidden needs: {what}"
+        ) from error
 
 
 def _read_into(target: torch.Tensor, source: TensorInput, workspace: Workspace) -> None:

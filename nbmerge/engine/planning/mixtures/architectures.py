@@ -111,7 +111,8 @@ def _qwen2(config: Config, experts: int, per_token: int) -> Config:
     if config["model_type"] == "qwen2":
         return own
     window = config.get("sliding_window") if config["model_type"] == "mistral" else None
-    kinds = ["sliding_attention" if window else "full_attention"] * int(config.get("num_hidden_layers", 0))
+    depth = config.get("num_hidden_layers")
+    kinds = ["sliding_attention" if window else "full_attention"] * (depth if type(depth) is int else 0)
     return own | {
         "qkv_bias": False, "use_sliding_window": bool(window), "sliding_window": window, "layer_types": kinds,
     }  # fmt: skip

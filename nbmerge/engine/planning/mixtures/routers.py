@@ -62,6 +62,11 @@ class RandomRouter(Computed):
         """Nothing: it is made from no tensor."""
         return ()
 
+    @property
+    def words(self) -> str:
+        """What it is, in a formula."""
+        return f"{self.distribution} random numbers"
+
     def described(self) -> list[Any]:
         """What determines its bytes, as plain data."""
         return ["router", self.distribution, self.stream]
@@ -95,6 +100,7 @@ class EmbeddingRouter(Computed):
 
     dtype = output_dtype = "float32"
     portable = False
+    words = "unit vectors of the sums of the embeddings of each expert's prompts"
 
     @property
     def sources(self) -> tuple[TensorInput, ...]:
@@ -201,6 +207,11 @@ class HiddenRouter(Computed):
         files = {leaf.file for leaf in own}
         yield from own
         yield from (leaf for leaf in self.walk.one_of_each_file if leaf.file not in files)
+
+    @property
+    def words(self) -> str:
+        """What it is, in a formula."""
+        return f"unit vectors of what layer {self.layer} of the base model gets for each expert's prompts"
 
     @property
     def slow(self) -> bool:
