@@ -3,7 +3,8 @@
     python -m tests.benchmarks.bench_browser [--moves 120] [--layers 32 80] [--only moves tokens size opening growth]
 
 - moves: milliseconds from a slider, a point or a key to the curve, and from a slider to the distances of 3 models: from
-  the event to the second animation frame after the line was drawn, when its pixels are on screen.
+  the event to the second animation frame after the line, or the kernel's answer to this event, was drawn, when its pixels
+  are on screen. A hand moves 13 times a second, or in every frame.
 - tokens: from the press of a key to the first token of the changed merge on screen, with the bundled models.
 - size: widgets of a Studio that was just opened, and the bytes of its state in a saved notebook.
 - opening: seconds from running the cell until the curve is on screen, in a fresh kernel that has imported torch, and again.
@@ -42,25 +43,46 @@ models:
     parameters: {weight: 0.3}
 """
 WATCH = """([selector, event, kind]) => {
-    let began = null;
     const node = document.querySelector(selector);
-    const token = () => node.textContent;
-    const line = () => node.getAttribute('d');
-    const state = { token, line }[kind];
+    const line = () => document.querySelector(".nbm-tracks .nbm-chosen").getAttribute("d");
+    const state = kind === "token" ? () => node.textContent : line;
+    // Of an answer: whether the kernel's numbers on screen take an action into account; those count up with the clock.
+    const shows = kind === "answer"
+        ? (move) => Number(node.dataset.answers) >= move.at
+        : (move) => state() && state() !== move.before;
     window.bench?.end.abort();
     const bench = window.bench = { times: [], end: new AbortController() };
     const { signal } = bench.end;
-    addEventListener(event, () => { bench.before = state(); began = performance.now(); }, { capture: true, signal });
+    let moves = [];
+    addEventListener(event, () => {
+        moves = kind === "answer" ? moves.filter((move) => line() !== move.before) : []; // without those that changed nothing
+        moves.push({ since: performance.now(), at: Date.now(), before: state() });
+    }, { capture: true, signal });
     new MutationObserver(() => {
-        if (began === null || !state() || state() === bench.before || signal.aborted) return;
-        const since = began;
-        began = null;
-        requestAnimationFrame(() => requestAnimationFrame(() => bench.times.push(performance.now() - since)));
-    }).observe(node, { attributes: true, childList: true, subtree: true });
+        const shown = signal.aborted ? [] : moves.filter(shows);
+        moves = moves.filter((move) => !shown.includes(move));
+        if (shown.length === 0) return;
+        requestAnimationFrame(() => requestAnimationFrame(() => {
+            for (const { since } of shown) bench.times.push(performance.now() - since);
+        }));
+    }).observe(node, { attributes: true, childList: true, subtree: kind === "token" });
 }"""
-CURVE, DISTANCES = ".nbm-tracks .nbm-chosen", ".nbm-tracks .nbm-moved-line"
-
-
+FLING = """([selector, moves]) => new Promise((done) => {
+    const box = document.querySelector(selector).getBoundingClientRect();
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+    let move = 0;
+    const step = () => {
+        const up = move % 24 < 12 ? move % 24 : 24 - (move % 24);
+        const place = { clientX: x, clientY: y - 4 - 2 * up, pointerId: 1, bubbles: true, button: -1, buttons: 1 };
+        window.dispatchEvent(new PointerEvent("pointermove", place));
+        move += 1;
+        if (move < moves) requestAnimationFrame(step);
+        else done();
+    };
+    step();
+})"""
+"""Moves a slider that is held, in every frame: faster than Playwright's mouse."""
+CURVE, ANSWERED = ".nbm-tracks .nbm-chosen", ".nbm-view.nbm-tracks"
 NOW = ".nbm-says td[data-kind=now] p"
 COUNT = """[
     len(__import__("ipywidgets").widgets.widget._instances),
@@ -153,17 +175,31 @@ def dragged(page: Page, selector: str, moves: int, pause: int = PAUSE // 2) -> l
     return page.evaluate("() => window.bench.times")
 
 
+def flung(page: Page, selector: str, moves: int) -> list[float]:
+    """Drag a slider as fast as frames are drawn; what each move took."""
+    box = page.locator(selector).first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.evaluate(FLING, [selector, moves])
+    page.mouse.up()
+    page.wait_for_timeout(REST)
+    return page.evaluate("() => window.bench.times")
+
+
 def moves(number: int, layers: int) -> Iterator[str]:
     """From a hand to the curve and the distances."""
     with studio_of(layers) as page:
         page.get_by_role("button", name="Measure the models").click()
         expect(page.locator(".nbm-moved-line").first).to_be_visible(timeout=60_000)
         handle, knot = ".nbm-slider:nth-child(4) .nbm-handle", ".nbm-row-curve .nbm-knot circle.nbm-point"
-        for name, goal, selector in (
-            ("slider to curve", CURVE, handle), ("point to curve", CURVE, knot), ("slider to distances", DISTANCES, handle),
+        for name, goal, kind, selector in (
+            ("slider to curve", CURVE, "line", handle), ("point to curve", CURVE, "line", knot),
+            ("slider to distances", ANSWERED, "answer", handle),
         ):  # fmt: skip
-            page.evaluate(WATCH, [goal, "pointermove", "line"])
+            page.evaluate(WATCH, [goal, "pointermove", kind])
             yield describe(f"{name}, {layers} layers", dragged(page, selector, number))
+        page.evaluate(WATCH, [ANSWERED, "pointermove", "answer"])
+        yield describe(f"the same in every frame, {layers} layers", flung(page, handle, number))
         page.evaluate(WATCH, [CURVE, "keydown", "line"])
         yield describe(f"key to curve, {layers} layers", pressed(page, min(number, 18), PAUSE))
 

@@ -8,7 +8,7 @@ export interface Model {
   get(name: string): unknown;
   on(event: string, callback: (...sent: never[]) => void): void;
   off(event: string, callback: (...sent: never[]) => void): void;
-  send(message: unknown): void;
+  send(message: unknown, callbacks?: unknown): void;
 }
 
 /** Sends an action to the kernel and returns its number, which comes back in `content.answers`. */
@@ -60,14 +60,19 @@ export function defineView<Content extends object>(create: (root: HTMLElement, c
       waiting = 0;
       const content = model.get("content") as Content;
       width = el.clientWidth;
-      if (width > 0 && "answers" in content) draw(content, width);
+      if (width === 0 || !("answers" in content)) return;
+      draw(content, width);
+      el.dataset.answers = String(content.answers); // for tests
     }
     function redraw() {
       if (!waiting && !end.signal.aborted) waiting = requestAnimationFrame(drawNow);
     }
     const send: Send = (action, args = {}) => {
       const count = nextCount();
-      model.send({ action, args, count });
+      model.send(
+        { action, args, count },
+        onceBusy(() => model.send({ received: count })),
+      );
       return count;
     };
 
@@ -92,6 +97,19 @@ export function defineView<Content extends object>(create: (root: HTMLElement, c
     };
   }
   return { render };
+}
+
+/**
+ * Callbacks of a message that tell when the kernel has begun with it, which the server has passed on by then.
+ *
+ * Jupyter's server leaves Nagle's algorithm on: it holds the answer back until the browser has confirmed that status, and
+ * a browser with nothing to send confirms it 40 ms later. Whatever is sent at that moment confirms it at once.
+ */
+function onceBusy(act: () => void) {
+  const status = ({ content }: { content?: { execution_state?: string } }) => {
+    if (content?.execution_state === "busy") act();
+  };
+  return { iopub: { status } };
 }
 
 let last = 0;

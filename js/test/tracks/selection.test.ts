@@ -145,6 +145,10 @@ test("the curve shows what the hand has done until the kernel knows it", () => {
   assert.deepEqual(model.values, [0, 0, 0.5, 1, 1, 1]);
   model.setValues(new Map([[2, 0.9]]));
   assert.equal(model.values[2], 0.9);
+  assert.equal(sent.length, 1); // it waits until the kernel has answered
+  model.take(flat, columns, 1);
+  assert.deepEqual(sent[1], ["curve.set_values", { values: [[2, 0.9]], gesture: 0 }]);
+  assert.equal(model.values[2], 0.9);
   model.take(flat, columns, 2);
   assert.deepEqual(model.values, [0.5, 0.5, 0.5, 0.5, 0.5, 0.5]);
   model.setValues(new Map([[2, 0.5]]));

@@ -87,7 +87,9 @@ class View(anywidget.AnyWidget):
         """Send the bundle that the loader asks for, or receive an action."""
         if message == {"wants": "script"}:
             self.send({"script": read_static(f"{self.script}.js")})
-        else:
+        elif not (
+            isinstance(message, dict) and "received" in message
+        ):  # which has done its work on its way: see view.ts
             self._receive(message)
 
     def _act(self, message: Any) -> None:

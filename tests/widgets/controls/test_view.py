@@ -85,6 +85,13 @@ def test_an_unknown_message_is_refused(guard, message):
     assert "not an action" in guard.value
 
 
+def test_a_confirmation_on_its_way_is_no_action(guard):
+    view = Curve({}, guard)
+    view._handle_custom_msg({"received": 3}, [])
+    assert guard.value == ""
+    assert view.content == {}
+
+
 def test_content_of_another_thread_is_not_taken_for_the_answer(guard):
     sent = []
 

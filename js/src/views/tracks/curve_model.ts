@@ -3,6 +3,7 @@
 import type { Send } from "../../lib/view.ts";
 import type { Column, CurvePart, Knot, Values } from "./content.ts";
 import { valueAt } from "./knots.ts";
+import { type Move, Pace } from "./pace.ts";
 
 /** Own changes that the kernel has not answered: all knots, and values of single columns. */
 interface Own {
@@ -11,16 +12,25 @@ interface Own {
   count: number;
 }
 
+interface ChangedValues {
+  values: [number, number][];
+}
+
+/** Number of an action that waits to be sent: no content answers it. */
+const UNSENT = Number.POSITIVE_INFINITY;
+
 export class CurveModel {
   #part: CurvePart | null = null;
   #columns: readonly Column[] = [];
   #own: Own = { knots: null, values: new Map(), count: 0 };
   #values: Values = [];
   #gesture = 0;
-  readonly #send: Send;
+  readonly #pace: Pace;
 
   constructor(send: Send) {
-    this.#send = send;
+    this.#pace = new Pace(send, (count) => {
+      this.#own.count = count;
+    });
   }
 
   /** Takes over what the kernel sent; own changes are kept until it answers them. */
@@ -28,6 +38,7 @@ export class CurveModel {
     const other = part.chosen.key !== this.#part?.chosen.key || part.part !== this.#part?.part;
     this.#part = part;
     this.#columns = columns;
+    this.#pace.settle(answers);
     if (answers >= this.#own.count || other) this.#own = { knots: null, values: new Map(), count: 0 };
     this.#combine();
   }
@@ -63,21 +74,32 @@ export class CurveModel {
     this.#gesture += 1;
   }
 
+  /** Sends what has not been sent yet, before anything else is. */
+  flush(): void {
+    this.#pace.flush();
+  }
+
   setKnots(knots: Knot[]): void {
     if (JSON.stringify(knots) === JSON.stringify(this.knots)) return;
+    this.#own = { knots, values: new Map(), count: UNSENT };
     const points = knots.map(({ layer, value }) => [layer, value]);
-    const count = this.#send("curve.set_knots", { knots: points, gesture: this.#gesture });
-    this.#own = { knots, values: new Map(), count };
+    const move = { knots: points };
+    this.#submit("curve.set_knots", move, () => move);
     this.#combine();
   }
 
   setValues(values: ReadonlyMap<number, number>): void {
     const changed = [...values].filter(([column, value]) => this.#values[column] !== value);
     if (changed.length === 0) return;
-    const count = this.#send("curve.set_values", { values: changed, gesture: this.#gesture });
+    this.#own.count = UNSENT;
     for (const [column, value] of changed) this.#own.values.set(column, value);
-    this.#own.count = count;
+    const join = (earlier: ChangedValues) => ({ values: [...new Map([...earlier.values, ...changed])] });
+    this.#submit("curve.set_values", { values: changed }, join);
     this.#combine();
+  }
+
+  #submit<Args extends object>(action: string, args: Args, join: (earlier: Args) => Args) {
+    this.#pace.submit({ action, gesture: this.#gesture, args, join } as Move);
   }
 
   #combine(): void {

@@ -33,15 +33,19 @@ export default defineView<Content>((root, { send, redraw, receive, signal }) => 
   const readout = h("div", { class: "nbm-readout" }, words, formulas);
   const status = h("div", { class: "nbm-unseen", role: "status", "aria-live": "polite" });
   const reason = h("p", { class: "nbm-quiet" });
+  const curve = new CurveModel(send);
   const stage: Stage = {
-    send,
+    send: (action, args) => {
+      curve.flush();
+      return send(action, args);
+    },
     redraw,
     receive,
     signal,
     tools: h("span", { class: "nbm-row-tools" }),
     picture,
     overlay,
-    curve: new CurveModel(send),
+    curve,
     cursor: null,
     selection: null,
     open: null,

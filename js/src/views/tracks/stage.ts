@@ -91,6 +91,7 @@ export function drag(
   const finish = of((last) => {
     over.abort();
     stage.dragging = false;
+    stage.curve.flush();
     end(last);
     stage.redraw();
   });
