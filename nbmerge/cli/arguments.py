@@ -29,6 +29,9 @@ ReplaceModel = Annotated[
     bool, typer.Option("--overwrite", help="Replace an existing model folder once the new one is complete.")
 ]
 OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="Output folder to create.")]
+OutPlace = Annotated[
+    Path, typer.Argument(metavar="OUT", help="Output folder to create; of weights files also a .safetensors file.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing unless something fails.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nbmerge.cli.arguments import Json, OutFolder, Quiet, ReplaceModel
+from nbmerge.cli.arguments import Json, OutPlace, Quiet, ReplaceModel
 from nbmerge.cli.terminal import json_output
 
 
@@ -15,7 +15,7 @@ def fill_missing(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="The complete model: all that MODEL lacks is from there.")
     ],
-    out: OutFolder,
+    out: OutPlace,
     prefix: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="What the names of MODEL begin with in SOURCE; default: found by shapes."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nbmerge.cli.arguments import Dialect, Json, OutFolder, Quiet, RecipeSource, ReplaceModel, load_recipe
+from nbmerge.cli.arguments import Dialect, Json, OutPlace, Quiet, RecipeSource, ReplaceModel, load_recipe
 from nbmerge.cli.terminal import json_output
 from nbmerge.sizes import human, parse_size
 
@@ -49,7 +49,7 @@ AllowNonfinite = Annotated[
 
 def merge(
     recipe: RecipeSource,
-    out: OutFolder,
+    out: OutPlace,
     dialect: Dialect = None,
     dtype: Dtype = None,
     max_shard_size: ShardSize = None,
@@ -78,7 +78,7 @@ def merge(
 
 def moe(
     recipe: RecipeSource,
-    out: OutFolder,
+    out: OutPlace,
     dtype: Dtype = None,
     max_shard_size: ShardSize = None,
     threads: Threads = None,

@@ -182,7 +182,7 @@ def _device(name: str | None) -> torch.device | None:
 def _recorded(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Checksums by tensor, and the arithmetic that they were computed with (empty in folders of older versions)."""
     if folder.is_file():
-        return recorded_checksums(folder)
+        return recorded_checksums(folder), arithmetic()  # a file has no record of its own
     if not folder.is_dir():
         raise CheckpointError(f"the folder {folder} does not exist. Check the path.")
     if not os.path.lexists(folder / MANIFEST):

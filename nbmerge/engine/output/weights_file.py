@@ -1,12 +1,12 @@
 """Bare weights as one file: built in a hidden folder like every result, with its checksums in its own header.
 
 The header is written before the tensors, so room for the checksums is left in it: 16 digits per tensor in the order of the
-file, which are written once the last tensor is complete.
+file, which are written once the last tensor is complete. How the machine rounds is not recorded there, as it is in folders: the
+bytes of a file are the same wherever its numbers are.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,7 +15,6 @@ from pathlib import Path
 from nbmerge.checkpoints import bare
 from nbmerge.checkpoints.checkpoint import SINGLE
 from nbmerge.checkpoints.header import read_header
-from nbmerge.engine.compute.arithmetic import arithmetic
 from nbmerge.engine.compute.positioned_io import BINARY, sync, write_all
 from nbmerge.engine.output.commit import beside, remove, reserved
 from nbmerge.engine.planning.plans import Plan
@@ -23,7 +22,6 @@ from nbmerge.errors import RESUME, CheckpointError, MergeError, NbmergeError, Ou
 
 CHECKSUMS = "nbmerge_checksums"
 """Key of the checksums in the metadata of the header: XXH3 (64 bits) of each tensor, 16 hexadecimal digits."""
-ARITHMETIC = "nbmerge_arithmetic"
 _DIGITS = 16
 _MOST_HEADER = 100_000_000
 
@@ -83,9 +81,8 @@ def building_file(out: Path, overwrite: bool = False) -> Iterator[Path]:
 
 
 def room_for_checksums(plan: Plan) -> dict[str, str]:
-    """Metadata for the header with zeros in place of the checksums, and how the tensors are rounded."""
-    record = json.dumps(dict(arithmetic(plan.tensors)), sort_keys=True)
-    return {ARITHMETIC: record, CHECKSUMS: "0" * (_DIGITS * len(plan.tensors))}
+    """Metadata for the header with zeros in place of the checksums."""
+    return {CHECKSUMS: "0" * (_DIGITS * len(plan.tensors))}
 
 
 def write_checksums(file: Path, checksums: Mapping[str, str]) -> None:
@@ -102,8 +99,8 @@ def write_checksums(file: Path, checksums: Mapping[str, str]) -> None:
         os.close(descriptor)
 
 
-def recorded_checksums(file: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """The checksums in the header of a file by tensor, and how its tensors were rounded.
+def recorded_checksums(file: Path) -> dict[str, str]:
+    """The checksums in the header of a file, by tensor.
 
     Raises
     ------
@@ -116,9 +113,4 @@ def recorded_checksums(file: Path) -> tuple[dict[str, str], dict[str, str]]:
         raise CheckpointError(
             f"{file} cannot be verified: its header has no checksums of its tensors. Only files that nbmerge wrote can be verified."
         )
-    found = {name: digits[_DIGITS * i : _DIGITS * (i + 1)] for i, name in enumerate(tensors)}
-    try:
-        record = json.loads(metadata.get(ARITHMETIC, "{}"))
-    except ValueError:
-        record = {}
-    return found, {str(k): str(v) for k, v in record.items()} if isinstance(record, dict) else {}
+    return {name: digits[_DIGITS * i : _DIGITS * (i + 1)] for i, name in enumerate(tensors)}

@@ -80,9 +80,11 @@ class Findings:
         kind = "vocabulary" if kind in ("embedding", "head") and len(rest) == 1 else "shape"
         self._group(where, what, how, tensor, kind)
 
-    def unmergeable(self, where: Where, dtype: str, tensor: str) -> None:
+    def unmergeable(self, where: Where, dtype: str, tensor: str, bare: bool = False) -> None:
         """Add an error: a tensor is stored in a dtype whose numbers are not weights."""
         how = "Load the model in bfloat16 with transformers once, save it, and merge that."
+        if bare:
+            how = "Convert its tensors to bfloat16 with torch, save the file, and merge that."
         self._group(where, f"{dtype} cannot be merged as it is ({{tensors}}).", how, tensor)
 
     def missing_value(self, where: Where, method: str, parameter: Parameter, model: str | None, tensor: str) -> None:

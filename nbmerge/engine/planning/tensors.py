@@ -243,14 +243,14 @@ def _check_inputs(
 ) -> tuple[TensorInput, ...] | None:
     """The tensors of all sources; None if one is missing or cannot be mixed, which is reported."""
     inputs = tuple(stored for stored in found if stored is not None)
+    bare = resolved.donor_checkpoint.bare
     if len(inputs) < len(found):
         for ref in (i.ref for i, stored in zip(piece.inputs, found, strict=True) if stored is None):
-            bare = resolved.donor_checkpoint.bare
             resolved.findings.missing_tensor(find_place(resolved.recipe, ref), resolved.labels[ref], name, bare)
         return None
     unmergeable = next((i.dtype for i in inputs if not i.is_float), None)
     if unmergeable is not None:
-        resolved.findings.unmergeable(piece.where or ("models",), unmergeable, name)
+        resolved.findings.unmergeable(piece.where or ("models",), unmergeable, name, bare)
         return None
     return inputs
 

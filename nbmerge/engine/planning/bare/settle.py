@@ -101,5 +101,7 @@ def _warn_of_factors(recipe: Recipe, checkpoints: Mapping[ModelRef, Checkpoint],
                 f"these are factors of adapters ({name:.120}), and each is merged by itself: the product of two means is "
                 "not the mean of the products."
             )
-            how = "This is for adapters that were trained from the same start. For others, apply them to their model."
+            how = (
+                "This suits adapters that were trained from the same start; nbmerge.merge_adapters merges the products."
+            )
             findings.warning(("models",), what, how)
