@@ -74,7 +74,7 @@ class InteractiveFigure(OwningBox):
         values = {name: control.value for name, control in self.controls.items()}
         self.figure, self.description = self.draw(**values)
         self.picture.value = render(self.figure, self.label)
-        self.status.value = element("p", self.description, role="status")
+        self.status.value = element("p", self.description, role="status", style="margin:0")
 
     def _draw_still(self) -> Markup:
         """The picture for where no kernel runs."""
@@ -93,4 +93,10 @@ def render(figure: Figure, label: str) -> Markup:
     """A figure as HTML, with an alternative text."""
     picture = base64.b64encode(to_png(figure, DENSE)).decode()
     width = round(figure.get_size_inches()[0] * DPI)
-    return element("img", alt=label, width=str(width), src=f"data:image/png;base64,{picture}", style="max-width:100%")
+    return element(
+        "img",
+        alt=label,
+        width=str(width),
+        src=f"data:image/png;base64,{picture}",
+        style="display:block; max-width:100%",
+    )

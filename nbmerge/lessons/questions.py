@@ -11,10 +11,18 @@ from typing import Any
 import ipywidgets
 import yaml
 
-from nbmerge.displays.markup import element, join
+from nbmerge.displays.markup import Markup, element, join
 from nbmerge.errors import ArgumentError
 from nbmerge.problems import nearest
 from nbmerge.widgets.controls.lifetime import OwningBox
+
+
+STYLE = Markup(
+    "<style>.nbm-question :is(.widget-radio-box, .jupyter-widget-radio-box) label "
+    "{display: flex; align-items: flex-start; height: auto} "
+    ".nbm-question label input {flex: none; order: -1}</style>"
+)
+"""Long answers have several lines; ipywidgets gives every answer the height of one."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +110,12 @@ class QuestionWidget(OwningBox):
         numbers = [(f"{n}. {choice.text}", n) for n, choice in enumerate(question.choices, 1)]
         wide = ipywidgets.Layout(width="auto")
         self.choice = ipywidgets.RadioButtons(options=numbers, value=None, layout=wide)
-        self.answer = ipywidgets.HTML(element("p", role="status"))
+        self.answer = ipywidgets.HTML(element("p", role="status", style="margin:0"))
         self.watch(self.choice, self._show, "value")
-        self.children = (ipywidgets.Label(question.text), self.choice, self.answer)
+        self.add_class("nbm-question")
+        # A Label would have one line, and cut off what does not fit.
+        text = ipywidgets.HTML(join(STYLE, element("p", question.text, style="margin:0")))
+        self.children = (text, self.choice, self.answer)
 
     def choose(self, answer: int | str) -> Reply:
         """Choose an answer, as a click does.
@@ -121,7 +132,8 @@ class QuestionWidget(OwningBox):
 
     def _show(self, change: Any) -> None:
         if change["new"] is not None:
-            self.answer.value = element("p", str(self.question.reply(change["new"])), role="status")
+            reply = str(self.question.reply(change["new"]))
+            self.answer.value = element("p", reply, role="status", style="margin:0")
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         shown = super()._repr_mimebundle_(**options)

@@ -105,6 +105,8 @@ def _draw(axes: Any, merged: NDArray[np.float32], whole: NDArray[np.float32]) ->
         places, merged.mean(axis=0), marker="_", s=160 * look.scale, color=PALETTE[1], label="mean of all seeds"
     )
     axes.scatter(places, whole, marker="x", s=24 * look.scale, color=INK, label="nothing dropped")
+    axes.use_sticky_edges = False  # of bars: they would touch the axis
+    axes.margins(y=0.06)
     axes.set_xticks(places, [str(i + 1) for i in places])
     axes.legend(frameon=False, labelcolor=look.ink, fontsize=look.font_size, loc="lower left", ncols=3,
                 bbox_to_anchor=(0, 1), borderaxespad=0.2)  # fmt: skip

@@ -18,6 +18,8 @@ from nbmerge.statistics import Statistics
 
 SIZE = 280
 """Height of the picture, in pixels."""
+WHOLE = "all"
+"""What the menu has in place of a layer."""
 
 
 def measure_triangle(statistics: Statistics, layer: int | None = None) -> tuple[float, float, float]:
@@ -157,8 +159,11 @@ class Triangle(InteractiveFigure):
 
     def __init__(self, statistics: Statistics):
         layers = sorted(statistics.table["layer"].dropna().unique())
-        options = [("the whole model", None), *((f"layer {n}", int(n)) for n in layers)]
+        # None would be no choice for a menu, and show nothing.
+        options = [("the whole model", WHOLE), *((f"layer {n}", int(n)) for n in layers)]
         controls = {"layer": ipywidgets.Dropdown(options=options, description="of")}
         super().__init__(
-            lambda layer: draw_triangle(statistics, layer), controls, "A base model and two fine-tunes as a triangle"
+            lambda layer: draw_triangle(statistics, None if layer == WHOLE else layer),
+            controls,
+            "A base model and two fine-tunes as a triangle",
         )

@@ -101,7 +101,9 @@ def test_a_triangle_is_that_of_the_weights(statistics, layer):
 
 def test_a_triangle_has_its_layers(statistics):
     triangle = lessons.Triangle(statistics)
-    assert [value for _, value in triangle.controls["layer"].options] == [None, 0, 1, 2]
+    menu = triangle.controls["layer"]
+    assert [label for label, _ in menu.options] == ["the whole model", "layer 0", "layer 1", "layer 2"]
+    assert (menu.index, menu.label) == (0, "the whole model")
     triangle.set(layer=2)
     assert "in layer 2" in triangle.description
     triangle.close()

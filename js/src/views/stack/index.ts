@@ -36,15 +36,15 @@ export default defineView<Content>((root, { send, redraw, signal }) => {
   const tools = makeTools((command) => apply(edit(command, layers, chosen, models)), send);
   const summary = h("span", { class: "nbm-quiet" });
   const recipe = h("pre", { class: "nbm-stack-recipe", tabindex: 0, role: "region", "aria-label": "Recipe" });
-  root.append(
+  const parts = h(
+    "div",
+    { class: "nbm-stack-parts" },
     sources.element,
     h("div", { class: "nbm-stack-row nbm-stack-whole" }, h("span", { class: "nbm-stack-name" }, "stack"), row),
     h("div", { class: "nbm-stack-bar" }, tools.element, summary),
     h("p", { class: "nbm-quiet" }, HELP),
-    h("details", { open: true }, h("summary", {}, "The recipe"), recipe),
-    marker,
-    ghost,
   );
+  root.append(parts, recipe, marker, ghost);
 
   function apply(edited: Edited): void {
     chosen = edited.chosen;
