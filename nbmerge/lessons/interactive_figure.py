@@ -74,7 +74,7 @@ class InteractiveFigure(OwningBox):
         values = {name: control.value for name, control in self.controls.items()}
         self.figure, self.description = self.draw(**values)
         self.picture.value = render(self.figure, self.label)
-        self.status.value = element("p", self.description, role="status", style="margin:0")
+        self.status.value = element("p", self.description, role="status", style="margin: 4px 0; line-height: 1.5")
 
     def _draw_still(self) -> Markup:
         """The picture for where no kernel runs."""

@@ -16,7 +16,7 @@ from nbmerge.errors import ArgumentError
 from nbmerge.problems import nearest
 from nbmerge.widgets.controls.lifetime import OwningBox
 
-
+PARAGRAPH = "margin: 4px 0; line-height: 1.5"
 STYLE = Markup(
     "<style>.nbm-question :is(.widget-radio-box, .jupyter-widget-radio-box) label "
     "{display: flex; align-items: flex-start; height: auto} "
@@ -110,11 +110,11 @@ class QuestionWidget(OwningBox):
         numbers = [(f"{n}. {choice.text}", n) for n, choice in enumerate(question.choices, 1)]
         wide = ipywidgets.Layout(width="auto")
         self.choice = ipywidgets.RadioButtons(options=numbers, value=None, layout=wide)
-        self.answer = ipywidgets.HTML(element("p", role="status", style="margin:0"))
+        self.answer = ipywidgets.HTML(element("p", role="status", style=PARAGRAPH))
         self.watch(self.choice, self._show, "value")
         self.add_class("nbm-question")
         # A Label would have one line, and cut off what does not fit.
-        text = ipywidgets.HTML(join(STYLE, element("p", question.text, style="margin:0")))
+        text = ipywidgets.HTML(join(STYLE, element("p", question.text, style=PARAGRAPH)))
         self.children = (text, self.choice, self.answer)
 
     def choose(self, answer: int | str) -> Reply:
@@ -133,7 +133,7 @@ class QuestionWidget(OwningBox):
     def _show(self, change: Any) -> None:
         if change["new"] is not None:
             reply = str(self.question.reply(change["new"]))
-            self.answer.value = element("p", reply, role="status", style="margin:0")
+            self.answer.value = element("p", reply, role="status", style=PARAGRAPH)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         shown = super()._repr_mimebundle_(**options)
