@@ -149,7 +149,7 @@ def make_config(members: Members, ranks: Mapping[str, int]) -> dict[str, Any]:
         Rank by module, of those that have factors.
     """
     saved = {whole.module for whole in members.wholes if is_saved(whole) and whole.name.endswith(".weight")}
-    plain = all(adapter.targets for adapter in members.adapters)
+    plain = len(ranks) == len(members.modules) and all(adapter.targets for adapter in members.adapters)
     biases = any(is_saved(whole) and whole.module not in saved for whole in members.wholes)
     shifts = any(not is_saved(whole) for whole in members.wholes)
     return lora_config(
