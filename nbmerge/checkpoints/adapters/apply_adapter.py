@@ -22,6 +22,8 @@ _RENAMED = (
     ("model.language_model.", "language_model.model."), ("model.language_model.", "model."),
 )  # fmt: skip
 """Prefixes that differ between a model in memory, whose names an adapter uses, and the files of the model."""
+_MIXTRAL = (".mlp.", ".block_sparse_moe.")
+"""Names of Mixtral's experts and router in memory, and in files."""
 
 
 def with_adapter(tensors: Mapping[str, Any], adapter: Adapter, shared: str | None = None) -> dict[str, Any]:
@@ -125,7 +127,8 @@ def _added(own: Any, step: Step) -> Adapted:
 
 def find_name(tensors: Mapping[str, Any], name: str) -> str | None:
     """The name in the checkpoint of a tensor that an adapter refers to."""
-    candidates = (new + name[len(old) :] for old, new in _RENAMED if name.startswith(old))
+    names = (name, name.replace(*_MIXTRAL))
+    candidates = (new + n[len(old) :] for n in names for old, new in _RENAMED if n.startswith(old))
     return next((c for c in candidates if c in tensors), None)
 
 

@@ -6,7 +6,6 @@ files, transformers stores the experts of some models in one tensor and of other
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -173,8 +172,6 @@ def single_steps(name: str, change: ExpertChange) -> list[dict[str, LowRank]]:
 
 
 def _by_expert(module: str, parts: tuple[str, ...], change: ExpertChange) -> dict[str, LowRank]:
-    if parts[0].startswith("w"):
-        module = re.sub(r"\.mlp\.experts$", ".block_sparse_moe.experts", module)
     height, odd = divmod(change.up.shape[0], len(parts))
     if odd:
         return {}

@@ -174,6 +174,15 @@ def test_parameters_that_lack_or_do_not_fit(base, tmp_path, extra, targets, word
     assert words in refused(base, make_adapter(tmp_path / "a", base, names, extra=factors, target_parameters=targets))
 
 
+def test_the_router_of_mixtral_has_another_name_in_files(tmp_path):
+    base = Path(__file__).parents[2] / "cases" / "adapters" / "experts_mixtral" / "base"
+    router = "model.layers.0.mlp.gate"
+    factors = {f"{router}.lora_A.weight": torch.ones(4, 8), f"{router}.lora_B.weight": torch.ones(3, 4)}
+    adapter = make_adapter(tmp_path / "a", base, extra=factors)
+    changed = [n for n, t in Checkpoint.open(f"{base}+{adapter}").tensors.items() if hasattr(t, "steps")]
+    assert changed == ["model.layers.0.block_sparse_moe.gate.weight"]
+
+
 def test_dora_without_magnitudes(base, tmp_path):
     assert "use_dora" in refused(base, make_adapter(tmp_path / "a", base, modules(Q), use_dora=True))
 
