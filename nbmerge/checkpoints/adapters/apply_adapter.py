@@ -104,7 +104,7 @@ def _change_experts(tensors: dict[str, Any], adapter: Adapter, name: str, change
         _refuse_integers(adapter, own, tensors[own])
         tensors[own] = _added(tensors[own], fused_step(own, change, tensors))
         return
-    for steps in single_steps(name, change):
+    for steps in single_steps(name, change) if change.experts <= len(tensors) else ():
         found = {own: step for single, step in steps.items() if (own := find_name(tensors, single)) is not None}
         if not steps or len(found) < len(steps):
             continue

@@ -101,7 +101,7 @@ def _read(folder: Path, name: str, found: Mapping[str, StoredTensor], scales: Sc
     whole = len(down.shape) == len(up.shape) == 2 and up.shape[1] == down.shape[0]
     if not whole or rank < 1 or down.shape[0] < rank or down.shape[0] % rank:
         raise CheckpointError(
-            f"{folder}: the factors of {name:.200} have the shapes {down.shape} and {up.shape}, which do not fit the rank {rank} that "
+            f"{folder}: the factors of {name:.200} have the shapes {down.shape} and {up.shape}, which do not fit the rank {rank:.4g} that "
             f"{CONFIG} declares. Config and weights do not belong together; download both again."
         )
     return ExpertChange(folder, down, up, scales.scale(name, rank), down.shape[0] // rank)

@@ -269,7 +269,7 @@ ODD = [
     "key",
     [
         "peft_type", "r", "lora_alpha", "target_modules", "use_dora", "use_rslora", "rank_pattern", "alpha_pattern",
-        "fan_in_fan_out", "init_lora_weights", "exclude_modules", "layers_to_transform", "trainable_token_indices",
+        "fan_in_fan_out", "init_lora_weights", "exclude_modules", "layers_to_transform", "trainable_token_indices", "target_parameters",
     ],
 )  # fmt: skip
 @pytest.mark.rest_is_slow(keep=6)
