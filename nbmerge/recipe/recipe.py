@@ -309,10 +309,15 @@ class Recipe(Displayed, Part):
         return sections(self)
 
     @property
+    def inputs(self) -> list[ModelRef]:
+        """The models that are merged, or the experts of a mixture, each once and without a base that is not listed itself."""
+        merged = [source.model for piece in self.pieces for source in piece.sources]
+        experts = [expert.source_model for expert in (*(self.experts or ()), *self.shared_experts)]
+        return list(dict.fromkeys([*merged, *experts]))
+
+    @property
     def references(self) -> list[ModelRef]:
         """Every model that is named, each once: inputs in the order named, then the base, then donors."""
-        named = [s.model for piece in self.pieces for s in piece.sources]
-        named += [expert.source_model for expert in (*(self.experts or ()), *self.shared_experts)]
         bases = [piece.base_model for piece in self.pieces]
         donors = [
             self.base_model,
@@ -323,7 +328,7 @@ class Recipe(Displayed, Part):
             self.config_source,
             self.fill_from,
         ]
-        return list(dict.fromkeys([*named, *(d for d in donors if d is not None)]))
+        return list(dict.fromkeys([*self.inputs, *(d for d in donors if d is not None)]))
 
     def merge_named(self, ref: ModelRef) -> Recipe | None:
         """The merge that a model of this recipe stands for, None where it is a checkpoint."""
@@ -431,8 +436,7 @@ class Recipe(Displayed, Part):
         return isinstance(other, Recipe) and canonical_data(self) == canonical_data(other)
 
     def __repr__(self) -> str:
-        inputs = [s.model for p in self.pieces for s in p.sources] or [e.source_model for e in self.experts or ()]
-        models = " + ".join(dict.fromkeys(ref.name for ref in inputs))
+        models = " + ".join(dict.fromkeys(ref.name for ref in self.inputs))
         return f"<Recipe {self.merge_method}: {models} ({self.fingerprint[:8]})>"
 
     __str__ = __repr__

@@ -1,7 +1,10 @@
 """`nbmerge moe`."""
 
 import json
+import subprocess
+import sys
 
+import pytest
 import yaml
 
 from tests.cli.commands import run
@@ -29,3 +32,14 @@ def test_a_merge_is_refused(family, tmp_path):
     refused = run("moe", file, tmp_path / "out")
     assert refused.exit_code == 1
     assert "not a mixture of experts" in refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["cheap_embed", "hidden"])
+def test_routers_are_built_in_a_new_process_with_threads(mode, family, tmp_path):
+    """transformers is imported by one of the threads."""
+    file = tmp_path / "moe.yml"
+    file.write_text(yaml.safe_dump(mixture(family.base, [family.ft1, family.ft2], gate_mode=mode)))
+    command = [sys.executable, "-m", "nbmerge", "moe", str(file), str(tmp_path / "out"), "--threads", "4"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """Mixtures on disk and in memory: what is in them, and that transformers computes with it what the formula says."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -139,6 +140,8 @@ def test_what_is_heard_is_what_is_saved(family, tmp_path):
     assert (tmp_path / "saved" / file).read_bytes() == (tmp_path / "merged" / file).read_bytes()
     torch.testing.assert_close(heard, logits(tmp_path / "saved")[0])
     assert nbm.verify(tmp_path / "merged", derive=True, progress=False).differing == ()
+    steps = nbm.trace_lineage(tmp_path / "merged").steps
+    assert {Path(step.parent).name for step in steps} == {"ft1", "ft2", "base"}
 
 
 def test_a_changed_base_model_is_not_taken_for_the_old_one(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 RESERVE = 0.05
 """Share of the free memory that is left for other processes."""
+_EXPERT = re.compile(r"\.experts\.\d+\.")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class LiveForecast:
     Parameters
     ----------
     model_bytes : int
-        Weights of the model.
+        Weights of the model; those of experts twice, because transformers stacks them.
     pinned_bytes : int
         Maximum size of the weights of its pins: all of them, once every tensor has changed.
     buffer_bytes : int
@@ -85,12 +87,17 @@ def forecast_live(
     plan = make_plan(recipe)
     require_model(plan, "A live merge")
     pins = [getattr(p, "plan", p) for p in pinned]
-    model, kept = plan.bytes_written, sum(p.bytes_written for p in pins)
+    model, kept = plan.bytes_written + _stacked_bytes(plan), sum(p.bytes_written for p in pins)
     buffers = parse_threads(threads) * max(map(worker_bytes, plan.tensors), default=0)
     mapped = sum(f.stat().st_size for f in plan.files if f.exists())
     available = available_memory() if available is None else parse_size_argument("available", available)
     ways = tuple(_alternatives(plan, pins))
     return LiveForecast(model, kept, buffers, mapped, available, ways)
+
+
+def _stacked_bytes(plan: Plan) -> int:
+    """Size of the experts of mixtures: transformers has a tensor for all experts of a layer, which is a copy."""
+    return sum(t.nbytes for t in plan.tensors if _EXPERT.search(t.name))
 
 
 def check_fits(plan: Plan, *, available: int | str | None = None, threads: int | None = None) -> LiveForecast:

@@ -113,7 +113,7 @@ def _plan(source: Any) -> Plan | None:
 
 
 def _compare_models(old: Recipe, new: Recipe) -> Iterator[str]:
-    before, after = _inputs(old), _inputs(new)
+    before, after = old.inputs, new.inputs
     yield from (f"added model {ref.name}" for ref in after if ref not in before)
     yield from (f"removed model {ref.name}" for ref in before if ref not in after)
     if before != after and sorted(map(str, before)) == sorted(map(str, after)):
@@ -122,12 +122,6 @@ def _compare_models(old: Recipe, new: Recipe) -> Iterator[str]:
         yield f"base model {_name(old.base_model)} → {_name(new.base_model)}"
     if old.merge_method != new.merge_method:
         yield f"method {old.merge_method} → {new.merge_method}"
-
-
-def _inputs(recipe: Recipe) -> list[ModelRef]:
-    """The models that are merged, without the base where it only serves to take differences from."""
-    merged = [s.model for piece in recipe.pieces for s in piece.sources]
-    return list(dict.fromkeys([*merged, *(expert.source_model for _, expert in _experts(recipe))]))
 
 
 def _experts(recipe: Recipe) -> list[tuple[str, Expert]]:
@@ -205,7 +199,7 @@ def _compare_written(old: Recipe, new: Recipe, ignore_values: bool) -> Iterator[
 
 
 def _is_new_model(ref: str, old: Recipe, new: Recipe) -> bool:
-    return any(ref not in map(str, _inputs(recipe)) for recipe in (old, new))
+    return any(ref not in map(str, recipe.inputs) for recipe in (old, new))
 
 
 def _written(recipe: Recipe) -> dict[tuple[str, str | None], Any]:

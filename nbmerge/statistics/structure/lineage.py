@@ -184,7 +184,7 @@ def _from_recipe(model: str, folder: Path) -> Iterator[Ancestor]:
         recipe = Recipe.load(folder)
     except RecipeError:
         return
-    sources = {source.model for piece in recipe.pieces for source in piece.sources}
+    sources = set(recipe.inputs)
     for ref in recipe.references:
         inside = recipe.merge_named(ref)
         if inside is None and ref in sources and ref != recipe.base_model:

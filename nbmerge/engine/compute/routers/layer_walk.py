@@ -8,8 +8,6 @@ does not see before. The arithmetic is float32 (float64 for float64), whatever t
 from __future__ import annotations
 
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from nbmerge.checkpoints.file_state import FileState
 from nbmerge.engine.compute.routers.prompt_tokens import tokenize
 from nbmerge.engine.compute.workspace import BLOCK, Workspace
 from nbmerge.engine.loading.pretrained import build_config, build_model
@@ -30,33 +27,19 @@ if TYPE_CHECKING:
 
 TOKENS = 1024
 """Most tokens that are evaluated together; a longer prompt is evaluated alone."""
-KEPT = 4
-"""Walks whose results are kept: every router of a mixture asks for the same one."""
 _EMBEDDING, _LAYER, _NORM = "model.embed_tokens.weight", "model.layers.0.", "model.norm.weight"
-
-_known: OrderedDict[Any, list[torch.Tensor]] = OrderedDict()
-_lock = threading.Lock()
 
 
 def walk_layers(walk: Walk, workspace: Workspace) -> list[torch.Tensor]:
     """The rows of every layer's router: float32, shape (experts, width).
-
-    The threads of a merge ask for it at the same time; one of them walks, and the others wait.
 
     Raises
     ------
     MergeError
         When the prompts cannot be read by the base model, or transformers cannot evaluate it.
     """
-    with _lock:
-        key = walk.digest, tuple((leaf.file, FileState.of(leaf.file.stat())) for leaf in walk.one_of_each_file)
-        if key not in _known:
-            with torch.no_grad(), _library_errors():
-                _known[key] = _Walker(walk, workspace).run()
-        _known.move_to_end(key)
-        while len(_known) > KEPT:
-            _known.popitem(last=False)
-        return _known[key]
+    with torch.no_grad(), _library_errors():
+        return _Walker(walk, workspace).run()
 
 
 class _Walker:
