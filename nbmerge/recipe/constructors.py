@@ -1,4 +1,4 @@
-"""The merges of three older tools as recipes: class methods of `Recipe`, which has them as its own.
+"""The merges of four older tools as recipes: class methods of `Recipe`, which has them as its own.
 
 Arguments have the meaning that they had there; the recipes express it in mergekit's terms.
 """
@@ -6,7 +6,7 @@ Arguments have the meaning that they had there; the recipes express it in mergek
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.errors import RecipeError
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from nbmerge.checkpoints import Checkpoint
     from nbmerge.recipe.recipe import Recipe
 
+_UNET = "model.diffusion_model"
+UNET_BLOCKS = (
+    f"{_UNET}.time_embed.", f"{_UNET}.out.", *(f"{_UNET}.input_blocks.{i}." for i in range(12)), f"{_UNET}.middle_block.",
+    *(f"{_UNET}.output_blocks.{i}." for i in range(12)),
+)  # fmt: skip
+"""What the names of tensors in a UNet of Stable Diffusion 1 and 2 begin with: outside its blocks, and the 25 blocks in order."""
 ALL_LAYERS = 99
 """Default end of a range of layers, from the tool that it is modelled on: larger than the depth of its models."""
 
@@ -149,6 +155,67 @@ def slerp_merge(
         "dtype": "float32",
         "vocabulary": vocabulary,
     }).with_origin("a slerp of two models")  # fmt: skip
+
+
+def unet_merge(
+    cls: type[Recipe],
+    first: Any,
+    second: Any,
+    weights: str | Sequence[float],
+    base: float | None = None,
+    dtype: str | None = "float16",
+) -> Recipe:
+    """Merge two checkpoints of Stable Diffusion 1 or 2 by the blocks of their UNet, as merge-block-weighted and supermerger do.
+
+    Parameters
+    ----------
+    first, second : path
+        Weights files.
+    weights : str or sequence of float
+        The *second* checkpoint's share of each of the 25 blocks IN00 to IN11, M00 and OUT00 to OUT11; or 26 numbers, of which the first
+        is `base`; or the name of a preset, such as ``"GRAD_V"``.
+    base : float, optional
+        The share of everything outside the blocks: text encoder and decoder. Default 0; 1 for the preset ALL_B.
+    dtype : str, optional
+        dtype of the result; None leaves the stored one.
+
+    Raises
+    ------
+    RecipeError
+        When there is no preset of that name, and for a number of blocks that is not 25.
+    """
+    from nbmerge.recipe.readers.legacy.block_presets import find_preset, suggest_preset
+
+    if isinstance(weights, str):
+        found = find_preset(weights)
+        if found is None:
+            raise _refused("weights", f"there are no block weights named '{weights:.60}'.", suggest_preset(weights))
+        shares = list(found)
+    else:
+        shares = [_number(w, ("weights", i)) for i, w in enumerate(weights)]
+    if len(shares) == 26 and base is None:
+        base, *shares = shares
+    if len(shares) != len(UNET_BLOCKS) - 2:
+        raise _refused(
+            "weights", f"here are {len(shares)} numbers.", "Give one for each of the 25 blocks, or 26 without base."
+        )
+    outside = float(min(shares) == 1 and isinstance(weights, str)) if base is None else _number(base, ("base",))
+    # The embedding of time counts as the first block, and what comes after the last block as the last.
+    rules = [*zip(UNET_BLOCKS, [shares[0], shares[-1], *shares], strict=True), (None, outside)]
+
+    def weight(change: Callable[[float], float]) -> dict[str, Any]:
+        return {"weight": [{"value": change(v)} | ({"filter": f} if f else {}) for f, v in rules]}
+
+    return cls.of({
+        "merge_method": "linear",
+        "models": [
+            {"model": _model(first, "first"), "parameters": weight(complement)},
+            {"model": _model(second, "second"), "parameters": weight(float)},
+        ],
+        "parameters": {"normalize": False},
+        "missing_tensors": "merge-rest",
+        "dtype": dtype,
+    }).with_origin("block weights of a UNet")  # fmt: skip
 
 
 def complement(share: float) -> float:

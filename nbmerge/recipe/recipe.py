@@ -244,6 +244,7 @@ class Recipe(Displayed, Part):
     block_merge = classmethod(constructors.block_merge)
     block_gradient = classmethod(constructors.block_gradient)
     slerp_merge = classmethod(constructors.slerp_merge)
+    unet_merge = classmethod(constructors.unet_merge)
 
     @property
     def origin(self) -> str:

@@ -9,6 +9,7 @@ here in their place.
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -40,6 +41,12 @@ def find_preset(name: str) -> Values | None:
     """
     key = re.sub(r"(SMOOTHSTEP)[X*]?(?=[234]$)", r"\1*", name.strip().upper().replace("-", "_"))
     return BLOCK_PRESETS.get(_ALIASES.get(key, key))
+
+
+def suggest_preset(name: str) -> str:
+    """'Did you mean ...?' for a misspelt name; empty where none is close."""
+    close = difflib.get_close_matches(name[:60].upper(), BLOCK_PRESETS, n=1, cutoff=0.75)
+    return f"Did you mean '{close[0]}'?" if close else ""
 
 
 def _rows() -> Iterator[tuple[str, Values]]:

@@ -7,14 +7,13 @@ A and B are placeholders, which `Recipe.with_models` replaces.
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Any
 
 from nbmerge.errors import RecipeError
 from nbmerge.recipe.constructors import complement
 from nbmerge.recipe.edits import LAYERS
-from nbmerge.recipe.readers.legacy.block_presets import BLOCK_PRESETS, RANDOM, find_preset
+from nbmerge.recipe.readers.legacy.block_presets import RANDOM, find_preset, suggest_preset
 from nbmerge.recipe.readers.recipe_text import RecipeText, note, reading_error
 from nbmerge.recipe.recipe import Recipe
 
@@ -61,8 +60,8 @@ def _named(name: str) -> Recipe | None:
     if shares is not None:
         base = 1.0 if min(shares) == 1 else 0.0
         return _curve(name, base, list(shares), "BASE is 0 in supermerger's table (1 for ALL_B)")
-    if name.isupper() and (close := difflib.get_close_matches(name, BLOCK_PRESETS, n=1, cutoff=0.75)):
-        raise reading_error(f"there are no block weights named '{name}'.", f"Did you mean '{close[0]}'?")
+    if name.isupper() and (how := suggest_preset(name)):
+        raise reading_error(f"there are no block weights named '{name}'.", how)
     return None
 
 
