@@ -1,6 +1,6 @@
 """Compiled loops for the engine: the same bytes as the functions that they stand for, in a fraction of the time.
 
-They need numba, which ``pip install "nbmerge[fast]"`` installs. Start reading at `fusion`, then `task_vectors`; `switch` decides
+They need numba, which ``pip install "nbmerge[fast]"`` installs. Start reading at `fusion`, then `methods.task_vectors`; `switch` decides
 whether they are used. `fusion` is imported only where they are.
 """
 

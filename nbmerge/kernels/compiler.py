@@ -94,6 +94,6 @@ def _is_private(folder: Path) -> bool:
 
 def _hash_sources() -> str:
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -14,18 +14,31 @@ from typing import Any
 import numpy as np
 import torch
 
-from nbmerge.kernels import consensus as consensus_loop
-from nbmerge.kernels import della as della_loop
-from nbmerge.kernels import nearswap as nearswap_loop
-from nbmerge.kernels import ram as ram_loop
-from nbmerge.kernels import sce as sce_loop
-from nbmerge.kernels import thinned
 from nbmerge.kernels.differences import build_differences, build_exponents
 from nbmerge.kernels.gram import build_products
 from nbmerge.kernels.magnitudes import survey
+from nbmerge.kernels.methods import consensus as consensus_loop
+from nbmerge.kernels.methods import della as della_loop
+from nbmerge.kernels.methods import nearswap as nearswap_loop
+from nbmerge.kernels.methods import ram as ram_loop
+from nbmerge.kernels.methods import rows, thinned
+from nbmerge.kernels.methods import sce as sce_loop
 from nbmerge.kernels.operands import STORED, Fused, Layout, find_common_kind, find_kinds, locate
 from nbmerge.kernels.weighted_sum import build_interpolation, build_sum
-from nbmerge.methods import Elementwise, Values, breadcrumbs, consensus, dare, della, nearswap, ram, sce, ties
+from nbmerge.methods import (
+    Elementwise,
+    Values,
+    breadcrumbs,
+    consensus,
+    dare,
+    della,
+    model_stock,
+    nearswap,
+    nuslerp,
+    ram,
+    sce,
+    ties,
+)
 from nbmerge.methods.numerics.selection import Request
 
 MOST_MODELS = 16
@@ -43,6 +56,8 @@ MIXES: dict[Callable[..., Any], Fuse] = {
     consensus.mix: consensus_loop.fuse,
     nearswap.mix: nearswap_loop.fuse,
     ram.mix: ram_loop.fuse,
+    model_stock.mix_rows: rows.fuse_stock,
+    nuslerp.mix_rows: rows.fuse_arc,
     sce.mix: sce_loop.fuse,
     della.mix_sum: partial(della_loop.fuse, thinned.Combining.by_sum),
     della.mix_votes: partial(della_loop.fuse, thinned.Combining.by_election),

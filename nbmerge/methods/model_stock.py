@@ -45,14 +45,25 @@ def _note(values: Values, gram: np.ndarray) -> str | None:
     return "changes point apart, moved away from their mean" if _mean_cosine(gram[1:, 1:]) < 0 else None
 
 
-def _mix(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
+def find_row_factors(products: np.ndarray) -> list[np.ndarray]:
+    """What each row's mean − base is multiplied by, besides 1, given the inner products of its task vectors.
+
+    Returns
+    -------
+    list of one ndarray of float64, shape (rows,)
+    """
+    return [_share(_mean_cosine(products), products.shape[-1]) - 1.0]
+
+
+def mix_rows(inputs: list[torch.Tensor], start: int, state: None, values: Values) -> torch.Tensor:
+    """Mix a block of whole rows, see `Elementwise.mix`."""
     base, first, *rest = inputs
-    t = _share(_mean_cosine(row_products([own - base for own in inputs[1:]])), len(inputs) - 1)
+    (factors,) = find_row_factors(row_products([own - base for own in inputs[1:]]))
     mean = first.clone()
     for own in rest:
         add_scaled_(mean, own.sub_(first), 1.0 / (len(inputs) - 1))
     # W = mean + (t−1)(mean − B): equal inputs give themselves, bit for bit.
-    return base.neg_().add_(mean).mul_(base.new_tensor(t - 1.0).unsqueeze(1)).add_(mean)
+    return base.neg_().add_(mean).mul_(base.new_tensor(factors).unsqueeze(1)).add_(mean)
 
 
 _FIELDS: MethodFields = {
@@ -66,7 +77,7 @@ _FIELDS: MethodFields = {
     "base": "required",
     "inputs": (3, None),
 }
-_BY_ROW = Elementwise(mix=_mix, whole="row", portable=True, **_FIELDS)
+_BY_ROW = Elementwise(mix=mix_rows, whole="row", portable=True, **_FIELDS)
 
 
 METHODS = (

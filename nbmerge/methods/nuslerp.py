@@ -62,16 +62,33 @@ def _look_at_columns(tensors: InputBlocks, values: Values) -> np.ndarray | None:
     return total
 
 
-def _mix(inputs: list[torch.Tensor], start: int, columns: np.ndarray | None, values: Values) -> torch.Tensor:
+def find_row_factors(products: np.ndarray, values: Values) -> list[np.ndarray]:
+    """What each row's a − B and b − a are multiplied by, given the inner products of a − B and b − B.
+
+    Returns
+    -------
+    list of two ndarrays of float64, shape (rows,)
+    """
+    return _factors(products[:, 0, 0], products[:, 0, 1], products[:, 1, 1], values)
+
+
+def _factors(aa: np.ndarray, ab: np.ndarray, bb: np.ndarray, values: Values) -> list[np.ndarray]:
+    first, second = arc(aa, ab, bb, _share(values))
+    return [first + second - 1.0, second]
+
+
+def mix_rows(inputs: list[torch.Tensor], start: int, columns: np.ndarray | None, values: Values) -> torch.Tensor:
+    """Mix a block of whole rows, with the inner products of columns or, by default, of rows; see `Elementwise.mix`."""
     pair = _merged(inputs, values)
     if columns is None:
-        gram = row_products(pair)[..., None]
-        columns = np.stack([gram[:, 0, 0], gram[:, 0, 1], gram[:, 1, 1]])
-    first, second = arc(columns[0], columns[1], columns[2], _share(values))
+        grow, turn = (f[:, None] for f in find_row_factors(row_products(pair), values))
+    else:
+        aa, ab, bb = columns
+        grow, turn = _factors(aa, ab, bb, values)
     # W = a + (c₁+c₂−1)(a−B) + c₂(b−a): equal inputs give themselves, bit for bit.
     a, b = inputs[-2:]
-    grown = pair[0].mul(a.new_tensor(first + second - 1.0)).add_(a)
-    return b.sub_(a).mul_(a.new_tensor(second)).add_(grown)
+    grown = pair[0].mul(a.new_tensor(grow)).add_(a)
+    return b.sub_(a).mul_(a.new_tensor(turn)).add_(grown)
 
 
 _FIELDS: MethodFields = {
@@ -86,8 +103,8 @@ _FIELDS: MethodFields = {
     "base": "optional",
     "inputs": (2, 2),
 }
-_BY_ROW = Elementwise(mix=_mix, whole="row", portable=True, **_FIELDS)
-_BY_COLUMN = Elementwise(mix=_mix, look=_look_at_columns, whole="row", portable=True, **_FIELDS)
+_BY_ROW = Elementwise(mix=mix_rows, whole="row", portable=True, **_FIELDS)
+_BY_COLUMN = Elementwise(mix=mix_rows, look=_look_at_columns, whole="row", portable=True, **_FIELDS)
 
 
 def _variant(values: Values) -> Elementwise | None:

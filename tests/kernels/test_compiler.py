@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("numba")
 
 from nbmerge import cache_folder
-from nbmerge.kernels import compiler, consensus, counting, della, gram, nearswap, ram, sce, task_vectors, weighted_sum
+from nbmerge.kernels import compiler, counting, gram, weighted_sum
+from nbmerge.kernels.methods import consensus, della, nearswap, ram, rows, sce, task_vectors
 from nbmerge.kernels.weighted_sum import build_interpolation
 
 
@@ -66,6 +67,7 @@ LOOPS = {
     "comparison": lambda: counting.build_comparison(0, 0),
     "products": lambda: gram.build_products((0, 0)),
     "della": lambda: della.build_keys(0, 0),
+    "rows": lambda: rows.build_arc((0, 0, 0), 0, True),
     "ram": lambda: ram.build_counts((0, 0, 0)),
     "sce": lambda: sce.build_merge((0, 0, 0), 0, True),
     "energy": lambda: sce.build_energy(0, 0),

@@ -36,6 +36,9 @@ CASES = {
     "della_linear": ("della_linear", 3, {"weight": [0.3, 0.5], "density": [0.5, 0.9], "rescale": False}),
     "ram": ("ram", 4, {"epsilon": 0.01}),
     "ramplus_tl": ("ramplus_tl", 3, {"epsilon": 0.01, "r": 0.3}),
+    "model_stock by row": ("model_stock", 4, {"filter_wise": True}),
+    "nuslerp by row": ("nuslerp", 3, {"weight": [0.3, 0.5], "nuslerp_flatten": False}),
+    "nuslerp by row, no base": ("nuslerp", 2, {"weight": [0.3, 0.5], "nuslerp_flatten": False}),
     "sce": ("sce", 4, {"select_topk": 0.3}),
     "sce of two": ("sce", 3, {"select_topk": 0.7}),
     "sce, everything": ("sce", 3, {"select_topk": 1.0}),
@@ -69,11 +72,11 @@ def numbers(dtype: torch.dtype, count: int, seed: int) -> torch.Tensor:
 
 def by_both(monkeypatch, case: str, tensors: list[torch.Tensor], **more) -> list[torch.Tensor]:
     """Bits of a merge by torch, and by loops."""
-    name, _, parameters = CASES[case]
+    name, inputs, parameters = CASES[case]
     results = []
     for chosen in "01":
         monkeypatch.setenv(switch.VARIABLE, chosen)
-        result = merged(name, tensors, parameters, based=name not in ("linear", "slerp"), **more)
+        result = merged(name, tensors, parameters, based=name not in ("linear", "slerp") and inputs > 2, **more)
         results.append(result.view(BITS[result.dtype]))
     return results
 

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 SAVED = {
     "ties": 1.7e-9, "dare_linear": 1e-9, "dare_ties": 1.3e-9, "breadcrumbs": 1.5e-9, "breadcrumbs_ties": 2e-9,
     "nearswap": 1e-9, "consensus": 1.5e-9, "della": 5e-9, "della_linear": 5e-9, "sce": 1e-8, "ram": 2e-9, "ramplus_tl": 6e-9,
+    "model_stock": 3e-9, "nuslerp": 2.5e-9,
 }  # fmt: skip
-"""Processor seconds that loops save for each number of each input; combinations are not listed."""
+"""Processor seconds that loops save for each number of each input; of the methods that can be combinations, if they are not."""
 SAVED_SUM, SAVED_PRODUCTS = 5e-11, 1e-9
 """The same for a weighted sum, and for inner products."""
 

@@ -15,8 +15,8 @@ import torch
 from nbmerge.kernels.compiler import entry_point
 from nbmerge.kernels.floats import FLOAT32, ONE, ZERO, bits_of, load
 from nbmerge.kernels.masks import fill_words
+from nbmerge.kernels.methods.thinned import Combining, ThinnedMix, Thinning
 from nbmerge.kernels.operands import Fused, Layout
-from nbmerge.kernels.thinned import Combining, ThinnedMix, Thinning
 from nbmerge.methods import Values
 from nbmerge.methods.della import probabilities
 from nbmerge.methods.numerics.random_streams import UNIFORMS, hash_key

@@ -12,8 +12,7 @@ import torch
 
 from nbmerge.kernels.counting import build_search
 from nbmerge.kernels.masks import MaskStream
-from nbmerge.kernels.operands import Fused, Layout, locate
-from nbmerge.kernels.task_vectors import (
+from nbmerge.kernels.methods.task_vectors import (
     BY_POSITIVE_SHARE,
     BY_SHARE,
     ELECT_BY_COUNT,
@@ -22,6 +21,7 @@ from nbmerge.kernels.task_vectors import (
     SUM,
     build,
 )
+from nbmerge.kernels.operands import Fused, Layout, locate
 from nbmerge.methods import Values
 from nbmerge.methods.numerics import Cut
 from nbmerge.methods.numerics.sign_election import ALMOST_ZERO
@@ -64,7 +64,7 @@ class Combining:
     scale : float
         Factor on what is added to the base.
     combine, divide : int
-        See `nbmerge.kernels.task_vectors`.
+        See `nbmerge.kernels.methods.task_vectors`.
     weights : sequence of float
         Of the models, for elected sums that are divided by them.
     """

@@ -1,0 +1,1 @@
+"""The loops of single methods, or of a few that are alike."""
