@@ -60,7 +60,7 @@ def describe_page(
     """
     places, statistics = Places(plan), known if isinstance(known, Statistics) else None
     found = trace_inputs(plan, statistics)
-    still = explain_stillness(plan, places, found)
+    still = explain_stillness(plan, bool(places.tracks), found)
     rows = gather_rows(plan, places, None if still else statistics, found)
     columns = list_columns(plan)
     return {
@@ -70,7 +70,7 @@ def describe_page(
         "columns": [{"name": c.name, "label": c.label, "layer": c.layer, "role": c.role} for c in columns],
         "depth": plan.depth, "parents": [{"label": p, "colour": _colours(plan)[p]} for p in plan.parents],
         "kinds": [{"key": k, "label": name_group(plan, k) if k in GROUPS else k} for k in KINDS],
-        "groups": places.groups, "roles": places.roles, "texts": places.texts,
+        "groups": places.groups, "texts": places.texts, "stable": places.stable,
         "slices": _describe_slices(plan), "mappings": len(set(plan.depths.values())) == 1,
         **_describe_tracks(plan, places),
         "places": places.table, "rows": rows.rows, "shared": rows.shared, "gram": encode_gram(rows),

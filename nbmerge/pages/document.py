@@ -15,6 +15,7 @@ from typing import Any
 
 from nbmerge.displays.markup import Markup, element, join
 from nbmerge.engine.planning import Plan
+from nbmerge.errors import ArgumentError
 
 STATIC = Path(__file__).parents[1] / "widgets" / "static"
 UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -69,7 +70,11 @@ def _draw_still(plan: Plan) -> tuple[Markup, ...]:
     """What is shown where scripts do not run."""
     from nbmerge.plots import plot_plan, to_bytes  # matplotlib
 
-    picture = base64.b64encode(to_bytes(plot_plan(plan, theme="light"), "svg")).decode()
+    try:
+        figure = plot_plan(plan, theme="light")
+    except ArgumentError:  # there are no numbers to draw
+        return (element("p", "This page shows its numbers where scripts run."),)
+    picture = base64.b64encode(to_bytes(figure, "svg")).decode()
     alt = f"The values of {plan.method.title} over the layers"
     return (
         element("p", "The curves can be moved where scripts run. This picture shows them as they were exported."),

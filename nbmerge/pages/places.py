@@ -6,7 +6,7 @@ that the name contains: that is all that rules depend on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from nbmerge.checkpoints import GROUPS
 from nbmerge.curves import Track, list_tracks
 from nbmerge.curves.cells import Cell, find_cells
 from nbmerge.curves.deciding import list_parts
+from nbmerge.curves.rules import find_filters
 from nbmerge.engine.planning import ENDS, Plan
 from nbmerge.problems import Where
 from nbmerge.recipe import Rule, Setting
@@ -65,10 +66,11 @@ class Places:
     tracks : list of Track
     settings : list of PlacedSetting
     texts : list of str
-        Filters of the recipe, and those that select groups and roles.
-    groups, roles : dict of str to list of int
-        Numbers of the texts that select a group of tensors in layers, or a role outside, and nothing else. The rest of a
-        layer has none.
+        Filters of the recipe, and those that select groups and what is outside the layers.
+    groups : list of str
+        Groups of tensors in layers that texts can select for every track; the rest of a layer needs none.
+    stable : list of int
+        Numbers of the texts that do not name single layers.
     table : list of dict
         The different places: slice, position, depth, numbers of the texts that match, and whether a value is meant.
     of : dict of str to list of (int, int)
@@ -79,23 +81,25 @@ class Places:
     tracks: list[Track] = field(default_factory=list)
     settings: list[PlacedSetting] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    groups: dict[str, list[int]] = field(default_factory=dict)
-    roles: dict[str, list[int]] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)
+    stable: list[int] = field(default_factory=list)
     table: list[dict[str, Any]] = field(default_factory=list)
     of: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tracks = list_tracks(self.plan)
         self.settings = [s for i, track in enumerate(self.tracks) for s in _read_settings(self.plan, i, track)]
+        every = [find_cells(self.plan, track, {}) for track in self.tracks]
+        found = [_find_texts(slices) for slices in every]
         filters = [r.filter for s in self.settings for r in s.setting.rules if r.filter is not None]
-        groups, roles = _separating_texts(self.plan, self.tracks)
-        every = (*filters, *(t for texts in (*groups.values(), *roles.values()) for t in texts))
-        self.texts = list(dict.fromkeys(every))
-        self.groups = {name: self._numbers(texts) for name, texts in groups.items()}
-        self.roles = {name: self._numbers(texts) for name, texts in roles.items()}
+        more = [text for groups, ends in found for texts in (*groups.values(), ends) for text in texts]
+        self.texts = list(dict.fromkeys([*filters, *more]))
+        self.groups = sorted(set.intersection(*(set(groups) for groups, _ in found))) if found else []
+        stable = [_find_stable(slices, self.texts) for slices in every]
+        self.stable = [i for i, text in enumerate(self.texts) if all(text in known for known in stable)]
         known: dict[Any, int] = {}
-        for number, track in enumerate(self.tracks):
-            for slice, cells in enumerate(find_cells(self.plan, track, {})):
+        for number, slices in enumerate(every):
+            for slice, cells in enumerate(slices):
                 for cell in cells:
                     place = self._find_place(slice, cell)
                     key = tuple(map(str, place.values()))
@@ -103,9 +107,6 @@ class Places:
                         known[key] = len(self.table)
                         self.table.append(place)
                     self.of.setdefault(cell.tensor, []).append((number, known[key]))
-
-    def _numbers(self, texts: Iterable[str]) -> list[int]:
-        return [self.texts.index(text) for text in texts]
 
     def _find_place(self, slice: int, cell: Cell) -> dict[str, Any]:
         tensor, depths = self.plan[cell.tensor], self.plan.piece_depths
@@ -142,19 +143,31 @@ def _read_settings(plan: Plan, number: int, track: Track) -> Iterable[PlacedSett
             yield PlacedSetting(number, part.number, setting, tuple((*path, "parameters") for path in paths))
 
 
-def _separating_texts(
-    plan: Plan, tracks: Sequence[Track]
-) -> tuple[Mapping[str, tuple[str, ...]], Mapping[str, tuple[str, ...]]]:
-    """Texts that select groups, and those that select roles, where they are the same for all models."""
-    layouts = [plan.checkpoints[track.model or plan.donor].layout for track in tracks]
+def _find_texts(slices: Sequence[Sequence[Cell]]) -> tuple[dict[str, list[str]], list[str]]:
+    """For each group of tensors in layers, the texts that select it, and texts that select what is outside the layers.
 
-    def agreed(kind: str) -> tuple[str, ...]:
-        found = {layout.filters(kind) for layout in layouts}
-        return found.pop() if len(found) == 1 else ()
+    The rest of a layer needs none: it is what no rule has to name. A group that no texts select is missing.
+    """
+    cells = [cell for own in slices for cell in own]
+    inside, outside = ([c for c in cells if (c.layer is None) is out] for out in (False, True))
+    groups = {}
+    for group in GROUPS[:-1]:
+        mine = [c for c in inside if c.kind == group]
+        texts = find_filters(mine, [c for c in cells if c.layer is None or c.kind != group]) if mine else None
+        if texts:
+            groups[group] = texts
+    ends: dict[str, None] = {}
+    for role in ENDS:
+        mine = [c for c in outside if c.kind == role]
+        for some in (mine, *([c] for c in mine)):  # all of them, and each alone: they may need different values
+            ends |= dict.fromkeys(find_filters(some, [c for c in cells if c not in some]) or () if some else ())
+    return groups, list(ends)
 
-    kinds = {t.kind for t in plan.tensors}
-    groups = {
-        g: agreed(g) for g in GROUPS if g in kinds and g != "rest"
-    }  # which no rule has to name: it is what is left
-    roles = {role: agreed(role) for role in ENDS if role in kinds}
-    return groups, roles
+
+def _find_stable(slices: Sequence[Sequence[Cell]], texts: Sequence[str]) -> set[str]:
+    """The texts that match a part in every layer or in none; others name layers."""
+    found: dict[tuple[str, str], set[bool]] = {}
+    for cell in (c for own in slices for c in own if c.layer is not None):
+        for text in texts:
+            found.setdefault((text, cell.part), set()).add(text in cell.name)
+    return set(texts) - {text for (text, _), matches in found.items() if len(matches) > 1}

@@ -18,6 +18,7 @@ from nbmerge.methods import methods
 from nbmerge.pages.places import Places
 from nbmerge.statistics import Changes, Statistics
 from nbmerge.statistics.distances import KINDS, SUMS
+from nbmerge.statistics.plan_statistics import is_predictable
 from nbmerge.statistics.predicted_distances import Trace, trace
 
 FOLLOWED = ("linear", "task_arithmetic", "lines", "passthrough", "slerp", "nuslerp", "multislerp")
@@ -45,26 +46,28 @@ class Rows:
     gram: list[np.ndarray] = field(default_factory=list)
 
 
-def explain_stillness(plan: Plan, places: Places, found: Trace | None) -> str:
+def explain_stillness(plan: Plan, has_tracks: bool, found: Trace | None) -> str:
     """Why distances cannot follow the curves in a page; empty where they can."""
     title = plan.method.title
-    if not places.tracks:
-        return f"{title} has no parameter that can differ between layers."
-    if plan.method.name not in FOLLOWED or not all(_is_followed(t, plan) for t in plan.tensors):
-        return f"The distances of {title} do not follow from sums alone."
+    if not has_tracks:
+        return f"{title} has no parameter that differs between layers."
+    if plan.method.name not in FOLLOWED or not is_predictable(plan):
+        return f"The distances of {title} do not follow from sums alone here."
+    if any(len(set(t.models)) < len(t.models) for t in plan.tensors):
+        return "Distances do not follow in a page where a model is merged with itself."
+    if not all(_is_followed(t, plan) for t in plan.tensors):
+        return "Distances do not follow in a page where some tensors are merged by another method."
     if found is None:
         return "The models were not measured before the page was made."
-    if found.obstacles:
-        return f"Some distances do not follow from sums: {next(iter(found.obstacles))}."
-    return ""
+    return f"Some distances do not follow from sums: {next(iter(found.obstacles))}." if found.obstacles else ""
 
 
 def _is_followed(tensor: TensorPlan, plan: Plan) -> bool:
-    """Whether the page can compute a tensor's coefficients: of the plan's method, or copied."""
+    """Whether the page can compute a tensor's coefficients: of the plan's method as a whole, or copied."""
     if tensor.method != plan.method.name:
         return tensor.method == COPY and not tensor.values.shared
     flat: bool = tensor.values.shared.get("nuslerp_flatten", True)
-    return flat and len(set(tensor.models)) == len(tensor.models)
+    return flat
 
 
 def trace_inputs(plan: Plan, statistics: Statistics | None) -> Trace | None:

@@ -93,6 +93,7 @@ def write(method: str, base: Path | None, weights: dict[Path, object], **paramet
 def list_recipes(m: Models) -> dict[str, dict]:
     one, two, three, base = m.family.ft1, m.family.ft2, m.third, m.family.base
     by_part = [{"filter": "mlp", "value": [0, 0.8]}, {"filter": "q_proj", "value": 0.2}, {"value": 0.6}]
+    by_layer = [{"filter": "layers.3.", "value": 0.9}, {"filter": "mlp.down_proj", "value": [0, 1]}, {"value": 0.5}]
     slices = [
         {"sources": [{"model": str(one), "layer_range": [0, 5]}, {"model": str(two), "layer_range": [0, 5]}]},
         {"sources": [{"model": str(one), "layer_range": [3, 8]}, {"model": str(two), "layer_range": [3, 8]}]},
@@ -107,13 +108,14 @@ def list_recipes(m: Models) -> dict[str, dict]:
         "nuslerp": write("nuslerp", None, {one: [0.2, 0.9], two: 0.5}),
         "nuslerp with a base": write("nuslerp", base, {one: by_part, three: 0.5}),
         "multislerp": write("multislerp", None, {base: 0.3, one: [0.2, 0.9], two: by_part}),
+        "filters of layers": write("linear", None, {one: by_layer, two: 0.5}, normalize=False),
         "slices": {"merge_method": "slerp", "base_model": str(one), "slices": slices, "parameters": {"t": [0.1, 0.7]}},
     }  # fmt: skip
 
 
 RECIPES = [
     "linear, normalised", "linear, not normalised", "task arithmetic", "task arithmetic, normalised", "LiNeS", "slerp",
-    "nuslerp", "nuslerp with a base", "multislerp", "slices",
+    "nuslerp", "nuslerp with a base", "multislerp", "filters of layers", "slices",
 ]  # fmt: skip
 
 
@@ -238,7 +240,7 @@ def test_numbers_follow_what_is_moved_as_in_python(page, models, tmp_path, name)
         for label in ("parameter", "model", "part of each layer"):
             if choices := radios(page, label):
                 dice.choice(choices).click()
-        settle(page)
+                settle(page)
         act(page, dice)
         settle(page)
         expect(page.get_by_role("alert")).to_be_hidden()

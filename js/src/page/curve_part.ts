@@ -70,7 +70,7 @@ const nameOf = (data: Data, kind: string): string => data.kinds.find(({ key }) =
 
 /** Parts of the layers that can have a curve of their own. */
 export function listGroups(data: Data): string[] {
-  const separable = ["attention", "mlp"].every((group) => (data.groups[group] ?? []).length > 0);
+  const separable = ["attention", "mlp"].every((group) => data.groups.includes(group));
   const present = new Set(data.rows.filter(({ layer }) => layer !== null).map(({ kind }) => data.kinds[kind]!.key));
   return separable ? [...present].sort((a, b) => orderOf(data, a) - orderOf(data, b)) : [];
 }

@@ -82,9 +82,10 @@ export interface Data {
   depth: number;
   parents: { label: string; colour: string }[];
   kinds: { key: string; label: string }[];
-  /** Numbers of the texts that select a group, and a role outside the layers. */
-  groups: Record<string, number[]>;
-  roles: Record<string, number[]>;
+  /** Groups in layers that texts can select, beside the rest. */
+  groups: string[];
+  /** Texts of filters, and the numbers of those that do not name single layers. */
+  stable: number[];
   texts: string[];
   slices: { start: number; depth: number }[];
   /** Whether a value may name layers. */

@@ -141,7 +141,7 @@ export function write(
     const { start, depth } = data.slices[setting.slice]!;
     const cells = every
       .filter(({ place }) => place.slice === setting.slice)
-      .map((entry) => asCell(data, entry, byRow.get(entry.row), start));
+      .map((entry) => asCell(entry, byRow.get(entry.row), start));
     if (!cells.some(({ asked }) => asked)) return setting;
     const hint = knots === null ? null : cutKnots(knots, start, depth);
     const allowed = hint === null || data.mappings || typeof hint === "number" || "list" in hint;
@@ -154,11 +154,10 @@ export function write(
   });
 }
 
-function asCell(data: Data, { row, place, value }: Entry, wanted: number | undefined, start: number): Cell {
+function asCell({ row, place, value }: Entry, wanted: number | undefined, start: number): Cell {
   const layer = row.layer === null || !place.here ? null : row.layer - start;
-  const role = row.layer === null ? groupOf(data, row) : "";
   const asked = wanted !== undefined && place.bound;
-  return { place, layer, role, kind: row.kind, value: asked ? wanted : value, asked };
+  return { place, layer, kind: row.kind, value: asked ? wanted : value, asked };
 }
 
 /** The knots of one slice as a rule's value. */

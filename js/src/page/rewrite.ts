@@ -10,7 +10,6 @@ export interface Cell {
   place: Place;
   /** Layer in the slice; null outside the layers. */
   layer: number | null;
-  role: string;
   kind: number;
   value: number;
   asked: boolean;
@@ -32,6 +31,11 @@ const FILTER = 3; // what a filter costs, in numbers that it is as long as
 
 /** The rules that give every cell its value; null where filters cannot tell the tensors apart. */
 export function rewrite(data: Data, rules: readonly Rule[], cells: readonly Cell[], span: Span): Rule[] | null {
+  const bound = cells.filter(({ place }) => place.bound); // of the others, whatever the rules say is right
+  return rewriteEach(data, rules, bound, span) ?? rewriteAll(data, bound, span);
+}
+
+function rewriteEach(data: Data, rules: readonly Rule[], cells: readonly Cell[], span: Span): Rule[] | null {
   const owners = new Map(cells.map((cell) => [cell, findRule(data, rules, cell.place)]));
   const written: { rule: Rule; changed: boolean }[] = [];
   for (const [i, rule] of rules.entries()) {
@@ -50,6 +54,12 @@ export function rewrite(data: Data, rules: readonly Rule[], cells: readonly Cell
   return givesAll(data, result, cells) ? result : null;
 }
 
+/** Rules for all cells, whatever they were. */
+function rewriteAll(data: Data, cells: readonly Cell[], span: Span): Rule[] | null {
+  const start: Rule = { filter: null, value: cells[0]?.value ?? 0 };
+  return chooseOption(data, start, [...cells], [], span);
+}
+
 /** The shortest rules in place of one. */
 function chooseOption(data: Data, rule: Rule, mine: Cell[], later: Cell[], span: Span): Rule[] | null {
   const options = listOptions(data, rule, mine, later, span).filter(
@@ -59,9 +69,11 @@ function chooseOption(data: Data, rule: Rule, mine: Cell[], later: Cell[], span:
 }
 
 function listOptions(data: Data, rule: Rule, mine: Cell[], later: Cell[], span: Span): Rule[][] {
-  const bound = mine.filter(({ place }) => place.bound);
-  const outside = bound.filter(({ layer }) => layer === null);
-  const buckets = findBuckets(bound.filter(({ layer }) => layer !== null));
+  const outside = mine.filter(({ layer }) => layer === null);
+  const buckets = findBuckets(
+    data,
+    mine.filter(({ layer }) => layer !== null),
+  );
   if (buckets.length === 0) return outside.map(({ value }) => [{ filter: rule.filter, value }]);
   return buckets.map((main) => {
     const front = buckets.flatMap((bucket) => {
@@ -72,15 +84,15 @@ function listOptions(data: Data, rule: Rule, mine: Cell[], later: Cell[], span: 
     });
     const value = chooseValue(rule, main, span);
     const kept = isSame(value, rule.value) ? rule : { filter: rule.filter, value };
-    return [...separateEnds(data, kept, outside), ...front, kept];
+    return [...separateEnds(data, kept, outside, [...later, ...mine]), ...front, kept];
   });
 }
 
 /** Tensors with the same values in all layers that they have in common. */
-function findBuckets(cells: readonly Cell[]): Bucket[] {
+function findBuckets(data: Data, cells: readonly Cell[]): Bucket[] {
   const parts = new Map<string, Cell[]>();
   for (const cell of cells) {
-    const key = `${cell.kind} ${cell.place.texts.join(",")}`;
+    const key = `${cell.kind} ${cell.place.texts.filter((text) => data.stable.includes(text)).join(",")}`;
     parts.set(key, [...(parts.get(key) ?? []), cell]);
   }
   const buckets: Bucket[] = [];
@@ -114,18 +126,17 @@ function findFilters(data: Data, wanted: readonly Cell[], others: readonly Cell[
 }
 
 /** Rules for tensors outside the layers whose value is not that of the first or the last layer. */
-function separateEnds(data: Data, rule: Rule, outside: readonly Cell[]): Rule[] {
-  const own = new Map<string, Rule>();
-  for (const { place, role, value } of outside) {
-    if (isClose(evaluate(rule.value, place.position, place.depth), value)) continue;
-    for (const text of data.roles[role] ?? []) own.set(data.texts[text]!, { filter: data.texts[text]!, value });
-  }
-  return [...own.values()];
+function separateEnds(data: Data, rule: Rule, outside: readonly Cell[], every: readonly Cell[]): Rule[] {
+  const own = outside.filter(({ place, value }) => !isClose(evaluate(rule.value, place.position, place.depth), value));
+  return [...new Set(own.map(({ value }) => value))].flatMap((value) => {
+    const cells = own.filter((cell) => cell.value === value);
+    const others = every.filter((cell) => !cells.includes(cell));
+    return (findFilters(data, cells, others) ?? []).map((filter) => ({ filter, value }));
+  });
 }
 
 function givesAll(data: Data, rules: readonly Rule[], cells: readonly Cell[]): boolean {
   return cells.every(({ place, value }) => {
-    if (!place.bound) return true;
     const rule = rules[findRule(data, rules, place)];
     return rule !== undefined && isClose(evaluate(rule.value, place.position, place.depth), value);
   });

@@ -2,6 +2,7 @@
 //
 //   0.5    0.2, 0.4    {0: 0, 12: 0.8}    8-15: 0.3    3-5 mlp: +0.1    all: x0.5    head: 1
 
+import { plural } from "../lib/format.ts";
 import type { Knot } from "../views/tracks/content.ts";
 import { Refusal } from "./data.ts";
 
@@ -64,7 +65,8 @@ function readValues(text: string, count: number): { values: number[]; how: How }
   const sign = match?.[1] === "-=" ? -1 : 1;
   const listed = (match?.[2] ?? text).replace(/^\[(.*)\]$/, "$1");
   const values = readNumbers(listed).map((value) => sign * value);
-  if (values.length > count) throw new Refusal(`These are ${values.length} numbers for ${count} layers. ${EXAMPLES}`);
+  if (values.length > count)
+    throw new Refusal(`These are ${values.length} numbers for ${plural(count, "layer")}. ${EXAMPLES}`);
   return { values, how };
 }
 
