@@ -111,10 +111,8 @@ class _LayerModel:
     def __init__(self, config: Mapping[str, Any], walk: Walk, dtype: torch.dtype):
         width = walk.width
         self._weights = {_EMBEDDING: torch.zeros(1, width, dtype=dtype), _NORM: torch.ones(width, dtype=dtype)}
-        self._places: dict[str, torch.Tensor] = {}
-        if walk.layers:
-            own = {_LAYER + part: torch.empty(t.shape, dtype=dtype) for part, t in walk.layers[0].items()}
-            self._weights |= own
+        for part, tensor in walk.layers[0].items() if walk.layers else ():
+            self._weights[_LAYER + part] = torch.empty(tensor.shape, dtype=dtype)
         self._kinds = _layer_kinds(config, len(walk.layers))
         self._config = dict(config)
         self._models: dict[str | None, Any] = {}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbmerge.checkpoints.file_state import FileState
+from nbmerge.checkpoints.implementations import drop_foreign_implementations
 from nbmerge.engine.planning.mixtures.architectures import PROMPTED, Architecture
 from nbmerge.engine.planning.mixtures.routers import EmbeddingRouter, HiddenRouter, Prompts, RandomRouter, Walk
 from nbmerge.engine.planning.resolved import Resolved
@@ -83,7 +84,7 @@ def find_gates(resolved: Resolved, architecture: Architecture) -> Gates:
         layers = tuple({p: base.tensors[base.layout.name(i, p)] for p in own} for i, own in enumerate(parts))
         walk = Walk(
             list_prompts(recipe), recipe.gate_mode == "hidden_avg", embedding, layers,
-            json.dumps(base.config, sort_keys=True), base.path, checksum_tokenizer(base.path),
+            json.dumps(drop_foreign_implementations(base.config)[0], sort_keys=True), base.path, checksum_tokenizer(base.path),
         )  # fmt: skip
     return Gates(recipe, embedding.shape[1], embedding, walk, base.path)
 
