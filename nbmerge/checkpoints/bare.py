@@ -24,6 +24,11 @@ NESTED = "state_dict"
 """Where training programs put the tensors in a torch file, beside other things."""
 
 
+def is_weights_name(name: str) -> bool:
+    """Whether a file of this name contains weights, or lists the shards that do."""
+    return name.endswith((SAFETENSORS, *PICKLED, INDEX))
+
+
 def find_file(ref: ModelRef) -> Path | None:
     """The weights file that a reference names; None if it names a folder or a model of the Hub.
 
@@ -37,11 +42,11 @@ def find_file(ref: ModelRef) -> Path | None:
         there, is_folder = os.path.lexists(path), path.is_dir()
     except (OSError, RuntimeError, ValueError):
         return None  # whatever is wrong with the path is reported where folders are looked for
-    if is_folder or not (there or path.name.endswith((SAFETENSORS, *PICKLED, INDEX))):
+    if is_folder or not (there or is_weights_name(path.name)):
         return None
     if not there:
         raise CheckpointError(f"there is no file {path}. Check the path, or download the file first.")
-    if not path.name.endswith((SAFETENSORS, *PICKLED, INDEX)):
+    if not is_weights_name(path.name):
         kinds = ", ".join((SAFETENSORS, *PICKLED))
         raise CheckpointError(
             f"{path} is a file, and not one with weights. Name a model's folder, which contains config.json, a weights file "

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nbmerge.checkpoints import hub
+from nbmerge.checkpoints.bare import is_weights_name
 from nbmerge.errors import CheckpointError
 from nbmerge.recipe import ModelRef, Recipe
 
@@ -41,9 +42,9 @@ def _names_of_merges(recipe: Recipe) -> Iterator[str | None]:
 
 
 def _find_commit(ref: ModelRef) -> str | None:
-    """Commit of a Hub model; None for a folder, and for a model that is not found."""
+    """Commit of a Hub model; None for a folder or a file, and for a model that is not found."""
     try:
-        if Path(ref.path).expanduser().exists():
+        if is_weights_name(ref.path) or Path(ref.path).expanduser().exists():
             return None
         return hub.find(ref).name
     except (CheckpointError, OSError, RuntimeError, ValueError):  # opening the model reports it in full

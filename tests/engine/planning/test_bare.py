@@ -100,3 +100,11 @@ def test_missing_tensors_of_methods_with_a_base(files, third):
     assert "does not have all tensors" in errors(
         recipe | {"base_model": str(third), "models": [models[0], str(files[0])]}
     )
+
+
+def test_a_file_that_is_not_there_is_not_looked_for_on_the_hub(files, monkeypatch):
+    def asked(*arguments, **more):
+        raise AssertionError("the Hub was asked for a file")
+
+    monkeypatch.setattr("nbmerge.checkpoints.hub.find", asked)
+    assert "there is no file org/a.safetensors" in errors(linear("org/a.safetensors", files[0]))
