@@ -18,7 +18,8 @@ from pathlib import Path
 
 METHODS = [
     "linear two", "linear", "slerp", "task_arithmetic", "ties two", "ties", "dare_linear", "dare_ties", "dare_ties odd",
-    "breadcrumbs", "breadcrumbs_ties", "della", "sce", "model_stock", "nearswap", "consensus",
+    "breadcrumbs", "breadcrumbs_ties", "della", "sce", "ram", "ramplus_tl", "model_stock", "model_stock rows",
+    "nuslerp rows", "nearswap", "consensus",
 ]  # fmt: skip
 MORE = {
     "linear two": (["a", "b"], {"weight": 0.5}),
