@@ -177,6 +177,22 @@ def test_a_misfit_is_named_once_and_removed_by_a_button(page: Page, server):
     expect(page.locator(".nbm-problem")).to_have_count(1)
 
 
+@pytest.mark.parametrize("width", [1500, 700])
+def test_a_problem_moves_nothing_on_the_page(page: Page, server, width: int):
+    page.set_viewport_size({"width": width, "height": 1300})
+    cards = page.locator(".nbm-tracks-card, .nbm-samples-card, .nbm-scores-card")
+    expect(page.locator(".nbm-says-table thead th")).to_have_count(5)
+    page.wait_for_timeout(500)  # the rows have been drawn for the new width
+    before = [cards.nth(i).bounding_box() for i in range(3)]
+    execute(page, "studio.state.apply_text(studio.state.text.replace('merge_method: ', 'merge_method: not_'))")
+    expect(page.locator(".nbm-problem")).to_have_count(1)
+    expect(page.locator(".nbm-tracks .nbm-stale").first).to_be_visible()
+    assert [cards.nth(i).bounding_box() for i in range(3)] == before
+    undo(page)
+    expect(page.locator(".nbm-problem")).to_have_count(0)
+    assert [cards.nth(i).bounding_box() for i in range(3)] == before
+
+
 def test_models_are_chosen_by_buttons_in_their_rows(page: Page, server):
     sheet = popover(page, "Models")
     sheet.get_by_role("button", name="Make ft2 the base").click()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets
 
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import ArgumentError, NbmergeError
+from nbmerge.recipe import Recipe
 from nbmerge.widgets.controls.bundled import list_bundled
 from nbmerge.widgets.controls.colours import model_colours
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.panels.sample_table import ACCENT, Column, draw_table
 from nbmerge.widgets.state.debounce import DebouncedRunner
+from nbmerge.widgets.state.history import shares_models
 from nbmerge.widgets.state.model_pool import AUTOMATIC, LIVE, VIRTUAL
 from nbmerge.widgets.state.sampling_session import (
     MERGE,
@@ -70,6 +72,7 @@ class SamplesPanel(Panel):
         self.at_close(self.runner.close)
         self.session = SamplingSession(self.state.pool, self._show_output)
         self._suggested = ""
+        self._last: tuple[Recipe, Mapping[str, str]] | None = None  # that was valid, with its parents
         self._drawn_at = 0.0
         self._memory: dict[str, Any] = {"text": "", "ways": []}
         self.view = SamplesView(
@@ -229,11 +232,9 @@ class SamplesPanel(Panel):
         })  # fmt: skip
 
     def _list_columns(self) -> list[Column]:
-        plan, outputs = self.state.plan, self.session.outputs
-        colours = model_colours(plan) if plan is not None else {}
-        parents = () if plan is None else plan.parents
+        outputs, colours = self.session.outputs, self._find_parents()
         kinds = {MERGE_NAME: MERGE, **dict.fromkeys(self.state.pool.pins, PIN)}
-        kinds |= dict.fromkeys(parents, PARENT) if self.parents else {}
+        kinds |= dict.fromkeys(colours, PARENT) if self.parents else {}
         shown = [outputs.get(name, ModelOutput(name, kind)) for name, kind in kinds.items()]
         return [
             Column(output, colours.get(output.name, ACCENT))
@@ -241,6 +242,16 @@ class SamplesPanel(Panel):
             else Column(output, ACCENT, self._find_reference(output), self._is_stale(output))
             for output in shown
         ]
+
+    def _find_parents(self) -> Mapping[str, str]:
+        """The parents with their colours; while the recipe has errors, those of the same models before that."""
+        plan, recipe = self.state.plan, self.state.recipe
+        if plan is not None:
+            colours = model_colours(plan)
+            self._last = plan.recipe, {parent: colours.get(parent, ACCENT) for parent in plan.parents}
+        if self._last is None or recipe is None or not shares_models(self._last[0], recipe):
+            return {}
+        return self._last[1]
 
     def _is_stale(self, output: ModelOutput) -> bool:
         """Whether the merge's text is of another recipe than the present one, and no new text is on its way."""
@@ -259,6 +270,8 @@ class SamplesPanel(Panel):
     def _forecast(self) -> dict[str, Any]:
         """How much memory sampling needs before it is taken, or why that does not fit and what to do instead."""
         plan = self.state.plan
+        if plan is None and self._find_parents():
+            return self._memory  # of the recipe before its errors
         forecast = self.state.pool.forecast(plan, self.parents) if plan is not None else None
         if forecast is None or (forecast.fits and not forecast.needed):
             return {"text": "", "ways": []}

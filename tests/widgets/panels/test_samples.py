@@ -159,6 +159,16 @@ def test_a_merge_beyond_memory_is_refused_first(panel, state, monkeypatch):
     assert not panel.runner.busy
 
 
+def test_an_error_leaves_the_columns_of_the_parents(panel, state):
+    before = titles(panel.view.content)
+    assert len(before) > 1
+    state.apply_text(state.text.replace("merge_method: ", "merge_method: not_"))
+    assert state.plan is None
+    assert titles(panel.view.content) == before
+    state.start_over()
+    assert titles(panel.view.content) == ["Now"]
+
+
 def test_without_a_prompt_nothing_starts(panel):
     act(panel.view, "set_prompts", prompts="\n")
     act(panel.view, "generate")

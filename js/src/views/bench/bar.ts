@@ -43,6 +43,8 @@ interface Bar {
 }
 
 type Name = keyof Panels;
+/** Width below which the buttons of a problem are below its text. */
+const NARROW = 760;
 /** Widest chips, in characters, for one to three models and for more. */
 const [LONG, SHORT] = [26, 14];
 
@@ -72,13 +74,16 @@ export function createBar(context: Context): Part<Bar> {
   const right = h("div", { class: "nbm-bar-group nbm-bar-actions" }, undo, redo, history, save, merge);
   const problems = createProblems(context);
   const status = h("div", { class: "nbm-status-line", role: "status", "aria-live": "polite" });
-  const element = h(
-    "section",
-    { "aria-label": "Setup" },
-    h("div", { class: "nbm-bar", role: "toolbar", "aria-label": "Setup" }, left, right),
-    status,
-    problems.element,
-  );
+  const verdict = h("div", { class: "nbm-verdict" }, status, problems.element);
+  const bar = h("div", { class: "nbm-bar", role: "toolbar", "aria-label": "Setup" }, left, right);
+  let drawn = 0; // width
+  /** While there are problems, the bar is not lower than it was without: less is known to tell. */
+  function hold(hasProblems: boolean, width: number) {
+    if (!hasProblems || width !== drawn) bar.style.minHeight = "";
+    else if (!bar.style.minHeight) bar.style.minHeight = `${bar.offsetHeight}px`;
+    drawn = width;
+  }
+  const element = h("section", { "aria-label": "Setup" }, bar, verdict);
   const drawChips = redrawn<Chip[]>(models, (chips) => makeChips(chips, openModels));
   const drawStatus = redrawn<Bar["status"]>(status, ({ kind, text }) => [
     h("span", { class: `nbm-badge nbm-${kind}` }, BADGES[kind] ?? kind),
@@ -87,7 +92,10 @@ export function createBar(context: Context): Part<Bar> {
   listenForUndo(element, send, signal);
   return {
     element,
-    draw(content) {
+    draw(content, width) {
+      hold(content.problems.length > 0, width);
+      verdict.classList.toggle("nbm-narrow", width < NARROW);
+      verdict.classList.toggle("nbm-has-problems", content.problems.length > 0);
       write(method, content.method);
       drawChips(content.chips);
       write(add, content.chips.length ? "+" : "+ Add models");
