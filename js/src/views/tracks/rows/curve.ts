@@ -1,8 +1,8 @@
 // The curve: knots to drag, a dot for what each tensor gets, diamonds for the parts outside the layers.
 
-import { type ScaleLinear, scaleLinear } from "d3-scale";
 import { h, match, OWN_KEYS, set, write } from "../../../lib/dom.ts";
 import { middle, number, tellApart } from "../../../lib/format.ts";
+import { type Linear, levelsIn, linear, writeLevel } from "../../../lib/scale.ts";
 import { path, svg } from "../../../lib/svg.ts";
 import type { Axis } from "../axis.ts";
 import type { Content, CurvePart, Line } from "../content.ts";
@@ -55,10 +55,11 @@ function create(stage: Stage, group: SVGGElement) {
     return tellApart(labels, letters)[labels.indexOf(label)] ?? middle(label, letters);
   };
 
-  const scale = (): ScaleLinear<number, number> => {
+  const range = (): [number, number] => {
     const air = PAD * (span[1] - span[0]);
-    return scaleLinear([span[0] - air, span[1] + air], [HEIGHT - BOTTOM, TOP]);
+    return [span[0] - air, span[1] + air];
   };
+  const scale = (): Linear => linear(range(), [HEIGHT - BOTTOM, TOP]);
   const y = (value: number) => Math.min(Math.max(scale()(value), 4), HEIGHT - 4);
   const gestures = curveGestures(stage, {
     axis: () => axis,
@@ -99,14 +100,15 @@ function create(stage: Stage, group: SVGGElement) {
     const key = JSON.stringify([span, axis.left, axis.right, part.marks, part.chosen.label, part.models.length]);
     if (grid.dataset.key === key) return;
     grid.dataset.key = key;
-    const levels = scale().ticks(3);
-    const format = scale().tickFormat(3);
+    const levels = levelsIn(range(), 3);
     grid.replaceChildren(
       ...levels.map((level) => {
         const kind = part.marks.some(({ value }) => value === level) ? "nbm-level nbm-strong-level" : "nbm-level";
         return svg("line", { x1: axis.left, x2: axis.right, y1: y(level), y2: y(level), class: kind });
       }),
-      ...levels.map((level) => svg("text", { x: axis.left - 8, y: y(level), class: "nbm-number" }, format(level))),
+      ...levels.map((level) =>
+        svg("text", { x: axis.left - 8, y: y(level), class: "nbm-number" }, writeLevel(level, levels)),
+      ),
       ...part.marks
         .filter(({ value, text }) => text && value >= span[0] && value <= span[1])
         .map(({ value, text }) =>

@@ -1,10 +1,10 @@
 // How far the merge has moved: a line for each parent, cells by kind of tensor against one of them, each row of cells on a
 // scale of its own.
 
-import { scaleLinear } from "d3-scale";
 import { h, match, set, write } from "../../../lib/dom.ts";
 import { number, tellApart } from "../../../lib/format.ts";
 import { menuButton } from "../../../lib/menu.ts";
+import { levelsIn, linear } from "../../../lib/scale.ts";
 import { path, svg } from "../../../lib/svg.ts";
 import type { Axis } from "../axis.ts";
 import type { Content, Values } from "../content.ts";
@@ -125,14 +125,10 @@ function create(stage: Stage, group: SVGGElement) {
   function drawLines(axis: Axis) {
     const shown = part?.parents ? part : null;
     const [low, high] = shown?.range ?? [0, 1];
-    const y = scaleLinear([low, high], [HEAD + CHART - 4, HEAD + 8]);
+    const y = linear([low, high], [HEAD + CHART - 4, HEAD + 8]);
     const factor = shown?.factor ?? 1;
     const finest = shown && high - low < 1e-5; // below are the rounding errors of float32
-    const ticks = finest
-      ? [shown.same * factor]
-      : shown
-        ? scaleLinear([low * factor, high * factor], [0, 1]).ticks(3)
-        : [];
+    const ticks = finest ? [shown.same * factor] : shown ? levelsIn([low * factor, high * factor], 3) : [];
     const places = decimals([low, high], factor);
     grid.replaceChildren(
       ...ticks.map((tick) =>
