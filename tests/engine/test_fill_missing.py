@@ -148,3 +148,23 @@ def test_a_language_model_inside_a_model_with_vision(tmp_path):
     one, other = AutoModelForImageTextToText.from_pretrained(first).state_dict(), loaded.state_dict()
     for name, tensor in made.items():
         assert torch.equal(tensor, (other if "language_model" in name or "lm_head" in name else one)[name])
+
+
+def test_tokens_must_be_those_of_the_whole(part, tmp_path):
+    other = make_model(tmp_path / "other", base=part, seed=4)
+    whole = make_whole(tmp_path / "whole", part, NAMINGS["the same names"])
+    recipe = {
+        "merge_method": "linear",
+        "models": [str(part), str(other)],
+        "parameters": {"weight": 1},
+        "fill_from": str(whole),
+    }
+    assert "vocabulary of its own" in errors(recipe | {"tokenizer": {"source": "union", "pad_to_multiple_of": 8}})
+    for file in part.glob("tokenizer*.json"):
+        (whole / file.name).write_bytes(file.read_bytes())
+    assert check(recipe).ok
+    vocabulary = json.loads((whole / "tokenizer.json").read_text())
+    words = vocabulary["model"]["vocab"]
+    words["a"], words["b"] = words["b"], words["a"]
+    (whole / "tokenizer.json").write_text(json.dumps(vocabulary))
+    assert any("different ids for 2 tokens" in p.what for p in check(recipe).problems)

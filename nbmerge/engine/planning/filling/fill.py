@@ -20,6 +20,7 @@ from nbmerge.methods import Values
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import Problem, worst_first
 from nbmerge.recipe import Recipe
+from nbmerge.tokenizers import read_vocabulary, same_tokenizer
 
 Examined = tuple[Plan | None, list[Problem]]
 WHERE = ("fill_from",)
@@ -76,6 +77,7 @@ def _fill(recipe: Recipe, made: Plan, source: ModelRef, whole: Checkpoint, findi
     shapes = {name: tensor.shape for name, tensor in whole.tensors.items()}
     places = find_places({t.name: t.shape for t in made.tensors}, shapes, recipe.fill_prefix)
     _check_places(made, whole, places, source, findings)
+    _check_tokens(made, whole, source, findings)
     if findings.fatal:
         return None
     labels = {**made.labels, source: made.labels.get(source) or _label(source, made)}
@@ -105,6 +107,30 @@ def _check_places(
         if wanted != tensor.shape:
             shapes = {"the merge": tensor.shape, source.name: wanted}
             findings.unequal_shapes(WHERE, places[tensor.name], "other", shapes)
+
+
+def _check_tokens(made: Plan, whole: Checkpoint, source: ModelRef, findings: Findings) -> None:
+    """Report tokens that have other ids in the merge than in the tokenizer that the result gets."""
+    if made.tokenizer is not None:
+        what = f"the merge has a vocabulary of its own, and the result gets the tokenizer of {source.name}."
+        findings.error(
+            WHERE,
+            what,
+            "Leave out the recipe's tokenizer, or transplant the other one first.",
+            "tokens",
+        )
+        return
+    donor = made.checkpoints[made.donor].path
+    if whole.bare or same_tokenizer(donor, whole.path):
+        return
+    try:
+        own, other = read_vocabulary(whole.path), read_vocabulary(donor)
+    except CheckpointError as error:
+        findings.warning(WHERE, str(error))
+        return
+    if own is not None and other is not None and (moved := other.moved(own)):
+        what = f"{made.labels[made.donor]} and {source.name} have different ids for {len(moved)} tokens ({moved[0]!r})."
+        findings.warning(WHERE, what, "Fill in from a model that was built on the same language model.", "tokens")
 
 
 def _label(source: ModelRef, made: Plan) -> str:
