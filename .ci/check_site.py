@@ -25,6 +25,8 @@ PAGES = (
     "api",
     "course/01-first-merge",
 )
+SEARCHES = {"density": "ties", "LoRA": "adapters", "resume": "merge is stopped"}
+"""Words that a reader looks for, and a page that each should find, by a part of its title."""
 NAMES = (os.environ.get("NBMERGE_CHROMIUM", "chromium"), "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -45,7 +47,8 @@ with sync_playwright() as playwright:
         tab = context.new_page()
         for name in PAGES:
             check_page(tab, name, theme)
-    tab.goto(f"file://{SITE}/search.html?q=density")
-    expect(tab.locator("#search-results a", has_text="ties").first).to_be_visible(timeout=30_000)
+    for word, found in SEARCHES.items():
+        tab.goto(f"file://{SITE}/search.html?q={word}")
+        expect(tab.locator("#search-results a", has_text=found).first).to_be_visible(timeout=30_000)
     browser.close()
 print(f"{len(PAGES)} pages have no serious accessibility problem in either theme, and search works offline")

@@ -44,6 +44,8 @@ PARTS = {
             "curves",
             "live",
             "vocabularies",
+            "search",
+            "evaluation",
             "hub",
             "history",
             "figures",
@@ -55,7 +57,7 @@ PARTS = {
     "explanation": (
         "Explanation",
         "What the numbers mean, what is promised, and under which conditions.",
-        ("understanding", "search", "evaluation", "machines", "safety", "project/bundled-models"),
+        ("understanding", "machines", "safety", "project/bundled-models"),
     ),
     "reference": ("Reference", "Every method, command and public function.", ("methods", "cli", "api")),
     "project": ("Project", "How nbmerge is made.", ("project/changelog", "project/contributing", "project/security")),
