@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -141,9 +142,14 @@ def _describe_records(
         },
         "scores": {
             "names": names,
-            "models": [{"name": m, "values": [v.get(n) for n in names]} for m, v in records.scores.items()],
+            "models": [{"name": m, "values": [_finite(v.get(n)) for n in names]} for m, v in records.scores.items()],
         },
     }
+
+
+def _finite(value: float | None) -> float | None:
+    """A number that JSON has; None for one that is missing or not finite."""
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def _describe_pin(name: str, plan: Plan, columns: Sequence[Column], tracks: Sequence[Track]) -> dict[str, Any]:

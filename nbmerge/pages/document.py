@@ -18,8 +18,8 @@ from nbmerge.engine.planning import Plan
 from nbmerge.errors import ArgumentError
 
 STATIC = Path(__file__).parents[1] / "widgets" / "static"
-UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-"""Characters that are written as escapes in JSON within HTML."""
+UNSAFE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+"""Characters that are written as escapes in JSON within HTML, beside all that are not ASCII."""
 
 
 def write_document(plan: Plan, data: dict[str, Any]) -> str:
@@ -62,8 +62,7 @@ def _inside(name: str, text: str) -> Markup:
 
 
 def _json(data: Any) -> Markup:
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return Markup("".join(UNSAFE.get(letter, letter) for letter in text))
+    return Markup(json.dumps(data, allow_nan=False, separators=(",", ":")).translate(UNSAFE))
 
 
 def _draw_still(plan: Plan) -> tuple[Markup, ...]:

@@ -92,7 +92,7 @@ def make_page(
     plan: Plan, known: Statistics | Changes | None, records: Records, title: str = "", text: str | None = None
 ) -> bytes:
     """The page as a file's content; see `nbmerge.pages.contents.describe_page`."""
-    return write_document(plan, describe_page(plan, known, records, title, text)).encode()
+    return write_document(plan, describe_page(plan, known, records, title, text)).encode("utf-8", "replace")
 
 
 def write_page(page: bytes, file: Path, *, overwrite: bool) -> Path:

@@ -112,6 +112,17 @@ def test_texts_of_models_and_people_are_never_markup(tmp_path):
     assert reader.texts["title"] == HOSTILE
 
 
+def test_scores_and_texts_of_any_kind_are_written(family, tmp_path):
+    texts, scores = (
+        {"m": {"p": "\ud800 \u2028 \x00 ü"}},
+        {"m": {"loss": float("inf"), "skill": float("nan"), "rank": 1}},
+    )
+    page = nbm.export_page(recipe(family), tmp_path / "page.html", samples=texts, scores=scores, title="\udcff ü")
+    _, data = read(page)
+    assert data["samples"]["models"][0]["texts"] == ["\ud800 \u2028 \x00 ü"]
+    assert data["scores"]["models"][0]["values"] == [None, None, 1]
+
+
 def test_sums_are_grouped_where_no_recipe_of_the_page_can_tell_tensors_apart(family, tmp_path):
     def rows(method: str) -> int:
         _, data = read(nbm.export_page(recipe(family, method), tmp_path / f"{method}.html"))
