@@ -150,7 +150,7 @@ def line_up(adapters: Sequence[ModelRef], base: ModelRef | None) -> Members:
     found = tuple(map(open_adapter, adapters))
     for adapter in found:
         _refuse_variants(adapter)
-    labels = _labels(found)
+    labels = _labels(adapters)
     checkpoint = None if base is None else Checkpoint.open(base)
     if checkpoint is None:
         _refuse_other_bases(found)
@@ -168,14 +168,14 @@ def _union(names: Iterable[Iterable[str]]) -> list[str]:
     return list(dict.fromkeys(name for own in names for name in own))
 
 
-def _labels(adapters: Sequence[Adapter]) -> tuple[str, ...]:
-    """Names of the folders, with as many of their parents as make them unique, or with numbers."""
-    parts = [adapter.folder.parts for adapter in adapters]
+def _labels(adapters: Sequence[ModelRef]) -> tuple[str, ...]:
+    """Names of the adapters, with as many of the folders above them as make them unique, or with numbers."""
+    parts = [Path(adapter.path).parts for adapter in adapters]
     for depth in range(1, 4):
         labels = ["/".join(own[-depth:]) for own in parts]
         if len(set(labels)) == len(labels):
             return tuple(labels)
-    return tuple(f"{adapter.folder.name} ({i})" for i, adapter in enumerate(adapters, start=1))
+    return tuple(f"{Path(adapter.path).name} ({i})" for i, adapter in enumerate(adapters, start=1))
 
 
 def _refuse_variants(adapter: Adapter) -> None:

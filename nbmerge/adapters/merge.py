@@ -183,7 +183,7 @@ def _check_adapters(adapters: Sequence[ModelLike]) -> Sequence[ModelLike]:
 
 
 def _check_method(method: str) -> CombinationType:
-    if method not in TYPES:
+    if not isinstance(method, str) or method not in TYPES:
         raise ArgumentError(f"the combination type {method!r:.80} is not known. {nearest(str(method), TYPES)}")
     return TYPES[method]
 
@@ -220,6 +220,8 @@ def _check_seed(seed: int) -> int:
 
 
 def _check_weights(weights: float | Sequence[float], count: int) -> tuple[float, ...]:
+    if not isinstance(weights, int | float | Sequence):
+        raise ArgumentError(f"weights is a number, or a list with one for each adapter, not {weights!r:.80}.")
     own = [weights] * count if isinstance(weights, int | float) else list(weights)
     if len(own) != count:
         raise ArgumentError(

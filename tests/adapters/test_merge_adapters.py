@@ -267,6 +267,8 @@ def test_what_cannot_be_merged_is_refused(base, three, tmp_path):
     refuse(ArgumentError, "2 weights for 3 adapters", weights=(1, 2))
     refuse(ArgumentError, "finite numbers", weights=(1, 2, float("nan")))
     refuse(ArgumentError, "all weights are 0", weights=0)
+    refuse(ArgumentError, "weights is a number, or a list", weights=None)
+    refuse(ArgumentError, "is not known", method=["svd"])
     refuse(ArgumentError, "no matrix of the adapters has more than 16", rank=17)
     refuse(ArgumentError, "rank is a whole number", rank=0)
     refuse(ArgumentError, "cat keeps the ranks", method="cat", rank=4)
@@ -280,6 +282,8 @@ def test_what_cannot_be_merged_is_refused(base, three, tmp_path):
     refuse(CheckpointError, "is a DoRA", adapters=[one, dora])
     wide = make_adapter(tmp_path / "wide", make_model(tmp_path / "w", hidden=32), modules(Q))
     refuse(CheckpointError, "different models: their changes of .* are 16×16 and 32×32", adapters=[one, wide])
+    twins = [make_adapter(tmp_path / x / "lora", base, modules(Q), seed=i) for i, x in enumerate(("i", "ii"))]
+    assert merge_adapters(twins, tmp_path / "twins", progress=False).adapters == ("i/lora", "ii/lora")
     named = [make_adapter(tmp_path / x, base, modules(Q), base_model_name_or_path=f"org/{x}") for x in ("this", "that")]
     refuse(CheckpointError, "made for org/this, and .* for org/that", adapters=named)
     merge_adapters(named, tmp_path / "named", base=base, progress=False)
