@@ -51,6 +51,12 @@ def knot(page: Page, number: int) -> Locator:
     return page.locator(".nbm-tracks .nbm-row-curve .nbm-knot circle.nbm-point").nth(number)
 
 
+def wait_for_answer(page: Page, since: float) -> None:
+    """Until the tracks show the kernel's answer to what was done after a time of the browser's clock, in milliseconds."""
+    answered = "(since) => Number(document.querySelector('.nbm-view.nbm-tracks').dataset.answers) >= since"
+    page.wait_for_function(answered, arg=since)
+
+
 def curve(page: Page) -> Locator:
     """What has the focus of the curve: one tab stop."""
     return page.locator(".nbm-tracks .nbm-curve-focus")

@@ -10,7 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.hands import curve, knot, popover, press, slider, status, tab, undo, write_recipe
+from tests.browser.hands import curve, knot, popover, press, slider, status, tab, undo, wait_for_answer, write_recipe
 from tests.browser.labdrive import drag, execute, theme, until, value
 from tests.models import make_model
 
@@ -80,8 +80,9 @@ def test_a_curve_is_kept_as_a_shape_and_shared_as_text(page: Page):
     text = page.get_by_role("textbox", name="your shapes")
     expect(text).to_have_value(re.compile(r"mine: \["))
     text.fill("other: [0.2, 0.4]")
+    pressed = page.evaluate("Date.now()")
     page.get_by_role("dialog", name="Your shapes").get_by_role("button", name="Save").click()
-    until(page, "True")  # the kernel has it
+    wait_for_answer(page, pressed)
     shapes.click()
     expect(page.get_by_role("menuitem", name="mine")).to_have_count(0)
     page.get_by_role("menuitem", name="other your own").click()

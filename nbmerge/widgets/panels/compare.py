@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import ipywidgets
@@ -14,10 +14,13 @@ from nbmerge.sampling import GridAxis, SampleGrid, sample_grid
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.debounce import DebouncedRunner
+from nbmerge.widgets.state.names import shorten_in
 from nbmerge.widgets.state.trials import list_axes, list_candidates, read_axis, sample_blindly
 
 TOKENS = 24
 """New tokens of each text."""
+LETTERS = 32
+"""Letters of a model's name."""
 
 
 class CompareView(View):
@@ -129,9 +132,10 @@ class ComparePanel(Panel):
 
     def _draw(self) -> None:
         plan = self.state.plan
+        labels = list(plan.labels.values()) if plan is not None else []
         self.view.show({
-            "candidates": [{"key": c.key, "title": c.title} for c in list_candidates(self.state)],
-            "parameters": [{"key": c.key, "title": c.title} for c in (list_axes(plan) if plan else [])],
+            "candidates": _list_choices(list_candidates(self.state), labels),
+            "parameters": _list_choices(list_axes(plan) if plan else [], labels),
             "prompt": next((line for line in self.state.prompts.split("\n") if line.strip()), ""),
             "busy": self.runner.busy,
             "note": self._note,
@@ -163,3 +167,8 @@ class ComparePanel(Panel):
             "rows": rows,
             "cells": [[None if s is None else s.text for s in row] for row in grid.samples],
         }
+
+
+def _list_choices(choices: Sequence[Any], labels: Sequence[str]) -> list[dict[str, str]]:
+    """What can be chosen, with long names short; whole on hover."""
+    return [{"key": c.key, "title": shorten_in(c.title, labels, LETTERS), "whole": c.title} for c in choices]

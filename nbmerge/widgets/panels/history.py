@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets
 
 from nbmerge.engine.differences import Difference, describe_difference
 from nbmerge.errors import NbmergeError
+from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.widgets.controls.python_code import write_code
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.after_rest import AfterRest
 from nbmerge.widgets.state.history import Place, lay_out, list_pareto_best
+from nbmerge.widgets.state.names import shorten_in
 
 MOST_ROWS = 120
 """Steps on screen; of more, the oldest without name, pin or score are left out."""
 REST = 0.3
 """Seconds after which a step that is still being changed is put into words."""
+LETTERS = 24
+"""Letters of a model's name in the words of a step."""
 MOST_CURVES = 6
 """Curves that are compared."""
 
@@ -110,8 +115,9 @@ class HistoryPanel(Panel):
         best = list_pareto_best(history, lower)
         path = {step.id for step in history.path_to(history.current_id)} if history.current_id is not None else set()
         places = lay_out(history, MOST_ROWS)
+        names = [ref.name for place in places for ref in _list_models(place.step.recipe)]
         self.view.show({
-            "steps": [self._describe(place, best, path) for place in places],
+            "steps": [self._describe(place, best, path, names) for place in places],
             "hidden": len(history) - len(places),
             "lanes": 1 + max((place.lane for place in places), default=0),
             "can_undo": self.state.can_undo,
@@ -120,7 +126,7 @@ class HistoryPanel(Panel):
             "code": write_code(self.state.text) if self.state.recipe is not None else "",
         })  # fmt: skip
 
-    def _describe(self, place: Place, best: set[int], path: set[int]) -> dict[str, Any]:
+    def _describe(self, place: Place, best: set[int], path: set[int], names: Sequence[str]) -> dict[str, Any]:
         step, summary = place.step, place.step.summary
         return {
             "id": step.id,
@@ -131,6 +137,7 @@ class HistoryPanel(Panel):
             "time": _say_time(step.time),
             "name": step.name,
             "words": summary.words if summary else "",
+            "short": shorten_in(summary.words, names, LETTERS) if summary else "",
             "lines": [list(line.values) for line in summary.lines] if summary else [],
             "scores": [{"name": n, "value": v if v == v else None} for n, v in step.scores.items()],
             "best": step.id in best,
@@ -152,6 +159,10 @@ class HistoryPanel(Panel):
     def _name_step(self, id: int) -> str:
         step = self.state.history.get(id)
         return "a step that is gone" if step is None else step.name or _say_time(step.time)
+
+
+def _list_models(recipe: Recipe) -> list[ModelRef]:
+    return [*([recipe.base_model] if recipe.base_model else []), *recipe.references]
 
 
 def _say_time(seconds: float) -> str:

@@ -13,6 +13,7 @@ from nbmerge.recipe import Recipe
 from nbmerge.tokenizers.comparison import SPECIAL, TokenizerComparison
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.panel import Panel
+from nbmerge.widgets.state.names import tell_apart
 from nbmerge.widgets.state.studio_state import StudioState
 
 SOURCES = [
@@ -25,6 +26,8 @@ SOURCES = [
 ]  # fmt: skip
 SHOWN = 60
 """Most tokens of a list on screen."""
+LETTERS = 32
+"""Letters of a model's name."""
 SAMPLE = "The cat sat on the mat."
 
 
@@ -153,8 +156,13 @@ def list_folders(state: StudioState) -> dict[str, Any]:
 
 
 def _summarise(compared: TokenizerComparison) -> dict[str, Any]:
+    names = _name_models(compared.models)
     rows = [
-        [m, d.kind, *(f"{len(n):,}" for n in (d.ids, d.added, compared.own(m), compared.lacking(m), compared.moved(m)))]
+        [
+            names[m],
+            d.kind,
+            *(f"{len(n):,}" for n in (d.ids, d.added, compared.own(m), compared.lacking(m), compared.moved(m))),
+        ]
         for m, d in compared.documents.items()
     ]
     return {"head": ["model", "kind", "tokens", "added", "only here", "missing", "other id"], "rows": rows}
@@ -162,12 +170,20 @@ def _summarise(compared: TokenizerComparison) -> dict[str, Any]:
 
 def _list_specials(compared: TokenizerComparison) -> dict[str, Any]:
     names = [n for n in SPECIAL if any(n in s for s in compared.specials.values())]
+    short = _name_models(compared.models)
     rows = [
-        [m, *(_describe_token(s.get(n), compared.documents[m].ids.get(s.get(n, ""))) for n in names),
+        [short[m], *(_describe_token(s.get(n), compared.documents[m].ids.get(s.get(n, ""))) for n in names),
          "yes" if compared.templates[m] else "no"]
         for m, s in compared.specials.items()
     ]  # fmt: skip
     return {"head": ["model", *names, "chat template"], "rows": rows}
+
+
+def _name_models(models: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Cells for models: short names, whole on hover."""
+    whole = list(dict.fromkeys(models))
+    short = tell_apart(whole, LETTERS)
+    return {name: {"name": cell, "whole": name} for name, cell in zip(whole, short, strict=True)}
 
 
 def _describe_token(token: str | None, number: int | None) -> str | dict[str, str]:
@@ -175,24 +191,29 @@ def _describe_token(token: str | None, number: int | None) -> str | dict[str, st
 
 
 def _list_differences(compared: TokenizerComparison) -> list[dict[str, Any]]:
-    lists = []
+    lists, names = [], _name_models(compared.models)
     for model in compared.models:
         for what, tokens in (("only in", compared.own(model)), ("with a different id in", compared.moved(model))):
             if tokens:
-                title = f"{len(tokens):,} token{'s' if len(tokens) > 1 else ''} {what} {model}"
+                title = f"{len(tokens):,} token{'s' if len(tokens) > 1 else ''} {what} {names[model]['name']}"
                 more = max(len(tokens) - SHOWN, 0)
                 lists.append({"title": title, "tokens": list(tokens[:SHOWN]), "more": more})
     return lists
 
 
 def _describe_rows(rows: Iterable[Any]) -> dict[str, Any]:
-    cells = [[f.tensor, f.model, *(f"{n:,}" for n in (f.own, f.others, f.mixed, f.mean, f.zero))] for f in rows]
+    counts = list(rows)
+    names = _name_models([f.model for f in counts])
+    cells = [
+        [f.tensor, names[f.model], *(f"{n:,}" for n in (f.own, f.others, f.mixed, f.mean, f.zero))] for f in counts
+    ]
     head = ["rows of the merged model", "model", "own", "of others", "mixed", "mean of all", "zero"]
     return {"head": head, "rows": cells}
 
 
 def _cut(compared: TokenizerComparison, sample: str) -> list[dict[str, Any]]:
+    names = _name_models(compared.models)
     return [
-        {"model": model, "count": len(cut), "tokens": [[text, number] for text, number in cut[:SHOWN]]}
+        {"model": names[model], "count": len(cut), "tokens": [[text, number] for text, number in cut[:SHOWN]]}
         for model, cut in compared.cut(sample).items()
     ]

@@ -39,6 +39,23 @@ def shorten(name: str, letters: int) -> str:
     return f"{name[: letters - 1 - end]}…{name[len(name) - end :]}"
 
 
+def shorten_in(text: str, names: Sequence[str], letters: int) -> str:
+    """A text in which the long ones of some names are short, and can still be told apart.
+
+    Examples
+    --------
+    >>> from nbmerge.widgets.state.names import shorten_in
+    >>> shorten_in("removed model Mistral-7B-v0.3-math", ["Mistral-7B-v0.3-base", "Mistral-7B-v0.3-math"], 16)
+    'removed model …math'
+    """
+    known = list(dict.fromkeys(names))
+    pairs = zip(known, tell_apart(known, letters), strict=True)
+    for name, short in sorted(pairs, key=lambda pair: -len(pair[0])):  # one may be the start of another
+        if len(name) > letters:
+            text = text.replace(name, short)
+    return text
+
+
 def _cut_end(words: Sequence[str], left_out: int, letters: int) -> str:
     """A name from some word on, without the last ones where they are too many."""
     start, rest = "…" if left_out else "", words[left_out:]

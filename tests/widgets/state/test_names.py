@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbmerge.widgets.state.names import tell_apart
+from nbmerge.widgets.state.names import shorten_in, tell_apart
 
 ENDS = ["Nemo-base-bf16", "Nemo-math-expert-lora-merged-bf16", "Nemo-code-expert-lora-merged-bf16"]
 ALIKE = ["first-run-final", "first-one", "second-run-final", "second-one"]
@@ -22,3 +22,14 @@ ALIKE = ["first-run-final", "first-one", "second-run-final", "second-one"]
 )
 def test_names_side_by_side_differ_where_they_can(names, letters, short):
     assert tell_apart(names, letters) == short
+
+
+def test_long_names_in_a_text_are_short_and_differ():
+    names = ["family-of-models-v0.3-math", "family-of-models-v0.3-math-more", "code"]
+    text = f"{names[0]} and {names[1]} and {names[2]}"
+    short = shorten_in(text, names, 16)
+    assert "family" not in short
+    one, other, last = short.split(" and ")
+    assert one != other
+    assert last == "code"
+    assert shorten_in(text, names, 60) == text

@@ -7,6 +7,8 @@ import { type Answered, defineView, type Send } from "../../lib/view.ts";
 interface Choice {
   key: string;
   title: string;
+  /** The title with whole names. */
+  whole?: string;
 }
 
 interface Blind {
@@ -179,7 +181,8 @@ function fill(element: HTMLSelectElement, choices: readonly Choice[], preferred:
   if (element.dataset.choices === known) return;
   const chosen = element.value;
   element.dataset.choices = known;
-  element.replaceChildren(...choices.map(({ key, title }) => new Option(title, key))); // an empty key, too
+  const options = choices.map(({ key, title, whole }) => set(new Option(title, key), { title: whole })); // an empty key, too
+  element.replaceChildren(...options);
   const kept = choices.some(({ key }) => key === chosen) && chosen !== "";
   element.value = kept ? chosen : (choices[Math.min(preferred, choices.length - 1)]?.key ?? "");
 }

@@ -18,6 +18,8 @@ export interface Step {
   time: string;
   name: string;
   words: string;
+  /** The words with long names of models short. */
+  short: string;
   lines: number[][];
   scores: Score[];
   best: boolean;

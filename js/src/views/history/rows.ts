@@ -85,7 +85,7 @@ function makeRow(owner: Owner): Row {
     set(main, { "aria-current": next.current ? "step" : null, title: next.words });
     set(more, { "aria-label": `Menu of the step of ${next.time}` });
     write(name, next.name);
-    write(words, next.words || "…");
+    write(words, next.short || "…");
     write(notes, describeNotes(next));
   }
   const row = { node, show };

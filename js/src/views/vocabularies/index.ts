@@ -4,8 +4,14 @@ import "./vocabularies.css";
 import { type Child, h, OWN_KEYS, set, write } from "../../lib/dom.ts";
 import { type Answered, defineView } from "../../lib/view.ts";
 
-/** A text, or a token with a quieter text beside it. */
-type Cell = string | { token: string; note: string };
+/** A short name of a model, and the whole. */
+interface Name {
+  name: string;
+  whole: string;
+}
+
+/** A text, a token with a quieter text beside it, or a model. */
+type Cell = string | { token: string; note: string } | Name;
 
 interface Table {
   head: string[];
@@ -20,7 +26,7 @@ interface List {
 }
 
 interface Cut {
-  model: string;
+  model: Name;
   count: number;
   tokens: [string, number][];
 }
@@ -94,7 +100,7 @@ interface ShownTable {
 const tableOfCuts = (cuts: Cut[]): ShownTable => ({
   head: ["model", "tokens", "the text in tokens"],
   rows: cuts.map(({ model, count, tokens }) => [
-    [model],
+    showCell(model),
     [String(count)],
     tokens.map(([text, id]) => h("code", { title: `token ${id}` }, text)),
   ]),
@@ -103,6 +109,7 @@ const tableOfCuts = (cuts: Cut[]): ShownTable => ({
 function showCell(cell: Cell | Child[]): Child[] {
   if (Array.isArray(cell)) return cell;
   if (typeof cell === "string") return [cell];
+  if ("name" in cell) return [h("span", { title: cell.whole }, cell.name)];
   return [h("code", {}, cell.token), cell.note && ` ${cell.note}`];
 }
 
