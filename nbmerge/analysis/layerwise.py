@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nbmerge.analysis.memory import TOKENS, check_memory
+from nbmerge.analysis.memory import TOGETHER, TOKENS, check_memory, find_room
 from nbmerge.engine.live import LayeredModel
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.errors import MergeStopped, VirtualError
@@ -94,13 +94,14 @@ def evaluate_side_by_side(
     MergeStopped
         When `cancel` was set.
     """
-    check_memory(model, plans, windows, extra=extra)
+    needed = check_memory(model, plans, windows, extra=extra)
+    room = find_room(model, plans, needed)
     model.fetch(plans, progress, cancel)
     report = Reporter(progress, model.depth + 2, 0)
     report.tell("planned")
     try:
         with torch.no_grad():
-            _evaluate(_Run(model, plans, windows, cancel), receive, report)
+            _evaluate(_Run(model, plans, windows, cancel, room), receive, report)
     except MergeStopped:
         report.tell("stopped", error="stopped")
         raise MergeStopped("It was stopped before all layers were evaluated. Run it again for a result.") from None
@@ -131,6 +132,8 @@ class _Run:
     plans: Sequence[Plan]
     windows: Sequence[Window]
     cancel: StopSignal | None
+    room: int = 0
+    """Bytes for weights of several versions of a part."""
 
     def __post_init__(self) -> None:
         self.by_length = group_by_length(self.windows)
@@ -184,10 +187,17 @@ class _Run:
     def _load_each(self, parts: Sequence[list[TensorPlan]]) -> Iterator[tuple[list[TensorPlan], list[int]]]:
         """Load each version of a part, and yield it with the merges that have it."""
         self.model.unload(keep=parts[0])
-        for tensors, points in _group(parts):
+        groups = _group(parts)
+        count = min(TOGETHER, 1 + self.room // max(1, sum(t.nbytes for t in parts[0])))
+        for start in range(0, len(groups), count):
+            together = groups[start : start + count]
             self._check()
-            self.model.load(tensors, self.cancel)
-            yield tensors, points
+            if len(together) > 1:
+                self.model.prepare([tensors for tensors, _ in together], self.cancel)
+            for tensors, points in together:
+                self._check()
+                self.model.load(tensors, self.cancel)
+                yield tensors, points
 
 
 def _group(parts: Sequence[list[TensorPlan]]) -> list[tuple[list[TensorPlan], list[int]]]:

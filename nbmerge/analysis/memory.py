@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nbmerge.engine.compute import estimate_loop_bytes
-from nbmerge.engine.cost import require_memory, worker_bytes
+from nbmerge.engine.cost import find_spare_memory, require_memory, worker_bytes
 from nbmerge.engine.live import LayeredModel
-from nbmerge.engine.live.workers import UPDATES
 from nbmerge.engine.planning import Plan
 from nbmerge.sampling.likelihood import Window
 from nbmerge.sizes import human
@@ -19,6 +17,19 @@ ACTIVATIONS = 16
 """Numbers inside a layer for each number of its hidden state: about what a Llama has at once."""
 LOGITS = 3
 """Copies of a window's logits in float32: as computed, as log-probabilities, and those that they are compared with."""
+
+
+TOGETHER = 4
+"""Most versions of a part whose weights are computed in one pass over the parents."""
+MOST_ROOM = 500_000_000
+"""Most bytes that weights of such versions may take, besides those of one."""
+
+
+def find_room(model: LayeredModel, plans: Sequence[Plan], needed: int) -> int:
+    """Bytes for weights of several versions of a part, from what is free besides what an evaluation needs."""
+    largest = max(sum(t.nbytes for t in tensors) for tensors in model.parts(plans[0]))
+    wanted = min((min(TOGETHER, len(plans)) - 1) * largest, MOST_ROOM)
+    return 0 if model.device is not None else min(wanted, find_spare_memory(needed))
 
 
 def check_memory(model: LayeredModel, plans: Sequence[Plan], windows: Sequence[Window], *, extra: int = 0) -> int:
@@ -47,7 +58,7 @@ def check_memory(model: LayeredModel, plans: Sequence[Plan], windows: Sequence[W
     states = 2 * len(plans) * tokens * width
     inside = ACTIVATIONS * min(len(plans) * tokens, max(TOKENS, longest)) * width
     buffers = model.threads * max(worker_bytes(t) for t in plans[0].tensors)
-    buffers += estimate_loop_bytes((t for plan in plans for t in plan.tensors), UPDATES)
+    buffers += model.loop_bytes(plans)
     needed = part + packed + states + inside + LOGITS * 4 * longest * config.vocab_size + extra
     if model.free_bytes is None:
         needed += buffers

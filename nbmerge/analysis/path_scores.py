@@ -173,7 +173,7 @@ def sweep(
 
     At ``t`` of the path every number of a parameter is ``(1 − t)`` times that of the first recipe plus ``t`` times that of the
     second. All points are evaluated together, layer by layer: each layer of the parents is read once, and no more than one
-    layer of one merge is in memory. Results are those of separate merges.
+    layer of one merge, or of four where there is room, is in memory. Results are those of separate merges.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ from nbmerge.kernels.methods import ram as ram_loop
 from nbmerge.kernels.methods import rows, thinned
 from nbmerge.kernels.methods import sce as sce_loop
 from nbmerge.kernels.operands import STORED, Fused, Layout, find_common_kind, find_kinds, locate
-from nbmerge.kernels.weighted_sum import build_interpolation, build_sum
+from nbmerge.kernels.weighted_sum import build_interpolation, build_interpolations, build_sum
 from nbmerge.methods import (
     Elementwise,
     Values,
@@ -120,6 +120,28 @@ def fuse_interpolation(weight: float, dtypes: Sequence[str], dtype: str) -> Fuse
 
     def fused(inputs: list[torch.Tensor], start: int, result: torch.Tensor) -> bool:
         return interpolate(result.numel(), locate(inputs), result.data_ptr(), factor)
+
+    return fused
+
+
+def fuse_interpolations(
+    weights: Sequence[float], dtypes: Sequence[str], dtype: str
+) -> Callable[[list[torch.Tensor], list[torch.Tensor]], bool] | None:
+    """The loop for a + wᵢ (b − a) with several weights, which reads a and b once.
+
+    Returns
+    -------
+    callable or None
+        ``(inputs, results)``: computes one block of each result; whether all are finite.
+    """
+    kinds = _find_kinds(dtypes, dtype)
+    if kinds is None or len(kinds) != 2:
+        return None
+    interpolate = build_interpolations((kinds[0], kinds[1]), STORED[dtype], len(weights))
+    factors = np.array(weights, np.float32)
+
+    def fused(inputs: list[torch.Tensor], results: list[torch.Tensor]) -> bool:
+        return interpolate(results[0].numel(), locate(inputs), locate(results), factors)
 
     return fused
 

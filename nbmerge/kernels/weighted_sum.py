@@ -38,6 +38,36 @@ def build_interpolation(stored: tuple[int, int], result_stored: int) -> Callable
 
 
 @cache
+def build_interpolations(stored: tuple[int, int], result_stored: int, count: int) -> Callable[..., bool]:
+    """The loop for a + wᵢ (b − a), each from the nearer end, as `torch.lerp` computes it.
+
+    Returns
+    -------
+    callable
+        ``(count, addresses, results, weights) -> bool``: whether the results are finite.
+    """
+    results_count = count
+
+    @entry_point("boolean(int64, int64[::1], int64[::1], float32[::1])")
+    def interpolate(count: int, addresses: np.ndarray, results: np.ndarray, weights: np.ndarray) -> bool:
+        first, second = addresses[0], addresses[1]
+        own, weight = fixed_tuple(results, results_count), fixed_tuple(weights, results_count)
+        largest = np.uint32(0)
+        for k in range(count):
+            one, other = load(first, k, stored[0]), load(second, k, stored[1])
+            difference = other - one
+            for i in range(results_count):
+                from_first = abs(weight[i]) < np.float32(0.5)
+                factor = weight[i] if from_first else weight[i] - np.float32(1)
+                value = multiply_add(factor, difference, one if from_first else other)
+                largest = larger(largest, value)
+                store(own[i], k, result_stored, value)
+        return is_finite(largest, result_stored)
+
+    return interpolate
+
+
+@cache
 def build_sum(stored: tuple[int, ...], result_stored: int, from_first: bool) -> Callable[..., bool]:
     """The loop for Σ wᵢxᵢ; or, `from_first`, for x₀ + Σ wᵢ(xᵢ − x₀), where the weights sum to one.
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import nbmerge as nbm
-from nbmerge.analysis import Divergence, sweep
+from nbmerge.analysis import Divergence, layerwise, sweep
+from nbmerge.engine.live import LayeredModel
 from nbmerge.errors import ArgumentError, MergeError, MergeStopped, SampleError, TooLargeError, VirtualError
 from nbmerge.sampling import Perplexity, Phrase
 from nbmerge.sampling.scores import JointPerplexity
@@ -31,6 +32,20 @@ def test_scores_are_those_of_separate_merges(recipe, method):
             nbm.perplexity(separate, TEXT), JointPerplexity((TEXT, "a lion."))(separate), SCORES["odds"](separate),
         )  # fmt: skip
         assert [result.values[name][point] for name in SCORES] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["linear", "task_arithmetic"])
+def test_weights_of_several_points_are_computed_together_where_there_is_room(recipe, method, monkeypatch):
+    prepared, prepare = [], LayeredModel.prepare
+    monkeypatch.setattr(LayeredModel, "prepare", lambda self, v, c: prepared.append(len(v)) or prepare(self, v, c))
+    together = sweep(recipe(0.0, method), recipe(1.0, method), points=6, scores=TEXT, progress=False)
+    assert prepared[:2] == [4, 2]  # of the first part
+    monkeypatch.setattr(layerwise, "find_room", lambda *_: 0)
+    prepared.clear()
+    assert together.values == sweep(
+        recipe(0.0, method), recipe(1.0, method), points=6, scores=TEXT, progress=False
+    ).values  # fmt: skip
+    assert not prepared
 
 
 @pytest.mark.parametrize("options", [{"architecture": "gpt2"}, {"architecture": "qwen2"}, {"tied": True, "shards": 2}])

@@ -29,3 +29,9 @@ def require_memory(needed: int, what: str, advice: str, free: int | None = None)
     free = available_memory() if free is None else free
     if free is not None and needed > free * (1 - RESERVE):
         raise TooLargeError(f"{what} needs {human(needed)} of memory; {human(free)} are free. {advice}")
+
+
+def find_spare_memory(needed: int) -> int:
+    """Bytes that are free besides those that some work needs; 0 where the system does not report it."""
+    free = available_memory()
+    return 0 if free is None else max(0, int(free * (1 - RESERVE)) - needed)

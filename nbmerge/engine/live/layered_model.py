@@ -1,4 +1,4 @@
-"""A merge that is evaluated one layer at a time, and of which no more than one layer is in memory.
+"""A merge that is evaluated one layer at a time, and of which no more than one layer is in memory, or a few versions of it.
 
 Several merges of the same parents are evaluated side by side: while a layer's parents are in the page cache, the layer of
 each merge is computed and applied to that merge's hidden states. The parents are read once, however many merges there are.
@@ -7,7 +7,7 @@ Weights are computed by the code that computes them for disk, so every method an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from torch import nn
 from nbmerge.checkpoints import StoredTensor, hub
 from nbmerge.engine.compute.device import find_device
 from nbmerge.engine.compute.download import fetch
+from nbmerge.engine.compute.loop_loading import estimate_loop_bytes
 from nbmerge.engine.live.hf_model import allocate_weights, assemble_model, build_tokenizer
 from nbmerge.engine.live.layer_calls import LayerCalls
-from nbmerge.engine.live.workers import PersistentWorkers
+from nbmerge.engine.live.versions import is_plain_sum
+from nbmerge.engine.live.workers import UPDATES, PersistentWorkers
 from nbmerge.engine.planning.bare import require_model
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.errors import VirtualError
@@ -72,6 +74,7 @@ class LayeredModel:
             self._empty = empty
             self._loaded: dict[str, TensorPlan] = {}
             self._spare: list[torch.Tensor] = []
+            self._ready: list[tuple[TensorPlan, torch.Tensor]] = []
             self._layers = _find_layers(self.model, plan, self._places)
             if self.device is not None:
                 self._move_to(self.device)
@@ -97,6 +100,10 @@ class LayeredModel:
         """Number of workers."""
         return self._workers.threads
 
+    def loop_bytes(self, plans: Sequence[Plan]) -> int:
+        """Memory of the compiled loops that computing the weights of some plans loads."""
+        return estimate_loop_bytes((t for plan in plans for t in plan.tensors), UPDATES)
+
     @hub.stopping
     def fetch(self, plans: Sequence[Plan], progress: Listener | None = None, cancel: StopSignal | None = None) -> None:
         """Download missing files of some plans."""
@@ -113,9 +120,45 @@ class LayeredModel:
         yield from layers
         yield [t for t in outside if t.kind != "embedding" or self._is_tied]
 
+    def prepare(self, versions: Sequence[Sequence[TensorPlan]], cancel: StopSignal | None = None) -> None:
+        """Compute weights of several versions of a part in one pass over their inputs, for `load` to take.
+
+        These are weighted sums whose coefficients need no look at the weights; `load` computes all others, and those of a device.
+
+        The memory of what was prepared before and is not loaded is used again.
+        """
+        if self.device is not None:
+            return
+        self._spare += [buffer for _, buffer in self._ready]
+        self._ready = []
+        wanted: dict[str, list[TensorPlan]] = {}
+        for tensor in (t for version in versions for t in version):
+            own = wanted.setdefault(tensor.name, [])
+            if is_plain_sum(tensor) and tensor not in own:
+                own.append(tensor)
+        several = {name: own for name, own in wanted.items() if len(own) > 1}
+        self._release(name for name in several if name in self._loaded)
+        tensors = [t for own in several.values() for t in own]
+        buffers = {id(t): buffer for t, buffer in zip(tensors, self._take_buffers(tensors), strict=True)}
+        leaders, others = [own[0] for own in several.values()], {name: own[1:] for name, own in several.items()}
+        self._workers.compute_into(leaders, lambda t: buffers[id(t)].view(-1), versions=others, cancel=cancel)
+        self._ready = [(t, buffers[id(t)]) for t in tensors]
+
     def load(self, tensors: Sequence[TensorPlan], cancel: StopSignal | None = None) -> None:
-        """Compute the weights of a part; those that it has already are kept."""
-        changed = [t for t in tensors if self._loaded.get(t.name) != t]
+        """Compute the weights of a part; those that it has already, or that were prepared, are taken."""
+        tensors = [t for t in tensors if self._loaded.get(t.name) != t]
+        ready = {t.name: self._take_ready(t) for t in tensors}
+        changed = [t for t in tensors if ready[t.name] is None]
+        for tensor in tensors:
+            buffer = ready[tensor.name]
+            if buffer is not None:
+                self._release([tensor.name] if tensor.name in self._loaded else [])
+                self._place(tensor.name, buffer)
+                self._loaded[tensor.name] = tensor
+        if changed:
+            self._compute(changed, cancel)
+
+    def _compute(self, changed: Sequence[TensorPlan], cancel: StopSignal | None) -> None:
         fresh = self._find_buffers(changed)
         for tensor in changed:
             self._loaded.pop(tensor.name, None)
@@ -129,11 +172,7 @@ class LayeredModel:
     def unload(self, keep: Sequence[TensorPlan] = ()) -> None:
         """Release all weights, except for some tensors. The next part is computed into their memory, where it fits."""
         names = {t.name for t in keep}
-        for name in [n for n in self._loaded if n not in names]:
-            if self.device is None:
-                self._spare.append(self._places[name][0].data)
-            self._place(name, self._empty[name])
-            del self._loaded[name]
+        self._release([n for n in self._loaded if n not in names])
 
     def enter(self, ids: torch.Tensor) -> torch.Tensor:
         """Token ids of shape (rows, tokens) to the hidden state before the first layer, shape (rows, tokens, width)."""
@@ -163,7 +202,7 @@ class LayeredModel:
 
     def close(self) -> None:
         """Release weights, workers and mapped files."""
-        self._spare = []
+        self._spare, self._ready = [], []
         self._workers.close()
 
     def __enter__(self) -> Self:
@@ -179,24 +218,40 @@ class LayeredModel:
         head = model.get_output_embeddings()
         return head is not None and head.weight is model.get_input_embeddings().weight
 
+    def _release(self, names: Iterable[str]) -> None:
+        """Take weights out of the model; their memory becomes spare."""
+        for name in names:
+            if self.device is None:
+                self._spare.append(self._places[name][0].data)
+            self._place(name, self._empty[name])
+            del self._loaded[name]
+
+    def _take_ready(self, tensor: TensorPlan) -> torch.Tensor | None:
+        """What was prepared for a tensor, which is not ready any more then."""
+        found = next((i for i, (known, _) in enumerate(self._ready) if known == tensor), None)
+        return None if found is None else self._ready.pop(found)[1]
+
+    def _take_buffers(self, tensors: Sequence[TensorPlan]) -> list[torch.Tensor]:
+        """Spare memory for tensors; what does not fit is freed before new memory is allocated."""
+        found: list[torch.Tensor | None] = []
+        for tensor in tensors:
+            form = tensor.shape, getattr(torch, tensor.dtype)
+            fitting = next((i for i, b in enumerate(self._spare) if (b.shape, b.dtype) == form), None)
+            found.append(None if fitting is None else self._spare.pop(fitting))
+        self._spare.clear()
+        pairs = zip(found, tensors, strict=True)
+        return [torch.empty(t.shape, dtype=getattr(torch, t.dtype)) if b is None else b for b, t in pairs]
+
     def _find_buffers(self, tensors: Sequence[TensorPlan]) -> dict[str, torch.Tensor]:
         """Memory on the CPU for some tensors: what they have, else what was released, else new memory.
 
         To get new memory from the system takes longer than to compute a weighted sum into it.
         """
-        found, spare = {}, self._spare
-        self._spare = []
-        for tensor in tensors:
-            if tensor.name in self._loaded and self.device is None:
-                found[tensor.name] = self._places[tensor.name][0].data
-                continue
-            form = tensor.shape, getattr(torch, tensor.dtype)
-            fitting = next((i for i, buffer in enumerate(spare) if (buffer.shape, buffer.dtype) == form), None)
-            if fitting is not None:
-                found[tensor.name] = spare.pop(fitting)
-        spare.clear()  # what does not fit is freed before new memory is allocated
+        found = {}
+        if self.device is None:
+            found = {t.name: self._places[t.name][0].data for t in tensors if t.name in self._loaded}
         rest = [t for t in tensors if t.name not in found]
-        return found | {t.name: torch.empty(t.shape, dtype=getattr(torch, t.dtype)) for t in rest}
+        return found | dict(zip([t.name for t in rest], self._take_buffers(rest), strict=True))
 
     def _move_to(self, device: torch.device) -> None:
         """Move the model: weights that are not loaded become zeros, of which only one is in memory."""

@@ -6,7 +6,7 @@ They compute into memory. For a change of a few tensors, starting new workers wo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from nbmerge.engine.compute.threads import Stop, parse_threads
 from nbmerge.engine.compute.workspace import BLOCK, Emit, Workspace
 from nbmerge.engine.live.cache import FindingCache
 from nbmerge.engine.live.mapped_files import MappedFiles
+from nbmerge.engine.live.versions import follow
 from nbmerge.engine.planning.plans import TensorPlan
 from nbmerge.errors import MergeStopped
 from nbmerge.methods import Combination
@@ -61,20 +62,24 @@ class PersistentWorkers:
         tensors: Sequence[TensorPlan],
         target: Callable[[TensorPlan], torch.Tensor],
         *,
+        versions: Mapping[str, Sequence[TensorPlan]] | None = None,
         progress: Listener | None = None,
         cancel: StopSignal | None = None,
         threads: int | None = None,
     ) -> None:
         """Compute tensors into memory: `target` returns a flat tensor of the output's dtype for each of them.
 
+        `versions` are other merges of some tensors, by their names, which are computed in the same pass.
+
         Raises
         ------
         MergeStopped, MergeError
             As in `run`. NaN and infinity are not errors: they become visible in the model.
         """
-        load_loops(tensors, times=UPDATES)
+        others = versions or {}
+        load_loops([*tensors, *(t for own in others.values() for t in own)], times=UPDATES)
         workers = _WorkersOfOneRun(self, parse_count_argument("threads", threads, self.threads))
-        execute(tensors, _into(target), workers, progress=progress, cancel=cancel, allow_nonfinite=True)
+        execute(tensors, _into(target, others), workers, progress=progress, cancel=cancel, allow_nonfinite=True)
 
     def close(self) -> None:
         """End the workers, and release the mapped files and the findings. Nothing can be run after that."""
@@ -179,16 +184,20 @@ def _factory(workspace: Workspace) -> Callable[[], Workspace]:
     return lambda: workspace
 
 
-def _into(target: Callable[[TensorPlan], torch.Tensor]) -> Sink:
-    """A sink that puts blocks in their places in memory; most are computed there already."""
+def _into(target: Callable[[TensorPlan], torch.Tensor], versions: Mapping[str, Sequence[TensorPlan]]) -> Sink:
+    """A sink that puts blocks in their places in memory; most are computed there already. Blocks of other versions follow."""
 
     def begin(tensor: TensorPlan, blocks: Blocks) -> Emit:
         blocks.target = whole = target(tensor)
+        others = versions.get(tensor.name, ())
+        following = follow(blocks, others, [target(t) for t in others]) if others else []
 
         def put(start: int, block: torch.Tensor) -> None:
             place = whole[start : start + block.numel()]
             if block.data_ptr() != place.data_ptr():
                 place.copy_(block)
+            for compute in following:
+                compute(start)
 
         return put
 
