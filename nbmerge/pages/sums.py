@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from nbmerge.engine.planning import Plan, TensorPlan
-from nbmerge.methods import methods
 from nbmerge.pages.places import Places
 from nbmerge.statistics import Changes, Statistics
 from nbmerge.statistics.distances import KINDS, SUMS
@@ -87,7 +86,7 @@ def gather_rows(plan: Plan, places: Places, statistics: Statistics | None, found
     found : Trace or None
     """
     measured = _find_measured(statistics, found)
-    each = methods()[plan.method.name]
+    each = plan.method
     alone = getattr(each, "needs_gram", False) and bool(measured)
     result, known = Rows(), dict[Any, int]()
     for tensor in plan.tensors:

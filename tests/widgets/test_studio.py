@@ -93,7 +93,7 @@ def test_every_method_can_be_chosen_and_drawn(recipe, method):
         assert "0.61" in studio.state.text
 
 
-def test_a_mixture_is_edited_as_text_and_merged(tmp_path):
+def test_a_mixture_is_edited_as_text_and_exported(tmp_path):
     family = make_family(tmp_path)
     studio = Studio(Recipe.of(mixture(family.base, [family.ft1, family.ft2])), save=False)
     for tab in (
@@ -117,4 +117,7 @@ def test_a_mixture_is_edited_as_text_and_merged(tmp_path):
     assert judge(studio.state).kind == "ready"
     panels = (studio.setup, studio.tracks, studio.recipe_panel, studio.samples, studio.scores)
     assert [p.errors.value for p in panels] == [""] * len(panels)
+    assert "Mixture of experts" in studio.export(tmp_path / "page.html").read_text(encoding="utf-8")
+    studio.method.choose("linear")  # the experts become the models of a merge
+    assert [source.model.name for source in studio.recipe.models] == ["ft1", "ft2"]
     studio.close()
