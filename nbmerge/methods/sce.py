@@ -56,8 +56,9 @@ def _cut(tensors: InputBlocks, share: float) -> Cut | None:
     for start, found in tensors.apply(variances):
         differing += int(np.count_nonzero(found != 0))  # counting in booleans is faster
         samples.append(spread(found, start, tensors.count))
-    sample = np.concatenate(samples)
-    return largest(lambda: tensors.apply(variances), tensors.count, int(share * differing), lambda: sample)
+    return largest(
+        lambda: tensors.apply(variances), tensors.count, int(share * differing), lambda: np.concatenate(samples)
+    )
 
 
 def _selected(inputs: list[torch.Tensor], start: int, cut: Cut | None) -> list[torch.Tensor]:

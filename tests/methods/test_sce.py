@@ -51,3 +51,8 @@ def test_weights_do_not_depend_on_the_size_of_the_changes():
 def test_equal_models_do_not_differ_anywhere_and_nothing_is_selected():
     base, own = family((5, 7), 1)
     assert torch.equal(merged("sce", [base, own, own, own], {"select_topk": 0.9}), base)
+
+
+def test_a_tensor_without_elements():
+    tensors = [torch.empty(0, 4) for _ in range(3)]
+    assert merged("sce", tensors, {"select_topk": 0.5}).shape == (0, 4)

@@ -269,7 +269,7 @@ def spread_sample(blocks: Blocks, count: int) -> np.ndarray:
 def spread(values: np.ndarray, start: int, count: int) -> np.ndarray:
     """The part in the block that begins at `start` of a sample that is spread over `count` elements."""
     stride = max(1, count // SAMPLE) | 1
-    return values[-start % stride :: stride]
+    return values[-start % stride :: stride].copy()  # a view would keep the whole block in memory
 
 
 def _just_below(value: float, itemsize: int) -> float:

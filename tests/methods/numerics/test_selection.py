@@ -112,3 +112,10 @@ def test_the_block_size_changes_nothing(way):
     outs = [kept(values, 777, size) for size in (50, 512, 3000)]
     assert np.array_equal(outs[0], outs[1])
     assert np.array_equal(outs[0], outs[2])
+
+
+def test_a_spread_sample_does_not_keep_blocks_in_memory():
+    block = np.arange(1000, dtype=np.float32)
+    found = selection.spread(block, 1000, 1 << 20)
+    assert found.base is None
+    assert found.tolist() == [float(k) for k in range(1000) if (k + 1000) % 17 == 0]
