@@ -10,7 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.labdrive import until, value
+from tests.browser.labdrive import execute, until, value
 
 pytestmark = pytest.mark.browser
 
@@ -121,3 +121,56 @@ def test_samples_scores_and_merging_by_keyboard(page: Page, keys, server):
     keys.press("Enter")
     until(page, "studio.merge.merging.result is not None", seconds=60)
     assert (server[1] / "by-keyboard" / "model.safetensors").is_file()
+
+
+def test_painting_and_overlays_by_keyboard(page: Page, keys):
+    execute(page, "studio.state.use_method('ties')")  # which has two parameters for each model
+    expect(page.get_by_role("button", name="Overlay")).to_be_visible()
+    reach(page, "^Overlay$")
+    keys.press("Enter")
+    keys.press("Enter")  # the first of the other parameters
+    expect(page.locator(".nbm-others .nbm-other[stroke-dasharray='6 3']")).to_have_count(1)
+    keys.press("Escape")
+    reach(page, "Paint$")
+    keys.press("Enter")
+    expect(page.get_by_role("button", name="Paint")).to_have_attribute("aria-pressed", "true")
+    reach(page, "^weight of ft1$")
+    keys.press("Home")
+    for _ in range(4):
+        keys.press("ArrowRight")  # from the embeddings through layer 0 to layer 3
+    weights = "[studio.state.plan[f'model.layers.{i}.mlp.up_proj.weight'].values.each['weight'][1] for i in range(6)]"
+    until(page, f"len(set({weights}[:4])) == 1")
+    assert value(page, f"{weights}[4:]") == [0.8, 1.0]
+    keys.press("Control+z")
+    until(page, f"len(set({weights}[:4])) > 1")
+
+
+def test_the_drawer_by_keyboard(page: Page, keys):
+    page.locator(".nbm-drawer-tabs [data-tab='Recipe']").focus()
+    reach(page, "^Figure$")
+    keys.press("Enter")
+    expect(page.locator(".nbm-panel.nbm-figure")).to_be_visible()
+    reach(page, "^Theme$")
+    keys.press("ArrowDown")
+    until(page, "studio.figure_panel.theme != 'auto'", seconds=30)
+    back(page, "^Compare$")
+    keys.press("Enter")
+    expect(page.get_by_label("Second model")).to_be_visible()
+    execute(page, 'studio.state.prompts = "ab"')
+    reach(page, "^Second model$")
+    keys.type("base")
+    reach(page, "^Start$")
+    keys.press("Enter")
+    until(page, "studio.state.notes.blind_test is not None", seconds=60)
+    reach(page, "^Left is better$")
+    keys.press("Enter")
+    until(page, "studio.state.notes.blind_test.next is None")
+    back(page, "^Sweep$")
+    keys.press("Enter")
+    expect(page.locator(".nbm-panel.nbm-sweep .nbm-count")).to_be_visible()
+    reach(page, "^points$")
+    keys.press("Control+a")
+    keys.type("3")
+    reach(page, "^Score the path$")
+    keys.press("Enter")
+    until(page, "studio.sweep.view.content.get('path')", seconds=90)

@@ -14,6 +14,7 @@ export function h<Name extends keyof HTMLElementTagNameMap>(
   ...children: (Child | Child[])[]
 ): HTMLElementTagNameMap[Name] {
   const element = document.createElement(name);
+  if (name === "select") set(element, OWN_KEYS); // arrows and letters, which would move through the notebook's cells
   set(element, attributes);
   element.append(...children.flat().filter(isShown).map(asNode));
   return element;

@@ -108,8 +108,10 @@ class View(anywidget.AnyWidget):
                 self._busy_with = None
                 self.send({"answer": dict(answer.data), "to": name})
         finally:
-            if self._busy_with is not None:  # nothing changed: what the browser shows must go back to what is true
+            if self._busy_with is not None and self._shown:  # nothing changed: the browser must go back to what is true
                 self.show(self._shown)
+            elif self._busy_with is not None:  # what is drawn first is still being made, and will answer
+                self._answered, self._busy_with = self._busy_with, None
 
 
 def _read(message: Any) -> tuple[str, dict[str, Any], int]:

@@ -85,6 +85,14 @@ def test_an_unknown_message_is_refused(guard, message):
     assert "not an action" in guard.value
 
 
+def test_an_action_before_the_first_content_is_answered_by_it(guard):
+    view = Curve({"wait": lambda: None}, guard)
+    act(view, "wait", count=5)
+    assert view.content == {}  # nothing that a script could draw
+    view.show({"value": 1})
+    assert view.content == {"value": 1, "answers": 5}
+
+
 def test_a_confirmation_on_its_way_is_no_action(guard):
     view = Curve({}, guard)
     view._handle_custom_msg({"received": 3}, [])

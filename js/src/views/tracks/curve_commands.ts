@@ -1,5 +1,6 @@
 // Carries out what the keyboard asks of the curve.
 
+import { number } from "../../lib/format.ts";
 import type { Axis } from "./axis.ts";
 import type { Command } from "./keys.ts";
 import { addKnot, knotAt, moveKnot, nextKnot, snap } from "./knots.ts";
@@ -13,6 +14,7 @@ export function runCommand(command: Command, stage: Stage, axis: Axis): void {
     case "go":
       stage.selection = null;
       stage.cursor = Math.min(Math.max(cursor + command.by, 0), count - 1);
+      if (stage.tool === "paint") paint(cursor, stage.cursor, stage);
       break;
     case "edge":
       stage.selection = null;
@@ -48,6 +50,14 @@ export function runCommand(command: Command, stage: Stage, axis: Axis): void {
     case "open":
       stage.open?.(cursor);
   }
+}
+
+/** The brush takes the value along to the next column. */
+function paint(from: number, to: number, { curve, announce }: Stage): void {
+  const value = curve.values[from];
+  if (to === from || typeof value !== "number" || typeof curve.values[to] !== "number") return;
+  curve.setValues(new Map([[to, value]]));
+  announce(`${number(value, 4)} painted.`);
 }
 
 function goToKnot(by: 1 | -1, cursor: number, stage: Stage, axis: Axis): void {

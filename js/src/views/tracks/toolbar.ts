@@ -10,7 +10,8 @@ import { shapesMenu } from "./shapes.ts";
 import type { Stage } from "./stage.ts";
 
 const HINT = "Drag a point, or press twice to add or remove one. Drag across layers to select them.";
-const PAINT_HINT = "Draw across the layers: each takes the value under the pointer.";
+const PAINT_HINT =
+  "Draw across the layers: each takes the value under the pointer. ← and → take a layer's value along.";
 const MOST_BUTTONS = 5;
 
 export interface Toolbar {
