@@ -54,9 +54,9 @@ def estimate_seconds(plan: Plan, threads: int, near: Path | None = None) -> floa
         for tensor in kinds.values():  # without what only the first block of a process takes, such as compiling loops
             _measure_seconds(_sample(tensor, FEW, folder), 1, folder, 1, direct)
         loading = time.perf_counter() - began
-        rates = {key: _measure_rate(tensor, folder, threads, direct) for key, tensor in kinds.items()}
+        costs = {key: _Cost(tensor, folder, threads, direct) for key, tensor in kinds.items()}
         disk = 0.0 if direct else plan.bytes_written / _measure_disk(folder)
-    work = sum(t.count / rates[_kind(t)] for t in plan.tensors)
+    work = sum(costs[_kind(t)].seconds(t.count) for t in plan.tensors)
     reading = estimate_reading(plan.tensors)  # goes on while others compute
     return loading + max(work, reading) + disk + len(plan.tensors) * 1e-4
 
@@ -80,9 +80,23 @@ def _largest(tensors: Iterable[TensorPlan]) -> dict[Kind, TensorPlan]:
     return largest
 
 
-def _measure_rate(tensor: TensorPlan, folder: Path, threads: int, direct: bool) -> float:
-    """Elements of one kind of tensor that all workers together compute and write per second."""
-    sample = _sample(tensor, SAMPLE, folder)
+class _Cost:
+    """What tensors of one kind cost: for each element, and for each tensor, in which some methods take a sample first."""
+
+    def __init__(self, tensor: TensorPlan, folder: Path, threads: int, direct: bool) -> None:
+        self._element, self._tensor = 1 / _measure_rate(tensor, folder, threads, direct), 0.0
+        if tensor.count > FEW:
+            small = 1 / _measure_rate(tensor, folder, threads, direct, FEW)
+            self._tensor = max(0.0, (small - self._element) * FEW)
+
+    def seconds(self, count: int) -> float:
+        """For a tensor with so many elements, among others."""
+        return count * self._element + min(1.0, count / FEW) * self._tensor
+
+
+def _measure_rate(tensor: TensorPlan, folder: Path, threads: int, direct: bool, most: int = SAMPLE) -> float:
+    """Elements of tensors like this one, but with at most so many, that all workers together compute and write per second."""
+    sample = _sample(tensor, most, folder)
     seconds = _measure_seconds(sample, threads, folder, threads, direct)
     times = min(math.ceil(ENOUGH / seconds), MOST_WRITTEN // (threads * sample.nbytes))
     if times > 1:  # the first time was too short, and cold

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -81,3 +82,11 @@ def test_inputs_that_are_not_in_the_cache_are_read_first(family, monkeypatch):
 def test_a_disk_is_timed_at_places_of_the_inputs(family):
     leaf = plan(Recipe.of({"merge_method": "passthrough", "models": [str(family.base)]})).tensors[0].inputs[0]
     assert reading._measure_disk([(leaf, leaf.start)]) > 0
+
+
+def test_many_tensors_take_longer_than_one_of_their_size(monkeypatch, tmp_path):
+    monkeypatch.setattr(timing, "_measure_rate", lambda *given: 1e6 if len(given) == 4 else 0.5e6)
+    cost = timing._Cost(SimpleNamespace(count=timing.SAMPLE), tmp_path, 2, False)
+    assert cost.seconds(4 * timing.FEW) == pytest.approx(5e-6 * timing.FEW)
+    assert 4 * cost.seconds(timing.FEW) == pytest.approx(8e-6 * timing.FEW)
+    assert cost.seconds(10) == pytest.approx(20e-6)
