@@ -14,6 +14,7 @@ import gc
 import os
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,12 +23,24 @@ from typing import Any
 COLUMNS = ("", "widgets", "live models", "threads", "descriptors", "memory MB")
 
 
+PATIENCE = 30
+"""Seconds that threads may take to end: one draws a picture some seconds after the last change, another keeps the file."""
+
+
+def wait_for_rest() -> None:
+    """Until no thread of a Studio is left, which ends when it has nothing to do."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and any(thread.name.startswith("nbmerge") for thread in threading.enumerate()):
+        time.sleep(0.05)
+
+
 def left() -> list[int]:
     """What there is now, collected as well as it can be."""
     from ipywidgets.widgets import widget
 
     from nbmerge.engine.live.live_merge import LiveMerge
 
+    wait_for_rest()
     gc.collect()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
