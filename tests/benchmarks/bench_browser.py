@@ -83,7 +83,7 @@ FLING = """([selector, moves]) => new Promise((done) => {
 })"""
 """Moves a slider that is held, in every frame: faster than Playwright's mouse."""
 CURVE, ANSWERED = ".nbm-tracks .nbm-chosen", ".nbm-view.nbm-tracks"
-NOW = ".nbm-says td[data-kind=now] p"
+NOW = ".nbm-says td[data-kind=merge] p"
 COUNT = """[
     len(__import__("ipywidgets").widgets.widget._instances),
     __import__("threading").active_count(),
@@ -209,7 +209,7 @@ def tokens(number: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder, studio("None", Path(folder)) as page:
         page.locator(".nbm-samples").get_by_label("Follow the sliders").check()
         until(page, "studio.samples.runner.wait(30)", seconds=60)
-        expect(page.locator(NOW)).to_be_visible()
+        expect(page.locator(NOW).first).to_be_visible()
         page.evaluate(WATCH, [NOW, "keydown", "token"])
         yield describe("edit to first token", pressed(page, number, REST))
 
