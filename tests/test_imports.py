@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import nbmerge
-from tests.sources import PACKAGE, nodes
+from tests.sources import PACKAGE, nodes, parsed
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {
@@ -121,3 +121,81 @@ def broken_rules(file: Path) -> list[str]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
             broken.append(f"line {node.lineno}: {node.func.id}")
     return broken
+
+
+RUNS_ALONE = {"nbmerge/demo/train"}
+"""Programs of their own, without threads that import."""
+
+
+def test_transformers_is_imported_under_a_lock_and_parts_of_torch_after_torch():
+    """Two threads that import parts of torch at the same time leave a process in which it cannot be imported."""
+    found = [f"{file.relative_to(PACKAGE.parent)}:{line}" for file in FILES for line in unsafe_imports(parsed(file))]
+    assert [place for place in found if not place.startswith(tuple(RUNS_ALONE))] == []
+
+
+def unsafe_imports(tree: ast.Module) -> list[int]:
+    """Lines on which another thread's import of torch or transformers can be in the way."""
+    unsafe: list[int] = []
+
+    def visit(node: ast.AST, locked: bool, torch: bool) -> bool:
+        """Whether torch has been imported after this statement."""
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return torch
+        if isinstance(node, ast.With):
+            locked |= any(ast.unparse(item.context_expr) == "import_lock()" for item in node.items)
+        named = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        named += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+        for name in named:
+            if name.split(".")[0] == "transformers" and not locked:
+                unsafe.append(node.lineno)
+            if name.startswith("torch.") and not (locked or torch):
+                unsafe.append(node.lineno)
+            torch |= name == "torch"
+        inner = torch
+        for child in ast.iter_child_nodes(node):
+            inner = visit(child, locked, inner)
+        return torch if isinstance(node, ast.FunctionDef | ast.ClassDef) else inner
+
+    visit(tree, locked=False, torch=False)
+    return unsafe
+
+
+FIRST_USES = """
+import sys, threading
+import nbmerge as nbm
+from nbmerge.checkpoints.declared import building
+from nbmerge.engine.loading import dry_load
+
+folder, config = sys.argv[1], {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 8}
+together, failed = threading.Barrier(4), []
+
+def first_use(work):
+    together.wait()
+    try:
+        work()
+    except BaseException as error:
+        failed.append(repr(error))
+
+def build():
+    with building(1, 1):
+        pass
+
+works = (lambda: nbm.sampling.load(folder), build, lambda: __import__("torch"),
+         lambda: dry_load.load(config, {"lm_head.weight": ((8, 8), "float32")}))
+threads = [threading.Thread(target=first_use, args=(work,)) for work in works]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert not failed, failed
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("again", range(3))
+def test_threads_import_torch_and_transformers_at_the_same_time(again, deep_family):
+    """A Studio that computes its forecast, and a cell that loads a model."""
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_USES, deep_family.base], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -16,7 +16,7 @@ MODULES = {".".join(f.relative_to(PACKAGE.parent).with_suffix("").parts).removes
            for f in sorted(PACKAGE.rglob("*.py"))}  # fmt: skip
 PACKAGES = {name for name, f in MODULES.items() if f.name == "__init__.py"}
 LEVELS = (
-    {"cache_folder", "lazy", "presentation", "quoting", "typing", "whole_files"},
+    {"cache_folder", "imports", "presentation", "quoting", "typing", "whole_files"},
     {"problems"},
     {"errors"},
     {"model_ref", "palette", "sizes"},

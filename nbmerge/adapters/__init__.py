@@ -5,7 +5,7 @@ Reading adapters is in `nbmerge.checkpoints.adapters`. Exported names are loaded
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.adapters.extract import extract_lora

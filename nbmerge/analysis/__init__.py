@@ -6,7 +6,7 @@ it, else by updates of a live merge (`measure`).
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.analysis.ablation import Ablation, ablate

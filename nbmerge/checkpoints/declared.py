@@ -106,6 +106,7 @@ def building(tensors: int, elements: int) -> Iterator[None]:
     CheckpointError
         While the model is built.
     """
+    import torch  # noqa: F401  # before its parts: see nbmerge.imports
     from torch.nn.modules import module as registry
 
     thread, parts, numbers = threading.get_ident(), 0, 0

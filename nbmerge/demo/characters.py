@@ -9,6 +9,8 @@ from __future__ import annotations
 from string import ascii_letters
 from typing import TYPE_CHECKING
 
+from nbmerge.imports import import_lock
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
@@ -24,7 +26,9 @@ PAD, BOS, EOS, UNKNOWN = range(4)
 def tokenizer() -> PreTrainedTokenizerFast:
     """Build the tokenizer; it puts ``<bos>`` before every text, as all training texts had it."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
+
+    with import_lock():
+        from transformers import PreTrainedTokenizerFast
 
     backend = Tokenizer(models.WordLevel(VOCABULARY, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")

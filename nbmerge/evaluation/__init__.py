@@ -6,7 +6,7 @@ results into a model card.
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.evaluation.evaluations import Evaluation, evaluate

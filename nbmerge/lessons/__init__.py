@@ -6,7 +6,7 @@ does. Each interactive figure is a function from numbers to a figure, and a widg
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.lessons.interactive_figure import InteractiveFigure

@@ -6,7 +6,7 @@ Start reading at `searching`. `space` is what a search varies, `samplers` draw v
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.optimisation.evolve import EvolveSearch, read_evolve

@@ -6,7 +6,7 @@ computed there, in ``js/src/page``, is what `nbmerge.curves` and `nbmerge.statis
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.pages.contents import Records

@@ -10,7 +10,7 @@ loaded on first use: they need matplotlib, which colours and measures do not.
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.plots.analysis import (

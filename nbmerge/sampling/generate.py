@@ -13,6 +13,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.errors import ArgumentError, SampleError
+from nbmerge.imports import import_lock
 from nbmerge.progress_bars import show_progress
 from nbmerge.sampling.generation_settings import apply_settings, build_generation_config
 from nbmerge.sampling.loading import Loaded, keep_unchanged, library_errors, resolve_model
@@ -175,7 +176,9 @@ def _continue_prompt(
     report: Callable[[str, tuple[int, ...]], Any] | None,
 ) -> Sample:
     import torch
-    from transformers import LogitsProcessorList, StoppingCriteriaList
+
+    with import_lock():
+        from transformers import LogitsProcessorList, StoppingCriteriaList
 
     if cancel is not None and cancel.is_set():
         return Sample(prompt, "", (), 0.0, stopped=True)

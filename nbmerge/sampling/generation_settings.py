@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.errors import SampleError
+from nbmerge.imports import import_lock
 from nbmerge.quoting import quote
 from nbmerge.sampling.loading import Loaded
 
@@ -23,9 +24,10 @@ LARGEST_ID, MAX_IDS = 2**31, 1_000
 
 def build_generation_config(loaded: Loaded, max_new_tokens: int, temperature: float) -> GenerationConfig:
     """Plain greedy decoding (temperature 0) or sampling from the whole vocabulary, up to the model's own end tokens."""
-    import transformers
+    with import_lock():
+        from transformers import GenerationConfig
 
-    make_config: Any = transformers.GenerationConfig  # its __init__ has no annotations
+    make_config: Any = GenerationConfig  # its __init__ has no annotations
     saved: Any = loaded.model.generation_config or make_config()
     end = saved.eos_token_id if saved.eos_token_id is not None else loaded.tokenizer.eos_token_id
     ends = _parse_token_ids("eos_token_id", end)

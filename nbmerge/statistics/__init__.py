@@ -5,7 +5,7 @@ Each name is loaded when it is first used: torch and pandas take seconds.
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.statistics.distances import Changes

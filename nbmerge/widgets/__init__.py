@@ -5,7 +5,7 @@ Each name is loaded when it is first used: a Studio is on screen before what onl
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.widgets.panels.analysis.gather import GatherPanel

@@ -6,7 +6,7 @@ checks do not.
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.engine.compute.blocks import Blocks

@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.engine.live.backend_choice import BackendChoice, choose_backend

@@ -27,6 +27,7 @@ from nbmerge.engine.planning.bare import require_model
 from nbmerge.engine.planning.planner import plan as make_plan
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.errors import VirtualError
+from nbmerge.imports import import_lock
 from nbmerge.methods import Combination
 from nbmerge.progress import Listener
 from nbmerge.progress_bars import show_progress
@@ -240,7 +241,8 @@ def _replacement(module: nn.Module) -> Callable[[Blend], nn.Module] | None:
 
     Subclasses are not replaced, because they may compute something else.
     """
-    from transformers.pytorch_utils import Conv1D
+    with import_lock():
+        from transformers.pytorch_utils import Conv1D
 
     if type(module) is nn.Linear:
         return lambda blend: BlendedLinear(blend, module.bias)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from nbmerge.checkpoints.declared import building
 from nbmerge.engine.loading.pretrained import build_config, load_with_report
 from nbmerge.engine.loading.quiet_transformers import hide_progress_bars
+from nbmerge.imports import import_lock
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -58,16 +59,18 @@ class DryLoad:
 
 def model_class(config: Mapping[str, Any]) -> type[PreTrainedModel] | None:
     """The class of transformers for a config, None if the installed version has none."""
-    import transformers
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    with import_lock():
+        import transformers
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING or config.get("quantization_config"):
         return None
     named = config.get("architectures")
     name = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
-    found = getattr(transformers, name, None) if re.fullmatch(r"[A-Z]\w+", name) else None
-    return found if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel) else None
+    with import_lock():
+        found = getattr(transformers, name, None) if re.fullmatch(r"[A-Z]\w+", name) else None
+        return found if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel) else None
 
 
 def load(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
@@ -75,8 +78,9 @@ def load(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
     cls = model_class(config)
     if cls is None:
         return None
-    import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
+    with import_lock():
+        import torch
+        from torch._subclasses.fake_tensor import FakeTensorMode
 
     elements = sum(math.prod(shape) for shape, _ in shapes.values())
     try:
@@ -95,7 +99,8 @@ def load(config: Mapping[str, Any], shapes: Shapes) -> DryLoad | None:
 @contextmanager
 def _silent() -> Iterator[None]:
     """Disable transformers' progress bars, its report and its threads, which do not work with fake tensors."""
-    from transformers.utils import logging as transformers_logging
+    with import_lock():
+        from transformers.utils import logging as transformers_logging
 
     level, threads = transformers_logging.get_verbosity(), os.environ.get(_NO_THREADS)
     transformers_logging.set_verbosity(logging.CRITICAL)

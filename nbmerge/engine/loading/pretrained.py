@@ -19,6 +19,7 @@ from nbmerge.engine.loading.quiet_transformers import hide_progress_bars
 from nbmerge.engine.loading.settings_files import check_settings_files
 from nbmerge.errors import CheckpointError, SampleError
 from nbmerge.guarded_files import check_model_folder, read_model_json
+from nbmerge.imports import import_lock
 from nbmerge.quoting import quote
 from nbmerge.tokenizers import read_document
 
@@ -43,16 +44,15 @@ def load_model(folder: Path) -> tuple[PreTrainedModel, list[str]]:
     SampleError
         When transformers cannot load it, or the folder refers to code or to files elsewhere.
     """
-    import transformers
+    with import_lock():
+        from transformers import AutoModelForCausalLM
 
     _check_folder(folder)
     try:
         stored = Checkpoint.open(folder)
         check_declared(folder, stored.config, stored.tensors)
         with hide_progress_bars(), building(len(stored.tensors), stored.parameters):
-            model, info = load_with_report(
-                transformers.AutoModelForCausalLM, folder, use_safetensors=True, dtype="auto", **_SAFE
-            )
+            model, info = load_with_report(AutoModelForCausalLM, folder, use_safetensors=True, dtype="auto", **_SAFE)
     except CheckpointError as error:
         raise SampleError(f"{folder} cannot be loaded: {error}") from error
     except Exception as error:  # transformers raises anything from KeyError to ImportError
@@ -78,17 +78,18 @@ def build_model(config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) 
     Exception
         Whatever transformers raises for an architecture that it does not know.
     """
-    import transformers
-
     own = build_config(config)
     try:
         check_declared(Path("this merge"), config, weights)
     except CheckpointError as error:
         raise SampleError(str(error)) from error
     named = config.get("architectures")
-    cls = getattr(transformers, str(named[0]) if isinstance(named, list) and named else "", None)
-    if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
-        cls = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(own)]
+    with import_lock():
+        import transformers
+
+        cls = getattr(transformers, str(named[0]) if isinstance(named, list) and named else "", None)
+        if not (isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel)):
+            cls = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(own)]
     with hide_progress_bars(), building(len(weights), sum(w.numel() for w in weights.values())):
         model, info = load_with_report(
             cls, None, config=own, state_dict=dict(weights), dtype=own.dtype, local_files_only=True
@@ -114,10 +115,11 @@ def build_config(config: Mapping[str, Any]) -> PretrainedConfig:
     Exception
         Whatever transformers raises for a config that it does not understand.
     """
-    import transformers
+    with import_lock():
+        from transformers import AutoConfig
 
     refuse_foreign_code("The config of this merge", config)
-    return transformers.AutoConfig.for_model(**{k: _decoded(v) for k, v in config.items() if k != "auto_map"})
+    return AutoConfig.for_model(**{k: _decoded(v) for k, v in config.items() if k != "auto_map"})
 
 
 def _decoded(value: Any) -> Any:
@@ -137,7 +139,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     SampleError
         When transformers cannot load it, or the folder refers to code or to files elsewhere.
     """
-    from transformers import AutoTokenizer
+    with import_lock():
+        from transformers import AutoTokenizer
 
     _check_folder(folder)
     try:

@@ -6,7 +6,7 @@ use: they need torch and pandas.
 
 from typing import TYPE_CHECKING
 
-from nbmerge.lazy import exporter
+from nbmerge.imports import exporter
 
 if TYPE_CHECKING:
     from nbmerge.statistics.structure.coefficients import Coefficients, measure_coefficients

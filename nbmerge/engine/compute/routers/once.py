@@ -13,8 +13,7 @@ T = TypeVar("T")
 class Once(Generic[T]):
     """The latest results, by key.
 
-    Only one thread computes at a time, whatever the key: what is computed here imports transformers, which fails where two
-    threads do so at once.
+    Only one thread computes at a time, whatever the key: each of them would read a model.
 
     Parameters
     ----------
