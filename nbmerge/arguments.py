@@ -45,3 +45,16 @@ def parse_count_argument(name: str, count: int | None, default: int) -> int:
     if isinstance(count, bool) or not isinstance(count, Integral) or count < 0:
         raise ArgumentError(f"{name} is a whole number of at least 1, not {count!r}.")
     return int(count) or default
+
+
+def parse_whole_number(name: str, number: int, least: int) -> int:
+    """A whole number that is not below a limit.
+
+    Raises
+    ------
+    ArgumentError
+        With the name, for anything else.
+    """
+    if isinstance(number, bool) or not isinstance(number, Integral) or number < least:
+        raise ArgumentError(f"{name} is a whole number of at least {least}, not {number!r:.80}.")
+    return int(number)

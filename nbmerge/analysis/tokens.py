@@ -144,8 +144,9 @@ def compare_tokens(
         raise ArgumentError("No parent of this merge has the same layers, so none can be compared with it.")
     with show_progress(progress, "Comparing tokens") as listener:
         found = measure_plans(
-            [plan, *plans.values()], {"text": Perplexity(text)}, progress=listener, cancel=cancel, threads=threads
-        )
+            [plan, *plans.values()], {"text": Perplexity(text)}, progress=listener, cancel=cancel, threads=threads,
+            device=device,
+        )  # fmt: skip
     trace = found.traces["text"]
     merge, *parents = trace.logs
     notes = (*(f"{label} is left out: its layers are not those of the merge." for label in missing), *found.notes)

@@ -11,12 +11,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nbmerge.arguments import parse_count_argument
+from nbmerge.arguments import parse_count_argument, parse_whole_number
 from nbmerge.checkpoints import hub
 from nbmerge.engine.live import live
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import ArgumentError
-from nbmerge.evaluation.harness import require_harness, run_tasks
+from nbmerge.evaluation.harness import load_tasks, require_harness, run_tasks
 from nbmerge.evaluation.measures import Measure
 from nbmerge.presentation import Displayed, draw
 from nbmerge.recipe import Recipe
@@ -159,7 +159,8 @@ def evaluate(
     Raises
     ------
     ArgumentError
-        When the harness is not installed, a task is not known, or its data are missing.
+        When the harness is not installed, a number is out of range, a task is not known, or its data are missing; before
+        the model is loaded.
     SampleError
         When the model cannot be loaded, or a task fails on it.
     RecipeError, TooLargeError, MergeStopped
@@ -174,8 +175,12 @@ def evaluate(
     if missing := [folder for folder in folders if not folder.is_dir()]:
         raise ArgumentError(f"There is no folder {missing[0]}. include= takes folders with YAML files of tasks.")
     at_once = parse_count_argument("batch_size", batch_size, 1)
+    for name, number, least in (("limit", limit, 1), ("shots", shots, 0), ("seed", seed, 0)):
+        if number is not None:
+            parse_whole_number(name, number, least)
+    chosen = load_tasks(listed, folders)
     with _opened(model, progress, cancel) as opened, evaluation_mode(opened, tokenizer, cancel=cancel) as loaded:
-        found = run_tasks(loaded, listed, folders, limit=limit, shots=shots, batch_size=at_once, seed=seed)
+        found = run_tasks(loaded, chosen, limit=limit, shots=shots, batch_size=at_once, seed=seed)
     return Evaluation(tuple(found), limit, time.perf_counter() - began)
 
 

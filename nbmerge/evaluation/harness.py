@@ -9,13 +9,14 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.errors import ArgumentError, NbmergeError, SampleError
 from nbmerge.evaluation.measures import Measure
-from nbmerge.evaluation.task_files import read_task
+from nbmerge.evaluation.task_files import SUFFIXES, read_task
 from nbmerge.quoting import quote
 
 if TYPE_CHECKING:
@@ -26,10 +27,49 @@ BOOTSTRAPS = 1000
 """Samples for standard errors of metrics that are not means."""
 
 
+@dataclass(frozen=True)
+class LoadedTasks:
+    """Tasks with their data, ready to run on a model.
+
+    Parameters
+    ----------
+    tasks : tuple of str or dict
+        As the harness takes them.
+    manager : lm_eval.tasks.TaskManager
+        Finds those that are named.
+    """
+
+    tasks: tuple[Any, ...]
+    manager: Any
+
+
+def load_tasks(tasks: Sequence[Any], include: Sequence[Path]) -> LoadedTasks:
+    """Load tasks with their data, which needs no model.
+
+    Parameters
+    ----------
+    tasks : sequence of str, path or mapping
+    include : sequence of Path
+        Folders with tasks.
+
+    Raises
+    ------
+    ArgumentError
+        When the harness is not installed, or a task or its data cannot be loaded.
+    """
+    harness = require_harness()
+    read = [read_task(task) for task in tasks]
+    folders = tuple(dict.fromkeys([*include, *(folder for _, folder in read if folder is not None)]))
+    with _quiet():
+        manager = _make_manager(tuple(map(str, folders)), _list_versions(folders))
+        for (task, _), given in zip(read, tasks, strict=True):
+            _load(harness, manager, task, given)
+    return LoadedTasks(tuple(task for task, _ in read), manager)
+
+
 def run_tasks(
     loaded: Loaded,
-    tasks: Sequence[Any],
-    include: Sequence[Path],
+    chosen: LoadedTasks,
     *,
     limit: int | None = None,
     shots: int | None = None,
@@ -41,9 +81,7 @@ def run_tasks(
     Parameters
     ----------
     loaded : Loaded
-    tasks : sequence of str, path or mapping
-    include : sequence of Path
-        Folders with tasks.
+    chosen : LoadedTasks
     limit : int, optional
         Samples of each task, at most.
     shots : int, optional
@@ -52,23 +90,15 @@ def run_tasks(
 
     Raises
     ------
-    ArgumentError
-        When the harness is not installed, or a task or its data cannot be loaded.
     SampleError
         When a task fails on this model.
     """
-    harness = require_harness()
-    read = [read_task(task) for task in tasks]
-    folders = tuple(dict.fromkeys([*include, *(folder for _, folder in read if folder is not None)]))
     with _quiet():
-        manager = _make_manager(tuple(str(folder) for folder in folders))
-        for (task, _), given in zip(read, tasks, strict=True):
-            _load(harness, manager, task, given)
         try:
-            found = harness.simple_evaluate(
+            found = require_harness().simple_evaluate(
                 model=_wrap(loaded, batch_size),
-                tasks=[task for task, _ in read],
-                task_manager=manager,
+                tasks=list(chosen.tasks),
+                task_manager=chosen.manager,
                 limit=limit,
                 num_fewshot=shots,
                 bootstrap_iters=BOOTSTRAPS,
@@ -81,7 +111,7 @@ def run_tasks(
         except NbmergeError:
             raise
         except Exception as error:  # of a task, whose functions may raise anything
-            names = ", ".join(name_of(task) for task, _ in read)
+            names = ", ".join(map(name_of, chosen.tasks))
             raise SampleError(
                 f"The harness failed on {names}: {type(error).__name__}: {quote(str(error), 300)}. "
                 "Check the task with limit=1, and that its texts fit into the model's context."
@@ -111,11 +141,18 @@ def name_of(task: Any) -> str:
     return str(task.get("task", "a task")) if isinstance(task, dict) else str(task)
 
 
-@cache
-def _make_manager(folders: tuple[str, ...]) -> Any:
+@lru_cache(maxsize=2)
+def _make_manager(folders: tuple[str, ...], versions: tuple[tuple[str, int], ...]) -> Any:
+    """The harness's index of its own tasks and those in folders, made again when files in the folders change."""
     from lm_eval.tasks import TaskManager
 
     return TaskManager(include_path=list(folders) or None)
+
+
+def _list_versions(folders: Sequence[Path]) -> tuple[tuple[str, int], ...]:
+    """The YAML files in folders, with the times when they were last changed."""
+    files = sorted(file for folder in folders for suffix in SUFFIXES for file in folder.rglob(f"*{suffix}"))
+    return tuple((str(file), file.stat().st_mtime_ns) for file in files if file.is_file())
 
 
 def _load(harness: Any, manager: Any, task: Any, given: Any) -> None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from nbmerge.errors import ArgumentError
+from nbmerge.errors import ArgumentError, OutputError
 from nbmerge.evaluation.measures import Measure
+from nbmerge.guarded_files import read_model_text
 from nbmerge.quoting import quote
+from nbmerge.whole_files import write_whole
 
 CARD = "README.md"
 
 
 def write_results(folder: Path, measures: Sequence[Measure]) -> None:
-    """See `Evaluation.write_card`."""
+    """Write results into the card of a folder; see `Evaluation.write_card`.
+
+    Raises
+    ------
+    ArgumentError
+        When there is no card, or it cannot be read.
+    OutputError
+        When it cannot be written.
+    """
     import yaml
     from huggingface_hub import EvalResult, ModelCard
 
@@ -22,14 +32,14 @@ def write_results(folder: Path, measures: Sequence[Measure]) -> None:
     if not path.is_file():
         raise ArgumentError(f"{folder} has no model card ({CARD}). Pass the folder of a merged model.")
     try:
-        card = ModelCard.load(path)
+        card = ModelCard(read_model_text(path))
     except (ValueError, yaml.YAMLError) as error:
         raise ArgumentError(
             f"The front matter of {path} cannot be read: {quote(str(error), 200)}. Correct it first."
         ) from error
-    data = card.data
-    new = {(m.task, m.metric): m for m in measures}
-    kept = [r for r in data.eval_results or () if (r.dataset_name, r.metric_type) not in new]
+    data: Any = card.data
+    replaced = {(m.task, m.metric) for m in measures}
+    kept = [r for r in data.eval_results or () if (r.dataset_name, r.metric_type) not in replaced]
     data.model_name = data.model_name or folder.resolve().name
     data.eval_results = [
         *kept,
@@ -42,9 +52,10 @@ def write_results(folder: Path, measures: Sequence[Measure]) -> None:
                 metric_name=m.metric if m.filter == "none" else f"{m.metric} ({m.filter})",
                 metric_value=m.value,
             )
-            for m in new.values()
+            for m in measures
         ),
     ]
-    beside = path.with_name(f".{CARD}.nbmerge-new")
-    beside.write_text(str(card), encoding="utf-8")
-    os.replace(beside, path)
+    try:
+        write_whole(path, str(card).encode(), private=False)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -99,6 +99,8 @@ def test_on_a_device_layers_are_copied_there_and_scores_are_the_same(recipe, mon
 def test_a_device_that_is_not_there(recipe):
     with pytest.raises(MergeError, match="device 'cuda:99' is not available"):
         sweep(recipe(0.0), recipe(1.0), points=2, scores=TEXT, device="cuda:99")
+    with pytest.raises(MergeError, match="device 'cuda:99' is not available"):
+        nbm.compare_tokens(recipe(0.0), TEXT, device="cuda:99")
 
 
 def test_recipes_with_different_filters_are_blended_tensor_by_tensor(recipe):

@@ -1,6 +1,7 @@
 """Evaluations without the harness: what is refused, what is shown, and what is written into a card."""
 
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 import nbmerge as nbm
 from nbmerge.errors import ArgumentError
 from nbmerge.evaluation import Evaluation, Measure
+from nbmerge.evaluation.harness import load_tasks
 from nbmerge.evaluation.task_files import read_task
 from nbmerge.plots import to_png
 from nbmerge.recipe import Recipe
@@ -42,6 +44,46 @@ def test_the_harness_is_not_installed(monkeypatch):
         nbm.evaluate("anything", ["task"])
 
 
+@pytest.fixture
+def harness(monkeypatch):
+    """A package in the place of the harness, which has the tasks that were in folders when its index was made."""
+
+    def index(include_path):
+        known = [file.stem for folder in include_path or () for file in Path(folder).iterdir()]
+        return types.SimpleNamespace(match_tasks=lambda names: [name for name in names if name in known])
+
+    package, tasks = types.ModuleType("lm_eval"), types.ModuleType("lm_eval.tasks")
+    tasks.TaskManager, tasks.get_task_dict = index, lambda names, manager: {}
+    package.tasks = tasks
+    monkeypatch.setitem(sys.modules, "lm_eval", package)
+    monkeypatch.setitem(sys.modules, "lm_eval.tasks", tasks)
+
+
+@pytest.mark.usefixtures("harness")
+@pytest.mark.parametrize(
+    ("tasks", "options", "what"),
+    [
+        ("none.yaml", {}, "There is no file none.yaml"),
+        ("misspelt", {}, "The harness has no task 'misspelt'"),
+        ("misspelt", {"limit": 0}, "limit is a whole number of at least 1, not 0"),
+        ("misspelt", {"shots": -1}, "shots is a whole number of at least 0, not -1"),
+        ("misspelt", {"seed": "x"}, "seed is a whole number of at least 0, not 'x'"),
+    ],
+)
+def test_arguments_are_refused_before_the_model_is_loaded(monkeypatch, tasks, options, what):
+    monkeypatch.setattr("nbmerge.evaluation.evaluations.live", lambda *args, **kwargs: pytest.fail("merged"))
+    with pytest.raises(ArgumentError, match=what):
+        nbm.evaluate(nbm.demo.recipe(), tasks, **options)
+
+
+@pytest.mark.usefixtures("harness")
+def test_the_index_of_tasks_follows_the_files_in_its_folders(tmp_path):
+    with pytest.raises(ArgumentError, match="no task 'mine'"):
+        load_tasks(["mine"], [tmp_path])
+    (tmp_path / "mine.yaml").write_text("task: mine\n")
+    assert load_tasks(["mine"], [tmp_path]).tasks == ("mine",)
+
+
 def test_values_by_name():
     assert FOUND.value("animals") == FOUND.value("animals", "acc") == 0.75
     with pytest.raises(ArgumentError, match=r"no measure animals f1\. Measures: animals acc,none"):
@@ -73,6 +115,18 @@ def test_results_are_written_into_the_card(merged):
     (model,) = front_matter(merged)["model-index"]
     values = {r["dataset"]["name"]: r["metrics"][0]["value"] for r in model["results"]}
     assert values == {"animals": 0.9, "<rivers>": 0.5, "story": 12.5}
+
+
+def test_every_filter_of_a_metric_is_in_the_card(merged):
+    strict, flexible = (
+        Measure("sums", "exact_match", name, value, None, False, 9) for name, value in (("strict", 0.25), ("any", 0.5))
+    )
+    for _ in range(2):
+        Evaluation((strict, flexible)).write_card(merged)
+        (result,) = front_matter(merged)["model-index"][0]["results"]
+        metrics = {metric["name"]: metric["value"] for metric in result["metrics"]}
+        assert metrics == {"exact_match (strict)": 0.25, "exact_match (any)": 0.5}
+    assert [file.name for file in merged.iterdir() if "README" in file.name] == ["README.md"]
 
 
 def test_cards_that_cannot_be_written(merged, tmp_path):
