@@ -1,10 +1,10 @@
-"""Base classes of what a merged tensor is made from: sizes by dtype and shape, and the stored tensors of computed inputs."""
+"""Base classes of what a merged tensor is made from: sizes by dtype and shape, and how computed inputs are made from others."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbmerge.checkpoints.dtypes import FLOATS, item_bytes
 
@@ -73,3 +73,11 @@ class Computed(TensorBase):
         """The stored tensors that it is made from."""
         for source in self.sources:
             yield from source.leaves()
+
+
+def describe_input(source: TensorInput) -> list[Any]:
+    """What determines the bytes of an input besides the contents of files: plain data, down to the stored tensors."""
+    made: Any = source
+    if hasattr(source, "described"):
+        return [made.described(), *map(describe_input, made.sources)]
+    return [made.name, str(made.file), made.start, made.dtype]

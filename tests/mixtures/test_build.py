@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+import yaml
 
 import nbmerge as nbm
 from nbmerge.engine.compute.routers import read_routers
 from nbmerge.engine.compute.routers.once import Once
 from nbmerge.errors import RecipeError
 from nbmerge.methods.numerics.random_streams import normal
+from nbmerge.recipe import Recipe
 from tests.mixtures import POSITIVE, mixture
 from tests.models import make_family, make_model, read_tensors
 
@@ -155,6 +157,25 @@ def test_a_changed_base_model_is_not_taken_for_the_old_one(tmp_path):
     nbm.moe(recipe, tmp_path / "two", progress=False)
     routers = [read_tensors(tmp_path / n)["model.layers.2.block_sparse_moe.gate.weight"] for n in ("one", "two")]
     assert not torch.allclose(*routers, atol=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["hidden", "cheap_embed"])
+def test_routers_follow_the_values_of_a_merge_that_is_the_base_model(family, mode):
+    def make(weight):
+        models = [{"model": str(family.ft1), "parameters": {"weight": 1 - weight}},
+                  {"model": str(family.ft2), "parameters": {"weight": weight}}]  # fmt: skip
+        inner = {"name": "inner", "merge_method": "linear", "models": models}
+        outer = mixture("inner", [family.ft1, family.ft2], gate_mode=mode)
+        return Recipe.load(yaml.safe_dump_all([inner, outer]))
+
+    with (
+        nbm.live(make(0.0), progress=False) as changed,
+        nbm.live(mixture(family.ft2, [family.ft1, family.ft2], gate_mode=mode), progress=False) as wanted,
+    ):
+        changed.update(make(1.0), progress=False)
+        for layer in range(3):
+            name = f"model.layers.{layer}.mlp.gate.weight"
+            assert torch.equal(changed.model.state_dict()[name], wanted.model.state_dict()[name])
 
 
 def test_an_expert_may_be_a_merge_or_have_an_adapter(family, tmp_path):

@@ -16,11 +16,11 @@ import stat
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from nbmerge.checkpoints.file_state import FileState
+from nbmerge.checkpoints.tensor_base import describe_input
 from nbmerge.engine.compute.arithmetic import RECORD, difference
 from nbmerge.engine.compute.positioned_io import BINARY
 from nbmerge.engine.output.direct_io import NO_LINK
@@ -144,7 +144,7 @@ def identity(tensors: Iterable[TensorPlan], max_shard: int, metadata: Mapping[st
     digest = hashlib.sha256(json.dumps([FORMAT, max_shard, dict(metadata)]).encode())
     files: dict[Path, FileState | None] = {}
     for tensor in tensors:
-        digest.update(json.dumps(_described(tensor), sort_keys=True).encode())
+        digest.update(json.dumps(describe_input(tensor), sort_keys=True).encode())
         files.update((leaf.file, leaf.state) for leaf in tensor.leaves())
     for file, planned in sorted(files.items()):
         try:
@@ -158,20 +158,3 @@ def identity(tensors: Iterable[TensorPlan], max_shard: int, metadata: Mapping[st
         state = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
         digest.update(f"{file}\0{state}\n".encode())  # a modification time can be set back, a change time cannot
     return digest.hexdigest()
-
-
-def _described(tensor: TensorPlan) -> dict[str, Any]:
-    inputs = [_input(i) for i in tensor.inputs]
-    return {
-        "name": tensor.name, "dtype": tensor.dtype, "shape": tensor.shape, "method": tensor.method, "inputs": inputs,
-        "values": {f.name: getattr(tensor.values, f.name) for f in fields(tensor.values)},  # asdict would copy everything
-    }  # fmt: skip
-
-
-def _input(source: Any) -> dict[str, Any] | list[Any]:
-    """Describe an input of any kind, down to the stored tensors."""
-    if isinstance(source, TensorPlan):
-        return _described(source)
-    if hasattr(source, "described"):
-        return [source.described(), *map(_input, source.sources)]
-    return [source.name, str(source.file), source.start, source.dtype]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -82,6 +82,16 @@ class TensorPlan(TensorBase):
         """The dtype of a merge that takes it as an input, if its recipe sets none."""
         return self.dtype
 
+    @property
+    def sources(self) -> tuple[TensorInput, ...]:
+        """The inputs, by the name that computed inputs have for them."""
+        return self.inputs
+
+    def described(self) -> dict[str, Any]:
+        """What determines its bytes besides its inputs, as plain data."""
+        values = {f.name: getattr(self.values, f.name) for f in fields(self.values)}  # asdict would copy everything
+        return {"name": self.name, "dtype": self.dtype, "shape": self.shape, "method": self.method, "values": values}
+
     def leaves(self) -> Iterator[StoredTensor]:
         """The stored tensors that it is made from, including those of merges that feed it."""
         for source in self.inputs:
@@ -133,9 +143,7 @@ def most_reads(tensors: Iterable[TensorPlan]) -> tuple[int, str]:
 
 def _inputs_of(source: TensorInput) -> tuple[TensorInput, ...]:
     """What an input is made from itself; nothing for a stored tensor."""
-    if isinstance(source, TensorPlan):
-        return source.inputs
-    return source.sources if isinstance(source, Computed) else ()
+    return source.sources if isinstance(source, TensorPlan | Computed) else ()
 
 
 @dataclass(frozen=True)

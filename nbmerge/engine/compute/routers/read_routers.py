@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 
 from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.file_state import FileState
+from nbmerge.checkpoints.tensor_base import describe_input
 from nbmerge.engine.compute.routers.layer_walk import read_rows, unit_rows, walk_layers
 from nbmerge.engine.compute.routers.once import Once
 from nbmerge.engine.compute.routers.prompt_tokens import tokenize
@@ -28,8 +30,8 @@ def open_hidden_router(source: HiddenRouter, workspace: Workspace, slot: int) ->
 
 def open_embedding_router(source: EmbeddingRouter, workspace: Workspace, slot: int) -> Read:
     """Read a router of embeddings."""
-    key = *source.described(), _state(source.leaves())
-    return _read(_rows.get(tuple(key), lambda: [_sum_embeddings(source, workspace)])[0])
+    key = json.dumps(describe_input(source)), _state(source.leaves())
+    return _read(_rows.get(key, lambda: [_sum_embeddings(source, workspace)])[0])
 
 
 def _sum_embeddings(source: EmbeddingRouter, workspace: Workspace) -> torch.Tensor:

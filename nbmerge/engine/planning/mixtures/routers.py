@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nbmerge.checkpoints import StoredTensor
-from nbmerge.checkpoints.tensor_base import Computed
+from nbmerge.checkpoints.tensor_base import Computed, describe_input
 
 if TYPE_CHECKING:
     from nbmerge.typing import TensorInput
@@ -159,15 +159,20 @@ class Walk:
 
     @cached_property
     def digest(self) -> str:
-        """Checksum of what determines the routers besides the weights."""
-        return _digest(self.prompts, self.of_all_tokens, self.config, self.vocabulary)
+        """Checksum of what determines the routers besides the contents of weights files."""
+        inputs = [describe_input(tensor) for step in self._steps for tensor in step.values()]
+        return _digest(self.prompts, self.of_all_tokens, self.config, self.vocabulary, inputs)
 
     @cached_property
     def one_of_each_file(self) -> tuple[StoredTensor, ...]:
         """A stored tensor of each file that is read."""
-        steps = ({"": self.embedding}, *self.layers)
-        leaves = {leaf.file: leaf for step in steps for tensor in step.values() for leaf in tensor.leaves()}
+        leaves = {leaf.file: leaf for step in self._steps for tensor in step.values() for leaf in tensor.leaves()}
         return tuple(leaves.values())
+
+    @property
+    def _steps(self) -> tuple[Mapping[str, TensorInput], ...]:
+        """The tensors that are read, in the order of the walk."""
+        return ({"": self.embedding}, *self.layers)
 
 
 @dataclass(frozen=True)
