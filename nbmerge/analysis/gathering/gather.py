@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from nbmerge.checkpoints import hub
 from nbmerge.engine.live import LayeredModel
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
-from nbmerge.errors import ArgumentError, MergeStopped, SampleError
+from nbmerge.errors import ArgumentError, MergeStopped, OutputError, SampleError
 from nbmerge.methods.numerics.gathered import CACHE, SUFFIX
 from nbmerge.progress import Reporter
 from nbmerge.progress_bars import show_progress
@@ -27,6 +28,7 @@ from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.sampling import Loaded, limit_threads
 from nbmerge.sampling.likelihood import Window, split_text
 from nbmerge.sampling.loading import library_errors
+from nbmerge.sizes import human
 from nbmerge.statistics.store import key_of
 
 if TYPE_CHECKING:
@@ -132,6 +134,7 @@ def gather_statistics(
     jobs = {ref: _job_of(given.merge_method, ref, own, where) for ref, own in chosen.items()}
     tokens = dict.fromkeys(map(str, jobs), 0)
     if missing := {ref: job for ref, job in jobs.items() if not job.file.is_file()}:
+        _check_space(where, sum(job.least_bytes for job in missing.values()))
         with show_progress(progress, "Gathering statistics") as listener:
             report = Reporter(listener, sum(job.steps for job in missing.values()), 0)
             tokens |= dict(_gather_all(missing, report, cancel, threads))
@@ -154,16 +157,37 @@ class _Job:
         """Parts that are reported."""
         return self.plan.depth + 1 if self.method == "regmean" else 2 * self.plan.depth + 3
 
+    @property
+    def least_bytes(self) -> int:
+        """What its file has at least: tensors with the same inputs share one matrix, which is known only when they are evaluated."""
+        if self.method == "fisher":
+            return sum(2 * tensor.count for tensor in self.plan.tensors)
+        widths = {(tensor.layer, width) for tensor in self.plan.tensors if (width := _input_width(tensor))}
+        return sum(4 * width * width for _, width in widths)
+
     def extra_bytes(self, part: Sequence[TensorPlan]) -> int:
         """Memory for the statistics of one part of the model."""
         if self.method == "fisher":
             return sum(3 * 4 * tensor.count for tensor in part)  # a derivative, its square and their sum
-        widths = [
-            max(t.shape) if t.values.inputs_first else t.shape[-1]
-            for t in part
-            if t.layer is not None and len(t.shape) > 1
-        ]
-        return 4 * (sum(w * w for w in widths) + max((w * w for w in widths), default=0))
+        squares = [_input_width(tensor) ** 2 for tensor in part]
+        return 4 * (sum(squares) + max(squares, default=0))
+
+
+def _input_width(tensor: TensorPlan) -> int:
+    """Number of inputs of a matrix inside the layers; 0 for other tensors."""
+    if tensor.layer is None or len(tensor.shape) < 2:
+        return 0
+    return tensor.shape[-2 if tensor.values.inputs_first else -1]
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    """Refuse a disk on which the statistics do not fit, before any model is evaluated."""
+    free = shutil.disk_usage(next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())).free
+    if free < needed:
+        raise OutputError(
+            f"not enough disk space for {folder}: the statistics need at least {human(needed)} and {human(free)} are free. "
+            "Free some space, or pass folder= on another disk."
+        )
 
 
 def _job_of(method: str, ref: ModelRef, texts: tuple[str, ...], folder: Path) -> _Job:
@@ -200,7 +224,7 @@ def _key(method: str, plan: Plan, texts: Sequence[str]) -> str:
     """A name that follows from the weights, the texts and what is gathered."""
     digest = xxhash.xxh3_128(f"{FORMAT} {method} {key_of(plan.tensors)}".encode())
     for text in texts:
-        raw = text.encode()
+        raw = text.encode("utf-8", "surrogatepass")  # the tokenizer refuses what is not Unicode
         digest.update(len(raw).to_bytes(8, "little") + raw)
     return f"{method}-{digest.hexdigest()}"
 

@@ -49,9 +49,18 @@ class StatisticsFile:
         return self
 
     def add(self, name: str, tensor: torch.Tensor) -> None:
-        """Write the statistics of one tensor."""
+        """Write the statistics of one tensor.
+
+        Raises
+        ------
+        OutputError
+            When the disk is full or fails.
+        """
         raw = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data
-        self._opened.write(raw)
+        try:
+            self._opened.write(raw)
+        except OSError as error:
+            raise OutputError(f"{self.file} cannot be written: {error.strerror or error}.") from error
         place = [self._end, self._end + raw.nbytes]
         self._entries[name] = {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": place}
         self._end = place[1]

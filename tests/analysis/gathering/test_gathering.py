@@ -1,18 +1,21 @@
 """Statistics of texts, and merges that use them, against whole models in plain torch."""
 
+import errno
 import json
+import shutil
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors import safe_open
 
 import nbmerge as nbm
-from nbmerge.analysis.gathering import gather_statistics
+from nbmerge.analysis.gathering import gather, gather_statistics
 from nbmerge.analysis.gathering.gradient_squares import SignedSum
 from nbmerge.analysis.gathering.statistics_file import StatisticsFile
 from nbmerge.engine.cost import worker_bytes
-from nbmerge.errors import ArgumentError, MergeStopped, RecipeError
+from nbmerge.errors import ArgumentError, MergeStopped, OutputError, RecipeError, SampleError
 from nbmerge.sampling import load
 from tests.models import make_model, read_tensors
 
@@ -169,6 +172,41 @@ def test_what_cannot_be_gathered(pair, tmp_path):
     with pytest.raises(MergeStopped):
         gather_statistics(recipe(pair, "fisher"), pair.texts, folder=tmp_path / "new", cancel=stop)
     assert not [f for f in (tmp_path / "new").glob("*") if f.is_file()]
+
+
+def test_a_full_disk_is_found_before_models_are_evaluated(pair, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=100))
+    monkeypatch.setattr(gather, "LayeredModel", lambda *args: pytest.fail("evaluated"))
+    for method in ("regmean", "fisher"):
+        with pytest.raises(OutputError, match=r"not enough disk space .* and 100 B are free"):
+            gather_statistics(recipe(pair, method), pair.texts, folder=tmp_path / "new")
+
+
+@pytest.mark.parametrize("method", ["regmean", "fisher"])
+def test_the_least_space_is_not_above_what_files_have(pair, tmp_path, monkeypatch, method):
+    asked = []
+    monkeypatch.setattr(gather, "_check_space", lambda folder, needed: asked.append(needed))
+    files = gather_statistics(recipe(pair, method), pair.texts, folder=tmp_path).files.values()
+    assert 0.2 * sum(file.stat().st_size for file in files) < asked[0] <= sum(file.stat().st_size for file in files)
+
+
+def test_a_disk_that_becomes_full_leaves_no_file(tmp_path):
+    def fill_up(raw):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write():
+        with StatisticsFile(tmp_path / "a.safetensors", 1) as file:
+            file._opened = SimpleNamespace(write=fill_up, close=file._opened.close)
+            file.add("weight", torch.zeros(2))
+
+    with pytest.raises(OutputError, match=r"a\.safetensors cannot be written: No space left on device"):
+        write()
+    assert not list(tmp_path.iterdir())
+
+
+def test_texts_that_are_no_unicode_are_refused(pair, tmp_path):
+    with pytest.raises(SampleError, match="cannot be evaluated on these texts"):
+        gather_statistics(recipe(pair, "regmean"), "half a character: \ud83d", folder=tmp_path)
 
 
 @pytest.mark.parametrize("method", ["regmean", "fisher"])

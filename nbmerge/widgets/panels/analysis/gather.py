@@ -98,7 +98,7 @@ class GatherPanel(Panel):
         named = {ref: _read_name(gathered, ref) for ref in gathered.recipe.references if str(ref) in gathered.files}
         tokens = sum(gathered.tokens.values())
         self._done = f"Gathered from {tokens:,} tokens." if tokens else "These statistics were gathered before."
-        self.state.edit(lambda recipe: name_statistics(recipe, named))
+        self.state.edit(lambda recipe: name_statistics(recipe, gathered.recipe.merge_method, named))
         self.state.check_again()  # the recipe may have named them already, and the files were gone
 
     # --- state to screen ---
@@ -129,8 +129,10 @@ def list_sources(recipe: Recipe) -> list[ModelRef]:
     return list(dict.fromkeys(source.model for piece in recipe.pieces for source in piece.sources))
 
 
-def name_statistics(recipe: Recipe, named: dict[ModelRef, str]) -> Recipe:
-    """The recipe with the statistics of those of its models that have some."""
+def name_statistics(recipe: Recipe, method: str, named: dict[ModelRef, str]) -> Recipe:
+    """The recipe with the statistics of those of its models that have some; unchanged if its method is another by now."""
+    if recipe.merge_method != method:
+        return recipe
     for ref in list_sources(recipe):
         if ref in named:
             recipe = recipe.with_parameter(STATISTICS, named[ref], ref)

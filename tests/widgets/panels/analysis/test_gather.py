@@ -6,8 +6,9 @@ import pytest
 
 from nbmerge.analysis.gathering import gather_statistics
 from nbmerge.errors import ArgumentError
-from nbmerge.recipe import Recipe
+from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.widgets import GatherPanel, SetupBar, Studio, StudioState
+from nbmerge.widgets.panels.analysis.gather import name_statistics
 from nbmerge.widgets.state.texts import read_texts
 from tests.models import gradient_recipe
 from tests.widgets.browser import act
@@ -67,6 +68,16 @@ def test_statistics_that_are_gone_are_an_error_with_the_same_way_out(state, tmp_
     assert state.job.wait(60)
     assert not state.groups
     assert state.plan is not None
+
+
+def test_statistics_are_not_named_for_another_method(state):
+    panel = GatherPanel(state=state)
+    named = {ModelRef.of(model): "regmean-0" for model in models_of(state)}
+    for method in ("linear", "fisher"):
+        other = state.recipe.replace(merge_method=method)
+        assert name_statistics(other, "regmean", named) is other
+    assert "regmean-0" in name_statistics(state.recipe, "regmean", named).to_yaml()
+    panel.close()
 
 
 def test_what_cannot_be_gathered_is_said(state, deep_family):
