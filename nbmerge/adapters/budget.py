@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nbmerge.arguments import parse_whole_number
 from nbmerge.errors import ArgumentError
 
 _NEGLIGIBLE = 1e-6
@@ -49,8 +50,8 @@ def check_budget(rank: int | None, energy: float | None, usual: int, most: int) 
     usual, most : int
         The most ranks where neither is given, and where only `energy` is.
     """
-    if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
-        raise ArgumentError(f"rank is a whole number of at least 1, not {rank!r}.")
+    if rank is not None:
+        rank = parse_whole_number("rank", rank, 1)
     if energy is not None and (isinstance(energy, bool) or not isinstance(energy, int | float) or not 0 < energy <= 1):
         raise ArgumentError(
             f"energy is the share of the change that is kept, more than 0 and at most 1, not {energy!r}."

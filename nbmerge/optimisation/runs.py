@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nbmerge.arguments import parse_whole_number
 from nbmerge.errors import ArgumentError, MergeStopped
 from nbmerge.optimisation.objective import Request
 from nbmerge.optimisation.samplers import Sampler
@@ -54,8 +55,8 @@ class Budget:
         ArgumentError
             When a number is not positive.
         """
-        if trials is not None and (isinstance(trials, bool) or not isinstance(trials, int) or trials < 1):
-            raise ArgumentError(f"trials is a whole number of at least 1, not {trials!r}.")
+        if trials is not None:
+            parse_whole_number("trials", trials, 1)
         if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
             raise ArgumentError(f"seconds is a number above 0, not {seconds!r}.")
         if trials is None and seconds is None:

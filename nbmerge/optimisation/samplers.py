@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from nbmerge.arguments import parse_whole_number
 from nbmerge.errors import ArgumentError
 from nbmerge.optimisation.goals import Goal
 from nbmerge.optimisation.packages import make_distributions, require_cmaes, require_optuna
@@ -63,8 +64,10 @@ class Sampler:
     def __post_init__(self) -> None:
         if self.name not in NAMES:
             raise ArgumentError(f"sampler is one of {', '.join(NAMES)}, not {self.name!r}.")
+        parse_whole_number("seed", self.seed, 0)
         if self.name != "cmaes":
             return
+        require_cmaes()
         if not self.goal.is_single:
             raise ArgumentError(
                 "CMA-ES compares trials by one number. Pass goal='weakest', goal='mean' or weights, or another sampler."

@@ -22,7 +22,7 @@ from nbmerge.optimisation.runs import Budget, Run
 from nbmerge.optimisation.samplers import Sampler, SamplerName
 from nbmerge.optimisation.space import Choice, Range, Space, as_space
 from nbmerge.optimisation.store import Store
-from nbmerge.optimisation.workers import Workers
+from nbmerge.optimisation.workers import Workers, find_submit
 from nbmerge.progress_bars import show_progress
 from nbmerge.recipe import Recipe
 
@@ -146,6 +146,7 @@ def search(
             "Trials can be stopped early only if they are compared by one number: pass goal='weakest' or 'mean'."
         )
     budget = Budget.of(trials, seconds, draws.most)
+    find_submit(executor)
     identity = identify(start, varied, named, others, draws, prune)
     store = Store(None if storage is None else Path(storage).expanduser(), identity, varied, aim.directions)
     run = Run(start, draws, store, budget, prune)

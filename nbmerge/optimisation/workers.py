@@ -36,7 +36,7 @@ class Workers:
 
     def __init__(self, objective: Objective, executor: Any, most: int, cancel: StopSignal | None):
         self._objective, self._cancel = objective, cancel
-        self._submit = None if executor is None else _submit_of(executor)
+        self._submit = find_submit(executor)
         self._most = most if executor is not None else 1
         self._waiting: dict[int, tuple[Trial, Request, Any]] = {}
         self._ended: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -105,7 +105,16 @@ def _result_of(future: Any) -> Outcome:
         ) from error
 
 
-def _submit_of(executor: Any) -> Any:
+def find_submit(executor: Any) -> Any:
+    """The function that submits work to an executor; None without one.
+
+    Raises
+    ------
+    TypeError
+        When it is neither a Dask client nor an executor of Python.
+    """
+    if executor is None:
+        return None
     if isinstance(executor, Executor):
         return executor.submit
     if not hasattr(executor, "nthreads") or getattr(executor, "asynchronous", False):

@@ -79,12 +79,12 @@ def export_page(
     >>> page.stat().st_size < 400_000
     True
     """
-    file = Path(file)
+    file = Path(file).expanduser()
     check_place(file, overwrite)
     plan = make_plan(recipe)
-    known = statistics if statistics is not None else _measure(plan, progress, cancel)
     texts = _read_samples(samples) if isinstance(samples, Comparison) else samples
     records = Records(texts or {}, scores or {}, {name: make_plan(r) for name, r in (pins or {}).items()})
+    known = statistics if statistics is not None else _measure(plan, progress, cancel)
     return write_page(make_page(plan, known, records, title), file, overwrite=overwrite)
 
 
@@ -106,7 +106,7 @@ def write_page(page: bytes, file: Path, *, overwrite: bool) -> Path:
     try:
         write_whole(file, page, private=False)
     except OSError as error:
-        raise OutputError(f"{file} cannot be written: {error.strerror}.") from error
+        raise OutputError(f"{file} cannot be written: {error.strerror or error}.") from error
     return file
 
 

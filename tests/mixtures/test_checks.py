@@ -144,6 +144,16 @@ def test_a_prompt_that_is_too_long_is_named(recipe, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_tokenizer_that_is_a_link_to_nothing_is_a_problem(family, recipe, tmp_path):
+    base = make_model(tmp_path / "base")
+    (base / "tokenizer_config.json").unlink()
+    (base / "tokenizer_config.json").symlink_to(tmp_path / "gone")
+    problem = found_in(recipe | {"base_model": str(base)})["base_model"]
+    assert "tokenizer_config.json cannot be read: No such file" in problem.what
+    assert "gate_mode: random" in problem.how
+    nbm.plan(recipe | {"base_model": str(base), "gate_mode": "random"})
+
+
 def test_a_mixture_is_written_for_mergekit_and_in_words(recipe):
     recipe["gate_mode"] = "cheap_embed"
     made = nbm.Recipe.of(recipe)

@@ -91,6 +91,12 @@ def test_places_that_cannot_be_written_are_named_before_anything_is_measured(fam
         nbm.export_page(recipe(family), tmp_path / place)
 
 
+def test_recipes_beside_it_are_read_before_anything_is_measured(family, tmp_path, monkeypatch):
+    monkeypatch.setattr("nbmerge.pages.export.measure_plan", lambda *args, **kwargs: pytest.fail("measured"))
+    with pytest.raises(RecipeError, match="needs exactly one of"):
+        nbm.export_page(recipe(family), tmp_path / "page.html", pins={"pin": {"merge_method": "no_such_method"}})
+
+
 def test_a_recipe_with_errors_has_no_page(family, tmp_path):
     with pytest.raises(RecipeError):
         nbm.export_page(recipe(family, weight="much"), tmp_path / "page.html")

@@ -14,8 +14,9 @@ from nbmerge.engine.planning.mixtures.architectures import (
     Architecture,
     find_architecture,
 )  # fmt: skip
-from nbmerge.engine.planning.mixtures.gates import find_tokenizer_files
+from nbmerge.engine.planning.mixtures.gates import checksum_tokenizer, find_tokenizer_files
 from nbmerge.engine.planning.resolved import Resolved
+from nbmerge.errors import CheckpointError
 from nbmerge.problems import Where, nearest
 from nbmerge.recipe import Expert, Recipe
 
@@ -181,14 +182,25 @@ def check_prompts(resolved: Resolved, architecture: Architecture) -> None:
             what = f"the positive and negative prompts of {expert.source_model.name} are the same, so they cancel."
             findings.error((*where, "negative_prompts"), what, "Choose other negative prompts, or none.", "prompts")
     _compare_prompts(recipe, findings)
+    _check_tokenizer(resolved)
+
+
+def _check_tokenizer(resolved: Resolved) -> None:
+    """Find that the base model has no tokenizer, or one that cannot be read."""
+    findings, folder = resolved.findings, resolved.donor_checkpoint.path
     if resolved.donor in resolved.tokenizers:
         what = "the base model is a merge with a tokenizer of its own, which prompts cannot be read with before it is saved."
         findings.error(("base_model",), what, "Save that merge, and name its folder.", "prompts")
-    elif not find_tokenizer_files(resolved.donor_checkpoint.path):
+        return
+    how = "Copy its tokenizer files into its folder, or choose gate_mode: random."
+    if not find_tokenizer_files(folder):
         what = f"{resolved.labels[resolved.donor]} has no tokenizer, which prompts are read with."
-        findings.error(
-            ("base_model",), what, "Copy its tokenizer files into its folder, or choose gate_mode: random.", "prompts"
-        )
+        findings.error(("base_model",), what, how, "prompts")
+        return
+    try:
+        checksum_tokenizer(folder)
+    except CheckpointError as error:
+        findings.error(("base_model",), f"the tokenizer that prompts are read with: {error}", how, "prompts")
 
 
 def _compare_prompts(recipe: Recipe, findings: Findings) -> None:

@@ -15,7 +15,7 @@ from nbmerge.checkpoints.implementations import drop_foreign_implementations
 from nbmerge.engine.planning.mixtures.architectures import PROMPTED, Architecture
 from nbmerge.engine.planning.mixtures.routers import EmbeddingRouter, HiddenRouter, Prompts, RandomRouter, Walk
 from nbmerge.engine.planning.resolved import Resolved
-from nbmerge.guarded_files import LARGEST_COPY, read_model_bytes
+from nbmerge.guarded_files import LARGEST_COPY, open_model_file, read_model_bytes
 from nbmerge.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -103,9 +103,19 @@ def find_tokenizer_files(folder: Path) -> list[Path]:
 
 
 def checksum_tokenizer(folder: Path) -> str:
-    """Checksum of the files of a model's tokenizer."""
-    files = find_tokenizer_files(folder)
-    return _checksum(tuple((file, FileState.of(file.stat())) for file in files))
+    """Checksum of the files of a model's tokenizer.
+
+    Raises
+    ------
+    CheckpointError
+        When one of them cannot be read, such as a link to a file that is gone.
+    """
+    return _checksum(tuple((file, _state_of(file)) for file in find_tokenizer_files(folder)))
+
+
+def _state_of(file: Path) -> FileState:
+    with open_model_file(file, LARGEST_COPY) as descriptor:
+        return FileState.of(os.fstat(descriptor))
 
 
 @lru_cache(maxsize=32)  # a plan is made whenever a recipe changes

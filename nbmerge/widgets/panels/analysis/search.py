@@ -95,8 +95,9 @@ class SearchPanel(Panel):
             self.state.notes.add_search(found, KEPT)
             return found
 
+        if not self._work.is_running:
+            self._running = None  # before it starts: from then on, trials are noted by its thread
         self._work.compute(work)
-        self._running = None
 
     def _find_start(self, asked: SearchForm) -> Recipe:
         """The recipe on screen; for a search that goes on, the one that it began with."""
