@@ -27,6 +27,7 @@ def documented_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = blocks(ROOT / "README.md", "yaml")[0].code
     for name in ("recipe.yml", "SOURCE"):
         (folder / name).write_text(recipe, encoding="utf-8")
+    (folder / "a.txt").write_text("abc abc", encoding="utf-8")
     (folder / "moe.yml").write_text(blocks(ROOT / "docs/mixtures.md", "yaml")[0].code, encoding="utf-8")
     return folder
 

@@ -95,6 +95,13 @@ def test_commands_within_sentences_are_found(page: Path):
             parse(words, complete=False)
 
 
+def test_the_readme_lists_every_command():
+    listed = {
+        words[0] for block in blocks(ROOT / "README.md", "sh") for name, *words in commands(block) if name == "nbmerge"
+    }
+    assert listed == set(COMMANDS.commands)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "sh")], ids=lambda page: page.name)
 @pytest.mark.usefixtures("documented")
