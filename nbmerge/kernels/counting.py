@@ -17,9 +17,8 @@ GROUP = 8
 
 
 @part
-def _read_magnitudes(
-    base: int, own: int, first: int, base_stored: int, own_stored: int, magnitudes: np.ndarray
-) -> None:
+def read_magnitudes(base: int, own: int, first: int, base_stored: int, own_stored: int, magnitudes: np.ndarray) -> None:
+    """Write |b − a| from an index on."""
     for k in range(magnitudes.size):
         magnitudes[k] = abs(load(own, first + k, own_stored) - load(base, first + k, base_stored))
 
@@ -60,7 +59,7 @@ def build_comparison(base_stored: int, own_stored: int) -> Callable[..., None]:
         magnitudes = np.empty(TILE, np.float32)
         for first in range(0, count, TILE):
             tile = magnitudes[: min(TILE, count - first)]
-            _read_magnitudes(base, own, first, base_stored, own_stored, tile)
+            read_magnitudes(base, own, first, base_stored, own_stored, tile)
             for v in range(values.size):
                 above, equal = _compare(tile, values[v])
                 counts[v, 0] += above
@@ -87,7 +86,7 @@ def build_collection(base_stored: int, own_stored: int) -> Callable[..., tuple[i
         above, held = np.int64(0), np.int64(0)
         for first in range(0, count, TILE):
             tile = magnitudes[: min(TILE, count - first)]
-            _read_magnitudes(base, own, first, base_stored, own_stored, tile)
+            read_magnitudes(base, own, first, base_stored, own_stored, tile)
             above += _find_inside(tile, low, high, is_inside[: tile.size])
             is_inside[tile.size :] = np.uint8(0)
             for g in range(groups.size):
@@ -117,7 +116,7 @@ def build_search(base_stored: int, own_stored: int) -> Callable[..., int]:
         magnitudes = np.empty(TILE, np.float32)
         for first in range(0, count, TILE):
             tile = magnitudes[: min(TILE, count - first)]
-            _read_magnitudes(base, own, first, base_stored, own_stored, tile)
+            read_magnitudes(base, own, first, base_stored, own_stored, tile)
             _, equal = _compare(tile, value)
             if equal <= rank:
                 rank -= equal

@@ -43,7 +43,8 @@ def _count_equal(one: int, other: int, first: int, size: int, stored: int) -> in
 
 
 @part
-def _count_changed(bits: np.ndarray) -> int:
+def count_changed(bits: np.ndarray) -> int:
+    """Elements that are not zero."""
     changed = np.int32(0)
     for k in range(bits.size):
         changed = np.int32(changed + np.int32(bits[k] & _SIZE != 0))
@@ -51,7 +52,7 @@ def _count_changed(bits: np.ndarray) -> int:
 
 
 @part
-def _count_signs(one: np.ndarray, other: np.ndarray) -> tuple[int, int]:
+def count_signs(one: np.ndarray, other: np.ndarray) -> tuple[int, int]:
     """Elements at which both are not zero, of the same sign and of opposite ones."""
     same, opposite = np.int32(0), np.int32(0)
     for k in range(one.size):
@@ -191,10 +192,10 @@ def build_differences(models: int, stored: int, bins: int, lowest: int) -> Calla
                 _fill(bits, places[:size], tables[i])
                 if some:
                     _add_outside(bits, inner, outer, outside[i])
-                same[i, i] += _count_changed(bits)
+                same[i, i] += count_changed(bits)
                 equal[i, i] += size
                 for j in range(i):
-                    alike, unlike = _count_signs(bits, deltas[j, :size])
+                    alike, unlike = count_signs(bits, deltas[j, :size])
                     same[i, j] += alike
                     opposite[i, j] += unlike
                     equal[i, j] += _count_equal(addresses[i + 1], addresses[j + 1], first, size, stored)

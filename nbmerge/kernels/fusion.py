@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nbmerge.kernels.bit_histograms import build_histograms, number_prefixes
 from nbmerge.kernels.differences import build_differences, build_exponents
 from nbmerge.kernels.gram import build_products
 from nbmerge.kernels.magnitudes import survey
@@ -24,6 +25,7 @@ from nbmerge.kernels.methods import ram as ram_loop
 from nbmerge.kernels.methods import rows, thinned
 from nbmerge.kernels.methods import sce as sce_loop
 from nbmerge.kernels.operands import STORED, Fused, Layout, find_common_kind, find_kinds, locate
+from nbmerge.kernels.trimming import build_trimming
 from nbmerge.kernels.weighted_sum import build_interpolation, build_interpolations, build_sum
 from nbmerge.methods import (
     Elementwise,
@@ -193,6 +195,43 @@ def fuse_differences(dtypes: Sequence[str], bins: int, lowest: int, samples: int
         add(count, locate(blocks), *sums)
 
     return fused
+
+
+def fuse_histograms(
+    dtypes: Sequence[str], prefixes: Sequence[int] | None
+) -> Callable[[torch.Tensor, torch.Tensor, np.ndarray], None] | None:
+    """The loop that counts |b − a| by 16 of their bits.
+
+    Parameters
+    ----------
+    dtypes : sequence of str
+        Of the base and of the model.
+    prefixes : sequence of int or None
+        Upper bits of the magnitudes whose lower bits are counted; None to count upper bits.
+
+    Returns
+    -------
+    callable or None
+        ``(base, own, histograms)``: adds a block to histograms (int64, shape (number of prefixes or 1, 65536)).
+    """
+    if (kinds := find_kinds(dtypes)) is None:
+        return None
+    add, what = build_histograms(kinds[0], kinds[1]), (prefixes is None, number_prefixes(prefixes or ()))
+    return lambda base, own, counted: add(base.numel(), base.data_ptr(), own.data_ptr(), *what, counted)
+
+
+def fuse_trimming(dtypes: Sequence[str], lanes: int) -> Callable[..., None] | None:
+    """The loop that counts what trimming leaves of a block.
+
+    Returns
+    -------
+    callable or None
+        ``(blocks, thresholds, ties, *arrays)``, see `nbmerge.kernels.trimming.build_trimming`.
+    """
+    if (kinds := _find_kinds(dtypes, "float32")) is None:
+        return None
+    count = build_trimming(kinds, lanes)
+    return lambda blocks, *arrays: count(blocks[0].numel(), locate(blocks), *arrays)
 
 
 def _find_kinds(dtypes: Sequence[str], dtype: str) -> tuple[int, ...] | None:

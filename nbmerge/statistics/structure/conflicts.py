@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,11 +16,13 @@ from nbmerge.engine.compute import BLOCK, Blocks, default_threads, run
 from nbmerge.engine.cost import require_memory
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.errors import ArgumentError
+from nbmerge.kernels import request
 from nbmerge.methods.ties import kept
 from nbmerge.presentation import Displayed, draw
 from nbmerge.progress_bars import show_progress
 from nbmerge.statistics.store import Arrays, recall
 from nbmerge.statistics.structure.thresholds import find_thresholds, histogram_bytes
+from nbmerge.statistics.structure.trimmed_sums import TrimmedSums
 from nbmerge.statistics.survey import Model, fit_models, refuse_not_finite, tensors_of_all, without_merge
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
 DENSITIES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1)
 """Densities at which conflicts are counted by default."""
-BITS = 80
+BITS = 40
 """Bytes for each element of a block while magnitudes are ordered by their bits."""
+SAVED = 2e-9
+"""Processor seconds that compiled loops save for each number of each model at each density."""
 MOST = 32
 """Most densities: each takes time and 1 MB for each model."""
 
@@ -110,73 +113,6 @@ class Conflicts(Displayed):
     def __repr__(self) -> str:
         first = self.summary.iloc[0]
         return f"<Conflicts: {', '.join(self.models[1:])}, signs differ in {100 * first['conflict']:.3g} %>"
-
-
-class TrimmedSums:
-    """What is counted of n task vectors at several densities.
-
-    Parameters
-    ----------
-    groups, densities, models : int
-        Numbers of tensors (or groups of them), densities and models without the base.
-
-    Attributes
-    ----------
-    total : ndarray, shape (groups, n)
-        Σ|δ|.
-    kept, elected : ndarray, shape (groups, densities, n)
-        Σ|δ| of what is kept, and of what has the elected sign besides.
-    shared, conflicting : ndarray, shape (groups, densities)
-        Elements that at least two models changed and kept, and those of them with different signs.
-    same, opposite : ndarray, shape (groups, densities, n, n)
-        Elements that both models of a pair changed and kept, with the same and with opposite signs.
-    """
-
-    FIELDS = ("total", "kept", "elected", "shared", "conflicting", "same", "opposite")
-
-    def __init__(self, groups: int, densities: int, models: int):
-        self.total = np.zeros((groups, models))
-        self.kept, self.elected = (np.zeros((groups, densities, models)) for _ in range(2))
-        self.shared, self.conflicting = (np.zeros((groups, densities)) for _ in range(2))
-        self.same, self.opposite = (np.zeros((groups, densities, models, models)) for _ in range(2))
-
-    def add(self, t: int, d: int, kept: torch.Tensor) -> None:
-        """Count one block of trimmed task vectors, shape (models, elements)."""
-        signs = kept.sign()
-        changed = signs.abs()
-        net = (signs @ signs.T).double().numpy()  # counts stay below 2²⁴ within a block, so their products are exact
-        both = (changed @ changed.T).double().numpy()
-        self.same[t, d] += (both + net) / 2
-        self.opposite[t, d] += (both - net) / 2
-        if len(kept) == 2:
-            shared, conflicting = both[0, 1], (both[0, 1] - net[0, 1]) / 2
-        else:
-            models = changed.sum(0)
-            several = models >= 2
-            shared, conflicting = int(several.sum()), int((several & (signs.sum(0).abs() < models)).sum())
-        self.shared[t, d] += shared
-        self.conflicting[t, d] += conflicting
-        self.kept[t, d] += kept.abs().sum(1).double().numpy()
-        elected = kept.sum(0).sign()
-        self.elected[t, d] += (kept * elected).clamp_(min=0).sum(1).double().numpy()
-
-    def added(self, groups: Sequence[int], count: int) -> TrimmedSums:
-        """The sums over groups of tensors; `groups` has the number of each tensor's group."""
-        made = TrimmedSums(count, *self.kept.shape[1:])
-        for field in self.FIELDS:
-            np.add.at(getattr(made, field), np.array(groups), getattr(self, field))
-        return made
-
-    def columns(self, d: int, models: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
-        """The columns of `Conflicts.table` at one density, with one number for each group."""
-        with np.errstate(all="ignore"):
-            yield "conflict", self.conflicting[:, d] / self.shared[:, d]
-            for m, model in enumerate(models):
-                yield f"kept[{model}]", self.kept[:, d, m] / self.total[:, m]
-                yield f"elected[{model}]", self.elected[:, d, m] / self.total[:, m]
-            for (i, a), (j, b) in combinations(enumerate(models), 2):
-                opposite = self.opposite[:, d, i, j]
-                yield f"conflict[{a}, {b}]", opposite / (self.same[:, d, i, j] + opposite)
 
 
 @hub.stopping
@@ -258,6 +194,7 @@ def _count(
         _measure(counts, index[tensor.name], blocks, wanted)
         return lambda start, block: None
 
+    request(SAVED * sum(t.count * (len(t.inputs) - 1) * len(wanted) for t in tensors))
     with show_progress(progress, "Counting conflicts") as listener:
         run([without_merge(t) for t in tensors], sink, progress=listener, cancel=cancel, threads=threads)
     refuse_not_finite(tensors, counts.total)
@@ -290,25 +227,10 @@ def _measure(counts: TrimmedSums, t: int, blocks: Blocks, densities: Sequence[fl
         return
     keeps = [kept(density, blocks.count) for density in densities]
     thresholds, ties = find_thresholds(blocks, [keeps] * (len(blocks.inputs) - 1))
+    loop = counts.find_loop([i.dtype for i in blocks.inputs])
     for start in blocks.starts():
+        if loop is not None:
+            loop(t, [blocks.stored(i, start) for i in range(len(blocks.inputs))], thresholds, ties)
+            continue
         rows = blocks.rows(start)
-        deltas = rows[1:].sub_(rows[:1])
-        counts.total[t] += deltas.abs().sum(1).double().numpy()
-        for d in range(len(densities)):
-            counts.add(t, d, _trim(deltas, thresholds[:, d], ties[:, d]))
-
-
-def _trim(deltas: torch.Tensor, thresholds: np.ndarray, ties: np.ndarray) -> torch.Tensor:
-    """A block of all models with what is cut set to zero.
-
-    Of the elements that equal a threshold, those of lowest index are kept, as in TIES: blocks come in order, and what they
-    take is subtracted from `ties`.
-    """
-    trimmed = torch.empty_like(deltas)
-    for m, (delta, threshold) in enumerate(zip(deltas, thresholds.tolist(), strict=True)):
-        trimmed[m] = torch.nn.functional.hardshrink(delta, threshold)
-        if ties[m] > 0:
-            equal = delta.abs().eq(threshold).nonzero()[: ties[m], 0]
-            trimmed[m, equal] = delta[equal]
-            ties[m] -= len(equal)
-    return trimmed
+        counts.add(t, rows[1:].sub_(rows[:1]), thresholds, ties)

@@ -6,11 +6,13 @@ float32, four for float64.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 
 from nbmerge.engine.compute import Blocks
+from nbmerge.kernels import find_loops
 
 DIGIT = 16
 """Bits that a pass fixes."""
@@ -39,9 +41,9 @@ def find_thresholds(blocks: Blocks, keeps: Keeps) -> tuple[np.ndarray, np.ndarra
     prefixes = np.zeros(left.shape, dtype=np.uint64)
     width = 8 * blocks.dtype.itemsize
     for shift in range(width - DIGIT, -1, -DIGIT):
-        histograms = _count(blocks, prefixes, shift, first=shift == width - DIGIT)
+        histograms = _count(blocks, [sorted(set(known.tolist())) for known in prefixes], shift, width)
         for place in np.ndindex(left.shape):
-            from_top = np.cumsum(histograms[place][::-1])
+            from_top = np.cumsum(histograms[place[0]][int(prefixes[place])][::-1])
             step = int(np.searchsorted(from_top, left[place]))
             left[place] -= int(from_top[step - 1]) if step else 0
             prefixes[place] = (int(prefixes[place]) << DIGIT) | ((1 << DIGIT) - 1 - step)
@@ -53,23 +55,37 @@ def histogram_bytes() -> int:
     return 8 << DIGIT
 
 
-def _count(blocks: Blocks, prefixes: np.ndarray, shift: int, first: bool) -> np.ndarray:
-    """For each threshold, a histogram of the next digit of the magnitudes that begin with what is known of it."""
-    histograms = np.zeros((*prefixes.shape, 1 << DIGIT), dtype=np.int64)
+def _count(blocks: Blocks, prefixes: Sequence[Sequence[int]], shift: int, width: int) -> list[dict[int, np.ndarray]]:
+    """For each model, a histogram of the next digit of the magnitudes that begin with each of its prefixes."""
+    counted = [np.zeros((len(known), 1 << DIGIT), dtype=np.int64) for known in prefixes]
+    is_first = shift == width - DIGIT
+    loops = _find_loops(blocks, [None if is_first else known for known in prefixes])
     for start in blocks.starts():
+        if loops is not None:
+            stored = [blocks.stored(i, start) for i in range(len(blocks.inputs))]
+            for loop, own, histograms in zip(loops, stored[1:], counted, strict=True):
+                loop(stored[0], own, histograms)
+            continue
         rows = blocks.rows(start)
-        for m, delta in enumerate(rows[1:].sub_(rows[:1]).abs_()):
-            magnitudes = delta.numpy()
-            bits = magnitudes.view(np.uint32 if magnitudes.itemsize == 4 else np.uint64).astype(np.uint64)
-            if first:
-                histograms[m] += _digits(bits, shift)
-                continue
-            above = bits >> np.uint64(shift + DIGIT)
-            for prefix in np.unique(prefixes[m]):
-                histograms[m, prefixes[m] == prefix] += _digits(bits[above == prefix], shift)
-    return histograms
+        for delta, known, histograms in zip(rows[1:].sub_(rows[:1]).abs_(), prefixes, counted, strict=True):
+            bits = delta.view(torch.int32 if width == 32 else torch.int64).numpy()
+            upper = None if is_first else bits >> (shift + DIGIT)
+            for prefix, histogram in zip(known, histograms, strict=True):
+                histogram += _count_digits(bits if upper is None else bits[upper == prefix], shift)
+    return [dict(zip(known, histograms, strict=True)) for known, histograms in zip(prefixes, counted, strict=True)]
 
 
-def _digits(bits: np.ndarray, shift: int) -> np.ndarray:
-    digits = ((bits >> np.uint64(shift)) & np.uint64((1 << DIGIT) - 1)).astype(np.int64)
-    return np.bincount(digits, minlength=1 << DIGIT)
+def _count_digits(bits: np.ndarray, shift: int) -> np.ndarray:
+    return np.bincount((bits >> shift) & ((1 << DIGIT) - 1), minlength=1 << DIGIT)
+
+
+def _find_loops(
+    blocks: Blocks, prefixes: Sequence[Sequence[int] | None]
+) -> list[Callable[[torch.Tensor, torch.Tensor, np.ndarray], None]] | None:
+    """The compiled form of a pass for each model, if there is one; it takes blocks as they are stored."""
+    loops = find_loops()
+    if loops is None or blocks.dtype != torch.float32:
+        return None
+    base, *dtypes = (i.dtype for i in blocks.inputs)
+    found = [loops.fuse_histograms([base, own], known) for own, known in zip(dtypes, prefixes, strict=True)]
+    return None if None in found else found
