@@ -18,8 +18,8 @@ pytestmark = pytest.mark.browser
 
 WEIGHT = "studio.state.plan['model.layers.{}.mlp.up_proj.weight'].values.each['weight'][1]"
 SLOW_MERGE = """
-import sys, time
-engine = sys.modules["nbmerge.engine.merge"]
+import importlib, time
+engine = importlib.import_module("nbmerge.engine.merge")
 merge = engine.merge
 def slow(*args, progress, **rest):
     return merge(*args, progress=lambda event: (progress(event), time.sleep(0.1)), threads=1, **rest)
@@ -178,6 +178,25 @@ def test_a_misfit_is_named_once_and_removed_by_a_button(page: Page, server):
     expect(page.locator(".nbm-problem")).to_have_count(1)
 
 
+def test_the_whole_of_a_problem_is_read_by_keyboard_and_moves_nothing(page: Page, server):
+    make_model(server[1] / "a-model-with-a-long-name-of-which-two-lines-have-no-room", layers=4)
+    execute(page, "studio.models.state.add_model('a-model-with-a-long-name-of-which-two-lines-have-no-room')")
+    details = page.get_by_role("button", name="Details: ").first
+    details.focus()
+    before = page.locator(".nbm-tracks-card").bounding_box()
+    page.keyboard.press("Enter")
+    sheet = page.get_by_role("dialog", name="Details")
+    expect(sheet).to_contain_text("it has 4 layers, base has 6; only slices of equal length can be merged.")
+    expect(sheet).to_contain_text("use slices to choose layers")  # the advice, which has no room beside a remedy
+    assert page.locator(".nbm-tracks-card").bounding_box() == before
+    page.keyboard.press("Escape")
+    expect(details).to_be_focused()
+    page.keyboard.press("Enter")
+    sheet.get_by_role("button", name="Remove a-model-with-a-long-name").click()
+    expect(status(page)).to_contain_text("Ready")
+    expect(sheet).to_have_count(0)
+
+
 @pytest.mark.parametrize("width", [1500, 700])
 def test_a_problem_moves_nothing_on_the_page(page: Page, server, width: int):
     page.set_viewport_size({"width": width, "height": 1300})
@@ -293,8 +312,16 @@ def test_a_merge_is_stopped_at_once_resumed_and_discarded(page: Page, server):
     jobs(page).get_by_role("button", name="Stop merging").click()
     expect(jobs(page)).to_contain_text("The merge was stopped", timeout=1500)
     assert not (server[1] / "stopped").exists()
-    jobs(page).get_by_role("button", name="Resume").click()
-    jobs(page).get_by_role("button", name="Stop merging").click()
+    sheet = popover(page, "Merge")
+    sheet.get_by_role("button", name="Resume").click()
+    stop = sheet.get_by_role("button", name="Stop")
+    expect(stop).to_be_visible()
+    place = stop.bounding_box()
+    stop.click()
+    discard = sheet.get_by_role("button", name=re.compile("Discard"))
+    expect(discard).to_be_visible()
+    assert discard.bounding_box()["x"] > place["x"] + place["width"]  # a second press where Stop was discards nothing
+    page.keyboard.press("Escape")
     jobs(page).get_by_role("button", name=re.compile("Discard")).click()
     expect(jobs(page).locator(".nbm-job-idle")).to_be_visible()
     assert not (server[1] / ".stopped.nbmerge-partial").exists()

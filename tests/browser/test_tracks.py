@@ -164,6 +164,23 @@ def test_a_double_press_adds_a_knot_and_removes_it(pages, page, panel):
     assert weight(panel) == [0, 0.5, 1]
 
 
+def test_where_curves_lie_on_each_other_the_chosen_one_is_taken(pages, families):
+    family = families(8)
+    models = [{"model": str(path), "parameters": {"weight": 0.5}} for path in (family.ft1, family.ft2)]
+    panel = TracksPanel({"merge_method": "task_arithmetic", "base_model": str(family.base), "models": models})
+    page = pages.show(panel.view)
+    x, y = layer_x(page, 2), level(page, 0.5)
+    page.mouse.dblclick(x, y)
+    pages.settle()
+    assert len(page.locator(KNOT).all()) == 3  # the new one, and the ends of the line that was level
+    drag(pages, (x, y), (x, level(page, 0.8)))
+    written = weight(panel)
+    assert written.pop(2) == pytest.approx(0.8, abs=0.02)
+    assert written == {0: 0.5, 7: 0.5}
+    assert panel.recipe.models[1].parameters["weight"].plain() == 0.5
+    panel.close()
+
+
 def test_layers_are_painted(pages, page, panel):
     page.get_by_role("button", name="Paint").click()
     y = level(page, 0.25)

@@ -6,6 +6,8 @@ import { plural } from "./format.ts";
 
 export interface Table {
   columns: string[];
+  /** The columns' names with whole names of models. */
+  whole?: string[];
   rows: (string | number | null)[][];
   /** Rows that are left out. */
   hidden: number;
@@ -29,7 +31,12 @@ export function makeTable(label: string) {
     shown = now;
     const numeric = table.columns.map((_, i) => table.rows.every((row) => typeof row[i] !== "string"));
     const cellClass = (i: number) => (numeric[i] ? "nbm-cell-number" : null);
-    head.replaceChildren(...table.columns.map((name, i) => h("th", { scope: "col", class: cellClass(i) }, name)));
+    head.replaceChildren(
+      ...table.columns.map((name, i) => {
+        const whole = table.whole?.[i];
+        return h("th", { scope: "col", class: cellClass(i), title: whole === name ? null : whole }, name);
+      }),
+    );
     body.replaceChildren(
       ...table.rows.map((row) => h("tr", {}, ...row.map((value, i) => h("td", { class: cellClass(i) }, cell(value))))),
     );

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   addKnot,
+  distanceTo,
   knotAt,
   moveKnot,
   nearestKnot,
@@ -62,6 +63,18 @@ test("a flat curve gets knots at its ends with the first one that is added", () 
   ]);
   assert.equal(addKnot(tent, 31, 0.5, 32).length, 3); // one is there already
   assert.deepEqual(addKnot([{ layer: 0, value: 0.2 }], 0, 0.4, 1), [{ layer: 0, value: 0.4 }]);
+});
+
+test("a press is at a line between its points and at its ends", () => {
+  const line: [number, number][] = [
+    [0, 0],
+    [40, 30],
+    [80, 30],
+  ];
+  assert.equal(distanceTo(line, 20, 15), 0);
+  assert.equal(distanceTo(line, 60, 34), 4);
+  assert.equal(distanceTo(line, -3, -4), 5);
+  assert.equal(distanceTo([], 0, 0), Number.POSITIVE_INFINITY);
 });
 
 test("knots are found by layer, by place and in order", () => {

@@ -79,6 +79,9 @@ def _list_cases(recipe: Recipe, problems: Sequence[Problem]) -> Iterator[tuple[C
     """Each cause with its problems, and the title of its group."""
     misfits = _find_misfits(recipe, problems)
     structural = tuple(p for p in problems if p.severity == "error" and p.kind in STRUCTURAL)
+    structural = tuple(
+        sorted(structural, key=lambda p: not p.where)
+    )  # its place leads to the models, as does its advice
     if misfits and structural:
         yield Case(recipe, structural, tuple(misfits)), _describe_misfits(misfits)
     for kind in TOGETHER:

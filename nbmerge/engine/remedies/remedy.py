@@ -46,22 +46,27 @@ class Trial:
         self._end = time.monotonic() + seconds
 
     def select(self, remedies: Iterable[Remedy], problem: Problem, most: int) -> list[Remedy]:
-        """The first remedies after which the recipe has no error, and no longer this problem."""
-        return [remedy for remedy, _ in zip(self._iterate(remedies, problem), range(most), strict=False)]
+        """The first remedies after which the recipe has no error, and no longer this problem.
 
-    def _iterate(self, remedies: Iterable[Remedy], problem: Problem) -> Iterator[Remedy]:
+        Those that bring warnings of another kind, which an error may have hidden, only where all others do.
+        """
+        solving: list[Remedy] = []
+        warning: list[Remedy] = []
+        for remedy, new in self._try_each(remedies, problem):
+            (warning if new else solving).append(remedy)
+            if len(solving) == most:
+                break
+        return (solving or warning)[:most]
+
+    def _try_each(self, remedies: Iterable[Remedy], problem: Problem) -> Iterator[tuple[Remedy, bool]]:
+        """Remedies that solve a problem, and whether they bring another one."""
         for remedy in remedies:
             if time.monotonic() > self._end:
                 return
-            if self._solves(remedy, problem):
-                yield remedy
-
-    def _solves(self, remedy: Remedy, problem: Problem) -> bool:
-        try:
-            plan, problems = examine(remedy.change(self.recipe))
-        except NbmergeError:  # what is left is not a recipe
-            return False
-        serious = [p for p in problems if p.severity != "info"]
-        new = [p for p in serious if (p.severity, p.kind) not in self._before]
-        still = [p for p in serious if p.kind == problem.kind and p.where == problem.where]
-        return plan is not None and not new and not still
+            try:
+                plan, problems = examine(remedy.change(self.recipe))
+            except NbmergeError:  # what is left is not a recipe
+                continue
+            serious = [p for p in problems if p.severity != "info"]
+            if plan is not None and not any(p.kind == problem.kind and p.where == problem.where for p in serious):
+                yield remedy, any((p.severity, p.kind) not in self._before for p in serious)

@@ -10,12 +10,13 @@ import ipywidgets
 
 from nbmerge.engine.differences import Difference, describe_difference
 from nbmerge.errors import NbmergeError
+from nbmerge.palette import label_colours
 from nbmerge.recipe import ModelRef, Recipe
 from nbmerge.widgets.controls.python_code import write_code
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.after_rest import AfterRest
-from nbmerge.widgets.state.history import Place, lay_out, list_pareto_best
+from nbmerge.widgets.state.history import Line, Place, lay_out, list_pareto_best
 from nbmerge.widgets.state.names import shorten_in
 
 MOST_ROWS = 120
@@ -138,7 +139,7 @@ class HistoryPanel(Panel):
             "name": step.name,
             "words": summary.words if summary else "",
             "short": shorten_in(summary.words, names, LETTERS) if summary else "",
-            "lines": [list(line.values) for line in summary.lines] if summary else [],
+            "lines": _describe_lines(summary.lines, step.recipe) if summary else [],
             "scores": [{"name": n, "value": v if v == v else None} for n, v in step.scores.items()],
             "best": step.id in best,
             "pins": list(step.pins),
@@ -159,6 +160,13 @@ class HistoryPanel(Panel):
     def _name_step(self, id: int) -> str:
         step = self.state.history.get(id)
         return "a step that is gone" if step is None else step.name or _say_time(step.time)
+
+
+def _describe_lines(lines: Sequence[Line], recipe: Recipe) -> list[dict[str, Any]]:
+    """Values, and the colour of the model that a line is of; None for one of the whole merge."""
+    base = recipe.base_model.name if recipe.base_model else None
+    colours = label_colours((ref.name for ref in _list_models(recipe)), base)
+    return [{"values": list(line.values), "colour": colours.get(line.title.partition(" of ")[2])} for line in lines]
 
 
 def _list_models(recipe: Recipe) -> list[ModelRef]:

@@ -39,6 +39,14 @@ def test_a_model_that_does_not_fit_is_one_group_that_names_it(family, tmp_path, 
     assert [r.title for r in group.remedies] == ["Remove other"]
 
 
+def test_a_misfit_is_removed_also_where_that_shows_a_warning_about_another_model(family, tmp_path):
+    wide, deep = make_model(tmp_path / "wide", vocab=40), make_model(tmp_path / "deep", layers=4)
+    group, *_ = groups_of(task_arithmetic(family.base, family.ft1, wide, deep))
+    assert group.title.startswith("deep does not fit")
+    assert group.advice == "Models merged as a whole need the same depth; use slices to choose layers."
+    assert [r.title for r in group.remedies] == ["Remove deep"]
+
+
 def test_a_base_that_does_not_fit_is_replaced(family, tmp_path):
     other = make_model(tmp_path / "other", layers=2)
     (group,) = groups_of(task_arithmetic(other, family.base, family.ft1))

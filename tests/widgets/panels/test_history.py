@@ -10,6 +10,7 @@ import pytest
 from nbmerge.recipe import Recipe
 from nbmerge.sampling import ScoreRecord
 from nbmerge.widgets import HistoryPanel
+from nbmerge.widgets.controls.colours import model_colours
 from nbmerge.widgets.controls.python_code import write_code
 from nbmerge.widgets.panels import history as module
 
@@ -38,7 +39,10 @@ def test_it_shows_the_tree_newest_first(panel):
         (3, 1, 2, True, True), (2, 0, 2, False, False), (1, 0, None, False, True),
     ]  # fmt: skip
     assert steps[1]["words"] == "weight of ft2 0.3 → 0.5"
-    assert steps[2]["lines"][0] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
+    colours = model_colours(panel.state.plan)  # as in all other panels
+    line, *others = steps[2]["lines"]
+    assert line == {"values": pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1]), "colour": colours["ft1"]}
+    assert {other["colour"] for other in others} == {None, colours["ft2"]}  # one is of the whole merge
     json.dumps(panel.view.content)
 
 
@@ -95,3 +99,9 @@ def test_many_steps_are_thinned_out(panel, state, monkeypatch):
         state.edit(lambda r, value=value: r.with_parameter("lambda", value / 20))
     assert len(panel.view.content["steps"]) == 5
     assert panel.view.content["hidden"] == 8
+
+
+def test_a_step_that_adds_a_point_to_a_line_says_so(panel, state):
+    state.edit(lambda r: r.with_parameter("weight", [0.3, 0.3, 0.3], "ft2"))
+    state.notes.summarise()
+    assert act(panel, "close_comparison")["steps"][0]["words"] == "the same values in other words or points"

@@ -33,8 +33,10 @@ export function createMerge({ send }: Context): Part<Merge> {
   const why = h("p", { class: "nbm-problem-text", role: "status" });
   const start = button("Merge", () => send("merge"), { class: "nbm-button nbm-primary" });
   const discard = button("Discard", () => send("discard"), {
+    class: "nbm-button nbm-discard", // away from Stop, whose place it must not take under the pointer
     title: "Remove the finished tensors of the stopped merge",
   });
+  const kept = h("p", { class: "nbm-quiet", role: "status" });
   const stop = button("Stop", () => send("stop_merge"), { title: "What is finished is kept" });
   const result = h("div", { class: "nbm-result" });
   const element = h(
@@ -44,10 +46,11 @@ export function createMerge({ send }: Context): Part<Merge> {
     h("div", { class: "nbm-line" }, propose, replace),
     cost,
     why,
+    kept,
     h("div", { class: "nbm-line" }, start, stop, discard),
     result,
   );
-  for (const part of [propose, replace, why, stop, discard]) part.hidden = true; // until it is known whether they serve
+  for (const part of [propose, replace, why, kept, stop, discard]) part.hidden = true; // until it is known whether they serve
   const drawCost = redrawn<[string, string][]>(cost, (pairs) =>
     pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
   );
@@ -66,8 +69,9 @@ export function createMerge({ send }: Context): Part<Merge> {
       write(start, content.label);
       set(start, { disabled: content.blocked });
       stop.hidden = !content.running;
+      write(kept, `Stopped: the finished tensors, ${content.kept}, are kept. Resume goes on from there.`);
       write(discard, `Discard ${content.kept}`);
-      discard.hidden = !content.kept || content.running;
+      for (const part of [kept, discard]) part.hidden = !content.kept || content.running;
       drawResult(content.result);
     },
   };

@@ -128,12 +128,13 @@ function makeRow(model: Model, i: number, models: Model[], needsBase: boolean, s
     "aria-label": `Remove ${name}`,
     "data-key": `remove${path}`,
   });
+  const whole = short !== name && h("small", { class: "nbm-quiet nbm-whole-name" }, name);
   const fit = h("span", { class: `nbm-fit nbm-${model.fit}` }, FITS[model.fit]);
   const reason = model.reason && h("div", { class: `nbm-reason nbm-${model.fit}` }, model.reason);
   return h(
     "tr",
     { "data-row": i },
-    h("th", { scope: "row" }, handle, dot(model.colour), nameTag(short, 30, path), reason),
+    h("th", { scope: "row" }, handle, dot(model.colour), nameTag(short, 30, path), whole, reason),
     h("td", {}, model.role === "base" && !needsBase ? "base, not used" : ROLES[model.role]),
     h("td", {}, fit),
     h("td", { class: "nbm-actions" }, base, remove),
@@ -159,7 +160,14 @@ function list(offers: Offer[], send: Send): HTMLElement[] {
             "data-key": `add${offer.path}`,
           }));
     const badge = h("span", { class: `nbm-kind nbm-kind-${offer.kind}` }, offer.kind);
-    return h("li", {}, add, badge, nameTag(offer.name, 56, offer.path), h("small", {}, offer.detail));
+    return h(
+      "li",
+      {},
+      add,
+      badge,
+      h("span", { class: "nbm-name", title: offer.path }, offer.name),
+      h("small", {}, offer.detail),
+    );
   });
   return [h("ul", { class: "nbm-offers" }, ...items)];
 }

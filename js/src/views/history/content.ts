@@ -20,7 +20,8 @@ export interface Step {
   words: string;
   /** The words with long names of models short. */
   short: string;
-  lines: number[][];
+  /** Its curves; the colour is that of a model, null for one of the whole merge. */
+  lines: { values: number[]; colour: string | null }[];
   scores: Score[];
   best: boolean;
   pins: string[];

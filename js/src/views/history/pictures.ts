@@ -7,8 +7,8 @@ export const ROW = 46;
 export const LANE = 14;
 const DOT = 5;
 const [WIDTH, HEIGHT, EDGE] = [76, 30, 3];
-/** Okabe and Ito's colours, as far as one sees them apart at this size. */
-const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
+/** Of a curve of the whole merge. */
+const OTHER = "var(--jp-ui-font-color3, #9e9e9e)";
 
 /** Where a step's dot is. */
 export function place(lane: number, row: number): [number, number] {
@@ -63,12 +63,12 @@ export function points(
 }
 
 /** A step's curves, without numbers. */
-export function drawThumbnail(node: SVGSVGElement, lines: readonly number[][]): void {
-  const range = span(lines);
+export function drawThumbnail(node: SVGSVGElement, lines: Step["lines"]): void {
+  const range = span(lines.map(({ values }) => values));
   node.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   node.replaceChildren(
-    ...lines.map((values, i) =>
-      svg("path", { d: path(points(values, range, WIDTH, HEIGHT)), stroke: COLOURS[i % COLOURS.length] }),
+    ...lines.map(({ values, colour }) =>
+      svg("path", { d: path(points(values, range, WIDTH, HEIGHT)), stroke: colour ?? OTHER }),
     ),
   );
 }

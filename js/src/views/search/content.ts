@@ -4,12 +4,18 @@ import type { Drawing } from "../../lib/picture.ts";
 import type { Table } from "../../lib/table.ts";
 import type { Answered } from "../../lib/view.ts";
 
-/** A parameter that can be searched, with suggested bounds. */
+/** Between which values, and in how many knots, a parameter is searched. */
 export interface Range {
   title: string;
   low: number;
   high: number;
   knots: number;
+}
+
+/** A parameter that can be searched, with suggested bounds. */
+export interface Offered extends Range {
+  /** The title with long names of models short. */
+  short: string;
 }
 
 /** The fields of `SearchForm` in Python. */
@@ -58,7 +64,7 @@ export interface Found {
 }
 
 export interface Content extends Answered, Drawing {
-  ranges: Range[];
+  ranges: Offered[];
   scores: string[];
   /** The score that is chosen at first. */
   suggested: string;

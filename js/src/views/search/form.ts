@@ -1,7 +1,7 @@
 // The form of a search. What is typed stays while the recipe changes: parameters are known by their titles, scores by their names.
 
 import { h, set, write } from "../../lib/dom.ts";
-import type { Content, Form, Range } from "./content.ts";
+import type { Content, Form, Offered, Range } from "./content.ts";
 
 const SAMPLERS = {
   tpe: "TPE",
@@ -52,14 +52,14 @@ export function makeForm(): SearchForm {
     (goal.parentElement as HTMLElement).hidden = chosenScores().length < 2;
   }
 
-  function makeRange(range: Range & { chosen?: boolean }) {
+  function makeRange(range: Range & { chosen?: boolean }, short: string) {
     const { title } = range;
     const check = h("input", { type: "checkbox", "aria-label": `Vary ${title}` });
     check.checked = range.chosen ?? true;
     const cells = (["low", "high", "knots"] as const).map((name) =>
       number(`${title}: ${name}`, range[name], name === "knots" ? { min: 1, max: 100 } : { step: "any" }),
     );
-    const row = h("tr", { "data-title": title }, h("td", {}, check), h("td", {}, title));
+    const row = h("tr", { "data-title": title }, h("td", {}, check), h("td", { title }, short));
     row.append(...cells.map((cell) => h("td", {}, cell)));
     return row;
   }
@@ -137,9 +137,9 @@ export function makeForm(): SearchForm {
       node.value = value;
   }
 
-  function showRanges(shown: Range[], before: Form | null) {
+  function showRanges(shown: Offered[], before: Form | null) {
     const known = new Map(before?.ranges.map((range) => [range.title, range]));
-    ranges.replaceChildren(...shown.map((range) => makeRange(known.get(range.title) ?? range)));
+    ranges.replaceChildren(...shown.map((range) => makeRange(known.get(range.title) ?? range, range.short)));
   }
 
   function showScores({ scores: names, suggested }: Content, before: Form | null) {

@@ -24,7 +24,8 @@ export interface Path {
 }
 
 export interface Content extends Answered {
-  ends: { key: string; title: string }[];
+  /** What a path can begin and end at; `whole` is the title with whole names of models. */
+  ends: { key: string; title: string; whole: string }[];
   suggested: [string, string];
   scores: string[];
   chosen: string[];

@@ -54,7 +54,7 @@ export default defineView<Content>((root, { send }) => {
     content = next;
     fill(first, next.ends, next.suggested[0]);
     fill(second, next.ends, next.suggested[1]);
-    write(scores, next.chosen.length === 1 ? middle(next.chosen[0]!, 28) : `${next.chosen.length} scores`);
+    write(scores, next.chosen.length === 1 ? middle(next.chosen[0]!, 40) : `${next.chosen.length} scores`);
     start.hidden = next.progress !== "";
     set(start, { disabled: !next.ready });
     stop.hidden = next.progress === "";
@@ -91,7 +91,9 @@ function fill(select: HTMLSelectElement, choices: Content["ends"], suggested: st
   if (select.dataset.choices === known) return;
   const [before, former] = [select.dataset.suggested, select.value];
   Object.assign(select.dataset, { choices: known, suggested });
-  select.replaceChildren(...choices.map(({ key, title }) => new Option(middle(title, 40), key)));
+  select.replaceChildren(
+    ...choices.map(({ key, title, whole }) => set(new Option(middle(title, 40), key), { title: whole })),
+  );
   const isKept = before !== undefined && former !== before && choices.some(({ key }) => key === former);
   select.value = isKept ? former : suggested;
 }

@@ -1,11 +1,12 @@
 // What a mouse or a finger does in the curve: drag points, paint, select layers.
 
 import type { Axis } from "./axis.ts";
-import { addKnot, moveKnot, nearestKnot, snap, snapDragged } from "./knots.ts";
+import { addKnot, distanceTo, moveKnot, nearestKnot, snap, snapDragged } from "./knots.ts";
 import { listSelected, stroke } from "./selection.ts";
 import { drag, pointOf, type Stage } from "./stage.ts";
 
 const REACH = 12; // pixels within which a press takes a knot
+const LINE = 6; // pixels within which a press is at the chosen line
 const MAGNET = 5; // pixels within which a dragged value goes to 0, 0.5 or 1
 
 /** Where the curve is on screen; y of a value is counted from the row's top, the others from the picture's. */
@@ -17,7 +18,7 @@ export interface CurvePlace {
   focus(): void;
 }
 
-/** Handlers of a press and of a double press. */
+/** Handlers of a press and of a double press, and whether a press is at the chosen line: other lines may lie on it. */
 export function curveGestures(stage: Stage, place: CurvePlace) {
   const model = stage.curve;
   const depth = () => place.axis().end - place.axis().first;
@@ -46,6 +47,15 @@ export function curveGestures(stage: Stage, place: CurvePlace) {
     else if (axis.columns[column]?.layer === null) dragColumns(event, [column]);
     else select(event, column);
     stage.redraw();
+  }
+
+  function isOnLine(event: MouseEvent): boolean {
+    const { first, end, x } = place.axis();
+    const line = model.values.flatMap((value, i): [number, number][] =>
+      value === null || i < first || i >= end ? [] : [[x(i), place.top() + place.y(value)]],
+    );
+    const at = pointOf(stage, event);
+    return distanceTo(line, at.x, at.y) <= LINE;
   }
 
   /** Whether a layer has a value of its own beside the line, and the press is at it. */
@@ -135,7 +145,9 @@ export function curveGestures(stage: Stage, place: CurvePlace) {
     stage.selection = null;
     if (taken === null) {
       const { step, limits } = model.part;
-      model.setKnots(addKnot(model.knots, layer, snap(place.valueAt(at.y), step, limits), depth()));
+      const own = isOnLine(event) ? (model.values[axis.columnAt(at.x)] ?? null) : null; // the line stays as it is
+      const value = own ?? snap(place.valueAt(at.y), step, limits);
+      model.setKnots(addKnot(model.knots, layer, value, depth()));
       stage.announce(`Point added at layer ${layer}.`);
     } else if (model.knots.length > 1) {
       model.setKnots(model.knots.filter((_, i) => i !== taken));
@@ -144,5 +156,5 @@ export function curveGestures(stage: Stage, place: CurvePlace) {
     stage.redraw();
   }
 
-  return { press, toggleKnot };
+  return { press, toggleKnot, isOnLine };
 }

@@ -59,6 +59,17 @@ export function nearestKnot(places: readonly [number, number][], x: number, y: n
   return best;
 }
 
+/** Pixels from a line to the pointer. */
+export function distanceTo(line: readonly [number, number][], x: number, y: number): number {
+  const distances = line.map(([a, b], i) => {
+    const [c, d] = line[i + 1] ?? [a, b];
+    const length = (c - a) ** 2 + (d - b) ** 2;
+    const share = length ? Math.min(Math.max(((x - a) * (c - a) + (y - b) * (d - b)) / length, 0), 1) : 0;
+    return Math.hypot(a + share * (c - a) - x, b + share * (d - b) - y);
+  });
+  return Math.min(...distances);
+}
+
 /** The knot that Ctrl and an arrow lead to from a layer. */
 export function nextKnot(knots: readonly Knot[], layer: number, by: 1 | -1): Knot | null {
   const ahead = knots.filter((knot) => (by > 0 ? knot.layer > layer + 0.01 : knot.layer < layer - 0.01));

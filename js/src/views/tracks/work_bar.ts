@@ -74,7 +74,8 @@ export function workBar(
         const { options, chosen } = listed(key);
         menu.hidden = options.length === 0;
         const short = tellApart(options, LONGEST - words.length)[options.indexOf(chosen)] ?? chosen;
-        write(menu, middle(`${words}${short}`, LONGEST));
+        const whole = `${words}${chosen}`;
+        write(menu, whole.length <= LONGEST ? whole : middle(`${words}${short}`, LONGEST));
         set(menu, { title: `${title}: ${chosen}`, "aria-label": `${title}: ${chosen}` });
       });
       compute.hidden = !part.ready || part.progress !== "";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -17,13 +18,16 @@ from nbmerge.widgets.panels.analysis.table import send_table
 from nbmerge.widgets.panels.analysis.work import AnalysisWork
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.analyses import list_scores, suggest_score
+from nbmerge.widgets.state.names import shorten_in
 from nbmerge.widgets.state.studio_state import StudioState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from nbmerge.optimisation import SearchResult
+    from nbmerge.optimisation import Range, SearchResult
 
+LETTERS = 32
+"""Longest names of models in the form."""
 KEPT = 5
 """Best recipes that go into the history."""
 PLOTS = {"slices": "Trials over each value", "coordinates": "Trials as lines"}
@@ -162,18 +166,20 @@ class SearchPanel(Panel):
             self._draw()
 
     def _draw(self) -> None:
-        recipe, found = self.state.recipe, self._find()
+        recipe, plan, found = self.state.recipe, self.state.plan, self._find()
+        models = list(plan.labels.values()) if plan is not None else []
+        ranges = [] if recipe is None or plan is None else list_ranges(recipe)
         scores = list_scores(self.state)
         asked = self.form
         self._request(found)
         self.view.show({
-            "ranges": [] if recipe is None or self.state.plan is None else [_describe_range(r) for r in list_ranges(recipe)],
+            "ranges": [_describe_range(one, models) for one in ranges],
             "scores": scores, "suggested": suggest_score(self.state) or (scores[0] if scores else ""),
             "form": None if asked is None else asked.model_dump(), "isStored": _is_stored(asked),
-            "ready": self.state.plan is not None and bool(scores), "progress": self._work.progress,
+            "ready": plan is not None and bool(scores), "progress": self._work.progress,
             "plot": self._plot, "plots": [{"key": key, "title": title} for key, title in PLOTS.items()],
             "drawn": self.drawing.is_ready, "label": PLOTS[self._plot],
-            "found": None if found is None else describe_search(found, recipe), **self.drawing.content(),
+            "found": None if found is None else describe_search(found, recipe, models), **self.drawing.content(),
         })  # fmt: skip
 
     def _request(self, found: SearchResult | None) -> None:
@@ -189,8 +195,9 @@ class SearchPanel(Panel):
         self.drawing.request((plot, id(found)), make)
 
 
-def _describe_range(part: Any) -> dict[str, Any]:
-    return {"title": part.title, "low": part.low, "high": part.high, "knots": part.knots}
+def _describe_range(part: Range, models: Sequence[str]) -> dict[str, Any]:
+    short = shorten_in(part.title, models, LETTERS)
+    return {"title": part.title, "short": short, "low": part.low, "high": part.high, "knots": part.knots}
 
 
 def _is_stored(asked: SearchForm | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.recipe import Recipe
@@ -17,14 +17,14 @@ LISTED = 5
 """Best trials that have a button."""
 
 
-def describe_search(found: SearchResult, recipe: Recipe | None) -> dict[str, Any]:
-    """Curves, the best trials, warnings, and a table with the newest trial first."""
+def describe_search(found: SearchResult, recipe: Recipe | None, models: Sequence[str] = ()) -> dict[str, Any]:
+    """Curves, the best trials, warnings, and a table with the newest trial first; `models` are names that may be shortened."""
     best = found.ranked(LISTED)
     return {
         "trials": len(found.trials), "failed": sum(t.state == "failed" for t in found.trials),
         "curves": [_describe_curve(found, name) for name in found.goal.lower],
         "best": [_describe_best(found, trial, recipe) for trial in best], "notes": list(found.notes),
-        "table": describe_table(found.table.iloc[::-1]),
+        "table": describe_table(found.table.iloc[::-1], models),
     }  # fmt: skip
 
 

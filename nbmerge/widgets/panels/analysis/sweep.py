@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from nbmerge.widgets.panels.analysis.work import AnalysisWork
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.analyses import find_score, list_scores, suggest_score
 from nbmerge.widgets.state.history import shares_models
+from nbmerge.widgets.state.names import shorten_in
 from nbmerge.widgets.state.studio_state import StudioState
 from nbmerge.widgets.state.trials import NOW, PARENT, STEP, Candidate, name_step
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from nbmerge.analysis import PathScores
 
 MOST_POINTS = 101
+LETTERS = 24
+"""Longest names of models."""
 DIGITS = 6
 """Digits of a score that the browser gets."""
 RECENT = 12
@@ -130,11 +133,12 @@ class SweepPanel(Panel):
         plan = self.state.plan
         found = None if plan is None else self._work.find(plan)
         ends = list_ends(self.state)
+        models = list(plan.labels.values()) if plan is not None else []
         self.view.show({
-            "ends": [{"key": c.key, "title": c.title} for c in ends], "suggested": list(suggest_ends(ends)),
+            "ends": [_describe_end(c, models) for c in ends], "suggested": list(suggest_ends(ends)),
             "scores": list_scores(self.state), "chosen": list(self._scores()),
             "ready": plan is not None and len(ends) > 1 and bool(self._scores()), "progress": self._work.progress,
-            "path": None if found is None else _describe(found, self.state),
+            "path": None if found is None else _describe(found, self.state, models),
         })  # fmt: skip
 
 
@@ -188,12 +192,17 @@ def find_recipe(state: StudioState, plan: Plan, key: str) -> Recipe:
     return plan.recipe
 
 
-def _describe(found: ScoredPath, state: StudioState) -> dict[str, Any]:
+def _describe_end(end: Candidate, models: Sequence[str]) -> dict[str, Any]:
+    return {"key": end.key, "title": shorten_in(end.title, models, LETTERS), "whole": end.title}
+
+
+def _describe(found: ScoredPath, state: StudioState, models: Sequence[str]) -> dict[str, Any]:
     scores = found.scores
     now = state.recipe.fingerprint if state.recipe is not None else ""
     shown = [i for i, recipe in enumerate(scores.recipes) if recipe.fingerprint == now]
     return {
-        "ends": list(found.ends), "at": [t for (t,) in scores.positions], "current": shown[0] if shown else None,
+        "ends": [shorten_in(end, models, LETTERS) for end in found.ends],
+        "at": [t for (t,) in scores.positions], "current": shown[0] if shown else None,
         "curves": [_describe_curve(scores, name) for name in scores.values],
         "remarks": [*([f"Computed by live updates: {scores.fallback}"] if scores.fallback else []), *scores.notes],
     }  # fmt: skip

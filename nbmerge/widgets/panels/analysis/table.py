@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.widgets.controls.numbers import plain_number
 from nbmerge.widgets.controls.view import View
+from nbmerge.widgets.state.names import shorten_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,13 +15,17 @@ if TYPE_CHECKING:
 SHOWN = 200
 """Most rows on screen; a file has all of them."""
 DIGITS = 4
+LETTERS = 24
+"""Longest names of models in a column's name."""
 
 
-def describe_table(table: pd.DataFrame) -> dict[str, Any]:
-    """Columns, rows of numbers and texts, and how many rows are left out."""
+def describe_table(table: pd.DataFrame, models: Sequence[str] = ()) -> dict[str, Any]:
+    """Columns, with long names of some models short, rows of numbers and texts, and how many rows are left out."""
+    names = [str(name) for name in table.columns]
     rows = table.head(SHOWN).itertuples(index=False, name=None)
     return {
-        "columns": [str(name) for name in table.columns], "rows": [[_describe_cell(value) for value in row] for row in rows],
+        "columns": [shorten_in(name, models, LETTERS) for name in names], "whole": names,
+        "rows": [[_describe_cell(value) for value in row] for row in rows],
         "hidden": max(len(table) - SHOWN, 0),
     }  # fmt: skip
 

@@ -13,6 +13,8 @@ LONGEST_WORDS = 400
 """Characters of a summary."""
 MOST_LINES, MOST_POINTS = 4, 24
 """Size of a small picture."""
+SAME = "the same values in other words or points"
+"""Of a step that changes how a recipe is written, such as one that adds a point to a level line."""
 KEPT_PLANS = 3
 """Plans that are kept for the next summary; steps that are summarised one after the other share them."""
 
@@ -63,7 +65,7 @@ class Summariser:
         else:
             before = self._plan(parent)
             pair = (parent, recipe) if before is None or after is None else (before, after)
-            words = str(describe_difference(*pair))
+            words = str(describe_difference(*pair) or SAME)
         return Summary(words[:LONGEST_WORDS], () if after is None else draw_lines(after))
 
     def _plan(self, recipe: Recipe) -> Plan | None:

@@ -1,10 +1,13 @@
 """The Search panel: it finds what `search` finds, goes on from its storage file, and puts the best into the history."""
 
+import pandas as pd
 import pytest
 
 import nbmerge as nbm
 from nbmerge.sampling import Perplexity
 from nbmerge.widgets import SearchPanel
+from nbmerge.widgets.panels.analysis.table import describe_table
+from tests.models import make_model
 from tests.widgets.browser import act
 
 pytest.importorskip("optuna")
@@ -22,8 +25,16 @@ def panel(state):
 
 
 def fields(panel, **changes):
-    ranges = [{**one, "chosen": True} for one in panel.view.content["ranges"]]
+    ranges = list_ranges(panel, chosen=True)
     return {"ranges": ranges, "scores": [SCORE], "trials": 4, "storage": "", **changes}
+
+
+def list_ranges(panel, chosen):
+    """What the browser sends back of the ranges that it got: all but the shorter titles."""
+    return [
+        {name: one[name] for name in one if name != "short"} | {"chosen": chosen}
+        for one in panel.view.content["ranges"]
+    ]
 
 
 def searched(panel, **changes):
@@ -66,7 +77,7 @@ def test_a_search_goes_on_from_its_file_also_from_another_step(panel, state, tmp
 
 
 def test_only_chosen_parameters_are_varied_within_their_bounds(panel):
-    first, *others = [{**one, "chosen": False} for one in panel.view.content["ranges"]]
+    first, *others = list_ranges(panel, chosen=False)
     searched(panel, ranges=[{**first, "chosen": True, "low": 0.2, "high": 0.3, "knots": 1}, *others])
     table = panel.state.analyses.find("search", panel.state.plan).table
     assert [name for name in table.columns if name.startswith("weight[")] == [first["title"]]
@@ -122,3 +133,21 @@ def test_scores_of_the_studio_can_be_held_out(panel, state):
     found = searched(panel, held_out={SCORE: "other"}, trials=2)
     expected = nbm.perplexity(nbm.live(state.history[1].recipe, progress=False), OTHER)
     assert found["curves"][0]["heldOut"][0][1] == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_long_names_of_models_are_short_in_the_form_and_the_table_and_whole_in_what_is_sent_back(tmp_path):
+    base = make_model(tmp_path / "Mistral-7B-v0.3-shrunk-base")
+    names = [f"Mistral-7B-v0.3-shrunk-{kind}-fine-tuned-for-a-long-time" for kind in ("math", "code")]
+    models = [str(make_model(tmp_path / name, base=base, seed=i)) for i, name in enumerate(names)]
+    sources = [{"model": model, "parameters": {"weight": 0.5}} for model in models]
+    panel = SearchPanel({"merge_method": "task_arithmetic", "base_model": str(base), "models": sources})
+    offered = panel.view.content["ranges"]
+    assert [one["title"] for one in offered] == [f"weight[{name}]" for name in names]
+    assert [one["short"] for one in offered] == [
+        "weight[…math-fine-tuned-for-a-long-time]",
+        "weight[…code-fine-tuned-for-a-long-time]",
+    ]
+    panel.close()
+    table = describe_table(pd.DataFrame({"trial": [0], f"weight[{names[0]}]": [0.5]}), names)
+    assert table["columns"] == ["trial", "weight[…math-fine-tuned-for-a…]"]
+    assert table["whole"] == ["trial", f"weight[{names[0]}]"]

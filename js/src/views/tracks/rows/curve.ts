@@ -149,10 +149,12 @@ function create(stage: Stage, group: SVGGElement) {
       const reach = svg("path", { class: "nbm-reach" });
       reach.addEventListener("pointerdown", (event) => {
         const line = stage.curve.part.others[index];
-        if (!line || event.button !== 0 || stage.tool === "paint") return gestures.press(event);
+        if (!line || event.button !== 0 || stage.tool === "paint" || gestures.isOnLine(event))
+          return gestures.press(event);
         event.preventDefault();
         stage.send("curve.choose", { parameter: line.parameter, model: line.model, part: null });
       });
+      reach.addEventListener("dblclick", (event) => gestures.isOnLine(event) && gestures.toggleKnot(event));
       return svg("g", {}, svg("path", { class: "nbm-other" }), reach, svg("path"), svg("title"));
     };
     match(others, part.others, make, drawOther);
