@@ -185,7 +185,7 @@ def _elect_among_random(
 
 
 def _elect(base: torch.Tensor, deltas: list[torch.Tensor], values: Values) -> torch.Tensor:
-    """Σ mᵢwᵢδᵢ / Σ mᵢ, where mᵢ says that δᵢ has the sign of the sum, as peft's ``disjoint_merge`` has it."""
+    """Σ mᵢwᵢδᵢ / Σ mᵢ, where mᵢ is 1 if δᵢ has the sign of the sum, else 0, as in peft's ``disjoint_merge``."""
     votes = [delta.sign() for delta in deltas] if values["consensus"] == "count" else deltas
     sign = torch.stack(votes).sum(0).ge_(0).mul_(2).sub_(1)
     total, agreeing = torch.zeros_like(base), torch.zeros_like(base)

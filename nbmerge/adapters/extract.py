@@ -52,7 +52,7 @@ _FORMAT = "1"
 
 @dataclass(frozen=True)
 class _Task:
-    """What was asked for, checked."""
+    """The checked arguments."""
 
     pair: Pair
     budget: Budget

@@ -46,7 +46,7 @@ _FORMAT = "1"
 
 @dataclass(frozen=True)
 class _Task:
-    """What was asked for, checked."""
+    """The checked arguments."""
 
     members: Members
     combiner: Combiner
@@ -184,7 +184,7 @@ def _check_adapters(adapters: Sequence[ModelLike]) -> Sequence[ModelLike]:
 
 def _check_method(method: str) -> CombinationType:
     if not isinstance(method, str) or method not in TYPES:
-        raise ArgumentError(f"the combination type {method!r:.80} is not known. {nearest(str(method), TYPES)}")
+        raise ArgumentError(f"unknown combination type {method!r:.80}. {nearest(str(method), TYPES)}")
     return TYPES[method]
 
 
@@ -193,9 +193,7 @@ def _check_density(method: str, density: float | None) -> float:
     if density is None and thins:
         raise ArgumentError(f"{method} keeps a share of the elements: pass density, such as density=0.5.")
     if density is not None and not thins:
-        raise ArgumentError(
-            f"{method} keeps all elements, so density has no meaning. Leave it out, or choose ties_svd."
-        )
+        raise ArgumentError(f"{method} keeps all elements, so density has no effect. Remove it, or choose ties_svd.")
     if density is not None and (not _is_number(density) or not 0 < density <= 1):
         raise ArgumentError(
             f"density is the share of the elements that is kept, more than 0 and at most 1, not {density!r}."

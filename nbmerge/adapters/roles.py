@@ -114,7 +114,7 @@ def _refuse_unpaired(base: Checkpoint, model: Checkpoint, planned: set[str]) -> 
     if alone := sorted({*alone, *(n for n in model.tensors if n not in planned and not is_derived(n))}):
         raise CheckpointError(
             f"{model.name} and {base.name} do not have the same tensors: {alone[0]:.200} is in one of them only "
-            f"({len(alone)} such in all). Name the model that this one was trained from."
+            f"({len(alone)} such tensors). Name the model that this one was trained from."
         )
 
 
@@ -177,7 +177,7 @@ def refuse_other_changes(pair: Pair, energies: Mapping[str, float]) -> None:
     lost = [role.tensor.name for role in pair.roles if role.way == "none" and energies[role.tensor.name]]
     if lost:
         raise CheckpointError(
-            f"{pair.model} changed {lost[0]:.200} ({len(lost)} such in all), and a LoRA holds changes of weights and biases of modules "
+            f"{pair.model} changed {lost[0]:.200} ({len(lost)} such tensors), and a LoRA holds changes of weights and biases of modules "
             "only. Its experts or parameters of its own cannot be extracted; use the fine-tune itself."
         )
     if any(energies[role.tensor.name] for role in pair.matrices):

@@ -60,7 +60,7 @@ class BackwardPass:
     score : Combined
         Such as a `TokenScore`.
     report : Reporter
-        Is told each part that is done: ``2 · depth + 3`` of them.
+        Receives an event for each part that is done: ``2 · depth + 3`` of them.
     cancel : threading.Event, optional
     sink : GradientSink, optional
         Receives the derivatives with respect to all weights, window by window, instead of those with respect to coefficients

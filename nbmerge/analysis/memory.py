@@ -17,8 +17,6 @@ ACTIVATIONS = 16
 """Numbers inside a layer for each number of its hidden state: about what a Llama has at once."""
 LOGITS = 3
 """Copies of a window's logits in float32: as computed, as log-probabilities, and those that they are compared with."""
-
-
 TOGETHER = 4
 """Most versions of a part whose weights are computed in one pass over the parents."""
 MOST_ROOM = 500_000_000
@@ -51,9 +49,7 @@ def check_memory(model: LayeredModel, plans: Sequence[Plan], windows: Sequence[W
     config: Any = model.model.config.get_text_config()
     tokens, longest = sum(len(w.ids) for w in windows), max(len(w.ids) for w in windows)
     part = max(sum(t.nbytes for t in tensors) for tensors in model.parts(plans[0]))
-    packed = max(
-        t.nbytes for t in plans[0].tensors
-    )  # libraries arrange the numbers of a matrix anew to multiply with it
+    packed = max(t.nbytes for t in plans[0].tensors)  # libraries copy a matrix into another order to multiply with it
     width = config.hidden_size * model.model.dtype.itemsize
     states = 2 * len(plans) * tokens * width
     inside = ACTIVATIONS * min(len(plans) * tokens, max(TOKENS, longest)) * width

@@ -47,7 +47,7 @@ def copies_of_parent(plan: Plan, parent: ModelRef) -> dict[str, TensorPlan]:
 def parent_plan(plan: Plan, parent: ModelRef) -> Plan | None:
     """A parent in the form of the merge: the same tensors, all of them copies.
 
-    None if it lacks some, or if its layers are others than those of the same number in the merge.
+    None if tensors are missing, or if its layers are not those of the same numbers in the merge.
     """
     copies = copies_of_parent(plan, parent)
     moved = any(t.layer is not None and t.inputs[0].name != t.name for t in copies.values())

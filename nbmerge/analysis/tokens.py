@@ -1,4 +1,4 @@
-"""A text token by token: how likely the merge and its parents find each, and whom the merge follows."""
+"""A text token by token: how likely each is under the merge and its parents, and which parent the merge is closest to."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class TokenComparison(Displayed):
     def outside(self) -> tuple[float, ...]:
         """How far the merge departs from all parents: above 0 if the token is more likely than under any, below 0 if less."""
         rows = zip(self.merge, zip(*self.parents.values(), strict=True), strict=True)
-        return tuple(max(own - max(all_), 0.0) + min(own - min(all_), 0.0) for own, all_ in rows)
+        return tuple(max(own - max(theirs), 0.0) + min(own - min(theirs), 0.0) for own, theirs in rows)
 
     @cached_property
     def table(self) -> pd.DataFrame:

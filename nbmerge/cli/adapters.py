@@ -19,11 +19,18 @@ def extract_lora(
     out: OutFolder,
     rank: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Rank of every module, or with --energy the most; default 32, or 256."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Rank of every module, or its maximum with --energy; default 32, or 256 with --energy.",
+        ),
     ] = None,
     energy: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Choose each module's rank: the lowest that holds this share, such as 0.9."),
+        typer.Option(
+            metavar="SHARE",
+            help="Choose each module's rank: the lowest that keeps this share of its change, such as 0.9.",
+        ),
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(metavar="DTYPE", help="dtype of the factors; default that of the model.")
@@ -59,24 +66,29 @@ def merge_adapters(
     rank: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Rank of every module, or with --energy the most; default the adapters'."
+            metavar="N",
+            min=1,
+            help="Rank of every module, or its maximum with --energy; default the highest of the adapters.",
         ),
     ] = None,
     energy: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Choose each module's rank: the lowest that holds this share, such as 0.9."),
+        typer.Option(
+            metavar="SHARE",
+            help="Choose each module's rank: the lowest that keeps this share of its change, such as 0.9.",
+        ),
     ] = None,
     density: Annotated[
         float | None, typer.Option(metavar="SHARE", help="Share of elements kept by ties, dare and magnitude_prune.")
     ] = None,
-    consensus: Annotated[str, typer.Option(metavar="HOW", help="Signs of ties are elected by sum or count.")] = "sum",
+    consensus: Annotated[str, typer.Option(metavar="HOW", help="How ties elects signs: sum or count.")] = "sum",
     election: Annotated[
         str,
-        typer.Option(metavar="HOW", help="Signs are elected without weights (plain, as in peft) or with (weighted)."),
+        typer.Option(metavar="HOW", help="Elect signs without weights (plain, as in peft) or with weights (weighted)."),
     ] = "plain",
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random masks of dare.")] = 0,
     base: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Their model; needed where they save modules whole.")
+        str | None, typer.Option(metavar="MODEL", help="Base model of the adapters; needed if they save whole modules.")
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(metavar="DTYPE", help="dtype of the factors; default that of the adapters.")

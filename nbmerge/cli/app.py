@@ -74,7 +74,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     family.family: "Tell how models are related.",
     family.lineage: "Print what a model was made from.",
     shuffle.shuffle_layers: "Write the recipe of a model with shuffled layers.",
-    fill_missing.fill_missing: "Put a part of a model into the whole.",
+    fill_missing.fill_missing: "Complete a part of a model from another one.",
     transplant.transplant: "Give a model another model's tokenizer.",
     adapters.extract_lora: "Extract a LoRA adapter from a fine-tune.",
     adapters.merge_adapters: "Merge LoRA adapters of one model.",
@@ -104,7 +104,7 @@ def main() -> None:
     """Run the command line; the entry point of ``nbmerge`` and ``python -m nbmerge``."""
     gc.set_threshold(
         50_000
-    )  # importing torch creates hundreds of thousands of objects; collecting among them takes 0.2 s
+    )  # importing torch makes hundreds of thousands of objects: collecting among them takes 0.2 s
     arguments = sys.argv[1:]
     if arguments[:1] == ["merge"]:
         arguments[1:] = translate_flags(arguments[1:], lambda line: print(f"warning: {line}", file=sys.stderr))

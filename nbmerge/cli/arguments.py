@@ -30,7 +30,7 @@ ReplaceModel = Annotated[
 ]
 OutFolder = Annotated[Path, typer.Argument(metavar="OUT", help="Output folder to create.")]
 OutPlace = Annotated[
-    Path, typer.Argument(metavar="OUT", help="Output folder to create; of weights files also a .safetensors file.")
+    Path, typer.Argument(metavar="OUT", help="Output folder to create; for weights files, also a .safetensors file.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing unless something fails.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -15,7 +15,7 @@ def family(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
 ) -> None:
-    """Tell by their weights how models are related: ancestors, identical tensors, merges of the others."""
+    """Tell from their weights how models are related: common ancestors, identical tensors, merges of the others."""
     from nbmerge.cli.terminal.progress import progress_bar
     from nbmerge.cli.terminal.signals import stop_on_ctrl_c
     from nbmerge.cli.terminal.tables import to_rows

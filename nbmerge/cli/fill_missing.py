@@ -1,4 +1,4 @@
-"""``nbmerge fill-missing``: put a part of a model into the whole."""
+"""``nbmerge fill-missing``: complete a part of a model."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from nbmerge.cli.terminal import json_output
 def fill_missing(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder or Hub id of the part, or a weights file.")],
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="The complete model: all that MODEL lacks is from there.")
+        str, typer.Argument(metavar="SOURCE", help="Complete model that missing tensors are copied from.")
     ],
     out: OutPlace,
     prefix: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What the names of MODEL begin with in SOURCE; default: found by shapes."),
+        typer.Option(metavar="NAME", help="Prefix of MODEL's tensor names in SOURCE; default: found from shapes."),
     ] = None,
     dtype: Annotated[str | None, typer.Option(metavar="DTYPE", help="dtype of the result.")] = None,
     overwrite: ReplaceModel = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a model with all tensors of a part, and those that it lacks from a complete model, such as a vision tower."""
+    """Complete a part of a model: tensors that it does not have, such as a vision tower, are copied from a complete model."""
     from nbmerge.cli.merge import print_result, result_as_json
     from nbmerge.cli.terminal.progress import progress_bar
     from nbmerge.cli.terminal.signals import stop_on_ctrl_c

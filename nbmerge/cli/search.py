@@ -24,26 +24,38 @@ def search(
             "--text",
             "-t",
             metavar="NAME=FILE",
-            help="Text file whose perplexity is to be low; several files of a name count together.",
+            help="Text file whose perplexity is minimised; files with the same name are scored together.",
         ),
     ] = None,
     held_out: Annotated[
         list[str] | None,
-        typer.Option("--held-out", metavar="NAME=FILE", help="Other text for a name: scored, but not searched for."),
+        typer.Option(
+            "--held-out",
+            metavar="NAME=FILE",
+            help="Text file that is scored beside those of a name, but not optimised.",
+        ),
     ] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Number of trials of the whole search.  [default: 100]")
     ] = None,
-    seconds: Annotated[float | None, typer.Option(metavar="S", help="Begin no trial after this time.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="Start no new trial after this many seconds.")
+    ] = None,
     storage: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="SQLite file; the same command continues the search in it.")
+        Path | None,
+        typer.Option(metavar="FILE", help="SQLite file that keeps the trials; the same command continues the search."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the search.")] = 0,
     sampler: Annotated[str, typer.Option(metavar="NAME", help="tpe, cmaes, random or grid.")] = "tpe",
-    goal: Annotated[str, typer.Option(metavar="WORD", help="With several names: pareto, weakest or mean.")] = "pareto",
+    goal: Annotated[
+        str, typer.Option(metavar="WORD", help="How several names are compared: pareto, weakest or mean.")
+    ] = "pareto",
     knots: Annotated[int, typer.Option(min=1, metavar="N", help="Knots of each gradient.")] = 3,
     parallel: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Trials drawn from the same results, for several processes.")
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Trials drawn from the same results, so that several processes can share a search."
+        ),
     ] = 1,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the best recipe to a file.")

@@ -16,7 +16,10 @@ def shuffle_layers(
     weight: Annotated[
         list[float] | None,
         typer.Option(
-            "--weight", "-w", metavar="X", help="How likely layers of a model are: once for each, in their order."
+            "--weight",
+            "-w",
+            metavar="X",
+            help="Relative probability of a model's layers; once for each model, in order.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same recipe.")] = 0,

@@ -35,7 +35,7 @@ def fill_missing(
     executor: Any = None,
     device: str | None = None,
 ) -> MergeResult:
-    """Write a model with all tensors of `model`, and those that it lacks from `source`, such as a vision tower.
+    """Complete a part of a model: tensors that it does not have, such as a vision tower, are copied from `source`.
 
     Everything else, config and tokenizer included, is from `source`. To do this with the result of a merge at once, set
     `fill_from` in its recipe.
@@ -47,9 +47,9 @@ def fill_missing(
     source : path, Hub id or ModelRef
         A complete model.
     out : path
-        Folder to create; of weights files also a file.
+        Folder to create; for weights files, also a file.
     prefix : str, optional
-        What the names of `model` begin with in `source`, such as ``"language_model"``; by default it is found by names and
+        Prefix of the names of `model` in `source`, such as ``"language_model"``; by default it is found by names and
         shapes.
     dtype : str, optional
         dtype of the result; by default each tensor keeps its own.

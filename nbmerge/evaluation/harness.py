@@ -131,7 +131,7 @@ def require_harness() -> Any:
         import lm_eval
         import lm_eval.tasks
     except ImportError as error:
-        missing = "" if error.name in ("lm_eval", None) else f" (it lacks {error.name})"
+        missing = "" if error.name in ("lm_eval", None) else f" ({error.name} is missing)"
         raise ArgumentError(f"Evaluations need the lm-evaluation-harness{missing}: {INSTALL}") from None
     return lm_eval
 
@@ -156,7 +156,7 @@ def _list_versions(folders: Sequence[Path]) -> tuple[tuple[str, int], ...]:
 
 
 def _load(harness: Any, manager: Any, task: Any, given: Any) -> None:
-    """Load a task with its data, so that what is missing is told before the model runs."""
+    """Load a task with its data, so that what is missing is reported before the model runs."""
     if isinstance(task, str) and not manager.match_tasks([task]):
         raise ArgumentError(
             f"The harness has no task {name_of(given)!r}. Pass the YAML file of your task, or include= with its folder; "

@@ -14,7 +14,7 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def read_task(task: Any) -> tuple[Any, Path | None]:
-    """A task as the harness takes it, and the folder that it must be told of.
+    """A task as the harness takes it, and the folder in which the harness must look for it.
 
     A file that is plain YAML becomes a mapping, in which data files are relative to the file. One that names functions or includes
     other files is left to the harness, which finds it by its name in its folder.
@@ -51,7 +51,7 @@ def read_task(task: Any) -> tuple[Any, Path | None]:
 
 
 def _find_name(text: str, path: Path) -> str:
-    """The name of a task or a group, from a file with tags that only the harness knows."""
+    """The name of a task or a group, from a file with tags that only the harness can read."""
     for key in ("task:", "group:"):
         for line in text.splitlines():
             if line.startswith(key) and (name := line[len(key) :].split("#")[0].strip(" \"'")):

@@ -1,4 +1,4 @@
-"""Tell mixtures from merges."""
+"""Distinguish mixtures from merges."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def _route(loaded: Loaded, text: str, cancel: StopSignal | None) -> tuple[np.nda
 
 
 def _router_logits(loaded: Loaded, ids: Any) -> Any:
-    """What the routers of all layers say, shape (layers, tokens, experts)."""
+    """Logits of the routers of all layers, shape (layers, tokens, experts)."""
     import torch
 
     kind = type(loaded.model).__name__

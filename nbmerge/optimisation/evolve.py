@@ -94,7 +94,7 @@ def _read(source: Any) -> Any:
         text = str(source) if is_text else read_file(Path(source))
         return yaml.safe_load(text) if "genome" in text else None
     except (OSError, ValueError, yaml.YAMLError):
-        return None  # the readers of recipes say what is wrong
+        return None  # the readers of recipes report what is wrong
 
 
 def _make_space(recipe: Recipe, genome: Mapping[str, Any]) -> Space:

@@ -14,7 +14,7 @@ from nbmerge.optimisation.space import Space
 from nbmerge.optimisation.trials import Trial
 
 LEAST = 10
-"""Complete trials from which on something can be said."""
+"""Complete trials that an estimate needs at least."""
 
 
 def measure_importance(trials: Sequence[Trial], space: Space, goal: Goal) -> dict[str, float]:

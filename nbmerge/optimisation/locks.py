@@ -33,7 +33,7 @@ class Locks:
         self.owner = secrets.token_hex(8)
         self._own = FileLock(self._file(self.owner))
         self._common = FileLock(self._file("lock"))
-        with self.alone():  # so that nobody takes the file for one that was left behind
+        with self.alone():  # so that no other process takes the file for one that was left behind
             self._acquire(self._own, 0)
             self._sweep()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nbmerge.errors import ArgumentError, SampleError
 from nbmerge.optimisation.goals import Goal, choose_balanced
-from nbmerge.optimisation.parting import find_parting
+from nbmerge.optimisation.overfitting import describe_overfitting
 from nbmerge.optimisation.space import Space
 from nbmerge.optimisation.trials import Trial, find_best
 from nbmerge.presentation import Displayed, draw
@@ -128,7 +128,7 @@ class SearchResult(Displayed):
         """What failed, and where held-out texts disagree with those that were searched for."""
         failed = Counter(t.error for t in self.trials if t.state == "failed")
         notes = [f"{count} of {len(self.trials)} trials failed: {error}" for error, count in failed.most_common(10)]
-        notes += find_parting(self.trials, self.goal, self.best_trial, self.held_out) if self.front else []
+        notes += describe_overfitting(self.trials, self.goal, self.best_trial, self.held_out) if self.front else []
         if self.is_stopped:
             notes.append("The search was stopped. Call it again with the same storage to continue.")
         return tuple(notes)

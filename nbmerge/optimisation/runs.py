@@ -32,7 +32,7 @@ POLL = 0.1
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a search goes on.
+    """How long a search runs.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Which values a trial has: a function of the seed, the trial's number and the results that it may know.
 
-There is no other state, so a search that was killed goes on as if nothing had happened, and several processes agree. Optuna's
+There is no other state, so a search that was killed continues as if it had not been, and several processes agree. Optuna's
 samplers keep a random generator, and its CMA-ES a pickled optimizer in the database: here the generator is made for each trial,
 and the optimizer from the results, so that nothing from a file is unpickled.
 """

@@ -68,7 +68,7 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Release what this process was working on; another one may go on with it."""
+        """Release what this process was working on; another one may continue it."""
         if self._locks is not None:
             self._locks.close()
 

@@ -45,7 +45,11 @@ BAD = {
     "no such model": ({"experts": [{"source_model": "absent"}]}, "experts[0].source_model", "absent"),
     "a base that is none": ({"base_model": "gpt2"}, "base_model", "is gpt2.*llama, mistral"),
     "no base": ({"base_model": None}, "base_model", "is missing"),
-    "too many for a token": ({"experts_per_token": 3}, "experts_per_token", "3 experts for each token, of 2"),
+    "too many for a token": (
+        {"experts_per_token": 3},
+        "experts_per_token",
+        "each token would use 3 experts, and there are 2",
+    ),
     "no prompts": ({"experts": [{"positive_prompts": []}]}, "experts[0].positive_prompts", "has no positive_prompts"),
     "prompts that cancel": (
         {"experts": [{"negative_prompts": ["hello world", "abc"]}]},

@@ -224,7 +224,7 @@ def test_texts_that_part_are_reported(recipe):
     same_way = nbm.search(recipe, {"far": Distance()}, {"far": Distance((0.32, 0.68))}, trials=30, **KNOTS)
     assert same_way.notes == ()
     parting = nbm.search(recipe, {"far": Distance()}, {"far": Distance((0.5, 0.4))}, trials=30, **KNOTS)
-    assert parting.notes[0].startswith("Held-out texts did not gain: 'far' went from 0.08 to ")
+    assert parting.notes[0].startswith("Held-out texts did not improve: 'far' went from 0.08 to ")
 
     def near(merge):  # a score of another kind, where higher is better
         return -Distance()(merge)

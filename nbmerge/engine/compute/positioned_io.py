@@ -30,7 +30,7 @@ def read_into(descriptor: int, buffer: memoryview, offset: int) -> int:
 
 
 def is_cached(descriptor: int, offset: int) -> bool | None:
-    """Whether the byte at `offset` is in the system's cache; None where the system cannot say (only Linux can)."""
+    """Whether the byte at `offset` is in the system's cache; None where the system does not report it (only Linux does)."""
     if not hasattr(os, "RWF_NOWAIT"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Panels: the parts of the Studio that people see, each usable alone; all are a `Panel`, which has what they share."""
+"""Panels: the visible parts of the Studio, each usable alone; `Panel` is their base class."""
 
 from nbmerge.widgets.panels.panel import Panel
 

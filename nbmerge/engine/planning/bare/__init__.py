@@ -1,4 +1,4 @@
-"""Recipes for bare weights, which have tensors and no config: what they may say, missing tensors, and what needs a model."""
+"""Recipes for bare weights, which have tensors and no config: what they may contain, missing tensors, and what needs a model."""
 
 from nbmerge.engine.planning.bare.missing import settle_missing
 from nbmerge.engine.planning.bare.refuse import no_model, require_model

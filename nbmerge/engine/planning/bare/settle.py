@@ -1,6 +1,6 @@
-"""What a recipe for bare weights may say, and which of their modules are layers.
+"""What a recipe for bare weights may contain, and which of their modules are layers.
 
-Without a config nobody knows which numbered modules are layers, so a gradient has no meaning until the recipe names them
+Without a config it is unknown which numbered modules are layers, so a gradient has no meaning until the recipe names them
 (`Recipe.stacks`), and everything about configs and tokens is refused.
 """
 

@@ -1,4 +1,4 @@
-"""The architectures that a mixture can have: where their experts and routers are, and how their config says so.
+"""The architectures that a mixture can have: where their experts and routers are, and the config that describes them.
 
 Tensors have the names that checkpoints on the Hub have, one for each expert. Versions of transformers that keep all experts of
 a layer in one tensor stack them when they load such a checkpoint, and take them apart again when they save it.
@@ -69,12 +69,12 @@ class Architecture:
 
 
 _DROPPED = ("auto_map", "mlp_bias", "pretraining_tp", "transformers_version")
-"""Keys of a base model's config that say nothing about a mixture."""
+"""Keys of a base model's config that do not apply to a mixture."""
 _THETA = 10_000.0
 
 
 def _defaults(base: Mapping[str, Any]) -> Config:
-    """What transformers assumes where a base model's config is silent."""
+    """What transformers assumes where a base model's config has no value."""
     kind = base.get("model_type")
     heads = base.get("num_attention_heads", 32)
     found: Config = {

@@ -47,7 +47,7 @@ def check_fields(recipe: Recipe, findings: Findings) -> None:
         findings.error(("base_model",), what, "Name the model that the experts were fine-tuned from.")
     count = len(recipe.experts or ())
     if recipe.experts_per_token > count:
-        what = f"{recipe.experts_per_token} experts for each token, of {count}."
+        what = f"each token would use {recipe.experts_per_token} experts, and there are {count}."
         findings.error(("experts_per_token",), what, f"Add experts, or set it to at most {count}.", "range")
 
 
@@ -150,7 +150,7 @@ def _check_matrices(resolved: Resolved, where: Where, expert: Checkpoint, mlps: 
     for layer in range(base.depth):
         extra = [p for p in expert.layout.parts(layer) if p.startswith(MLP) and p not in mlps]
         if extra:
-            what = f"the MLPs of {expert.name} have {', '.join(extra)}, which the experts of a mixture have not."
+            what = f"the MLPs of {expert.name} have {', '.join(extra)}, which experts of a mixture cannot have."
             findings.error(where, what, "Choose another model.", "architecture")
             return
         for part in sorted(mlps):

@@ -35,7 +35,7 @@ METHOD = Combination(
     inputs=(1, None),
     coefficients=_coefficients,
 )
-"""What a mixture says of itself. It is not among the methods of merges: its tensors are copies."""
+"""How mixtures are described to users. It is not one of the methods of merges: tensors of a mixture are copies."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _config(resolved: Resolved, architecture: Architecture, tensors: tuple[Tenso
     head = any(tensor.kind == "head" for tensor in tensors)
     fitted, _ = fit_config(base, {}, tensors[0].dtype, base.vocabulary, head)
     config, foreign = drop_foreign_implementations(fitted)
-    for entry in foreign:  # whoever loads the mixture would run a stranger's kernel
+    for entry in foreign:  # loading the mixture would run code from the Hub
         what = (
             f"the config of {resolved.labels[resolved.donor]} asks for code that is not part of transformers ({entry})."
         )

@@ -1,4 +1,4 @@
-"""What a person asks a search for: what is varied, what it is scored by, and for how long."""
+"""The form of a search: what is varied, the scores, and the budget."""
 
 from __future__ import annotations
 

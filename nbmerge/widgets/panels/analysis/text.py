@@ -1,4 +1,4 @@
-"""The Text panel: a text token by token, as likely as the merge and its parents find it."""
+"""The Text panel: how likely each token of a text is under the merge and its parents."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TextView(View):
 
 
 class TextPanel(Panel):
-    """Whom the merge follows from token to token, and where it departs from all parents.
+    """Which parent the merge is closest to at each token, and where it departs from all of them.
 
     Attributes
     ----------

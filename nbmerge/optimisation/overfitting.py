@@ -1,4 +1,4 @@
-"""Whether texts that were held out still agree with those that a search looked at."""
+"""Overfitting: whether scores of held-out texts still improve with those that a search optimises."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from nbmerge.optimisation.goals import Goal
 from nbmerge.optimisation.trials import Trial
 
 NOTABLE = 0.05
-"""Share of its first value by which a score must have gained for anything to be said."""
+"""Share of its first value by which a score must have improved before overfitting is looked for."""
 LOST = 0.25
-"""Share of what a held-out score had gained that it may lose again."""
-BEHIND = 0.5
-"""A held-out perplexity that gains less than this share of what the score gains is behind."""
+"""Share of its improvement that a held-out score may lose again."""
+LEAST_SHARE = 0.5
+"""Share of the improvement of a perplexity that its held-out texts should have at least."""
 
 
-def find_parting(trials: Sequence[Trial], goal: Goal, best: Trial, held_out: Mapping[str, bool]) -> list[str]:
-    """A sentence for each score whose held-out texts do not follow.
+def describe_overfitting(trials: Sequence[Trial], goal: Goal, best: Trial, held_out: Mapping[str, bool]) -> list[str]:
+    """One sentence for each score whose held-out texts do not improve with it.
 
     Parameters
     ----------
@@ -47,17 +47,17 @@ def _examine(name: str, trail: Sequence[Trial], lower: bool, apart_lower: bool) 
         f"on held-out texts from {start.held_out[name]:.4g} to {best.held_out[name]:.4g}"
     )
     if apart <= 0:
-        return f"Held-out texts did not gain: {numbers}. Search with more or other texts."
+        return f"Held-out texts did not improve: {numbers}. Search with more or other texts."
     peak = max(trail, key=lambda t: _gain(start.held_out[name], t.held_out[name], apart_lower))
     most = _gain(start.held_out[name], peak.held_out[name], apart_lower)
     if most - apart > LOST * most and _gain(peak.scores[name], best.scores[name], lower) > 0:
         return (
-            f"Held-out texts part from those searched for: {numbers}, where trial {peak.number} had {peak.held_out[name]:.4g}. "
+            f"Held-out texts got worse again: {numbers}, and had {peak.held_out[name]:.4g} at trial {peak.number}. "
             f"Take .recipe({peak.number}), or search with more texts."
         )
     comparable = lower and apart_lower and start.scores[name] > 0 and start.held_out[name] > 0  # perplexities
-    if comparable and apart / start.held_out[name] < BEHIND * gain / start.scores[name]:
-        return f"Held-out texts gained less than half as much: {numbers}. Search with more or other texts."
+    if comparable and apart / start.held_out[name] < LEAST_SHARE * gain / start.scores[name]:
+        return f"Held-out texts improved less than half as much: {numbers}. Search with more or other texts."
     return ""
 
 
