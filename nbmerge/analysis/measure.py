@@ -251,7 +251,8 @@ class _Tally:
             noted = [note for note in self._notes if note.startswith(f"The score {name!r} failed")]
             if len(missing) == self._count:
                 why = noted[0] if noted else f"The score {name!r} is NaN everywhere."
-                raise SampleError(f"{why} Check the weights of the models, or merge in float32.")
+                how = "Correct this score." if noted else "Check the weights of the models, or merge in float32."
+                raise SampleError(f"{why} {how}")
             if missing and not noted:
                 places = ", ".join(map(str, missing[:10]))
                 self._notes.append(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbmerge.evaluation.evaluations import evaluate
+from nbmerge.evaluation.harness import load_tasks
 
 if TYPE_CHECKING:
     from nbmerge.typing import Askable
@@ -35,6 +37,16 @@ class TaskScore:
     limit: int | None = None
     shots: int | None = None
     lower: bool = False
+
+    def check(self) -> None:
+        """Load the task, so that what is missing is reported before models are merged.
+
+        Raises
+        ------
+        ArgumentError
+            When the harness is not installed, or the task or its data cannot be loaded.
+        """
+        load_tasks([self.task], [Path(folder) for folder in self.include])
 
     def __call__(self, model: Askable) -> float:
         """Evaluate a model."""

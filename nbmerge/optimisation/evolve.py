@@ -74,7 +74,7 @@ def read_evolve(source: Any, include: str | PathLike[str] | Iterable[str | PathL
     data = _read(source)
     if not isinstance(data, Mapping) or "genome" not in data:
         return None
-    recipe = Recipe.load(yaml.safe_dump(dict(data), sort_keys=False))
+    recipe = Recipe.load(yaml.safe_dump(_plain(data), sort_keys=False))
     genome = data["genome"]
     folders = (include,) if isinstance(include, str | PathLike) else tuple(include)
     scores, weights = _read_tasks(data, tuple(str(folder) for folder in folders))
@@ -95,6 +95,15 @@ def _read(source: Any) -> Any:
         return yaml.safe_load(text) if "genome" in text else None
     except (OSError, ValueError, yaml.YAMLError):
         return None  # the readers of recipes report what is wrong
+
+
+def _plain(data: Any) -> Any:
+    """Data of a caller as YAML has it, with paths as texts."""
+    if isinstance(data, Mapping):
+        return {key: _plain(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_plain(value) for value in data]
+    return str(data) if isinstance(data, PathLike) else data
 
 
 def _make_space(recipe: Recipe, genome: Mapping[str, Any]) -> Space:

@@ -13,6 +13,7 @@ from nbmerge.checkpoints import hub
 from nbmerge.engine.planning import plan as make_plan
 from nbmerge.engine.planning.bare import require_model
 from nbmerge.errors import ArgumentError, MergeStopped
+from nbmerge.evaluation import TaskScore
 from nbmerge.optimisation.evolve import read_evolve
 from nbmerge.optimisation.goals import Goal, GoalLike
 from nbmerge.optimisation.identity import identify
@@ -147,6 +148,9 @@ def search(
         )
     budget = Budget.of(trials, seconds, draws.most)
     find_submit(executor)
+    for score in (*named.values(), *others.values()):
+        if isinstance(score, TaskScore):
+            score.check()
     identity = identify(start, varied, named, others, draws, prune)
     store = Store(None if storage is None else Path(storage).expanduser(), identity, varied, aim.directions)
     run = Run(start, draws, store, budget, prune)

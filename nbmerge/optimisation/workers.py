@@ -49,6 +49,7 @@ class Workers:
             if future is not None:
                 with suppress(Exception):  # the scheduler may be gone
                     future.cancel()
+        _release_here(self._objective)
 
     @property
     def is_free(self) -> bool:
@@ -138,3 +139,14 @@ def _score_here(described: Any, request: Request) -> Outcome:
             _here.clear()
             _here[key] = arguments, Objective(*arguments)
         return _here[key][1].evaluate(request)
+
+
+def _release_here(objective: Objective) -> None:
+    """Release the live merge that threads of this process have made for an objective, unless one of them still uses it."""
+    key, _ = objective.described()
+    if key in _here and _busy.acquire(timeout=0):
+        try:
+            _, known = _here.pop(key)
+            known.close()
+        finally:
+            _busy.release()

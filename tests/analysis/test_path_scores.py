@@ -150,7 +150,7 @@ def test_a_failing_score_is_a_note_and_everywhere_an_error(recipe):
     assert math.isnan(result.values["shaky"][1])
     assert result.values["shaky"][2] == 1
     assert "point 1: ZeroDivisionError" in result.notes[0]
-    with pytest.raises(SampleError, match=r"never works.*Check"):
+    with pytest.raises(SampleError, match=r"never works.*Correct this score"):
         sweep(recipe(0.0), recipe(1.0), points=2, scores={"x": _raise})
 
 

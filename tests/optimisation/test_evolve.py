@@ -1,5 +1,7 @@
 """mergekit-evolve's YAML: the genome is the space, the tasks are the scores."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -63,6 +65,11 @@ def test_tasks_are_scores(models, tmp_path):
     file.write_text(yaml.safe_dump({"genome": {**models, "merge_method": "linear"}, "tasks": ["mine"]}))
     assert read_evolve(file, include=tmp_path).scores["mine"].include == (str(tmp_path),)
     assert read_evolve(file).arguments()["sampler"] == "cmaes"
+
+
+def test_models_may_be_paths(models):
+    paths = {"models": [Path(m) for m in models["models"]], "base_model": Path(models["base_model"])}
+    assert read(paths).recipe == read(models).recipe
 
 
 def test_other_recipes_are_not_genomes(models):
