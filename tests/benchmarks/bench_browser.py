@@ -1,10 +1,11 @@
 """What the Studio costs in a real JupyterLab and Chromium: time, widgets, state, memory.
 
-    python -m tests.benchmarks.bench_browser [--moves 120] [--layers 32 80] [--only moves tokens size opening growth]
+    python -m tests.benchmarks.bench_browser [--moves 120] [--layers 32 80] [--only moves figures tokens size opening growth]
 
 - moves: milliseconds from a slider, a point or a key to the curve, and from a slider to the distances of 3 models: from
   the event to the second animation frame after the line, or the kernel's answer to this event, was drawn, when its pixels
   are on screen. A hand moves 13 times a second, or in every frame.
+- figures: from the press of a key to the figure in the drawer drawn again.
 - tokens: from the press of a key to the first token of the changed merge on screen, with the bundled models.
 - size: widgets of a Studio that was just opened, and the bytes of its state in a saved notebook.
 - opening: seconds from running the cell until the curve is on screen, in a fresh kernel that has imported torch, and again.
@@ -45,7 +46,12 @@ models:
 WATCH = """([selector, event, kind]) => {
     const node = document.querySelector(selector);
     const line = () => document.querySelector(".nbm-tracks .nbm-chosen").getAttribute("d");
-    const state = kind === "token" ? () => node.textContent : line;
+    const find = (selector) => node.querySelector(selector);
+    const state = {
+        // The recipe that was sampled, once there is a token: the text itself may be what it was.
+        token: () => Number(find("td[data-kind=merge]").dataset.tokens) && find("th[data-kind=merge]").dataset.recipe,
+        picture: () => find("img").src,
+    }[kind] ?? line;
     // Of an answer: whether the kernel's numbers on screen take an action into account; those count up with the clock.
     const shows = kind === "answer"
         ? (move) => Number(node.dataset.answers) >= move.at
@@ -65,7 +71,7 @@ WATCH = """([selector, event, kind]) => {
         requestAnimationFrame(() => requestAnimationFrame(() => {
             for (const { since } of shown) bench.times.push(performance.now() - since);
         }));
-    }).observe(node, { attributes: true, childList: true, subtree: kind === "token" });
+    }).observe(node, { attributes: true, childList: true, subtree: kind === "token" || kind === "picture" });
 }"""
 FLING = """([selector, moves]) => new Promise((done) => {
     const box = document.querySelector(selector).getBoundingClientRect();
@@ -83,7 +89,7 @@ FLING = """([selector, moves]) => new Promise((done) => {
 })"""
 """Moves a slider that is held, in every frame: faster than Playwright's mouse."""
 CURVE, ANSWERED = ".nbm-tracks .nbm-chosen", ".nbm-view.nbm-tracks"
-NOW = ".nbm-says td[data-kind=merge] p"
+SAMPLES, FIGURE = ".nbm-says-table", ".nbm-panel.nbm-figure"
 COUNT = """[
     len(__import__("ipywidgets").widgets.widget._instances),
     __import__("threading").active_count(),
@@ -204,13 +210,22 @@ def moves(number: int, layers: int) -> Iterator[str]:
         yield describe(f"key to curve, {layers} layers", pressed(page, min(number, 18), PAUSE))
 
 
+def figures(number: int, layers: int) -> Iterator[str]:
+    """From an edit to the figure of it."""
+    with studio_of(layers) as page:
+        page.locator(".nbm-drawer-tabs [data-tab='Figure']").click()
+        expect(page.locator(FIGURE).locator("img")).to_be_visible(timeout=60_000)
+        page.wait_for_timeout(REST)
+        page.evaluate(WATCH, [FIGURE, "keydown", "picture"])
+        yield describe(f"key to figure, {layers} layers", pressed(page, min(number, 18), REST))
+
+
 def tokens(number: int) -> Iterator[str]:
     """From an edit to the first token of the changed merge."""
     with tempfile.TemporaryDirectory() as folder, studio("None", Path(folder)) as page:
         page.locator(".nbm-samples").get_by_label("Follow the sliders").check()
         until(page, "studio.samples.runner.wait(30)", seconds=60)
-        expect(page.locator(NOW).first).to_be_visible()
-        page.evaluate(WATCH, [NOW, "keydown", "token"])
+        page.evaluate(WATCH, [SAMPLES, "keydown", "token"])
         yield describe("edit to first token", pressed(page, number, REST))
 
 
@@ -295,6 +310,7 @@ def measure(chosen: argparse.Namespace) -> None:
 
 BY_DEPTH = {
     "moves": lambda layers, number: moves(number, layers),
+    "figures": lambda layers, number: figures(number, layers),
     "size": lambda layers, number: size(layers),
     "opening": lambda layers, number: opening(layers),
     "growth": lambda layers, number: growth(layers),

@@ -30,10 +30,18 @@ async function insertBelow(view: HTMLElement, code: string): Promise<boolean> {
   const count = () => notebook.querySelectorAll(".jp-Cell").length;
   const before = count();
   runCommand(view, "notebook:insert-cell-below", {});
-  await new Promise((resolve) => setTimeout(resolve, WAIT));
+  await settle(view);
   if (count() === before) return false;
   runCommand(view, "notebook:replace-selection", { text: code });
   return true;
+}
+
+/** Until a command has run. JupyterLab asks about each in a notebook that is not trusted, such as one from elsewhere. */
+async function settle(view: HTMLElement): Promise<void> {
+  const asks = () => view.isConnected && view.ownerDocument.querySelector(".jp-Dialog") !== null;
+  do await new Promise((resolve) => setTimeout(resolve, WAIT));
+  while (asks());
+  await new Promise((resolve) => setTimeout(resolve, WAIT));
 }
 
 function runCommand(view: HTMLElement, command: string, args: Record<string, unknown>): void {

@@ -10,11 +10,19 @@ const clipboard = (texts: string[]) => ({
 });
 
 /** As much of a page as is used; a click runs commands where it `listens`. */
-function page(listens: boolean) {
+function page(listens: boolean, asks = 0) {
   const calls: [string, unknown][] = [];
+  const waiting: (() => void)[] = [];
   let cells = 1;
   const click = (link: { dataset: DOMStringMap }) => {
     if (!listens) return;
+    if (asks > 0) {
+      waiting.push(() => run(link));
+      return;
+    }
+    run(link);
+  };
+  const run = (link: { dataset: DOMStringMap }) => {
     calls.push([link.dataset.commandlinkerCommand ?? "", JSON.parse(link.dataset.commandlinkerArgs ?? "")]);
     cells += link.dataset.commandlinkerCommand === "notebook:insert-cell-below" ? 1 : 0;
   };
@@ -23,7 +31,14 @@ function page(listens: boolean) {
     return link;
   };
   const notebook = { querySelectorAll: () => ({ length: cells }) };
-  const view = { closest: () => notebook, ownerDocument: { createElement }, append() {} };
+  /** A dialog that is closed, and its command run, after it was seen some times. */
+  const querySelector = () => {
+    if (asks > 0) asks -= 1;
+    if (asks === 0) for (const go of waiting.splice(0)) go();
+    return asks > 0 ? {} : null;
+  };
+  const ownerDocument = { createElement, querySelector };
+  const view = { closest: () => notebook, isConnected: true, ownerDocument, append() {} };
   return { view: view as unknown as HTMLElement, calls };
 }
 
@@ -37,6 +52,14 @@ test("a notebook gets a cell below with the code in it", async () => {
     ["notebook:insert-cell-below", {}],
     ["notebook:replace-selection", { text: "x = 1" }],
   ]);
+  assert.deepEqual(copied, []);
+});
+
+test("where the notebook asks first, its answer is waited for", async () => {
+  const { view, calls } = page(true, 3);
+  const copied: string[] = [];
+  assert.equal(await insertCell(view, "x = 1", clipboard(copied)), "Written into a new cell below.");
+  assert.equal(calls.length, 2);
   assert.deepEqual(copied, []);
 });
 
