@@ -71,7 +71,7 @@ def measured(method: str, rounds: int) -> float:
     with tempfile.TemporaryDirectory(prefix="nbmerge-machines-") as name:
         folder = Path(name)
         stored = StoredTensor("w", "bfloat16", SHAPE, folder / "w", 0)
-        inputs = tuple(imitate(stored, SHAPE, folder, i) for i in range(count))
+        inputs = tuple(imitate(stored, SHAPE, folder, i)[0] for i in range(count))
         tensor = TensorPlan(
             "w", SHAPE, "bfloat16", None, "mlp", method, inputs, tuple("abc"[:count]),
             Values(shared | {"zero_tensors": "keep_other"}, each, tuple(map(str, range(count)))),

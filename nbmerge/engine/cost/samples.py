@@ -13,6 +13,8 @@ from nbmerge.checkpoints.dtypes import item_bytes
 from nbmerge.checkpoints.scaled_tensor import Scaled
 
 Shape = tuple[int, ...]
+PERIOD = (1 << 20) + 1
+"""Numbers after which those of a sample repeat; no multiple of a row, so that rows differ."""
 
 
 def describe_input(source: Any) -> Hashable:
@@ -25,7 +27,7 @@ def describe_input(source: Any) -> Hashable:
     return source.dtype
 
 
-def imitate(source: Any, shape: Shape, folder: Path, seed: int) -> Any:
+def imitate(source: Any, shape: Shape, folder: Path, seed: int, copies: int = 1) -> list[Any]:
     """Write random numbers of a shape in place of an input; other computed inputs become stored tensors of the same dtype.
 
     Parameters
@@ -36,17 +38,21 @@ def imitate(source: Any, shape: Shape, folder: Path, seed: int) -> Any:
     folder : Path
     seed : int
         Inputs of different seeds differ slightly, as fine-tunes do.
+    copies : int
+        How many such inputs are needed, each at a place of its own, so that one is not in the processor's cache because
+        another was read.
     """
     path = folder / f"input-{seed}"
     if isinstance(source, Adapted) and len(shape) == 2:
         steps = tuple(_imitate_product(s, shape, path) for s in _low_rank(source))
-        return Adapted("sample", imitate(source.base, shape, folder, seed), steps)
+        return [Adapted("sample", base, steps) for base in imitate(source.base, shape, folder, seed, copies)]
     if isinstance(source, Scaled) and len(shape) == 2:
         blocks = tuple(-(-size // block) for size, block in zip(shape, source.block, strict=True))
-        scale = None if source.scale is None else _write(path.with_suffix(".scale"), source.scale.dtype, blocks, 0)
-        stored = _write(path, source.stored.dtype, shape, seed)
-        return Scaled(stored, scale, source.block if blocks != (1, 1) else shape, source.output_dtype)
-    return _write(path, source.dtype, shape, seed)
+        scale = None if source.scale is None else _write(path.with_suffix(".scale"), source.scale.dtype, blocks, 0)[0]
+        block = source.block if blocks != (1, 1) else shape
+        stored = _write(path, source.stored.dtype, shape, seed, copies)
+        return [Scaled(own, scale, block, source.output_dtype) for own in stored]
+    return _write(path, source.dtype, shape, seed, copies)
 
 
 def _low_rank(source: Adapted) -> list[LowRank]:
@@ -57,18 +63,26 @@ def _low_rank(source: Adapted) -> list[LowRank]:
 def _imitate_product(step: LowRank, shape: Shape, path: Path) -> LowRank:
     outputs, inputs = shape[::-1] if step.transposed else shape
     rank = step.rank
-    down = _write(path.with_suffix(".down"), step.down.dtype, (rank, inputs), 0)
-    up = _write(path.with_suffix(".up"), step.up.dtype, (outputs, rank), 1)
-    magnitude = step.magnitude and _write(path.with_suffix(".magnitude"), step.magnitude.dtype, (outputs,), 2)
+    (down,) = _write(path.with_suffix(".down"), step.down.dtype, (rank, inputs), 0)
+    (up,) = _write(path.with_suffix(".up"), step.up.dtype, (outputs, rank), 1)
+    magnitude = step.magnitude and _write(path.with_suffix(".magnitude"), step.magnitude.dtype, (outputs,), 2)[0]
     return LowRank(down, up, step.scale, step.transposed, magnitude)
 
 
-def _write(path: Path, dtype: str, shape: Shape, seed: int) -> StoredTensor:
+def _write(path: Path, dtype: str, shape: Shape, seed: int, copies: int = 1) -> list[StoredTensor]:
+    """Write tensors one behind the other, of numbers that repeat: to draw them takes longer than to write them."""
+    nbytes, piece = prod(shape) * item_bytes(dtype), _draw(dtype, min(prod(shape), PERIOD), seed)
+    with open(path, "wb") as file:
+        for done in range(0, nbytes * copies, len(piece)):
+            file.write(piece[: nbytes * copies - done])
+    return [StoredTensor("sample", dtype, shape, path, k * nbytes) for k in range(copies)]
+
+
+def _draw(dtype: str, count: int, seed: int) -> memoryview:
+    """Random numbers of a dtype, as bytes."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    values = torch.randn(prod(shape), generator=generator)
-    values += 0.05 * torch.randn(len(values), generator=generator.manual_seed(seed + 1))
-    data = values.to(getattr(torch, dtype)).view(torch.uint8).numpy().tobytes()
-    path.write_bytes(data if shape else bytes(item_bytes(dtype)))
-    return StoredTensor("sample", dtype, shape, path, 0)
+    values = torch.randn(count, generator=generator)
+    values += 0.05 * torch.randn(count, generator=generator.manual_seed(seed + 1))
+    return memoryview(values.to(getattr(torch, dtype)).view(torch.uint8).numpy().tobytes())

@@ -1,6 +1,6 @@
 """How long a merge will take on this machine, measured with a sample of the same work on random numbers.
 
-There is one sample of a few million elements for each method and kind of input in the plan, and measurements of the disk. Of the
+There is one sample of some million elements for each method and kind of input in the plan, and measurements of the disk. Of the
 models, only a few pieces are read that are not in the system's cache.
 """
 
@@ -10,25 +10,29 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nbmerge.engine.cost.reading import estimate_reading
+from nbmerge.engine.cost.reading import estimate_reading, estimate_slower_copying
 from nbmerge.engine.cost.samples import describe_input, imitate
 from nbmerge.engine.output.direct_io import WORTHWHILE
 from nbmerge.engine.output.leftovers import scratch_folder
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 
-SAMPLE = 1 << 22
-"""Elements of a sample, for each worker."""
+SAMPLE = 1 << 24
+"""Elements of a sample at most: tensors of models have about as many."""
 FEW = 1 << 18
 """Elements of what is computed first and not timed: as many as a method needs to treat a tensor as a large one."""
 ENOUGH = 0.3
 """Seconds that a measurement takes at least, unless it would write more than `MOST_WRITTEN`."""
 MOST_WRITTEN = 1 << 29
 """Bytes."""
+MOST_READ = 1 << 27
+"""Bytes of different inputs: those of a model are not in the processor's cache, as those of a sample would be."""
+START_AND_END = 0.05
+"""Seconds that a merge takes before and after its tensors (measured; the least that it takes)."""
 DISK_SAMPLE = 48_000_000
 """Bytes written to time the disk."""
 
@@ -49,44 +53,53 @@ def estimate_seconds(plan: Plan, threads: int, near: Path | None = None) -> floa
     direct = plan.bytes_written >= WORTHWHILE  # its bytes reach the disk as they are computed
     began = time.perf_counter()
     load_loops(plan.tensors)  # as the merge will, if it is worth it
+    loading = time.perf_counter() - began
     with scratch_folder(near) as folder:
-        kinds = _largest(plan.tensors)
-        for tensor in kinds.values():  # without what only the first block of a process takes, such as compiling loops
-            _measure_seconds(_sample(tensor, FEW, folder), 1, folder, 1, direct)
-        loading = time.perf_counter() - began
-        costs = {key: _Cost(tensor, folder, threads, direct) for key, tensor in kinds.items()}
+        kinds = _group(plan.tensors)
+        for kind in kinds.values():  # without what only the first block of a process takes, such as compiling loops
+            loading += _measure_seconds(_write_samples(kind, FEW, folder)[:1], 1, folder, 1, direct)
+        costs = {key: _Cost(kind, folder, threads, direct) for key, kind in kinds.items()}
         disk = 0.0 if direct else plan.bytes_written / _measure_disk(folder)
-    work = sum(costs[_kind(t)].seconds(t.count) for t in plan.tensors)
-    reading = estimate_reading(plan.tensors)  # goes on while others compute
-    return loading + max(work, reading) + disk + len(plan.tensors) * 1e-4
+        reading = estimate_reading(plan.tensors)  # goes on while others compute
+        samples = [sample for cost in costs.values() for sample in cost.samples]
+        copying = 0.0 if reading else estimate_slower_copying(plan.tensors, samples) * plan.bytes_read / threads
+    work = sum(costs[_describe(t)].seconds(t.count) for t in plan.tensors) + copying
+    return START_AND_END + loading + max(work, reading) + disk + len(plan.tensors) * 1e-4
 
 
-Kind = tuple[str, str, tuple[Hashable, ...]]
-"""Method, dtype of the result, and how the inputs are read."""
+@dataclass
+class _Kind:
+    """Tensors of the same method, dtype of the result, and inputs that are read in the same way."""
+
+    largest: TensorPlan
+    count: int = 0
+    """Elements of all."""
 
 
-def _kind(tensor: TensorPlan) -> Kind:
+def _describe(tensor: TensorPlan) -> Hashable:
     """The properties that determine the speed of a tensor."""
     return tensor.method, tensor.dtype, tuple(map(describe_input, tensor.inputs))
 
 
-def _largest(tensors: Iterable[TensorPlan]) -> dict[Kind, TensorPlan]:
-    """The largest tensor of each kind."""
-    largest: dict[Kind, TensorPlan] = {}
+def _group(tensors: Iterable[TensorPlan]) -> dict[Hashable, _Kind]:
+    """The kinds of tensors."""
+    kinds = dict[Hashable, _Kind]()
     for tensor in tensors:
-        known = largest.get(_kind(tensor))
-        if known is None or tensor.count > known.count:
-            largest[_kind(tensor)] = tensor
-    return largest
+        kind = kinds.setdefault(_describe(tensor), _Kind(tensor))
+        kind.count += tensor.count
+        if tensor.count > kind.largest.count:
+            kind.largest = tensor
+    return kinds
 
 
 class _Cost:
     """What tensors of one kind cost: for each element, and for each tensor, in which some methods take a sample first."""
 
-    def __init__(self, tensor: TensorPlan, folder: Path, threads: int, direct: bool) -> None:
-        self._element, self._tensor = 1 / _measure_rate(tensor, folder, threads, direct), 0.0
-        if tensor.count > FEW:
-            small = 1 / _measure_rate(tensor, folder, threads, direct, FEW)
+    def __init__(self, kind: _Kind, folder: Path, threads: int, direct: bool) -> None:
+        self.samples = _write_samples(kind, SAMPLE, folder)
+        self._element, self._tensor = 1 / _measure_rate(self.samples, folder, threads, direct), 0.0
+        if kind.largest.count > FEW:
+            small = 1 / _measure_rate(_write_samples(kind, FEW, folder), folder, threads, direct)
             self._tensor = max(0.0, (small - self._element) * FEW)
 
     def seconds(self, count: int) -> float:
@@ -94,34 +107,35 @@ class _Cost:
         return count * self._element + min(1.0, count / FEW) * self._tensor
 
 
-def _measure_rate(tensor: TensorPlan, folder: Path, threads: int, direct: bool, most: int = SAMPLE) -> float:
-    """Elements of tensors like this one, but with at most so many, that all workers together compute and write per second."""
-    sample = _sample(tensor, most, folder)
-    seconds = _measure_seconds(sample, threads, folder, threads, direct)
-    times = min(math.ceil(ENOUGH / seconds), MOST_WRITTEN // (threads * sample.nbytes))
+def _measure_rate(samples: Sequence[TensorPlan], folder: Path, threads: int, direct: bool) -> float:
+    """Elements of tensors like these that all workers together compute and write per second."""
+    seconds = _measure_seconds(samples, threads, folder, threads, direct)
+    times = min(math.ceil(ENOUGH / seconds), MOST_WRITTEN // (threads * samples[0].nbytes))
     if times > 1:  # the first time was too short, and cold
-        seconds = _measure_seconds(sample, times * threads, folder, threads, direct)
-    return times * threads * sample.count / seconds
+        seconds = _measure_seconds(samples, times * threads, folder, threads, direct)
+    return times * threads * samples[0].count / seconds
 
 
-def _sample(tensor: TensorPlan, most: int, folder: Path) -> TensorPlan:
-    """The same tensor of random numbers, and with at most so many of them."""
-    shape = _cut(tensor.shape, most)
-    return replace(
-        tensor, shape=shape, inputs=tuple(imitate(source, shape, folder, i) for i, source in enumerate(tensor.inputs))
-    )
+def _write_samples(kind: _Kind, most: int, folder: Path) -> list[TensorPlan]:
+    """The largest tensor with random numbers, and at most so many of them, often enough that no cache holds all inputs."""
+    shape, folder = _cut(kind.largest.shape, most), Path(tempfile.mkdtemp(dir=folder))
+    sample = replace(kind.largest, shape=shape)
+    read = sum(source.nbytes for source in kind.largest.inputs) * sample.count // max(1, kind.largest.count)
+    copies = max(1, min(MOST_READ // max(1, read), kind.count // max(1, sample.count)))
+    columns = [imitate(source, shape, folder, i, copies) for i, source in enumerate(kind.largest.inputs)]
+    return [replace(sample, inputs=inputs) for inputs in zip(*columns, strict=True)]
 
 
-def _measure_seconds(sample: TensorPlan, count: int, folder: Path, threads: int, direct: bool) -> float:
-    """How long it takes to compute a tensor a number of times, and to write it."""
+def _measure_seconds(samples: Sequence[TensorPlan], count: int, folder: Path, threads: int, direct: bool) -> float:
+    """How long it takes to compute so many tensors, samples in turns, and to write them."""
     from nbmerge.engine.compute.pool import run
     from nbmerge.engine.output.shards import ShardWriter
 
-    samples = [replace(sample, name=f"sample.{k}") for k in range(count)]
+    tensors = [replace(samples[k % len(samples)], name=f"sample.{k}") for k in range(count)]
     out = Path(tempfile.mkdtemp(dir=folder))
-    with closing(ShardWriter(out, samples, {}, direct_from=0 if direct else None)) as writer:
+    with closing(ShardWriter(out, tensors, {}, direct_from=0 if direct else None)) as writer:
         began = time.perf_counter()
-        run(samples, lambda tensor, blocks: writer.emit(tensor), threads=threads)
+        run(tensors, lambda tensor, blocks: writer.emit(tensor), threads=threads)
         return time.perf_counter() - began
 
 
