@@ -9,6 +9,7 @@ from nbmerge.methods import REQUIRED, Combination, Method, Parameter, methods
 
 PAGE = Path(__file__).with_name("methods.md")
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
+ADDRESS = re.compile(r"https?://[^\s;]+")
 BASE = {
     "required": "`base_model` required",
     "optional": "`base_model` optional",
@@ -33,7 +34,8 @@ def describe(method: Method) -> str:
         lines += ["| parameter | for | default | range | |", "|---|---|---|---|---|"]
         lines += [_row(p) for p in method.parameters]
         lines.append("")
-    return "\n".join([*lines, f"Source: {method.reference}", ""])
+    source = ADDRESS.sub(r"<\g<0>>", method.reference)  # a link everywhere, not only on GitHub
+    return "\n".join([*lines, f"Source: {source}", ""])
 
 
 def _row(p: Parameter) -> str:

@@ -26,6 +26,8 @@ from nbmerge.plots.method_effect import example_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
+SPHINX_PAGES = {"search.md", "genindex.md"}
+"""Pages that Sphinx writes without a warning over ours: its own search, and the index."""
 LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
 PICTURE = """
 ![{alt}](pictures/{name}.svg){{.method .dark-light}}
@@ -195,6 +197,8 @@ def _write_parts(source: Path) -> None:
     missing |= {page for page in PAGES.values() if page.removesuffix(".md") not in listed | {"start"}}
     if missing:
         raise SystemExit(f"docs/site/pages.py does not list {', '.join(sorted(missing))}.")
+    if taken := SPHINX_PAGES & {*PAGES.values(), *(f"{name}.md" for name in PARTS)}:
+        raise SystemExit(f"Sphinx writes pages of its own over {', '.join(sorted(taken))}: choose another name.")
     for name, (title, words, pages) in PARTS.items():
         _write(source / f"{name}.md", "\n".join([f"# {title}", "", words, "", *_toctree(pages, 1)]))
     first = (HERE / "index.md").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ PAGES = {
     "docs/safety.md": "safety.md",
     "docs/methods.md": "methods.md",
     "docs/api.md": "api.md",
-    "docs/search.md": "search.md",
+    "docs/search.md": "searching.md",
     "docs/evaluation.md": "evaluation.md",
     "README.md": "start.md",
     "CHANGELOG.md": "project/changelog.md",
@@ -30,7 +30,8 @@ PAGES = {
     "SECURITY.md": "project/security.md",
     "nbmerge/demo/MEASURED.md": "project/bundled-models.md",
 }
-"""Files of the repository and where the site has them. All other files are linked to in the repository."""
+"""Files of the repository and where the site has them. All other files are linked to in the repository. `search` and `genindex`
+are pages of Sphinx."""
 PARTS = {
     "guides": (
         "How-to guides",
@@ -44,7 +45,7 @@ PARTS = {
             "curves",
             "live",
             "vocabularies",
-            "search",
+            "searching",
             "evaluation",
             "hub",
             "history",

@@ -52,4 +52,5 @@ def test_pages_are_written_with_their_links(tmp_path):
     assert 'href="_static/example.html"' in (tmp_path / "source" / "pages.md").read_text()
     assert "[`ties`](methods/ties.md)" in (tmp_path / "source" / "methods.md").read_text()
     assert "](project/security.md)" in (tmp_path / "source" / "safety.md").read_text()
+    assert not {"search.md", "genindex.md"} & names, "Sphinx would write its own pages over them"
     assert "nbmerge transplant" in (tmp_path / "source" / "cli.md").read_text()
