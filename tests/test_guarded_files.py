@@ -223,6 +223,7 @@ EXCEPTIONS = {
     ("engine/output/lease.py", ".read_text"): "the lease beside the output",
     ("engine/output/weights_file.py", "os.open"): "the file that this process has just written",
     ("engine/output/weights_file.py", "open"): "the same file, for its header",
+    ("engine/cost/samples.py", "open"): "samples that it writes",
     ("engine/cost/timing.py", "open"): "a file of its own that measures the disk",
     ("engine/cost/available_memory.py", ".read_text"): "memory limits in /proc and /sys",
     ("cli/demo.py", ".read_text"): "the notebook that nbmerge ships",
