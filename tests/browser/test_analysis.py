@@ -234,3 +234,22 @@ def test_a_search_is_started_watched_and_led_back_from(pages, state):
 def test_axe_finds_nothing_serious_in_the_rows(pages, tracks):
     for dark in (False, True):
         assert_accessible(pages.show(tracks.view, dark=dark))
+
+
+def test_analyses_of_many_layers_are_accessible_too(pages, tmp_path_factory):
+    """Their results at 80 layers, with the widest tables and pictures."""
+    state = StudioState(gradient_recipe(make_family(tmp_path_factory.mktemp("deep"), layers=80)))
+    state.prompts = PROMPTS
+    state.edit(lambda recipe: recipe.with_parameter("weight", 0.9, "ft2"))
+    started = {
+        StructurePanel: ("measure", {}), SweepPanel: ("start", {"first": "now", "second": "step 1", "points": 2}),
+        TextPanel: ("compare", {"text": "the fox"}),
+    }  # fmt: skip
+    for kind, (action, args) in started.items():
+        panel = kind(state=state)
+        act(panel.view, action, **args)
+        assert state.job.wait(120)
+        for dark in (False, True):
+            assert_accessible(pages.show(panel.view, dark=dark))
+        assert panel.errors.value == ""
+        panel.close()

@@ -8,6 +8,7 @@ interface Clipboard {
 }
 
 const WAIT = 60; // milliseconds in which a notebook makes a cell
+const [LONG, STEP] = [3000, 50]; // the same after its question was answered, when it may save itself first
 
 /**
  * Puts code into a new cell below the one that shows a view, or on the clipboard where there is no such notebook.
@@ -30,19 +31,21 @@ async function insertBelow(view: HTMLElement, code: string): Promise<boolean> {
   const count = () => notebook.querySelectorAll(".jp-Cell").length;
   const before = count();
   runCommand(view, "notebook:insert-cell-below", {});
-  await settle(view);
+  await pause(WAIT);
+  const asks = () => view.isConnected && view.ownerDocument.querySelector(".jp-Dialog") !== null;
+  if (asks()) await answered(asks, () => count() !== before);
   if (count() === before) return false;
   runCommand(view, "notebook:replace-selection", { text: code });
   return true;
 }
 
-/** Until a command has run. JupyterLab asks about each in a notebook that is not trusted, such as one from elsewhere. */
-async function settle(view: HTMLElement): Promise<void> {
-  const asks = () => view.isConnected && view.ownerDocument.querySelector(".jp-Dialog") !== null;
-  do await new Promise((resolve) => setTimeout(resolve, WAIT));
-  while (asks());
-  await new Promise((resolve) => setTimeout(resolve, WAIT));
+/** Until a question is answered, and what it was about is done: JupyterLab asks in a notebook that is not trusted. */
+async function answered(asks: () => boolean, isDone: () => boolean): Promise<void> {
+  while (asks()) await pause(STEP);
+  for (let waited = 0; waited < LONG && !isDone(); waited += STEP) await pause(STEP);
 }
+
+const pause = (time: number) => new Promise((resolve) => setTimeout(resolve, time));
 
 function runCommand(view: HTMLElement, command: string, args: Record<string, unknown>): void {
   const link = view.ownerDocument.createElement("button");

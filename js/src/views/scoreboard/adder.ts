@@ -25,7 +25,7 @@ export function makeAdder(send: Send): { button: HTMLButtonElement; show(skills:
   const prompt = field("Prompt", "reverse lion >");
   const wanted = field("Wanted", "noil");
   const unwanted = field("Unwanted", "LION | lion");
-  const passage = field("Text", "a text that the merge should find likely");
+  const passage = field("Text", "a text it should find likely");
   const skill = h("select", { class: "nbm-field" });
   const skillRow = h("label", {}, h("span", {}, "Skill"), skill);
   const kind = h("select", { class: "nbm-field", onchange: showKind });
