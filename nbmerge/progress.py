@@ -86,10 +86,14 @@ class Reporter:
         self._tensors, self._bytes = tensors, nbytes
         self._tensors_done = self._bytes_done = 0
         self._start = self._told = time.perf_counter()
+        self._has_ended = False
 
     def tell(self, kind: Kind, tensor: str = "", nbytes: int = 0, error: str = "") -> None:
-        """Report a step; `nbytes` is the size of the tensor just done."""
+        """Report a step; `nbytes` is the size of the tensor just done. After an end, nothing is reported any more."""
         with self._lock:
+            if self._has_ended:  # a worker that was left behind after a stop comes to the end of its tensor
+                return
+            self._has_ended = kind in ENDS
             self._tensors_done += kind == "tensor"
             self._bytes_done += nbytes
             if self._listener is None:

@@ -30,10 +30,14 @@ def told(work, *arguments, **more) -> list[Event]:
     return events
 
 
+def kinds(events: list[Event]) -> list[str]:
+    """What is told of every tensor; bytes are told besides where one takes long."""
+    return [e.kind for e in events if e.kind != "bytes"]
+
+
 def test_a_merge_from_its_plan_to_its_end(half, tmp_path):
     events = told(merge, half, tmp_path / "out")
-    kinds = [e.kind for e in events if e.kind != "bytes"]
-    assert kinds == ["planned", *["tensor"] * 30, "saving", "finished"]
+    assert kinds(events) == ["planned", *["tensor"] * 30, "saving", "finished"]
     assert {e.tensors for e in events} == {30}
     assert [e.tensors_done for e in events if e.kind == "tensor"] == list(range(1, 31))
     assert [e.bytes_done for e in events] == sorted(e.bytes_done for e in events)
@@ -151,9 +155,19 @@ def test_a_reporter_counts_from_several_threads():
     assert events[-1].bytes_done == 1000
 
 
+def test_a_worker_that_was_left_behind_reports_nothing_after_the_end():
+    events = []
+    report = Reporter(events.append, 2, 100)
+    report.tell("tensor", "a", 50)
+    report.tell("stopped")
+    report.add(50)
+    report.tell("tensor", "b", 50)
+    assert [e.kind for e in events] == ["tensor", "stopped"]
+
+
 def test_verifying_reports_progress_and_can_be_stopped(half, tmp_path):
     out = merge(half, tmp_path / "out").path
-    assert [e.kind for e in told(verify, out)] == ["planned", *["tensor"] * 30, "finished"]
+    assert kinds(told(verify, out)) == ["planned", *["tensor"] * 30, "finished"]
     stop = threading.Event()
     stop.set()
     with pytest.raises(MergeStopped):
@@ -165,5 +179,5 @@ def test_saving_a_live_merge_reports_its_tensors(half, tmp_path):
 
     with live(half) as merged:
         events = told(merged.save, tmp_path / "out")
-    assert [e.kind for e in events] == ["planned", *["tensor"] * 30, "finished"]
+    assert kinds(events) == ["planned", *["tensor"] * 30, "finished"]
     assert events[-1].bytes_done == events[-1].bytes == sum(t.nbytes for t in merged._plan.tensors)
