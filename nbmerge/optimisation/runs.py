@@ -44,7 +44,7 @@ class Budget:
 
     trials: int | None
     seconds: float
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: time.monotonic())
 
     @classmethod
     def of(cls, trials: int | None, seconds: float | None, most: int | None) -> Budget:

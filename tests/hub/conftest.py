@@ -71,7 +71,7 @@ def command(env):
     def run(*words, **more) -> subprocess.CompletedProcess:
         return subprocess.run(
             [sys.executable, "-m", "nbmerge", *map(str, words)],
-            capture_output=True, text=True, env=env | more, check=False, timeout=60,
+            capture_output=True, text=True, env=env | more, check=False, timeout=300,
         )  # fmt: skip
 
     return run

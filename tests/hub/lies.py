@@ -132,7 +132,7 @@ def dripping(handler, data: bytes, pause: float = 0.1) -> bool:
 def dripping_head(handler, data: bytes) -> bool:
     handler.close_connection = True
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-    for i in range(200):
+    for i in range(600):
         handler.wfile.write(b"X-%d: 1\r\n" % i)
         time.sleep(0.1)
     return True
@@ -140,7 +140,7 @@ def dripping_head(handler, data: bytes) -> bool:
 
 def standing_still(handler, data: bytes) -> bool:
     handler.close_connection = True
-    time.sleep(8)
+    handler.hub.closed.wait(60)
     return True
 
 

@@ -78,6 +78,8 @@ class Hub:
         Called with the handler and the path of each request before it is answered; true where it has answered.
     pace : callable, optional
         Called with a file's name before each piece of it is sent.
+    closed : threading.Event
+        What an answer that never comes waits for.
     """
 
     PIECE = 1 << 14
@@ -94,6 +96,7 @@ class Hub:
         self.lie = None
         self.uploaded: dict[str, bytes] = {}
         self.connections: list[socket.socket] = []
+        self.closed = threading.Event()
         hub = self
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
         self._server.daemon_threads = True
@@ -104,6 +107,7 @@ class Hub:
         self.storage = f"http://localhost:{self.port}"
 
     def close(self) -> None:
+        self.closed.set()
         self._server.shutdown()
         for connection in self.connections:
             with suppress(OSError):

@@ -179,7 +179,7 @@ def wait_for(cache: Path, sharded) -> list[Path]:
     import hashlib
 
     digest = hashlib.sha256((sharded.base / SHARD).read_bytes()).hexdigest()
-    for _ in range(500):
+    for _ in range(3000):
         found = [p for p in cache.glob(f"models--org--base/blobs/{digest}.*incomplete") if p.stat().st_size]
         if found:
             return found

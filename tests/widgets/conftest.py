@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+
 import pytest
 
 from nbmerge.recipe import Recipe
+from nbmerge.widgets.state import merging, studio_state
 from nbmerge.widgets.state.studio_state import StudioState
 from tests.models import Family, gradient_recipe
 
@@ -24,3 +28,26 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     """Panels offer "merged" in the current folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NBMERGE_PRESETS", str(tmp_path / "presets.yml"))
+
+
+@pytest.fixture(autouse=True)
+def _one_drag_however_long_the_machine_stops(monkeypatch):
+    """Moves of a slider are one step of the history unless it rested between them, which a slow machine looks like."""
+    monkeypatch.setattr(studio_state, "PAUSE", 3600.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_forecast_is_measured_after_a_test(monkeypatch) -> Iterator[None]:
+    """One begins some time after a panel was drawn: in another test, whose processor, threads and activities it would share."""
+    timers: list[threading.Timer] = []
+
+    class Timer(threading.Timer):
+        def start(self) -> None:
+            timers.append(self)
+            super().start()
+
+    monkeypatch.setattr(merging.threading, "Timer", Timer)
+    yield
+    for timer in timers:
+        timer.cancel()
+        timer.join(20)

@@ -80,15 +80,15 @@ def test_an_edit_stops_what_is_being_generated_and_starts_over(panel, state):
     panel.set_follow(True)
     assert panel.runner.wait(120)
     started, on_change = threading.Event(), panel.session.on_change
+    middle = state.recipe.with_parameter("weight", 0.7, "ft1")
 
     def note(output):
         on_change(output)
-        if output.fingerprint == middle and output.continuations[0].pieces:
+        if output.fingerprint == middle.fingerprint and output.continuations[0].pieces:
             started.set()
 
-    panel.session.on_change, middle = note, ""
-    state.edit(lambda r: r.with_parameter("weight", 0.7, "ft1"))
-    middle = state.recipe.fingerprint
+    panel.session.on_change = note
+    state.set_recipe(middle)
     assert started.wait(60)
     state.edit(lambda r: r.with_parameter("weight", 0.2, "ft1"))
     assert panel.runner.wait(120)

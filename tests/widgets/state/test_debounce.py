@@ -1,5 +1,5 @@
 import threading
-import time
+from types import SimpleNamespace
 
 from nbmerge.widgets.state import debounce as module
 from nbmerge.widgets.state.debounce import DebouncedRunner
@@ -23,22 +23,25 @@ def test_the_newest_wins_and_stops_what_is_running():
 
 
 def test_the_first_move_is_followed_at_once_and_later_ones_after_a_pause(monkeypatch):
-    monkeypatch.setattr(module, "REST", 3600)
+    clock = SimpleNamespace(now=100.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module, "REST", 0.1)
     runner, ran = DebouncedRunner(print), []
 
-    def move(i):
-        runner.submit_debounced(lambda cancel: ran.append((i, time.monotonic())))
-        return time.monotonic()
+    def move(i, after=0.0):
+        clock.now += after
+        runner.submit_debounced(lambda cancel: ran.append((i, round(clock.now, 3))))
 
     move(0)
     assert runner.wait(10)
-    assert len(ran) == 1  # without any rest
-    move(1)
-    monkeypatch.setattr(module, "REST", 0.2)
-    moved = [move(i) for i in (2, 3, 4)][-1]
+    assert ran == [(0, 100.0)]  # without any rest
+    for i in (1, 2, 3):
+        move(i, after=0.09)
+    clock.now += 0.09
+    assert not runner.wait(0.3)  # by this clock it does not rest yet
+    clock.now += 0.02
     assert runner.wait(10)
-    assert [i for i, _ in ran] == [0, 4]
-    assert ran[1][1] - moved > 0.15  # what came before it was recorded after the rest had begun
+    assert ran == [(0, 100.0), (3, 100.38)]
 
 
 def test_stop_ends_what_runs_and_forgets_what_waits():

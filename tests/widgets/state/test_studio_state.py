@@ -43,6 +43,14 @@ def test_one_drag_is_one_step(state, recipe):
     assert state.recipe == recipe
 
 
+def test_a_drag_after_a_rest_is_another_step(state, monkeypatch):
+    monkeypatch.setattr("nbmerge.widgets.state.studio_state.PAUSE", 0.0)
+    for value in (0.1, 0.2):
+        state.edit(lambda r, value=value: r.with_parameter("lambda", value), tag="lambda")
+    state.undo()
+    assert state.plan.tensors[0].values["lambda"] == 0.1
+
+
 def test_different_sliders_are_different_steps(state):
     state.edit(lambda r: r.with_parameter("lambda", 0.1), tag="lambda")
     state.edit(lambda r: r.with_parameter("normalize", True), tag="normalize")
