@@ -4,6 +4,7 @@ import ast
 import os
 import socket
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from nbmerge.guarded_files import (
     read_model_json,
     read_model_text,
 )
+from tests.sources import nodes
 
 READERS = {
     "open": lambda file: open_model_file(file).__enter__(),
@@ -236,10 +238,10 @@ EXCEPTIONS = {
 }
 
 
-def reads(source: str) -> set[str]:
-    """Every call in a source that may read a file by its path."""
+def reads(found_nodes: Iterable[ast.AST]) -> set[str]:
+    """Every call in a syntax tree that may read a file by its path."""
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in found_nodes:
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("safetensors"):
             found.add(str(node.module))
         if not isinstance(node, ast.Call):
@@ -259,9 +261,7 @@ def reads(source: str) -> set[str]:
 
 def test_nothing_else_opens_files():
     found = {
-        (file.relative_to(PACKAGE).as_posix(), call)
-        for file in PACKAGE.rglob("*.py")
-        for call in reads(file.read_text(encoding="utf-8"))
+        (file.relative_to(PACKAGE).as_posix(), call) for file in PACKAGE.rglob("*.py") for call in reads(nodes(file))
     }
     assert found - set(EXCEPTIONS) == set(), "use nbmerge.guarded_files for model folders, or give the reason above"
     assert set(EXCEPTIONS) - found == set(), "exceptions that are none any more"
@@ -274,4 +274,4 @@ def test_nothing_else_opens_files():
      "folder.joinpath(n).read_bytes()", "from safetensors.torch import load_file"],
 )  # fmt: skip
 def test_the_scan_sees_every_way(source):
-    assert reads(source)
+    assert reads(ast.walk(ast.parse(source)))

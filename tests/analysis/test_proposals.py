@@ -23,6 +23,7 @@ def merged(recipe, method):
 @pytest.mark.parametrize(
     "method", ["linear", "slerp", "task_arithmetic", "ties", "dare_linear", "della", "breadcrumbs", "lines", "nuslerp"]
 )
+@pytest.mark.rest_is_slow(keep=4)
 def test_a_proposal_scores_as_the_part_that_was_replaced(recipe, family, method):
     source = merged(recipe, method)
     effect = ablate(source, family.ft2.name, TEXT)

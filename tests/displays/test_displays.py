@@ -69,6 +69,7 @@ def shown(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.rest_is_slow(keep=6)
 def test_text_of_models_is_escaped(shown, kind):
     page = shown[kind]._repr_html_()
     tags = Tags(page)

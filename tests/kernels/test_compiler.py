@@ -37,6 +37,7 @@ def test_loops_are_compiled_once(folder):
 
 
 @pytest.mark.parametrize("pattern", ["*.nbi", "*.nbc"])
+@pytest.mark.rest_is_slow(keep=1)
 def test_damaged_files_are_compiled_again(folder, pattern):
     compile_again()
     for file in folder.rglob(pattern):
@@ -77,6 +78,7 @@ LOOPS = {
 
 
 @pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.rest_is_slow(keep=3)
 def test_loops_work_on_several_numbers_at_once(name, monkeypatch):
     monkeypatch.setenv(cache_folder.VARIABLE, "")  # code from the cache cannot be looked at
     compiler.find_cache_folder.cache_clear()

@@ -24,6 +24,7 @@ def models(dtype: torch.dtype, count: int) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.rest_is_slow(keep=1)
 def test_blocks_of_all_lengths(loops, dtype):
     ours, theirs = Tally(1, 2), Tally(1, 2)
     add = ours.find_loop([str(dtype).removeprefix("torch.")] * 3)

@@ -25,6 +25,7 @@ def test_every_short_number_is_widened_exactly(loops, name):
 
 
 @pytest.mark.parametrize("name", STORED)
+@pytest.mark.rest_is_slow(keep=2)
 def test_rounding_is_that_of_torch(loops, name):
     bits = np.random.default_rng(0).integers(0, 1 << 32, 1 << 20, dtype=np.uint32)
     bits[: 1 << 16] = np.arange(1 << 16) << 16 | 0x8000  # ties of bfloat16

@@ -20,6 +20,7 @@ def fresh(monkeypatch):
     monkeypatch.delenv(switch.VARIABLE, raising=False)
 
 
+@pytest.mark.slow  # a process that imports torch
 def test_little_work_does_not_import_numba():
     code = (
         "import sys, nbmerge, nbmerge.demo; from nbmerge import merge\n"

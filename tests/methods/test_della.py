@@ -45,6 +45,7 @@ def formula(tensors, weights, density, epsilon, rescale, votes: bool) -> tuple[t
 )
 @pytest.mark.parametrize("rescale", [True, False])
 @pytest.mark.rest_is_slow(keep=17)
+@pytest.mark.rest_is_slow(keep=7)
 def test_formula(shape, density, epsilon, rescale):
     tensors, weights = family(shape, 2), [1.0, 0.5]
     given = {"weight": weights, "density": density, "epsilon": epsilon, "rescale": rescale}

@@ -215,6 +215,7 @@ def computed(tensors, threads: int) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.rest_is_slow(keep=11)
+@pytest.mark.rest_is_slow(keep=5)
 def test_a_tensor_does_not_depend_on_threads_order_or_other_tensors(name, family):
     tensors = plan(recipe(name, family)).tensors
     assert any(t.method == name for t in tensors)

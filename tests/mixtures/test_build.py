@@ -45,6 +45,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore:.*sliding:UserWarning")
+@pytest.mark.rest_is_slow(keep=3)
 def test_equal_experts_compute_what_the_model_does(kind, tmp_path):
     sizes, more, target = KINDS[kind]
     base = make_model(tmp_path / "base", **sizes)

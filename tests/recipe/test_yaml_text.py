@@ -195,6 +195,7 @@ def test_an_error_has_the_line_of_its_cause(name, line):
 @pytest.mark.parametrize(
     "text", ["1:" * 100_000 + "1", "0x" + "f" * 100_000, "0b" + "1" * 100_000, "9" * 100_000, "x" * 100_000]
 )
+@pytest.mark.rest_is_slow(keep=2)
 def test_very_long_numbers_are_refused_quickly(text):
     with processor_seconds(5), contextlib.suppress(RecipeError):
         assert list(weight(text).values()) == [text]  # a word, which no parameter takes

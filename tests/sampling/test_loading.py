@@ -18,6 +18,7 @@ def test_load_keeps_the_stored_dtype_and_is_ready_to_be_asked(tmp_path):
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2"])
 @pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.rest_is_slow(keep=3)
 def test_load_takes_what_transformers_takes(tmp_path, architecture, shards):
     folder = make_model(tmp_path / "m", architecture=architecture, shards=shards)
     assert len(sample(folder, "abc", max_new_tokens=3)[0].tokens) <= 3

@@ -9,6 +9,7 @@ from tests.models import make_family, read_tensors
 
 
 @pytest.mark.parametrize("density", [0.0, 0.01, 0.1, 0.5, 0.9, 1.0])
+@pytest.mark.rest_is_slow(keep=3)
 def test_the_real_share_lies_within_the_bounds(family, density):
     table = measure_models(family.base, family.ft1).kept_mass("ft1", density).set_index("tensor")
     base, tuned = read_tensors(family.base), read_tensors(family.ft1)

@@ -173,6 +173,7 @@ def test_the_most_changed_tensors(family):
 
 
 @pytest.mark.parametrize("what", ["change", "cosine", "conflict", "cosines", "unchanged", "kept mass", "most changed"])
+@pytest.mark.rest_is_slow(keep=4)
 def test_plots(half_family, what):
     statistics = measure_models(*half_family)
     figure = statistics.plot(what, theme="dark", width=4)

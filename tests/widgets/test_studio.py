@@ -81,6 +81,7 @@ QUICK = ("linear", "slerp", "della", "passthrough", "karcher")
 
 
 @pytest.mark.parametrize("method", rest_is_slow(methods(), QUICK))
+@pytest.mark.rest_is_slow(keep=3)
 def test_every_method_can_be_chosen_and_drawn(recipe, method):
     studio = Studio(recipe)
     studio.method.choose(method)

@@ -121,6 +121,7 @@ def test_random_signs_have_the_squares_of_all_tokens_as_their_mean():
 
 
 @pytest.mark.parametrize("method", ["regmean", "fisher"])
+@pytest.mark.rest_is_slow(keep=2)
 def test_merges_on_disk_are_those_in_memory_and_equal_models_give_themselves(pair, tmp_path, method):
     gathered = gather_statistics(recipe(pair, method), pair.texts, folder=tmp_path)
     live = nbm.live(gathered.recipe).model.state_dict()

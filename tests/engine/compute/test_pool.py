@@ -256,7 +256,6 @@ def test_an_interrupt_from_the_keyboard_ends_the_workers(family, tmp_path, monke
         return join(self, timeout)
 
     monkeypatch.setattr(threading.Thread, "join", interrupted)
-    with nothing_kept():
-        with pytest.raises(KeyboardInterrupt):
-            merge(recipe(family, "ties"), tmp_path / "out", threads=2)
+    with nothing_kept(), pytest.raises(KeyboardInterrupt):
+        merge(recipe(family, "ties"), tmp_path / "out", threads=2)
     assert not (tmp_path / "out").exists()

@@ -56,6 +56,7 @@ def by_hand(stored: torch.Tensor, folder: Path, module: str, scale: float, trans
     ],
     ids=str,
 )
+@pytest.mark.rest_is_slow(keep=3)
 def test_layers(base, tmp_path, options, scale):
     names = modules(Q, V, DOWN)
     adapter = make_adapter(tmp_path / "a", base, names, **options)
@@ -184,6 +185,7 @@ def test_tied_tensors_stay_tied_where_an_adapter_leaves_them_alone(tmp_path):
 
 
 @pytest.mark.parametrize("case", sorted(p.name for p in RECORDED.iterdir()) if RECORDED.is_dir() else [])
+@pytest.mark.rest_is_slow(keep=10)
 def test_outputs_recorded_from_peft_are_met(case, tmp_path):
     """Adapters that peft 0.21.2 wrote, and the weights of its merge_and_unload in float32."""
     folder = RECORDED / case

@@ -23,6 +23,7 @@ def recipes(family, method):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
 @pytest.mark.parametrize("method", ["linear", "task_arithmetic"])
 @pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.rest_is_slow(keep=4)
 def test_versions_have_the_bytes_of_separate_merges(tmp_path, request, monkeypatch, dtype, method, compiled):
     if compiled:
         request.getfixturevalue("loops")

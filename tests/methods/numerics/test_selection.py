@@ -72,6 +72,7 @@ def way(request, monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", samples(8, np.float32))
 @pytest.mark.rest_is_slow(keep=25)
+@pytest.mark.rest_is_slow(keep=10)
 def test_exactly_the_largest_are_kept(way, dtype, kind):
     values = samples(1001, dtype)[kind]
     for k in (0, 1, 2, 100, 333, 500, 999, 1000):
@@ -100,6 +101,7 @@ def test_neighbouring_numbers_are_distinguished(way, dtype):
 
 
 @pytest.mark.parametrize("n", [2**17 - 1, 2**17 + 1, 400_003])
+@pytest.mark.rest_is_slow(keep=1)
 def test_large_tensors_with_the_real_limits(n):
     rng = np.random.default_rng(n)
     for values in (rng.standard_normal(n).astype(np.float32), np.round(rng.standard_normal(n) * 50).astype(np.float32)):

@@ -36,6 +36,7 @@ def recipes(base, one, two):
 
 @pytest.mark.parametrize("method", ["linear", "slerp", "task arithmetic"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+@pytest.mark.rest_is_slow(keep=3)
 def test_a_merge_is_recognised_with_its_weights(half, tmp_path, method, dtype):
     if dtype == "float32":
         family = make_family(tmp_path, layers=2, hidden=32)

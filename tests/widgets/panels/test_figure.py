@@ -45,6 +45,7 @@ def test_statistics_join_it_when_they_are_known(panel, state):
 
 
 @pytest.mark.parametrize(("format", "head"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+@pytest.mark.rest_is_slow(keep=1)
 def test_files_go_to_the_window_that_asked(panel, sent, format, head):
     act(panel.view, "save", format=format, window="a")
     ((message, (data,)),) = sent

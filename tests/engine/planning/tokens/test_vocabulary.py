@@ -411,6 +411,7 @@ EDGES = {
 
 @pytest.mark.parametrize("name", EDGES)
 @pytest.mark.unloadable("its models have a tensor that Llama does not have")
+@pytest.mark.rest_is_slow(keep=2)
 def test_slerp_over_an_edge_gradient(name, tmp_path):
     """Numbers worked out in float64, independently of this code."""
     first, second, t, wanted = EDGES[name]
