@@ -119,6 +119,15 @@ def test_routers_are_hidden_states_of_the_base_model(mode, tmp_path):
     assert result.plan.bytes_read < 2 * sum(t.nbytes for t in read_tensors(base).values()) + experts_read
 
 
+def test_a_base_model_that_is_computed_has_the_routers_of_one_in_a_file(family, tmp_path):
+    merged = f"name: same\nmerge_method: linear\nmodels: [{family.base}, {family.base}]\nparameters: {{weight: 0.5}}\n"
+    experts = [family.ft1, family.ft2]
+    nbm.moe(f"{merged}---\n{json.dumps(mixture('same', experts))}", tmp_path / "merge", progress=False)
+    nbm.moe(mixture(family.base, experts), tmp_path / "file", progress=False)
+    made, expected = read_tensors(tmp_path / "merge"), read_tensors(tmp_path / "file")
+    assert all(torch.equal(made[name], tensor) for name, tensor in expected.items())
+
+
 def test_cheap_routers_are_sums_of_embeddings(family, tmp_path):
     recipe = mixture(family.base, [family.ft1, family.ft2], gate_mode="cheap_embed")
     nbm.moe(recipe, tmp_path / "out", progress=False)

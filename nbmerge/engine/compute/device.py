@@ -76,7 +76,7 @@ class DeviceWorkspace(Workspace):
 
     Parameters
     ----------
-    files, cancel, kinds
+    files, cancel, kinds, threads
         As in `Workspace`.
     device : torch.device
     """
@@ -87,8 +87,9 @@ class DeviceWorkspace(Workspace):
         cancel: StopSignal | None,
         device: torch.device,
         kinds: Mapping[type, Open] | None = None,
+        threads: int = 1,
     ):
-        super().__init__(files, cancel, kinds)
+        super().__init__(files, cancel, kinds, threads)
         self.device = device
         self._host = self.nested()
         self.slot = 0

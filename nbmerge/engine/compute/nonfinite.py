@@ -21,7 +21,8 @@ def check_finite(emit: Emit, tensor: TensorPlan, blocks: Blocks) -> Emit:
             emit(start, block)
             return
         # One fast sum is enough if it is finite; only otherwise every element is checked.
-        total = block.sum(dtype=torch.float64 if block.dtype == torch.float64 else torch.float32)
+        # bfloat16 has the range of float32, in which torch adds it up three times as fast as where float32 is asked for.
+        total = block.sum(dtype=torch.float32 if block.dtype == torch.float16 else None)
         if not bool(torch.isfinite(total)) and not bool(torch.isfinite(block).all()):
             raise MergeError(_diagnosis(tensor, blocks))
         emit(start, block)

@@ -232,8 +232,8 @@ class _ThreadsForOneRun:
 
         def make_workspace() -> Workspace:
             if self._device is None:
-                return Workspace(self._files, stop, self._kinds)
-            return DeviceWorkspace(self._files, stop, self._device, self._kinds)
+                return Workspace(self._files, stop, self._kinds, self._threads)
+            return DeviceWorkspace(self._files, stop, self._device, self._kinds, self._threads)
 
         count = max(1, min(self._threads, tasks))
         self._workers = [

@@ -41,12 +41,21 @@ class Workspace:
         Set to stop at the next block.
     kinds : mapping of type to callable, optional
         Kinds of inputs and how they are opened; default all of the engine's.
+    threads : int
+        Number of threads that an input which takes long to compute may use.
     """
 
-    def __init__(self, files: InputFiles, cancel: StopSignal | None = None, kinds: Mapping[type, Open] | None = None):
+    def __init__(
+        self,
+        files: InputFiles,
+        cancel: StopSignal | None = None,
+        kinds: Mapping[type, Open] | None = None,
+        threads: int = 1,
+    ):
         self.files = files
         self.cancel = cancel
         self.kinds = kinds if kinds is not None else _all_kinds()
+        self.threads = threads
         self._raw: list[bytearray] = []
         self._scratch: dict[torch.dtype, torch.Tensor] = {}
         self.finite_at: int | None = None
@@ -60,7 +69,7 @@ class Workspace:
 
     def nested(self) -> Workspace:
         """Create buffers for a nested merge."""
-        return Workspace(self.files, self.cancel, self.kinds)
+        return Workspace(self.files, self.cancel, self.kinds, self.threads)
 
     def open(self, source: Any, slot: int) -> Read:
         """Open an input for reading.

@@ -55,7 +55,7 @@ class PersistentWorkers:
         self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="nbmerge")
         self.pace = 1.0
         """Time of the last run as a multiple of `estimate_update_seconds`."""
-        self.workspaces = [PersistentWorkspace(self.mapped, self.findings) for _ in range(self.threads)]
+        self.workspaces = [PersistentWorkspace(self.mapped, self.findings, self.threads) for _ in range(self.threads)]
 
     def compute_into(
         self,
@@ -159,13 +159,13 @@ class _WorkersOfOneRun:
 class PersistentWorkspace(Workspace):
     """Buffers of a persistent worker; inputs are read from mapped files, and findings are cached."""
 
-    def __init__(self, mapped: MappedFiles, findings: FindingCache):
-        super().__init__(InputFiles())
+    def __init__(self, mapped: MappedFiles, findings: FindingCache, threads: int):
+        super().__init__(InputFiles(), threads=threads)
         self._mapped, self._findings = mapped, findings
 
     def nested(self) -> Workspace:
         """Buffers for a merge inside a merge."""
-        nested = PersistentWorkspace(self._mapped, self._findings)
+        nested = PersistentWorkspace(self._mapped, self._findings, self.threads)
         nested.cancel = self.cancel
         return nested
 

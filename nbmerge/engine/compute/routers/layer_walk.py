@@ -1,7 +1,8 @@
-"""The hidden states of prompts, from layer to layer of the base model, of which one layer at a time is in memory.
+"""The hidden states of prompts, from layer to layer of the base model, of which a few rows at a time are in memory.
 
-transformers builds a model of one layer, with its own code for attention, masks and positions; the weights of layer after layer
-are read into it. Prompts of similar length are evaluated together; shorter ones are filled up at their ends, which causal attention
+transformers builds a model of one layer, with its own code for attention, masks and positions. It takes the weights of layer after
+layer: matrices are multiplied as they are read, what is small or has to be computed first is read before. Prompts of similar
+length are evaluated together; shorter ones are filled up at their ends, which causal attention
 does not see before. The arithmetic is float32 (float64 for float64), whatever the weights are stored in.
 """
 
@@ -10,12 +11,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from nbmerge.engine.compute.routers.prompt_tokens import tokenize
+from nbmerge.engine.compute.routers.streamed_linear import StreamedProducts, streaming
 from nbmerge.engine.compute.workspace import BLOCK, Workspace
 from nbmerge.engine.loading.pretrained import build_config, build_model
 from nbmerge.engine.planning.mixtures import Prompts, Walk
@@ -38,8 +41,8 @@ def walk_layers(walk: Walk, workspace: Workspace) -> list[torch.Tensor]:
     MergeError
         When the prompts cannot be read by the base model, or transformers cannot evaluate it.
     """
-    with torch.no_grad(), _library_errors():
-        return _Walker(walk, workspace).run()
+    with torch.no_grad(), _library_errors(), streaming(workspace) as products:
+        return _Walker(walk, workspace).run(products)
 
 
 class _Walker:
@@ -56,10 +59,10 @@ class _Walker:
         self._places: dict[str, tuple[int, int]] = {}
         self._states = self._enter()
 
-    def run(self) -> list[torch.Tensor]:
+    def run(self, products: StreamedProducts) -> list[torch.Tensor]:
         """The rows of every layer."""
         rows = [self._rows()]
-        layers = _LayerModel(self._config, self._walk, self._dtype)
+        layers = _LayerModel(self._config, self._walk, self._dtype, products)
         for number, layer in enumerate(self._walk.layers):
             layers.load(number, layer, self._workspace)
             self._states = [layers.apply(states) for states in self._states]
@@ -108,20 +111,26 @@ def _group_by_length(tokens: Mapping[str, Sequence[int]]) -> list[list[str]]:
 class _LayerModel:
     """A model of one layer; its weights are those of the layer that was loaded last."""
 
-    def __init__(self, config: Mapping[str, Any], walk: Walk, dtype: torch.dtype):
+    def __init__(self, config: Mapping[str, Any], walk: Walk, dtype: torch.dtype, products: StreamedProducts):
         width = walk.width
         self._weights = {_EMBEDDING: torch.zeros(1, width, dtype=dtype), _NORM: torch.ones(width, dtype=dtype)}
+        self._streamed = walk.streamed_parts
         for part, tensor in walk.layers[0].items() if walk.layers else ():
-            self._weights[_LAYER + part] = torch.empty(tensor.shape, dtype=dtype)
+            empty = torch.empty(1 if part in self._streamed else tensor.shape, dtype=dtype)
+            self._weights[_LAYER + part] = empty.expand(tensor.shape)
         self._kinds = _layer_kinds(config, len(walk.layers))
         self._config = dict(config)
+        self._products = products
         self._models: dict[str | None, Any] = {}
         self._current: Any = None
+        self._layer: Mapping[str, TensorInput] = {}
 
     def load(self, number: int, layer: Mapping[str, TensorInput], workspace: Workspace) -> None:
-        """Read a layer of the base model."""
+        """Read what is not streamed of a layer of the base model."""
+        self._layer = layer
         for part, tensor in layer.items():
-            _read_into(self._weights[_LAYER + part].view(-1), tensor, workspace)
+            if part not in self._streamed:
+                _read_into(self._weights[_LAYER + part].view(-1), tensor, workspace)
         kind = self._kinds[number]
         if kind not in self._models:
             self._models[kind] = self._build(kind)
@@ -142,12 +151,28 @@ class _LayerModel:
         model, missing = build_model(config, self._weights)
         held = {p.data_ptr() for p in model.parameters()}
         if missing or any(weight.data_ptr() not in held for weight in self._weights.values()):
-            raise MergeError(
-                "transformers does not take the base model's layers as they are. Choose gate_mode: cheap_embed."
-            )
+            raise _not_as_they_are()
+        self._stream(model)
         inner: Any = model.eval().base_model
         inner.norm = nn.Identity()  # the state after the layer, which the next one gets
         return inner
+
+    def _stream(self, model: nn.Module) -> None:
+        """Let linear layers multiply with the matrices of the current layer, which they do not hold."""
+        parts = {self._weights[_LAYER + part].data_ptr(): part for part in self._streamed}
+        for module in model.modules():
+            if type(module) is nn.Linear and module.weight.data_ptr() in parts:
+                part = parts.pop(module.weight.data_ptr())
+                module.forward = partial(self._multiply, part, module.bias)  # type: ignore[method-assign]
+        if parts:  # something else than a linear layer would compute with memory that was never filled
+            raise _not_as_they_are()
+
+    def _multiply(self, part: str, bias: torch.Tensor | None, states: torch.Tensor) -> torch.Tensor:
+        return self._products.linear(states, self._layer[part], bias)
+
+
+def _not_as_they_are() -> MergeError:
+    return MergeError("transformers does not take the base model's layers as they are. Choose gate_mode: cheap_embed.")
 
 
 def _layer_kinds(config: Mapping[str, Any], depth: int) -> list[str | None]:

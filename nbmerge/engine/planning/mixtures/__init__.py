@@ -5,6 +5,22 @@ Start reading at `examine`, which has the steps in order; `architectures` lists 
 
 from nbmerge.engine.planning.mixtures.examine import examine_mixture
 from nbmerge.engine.planning.mixtures.noise import Noisy
-from nbmerge.engine.planning.mixtures.routers import EmbeddingRouter, HiddenRouter, Prompts, RandomRouter, Walk
+from nbmerge.engine.planning.mixtures.routers import (
+    STREAMED_ROWS,
+    EmbeddingRouter,
+    HiddenRouter,
+    Prompts,
+    RandomRouter,
+    Walk,
+)
 
-__all__ = ["EmbeddingRouter", "HiddenRouter", "Noisy", "Prompts", "RandomRouter", "Walk", "examine_mixture"]
+__all__ = [
+    "STREAMED_ROWS",
+    "EmbeddingRouter",
+    "HiddenRouter",
+    "Noisy",
+    "Prompts",
+    "RandomRouter",
+    "Walk",
+    "examine_mixture",
+]

@@ -19,6 +19,9 @@ from nbmerge.checkpoints.tensor_base import Computed, describe_input
 if TYPE_CHECKING:
     from nbmerge.typing import TensorInput
 
+STREAMED_ROWS = 256
+"""Fewest rows of a matrix that are multiplied at once, unless it has fewer; with less, libraries take another, slower way."""
+
 
 @dataclass(frozen=True)
 class Prompts:
@@ -152,10 +155,22 @@ class Walk:
         """Width of the hidden state."""
         return self.embedding.shape[1]
 
-    @property
-    def layer_elements(self) -> int:
-        """Number of elements of the largest layer."""
-        return max((sum(t.count for t in layer.values()) for layer in self.layers), default=0)
+    @cached_property
+    def streamed_parts(self) -> frozenset[str]:
+        """The parts of layers that are matrices in files: they are multiplied as they are read, all others are read before."""
+        parts = set(self.layers[0]) if self.layers else set()
+        return frozenset(p for p in parts if all(_is_matrix_in_a_file(layer.get(p)) for layer in self.layers))
+
+    @cached_property
+    def held_elements(self) -> int:
+        """Most elements of a layer that are in memory at once, besides those that are being multiplied."""
+        held = (sum(t.count for p, t in layer.items() if p not in self.streamed_parts) for layer in self.layers)
+        return max(held, default=0)
+
+    @cached_property
+    def columns(self) -> int:
+        """Most columns of a matrix that is streamed."""
+        return max((layer[p].shape[1] for layer in self.layers[:1] for p in self.streamed_parts), default=0)
 
     @cached_property
     def digest(self) -> str:
@@ -225,12 +240,19 @@ class HiddenRouter(Computed):
 
     @property
     def held_bytes(self) -> int:
-        """Memory that computing it takes besides blocks: one layer in float32."""
-        return 4 * self.walk.layer_elements
+        """Memory of each worker that it takes besides blocks: what of a layer is not streamed, and rows that are multiplied.
+
+        In float32, and as they are stored.
+        """
+        return 4 * self.walk.held_elements + 2 * 8 * STREAMED_ROWS * self.walk.columns
 
     def described(self) -> list[Any]:
         """What determines its bytes besides its sources, as plain data."""
         return ["router", "hidden", self.layer, self.first, self.walk.digest]
+
+
+def _is_matrix_in_a_file(tensor: TensorInput | None) -> bool:
+    return isinstance(tensor, StoredTensor) and len(tensor.shape) == 2
 
 
 def _digest(*what: Any) -> str:
