@@ -65,7 +65,7 @@ def task_values(table: pd.DataFrame, axes: Axes | None = None, *, title: str = "
         label = theme.plain(theme.shortened(str(task), 48))
         style: dict[str, Any] = {"color": theme.look_of(axes).ink, "fontsize": theme.look_of(axes).small}
         axes.annotate(
-            label, (0, row), xytext=(3, 3), textcoords="offset points", xycoords=axes.get_yaxis_transform(), **style
+            label, (0, row), xytext=(3, 5), textcoords="offset points", xycoords=axes.get_yaxis_transform(), **style
         )
     axes.errorbar(values, rows, xerr=errors, fmt="o", color=theme.PALETTE[0], markersize=6, capsize=3, linewidth=1.4)
     axes.set_ylim(len(table) - 0.4, -0.8)

@@ -94,9 +94,9 @@ def _guides(axes: Axes, ends: tuple[str, str]) -> None:
         if low <= level <= high:
             axes.axhline(level, color=look.ink, alpha=0.6, linewidth=0.9 * look.scale)
         if words:
-            text = theme.plain(theme.shortened(words, theme.letters(theme.RIGHT - END_GAP)))
+            text = theme.plain(theme.shortened(words, theme.letters(theme.RIGHT - theme.NAME_GAP, theme.SMALL)))
             style: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-            style |= {"color": look.ink, "fontsize": look.font_size, "annotation_clip": False, "va": "center"}
+            style |= {"color": look.ink, "fontsize": look.small, "annotation_clip": False, "va": "center"}
             axes.annotate(text, (1, level), (END_GAP * 0.75, 0), **style)
 
 

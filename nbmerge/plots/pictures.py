@@ -56,11 +56,14 @@ class Row:
     height, above : float
         Of the axes and of the room above them, in pixels relative to the text.
     draw : callable
+    own_axis : bool
+        Whether the x axis is another one than that of the rows below, so that its label is written.
     """
 
     height: float
     above: float
     draw: Callable[[Axes], Any]
+    own_axis: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,12 @@ class Sheet:
         """Draw rows below each other."""
         if not rows:
             raise ArgumentError("This recipe sets no numbers and no slices, so there is nothing to plot.")
-        below = [BETWEEN] * (len(rows) - 1) + [BOTTOM]
+        below = [BOTTOM if row.own_axis or row is rows[-1] else BETWEEN for row in rows]
         sizes = [(row.height * self.look.scale, row.above, under) for row, under in zip(rows, below, strict=True)]
         made = stack_axes(sizes, self.width * DPI, right=self.right, look=self.look)
         for row, axes in zip(rows, made, strict=True):
             row.draw(axes)
-            if axes is not made[-1]:
+            if axes is not made[-1] and not row.own_axis:
                 axes.set_xlabel("")
         figure = made[0].figure.figure
         assert isinstance(figure, NotebookFigure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
     from nbmerge.optimisation import SearchResult, Space
 
-COURSE, SLICE, FRONT, LINE = 170, 110, 260, 30
+COURSE, SLICE, FRONT, LINE = 170, 110, 260, 36
 """Heights in pixels; the last is that of one value of `trial_lines`."""
 HEAD, GAP = 26, 8
 """Room for a title, and around a legend."""
 SLICES = 6
 """Values that are drawn: those that mattered most."""
+MOST_LETTERS = 36
+"""Letters of a value's name beside its line."""
 SHOWN = 0.1
 """Share of the worst trials that may lie outside of the axes."""
 
@@ -49,14 +51,17 @@ def plot_search(
     rows = []
     if not found.goal.is_single:
         first, second = list(found.goal.lower)[:2]
-        rows.append(Row(FRONT, HEAD, partial(_front, table, first, second, found.goal.lower)))
+        rows.append(Row(FRONT, HEAD, partial(_front, table, first, second, found.goal.lower), own_axis=True))
     words = [f"{score} (higher is better)", "best so far"]
-    rows.append(Row(COURSE, legend_height(words, sheet.inner) + GAP, partial(_course, table, score, lower)))
+    rows.append(
+        Row(COURSE, legend_height(words, sheet.inner) + GAP, partial(_course, table, score, lower), own_axis=True)
+    )
     if found.held_out:
         words = _held_out_words(found.held_out)
-        rows.append(Row(SLICE, legend_height(words, sheet.inner) + GAP, partial(_held_out, table, found.held_out)))
+        above = legend_height(words, sheet.inner) + GAP
+        rows.append(Row(SLICE, above, partial(_held_out, table, found.held_out), own_axis=True))
     for name, share in list(found.importance.items())[:SLICES]:
-        rows.append(Row(SLICE, HEAD, partial(_slice, table, name, score, share)))
+        rows.append(Row(SLICE, HEAD, partial(_slice, table, name, score, lower, share)))
     return sheet.draw(rows)
 
 
@@ -89,6 +94,7 @@ def search_course(table: pd.DataFrame, axes: Axes | None = None, *, score: str, 
     dots = axes.scatter(trial, values, s=9, color=theme.look_of(axes).ink, alpha=0.45, linewidths=0)
     (line,) = axes.plot(trial, running, color=theme.PALETTE[0], linewidth=1.6, drawstyle="steps-post")
     _limit(axes, running, values, lower)
+    _limit_trials(axes, table)
     theme.legend(axes, [dots, line], [f"{score} ({'lower' if lower else 'higher'} is better)", "best so far"])
     return axes
 
@@ -108,7 +114,7 @@ def _held_out(table: pd.DataFrame, held_out: Mapping[str, bool], axes: Axes) -> 
             "marker": theme.MARKERS[i % len(theme.MARKERS)],
         }
         lines += axes.plot(own["trial"], own[f"held_out[{name}]"], markersize=4, linewidth=1, **style)
-    axes.set_xlim(left=-0.02 * table["trial"].max() - 0.1, right=1.02 * table["trial"].max() + 0.1)
+    _limit_trials(axes, table)
     theme.legend(axes, lines, _held_out_words(held_out))
     return axes
 
@@ -121,11 +127,20 @@ def _limit(axes: Axes, shown: np.ndarray, values: np.ndarray, lower: bool) -> No
     axes.set_ylim(low - room, high + room)
 
 
-def _slice(table: pd.DataFrame, name: str, score: str, share: float, axes: Axes) -> Axes:
-    return search_slice(table, axes, value=name, score=score, title=f"{score} over {name}, importance {share:.2f}")
+def _limit_trials(axes: Axes, table: pd.DataFrame) -> None:
+    """The same axis of trials in all plots of a figure."""
+    room = 0.02 * table["trial"].max() + 0.1
+    axes.set_xlim(-room, table["trial"].max() + room)
 
 
-def search_slice(table: pd.DataFrame, axes: Axes | None = None, *, value: str, score: str, title: str = "") -> Axes:
+def _slice(table: pd.DataFrame, name: str, score: str, lower: bool, share: float, axes: Axes) -> Axes:
+    title = f"{score} over {name}, importance {share:.2f}"
+    return search_slice(table, axes, value=name, score=score, title=title, lower=lower)
+
+
+def search_slice(
+    table: pd.DataFrame, axes: Axes | None = None, *, value: str, score: str, title: str = "", lower: bool = False
+) -> Axes:
     """Draw the score of each trial over one of its values; later trials are brighter.
 
     Parameters
@@ -137,13 +152,15 @@ def search_slice(table: pd.DataFrame, axes: Axes | None = None, *, value: str, s
     value, score : str
         Columns to draw. Words are drawn side by side.
     title : str
+    lower : bool
+        Whether lower is better.
 
     Returns
     -------
     Axes
     """
     axes = axes or theme.new_axes(height=SLICE + HEAD + theme.BOTTOM, top=HEAD)
-    theme.dress(axes, xlabel=theme.plain(value))
+    theme.dress(axes)
     theme.title(axes, theme.shortened(title or value, max(theme.letters(theme.pixels(axes)[0]), 12)))
     x, y = table[value], table[score].to_numpy(float)
     if x.dtype.kind not in "fiu":
@@ -152,10 +169,12 @@ def search_slice(table: pd.DataFrame, axes: Axes | None = None, *, value: str, s
         x = x.map(lambda word: words.index(str(word)))
         axes.set_xlim(-0.5, len(words) - 0.5)
     norm = Normalize(0, max(float(table["trial"].max()), 1.0))
-    axes.scatter(x, y, c=table["trial"], cmap=theme.SEQUENTIAL, norm=norm, s=12, linewidths=0, clip_on=True)
-    low, high = np.quantile(y, [SHOWN, 1 - SHOWN])
-    room = 0.3 * (high - low) or 0.5
-    axes.set_ylim(max(y.min(), low - room) - 0.1 * room, min(y.max(), high + room) + 0.1 * room)
+    edge: dict[str, Any] = {
+        "edgecolors": theme.look_of(axes).ink,
+        "linewidths": 0.4,
+    }  # the darkest dots on a dark ground, too
+    axes.scatter(x, y, c=table["trial"], cmap=theme.SEQUENTIAL, norm=norm, s=14, clip_on=True, **edge)
+    _limit(axes, y.min(keepdims=True) if lower else y.max(keepdims=True), y, lower)
     _colour_bar(axes, norm, "trial")
     return axes
 
@@ -227,24 +246,33 @@ def trial_lines(
     values = table[score].to_numpy(float)
     rows = np.arange(len(space.names))
     shares = np.column_stack([_shares(table[name], space, name) for name in space.names])
-    look = theme.look_of(axes)
-    for row, name in zip(rows, space.names, strict=True):
-        axes.axhline(float(row), color=look.ink, alpha=0.3, linewidth=0.8, zorder=0)
-        label = theme.plain(theme.shortened(name, 40))
-        axes.annotate(
-            label, (0, row), xytext=(2, 3), textcoords="offset points", color=look.ink, fontsize=look.small, zorder=5
-        )
+    for row in rows:
+        axes.plot([0, 1], [row, row], color=theme.look_of(axes).ink, alpha=0.3, linewidth=0.8, zorder=0)
     ends = np.quantile(values, [0.0, 1 - SHOWN] if lower else [SHOWN, 1.0])
     norm = Normalize(ends[0], ends[1] if ends[1] > ends[0] else ends[0] + 1)
     colours = matplotlib.colormaps[f"{theme.SEQUENTIAL}_r" if lower else theme.SEQUENTIAL]
     points = np.stack([shares, np.broadcast_to(rows, shares.shape)], axis=-1)
     axes.add_collection(LineCollection(list(points), colors=colours(norm(values)), linewidths=0.9, alpha=0.6))
     axes.add_line(Line2D(shares[-1], rows, color=theme.PALETTE[1], linewidth=2, marker="o", markersize=4))
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(len(rows) - 0.6, -0.75)
-    axes.set_yticks([])
+    axes.set_ylim(len(rows) - 0.6, -0.4)
+    _name_lines(axes, space.names)
     _colour_bar(axes, norm, "", colours)
     return axes
+
+
+def _name_lines(axes: Axes, names: Sequence[str]) -> None:
+    """Names at the left of parallel lines from 0 to 1, which begin where the longest name ends."""
+    look, width = theme.look_of(axes), theme.pixels(axes)[0]
+    names = [theme.shortened(name, MOST_LETTERS) for name in names]
+    needed = theme.px(theme.SMALL) * 0.6 * max(map(len, names)) + theme.NAME_GAP - theme.LEFT
+    axes.set_xlim(-max(needed, 0.0) / max(width - needed, 1.0) - 0.01, 1.01)
+    axes.set_xticks(np.linspace(0, 1, 6))
+    for row, name in enumerate(names):
+        style: dict[str, Any] = {"ha": "right", "va": "center", "color": look.ink, "fontsize": look.small}
+        axes.annotate(theme.plain(name), (0, row), xytext=(-6, 0), textcoords="offset points", **style)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.spines["bottom"].set_bounds(0, 1)
 
 
 def _shares(values: pd.Series[Any], space: Space, name: str) -> np.ndarray:

@@ -66,9 +66,7 @@ def sources(rows: Sequence[SourceRow], axes: Axes, *, depth: int | None, outside
     depth = depth or max(at + count for row in rows for at, count, _ in row.spans)
     layer_axis(axes, depth, outside)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    names = [theme.plain(theme.shortened(row.label, theme.letters(theme.LEFT - 8))) for row in rows]
-    axes.set_yticks(range(len(rows)), names)
-    axes.tick_params(axis="y", length=0)
+    theme.name_rows(axes, [row.label for row in rows])
     theme.title(axes, "source of each layer")
     small = theme.look_of(axes).small
     unit = theme.pixels(axes)[0] / (axes.get_xlim()[1] - axes.get_xlim()[0])

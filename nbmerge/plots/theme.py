@@ -34,6 +34,8 @@ LEFT, RIGHT, TOP, BOTTOM = 84, 84, 12, 42
 
 SAMPLE, LINE = 48, 18
 """Width of a legend's sample with the space around it, and height of a line of it, in pixels."""
+NAME_GAP = 14
+"""Pixels of a margin that names leave free: between them and what they name, and for wide letters."""
 MOST_NAMES = 24
 """Entries of a legend; of more, how many there are."""
 
@@ -137,6 +139,13 @@ def px(points: float) -> float:
 def letters(room: float, points: float = FONT) -> int:
     """How many letters of a mean width fit into some pixels."""
     return int(room // (px(points) * 0.6))
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Names of models in the left margin, beside rows 0, 1, 2, …: in small letters, and shortened where they do not fit."""
+    room = letters(LEFT - NAME_GAP, SMALL)
+    axes.set_yticks(range(len(names)), [plain(shortened(name, room)) for name in names], fontsize=look_of(axes).small)
+    axes.tick_params(axis="y", length=0)
 
 
 def legend(axes: Axes, handles: Sequence[Artist], names: Sequence[str]) -> None:

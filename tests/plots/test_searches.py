@@ -43,6 +43,21 @@ def test_slices_show_what_mattered_first(found):
     assert (np.diff(course) <= 0).all()
 
 
+def test_the_best_trial_is_inside_of_every_plot(found):
+    result = found("loss", held_out=["loss"])
+    for axes in result.plot().axes:
+        if axes.get_title(loc="left").startswith("loss over"):
+            low, high = axes.get_ylim()
+            assert low < min(t.scores["loss"] for t in result.trials if t.state == "complete") < high
+            assert high < 1.2  # without the worst, which would flatten the rest
+
+
+def test_plots_of_trials_have_the_same_labelled_axis(found):
+    course, held_out, *_ = found("loss", held_out=["loss"]).plot().axes
+    assert course.get_xlabel() == held_out.get_xlabel() == "trial"
+    assert course.get_xlim() == held_out.get_xlim()
+
+
 def test_several_goals_show_their_front(found):
     result = found("left", "right")
     figure = result.plot(theme="dark")
@@ -54,6 +69,10 @@ def test_coordinates_have_a_line_for_each_trial(found):
     result = found("loss", "gain", kind="mean")
     axes = result.plot("coordinates").axes[0]
     (lines,) = axes.collections
+    names = [text for text in axes.texts if "weight" in text.get_text()]
+    edges = [text.get_window_extent() for text in names]
+    assert [text.get_text() for text in names] == ["weight[a] #1", "weight[a] #2"]
+    assert all(edge.x0 >= 0 and edge.x1 < axes.transData.transform((0, 0))[0] for edge in edges)
     assert len(lines.get_segments()) == 40
     best = result.best_trial.values
     assert axes.lines[-1].get_xdata() == pytest.approx(

@@ -75,3 +75,13 @@ def test_long_names_keep_both_ends():
     assert name.startswith(short.split("…")[0])
     assert name.endswith(short.split("…")[1])
     assert theme.shortened("base", 20) == "base"
+
+
+def test_names_of_rows_fit_into_the_margin():
+    axes = theme.new_axes()
+    theme.name_rows(axes, ["merge", "gemma-maths-mmlu", "$a$"])
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown[0] == "merge"
+    assert shown[2] == r"\$a\$"
+    axes.figure.draw_without_rendering()
+    assert all(label.get_window_extent().x0 >= 0 for label in axes.get_yticklabels())

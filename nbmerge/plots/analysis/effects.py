@@ -40,7 +40,7 @@ def plot_ablation(
     table = ablation.table
     rows = []
     for name in names:
-        title = f"change of {name} with parts of {ablation.source}"
+        title = f"change of {name} with parts of {ablation.source} ({_name_better(ablation.lower[name])} is better)"
         drawn = partial(_draw_change, table, ablation.depth, f"change[{name}]", title)
         rows.append(Row(ROW * len(kinds_of(table)), HEAD, drawn))
     return sheet.draw(rows)
@@ -54,10 +54,14 @@ def plot_sensitivity(
     rows = []
     for (parameter, model), table in found.table.groupby(["parameter", "model"], dropna=False, sort=False):
         of = f" of {model}" if isinstance(model, str) else ""
-        title = f"change of the score per {parameter}{of} ({'lower' if found.lower else 'higher'} is better)"
+        title = f"change of the score per {parameter}{of} ({_name_better(found.lower)} is better)"
         drawn = partial(_draw_change, table, found.depth, "derivative", title)
         rows.append(Row(ROW * len(kinds_of(table)), HEAD, drawn))
     return sheet.draw(rows)
+
+
+def _name_better(lower: bool) -> str:
+    return "lower" if lower else "higher"
 
 
 def _draw_change(table: pd.DataFrame, depth: int, value: str, title: str, axes: Axes) -> Axes:
@@ -113,7 +117,7 @@ def effect_map(
     theme.dress(axes, grid=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    theme.title(axes, theme.shortened(title, max(theme.letters(theme.pixels(axes)[0]), 12)))
+    theme.title(axes, theme.shortened(title, max(theme.letters(theme.pixels(axes)[0] + theme.RIGHT), 12)))
     outside = {str(k): float(v) for k, v in zip(table["kind"], table[value], strict=True) if k in OUTSIDE}
     columns = layer_axis(axes, depth, outside)
     axes.set_ylim(len(kinds) - 0.5, -0.5)

@@ -121,12 +121,14 @@ def _mark_barrier(axes: Axes, t: np.ndarray, values: np.ndarray, ends: Mapping[f
     i = int(above.argmax())
     if above[i] > 1e-9 * max(map(abs, ends.values())):
         axes.plot([t[i], t[i]], [line[i], values[i]], color=theme.PALETTE[1], linewidth=1.2, zorder=3)
+        falls = sign * (line[-1] - line[0]) < 0  # seen from the worse side, where the label is away from the curve
         axes.annotate(
             f"barrier {above[i]:.3g}",
-            (t[i], (line[i] + values[i]) / 2),
-            xytext=(6, 0),
+            (t[i], values[i]),
+            xytext=(4 if falls else -4, 5 * sign),
             textcoords="offset points",
-            va="center",
+            ha="left" if falls else "right",
+            va="bottom" if sign > 0 else "top",
             color=look.ink,
             fontsize=look.small,
         )

@@ -66,10 +66,7 @@ def token_map(table: pd.DataFrame, axes: Axes | None = None, *, models: list[str
             edges, [row - 0.46, row + 0.46], np.ma.masked_invalid(values[row : row + 1]), cmap=colours, norm=norm
         )
     axes.set_ylim(len(models) - 0.5, -0.5)
-    axes.set_yticks(
-        range(len(models)), [theme.plain(theme.shortened(name, theme.letters(theme.LEFT - 10))) for name in models]
-    )
-    axes.tick_params(axis="y", length=0)
+    theme.name_rows(axes, models)
     if len(table) <= LABELLED:
         words = [theme.plain(theme.shortened(_visible(token), 6)) for token in table["token"]]
         small = theme.look_of(axes).small

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOSTLY_CHANCE = 0.55
 """Share of conflicting signs up to which the scale ends at one half."""
-ELECTED, CONFLICT = "elected", "conflicting signs"
+ELECTED, CONFLICT = "elected", "conflicts, % of elements"
 TRIMMED = 0.2
 """The density after trimming that a map is drawn for, or the closest one that was measured: the one of the paper of TIES."""
 
@@ -34,7 +34,7 @@ def plot_conflicts(
     sheet = Sheet(Look(theme, font_size), width)
     models = list(conflicts.models[1:])
     above = ABOVE + _legend_height([*models, ELECTED, CONFLICT], sheet.inner)
-    rows = [Row(HEIGHT, above, partial(_draw_trimming, conflicts.summary, models))]
+    rows = [Row(HEIGHT, above, partial(_draw_trimming, conflicts.summary, models), own_axis=True)]
     trimmed = min(conflicts.densities, key=lambda d: abs(d - TRIMMED))
     for density in dict.fromkeys((1.0, trimmed)):
         table = conflicts.by_part[conflicts.by_part["density"] == density]
@@ -73,7 +73,7 @@ def trimming_curves(table: pd.DataFrame, axes: Axes | None = None, *, models: li
     Axes
     """
     axes = axes or new_axes([*models, ELECTED, CONFLICT])
-    theme.dress(axes, xlabel="density", ylabel="% of Σ|δ| kept, by density")
+    theme.dress(axes, xlabel="density", ylabel="% of Σ|δ| kept")
     x = table["density"].to_numpy(float)
     lines = []
     for i, model in enumerate(models):

@@ -25,8 +25,8 @@ CELL, MOST_HEIGHT = 44, 560
 HEAD = 28
 NUMBERED = 16
 """Models up to which cells have numbers."""
-NAME = 9
-"""Letters of a name beside a matrix."""
+BESIDE = 6
+"""Pixels between the names below a matrix."""
 
 
 def plot_family(
@@ -72,10 +72,11 @@ def similarity_matrix(matrix: pd.DataFrame, axes: Axes | None = None, *, title: 
         np.arange(count + 1) - 0.5, np.arange(count + 1) - 0.5, np.ma.masked_invalid(numbers), cmap=colours, norm=norm
     )
     axes.set_ylim(count - 0.5, -0.5)
-    names = [theme.plain(theme.shortened(str(name), NAME)) for name in matrix.columns]
-    axes.set_yticks(range(count), names)
-    room = theme.letters(theme.pixels(axes)[0] / max(count, 1))
-    axes.set_xticks(range(count), [theme.shortened(name, max(room, 3)) for name in names])
+    names = [str(name) for name in matrix.columns]
+    theme.name_rows(axes, names)
+    room = max(theme.letters(theme.pixels(axes)[0] / max(count, 1) - BESIDE, theme.SMALL), 3)
+    small = theme.look_of(axes).small
+    axes.set_xticks(range(count), [theme.plain(theme.shortened(name, room)) for name in names], fontsize=small)
     axes.tick_params(length=0)
     if count <= NUMBERED:
         look = theme.look_of(axes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,7 @@ def plot_spectra(
     rows = []
     order = [*GROUPS, *ROLES]
     for kind, table in sorted(values.groupby("kind"), key=lambda pair: order.index(str(pair[0]))):
-        rows.append(Row(HEIGHT, _above(sheet, models), partial(_draw_values, table, str(kind))))
+        rows.append(Row(HEIGHT, _above(sheet, models), partial(_draw_values, table, str(kind), models)))
     return sheet.draw(rows)
 
 
@@ -61,8 +62,8 @@ def _above(sheet: Sheet, models: list[str]) -> int:
     return ABOVE + theme.legend_height(models, sheet.inner)
 
 
-def _draw_values(table: pd.DataFrame, kind: str, axes: Axes) -> Axes:
-    return singular_value_curves(table, axes, kind=kind)
+def _draw_values(table: pd.DataFrame, kind: str, models: list[str], axes: Axes) -> Axes:
+    return singular_value_curves(table, axes, kind=kind, models=models)
 
 
 def _maps(spectra: Spectra, what: str) -> list[Row]:
@@ -139,7 +140,9 @@ def adapter_curves(table: pd.DataFrame, axes: Axes | None = None) -> Axes:
     return axes
 
 
-def singular_value_curves(table: pd.DataFrame, axes: Axes | None = None, *, kind: str = "") -> Axes:
+def singular_value_curves(
+    table: pd.DataFrame, axes: Axes | None = None, *, kind: str = "", models: Sequence[str] | None = None
+) -> Axes:
     """Draw singular values, relative to the largest, on logarithmic axes.
 
     Parameters
@@ -150,12 +153,14 @@ def singular_value_curves(table: pd.DataFrame, axes: Axes | None = None, *, kind
         Default: new ones, 640 pixels wide.
     kind : str
         What tensors they are of, for the label.
+    models : sequence of str, optional
+        In the order of their colours, which is the same in several plots of a figure; default those of the table.
 
     Returns
     -------
     Axes
     """
-    models = [str(m) for m in dict.fromkeys(table["model"])]
+    models = list(models or dict.fromkeys(map(str, table["model"])))
     axes = axes or new_axes(models)
     theme.dress(axes, xlabel="number of the singular value", ylabel=f"σ / σ₁, {kind}" if kind else "σ / σ₁")
     lines = []

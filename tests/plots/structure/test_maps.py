@@ -6,7 +6,7 @@ import pytest
 
 import nbmerge as nbm
 from nbmerge.errors import ArgumentError
-from nbmerge.plots import similarity_matrix, to_png, unchanged_curves
+from nbmerge.plots import similarity_matrix, singular_value_curves, to_png, unchanged_curves
 from nbmerge.plots.analysis.effects import effect_map
 from nbmerge.plots.structure.conflicts import conflict_limits
 
@@ -45,6 +45,14 @@ def test_a_matrix_names_both_sides_and_leaves_gaps():
     assert texts(axes) == ["1", "1"]
     assert len(similarity_matrix(pd.DataFrame(np.eye(20))).texts) == 0
     assert to_png(axes)
+
+
+def test_models_keep_their_colours_where_one_is_missing():
+    rows = [{"model": m, "number": n, "value": 1 / n} for m in ("a", "c") for n in (1, 2)]
+    alone = singular_value_curves(pd.DataFrame(rows))
+    among = singular_value_curves(pd.DataFrame(rows), models=["a", "b", "c"])
+    assert alone.lines[1].get_color() == among.lines[1].get_color() != among.lines[2].get_color()
+    assert [text.get_text() for text in among.get_legend().get_texts()] == ["a", "b", "c"]
 
 
 def test_the_floor_of_rounding_is_drawn():

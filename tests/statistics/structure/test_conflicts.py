@@ -87,7 +87,9 @@ def test_what_cannot_be_counted(trio, tmp_path):
 def test_what_notebooks_show(trio):
     found = measure_conflicts(trio.base, *trio.models, densities=(0.2,))
     assert "elected of ft1" in found._repr_html_()
-    titles = [axes.get_title(loc="left") for axes in found.plot(theme="dark").axes]
+    figure = found.plot(theme="dark")
+    assert figure.axes[0].get_xlabel() == "density"
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert {"share of conflicting signs before trimming", "share of conflicting signs at density 0.2"} <= set(titles)
 
 
