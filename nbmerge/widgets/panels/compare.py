@@ -44,8 +44,8 @@ class ComparePanel(Panel):
              "start_grid": self._start_grid, "take": self._take, "stop": self.runner.stop},
             self.errors,
         )  # fmt: skip
-        self.runner.observe(self.errors(lambda change: self._draw_if_shown()), "busy")
-        self.watch(self.state.notes, self.errors(lambda change: self._draw_if_shown()), "revision")
+        self.runner.observe(self.errors(lambda change: self.redraw()), "busy")
+        self.watch(self.state.notes, self.errors(lambda change: self.redraw()), "revision")
         return [self.view]
 
     # --- blind test ---
@@ -59,7 +59,7 @@ class ComparePanel(Panel):
 
         def work(cancel: threading.Event) -> None:
             self._note = "Sampling both models …"
-            self._draw_if_shown()
+            self.redraw()
             try:
                 test = sample_blindly(self.state, known[first], known[second], prompts, TOKENS, self._seed, cancel)
                 self.state.notes.set_blind_test(test)
@@ -96,11 +96,11 @@ class ComparePanel(Panel):
             self.grid = SampleGrid(plan.recipe, prompt, across, down, tuple(map(tuple, cells)))
             done = sum(s is not None for line in cells for s in line)
             self._note = f"{done} of {width * height} sampled"
-            self._draw_if_shown()
+            self.redraw()
 
         def work(cancel: threading.Event) -> None:
             self._note = "Merging in memory …"
-            self._draw_if_shown()
+            self.redraw()
             try:
                 self.grid = sample_grid(
                     plan, prompt, across, down, max_new_tokens=TOKENS, on_sample=show, progress=False, cancel=cancel
@@ -125,10 +125,6 @@ class ComparePanel(Panel):
 
     def _refresh(self) -> None:
         self._draw()
-
-    def _draw_if_shown(self) -> None:
-        if self.in_view and not self.closed:
-            self._draw()
 
     def _draw(self) -> None:
         plan = self.state.plan

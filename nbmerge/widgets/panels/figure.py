@@ -15,7 +15,6 @@ from nbmerge.widgets.panels.analysis.drawing import FAST, FORMATS, IN_FILES, ON_
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.debounce import DebouncedRunner
 from nbmerge.widgets.state.job import DONE
-from nbmerge.widgets.state.studio_state import StudioState
 
 if TYPE_CHECKING:
     from nbmerge.plots import NotebookFigure
@@ -42,10 +41,7 @@ class FigurePanel(Panel):
     """
 
     title = "Figure"
-
-    def __init__(self, recipe: Any = None, state: StudioState | None = None, *, part: bool = False):
-        self.in_view = not part  # a part waits until it is seen: matplotlib takes half a second to import
-        super().__init__(recipe, state, part=part)
+    waits_until_seen = True  # matplotlib takes half a second to import
 
     def _build(self) -> list[ipywidgets.Widget]:
         self.theme, self.parent = "auto", ""
@@ -67,7 +63,7 @@ class FigurePanel(Panel):
         plan = self.state.plan
         if plan is None:
             raise NbmergeError("Fix the errors in the recipe first.")
-        return self._draw(plan, self._known(plan))
+        return self._make_figure(plan, self._known(plan))
 
     def choose(self, theme: str | None = None, parent: str | None = None) -> None:
         """Choose the theme, and the parent that has a heat map; None leaves what is chosen."""
@@ -95,7 +91,7 @@ class FigurePanel(Panel):
     def _parents(self, changes: Changes | None) -> list[str]:
         return [self.parent] if changes is not None and self.parent in changes.parents else []
 
-    def _draw(self, plan: Plan, changes: Changes | None) -> NotebookFigure:
+    def _make_figure(self, plan: Plan, changes: Changes | None) -> NotebookFigure:
         from nbmerge.plots import plot_merge  # matplotlib, which the first figure needs and the first paint does not
 
         return plot_merge(plan, changes, parents=self._parents(changes), theme=self.theme)  # type: ignore[arg-type]
@@ -111,7 +107,7 @@ class FigurePanel(Panel):
             from nbmerge.plots import to_bytes
 
             changes = self._known(plan)
-            figure = self._draw(plan, changes)
+            figure = self._make_figure(plan, changes)
             png = to_bytes(figure, "png", ON_SCREEN, compression=FAST)
             if not cancel.is_set() and not self.closed:
                 self._png, self._size = png, figure.get_size_inches() * PIXELS_PER_INCH
@@ -133,8 +129,8 @@ class FigurePanel(Panel):
         self.view.show(content)
 
     def _follow_job(self, status: str) -> None:
-        if status == DONE and self.in_view and not self.closed:  # something may have been measured
-            self._refresh()
+        if status == DONE:  # something may have been measured
+            self.redraw()
 
 
 def write_code(plan: Plan, measured: bool, parents: list[str], theme: str) -> str:

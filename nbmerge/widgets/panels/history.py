@@ -51,7 +51,7 @@ class HistoryPanel(Panel):
         )  # fmt: skip
         self._soon = AfterRest(self._put_into_words, REST, 2.0, "nbmerge history")
         self.at_close(self._soon.close)
-        self.watch(self.state.notes, self.errors(lambda change: self._draw_if_shown()), "revision")
+        self.watch(self.state.notes, self.errors(lambda change: self.redraw()), "revision")
         return [self.view]
 
     # --- actions ---
@@ -93,16 +93,12 @@ class HistoryPanel(Panel):
         state = self.state
         return state.history.current_id, len(state.history), state.can_undo, state.can_redo
 
-    def _draw_if_shown(self) -> None:
-        if self.in_view and not self.closed:
-            self._draw()
-
     def _put_into_words(self) -> None:
         """In a thread: words and pictures of new steps; the state then says that they are there."""
         if any(step.summary is None for step in self.state.history):
             self.errors(self.state.notes.summarise)()
         else:
-            self.errors(self._draw_if_shown)()
+            self.errors(self.redraw)()
 
     def _draw(self) -> None:
         """Under the state's lock: a thread draws too, what is drawn last must be newest, and a second lock could deadlock."""

@@ -19,18 +19,16 @@ class JobFollower:
     Parameters
     ----------
     panel : Panel
-        Shows its errors, and ends its observation when it is closed.
+        Is drawn again, in the thread that works, whenever the work progresses and when it ends; shows its errors.
     name : str
         Of the work, in the line of running work.
-    draw : callable
-        Draws again; called when the work progresses and ends, in the thread that works.
     take : callable
-        Takes the result before that.
+        Takes the result before the panel is drawn.
     """
 
-    def __init__(self, panel: Panel, name: str, draw: Callable[[], Any], take: Callable[[Any], Any]):
+    def __init__(self, panel: Panel, name: str, take: Callable[[Any], Any]):
         self.name, self.panel = name, panel
-        self._draw, self._take = draw, take
+        self._take = take
         guard = panel.errors
         panel.watch(self.state.job, guard(lambda change: self._follow(change["new"])), "status")
         panel.watch(self.state.job, guard(lambda change: self._follow_progress()), "event")
@@ -92,8 +90,8 @@ class JobFollower:
             self._take(job.result)
         elif status == FAILED:
             self.panel.errors.show(job.error)
-        self._draw()
+        self.panel.redraw()
 
     def _follow_progress(self) -> None:
-        if self.is_running and not self.panel.closed:
-            self._draw()
+        if self.is_running:
+            self.panel.redraw()

@@ -39,10 +39,9 @@ class JobLine(Panel):
         self.view = BenchView("jobs", actions, self.errors)
         self._failed = ""
         self._watched: dict[int, Activity] = {}
-        draw = self.errors(lambda change: self._refresh())
-        self._draw = draw
+        self._follow = self.errors(lambda change: self._refresh())
         self.watch(self.state.activities, self.errors(lambda change: self._watch_all()), "running")
-        self.watch(self.state.merging, draw, "revision")
+        self.watch(self.state.merging, self._follow, "revision")
         self.watch(self.state.job, self.errors(self._note_end), "status")
         return [self.view]
 
@@ -69,7 +68,7 @@ class JobLine(Panel):
         for activity in self.state.activities.running:
             if activity.number not in self._watched:
                 self._watched[activity.number] = activity
-                activity.observe(self._draw, ("event", "note", "stopping"))
+                activity.observe(self._follow, ("event", "note", "stopping"))
         running = {activity.number for activity in self.state.activities.running}
         for number in self._watched.keys() - running:
             self._watched.pop(number).unobserve_all()

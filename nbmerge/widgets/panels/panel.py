@@ -75,17 +75,21 @@ class Panel(StateBox):
 
     A panel has no state of its own: `_build` makes its widgets once, `_refresh` makes them show the state, and changes by
     the user go to the state. Every callback is wrapped by `self.errors`. A panel in a hidden tab is not `in_view`: it is
-    refreshed when its tab is selected, so that no time is spent on what is hidden.
+    refreshed when its tab is selected, so that no time is spent on what is hidden. Call `redraw` for what changes without the
+    state.
 
     Closing a panel, or running its cell again, closes everything that it has made. The state releases its models when
     the last panel that shows it is closed.
     """
 
     title = ""
+    waits_until_seen = False
+    """Whether it draws nothing as a part of a box before the box brings it into view."""
     in_view = Bool(True)
 
     def __init__(self, recipe: Any = None, state: StudioState | None = None, *, part: bool = False):
-        self._busy = False
+        self.in_view = not (part and self.waits_until_seen)
+        self._is_outdated = False
         super().__init__(state if state is not None else StudioState(recipe), part=part)
 
     def _open(self) -> None:
@@ -114,12 +118,33 @@ class Panel(StateBox):
     def _refresh(self) -> None:
         """Show the state."""
 
+    def _draw(self) -> None:
+        """Draw, though the state is the same."""
+        self._refresh()
+
+    def redraw(self) -> None:
+        """Draw again, though the state is the same, such as when work in a thread has ended.
+
+        A panel that is not in view is drawn when it is.
+        """
+        if self.closed:
+            return
+        self._is_outdated = True  # first: another thread may bring it into view meanwhile
+        if self.in_view:
+            self._is_outdated = False
+            self._draw()
+
     def _refresh_if_shown(self) -> None:
         """Show the state if the panel is in view and does not show it yet."""
-        if self.in_view and self._seen != self.state.revision:
+        if not self.in_view:
+            return
+        if self._seen != self.state.revision:
             self._seen = self.state.revision
             self.errors.clear()  # what an earlier recipe caused
             self._refresh()
+        if self._is_outdated:
+            self._is_outdated = False
+            self._draw()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.state!r}>"

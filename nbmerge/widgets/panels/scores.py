@@ -139,11 +139,7 @@ class ScoresPanel(Panel):
         best = self.history.best(name) if name in self.history.scores else None
         if best is None or best.recipe is None:
             raise NbmergeError("This score has no values yet. Press Compute first.")
-        step = self.state.history.find(best.fingerprint)
-        if step is not None:
-            self.state.go(step.id)
-        else:
-            self.state.set_recipe(best.recipe)
+        self.state.go_to_recipe(best.recipe)
 
     # --- evaluation ---
 

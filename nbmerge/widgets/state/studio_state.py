@@ -304,6 +304,14 @@ class StudioState(HasTraits):
         """
         self._walk(lambda: self.history.go(step))
 
+    def go_to_recipe(self, recipe: Recipe) -> None:
+        """Return to the step of the history that has a recipe; without one, it is a new step."""
+        step = self.history.find(recipe.fingerprint)
+        if step is not None:
+            self.go(step.id)
+        else:
+            self.set_recipe(recipe)
+
     @property
     def history(self) -> History:
         """Every recipe that was on screen, as a tree."""

@@ -29,9 +29,7 @@ class Drawing:
     Parameters
     ----------
     panel : Panel
-        Shows its errors, and ends its drawing when it is closed.
-    show : callable
-        Shows the panel again, called in the thread that has drawn.
+        Is drawn again when the figure is there, in the thread that has drawn it; shows its errors.
 
     Attributes
     ----------
@@ -39,11 +37,11 @@ class Drawing:
     runner : DebouncedRunner
     """
 
-    def __init__(self, panel: Panel, show: Callable[[], Any]):
+    def __init__(self, panel: Panel):
         self.theme: Theme = "auto"
         self.runner = DebouncedRunner(panel.errors.show, "figure", panel.state.activities)
         panel.at_close(self.runner.close)
-        self._panel, self._show = panel, show
+        self._panel = panel
         self._drawn: tuple[Hashable, bytes, tuple[int, int]] = (None, b"", (0, 0))
         self._wanted: Hashable = None
         self._make: Callable[[Theme], Figure] | None = None
@@ -79,7 +77,7 @@ class Drawing:
             if not cancel.is_set() and not self._panel.closed:
                 width, height = figure.get_size_inches() * PIXELS_PER_INCH
                 self._drawn = wanted, png, (round(width), round(height))
-                self._show()
+                self._panel.redraw()
 
         self.runner.submit(work)
 

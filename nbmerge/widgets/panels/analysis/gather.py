@@ -59,7 +59,7 @@ class GatherPanel(Panel):
     title = "Gather"
 
     def _build(self) -> list[ipywidgets.Widget]:
-        self._work = JobFollower(self, "gather", self._draw_if_shown, self._take)
+        self._work = JobFollower(self, "gather", self._take)
         self._done = ""
         self.view = GatherView({"gather": self.gather, "stop": self._work.stop}, self.errors)
         return [self.view]
@@ -105,10 +105,6 @@ class GatherPanel(Panel):
 
     def _refresh(self) -> None:
         self._draw()
-
-    def _draw_if_shown(self) -> None:
-        if not self.closed:
-            self._draw()
 
     def _draw(self) -> None:
         recipe = self.state.recipe

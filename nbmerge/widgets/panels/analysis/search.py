@@ -19,7 +19,6 @@ from nbmerge.widgets.panels.analysis.work import AnalysisWork
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.analyses import list_scores, suggest_score
 from nbmerge.widgets.state.names import shorten_in
-from nbmerge.widgets.state.studio_state import StudioState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,17 +52,14 @@ class SearchPanel(Panel):
     """
 
     title = "Search"
-
-    def __init__(self, recipe: Any = None, state: StudioState | None = None, *, part: bool = False):
-        self.in_view = not part  # a part waits until it is seen: pandas and matplotlib take time to import
-        super().__init__(recipe, state, part=part)
+    waits_until_seen = True  # pandas and matplotlib take time to import
 
     def _build(self) -> list[ipywidgets.Widget]:
         self.form: SearchForm | None = None
         self._running: SearchResult | None = None
         self._plot = "slices"
-        self._work = AnalysisWork(self, "search", self._draw_if_shown)
-        self.drawing = Drawing(self, self._draw_if_shown)
+        self._work = AnalysisWork(self, "search")
+        self.drawing = Drawing(self)
         self.view = SearchView({
             "start": self.start, "stop": self._work.stop, "go": self.go, "choose": self.choose, "theme": self.choose_theme,
             "save": self.save, "save_table": self.save_table,
@@ -119,12 +115,7 @@ class SearchPanel(Panel):
         found = self._find()
         if found is None:
             raise NbmergeError("There is no search of these models. Start one.")
-        recipe = found.recipe(trial)
-        step = self.state.history.find(recipe.fingerprint)
-        if step is not None:
-            self.state.go(step.id)
-        else:
-            self.state.set_recipe(recipe)
+        self.state.go_to_recipe(found.recipe(trial))
 
     def choose(self, plot: str) -> None:
         """Choose the plot of the trials."""
@@ -160,10 +151,6 @@ class SearchPanel(Panel):
 
     def _refresh(self) -> None:
         self._draw()
-
-    def _draw_if_shown(self) -> None:
-        if self.in_view and not self.closed:
-            self._draw()
 
     def _draw(self) -> None:
         recipe, plan, found = self.state.recipe, self.state.plan, self._find()

@@ -17,7 +17,6 @@ from nbmerge.widgets.panels.analysis.table import describe_table, send_table
 from nbmerge.widgets.panels.job_follower import JobFollower
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.analyses import list_prompts
-from nbmerge.widgets.state.studio_state import StudioState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,15 +62,12 @@ class StructurePanel(Panel):
     """
 
     title = "Structure"
-
-    def __init__(self, recipe: Any = None, state: StudioState | None = None, *, part: bool = False):
-        self.in_view = not part  # a part waits until it is seen: pandas and matplotlib take time to import
-        super().__init__(recipe, state, part=part)
+    waits_until_seen = True  # pandas and matplotlib take time to import
 
     def _build(self) -> list[ipywidgets.Widget]:
         self.chosen = next(iter(PLOTS))
-        self._work = JobFollower(self, NAME, self._draw_if_shown, self._take)
-        self.drawing = Drawing(self, self._draw_if_shown)
+        self._work = JobFollower(self, NAME, self._take)
+        self.drawing = Drawing(self)
         self.view = StructureView({
             "choose": self.choose, "theme": self.choose_theme, "measure": self.measure, "stop": self._work.stop,
             "save": self.save, "save_table": self.save_table,
@@ -153,10 +149,6 @@ class StructurePanel(Panel):
 
     def _refresh(self) -> None:
         self._draw()
-
-    def _draw_if_shown(self) -> None:
-        if self.in_view and not self.closed:
-            self._draw()
 
     def _draw(self) -> None:
         plot, plan = PLOTS[self.chosen], self.state.plan

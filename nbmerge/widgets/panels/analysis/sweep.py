@@ -67,11 +67,11 @@ class SweepPanel(Panel):
 
     def _build(self) -> list[ipywidgets.Widget]:
         self.chosen: tuple[str, ...] = ()
-        self._work = AnalysisWork(self, "sweep", self._draw_if_shown)
+        self._work = AnalysisWork(self, "sweep")
         self.view = SweepView(
             {"start": self.start, "stop": self._work.stop, "choose": self.choose, "go": self.go}, self.errors
         )
-        self.watch(self.state.notes, self.errors(lambda change: self._draw_if_shown()), "revision")
+        self.watch(self.state.notes, self.errors(lambda change: self.redraw()), "revision")
         return [self.view]
 
     # --- screen to state ---
@@ -107,12 +107,7 @@ class SweepPanel(Panel):
         found = self._work.find(self._work.plan)
         if found is None or not 0 <= point < len(found.scores.recipes):
             raise NbmergeError("This point is of an earlier path. Compute it again.")
-        recipe = found.scores.recipes[point]
-        step = self.state.history.find(recipe.fingerprint)
-        if step is not None:
-            self.state.go(step.id)
-        else:
-            self.state.set_recipe(recipe)
+        self.state.go_to_recipe(found.scores.recipes[point])
 
     # --- state to screen ---
 
@@ -124,10 +119,6 @@ class SweepPanel(Panel):
 
     def _refresh(self) -> None:
         self._draw()
-
-    def _draw_if_shown(self) -> None:
-        if self.in_view and not self.closed:
-            self._draw()
 
     def _draw(self) -> None:
         plan = self.state.plan

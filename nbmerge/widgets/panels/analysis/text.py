@@ -47,7 +47,7 @@ class TextPanel(Panel):
 
     def _build(self) -> list[ipywidgets.Widget]:
         self.text = ""
-        self._work = AnalysisWork(self, "compare tokens", self._draw_if_shown)
+        self._work = AnalysisWork(self, "compare tokens")
         self.view = TextView({"compare": self.compare, "stop": self._work.stop}, self.errors)
         return [self.view]
 
@@ -70,10 +70,6 @@ class TextPanel(Panel):
 
     def _refresh(self) -> None:
         self._draw()
-
-    def _draw_if_shown(self) -> None:
-        if self.in_view and not self.closed:
-            self._draw()
 
     def _draw(self) -> None:
         plan = self.state.plan

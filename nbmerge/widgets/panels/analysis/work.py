@@ -17,14 +17,14 @@ class AnalysisWork(JobFollower):
 
     Parameters
     ----------
-    panel, draw
+    panel
         See `JobFollower`.
     name : str
         Of the work; the key of the result in `StudioState.analyses`.
     """
 
-    def __init__(self, panel: Panel, name: str, draw: Callable[[], Any]):
-        super().__init__(panel, name, draw, lambda found: self.state.analyses.note(name, *found))
+    def __init__(self, panel: Panel, name: str):
+        super().__init__(panel, name, lambda found: self.state.analyses.note(name, *found))
         for target, what in ((self.state, "prompts"), (self.state.notes, "revision")):
             panel.watch(target, panel.errors(lambda change: self._follow_scores()), what)
         self._scores_seen = list_scores(self.state)
@@ -55,9 +55,9 @@ class AnalysisWork(JobFollower):
     def _follow_scores(self) -> None:
         """Draw again if other scores can be chosen; what else is noted changes often."""
         scores = list_scores(self.state)
-        if scores != self._scores_seen and not self.panel.closed:
+        if scores != self._scores_seen:
             self._scores_seen = scores
-            self._draw()
+            self.panel.redraw()
 
 
 def find_most(inside: Iterable[float], outside: Iterable[float] = ()) -> float:

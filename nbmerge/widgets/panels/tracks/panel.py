@@ -90,11 +90,6 @@ class TracksPanel(Panel):
         self.outputs = outputs or self.outputs
         self.redraw()
 
-    def redraw(self) -> None:
-        """Draw again, though the plan is the same."""
-        if self.in_view and not self.closed:
-            self._draw()
-
     def _draw(self) -> None:
         with self._drawing:
             self._draw_plan(self.state.plan)

@@ -33,3 +33,25 @@ def test_the_text_of_a_score_is_suggested(state):
     assert panel.view.content["suggested"] == TEXT
     act(panel.view, "compare", text=" ")
     assert "Type a text" in panel.errors.value
+
+
+def test_work_that_ends_while_another_tab_is_open_is_shown_when_the_panel_is(state):
+    panel = TextPanel(state=state)
+    act(panel.view, "compare", text=TEXT)
+    panel.in_view = False
+    assert state.job.wait(60)
+    assert panel.view.content["result"] is None  # nothing is drawn out of sight
+    panel.in_view = True
+    assert panel.view.content["progress"] == ""
+    assert panel.view.content["result"]["tokens"]
+
+
+def test_errors_of_work_that_ends_while_another_tab_is_open_stay(state, monkeypatch):
+    monkeypatch.setattr("nbmerge.analysis.compare_tokens", lambda *args, **kwargs: 1 / 0, raising=False)
+    panel = TextPanel(state=state)
+    panel.in_view = False
+    panel.compare(TEXT)
+    assert state.job.wait(60)
+    panel.in_view = True
+    assert "ZeroDivisionError" in panel.errors.value
+    assert panel.view.content["progress"] == ""

@@ -38,7 +38,7 @@ class AblationRow(Row):
     def __init__(self, panel: Any):
         super().__init__(panel)
         self.source, self.score = "", NEXT_TOKENS
-        self._work = AnalysisWork(panel, "ablate", panel.redraw)
+        self._work = AnalysisWork(panel, "ablate")
 
     def actions(self) -> Mapping[str, Callable[..., Any]]:
         """Compute, choose over what, and take a part."""

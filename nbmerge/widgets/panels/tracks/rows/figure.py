@@ -21,7 +21,7 @@ class FigureRow(Row):
 
     def __init__(self, panel: Any):
         super().__init__(panel)
-        self._work = JobFollower(panel, "page", panel.redraw, self._send_page)
+        self._work = JobFollower(panel, "page", self._send_page)
 
     def actions(self) -> Mapping[str, Callable[..., Any]]:
         """Send a file or code to the browser window that asks for it."""

@@ -48,7 +48,7 @@ class MovedRow(Row):
         self.what, self.against, self.estimating = "distance", "", False
         self._measurements = panel.state.measurements
         self._runner = DebouncedRunner(panel.errors.show, "estimate", panel.state.activities)
-        self._work = JobFollower(panel, "measure", panel.redraw, self._measurements.take)
+        self._work = JobFollower(panel, "measure", self._measurements.take)
 
     def actions(self) -> Mapping[str, Callable[..., Any]]:
         """Measure, and choose what is shown."""

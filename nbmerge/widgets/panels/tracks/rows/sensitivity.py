@@ -36,7 +36,7 @@ class SensitivityRow(Row):
     def __init__(self, panel: Any):
         super().__init__(panel)
         self.score = ""
-        self._work = AnalysisWork(panel, "sensitivity", panel.redraw)
+        self._work = AnalysisWork(panel, "sensitivity")
 
     def actions(self) -> Mapping[str, Callable[..., Any]]:
         """Compute, and choose the score."""
