@@ -34,7 +34,7 @@ LEFT, RIGHT, TOP, BOTTOM = 84, 84, 12, 42
 
 SAMPLE, LINE = 48, 18
 """Width of a legend's sample with the space around it, and height of a line of it, in pixels."""
-NAME_GAP = 14
+NAME_GAP = 20
 """Pixels of a margin that names leave free: between them and what they name, and for wide letters."""
 MOST_NAMES = 24
 """Entries of a legend; of more, how many there are."""
