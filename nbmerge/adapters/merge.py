@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
+from nbmerge.adapters.alignment import align_adapters, check_copies
 from nbmerge.adapters.budget import check_budget
-from nbmerge.adapters.combinations import TYPES, CombinationType, Consensus, Election, Mixer
+from nbmerge.adapters.combinations import Consensus, Election, Mixer
 from nbmerge.adapters.combine import Combiner
-from nbmerge.adapters.members import Members, Module, check_copies, line_up
+from nbmerge.adapters.members import Members, Module
+from nbmerge.adapters.merge_arguments import (
+    MOST_RANK,
+    check_adapters,
+    check_density,
+    check_dtype,
+    check_method,
+    check_ranks,
+    check_seed,
+    check_signs,
+    check_weights,
+)
 from nbmerge.adapters.merged import AdapterMerge, MergedTensor
-from nbmerge.adapters.merged_folder import Layout, lay_out, write_merged
+from nbmerge.adapters.merged_folder import SavedTensors, find_saved, write_merged
 from nbmerge.adapters.parts import Part, Parts, part_names
 from nbmerge.adapters.zeros import KINDS_WITH_ZEROS
 from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.adapters.adapter import WEIGHTS
-from nbmerge.checkpoints.dtypes import FLOATS
 from nbmerge.engine.compute import Blocks, parse_threads, run
 from nbmerge.engine.cost import require_memory
 from nbmerge.engine.output import absolute, building_in_steps, check_place_beside, discard_unfinished
 from nbmerge.engine.planning import TensorPlan
-from nbmerge.errors import ArgumentError, CheckpointError, OutputError
-from nbmerge.problems import nearest
+from nbmerge.errors import CheckpointError, OutputError
 from nbmerge.progress_bars import show_progress
 from nbmerge.recipe import ModelRef
 from nbmerge.statistics.structure import Spectrum
@@ -38,8 +47,6 @@ if TYPE_CHECKING:
     from nbmerge.progress import Listener
     from nbmerge.typing import ModelLike, ProgressLike, StopSignal
 
-MOST_RANK = 256
-"""The most ranks of a module where a share of ‖δ‖² is given, and no rank."""
 _SPACE = "Free some space, choose another disk, or a lower rank."
 _FORMAT = "1"
 
@@ -50,7 +57,7 @@ class _Task:
 
     members: Members
     combiner: Combiner
-    layout: Layout
+    saved: SavedTensors
 
     @property
     def identity(self) -> dict[str, str]:
@@ -103,7 +110,7 @@ def merge_adapters(
         "magnitude_prune_svd" merge products element by element and cut the result to a rank; "ties", "dare_linear",
         "dare_ties" and "magnitude_prune" do so with both factors.
     weights : float or sequence of float
-        One for each adapter, or one for all. They are not normalised.
+        One for each adapter, in a list or an array, or one for all. They are not normalised.
     rank : int, optional
         Rank of every module, for methods that end in "svd", or with `energy` the most; default the highest that an adapter has in
         the module, or 256 with `energy`. Smaller matrices, and changes of lower rank, get fewer.
@@ -151,16 +158,16 @@ def merge_adapters(
     """
     began = time.perf_counter()
     count = parse_threads(threads)
-    mixer = Mixer(_check_method(method), _check_density(method, density), *_check_signs(consensus, election))
-    refs = [ModelRef.of(adapter) for adapter in _check_adapters(adapters)]
-    own = _check_weights(weights, len(refs))
-    members = line_up(refs, None if base is None else ModelRef.of(base))
+    mixer = Mixer(check_method(method), check_density(method, density), *check_signs(consensus, election))
+    refs = [ModelRef.of(adapter) for adapter in check_adapters(adapters)]
+    own = check_weights(weights, len(refs))
+    members = align_adapters(refs, None if base is None else ModelRef.of(base))
     check_copies(members, own, mixer.kind.thin is not None)
-    _check_ranks(members, mixer.kind, rank, energy)
+    check_ranks(members, mixer.kind, rank, energy)
     budget = None if rank is None and energy is None else check_budget(rank, energy, MOST_RANK, MOST_RANK)
-    chosen = _check_dtype(dtype, members)
-    combiner = Combiner(mixer, members.labels, own, budget, _check_seed(seed), getattr(torch, chosen))
-    task = _Task(members, combiner, lay_out(members))
+    chosen = check_dtype(dtype, members)
+    combiner = Combiner(mixer, members.labels, own, budget, check_seed(seed), getattr(torch, chosen))
+    task = _Task(members, combiner, find_saved(members))
     folder = absolute(out)
     _check_cost(task, folder, overwrite, count)
     with show_progress(progress, "Merging adapters") as listener:
@@ -176,113 +183,11 @@ def merge_adapters(
     return AdapterMerge(folder, members.labels, own, method, found, depth, size, time.perf_counter() - began)
 
 
-def _check_adapters(adapters: Sequence[ModelLike]) -> Sequence[ModelLike]:
-    if isinstance(adapters, str | Path) or not isinstance(adapters, Sequence) or not adapters:
-        raise ArgumentError(f"adapters is a list of folders or Hub ids, not {adapters!r:.200}.")
-    return adapters
-
-
-def _check_method(method: str) -> CombinationType:
-    if not isinstance(method, str) or method not in TYPES:
-        raise ArgumentError(f"unknown combination type {method!r:.80}. {nearest(str(method), TYPES)}")
-    return TYPES[method]
-
-
-def _check_density(method: str, density: float | None) -> float:
-    thins = TYPES[method].thin is not None
-    if density is None and thins:
-        raise ArgumentError(f"{method} keeps a share of the elements: pass density, such as density=0.5.")
-    if density is not None and not thins:
-        raise ArgumentError(f"{method} keeps all elements, so density has no effect. Remove it, or choose ties_svd.")
-    if density is not None and (not _is_number(density) or not 0 < density <= 1):
-        raise ArgumentError(
-            f"density is the share of the elements that is kept, more than 0 and at most 1, not {density!r}."
-        )
-    return 1.0 if density is None else float(density)
-
-
-def _check_signs(consensus: Consensus, election: Election) -> tuple[Consensus, Election]:
-    for name, value, known in (
-        ("consensus", consensus, ("sum", "count")),
-        ("election", election, ("plain", "weighted")),
-    ):
-        if value not in known:
-            raise ArgumentError(f"{name} must be one of {', '.join(known)}, not {value!r:.80}.")
-    return consensus, election
-
-
-def _check_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise ArgumentError(f"seed is a whole number, not {seed!r:.80}.")
-    return seed
-
-
-def _check_weights(weights: float | Sequence[float], count: int) -> tuple[float, ...]:
-    if not isinstance(weights, int | float | Sequence):
-        raise ArgumentError(f"weights is a number, or a list with one for each adapter, not {weights!r:.80}.")
-    own = [weights] * count if isinstance(weights, int | float) else list(weights)
-    if len(own) != count:
-        raise ArgumentError(
-            f"there are {len(own)} weights for {count} adapters. Pass one for each, or one number for all."
-        )
-    if bad := [weight for weight in own if not _is_number(weight)]:
-        raise ArgumentError(f"weights are finite numbers, not {bad[0]!r:.80}.")
-    if not any(own):
-        raise ArgumentError("all weights are 0, so nothing would be left. Give at least one adapter another weight.")
-    return tuple(map(float, own))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _check_ranks(members: Members, kind: CombinationType, rank: int | None, energy: float | None) -> None:
-    if not members.modules:
-        raise CheckpointError(
-            f"{' and '.join(members.labels)} change no module by factors, so there is nothing to merge."
-        )
-    if not kind.cuts and (rank is not None or energy is not None):
-        raise ArgumentError(
-            f"{kind.name} keeps the ranks of the adapters. Leave rank and energy out, or choose {_cutting(kind)}."
-        )
-    if kind.of == "factors" and (other := next((a.folder for a in members.adapters if a.initial), None)):
-        raise ArgumentError(
-            f"{kind.name} adds factors, and the change of {other} is a difference of two products, because it was trained beside a "
-            f"modified base. Choose {_cutting(kind)}."
-        )
-    if kind.of == "factors" and (odd := next((m for m in members.modules if len(set(m.ranks)) > 1), None)):
-        raise ArgumentError(
-            f"{kind.name} adds factors, and those of {odd.name:.200} have the ranks {', '.join(map(str, odd.ranks))}. Choose "
-            f"{_cutting(kind)}, for which ranks may differ."
-        )
-    check_budget(rank, energy, MOST_RANK, MOST_RANK)
-    most = max((min(module.shape), module.weight) for module in members.modules)
-    if rank is not None and rank > most[0]:
-        raise ArgumentError(
-            f"rank is {rank}, and no matrix of the adapters has more than {most[0]} ({most[1]:.200}). Choose a lower rank."
-        )
-
-
-def _cutting(kind: CombinationType) -> str:
-    return "svd" if kind.thin is None else f"{kind.name}_svd"
-
-
-def _check_dtype(dtype: str | None, members: Members) -> str:
-    if dtype is None:
-        steps = (step for module in members.modules for own in module.changes.values() for step in own)
-        stored = {t.dtype for step in steps for t in step.tensors}
-        return stored.pop() if len(stored) == 1 and stored <= {"bfloat16", "float16"} else "float32"
-    text = str(dtype).removeprefix("torch.")
-    if text not in FLOATS or text == "float64":
-        raise ArgumentError(f"dtype must be float32, bfloat16 or float16, not {dtype!r:.80}.")
-    return text
-
-
 def _check_cost(task: _Task, folder: Path, overwrite: bool, threads: int) -> None:
     combiner, modules = task.combiner, task.members.modules
     size = combiner.dtype.itemsize
     factors = sum(combiner.rank(module) * sum(module.shape) * size for module in modules)
-    check_place_beside(task.members.folders, folder, overwrite, 2 * factors + task.layout.nbytes, _SPACE)
+    check_place_beside(task.members.folders, folder, overwrite, 2 * factors + task.saved.nbytes, _SPACE)
     most = max(combiner.worker_bytes(module) for module in modules)
     require_memory(
         most * min(threads, len(modules)), f"Merging {len(modules)} modules by {combiner.mixer.kind.name}",
@@ -297,7 +202,7 @@ def _merge(
     combiner, modules = task.combiner, task.members.modules
     dtype = str(combiner.dtype).removeprefix("torch.")
     plans = [module.plan(combiner.rank(module), dtype) for module in modules]
-    inputs = [*plans, *(whole.tensor for whole in task.layout.wholes)]
+    inputs = [*plans, *(whole.tensor for whole in task.saved.wholes)]
     with building_in_steps(out, overwrite, inputs, task.identity, part_names(len(modules))) as (folder, journal):
         parts = Parts(folder, [module.weight for module in modules])
         journal.begin({name: checksum for name, checksum in journal.finished.items() if parts.holds(name, checksum)})
@@ -306,7 +211,7 @@ def _merge(
         run(left, sink, progress=progress, cancel=cancel, threads=threads, kinds=KINDS_WITH_ZEROS)
         found = {module.weight: parts.read(module.weight) for module in modules}
         _refuse_nothing(task, found)
-        found |= write_merged(task.members, combiner, task.layout, parts, found, folder, cancel)
+        found |= write_merged(task.members, combiner, task.saved, parts, found, folder, cancel)
         parts.remove()
     return found
 

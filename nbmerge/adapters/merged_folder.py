@@ -43,7 +43,7 @@ class PlacedWhole:
 
 
 @dataclass(frozen=True)
-class Layout:
+class SavedTensors:
     """What the weights file contains besides factors."""
 
     wholes: tuple[PlacedWhole, ...]
@@ -54,10 +54,10 @@ class Layout:
         return sum(placed.tensor.nbytes for placed in self.wholes)
 
 
-def lay_out(members: Members) -> Layout:
+def find_saved(members: Members) -> SavedTensors:
     """The tensors of the result besides factors, by the names that peft gives them."""
     with_factors = {module.name for module in members.modules}
-    return Layout(tuple(PlacedWhole(whole, _tensor(whole, with_factors)) for whole in members.wholes))
+    return SavedTensors(tuple(PlacedWhole(whole, _tensor(whole, with_factors)) for whole in members.wholes))
 
 
 def _tensor(whole: Whole, with_factors: set[str]) -> TensorPlan:
@@ -76,7 +76,7 @@ def _tensor(whole: Whole, with_factors: set[str]) -> TensorPlan:
 def write_merged(
     members: Members,
     combiner: Combiner,
-    layout: Layout,
+    saved: SavedTensors,
     parts: Parts,
     found: Mapping[str, Part],
     folder: Path,
@@ -106,19 +106,19 @@ def write_merged(
     ranks = {module.name: found[module.weight].rank for module in members.modules if found[module.weight].rank}
     energies: dict[str, float] = {}
     write_files(
-        folder, parts, factors, [placed.tensor for placed in layout.wholes],
+        folder, parts, factors, [placed.tensor for placed in saved.wholes],
         Document(make_config(members, ranks), _card(members, combiner, ranks)),
-        lambda writer: energies.update(_write_wholes(writer, combiner, layout, cancel)),
+        lambda writer: energies.update(_write_wholes(writer, combiner, saved, cancel)),
     )  # fmt: skip
     nothing = np.zeros(0)
     return {name: Part(energy, 0, nothing, nothing, 0, 0.0) for name, energy in energies.items()}
 
 
 def _write_wholes(
-    writer: ShardWriter, combiner: Combiner, layout: Layout, cancel: StopSignal | None
+    writer: ShardWriter, combiner: Combiner, saved: SavedTensors, cancel: StopSignal | None
 ) -> dict[str, float]:
     """Write the tensors that are not factors; returns ‖δ‖² of each."""
-    wholes = {placed.tensor.name: placed.whole for placed in layout.wholes}
+    wholes = {placed.tensor.name: placed.whole for placed in saved.wholes}
     energies: dict[str, float] = {}
 
     def sink(tensor: TensorPlan, blocks: Blocks) -> Any:
@@ -134,7 +134,7 @@ def _write_wholes(
         energies[whole.name] = energy
         return lambda start, block: None
 
-    tensors = [placed.tensor for placed in layout.wholes]
+    tensors = [placed.tensor for placed in saved.wholes]
     run(tensors, sink, cancel=cancel, kinds=KINDS_WITH_ZEROS)
     return energies
 

@@ -4,12 +4,14 @@ import json
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import nbmerge
 from nbmerge.adapters import combine, merge_adapters
+from nbmerge.adapters.merge_arguments import check_seed, check_weights
 from nbmerge.errors import ArgumentError, CheckpointError, MergeStopped
 from nbmerge.plots import to_png
 from tests.adapters import DOWN, Q, V, make_adapter, modules, passed_through
@@ -252,6 +254,12 @@ def test_what_was_taken_from_the_base_is_taken_from_the_merge(tmp_path, how):
         merge_adapters([recorded / "adapter0"], tmp_path / "linear", method="linear")
 
 
+def test_weights_may_be_numbers_of_numpy():
+    assert check_weights(np.array([0.5, 2.0], np.float32), 2) == (0.5, 2.0)
+    assert check_weights(np.float32(0.5), 3) == (0.5,) * 3
+    assert check_seed(np.int64(3)) == 3
+
+
 def test_what_cannot_be_merged_is_refused(base, three, tmp_path):
     one = three[0]
 
@@ -264,7 +272,7 @@ def test_what_cannot_be_merged_is_refused(base, three, tmp_path):
     refuse(ArgumentError, "pass density", method="ties_svd")
     refuse(ArgumentError, "density has no effect", density=0.5)
     refuse(ArgumentError, "density is the share", method="ties_svd", density=50)
-    refuse(ArgumentError, "2 weights for 3 adapters", weights=(1, 2))
+    refuse(ArgumentError, "length 2, and there are 3 adapters", weights=(1, 2))
     refuse(ArgumentError, "finite numbers", weights=(1, 2, float("nan")))
     refuse(ArgumentError, "all weights are 0", weights=0)
     refuse(ArgumentError, "weights is a number, or a list", weights=None)
