@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from dataclasses import dataclass
@@ -350,11 +351,12 @@ def test_what_was_recorded_is_shown(page, models, tmp_path):
     samples = {"this recipe": {"a prompt": "what\nfollows"}, "ft1": {"a prompt": "something else"}}
     pins = {"flat": {**recipe, "parameters": {"t": 0.5}}}
     file = nbm.export_page(
-        recipe, tmp_path / "page.html", statistics=models.statistics, samples=samples, scores={"flat": {"skill": 0.25}}, pins=pins,
+        recipe, tmp_path / "page.html", statistics=models.statistics, samples=samples, pins=pins,
+        scores={"flat": {"skill": 0.25}, "ft1": {"skill": 1}},
     )  # fmt: skip
     show(page, file)
     expect(page.get_by_role("group", name="samples")).to_contain_text("what\nfollows")
-    expect(page.get_by_role("group", name="scores")).to_contain_text("0.25")
+    expect(page.get_by_role("group", name="scores").get_by_role("cell")).to_have_text(["0.25", "1.00"])
     expect(page.locator(".nbm-pin-name")).to_have_text("pinned flat")
     problems = [str(problem) for problem in nbm.plan(recipe).problems]
     for problem in problems:
@@ -378,6 +380,24 @@ def test_pages_of_any_depth_fit_and_have_no_faults_of_access(page, axe, tmp_path
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
         assert page.evaluate(RUN_AXE) == [], theme
+
+
+def test_on_a_phone_each_model_has_its_colour_and_each_slider_its_name(page, models, tmp_path):
+    recipe = write("task_arithmetic", models.family.base, {models.family.ft1: [0, 1], models.family.ft2: 0.4})
+    page.set_viewport_size({"width": 390, "height": 844})
+    show(page, nbm.export_page(recipe, tmp_path / "page.html", statistics=models.statistics))
+    settle(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    edge = page.locator(".nbm-picture").bounding_box()
+    swatches = page.locator(".nbm-moved-legend .nbm-swatch")
+    expect(swatches).to_have_count(3)
+    for swatch in swatches.all():
+        box = swatch.bounding_box()
+        assert box["width"] > 5
+        assert box["x"] + box["width"] < edge["x"] + edge["width"]
+    names = [name.bounding_box() for name in page.locator(".nbm-slider-name").all()]
+    for left, right in itertools.pairwise(sorted(names, key=lambda box: box["x"])):
+        assert left["x"] + left["width"] <= right["x"] + 2
 
 
 def test_a_picture_stands_where_scripts_do_not_run(browser_page, models, tmp_path):

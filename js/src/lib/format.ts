@@ -8,6 +8,15 @@ export function number(value: number | null | undefined, digits = 2): string {
   return text.startsWith("-") ? `−${text.slice(1)}` : text;
 }
 
+/** Numbers of a column with the same number of decimals: as many as one of them needs, at most `digits`. */
+export function column(values: readonly (number | null | undefined)[], digits: number): string[] {
+  const decimals = values.map((value) => number(value, digits).split(".")[1]?.length ?? 0);
+  const most = Math.max(0, ...decimals);
+  return values.map((value) =>
+    typeof value === "number" && Number.isFinite(value) ? value.toFixed(most).replace("-", "−") : number(value),
+  );
+}
+
 /** A number for narrow columns: .62 for 0.62. */
 export function short(value: number | null | undefined, digits = 2): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return number(value);

@@ -1,7 +1,7 @@
 // What stands below the tracks: the recipe, distances of the whole model, numbers as a table, problems, samples, scores.
 
 import { type Child, h, write } from "../lib/dom.ts";
-import { number, percent } from "../lib/format.ts";
+import { column } from "../lib/format.ts";
 import type { MovedPart } from "../views/tracks/rows/moved.ts";
 import type { Data } from "./data.ts";
 import type { PageState } from "./state.ts";
@@ -14,6 +14,7 @@ export interface Section {
   show?(): void;
 }
 
+const NUMBERS = "nbm-numbers"; // a kind of table
 const RECORDED = "Recorded in the notebook; they do not follow the curves.";
 
 function card(title: string, ...content: (Child | Child[])[]): HTMLElement {
@@ -23,7 +24,7 @@ function card(title: string, ...content: (Child | Child[])[]): HTMLElement {
 const row = (tag: "td" | "th", cells: readonly Child[]) => h("tr", {}, ...cells.map((cell) => h(tag, {}, cell)));
 
 /** A table that scrolls by itself where it is too wide; the first cell of each row names it. */
-function table(label: string, heads: readonly Child[], rows: readonly (readonly Child[])[]): HTMLElement {
+function table(label: string, heads: readonly Child[], rows: readonly (readonly Child[])[], kind = ""): HTMLElement {
   const body = rows.map(([first, ...rest]) =>
     h("tr", {}, h("th", { scope: "row" }, first), ...rest.map((cell) => h("td", {}, cell))),
   );
@@ -32,7 +33,7 @@ function table(label: string, heads: readonly Child[], rows: readonly (readonly 
   return h(
     "div",
     { class: "nbm-scroll", role: "group", tabindex: 0, "aria-label": label },
-    h("table", {}, h("thead", {}, head), h("tbody", {}, ...body)),
+    h("table", { class: kind }, h("thead", {}, head), h("tbody", {}, ...body)),
   );
 }
 
@@ -70,14 +71,22 @@ export function wholeSection(data: Data, state: PageState): Section {
       const { cube } = state;
       const kinds = data.kinds.map((_, kind) => kind);
       const read = (what: What, parent: number) => cube?.read(what, parent, layers, kinds) ?? null;
-      const rows = (cube?.parents ?? []).map((label, i) => {
-        const colour = data.parents.find((parent) => parent.label === label)?.colour ?? "";
-        const [distance, cosine] = [read("distance", i), read("cosine", i)];
-        return [h("span", {}, ...named(label, colour)), percent(distance, 3), number(cosine, 6)];
-      });
-      place.replaceChildren(
-        ...(cube ? [table("distances of the whole model", ["model", "distance", "cosine"], rows)] : []),
+      const parents = cube?.parents ?? [];
+      const shares = parents.map((_, i) => read("distance", i));
+      const distances = column(
+        shares.map((share) => share && 100 * share),
+        3,
       );
+      const cosines = column(
+        parents.map((_, i) => read("cosine", i)),
+        6,
+      );
+      const rows = parents.map((label, i) => {
+        const colour = data.parents.find((parent) => parent.label === label)?.colour ?? "";
+        return [h("span", {}, ...named(label, colour)), distances[i], cosines[i]];
+      });
+      const heads = ["model", "distance, %", "cosine"];
+      place.replaceChildren(...(cube ? [table("distances of the whole model", heads, rows, NUMBERS)] : []));
       note.hidden = data.still === "";
       write(note, data.still);
     },
@@ -104,7 +113,9 @@ export function numbersSection(data: Data, state: PageState): Section {
       ...part.cells.map(({ values }) => write(values[i])),
     ]);
     place.replaceChildren(
-      parents.length ? table("numbers of the picture", heads, rows) : h("p", { class: "nbm-quiet" }, part.note),
+      parents.length
+        ? table("numbers of the picture", heads, rows, NUMBERS)
+        : h("p", { class: "nbm-quiet" }, part.note),
     );
   }
   details.addEventListener("toggle", show);
@@ -134,8 +145,13 @@ export function samplesSection(data: Data): Section | null {
 export function scoresSection(data: Data): Section | null {
   const { names, models } = data.scores;
   if (names.length === 0) return null;
-  const digits = (value: number | null) => number(value, 4);
-  const rows = models.map(({ name, values }) => [name, ...values.map(digits)]);
+  const columns = names.map((_, i) =>
+    column(
+      models.map(({ values }) => values[i]),
+      4,
+    ),
+  );
+  const rows = models.map(({ name }, i) => [name, ...columns.map((written) => written[i])]);
   const note = h("p", { class: "nbm-quiet" }, RECORDED);
-  return { element: card("Scores", note, table("scores", ["recipe", ...names], rows)) };
+  return { element: card("Scores", note, table("scores", ["recipe", ...names], rows, NUMBERS)) };
 }

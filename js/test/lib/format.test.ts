@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, middle, number, percent, plural, short, tellApart } from "../../src/lib/format.ts";
+import { bytes, column, middle, number, percent, plural, short, tellApart } from "../../src/lib/format.ts";
 
 test("numbers lose trailing zeros and get a true minus sign", () => {
   assert.deepEqual(
     [0.5, -0.25, 1, 0.005, 1 / 0, Number.NaN, null].map((n) => number(n)),
     ["0.5", "−0.25", "1", "0.01", "∞", "–", "–"],
   );
+});
+
+test("the numbers of a column have as many decimals as the longest", () => {
+  assert.deepEqual(column([0.94, 0.98667, 0, -1, null], 4), ["0.9400", "0.9867", "0.0000", "−1.0000", "–"]);
+  assert.deepEqual(column([1, 2], 4), ["1", "2"]);
+  assert.deepEqual(column([], 4), []);
 });
 
 test("narrow columns leave out the zero before the point", () => {

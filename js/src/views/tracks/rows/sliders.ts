@@ -11,6 +11,7 @@ import { drag, pointOf, type Row, rowTitle, type Stage } from "../stage.ts";
 
 const [TRACK, HEAD, NUMBERS, OVERVIEW] = [54, 8, 20, 22];
 const MAGNET = 3;
+const LETTERS = 32; // a name such as "embed" needs as much
 
 export default { name: "sliders", place: 20, create } satisfies Row;
 
@@ -71,6 +72,9 @@ function create(stage: Stage, group: SVGGElement) {
     { signal },
   );
 
+  /** How far apart the sliders are. */
+  const apart = () => (sliders.length > 1 ? sliders[1]!.x - sliders[0]!.x : axis.step);
+
   /** All values as thin bars, each in its column, and which of them the sliders below are. */
   function drawOverview(colour: string) {
     const shown = hasLens(axis);
@@ -83,7 +87,7 @@ function create(stage: Stage, group: SVGGElement) {
     );
     set(overview, { d: bars.join(""), stroke: colour, "stroke-width": Math.max(1, axis.step * 0.5) });
     const [first, last] = [sliders[0]!, sliders[sliders.length - 1]!];
-    const gap = sliders.length > 1 ? sliders[1]!.x - first.x : axis.step;
+    const gap = apart();
     const [a, b] = [axis.edge(first.column), axis.edge(last.column) + axis.wide(last.column)];
     const [c, d] = [first.x - gap / 2, last.x + gap / 2];
     const floor = begin() + TRACK + 2 * NUMBERS - 8;
@@ -110,6 +114,7 @@ function create(stage: Stage, group: SVGGElement) {
     write(label, short(value));
     set(name, { y: floor + NUMBERS + 8 });
     write(name, hasLens(axis) ? (axis.columns[column]?.name ?? "") : "");
+    name.classList.toggle("nbm-narrow", apart() < LETTERS && axis.columns[column]?.layer === null);
   }
 
   return {
