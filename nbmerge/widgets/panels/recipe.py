@@ -50,7 +50,7 @@ class RecipePanel(Panel):
         self._offered: Any = None
         self._checked: tuple[Any, Sequence[Problem]] = (None, ())
         self.view = RecipeView({"edit": self.edit, "apply": self.apply, "revert": self.revert}, self.errors)
-        self.watch(self.state.draft, self.errors(lambda change: self._refresh_if_seen()), "text")
+        self.watch(self.state.draft, self.errors(lambda change: self.redraw()), "text")
         return [self.view]
 
     # --- what a user does ---
@@ -87,10 +87,6 @@ class RecipePanel(Panel):
         return self.state.draft.text is not None
 
     # --- state to screen ---
-
-    def _refresh_if_seen(self) -> None:
-        if self.in_view:
-            self._refresh()
 
     def _refresh(self) -> None:
         state, draft = self.state, self.state.draft.text

@@ -80,3 +80,12 @@ def test_a_text_of_another_program_becomes_yaml(state, panel, recipe):
     act(panel.view, "apply", text=recipe.to_python())
     assert panel.view.content["note"].startswith("Read from ")
     assert Recipe.load(text(panel)) == recipe
+
+
+def test_a_text_that_is_edited_while_the_panel_is_out_of_sight_is_shown_when_it_comes_back(state, panel):
+    panel.in_view = False
+    state.draft.edit("merge_method: ties\n")
+    assert text(panel) == state.text
+    panel.in_view = True
+    assert text(panel) == "merge_method: ties\n"
+    assert panel.view.content["edited"]
