@@ -120,7 +120,7 @@ def _check_weights(weights: Sequence[float] | None, count: int) -> list[float]:
     if weights is None:
         return [1.0] * count
     if len(weights) != count:
-        raise ArgumentError(f"weights has {len(weights)} numbers for {count} models: give one for each.")
+        raise ArgumentError(f"weights has the length {len(weights)}, and there are {count} models. Pass one for each.")
     if not all(isinstance(w, Real) and math.isfinite(w) and w >= 0 for w in weights) or not any(weights):
         raise ArgumentError("weights must be finite numbers of at least 0, and not all 0.")
     return [float(w) for w in weights]

@@ -17,6 +17,6 @@ def require_experts(recipe: Recipe) -> Recipe:
     """
     if recipe.experts is None:
         what = f"this recipe is a merge ({recipe.merge_method}), not a mixture of experts."
-        how = "A mixture has 'base_model' and 'experts', each with a 'source_model'. To merge, use nbmerge.merge."
+        how = "A mixture has 'base_model' and 'experts', each with a 'source_model'. To merge, use nbmerge.merge (nbmerge merge)."
         raise RecipeError([Problem("error", (), what, how)])
     return recipe

@@ -142,7 +142,8 @@ def split_text(loaded: Loaded, text: str, *, window: int | None = None, stride: 
     """
     ids = encode(loaded, text)
     if len(ids) < 2:
-        raise SampleError(f"the text {text!r} has {len(ids)} tokens; perplexity requires at least two.")
+        tokens = "one token" if ids else "no tokens"
+        raise SampleError(f"the text {text!r:.200} has {tokens}, and at least two are needed. Choose a longer one.")
     window = min(parse_count_argument("window", window, WINDOW), _context(loaded))
     stride = parse_count_argument("stride", stride, max(1, window // 2))
     if not 1 <= stride < window:

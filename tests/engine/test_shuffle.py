@@ -69,7 +69,7 @@ def test_the_merge_has_the_layers_of_the_recipe(pair, tmp_path):
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"weights": [1]}, "1 numbers for 2 models"),
+        ({"weights": [1]}, "length 1, and there are 2 models"),
         ({"weights": [1, -1]}, "at least 0"),
         ({"weights": [0, 0]}, "not all 0"),
         ({"weights": [1, float("nan")]}, "finite"),

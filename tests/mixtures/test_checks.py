@@ -1,5 +1,6 @@
 """What is wrong with a mixture is said before any work, with the line and what to do."""
 
+import json
 import re
 
 import pytest
@@ -48,7 +49,7 @@ BAD = {
     "too many for a token": (
         {"experts_per_token": 3},
         "experts_per_token",
-        "each token would use 3 experts, and there are 2",
+        "each token would use 3 experts, and the recipe has 2",
     ),
     "no prompts": ({"experts": [{"positive_prompts": []}]}, "experts[0].positive_prompts", "has no positive_prompts"),
     "prompts that cancel": (
@@ -139,12 +140,17 @@ def test_keys_of_experts_have_lines_and_nearest_names():
         nbm.Recipe.load("merge_method: linear\nmodels: [a]\narchitecture: mixtral\n")
 
 
-def test_a_prompt_that_is_too_long_is_named(recipe, tmp_path):
+def test_a_prompt_that_is_too_long_is_named(tmp_path, capfd):
+    family = make_family(tmp_path)
+    recipe = mixture(family.base, [family.ft1, family.ft2])
+    settings = family.base / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"model_max_length": 64}))
     recipe["experts"][0]["positive_prompts"] = ["abc" * 40]
     with pytest.raises(
         MergeError, match=r"'abcabc.*' has 121 tokens, and the base model reads at most 64\. Shorten it"
     ):
         nbm.moe(recipe, tmp_path / "out", progress=False)
+    assert "longer than" not in capfd.readouterr().err  # transformers says so as well, in its own words
     assert not (tmp_path / "out").exists()
 
 

@@ -50,6 +50,7 @@ def test_weights_are_those_that_the_layers_use(folder):
     np.testing.assert_allclose(table.groupby(["text", "layer"])["chosen"].sum(), found.per_token)
     for what in ("weight", "chosen"):
         assert to_png(found.plot(what)).startswith(b"\x89PNG")
+    assert {tuple(axes.get_yticks()) for axes in found.plot().axes} == {(0, 25, 50, 75, 100)}
     assert "ft2" in found._repr_html_()
     assert found.tokens == (10, 7)
 

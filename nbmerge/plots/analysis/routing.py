@@ -83,6 +83,7 @@ def routing_bars(
         )
         below = below + values[:, i]
     axes.set_ylim(0, 100)
+    axes.set_yticks(range(0, 101, 25))  # the same for all texts, whatever room they have
     width = theme.pixels(axes)[0]
     if legend:
         theme.legend(axes, bars, experts)

@@ -38,8 +38,9 @@ def tokenize(
     first = str(tokenizer.bos_token or "")
     found: dict[str, list[int]] = {}
     for prompt in (text for prompts in everyone for text in (*prompts.positive, *prompts.negative)):
-        if prompt not in found:
-            found[prompt] = ids = list(tokenizer(first + prompt, add_special_tokens=False).input_ids)
+        if prompt not in found:  # not verbose: what is wrong is our error
+            ids = list(tokenizer(first + prompt, add_special_tokens=False, verbose=False).input_ids)
+            found[prompt] = ids
             _check(prompt, ids, vocabulary, most)
     return found
 

@@ -47,7 +47,7 @@ def check_fields(recipe: Recipe, findings: Findings) -> None:
         findings.error(("base_model",), what, "Name the model that the experts were fine-tuned from.")
     count = len(recipe.experts or ())
     if recipe.experts_per_token > count:
-        what = f"each token would use {recipe.experts_per_token} experts, and there are {count}."
+        what = f"each token would use {recipe.experts_per_token} experts, and the recipe has {count}."
         findings.error(("experts_per_token",), what, f"Add experts, or set it to at most {count}.", "range")
 
 

@@ -228,7 +228,8 @@ def _find_routes(routing: Any) -> Iterator[str]:
     means = routing.summary
     for text in means.index:
         best = means.loc[text].idxmax()
-        yield f"“{text}” is computed to {100 * means.loc[text, best]:.3g} % by {best}, in the mean over the layers."
+        share = f"{100 * means.loc[text, best]:.3g} %"
+        yield f"“{text.strip()}”: {best} has the largest share, {share} in the mean over the layers."
 
 
 PLOTS: Mapping[str, StructurePlot] = {
