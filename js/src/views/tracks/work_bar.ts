@@ -60,7 +60,8 @@ export function workBar(
   compute.addEventListener("click", () => stage.send(`${row}.compute`));
   const stop = h("button", { type: "button", class: "nbm-button" }, "Stop");
   stop.addEventListener("click", () => stage.send(`${row}.stop`));
-  const note = h("span", { class: "nbm-quiet" });
+  const said = h("span");
+  const note = h("span", { class: "nbm-quiet" }, said);
   const element = h("div", { class: "nbm-work-bar" }, menus, compute, stop, note);
   stage.overlay.append(element);
 
@@ -80,7 +81,7 @@ export function workBar(
       });
       compute.hidden = !part.ready || part.progress !== "";
       stop.hidden = part.progress === "";
-      write(note, part.progress || part.note);
+      write(said, part.progress || part.note);
       set(note, { title: part.note });
     },
   };

@@ -16,7 +16,6 @@ from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.analysis.work import AnalysisWork
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.state.analyses import find_score, list_scores, suggest_score
-from nbmerge.widgets.state.history import shares_models
 from nbmerge.widgets.state.names import shorten_in
 from nbmerge.widgets.state.studio_state import StudioState
 from nbmerge.widgets.state.trials import NOW, PARENT, STEP, Candidate, name_step
@@ -143,14 +142,19 @@ def list_ends(state: StudioState) -> list[Candidate]:
 
 def _list_steps(state: StudioState, plan: Plan) -> Iterator[Candidate]:
     """The newest first, each under a name of its own."""
-    own = [s for s in state.history if s.id != state.history.current_id and shares_models(s.recipe, plan.recipe)]
-    alike = [s for s in own if s.recipe.merge_method == plan.recipe.merge_method]
+    others = [s for s in state.history if s.id != state.history.current_id]
+    alike = [s for s in others if _list_parts(s.recipe) == _list_parts(plan.recipe)]
     names: set[str] = set()
     for step in [s for i, s in enumerate(reversed(alike)) if i < RECENT or s.importance]:
         title = name_step(step)
         title = f"{title} (step {step.id})" if title in names else title
         names.add(title)
         yield Candidate(f"{STEP} {step.id}", title)
+
+
+def _list_parts(recipe: Recipe) -> tuple[Any, ...]:
+    """What two recipes have in common where only numbers differ."""
+    return recipe.merge_method, recipe.base_model, set(recipe.references)
 
 
 def _list_parents(plan: Plan) -> Iterator[Candidate]:

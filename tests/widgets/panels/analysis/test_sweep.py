@@ -24,6 +24,9 @@ def swept(panel, first, second, points=3):
 
 
 def test_the_step_before_and_the_recipe_on_screen_are_suggested(panel):
+    other = panel.state.recipe.replace(models=panel.state.recipe.models[:1])
+    panel.state.set_recipe(other)
+    panel.state.undo()  # a step of other models, to which there is no path
     assert panel.view.content["suggested"] == ["step 1", "now"]
     assert [end["key"] for end in panel.view.content["ends"]] == [
         "now", "step 1", "parent base", "parent ft1", "parent ft2",

@@ -275,11 +275,10 @@ function create(stage: Stage, group: SVGGElement) {
       axis = made;
       top = place;
       if (!stage.dragging) span = part.span;
+      const letters = axis.left < 100 ? 9 : 16; // beside the axis' numbers
       title(
         part.parameter,
-        part.chosen.label === part.parameter
-          ? []
-          : wrap(shorten(part.chosen.label, axis.left < 100 ? 11 : 16), axis.left < 100 ? 11 : 16),
+        part.chosen.label === part.parameter ? [] : wrap(shorten(part.chosen.label, letters), letters),
       );
       set(ground, { x: axis.left, y: 0, width: axis.right - axis.left, height: HEIGHT });
       ground.classList.toggle("nbm-painting", stage.tool === "paint");

@@ -61,7 +61,8 @@ function create(stage: Stage, group: SVGGElement) {
   group.append(grid, lines, cells, names);
   let part: MovedPart | null = null;
 
-  const note = h("span", { class: "nbm-quiet" });
+  const said = h("span");
+  const note = h("span", { class: "nbm-quiet" }, said);
   const measure = h("button", { type: "button", class: "nbm-button nbm-measure" });
   measure.addEventListener("click", () => stage.send("moved.measure"));
   const stop = h("button", { type: "button", class: "nbm-button" }, "Stop");
@@ -118,7 +119,7 @@ function create(stage: Stage, group: SVGGElement) {
     stop.hidden = part.progress === null;
     estimate.hidden = part.estimating === null;
     estimating.checked = part.estimating ?? false;
-    write(note, part.progress?.text ?? part.note);
+    write(said, part.progress?.text ?? part.note);
     set(note, { title: part.note });
   }
 
