@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nbmerge.errors import ArgumentError, NbmergeError, SampleError
 from nbmerge.evaluation.measures import Measure
 from nbmerge.evaluation.task_files import SUFFIXES, read_task
+from nbmerge.imports import import_lock
 from nbmerge.quoting import quote
 
 if TYPE_CHECKING:
@@ -128,8 +129,9 @@ def require_harness() -> Any:
         When it is not installed.
     """
     try:
-        import lm_eval
-        import lm_eval.tasks
+        with import_lock():  # it imports transformers
+            import lm_eval
+            import lm_eval.tasks
     except ImportError as error:
         missing = "" if error.name in ("lm_eval", None) else f" ({error.name} is missing)"
         raise ArgumentError(f"Evaluations need the lm-evaluation-harness{missing}: {INSTALL}") from None
@@ -173,7 +175,8 @@ def _load(harness: Any, manager: Any, task: Any, given: Any) -> None:
 
 def _wrap(loaded: Loaded, batch_size: int) -> Any:
     """The model as the harness takes it: the object itself."""
-    from lm_eval.models.huggingface import HFLM
+    with import_lock():
+        from lm_eval.models.huggingface import HFLM
 
     return HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch_size)
 
