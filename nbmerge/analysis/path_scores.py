@@ -7,14 +7,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from nbmerge.analysis.measure import ScoreLike, choose_names, measure_plans, read_scores
 from nbmerge.analysis.paths import blend_along
 from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import hub
 from nbmerge.engine.planning import plan as make_plan
-from nbmerge.engine.planning import plan_after
+from nbmerge.engine.planning import plan_after, read_recipe
 from nbmerge.errors import ArgumentError
 from nbmerge.presentation import Displayed, draw
 from nbmerge.progress_bars import show_progress
@@ -177,7 +177,7 @@ def sweep(
 
     Parameters
     ----------
-    first, second : Recipe, or anything that `Recipe.load` reads
+    first, second : Recipe, Plan, or anything that `Recipe.load` reads
         They must be alike except for the numbers of their parameters. Filters may differ; the recipes between are then written
         with the values of each tensor.
     points : int
@@ -221,9 +221,7 @@ def sweep(
     count = parse_count_argument("points", points, 11)
     if count < 2 or not span[0] < span[1]:
         raise ArgumentError(f"points must be at least 2 and span an interval, not {points!r} and {span!r}.")
-    ends = [
-        Recipe.load(recipe) for recipe in map(_recipe_of, (first, second) if plane is None else (first, second, plane))
-    ]
+    ends = [read_recipe(source) for source in ((first, second) if plane is None else (first, second, plane))]
     axis = [round(span[0] + (span[1] - span[0]) * i / (count - 1), 12) for i in range(count)]
     positions = [(t,) for t in axis] if plane is None else [(x, y) for y in axis for x in axis]
     recipes = blend_along(ends, [(1 - sum(p), *p) for p in positions])
@@ -233,11 +231,6 @@ def sweep(
         found = measure_plans(plans, named, progress=listener, cancel=cancel, threads=threads, device=device)
     seconds = time.perf_counter() - began
     return PathScores(tuple(recipes), tuple(positions), found.values, found.lower, found.fallback, found.notes, seconds)
-
-
-def _recipe_of(source: Any) -> Any:
-    """The recipe of a plan; anything else as it is."""
-    return getattr(source, "recipe", source)
 
 
 def _known(values: Sequence[float]) -> list[float]:

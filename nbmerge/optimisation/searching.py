@@ -11,6 +11,7 @@ from nbmerge.analysis.measure import ScoreLike, read_scores
 from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import hub
 from nbmerge.engine.planning import plan as make_plan
+from nbmerge.engine.planning import read_recipe
 from nbmerge.engine.planning.bare import require_model
 from nbmerge.errors import ArgumentError, MergeStopped
 from nbmerge.evaluation import TaskScore
@@ -25,7 +26,6 @@ from nbmerge.optimisation.space import Choice, Range, Space, as_space
 from nbmerge.optimisation.store import Store
 from nbmerge.optimisation.workers import Workers, find_submit
 from nbmerge.progress_bars import show_progress
-from nbmerge.recipe import Recipe
 
 if TYPE_CHECKING:
     from nbmerge.typing import ProgressLike, RecipeLike, StopSignal
@@ -63,7 +63,7 @@ def search(
 
     Parameters
     ----------
-    recipe : Recipe, or anything that `Recipe.load` reads
+    recipe : Recipe, Plan, or anything that `Recipe.load` reads
         The first trial has its values. The YAML of mergekit-evolve brings space, scores and goal along; see
         `nbmerge.optimisation.read_evolve`.
     scores : mapping of str to score, or one score
@@ -127,8 +127,7 @@ def search(
     if (genome := None if scores else read_evolve(recipe)) is not None:
         recipe, space, scores = genome.recipe, space or genome.space, genome.scores
         goal, sampler = goal or genome.goal, sampler or "cmaes"
-    source: Any = getattr(recipe, "recipe", recipe)
-    start = Recipe.load(source)
+    start = read_recipe(recipe)
     require_model(make_plan(start), "A search")
     named, others = read_scores(scores), read_scores(held_out) if held_out else {}
     if unknown := [name for name in others if name not in named]:

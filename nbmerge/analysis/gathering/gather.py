@@ -18,7 +18,7 @@ from nbmerge.analysis.memory import check_memory
 from nbmerge.cache_folder import VARIABLE, cache_folder
 from nbmerge.checkpoints import hub
 from nbmerge.engine.live import LayeredModel
-from nbmerge.engine.planning import Plan, TensorPlan
+from nbmerge.engine.planning import Plan, TensorPlan, read_recipe
 from nbmerge.engine.planning import plan as make_plan
 from nbmerge.errors import ArgumentError, MergeStopped, OutputError, SampleError
 from nbmerge.methods.numerics.gathered import CACHE, SUFFIX
@@ -32,7 +32,7 @@ from nbmerge.sizes import human
 from nbmerge.statistics.store import key_of
 
 if TYPE_CHECKING:
-    from nbmerge.typing import ProgressLike, StopSignal
+    from nbmerge.typing import ProgressLike, RecipeLike, StopSignal
 
 FORMAT = 1
 """Part of every key: raise it whenever anything is gathered otherwise."""
@@ -66,7 +66,7 @@ class Gathered:
 
 @hub.stopping
 def gather_statistics(
-    recipe: Recipe | Mapping[str, object] | str | Path,
+    recipe: RecipeLike,
     texts: Texts | Mapping[str, Texts],
     *,
     folder: str | Path | None = None,
@@ -83,7 +83,7 @@ def gather_statistics(
 
     Parameters
     ----------
-    recipe : Recipe, or anything that `Recipe.load` reads
+    recipe : Recipe, Plan, or anything that `Recipe.load` reads
         Its method is ``regmean`` or ``fisher``; it need not name statistics.
     texts : list of str, or mapping of str to list of str
         For all models, or for each model by its name in the recipe.
@@ -120,7 +120,7 @@ def gather_statistics(
     >>> merged = nbm.live(gathered.recipe)
     """
     began = time.perf_counter()
-    given = Recipe.load(recipe)
+    given = read_recipe(recipe)
     if given.merge_method not in PASSES:
         raise ArgumentError(f"{given.merge_method} needs no statistics of texts. Methods that do: {', '.join(PASSES)}.")
     where = _find_folder(folder)

@@ -12,7 +12,7 @@ from nbmerge.engine.planning.parameter_values import (
     read_layers,
     read_numbers,
 )
-from nbmerge.engine.planning.planner import examine, list_problems, plan
+from nbmerge.engine.planning.planner import examine, list_problems, plan, read_recipe
 from nbmerge.engine.planning.plans import Plan, TensorPlan
 
 __all__ = [
@@ -27,5 +27,6 @@ __all__ = [
     "plan_after",
     "read_layers",
     "read_numbers",
+    "read_recipe",
     "revise_plan",
 ]

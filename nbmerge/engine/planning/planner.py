@@ -51,6 +51,11 @@ def plan(recipe: RecipeLike) -> Plan:
     return made
 
 
+def read_recipe(source: RecipeLike) -> Recipe:
+    """The recipe of a plan, or what `Recipe.load` reads from anything else."""
+    return source.recipe if isinstance(source, Plan) else Recipe.load(source)
+
+
 def examine(recipe: Recipe) -> tuple[Plan | None, list[Problem]]:
     """The plan, or None if there are errors, and all problems, the worst first."""
     recipe = pin_commits(recipe)

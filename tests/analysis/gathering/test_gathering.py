@@ -175,6 +175,12 @@ def test_what_cannot_be_gathered(pair, tmp_path):
     assert not [f for f in (tmp_path / "new").glob("*") if f.is_file()]
 
 
+def test_a_plan_is_taken_for_its_recipe(pair, tmp_path):
+    given = recipe(pair, "regmean")
+    found = gather_statistics(given, pair.texts, folder=tmp_path)
+    assert gather_statistics(nbm.plan(given), pair.texts, folder=tmp_path).recipe == found.recipe
+
+
 def test_a_full_disk_is_found_before_models_are_evaluated(pair, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=100))
     monkeypatch.setattr(gather, "LayeredModel", lambda *args: pytest.fail("evaluated"))
