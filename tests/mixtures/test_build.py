@@ -159,6 +159,25 @@ def test_what_is_heard_is_what_is_saved(family, tmp_path, monkeypatch):
     assert {Path(step.parent).name for step in steps} == {"ft1", "ft2", "base"}
 
 
+@pytest.mark.parametrize("same", [False, True])
+def test_an_update_writes_experts_into_the_model_that_is_heard(same, family, tmp_path):
+    recipe = mixture(family.base, [family.ft1, family.ft1 if same else family.ft2], gate_mode="random")
+    other = recipe | {"experts": [recipe["experts"][0], recipe["experts"][1] | {"residual_scale": 0.5}]}
+    ids = torch.tensor([[1, 5, 9, 20, 7, 3]])
+    with nbm.live(recipe, progress=False) as live, nbm.live(other, progress=False) as expected, torch.no_grad():
+        model, before = live.model, live.model(ids).logits
+        pin = live.pin()
+        live.update(other, progress=False)
+        assert same or live.model is model  # equal experts cannot be told apart, so their model is built again
+        assert torch.equal(live.model(ids).logits, expected.model(ids).logits)
+        assert torch.equal(pin.model(ids).logits, before)
+        assert not torch.equal(live.model(ids).logits, before)
+        live.save(tmp_path / "saved", progress=False)
+    nbm.moe(other, tmp_path / "merged", progress=False)
+    file = "model.safetensors"
+    assert (tmp_path / "saved" / file).read_bytes() == (tmp_path / "merged" / file).read_bytes()
+
+
 def test_a_changed_base_model_is_not_taken_for_the_old_one(tmp_path):
     base = make_model(tmp_path / "base")
     recipe = mixture(base, [make_model(tmp_path / "ft", base=base, seed=1)], experts_per_token=1)

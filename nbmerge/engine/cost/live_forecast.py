@@ -32,7 +32,7 @@ class LiveForecast:
     Parameters
     ----------
     model_bytes : int
-        Weights of the model; those of experts twice, because transformers stacks them.
+        Weights of the model; those of experts twice, because transformers stacks them while the model is built.
     pinned_bytes : int
         Maximum size of the weights of its pins: all of them, once every tensor has changed.
     buffer_bytes : int
@@ -96,7 +96,7 @@ def forecast_live(
 
 
 def _stacked_bytes(plan: Plan) -> int:
-    """Size of the experts of mixtures: transformers has a tensor for all experts of a layer, which is a copy."""
+    """Size of the experts of mixtures: transformers makes a tensor of all experts of a layer, and both are there meanwhile."""
     return sum(t.nbytes for t in plan.tensors if _EXPERT.search(t.name))
 
 

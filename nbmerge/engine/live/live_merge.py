@@ -23,6 +23,7 @@ from nbmerge.engine.cost.live_forecast import check_fits
 from nbmerge.engine.live.hf_model import allocate_weights, assemble_model, build_tokenizer
 from nbmerge.engine.live.merge_in_memory import MergeInMemory
 from nbmerge.engine.live.snapshots import Pin
+from nbmerge.engine.live.stacked_parameters import find_places
 from nbmerge.engine.live.update import Update
 from nbmerge.engine.live.workers import PersistentWorkers
 from nbmerge.engine.merge import MergeResult, write_model
@@ -120,6 +121,8 @@ class LiveMerge(MergeInMemory):
         self._stale: set[str] = set()
         self._changed_files: set[Path] = set()
         self._copied: set[str] = set()
+        self._inside: set[str] = set()
+        """Tensors whose memory is a part of a parameter of the model."""
         self._model_tensors: dict[str, list[torch.Tensor]] = {}
 
     @hub.stopping
@@ -193,7 +196,8 @@ class LiveMerge(MergeInMemory):
     def pin(self, name: str | None = None) -> Pin:
         """Keep the current weights, to be compared with later ones.
 
-        A pin takes no memory at first; an update that changes a tensor allocates new memory for it.
+        A pin takes no memory at first; an update that changes a tensor allocates new memory for it. The experts of a mixture,
+        which are parts of larger tensors, are copied at once.
 
         Parameters
         ----------
@@ -202,7 +206,9 @@ class LiveMerge(MergeInMemory):
         """
         with self.locked():
             name = name or next(n for n in _pin_names() if n not in self.pins)
-            self.pins[name] = pin = Pin(name, self._plan, dict(self._weights), self._tokenizer)
+            # Parts of parameters are written to by updates, and cannot be given other memory.
+            own = {n: w.clone() if n in self._inside else w for n, w in self._weights.items()}
+            self.pins[name] = pin = Pin(name, self._plan, own, self._tokenizer)
             self._live_pins.add(pin)
             return pin
 
@@ -249,7 +255,7 @@ class LiveMerge(MergeInMemory):
         fresh._build()
         with self._updating():
             self._plan, self._model, self._tokenizer = plan, fresh._model, fresh._tokenizer
-            self._weights, self._copied = fresh._weights, fresh._copied
+            self._weights, self._copied, self._inside = fresh._weights, fresh._copied, fresh._inside
             self._stale, self._changed_files = set(), set()
             self._model_tensors = fresh._model_tensors
 
@@ -273,7 +279,10 @@ class LiveMerge(MergeInMemory):
         self._model_tensors = {
             n: by_address[w.data_ptr()] for n, w in self._weights.items() if w.data_ptr() in by_address
         }
-        self._copied = set(self._weights) - set(self._model_tensors)
+        copied = {n: w for n, w in self._weights.items() if n not in self._model_tensors}
+        places = find_places(copied, model.named_parameters()) if self.device is None else {}
+        self._weights |= places
+        self._inside, self._copied = set(places), set(copied) - set(places)
         for tensor in [*model.parameters(), *model.buffers()] if self.device is not None else ():
             tensor.data = tensor.data.to(self.device, copy=True)
         self._model = model
