@@ -116,7 +116,7 @@ def _draw_norms(axes: Axes, first: torch.Tensor, second: torch.Tensor, t: float)
     for method, colour in PATHS.items():
         axes.plot(ts, measure_path(method, first, second, ts), color=colour, linewidth=1.5, label=method)
         lengths[method] = float(measure_path(method, first, second, [t])[0])
-        axes.plot([t], [lengths[method]], "o", color=colour, markersize=6 * look.scale)
+        axes.plot([t], [lengths[method]], "o", color=colour, markersize=6 * look.scale, clip_on=False)
     axes.set_ylim(0, None)
     axes.legend(frameon=False, labelcolor=look.ink, fontsize=look.font_size, loc="lower left")
     return lengths
