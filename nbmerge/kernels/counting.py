@@ -68,19 +68,40 @@ def build_comparison(base_stored: int, own_stored: int) -> Callable[..., None]:
     return compare
 
 
+@part
+def _take_out(magnitudes: np.ndarray, value: float, is_inside: np.ndarray) -> tuple[int, int]:
+    """Like `_compare`; also write 0 where a magnitude is equal to the value."""
+    above, equal = np.int32(0), np.int32(0)
+    for k in range(magnitudes.size):
+        above = np.int32(above + np.int32(magnitudes[k] > value))
+        equal = np.int32(equal + np.int32(magnitudes[k] == value))
+        is_inside[k] &= np.uint8(magnitudes[k] != value)
+    return np.int64(above), np.int64(equal)
+
+
 @cache
 def build_collection(base_stored: int, own_stored: int) -> Callable[..., tuple[int, int]]:
-    """The loop that collects the magnitudes in an interval.
+    """The loop that collects the magnitudes in an interval, except some values.
 
     Returns
     -------
     callable
-        ``(count, base, own, low, high, inside) -> (int, int)``: the number of magnitudes above `high`, and of those from `low` to
-        `high`, which are written to the beginning of `inside` (float32, shape (count,)).
+        ``(count, base, own, low, high, values, counts, inside) -> (int, int)``: the number of magnitudes above `high`, and of those
+        from `low` to `high` without `values` (float32), which are written to the beginning of `inside` (float32, shape (count,)).
+        Adds to `counts` what `build_comparison` adds.
     """
 
-    @entry_point("UniTuple(int64, 2)(int64, int64, int64, float32, float32, float32[::1])")
-    def collect(count: int, base: int, own: int, low: float, high: float, inside: np.ndarray) -> tuple[int, int]:
+    @entry_point("UniTuple(int64, 2)(int64, int64, int64, float32, float32, float32[::1], int64[:, ::1], float32[::1])")
+    def collect(
+        count: int,
+        base: int,
+        own: int,
+        low: float,
+        high: float,
+        values: np.ndarray,
+        counts: np.ndarray,
+        inside: np.ndarray,
+    ) -> tuple[int, int]:
         magnitudes, is_inside = np.empty(TILE, np.float32), np.zeros(TILE, np.uint8)
         groups = is_inside.view(np.uint64)
         above, held = np.int64(0), np.int64(0)
@@ -88,6 +109,10 @@ def build_collection(base_stored: int, own_stored: int) -> Callable[..., tuple[i
             tile = magnitudes[: min(TILE, count - first)]
             read_magnitudes(base, own, first, base_stored, own_stored, tile)
             above += _find_inside(tile, low, high, is_inside[: tile.size])
+            for v in range(values.size):
+                more, equal = _take_out(tile, values[v], is_inside[: tile.size])
+                counts[v, 0] += more
+                counts[v, 1] += equal
             is_inside[tile.size :] = np.uint8(0)
             for g in range(groups.size):
                 if groups[g] != np.uint64(0):

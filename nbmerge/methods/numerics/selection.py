@@ -1,8 +1,8 @@
 """The k largest magnitudes of a tensor that is read block by block, exactly and without sorting it.
 
-A sample brackets the k-th largest value. Where many elements share a value, as differences of bfloat16 numbers do, it is
-likely to be one of the frequent ones, and one pass counts for each of them. Otherwise one pass counts what lies above the
-bracket and collects the few inside.
+A sample brackets the k-th largest value. One pass counts what lies above the bracket and collects the few inside. Where many
+elements share a value, as differences of bfloat16 numbers do, the frequent ones are counted instead of collected; and nothing is
+collected where the k-th largest is almost certainly a frequent one.
 Where the bracket catches too much or misses, bits are fixed from the top in passes of a histogram.
 """
 
@@ -28,9 +28,9 @@ SAMPLE = 1 << 16
 MARGIN = 0.012
 """Half the bracket, as a share of the elements: six standard deviations of a rank in the sample."""
 NEAR = 0.006
-"""Half the part of the bracket whose frequent values are tried: three standard deviations."""
+"""Half the part of the bracket in which the value almost certainly is: three standard deviations."""
 SHARED = 1 / 512
-"""Share of the sample from which on a value is worth to be tried: a standard deviation of a rank."""
+"""Share of the sample from which on a value is counted instead of collected: a standard deviation of a rank."""
 MOST_HELD = 1 << 21
 """Candidates that are collected at most (8 MiB of float32)."""
 
@@ -104,34 +104,61 @@ class Comparison:
 
 
 class Collection:
-    """Collects what lies in an interval, and counts what lies above it, in one pass.
+    """Collects what lies in an interval, except some values, which are counted, in one pass.
 
     Parameters
     ----------
     low, high : float
         Both are inside.
+    values : sequence of float
+        Frequent values in the interval.
     """
 
-    def __init__(self, low: float, high: float):
+    def __init__(self, low: float, high: float, values: Sequence[float] = ()):
         self.low, self.high = low, high
+        self.frequent = Comparison(values)
         self.above = self.held = 0
         self.inside: list[tuple[int, np.ndarray]] = []
 
     @property
-    def is_full(self) -> bool:
+    def is_too_large(self) -> bool:
         """Whether there is too much inside; the rest need not be collected."""
         return self.held > MOST_HELD
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the rest need not be looked at."""
+        return self.is_too_large and not self.frequent.values
+
     def measure(self, start: int, magnitudes: np.ndarray) -> None:
         """Collect from the block that begins at `start`."""
+        self.frequent.measure(start, magnitudes)
+        if self.is_too_large:
+            return
         inside = magnitudes[(magnitudes >= self.low) & (magnitudes <= self.high)]
+        for value in self.frequent.values:
+            inside = inside[inside != value]
         self.take(start, int(np.count_nonzero(magnitudes > self.high)), inside)
 
     def take(self, start: int, above: int, inside: np.ndarray) -> None:
-        """Add a block's number of magnitudes above the interval, and those inside."""
+        """Add a block's number of magnitudes above the interval, and those inside without the frequent ones."""
         self.above += above
         self.held += inside.size
         self.inside.append((start, inside))
+
+    def find(self, k: int) -> Cut | None:
+        """The cut, if the k-th largest value is frequent, or in the interval with not too many others."""
+        for one in self.frequent.counted:
+            if (cut := one.cut(k)).holds():
+                return cut
+        left = k - self.above - sum(one.equal for one in self.frequent.counted if one.above + one.equal < k)
+        if self.is_too_large or not 1 <= left <= self.held:
+            return None
+        values = np.concatenate([v for _, v in self.inside])
+        found = _Counted(float(np.partition(values, self.held - left)[self.held - left]))
+        for start, inside in self.inside:
+            found.take(start, int(np.count_nonzero(inside > found.value)), int(np.count_nonzero(inside == found.value)))
+        return found.cut(left)
 
 
 Request = Comparison | Collection
@@ -211,29 +238,23 @@ def _search(blocks: Blocks, count: int, k: int, sample: Callable[[], np.ndarray]
 def _guessed(sample: np.ndarray, rank: float, k: int) -> Generator[Request, None, Cut | None]:
     """The cut, if a sorted sample tells well enough where it is: `rank` is the place in [0, 1] of the k-th largest."""
     places = [int(np.clip(sample.size * (rank + x), 0, sample.size - 1)) for x in (-MARGIN, -NEAR, NEAR, MARGIN)]
-    low, near, up_to, high = places
-    values = np.unique(sample[near : up_to + 1])
+    low, near, up_to, high = (float(sample[place]) for place in places)
+    values = np.unique(sample[places[0] : places[-1] + 1])
     counts = np.searchsorted(sample, values, "right") - np.searchsorted(sample, values, "left")
-    if many := values[counts >= SHARED * sample.size].tolist():
-        tried = Comparison(many)
+    is_frequent, is_near = counts >= SHARED * sample.size, (values >= near) & (values <= up_to)
+    if is_frequent[is_near].all():
+        tried = Comparison(values[is_near].tolist())
         yield tried
         if right := [cut for one in tried.counted if (cut := one.cut(k)).holds()]:
             return right[0]
-    return (yield from _within(float(sample[low]), float(sample[high]), k))
+    return (yield from _within(low, high, k, values[is_frequent].tolist()))
 
 
-def _within(low: float, high: float, k: int) -> Generator[Request, None, Cut | None]:
-    """The cut, if the k-th largest value lies in [low, high] and not too many others do."""
-    found = Collection(low, high)
+def _within(low: float, high: float, k: int, frequent: Sequence[float] = ()) -> Generator[Request, None, Cut | None]:
+    """The cut, if the k-th largest value lies in [low, high]."""
+    found = Collection(low, high, frequent)
     yield found
-    left = k - found.above
-    if found.is_full or not 1 <= left <= found.held:
-        return None
-    values = np.concatenate([v for _, v in found.inside])
-    counted = Comparison([float(np.partition(values, found.held - left)[found.held - left])])
-    for start, inside in found.inside:
-        counted.measure(start, inside)
-    return counted.counted[0].cut(left)
+    return found.find(k)
 
 
 def _at(threshold: float, k: int) -> Search:

@@ -121,3 +121,22 @@ def test_a_spread_sample_does_not_keep_blocks_in_memory():
     found = selection.spread(block, 1000, 1 << 20)
     assert found.base is None
     assert found.tolist() == [float(k) for k in range(1000) if (k + 1000) % 17 == 0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_one_pass_finds_frequent_values_and_those_between_them(share):
+    rng, n = np.random.default_rng(1), 200_003
+    normal = rng.standard_normal(n)
+    values = np.where(rng.random(n) < share, np.round(normal * 8) / 8, normal).astype(np.float32)
+    blocks, passes = in_blocks(values, 1 << 16), []
+
+    def counted():
+        passes.append(1)
+        return blocks()
+
+    for k in range(n // 3, n // 2, n // 50):
+        passes.clear()
+        sample = np.abs(values[rng.integers(0, n, 1 << 16)])
+        cut = selection.largest(counted, n, k, lambda sample=sample: sample)
+        assert len(passes) == 1
+        assert cut.threshold == np.sort(np.abs(values))[n - k]
