@@ -13,7 +13,7 @@ from nbmerge.analysis.divergence import Divergence, divergences
 from nbmerge.analysis.layerwise import evaluate_side_by_side, require_same_tensors
 from nbmerge.engine.live import LayeredModel, live
 from nbmerge.engine.planning import Plan
-from nbmerge.errors import ArgumentError, MergeStopped, SampleError, VirtualError
+from nbmerge.errors import ArgumentError, MergeStopped, NbmergeError, SampleError, VirtualError
 from nbmerge.progress import Listener, Reporter
 from nbmerge.quoting import quote
 from nbmerge.sampling import Loaded, Perplexity, evaluation_mode, limit_threads
@@ -79,7 +79,7 @@ def read_scores(scores: Mapping[str, ScoreLike] | ScoreLike) -> dict[str, Any]:
     Raises
     ------
     ArgumentError
-        When there is none, or one is neither a text nor a function.
+        When there is none, or one is neither a text nor a function, or a text is empty.
     """
     named = dict(scores) if isinstance(scores, Mapping) else {_name_of(scores): scores}
     if not named:
@@ -228,14 +228,13 @@ class _Tally:
             if hasattr(score, "windows"):
                 continue
             try:
-                self._called[name, point] = float(score(model))
+                self._called[name, point] = call_score(score, model)
             except MergeStopped:
                 raise
             except Exception as error:  # a user's function may raise anything
                 self._called[name, point] = math.nan
-                self._notes.append(
-                    f"The score {name!r} failed at point {point}: {type(error).__name__}: {quote(str(error), 300)}"
-                )
+                what = str(error) if isinstance(error, NbmergeError) else f"{type(error).__name__}: {error}"
+                self._notes.append(f"The score {name!r} failed at point {point}: {quote(what, 300)}")
 
     def finish(self, fallback: str) -> Measurement:
         """All scores.
@@ -250,9 +249,7 @@ class _Tally:
             missing = [point for point, value in enumerate(row) if math.isnan(value)]
             noted = [note for note in self._notes if note.startswith(f"The score {name!r} failed")]
             if len(missing) == self._count:
-                why = noted[0] if noted else f"The score {name!r} is NaN everywhere."
-                how = "Correct this score." if noted else "Check the weights of the models, or merge in float32."
-                raise SampleError(f"{why} {how}")
+                raise SampleError(self._explain(name, noted))
             if missing and not noted:
                 places = ", ".join(map(str, missing[:10]))
                 self._notes.append(
@@ -263,6 +260,14 @@ class _Tally:
         lower = {name: bool(getattr(score, "lower", False)) for name, score in self._scores.items()}
         traces = {name: self._trace(name) for name, score in self._scores.items() if hasattr(score, "combine")}
         return Measurement(values, lower, fallback, tuple(self._notes), traces)
+
+    def _explain(self, name: str, noted: Sequence[str]) -> str:
+        """Why a score is not known for any merge, and what to do."""
+        if noted:
+            return f"{noted[0].rstrip('.')}. Correct this score."
+        if hasattr(self._scores[name], "windows"):
+            return f"The score {name!r} is NaN everywhere. Check the weights of the models, or merge in float32."
+        return f"The score {name!r} is NaN everywhere. Check the function, and the weights of the models."
 
     def _describe_windows(self, name: str) -> str:
         """That a text is longer than what is read at once; empty for others."""
@@ -293,6 +298,21 @@ class _Tally:
         return float(score.combine(rows))
 
 
+def call_score(score: Callable[[Any], Any], model: Any) -> float:
+    """The number that a score returns.
+
+    Raises
+    ------
+    SampleError
+        When it returns something else; what the score itself raises is left as it is.
+    """
+    value = score(model)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise SampleError(f"it returned {value!r:.80}, which is not a number") from None
+
+
 def _name_of(score: Any) -> str:
     if isinstance(score, Divergence):
         return "divergence"
@@ -300,6 +320,9 @@ def _name_of(score: Any) -> str:
 
 
 def _read_score(name: str, score: Any) -> Any:
+    texts = (score,) if isinstance(score, str) else score if isinstance(score, list | tuple) else ()
+    if any(isinstance(text, str) and not text.strip() for text in texts):
+        raise ArgumentError(f"The score {name!r} has an empty text. Pass texts of at least two tokens.")
     if isinstance(score, str):
         return Perplexity(score)
     if isinstance(score, Sequence) and score and all(isinstance(text, str) for text in score):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nbmerge.analysis.measure import call_score
 from nbmerge.engine.live import LiveMerge, live
 from nbmerge.errors import MergeStopped, NbmergeError, TooLargeError
 from nbmerge.optimisation.goals import Goal, dominates
@@ -165,7 +166,7 @@ class Objective:
 def _values_of(score: Any, merge: LiveMerge, in_parts: bool) -> Iterator[tuple[float, bool]]:
     """A score's value, and whether it is that of all texts."""
     if not in_parts or not isinstance(score, Perplexity | JointPerplexity):
-        yield float(score(merge)), True
+        yield call_score(score, merge), True
         return
     with evaluation_mode(merge) as loaded:
         windows, logs = score.windows(loaded), []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.analysis.measure import ScoreLike, read_scores
@@ -23,7 +22,7 @@ from nbmerge.optimisation.results import SearchResult
 from nbmerge.optimisation.runs import Budget, Run
 from nbmerge.optimisation.samplers import Sampler, SamplerName
 from nbmerge.optimisation.space import Choice, Range, Space, as_space
-from nbmerge.optimisation.store import Store
+from nbmerge.optimisation.store import Store, read_storage
 from nbmerge.optimisation.workers import Workers, find_submit
 from nbmerge.progress_bars import show_progress
 
@@ -131,7 +130,8 @@ def search(
     require_model(make_plan(start), "A search")
     named, others = read_scores(scores), read_scores(held_out) if held_out else {}
     if unknown := [name for name in others if name not in named]:
-        raise ArgumentError(f"held_out has {unknown[0]!r}, which is not one of the scores: {', '.join(named)}.")
+        have = f"held_out has {unknown[0]!r}, which is not one of the scores: {', '.join(named)}."
+        raise ArgumentError(f"{have} Give held-out texts the name of the score that they belong to.")
     aim = Goal.of(
         "pareto" if goal is None else goal,
         {name: bool(getattr(score, "lower", False)) for name, score in named.items()},
@@ -151,7 +151,7 @@ def search(
         if isinstance(score, TaskScore):
             score.check()
     identity = identify(start, varied, named, others, draws, prune)
-    store = Store(None if storage is None else Path(storage).expanduser(), identity, varied, aim.directions)
+    store = Store(None if storage is None else read_storage(storage), identity, varied, aim.directions)
     run = Run(start, draws, store, budget, prune)
     apart = {name: bool(getattr(score, "lower", False)) for name, score in others.items()}
 

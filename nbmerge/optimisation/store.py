@@ -6,8 +6,11 @@ attribute ``nbmerge``. All reads and writes of trials that others may write are 
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as quote_path
@@ -26,6 +29,8 @@ STUDY = "nbmerge"
 """Name of the study in its file."""
 IDENTITY, DETAILS, OWNER = "nbmerge search", "nbmerge", "nbmerge owner"
 """User attributes: of the study, of a finished trial, of a trial that is running."""
+ADDRESS = re.compile("(?P<kind>[a-z][a-z0-9+]+):/+")
+"""How the address of a database begins, also where it was read as a path."""
 PATIENCE = 10.0
 """Seconds to wait for a database that another program writes to."""
 
@@ -123,7 +128,10 @@ class Store:
     # --- the database ---
 
     def _open(self) -> Any:
-        return require_optuna().storages.InMemoryStorage() if self._path is None else _open_file(self._path)
+        if self._path is None:
+            return require_optuna().storages.InMemoryStorage()
+        _refuse_other_database(self._path)
+        return _open_file(self._path)
 
     def _find_study(self, identity: Mapping[str, Any], directions: Sequence[str]) -> int:
         optuna = require_optuna()
@@ -219,6 +227,34 @@ def find_start(path: Path) -> str:
     return str(identity.get("recipe", "")) if isinstance(identity, dict) else ""
 
 
+def read_storage(storage: str | PathLike[str]) -> Path:
+    """The file that a caller names.
+
+    Raises
+    ------
+    ArgumentError
+        When it is the address of a database.
+    """
+    text = fspath(storage)
+    if address := ADDRESS.match(text):
+        file = text[address.end() :] if address["kind"] == "sqlite" else "study.db"
+        raise ArgumentError(
+            f"storage is a file, not the address of a database, as {quote(text)} is. Pass its path: storage={file!r}."
+        )
+    return Path(text).expanduser()
+
+
+def _refuse_other_database(path: Path) -> None:
+    """Refuse a database of another program: Optuna would add its tables to it."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    url = f"file:{quote_path(str(path.absolute()))}?mode=ro"
+    with closing(sqlite3.connect(url, uri=True, timeout=PATIENCE)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "studies" not in tables:
+        raise ArgumentError(f"{path} is a database of another program: it has no studies. Choose another storage.")
+
+
 def _open_file(path: Path) -> Any:
     storages = require_optuna().storages
     url = f"sqlite:///{quote_path(str(path), safe='/')}"
@@ -236,7 +272,16 @@ def _errors_of(path: Path) -> Iterator[None]:
         yield
     except NbmergeError:
         raise
-    except (SQLAlchemyError, OptunaError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (
+        SQLAlchemyError,
+        OptunaError,
+        sqlite3.Error,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RuntimeError,
+    ) as error:
         raise OutputError(_explain(error, path)) from error
 
 
@@ -245,7 +290,7 @@ def _check_identity(known: Any, wanted: Mapping[str, Any], path: Path | None) ->
     if not isinstance(known, dict):
         raise ArgumentError(f"{path} has a study that nbmerge did not make. Choose another storage.")
     if differing := [name for name in wanted if known.get(name) != wanted[name]]:
-        are = "differ" if len(differing) > 1 else "differs"
+        are = "differ" if len(differing) > 1 or differing == ["scores"] else "differs"
         raise ArgumentError(
             f"{path} belongs to another search: its {' and '.join(differing)} {are}. Choose another storage, or pass what "
             "that search was called with to continue it."
@@ -254,10 +299,12 @@ def _check_identity(known: Any, wanted: Mapping[str, Any], path: Path | None) ->
 
 def _explain(error: Exception, path: Path) -> str:
     """What is wrong with a database, and what to do."""
-    what = str(getattr(error, "orig", None) or error.__cause__ or error)
+    cause = error.__cause__ or error
+    what = str(getattr(cause, "orig", None) or getattr(error, "orig", None) or cause)
     if "locked" in what or "busy" in what:
         return (
-            f"{path} is locked by another program for more than {PATIENCE:.0f} s. Close that program and search again."
+            f"{path} has been locked by another program for {PATIENCE:.0f} s. Close that program, then search again: "
+            "finished trials are kept."
         )
     if "unable to open" in what or "readonly" in what or isinstance(error, PermissionError):
         return f"{path} cannot be opened or written ({quote(what, 200)}). Check the folder and its permissions."

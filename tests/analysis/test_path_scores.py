@@ -200,8 +200,11 @@ def test_recipes_that_differ_in_more_than_numbers(recipe, family):
         sweep(recipe(0.0), recipe(0.0).replace(merge_method="nuslerp"), scores=TEXT)
     with pytest.raises(ArgumentError, match="scores is empty"):
         sweep(recipe(0.0), recipe(1.0), scores={})
-    with pytest.raises(SampleError, match="at least two"):
-        sweep(recipe(0.0), recipe(1.0), scores="")
+    for empty in ("", ["a fox", " "]):
+        with pytest.raises(ArgumentError, match=r"'perplexity' has an empty text. Pass texts of at least two tokens"):
+            sweep(recipe(0.0), recipe(1.0), scores=empty)
+    with pytest.raises(SampleError, match=r"has one token, and at least two are needed"):
+        sweep(recipe(0.0), recipe(1.0), scores="a")
 
 
 def test_it_is_refused_before_memory_is_taken_and_can_be_stopped(recipe, monkeypatch):

@@ -1,6 +1,8 @@
 """A study belongs to one search; a database that cannot be used is refused with a sentence."""
 
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +27,7 @@ def test_it_is_an_ordinary_study(recipe, tmp_path):
     ("change", "what"),
     [
         ({"recipe": 0.4}, "its recipe differs"),
-        ({"scores": {"far": Distance((0, 0))}}, "its scores differs"),
+        ({"scores": {"far": Distance((0, 0))}}, "its scores differ"),
         ({"scores": {"other": Distance()}, "seed": 1}, "its scores and goal and seed differ"),
         ({"ranges": {"weight": (0, 2)}}, "its space differs"),
         ({"held_out": {"far": TEXT}}, "its held_out differs"),
@@ -49,6 +51,24 @@ def test_a_study_of_another_program_is_refused(recipe, tmp_path):
     optuna.create_study(study_name=store.STUDY, storage=f"sqlite:///{tmp_path}/s.db")
     with pytest.raises(ArgumentError, match="a study that nbmerge did not make"):
         nbm.search(recipe, {"far": Distance()}, storage=tmp_path / "s.db", **KNOTS)
+
+
+def test_a_database_of_another_program_stays_as_it_is(recipe, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "notes.db")) as database:
+        database.execute("CREATE TABLE notes (text)")
+    before = (tmp_path / "notes.db").read_bytes()
+    with pytest.raises(ArgumentError, match=r"notes.db is a database of another program: it has no studies"):
+        nbm.search(recipe, {"far": Distance()}, storage=tmp_path / "notes.db", **KNOTS)
+    assert (tmp_path / "notes.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [("sqlite:///my.db", "my.db"), (Path("sqlite:///my.db"), "my.db"), ("postgresql://host/x", "study.db")],
+)
+def test_the_address_of_a_database_is_no_file(recipe, address, path):
+    with pytest.raises(ArgumentError, match=f"storage is a file.*Pass its path: storage='{path}'"):
+        nbm.search(recipe, {"far": Distance()}, storage=address, **KNOTS)
 
 
 def test_a_damaged_database(recipe, tmp_path):

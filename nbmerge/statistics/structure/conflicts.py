@@ -213,7 +213,10 @@ def _check_memory(tensors: Sequence[TensorPlan], densities: int, threads: int | 
 
 
 def _read_densities(densities: Sequence[float]) -> list[float]:
-    wanted = sorted({1.0, *densities}, reverse=True)
+    try:
+        wanted = sorted({1.0, *map(float, densities)}, reverse=True)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"densities must be a list of numbers, not {densities!r:.80}.") from None
     if bad := [d for d in wanted if not 0 < d <= 1]:
         raise ArgumentError(f"densities must be above 0 and at most 1, not {bad[0]!r}.")
     if len(wanted) > MOST:

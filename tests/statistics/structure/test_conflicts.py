@@ -77,6 +77,9 @@ def test_what_cannot_be_counted(trio, tmp_path):
         measure_conflicts(trio.base, trio.models[0])
     with pytest.raises(ArgumentError, match=r"at most 1, not 1\.5"):
         measure_conflicts(trio.base, *trio.models, densities=[1.5])
+    for densities in (0.5, ["half"]):
+        with pytest.raises(ArgumentError, match="densities must be a list of numbers"):
+            measure_conflicts(trio.base, *trio.models, densities=densities)
     name, broken = "model.norm.weight", read_tensors(trio.base)["model.norm.weight"]
     broken[2] = float("nan")
     other = make_model(tmp_path / "broken", base=trio.base, dtype="bfloat16", replace={name: broken})
