@@ -25,7 +25,7 @@ PAGES = (
     "api",
     "course/01-first-merge",
 )
-SEARCHES = {"density": "ties", "LoRA": "adapters", "resume": "merge is stopped"}
+SEARCHES = {"density": "ties", "LoRA": "adapters", "resume": "Reliability"}
 """Words that a reader looks for, and a page that each should find, by a part of its title."""
 NAMES = (os.environ.get("NBMERGE_CHROMIUM", "chromium"), "chromium-browser", "google-chrome", "google-chrome-stable")
 
