@@ -119,7 +119,7 @@ class Resolved:
         """Number of each model in random streams: its position in the recipe, so that moving folders changes no result."""
         return {ref: i for i, ref in enumerate(self.recipe.references)}
 
-    @property
+    @cached_property
     def donor(self) -> ModelRef:
         """The model whose config and tokenizer the result gets."""
         return self.recipe.config_source or self.recipe.base_model or self.recipe.references[0]
