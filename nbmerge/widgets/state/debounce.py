@@ -107,12 +107,20 @@ class DebouncedRunner(HasTraits):
             return None
 
     def _run(self) -> None:
-        while (taken := self._take()) is not None:
-            work, cancel = taken
-            try:
-                with self._activities.listed(self._name, self.stop) as self.activity:
-                    work(cancel)
-            except MergeStopped:
-                pass
-            except Exception as error:  # shown on screen by the panel that submitted it
-                self._on_error(error)
+        while self._run_next():
+            pass
+
+    def _run_next(self) -> bool:
+        """Run the newest work; False when there is none. Nothing holds the work, and the models it uses, once this returns."""
+        taken = self._take()
+        if taken is None:
+            return False
+        work, cancel = taken
+        try:
+            with self._activities.listed(self._name, self.stop) as self.activity:
+                work(cancel)
+        except MergeStopped:
+            pass
+        except Exception as error:  # shown on screen by the panel that submitted it
+            self._on_error(error)
+        return True

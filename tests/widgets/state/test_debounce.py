@@ -1,4 +1,6 @@
+import gc
 import threading
+import weakref
 from types import SimpleNamespace
 
 from nbmerge.widgets.state import debounce as module
@@ -53,6 +55,22 @@ def test_stop_ends_what_runs_and_forgets_what_waits():
     assert runner.wait(10)
     assert done == [True]
     runner.stop()  # of nothing
+
+
+def test_work_that_has_ended_is_held_by_nothing():
+    """Also by a thread that is slow to end: what is closed then gives its models back at once."""
+    runner, go, late, seen = DebouncedRunner(print), threading.Event(), threading.Event(), []
+    runner.observe(lambda change: change["new"] or (gc.collect(), seen.append(done()), late.set()), "busy")
+
+    def work(cancel):
+        go.wait(10)
+
+    done = weakref.ref(work)
+    runner.submit(work)
+    del work
+    go.set()
+    assert late.wait(10)
+    assert seen == [None]
 
 
 def test_errors_are_handed_on_and_work_goes_on():
