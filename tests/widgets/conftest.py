@@ -31,9 +31,10 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _one_drag_however_long_the_machine_stops(monkeypatch):
-    """Moves of a slider are one step of the history unless it rested between them, which a slow machine looks like."""
+def _however_long_the_machine_stops(monkeypatch):
+    """Moves of a slider are one step of the history, although they come late, and closing waits for stopped work to end."""
     monkeypatch.setattr(studio_state, "PAUSE", 3600.0)
+    monkeypatch.setattr(studio_state, "PATIENCE", 60.0)
 
 
 @pytest.fixture(autouse=True)

