@@ -35,6 +35,7 @@ def test_sizes(recipe, tmp_path, size):
 
 
 @pytest.mark.parametrize("count", NO_COUNTS)
+@pytest.mark.rest_is_slow(keep=3)
 def test_counts(recipe, family, tmp_path, count):
     for name, call in {
         "count": lambda: parse_count_argument("count", count, 3),

@@ -58,6 +58,7 @@ def forms(family, tmp_path_factory) -> dict:
 
 
 @pytest.mark.parametrize("form", ["Recipe", "Plan", "str", "Path", "Mapping"])
+@pytest.mark.rest_is_slow(keep=3)
 def test_every_function_takes_a_recipe_in_every_form(forms, form, tmp_path):
     recipe, plan = forms[form], forms["Plan"]
     assert nbmerge.plan(recipe).tensors == plan.tensors

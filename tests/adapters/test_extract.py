@@ -35,6 +35,7 @@ def changes(base, model):
 @pytest.mark.parametrize(
     "kind", [{}, {"tied": True}, {"architecture": "qwen2", "dtype": "bfloat16"}, {"architecture": "gpt2"}]
 )
+@pytest.mark.rest_is_slow(keep=2)
 def test_full_ranks_give_the_fine_tune(kind, tmp_path):
     base = make_model(tmp_path / "base", **kind)
     model = make_model(tmp_path / "ft", base=base, seed=1, dtype=kind.get("dtype", "float32"))

@@ -49,6 +49,7 @@ def test_weights_of_several_points_are_computed_together_where_there_is_room(rec
 
 
 @pytest.mark.parametrize("options", [{"architecture": "gpt2"}, {"architecture": "qwen2"}, {"tied": True, "shards": 2}])
+@pytest.mark.rest_is_slow(keep=1)
 def test_other_architectures(tmp_path, options):
     family = make_family(tmp_path, **options)
     one, two = ({"merge_method": "slerp", "models": [str(family.ft1), str(family.ft2)], "parameters": {"t": t}}

@@ -42,6 +42,7 @@ def moved(plan, row, by):
         ("slerp", {"architecture": "gpt2"}, [TEXT, 3 * TEXT]),
     ],
 )
+@pytest.mark.rest_is_slow(keep=2)
 def test_derivatives_agree_with_finite_differences(tmp_path, method, options, score):
     family = make_family(tmp_path, dtype="float64", **options)
     models = [{"model": str(m), "parameters": {} if method == "slerp" else {"weight": w}}

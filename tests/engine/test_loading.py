@@ -11,6 +11,7 @@ from tests.models import make_model, read_tensors
 @pytest.mark.parametrize(
     "options", [{"architecture": "gpt2"}, {"tied": True}, {"architecture": "qwen2", "dtype": "bfloat16"}, {"shards": 3}]
 )
+@pytest.mark.rest_is_slow(keep=2)
 def test_it_loads_with_transformers(tmp_path, options):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

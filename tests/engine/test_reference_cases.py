@@ -68,7 +68,7 @@ def use_recorded_masks(case: dict, recipe: Recipe, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("name", REPRODUCED)
-@pytest.mark.rest_is_slow(keep=22)
+@pytest.mark.rest_is_slow(keep=14)
 def test_a_recorded_case_is_reproduced(name, tmp_path, monkeypatch):
     case = BY_ID[name]
     recipe = loaded(case)

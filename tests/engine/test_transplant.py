@@ -55,6 +55,7 @@ def test_the_two_ways_differ_and_both_models_generate(pair, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.rest_is_slow(keep=2)
 def test_every_kind_of_donor(tmp_path, kind):
     own = model(tmp_path / "own", train("byte-level BPE"), seed=1)
     donor = model(tmp_path / "donor", train(kind, OTHER_CORPUS, 70), seed=2)

@@ -239,6 +239,7 @@ def test_the_branch_is_known_offline_afterwards(online, base, sharded, tmp_path,
 
 
 @pytest.mark.parametrize("way", ["live", "virtual", "measure", "sample", "verify"])
+@pytest.mark.rest_is_slow(keep=3)
 def test_every_function_that_reads_weights_downloads_them(online, family, tmp_path, way):
     commits = [online.add(f"org/{name}", getattr(family, name)) for name in ("base", "ft1")]
     data = {"merge_method": "linear", "models": ["org/base", "org/ft1"], "parameters": {"weight": 1}}

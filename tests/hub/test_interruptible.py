@@ -104,6 +104,7 @@ def test_a_stop_reaches_the_threads_below():
     assert stopped.wait(20)
 
 
+@pytest.mark.slow  # a process that imports torch
 def test_nothing_but_the_model_is_asked_of_the_hub(hub, env, family, tmp_path):
     """Libraries may ask for more on the way, such as lists of programs, and read an answer however long it is."""
     hub.add("org/base", family.base)

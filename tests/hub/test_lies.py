@@ -62,7 +62,7 @@ def test_the_number_of_lies_does_not_shrink():
 
 
 @pytest.mark.parametrize("name", LIES)
-@pytest.mark.rest_is_slow(keep=24)
+@pytest.mark.rest_is_slow(keep=16)
 def test_a_lying_server_is_noticed(name, liar, family, cache, tmp_path, monkeypatch):
     lie, expected = LIES[name]
     if expected == ERROR:

@@ -244,6 +244,7 @@ OUTER, INNER = ("linear", "nuslerp", "arcee_fusion", "tsv_m"), ("task_arithmetic
         itertools.product(OUTER, INNER), [("linear", "iso_c"), ("nuslerp", "della"), ("tsv_m", "task_arithmetic")]
     ),
 )
+@pytest.mark.rest_is_slow(keep=1)
 def test_a_merge_of_a_merge_is_the_same_from_disk(outer, inner, family, tmp_path):
     """Whatever blocks the two methods are cut into."""
     first = recipe(inner, family) | {"name": "first", "dtype": "float32"}

@@ -92,7 +92,7 @@ def test_it_draws_into_the_axes_it_is_given():
 
 @pytest.mark.parametrize("what", ["distance", "cosine"])
 @pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
-@pytest.mark.rest_is_slow(keep=4)
+@pytest.mark.rest_is_slow(keep=2)
 def test_flat_and_empty_curves_can_be_drawn(what, value):
     axes = layer_curves(curves() * 0 + value, what=what)
     assert to_png(axes) == to_png(layer_curves(curves() * 0 + value, what=what))

@@ -117,6 +117,7 @@ def test_heat_maps_of_chosen_parents_only(recipe):
 
 
 @pytest.mark.parametrize(("theme", "ground"), [("light", [255] * 4), ("dark", [17, 17, 17, 255]), ("auto", [0])])
+@pytest.mark.rest_is_slow(keep=1)
 def test_themes_have_their_background(theme, ground):
     import io
 

@@ -16,7 +16,7 @@ NAMES = ("linear", "slerp", "task arithmetic", "half", "donors", "stack", "ties"
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.rest_is_slow(keep=6)
+@pytest.mark.rest_is_slow(keep=3)
 def test_sums_are_those_of_the_written_model(family, tmp_path, name):
     recipe = (recipes(family) | elementwise(family))[name]
     result = merge(recipe, tmp_path / "out")

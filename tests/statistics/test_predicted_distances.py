@@ -34,7 +34,7 @@ def agree(predicted, measured, dtype="float32"):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.rest_is_slow(keep=7)
+@pytest.mark.rest_is_slow(keep=5)
 def test_prediction_equals_the_real_merge(family, statistics, name):
     recipe = recipes(family)[name]
     assert statistics.can_predict(recipe)

@@ -55,7 +55,7 @@ ROWS, COLUMNS = 16, 24
     ids=["blocks", "bfloat16 scales", "named blocks", "scalar", "one", "rows", "flat rows", "columns"],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.float8_e5m2], ids=str)
-@pytest.mark.rest_is_slow(keep=9)
+@pytest.mark.rest_is_slow(keep=5)
 def test_layouts_of_scales(tmp_path, scale, suffix, block, config, kind):
     more = {NAME.replace("weight", "input_scale"): torch.tensor(2.0)}
     numbers = quantised(tmp_path / "x", scale, suffix, config, kind, **more)

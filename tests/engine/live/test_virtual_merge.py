@@ -52,6 +52,7 @@ def test_the_same_tokens_as_the_saved_model(family, tmp_path, method):
 @pytest.mark.parametrize(
     "options", [{"architecture": "gpt2"}, {"architecture": "qwen2"}, {"tied": True}, {"shards": 3}]
 )
+@pytest.mark.rest_is_slow(keep=2)
 def test_other_architectures(tmp_path, options):
     family = make_family(tmp_path, **options)
     r = recipe(family, "linear", 0.3)

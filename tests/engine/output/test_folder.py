@@ -53,6 +53,7 @@ def stopping(after: int = 1) -> tuple[threading.Event, dict]:
     ],
 )
 @pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.rest_is_slow(keep=6)
 def test_inputs_are_never_an_output(tmp_path, place, overwrite):
     base = make_model(tmp_path / "models" / "base")
     ft = make_model(tmp_path / "models" / "ft", base=base, seed=1)

@@ -90,6 +90,7 @@ def test_an_input_that_vanishes_while_it_is_read_is_still_read(pair, half, tmp_p
 
 
 @pytest.mark.parametrize("harm", [*HARM, "gone", "a pipe", "replaced"])
+@pytest.mark.rest_is_slow(keep=5)
 def test_an_input_that_changes_after_planning(harm, pair, half, tmp_path):
     file, planned = pair[1] / "model.safetensors", plan(half)
     date = file.stat()

@@ -183,7 +183,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.rest_is_slow(keep=9)
+@pytest.mark.rest_is_slow(keep=5)
 def test_protected_places_are_never_replaced(place, name, half, tmp_path, monkeypatch):
     folder, what = PLACES[place]
     around = tmp_path / "around"

@@ -31,7 +31,7 @@ def models(tmp_path) -> list[Path]:
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("kind", [link, os.mkfifo], ids=["link", "pipe"])
 @pytest.mark.parametrize("name", TOKENIZER_FILES)
-@pytest.mark.rest_is_slow(keep=16)
+@pytest.mark.rest_is_slow(keep=9)
 def test_only_own_files_go_into_a_merge(name, kind, recipe, models, tmp_path):
     (models[0] / name).unlink(missing_ok=True)
     kind(models[0] / name)

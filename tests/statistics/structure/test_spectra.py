@@ -114,6 +114,7 @@ def test_what_cannot_be_decomposed(trio):
 
 
 @pytest.mark.parametrize("what", ["kept", "values", "effective rank", "overlap"])
+@pytest.mark.rest_is_slow(keep=2)
 def test_what_notebooks_show(trio, what):
     found = measure_spectra(trio.base, *trio.models, rank=8, layers=[0])
     assert "ft3, worst matrix" in found._repr_html_()
