@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from weakref import WeakSet
 
 import pytest
 
@@ -40,15 +41,15 @@ def _however_long_the_machine_stops(monkeypatch):
 @pytest.fixture(autouse=True)
 def _no_forecast_is_measured_after_a_test(monkeypatch) -> Iterator[None]:
     """One begins some time after a panel was drawn: in another test, whose processor, threads and activities it would share."""
-    timers: list[threading.Timer] = []
+    timers: WeakSet[threading.Timer] = WeakSet()  # one that has ended holds a plan
 
     class Timer(threading.Timer):
         def start(self) -> None:
-            timers.append(self)
+            timers.add(self)
             super().start()
 
     monkeypatch.setattr(merging.threading, "Timer", Timer)
     yield
-    for timer in timers:
+    for timer in list(timers):
         timer.cancel()
         timer.join(20)
