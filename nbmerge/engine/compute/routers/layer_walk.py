@@ -2,8 +2,8 @@
 
 transformers builds a model of one layer, with its own code for attention, masks and positions. It takes the weights of layer after
 layer: matrices are multiplied as they are read, what is small or has to be computed first is read before. Prompts of similar
-length are evaluated together; shorter ones are filled up at their ends, which causal attention
-does not see before. The arithmetic is float32 (float64 for float64), whatever the weights are stored in.
+length are evaluated together; shorter ones are filled up at their ends, which causal attention does not see before. The
+arithmetic is float32 (float64 for float64), whatever the weights are stored in.
 """
 
 from __future__ import annotations
