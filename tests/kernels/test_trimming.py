@@ -28,6 +28,7 @@ def models(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.rest_is_slow(keep=1)
 def test_conflicts_are_counted_alike(loops, models, monkeypatch, count):
     found = []
     calls = []
