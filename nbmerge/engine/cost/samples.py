@@ -37,7 +37,7 @@ def imitate(source: Any, shape: Shape, folder: Path, seed: int, copies: int = 1)
         The input's, or with fewer rows.
     folder : Path
     seed : int
-        Inputs of different seeds differ slightly, as fine-tunes do.
+        Inputs of different seeds differ slightly from that of seed 0, as fine-tunes do from their base.
     copies : int
         How many such inputs are needed, each at a place of its own, so that one is not in the processor's cache because
         another was read.
@@ -84,5 +84,6 @@ def _draw(dtype: str, count: int, seed: int) -> memoryview:
 
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(count, generator=generator)
-    values += 0.05 * torch.randn(count, generator=generator.manual_seed(seed + 1))
+    if seed:
+        values += 0.05 * torch.randn(count, generator=generator.manual_seed(seed))
     return memoryview(values.to(getattr(torch, dtype)).view(torch.uint8).numpy().tobytes())
