@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nbmerge.engine.compute.blocks import Blocks
     from nbmerge.engine.compute.device import available_devices
     from nbmerge.engine.compute.input_kinds import KINDS
+    from nbmerge.engine.compute.loop_loading import find_loop_bytes
     from nbmerge.engine.compute.pool import run
     from nbmerge.engine.compute.read_memory import TensorInMemory
     from nbmerge.engine.compute.threads import default_threads, parse_threads
@@ -27,6 +28,7 @@ __all__ = [
     "Workspace",
     "available_devices",
     "default_threads",
+    "find_loop_bytes",
     "parse_threads",
     "run",
 ]
@@ -36,6 +38,7 @@ __getattr__ = exporter(
     blocks=("Blocks",),
     device=("available_devices",),
     input_kinds=("KINDS",),
+    loop_loading=("find_loop_bytes",),
     pool=("run",),
     read_memory=("TensorInMemory",),
     threads=("default_threads", "parse_threads"),

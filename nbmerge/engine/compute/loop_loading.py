@@ -31,7 +31,12 @@ def load_loops(tensors: Iterable[TensorPlan], times: int = 1) -> None:
 
 def estimate_loop_bytes(tensors: Iterable[TensorPlan], times: int = 1) -> int:
     """Memory of the loops that computing these tensors loads, a number of times."""
-    return MEMORY if is_expected(times * estimate_saved_seconds(tensors)) else 0
+    return find_loop_bytes(times * estimate_saved_seconds(tensors))
+
+
+def find_loop_bytes(seconds: float) -> int:
+    """Memory of the loops that work loads in which they save so many processor seconds."""
+    return MEMORY if is_expected(seconds) else 0
 
 
 def estimate_saved_seconds(tensors: Iterable[TensorPlan]) -> float:

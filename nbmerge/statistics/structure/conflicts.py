@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from nbmerge.checkpoints import hub
-from nbmerge.engine.compute import BLOCK, Blocks, default_threads, run
+from nbmerge.engine.compute import BLOCK, Blocks, default_threads, find_loop_bytes, run
 from nbmerge.engine.cost import require_memory
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.errors import ArgumentError
@@ -194,22 +194,28 @@ def _count(
         _measure(counts, index[tensor.name], blocks, wanted)
         return lambda start, block: None
 
-    request(SAVED * sum(t.count * (len(t.inputs) - 1) * len(wanted) for t in tensors))
+    request(_saved_seconds(tensors, len(wanted)))
     with show_progress(progress, "Counting conflicts") as listener:
         run([without_merge(t) for t in tensors], sink, progress=listener, cancel=cancel, threads=threads)
     refuse_not_finite(tensors, counts.total)
 
 
 def _check_memory(tensors: Sequence[TensorPlan], densities: int, threads: int | None) -> None:
-    """Blocks of all models with what is computed of them, and histograms of all thresholds, for each worker."""
+    """Compiled loops; blocks of all models with what is computed of them, and histograms of all thresholds, for each worker."""
     models = max(len(t.inputs) for t in tensors) - 1
     item = max(8 if i.dtype in ("float32", "float64") else 4 for t in tensors for i in t.inputs)
     blocks = BLOCK * (item * (3 * models + 2) + 4 * models + BITS)
     require_memory(
-        (blocks + models * densities * histogram_bytes()) * (threads or default_threads()),
+        find_loop_bytes(_saved_seconds(tensors, densities))
+        + (blocks + models * densities * histogram_bytes()) * (threads or default_threads()),
         f"Counting conflicts of {models} models at {densities} densities",
         "Use fewer densities, or fewer threads.",
     )
+
+
+def _saved_seconds(tensors: Sequence[TensorPlan], densities: int) -> float:
+    """Processor time that compiled loops save."""
+    return SAVED * densities * sum(t.count * (len(t.inputs) - 1) for t in tensors)
 
 
 def _read_densities(densities: Sequence[float]) -> list[float]:

@@ -87,6 +87,16 @@ def test_what_cannot_be_counted(trio, tmp_path):
         measure_conflicts(trio.base, trio.models[0], other)
 
 
+def test_the_forecast_counts_compiled_loops_where_they_are_loaded(trio, monkeypatch):
+    needed = []
+    monkeypatch.setattr(conflicts, "require_memory", lambda count, *words: needed.append(count))
+    monkeypatch.setattr(conflicts, "find_loop_bytes", lambda seconds: 10**8 if seconds > 1 else 0)
+    for saved in (0.0, 1.0):
+        monkeypatch.setattr(conflicts, "SAVED", saved)
+        measure_conflicts(trio.base, *trio.models, cache=False, progress=False)
+    assert needed[1] - needed[0] == 10**8
+
+
 def test_what_notebooks_show(trio):
     found = measure_conflicts(trio.base, *trio.models, densities=(0.2,))
     assert "elected of ft1" in found._repr_html_()
