@@ -111,6 +111,7 @@ def level(name: str) -> int:
     return next(i for i, rooms in enumerate(LEVELS) if room(name) in rooms)
 
 
+@pytest.mark.slow
 def test_imports_run_one_way():
     wrong = {}
     for name in MODULES.keys() - {"nbmerge", "nbmerge.typing"}:

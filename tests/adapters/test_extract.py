@@ -67,6 +67,7 @@ def test_each_module_holds_the_best_of_its_rank(family, tmp_path):
     assert found.kept().loc["all", 4] < found.kept([5]).loc["all", 5] < found.kept().loc["all", 8]
 
 
+@pytest.mark.slow
 def test_large_matrices_are_sketched_close_to_the_best(tmp_path, monkeypatch):
     monkeypatch.setattr(extract, "WHOLE", 0)
     family = make_family(tmp_path, layers=1, hidden=160, intermediate=224)
@@ -80,6 +81,7 @@ def test_large_matrices_are_sketched_close_to_the_best(tmp_path, monkeypatch):
             assert best <= t.kept + t.spectrum.kept_error(8) + 1e-6
 
 
+@pytest.mark.slow
 def test_ranks_follow_the_energy(family, tmp_path):
     found = extract_lora(family.ft1, family.base, tmp_path / "lora", energy=0.8)
     for name, delta in changes(family.base, family.ft1).items():
@@ -169,6 +171,7 @@ def test_only_models_and_adapters_are_replaced(family, tmp_path):
     assert not nbmerge.verify(out)
 
 
+@pytest.mark.slow
 def test_results_are_shown(family, tmp_path):
     found = extract_lora(family.ft1, family.base, tmp_path / "lora", rank=4)
     assert "rank 4 in 21 modules" in repr(found)

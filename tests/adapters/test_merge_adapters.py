@@ -67,6 +67,7 @@ def summed(adapters, weights):
     return total
 
 
+@pytest.mark.slow
 def test_the_exact_sum_and_its_best_approximation(base, three, tmp_path):
     wanted = summed(three, WEIGHTS)
     exact = merge_adapters(three, tmp_path / "cat", method="cat", weights=WEIGHTS, progress=False)
@@ -316,6 +317,7 @@ def test_results_are_shown(three, tmp_path):
     assert "- `b`, weight -0.3" in card
 
 
+@pytest.mark.slow
 def test_extracted_adapters_are_merged_into_what_their_models_would_be(tmp_path):
     family = make_family(tmp_path)
     adapters = [tmp_path / "one", tmp_path / "two"]

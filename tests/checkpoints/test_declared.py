@@ -48,6 +48,7 @@ def test_sampling_asks_first(tmp_path):
         assert time.process_time() - start < 1
 
 
+@pytest.mark.slow
 def test_a_model_that_grows_is_stopped():
     with building(10, 1000):
         torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(10)))

@@ -63,6 +63,7 @@ def cache(tmp_path_factory) -> Path:
     return cache
 
 
+@pytest.mark.slow
 def test_models_in_the_cache(cache):
     answer = ask(cache, f"""
 def depth(name):

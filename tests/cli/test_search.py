@@ -22,6 +22,7 @@ def place(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_best_recipe_is_printed_and_written(place):
     words = [
         "search",

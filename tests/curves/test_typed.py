@@ -153,6 +153,7 @@ POINTS = st.dictionaries(st.integers(0, DEPTH - 1), NUMBER, min_size=1, max_size
 
 @settings(max_examples=20, deadline=None)
 @given(POINTS | st.lists(NUMBER, min_size=1, max_size=DEPTH), st.dictionaries(st.integers(0, 5), NUMBER, max_size=1))
+@pytest.mark.slow
 def test_a_line_and_its_text_are_the_same(slerp, value, alone):
     rules = [{"filter": f"layers.{i}.", "value": v} for i, v in alone.items()]
     plan = slerp([*rules, {"value": value}])

@@ -128,6 +128,7 @@ def test_experts_have_one_skill(name, own, models):
     assert max(marks.values()) <= 0.15
 
 
+@pytest.mark.slow
 def test_exam_says_what_greedy_decoding_says(models):
     tokenizer = AutoTokenizer.from_pretrained(demo.family().base)
     some = words.random_words(30, SEED)

@@ -45,6 +45,7 @@ def test_shared_rows_are_exact_and_the_others_approximated(pair, tmp_path, way):
     assert verify(done.path, derive=True)
 
 
+@pytest.mark.slow
 def test_the_two_ways_differ_and_both_models_generate(pair, tmp_path):
     from nbmerge.sampling import sample
 

@@ -91,6 +91,7 @@ def test_values_by_name():
     assert FOUND.table["task"].to_list() == ["animals", "<rivers>", "story"]
 
 
+@pytest.mark.slow
 def test_it_is_shown():
     assert "&lt;rivers&gt;" in FOUND._repr_html_()
     figure = FOUND.plot(theme="light")

@@ -46,6 +46,7 @@ def whole(online, name: str) -> list[str | None]:
     return [r.range for r in online.asked(f"/{name}") if r.path.startswith("/storage/")][1:]
 
 
+@pytest.mark.slow
 def test_a_merge_of_hub_models_is_that_of_folders(online, base, sharded, tmp_path):
     online.add("org/ft1", sharded.ft1)
     data = {
@@ -77,6 +78,7 @@ def test_a_merge_of_hub_models_is_that_of_folders(online, base, sharded, tmp_pat
     assert len(online.requests) == asked
 
 
+@pytest.mark.slow
 def test_only_the_shards_that_are_read_come(online, base, sharded, tmp_path):
     index = Checkpoint.open("org/base").tensors
     local = str(sharded.ft2)
@@ -109,6 +111,7 @@ def test_a_server_that_gives_only_whole_files(online, base, sharded, tmp_path):
     assert same(tmp_path / "out", sharded.base)
 
 
+@pytest.mark.slow
 def test_a_network_that_stays_down_ends_in_an_error(online, base, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "TRIES", 1)
     Checkpoint.open("org/base")
@@ -239,7 +242,7 @@ def test_the_branch_is_known_offline_afterwards(online, base, sharded, tmp_path,
 
 
 @pytest.mark.parametrize("way", ["live", "virtual", "measure", "sample", "verify"])
-@pytest.mark.rest_is_slow(keep=3)
+@pytest.mark.slow
 def test_every_function_that_reads_weights_downloads_them(online, family, tmp_path, way):
     commits = [online.add(f"org/{name}", getattr(family, name)) for name in ("base", "ft1")]
     data = {"merge_method": "linear", "models": ["org/base", "org/ft1"], "parameters": {"weight": 1}}

@@ -31,6 +31,7 @@ def logged_in(online, monkeypatch):
     return online
 
 
+@pytest.mark.slow
 def test_a_published_folder_has_all_files_but_hidden_ones(logged_in, out, tmp_path):
     (out / ".secret").write_text("not for everybody")
     done = nbm.publish(out, "me/merged")
@@ -52,6 +53,7 @@ def data(folder, name: str) -> bytes:
     return stored.file.read_bytes()[stored.start : stored.start + stored.nbytes]
 
 
+@pytest.mark.slow
 def test_public_if_asked_and_a_second_commit(logged_in, out):
     assert not nbm.publish(out, "me/open", private=False).private
     (out / "README.md").write_text((out / "README.md").read_text() + "\nMore words.\n")
@@ -143,6 +145,7 @@ def test_the_publish_command_prints_the_address_and_the_commit(hub, command, out
     assert hub.token not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_published_merge_gives_its_recipe(logged_in, out, recipe):
     nbm.publish(out, "me/merged")
     room.forget()

@@ -40,6 +40,7 @@ def test_a_download(afresh, tmp_path):
     keeps_nothing(work, POOL)
 
 
+@pytest.mark.slow
 def test_an_interrupted_download_is_resumed(afresh, online, tmp_path):
     def work() -> None:
         afresh()

@@ -78,7 +78,7 @@ LOOPS = {
 
 
 @pytest.mark.parametrize("name", LOOPS)
-@pytest.mark.rest_is_slow(keep=3)
+@pytest.mark.slow
 def test_loops_work_on_several_numbers_at_once(name, monkeypatch):
     monkeypatch.setenv(cache_folder.VARIABLE, "")  # code from the cache cannot be looked at
     compiler.find_cache_folder.cache_clear()

@@ -24,7 +24,7 @@ def models(dtype: torch.dtype, count: int) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.rest_is_slow(keep=1)
+@pytest.mark.slow
 def test_blocks_of_all_lengths(loops, dtype):
     ours, theirs = Tally(1, 2), Tally(1, 2)
     add = ours.find_loop([str(dtype).removeprefix("torch.")] * 3)
@@ -38,6 +38,7 @@ def test_blocks_of_all_lengths(loops, dtype):
     assert (ours.histogram[0, :, [0, -1]] > 0).any()
 
 
+@pytest.mark.slow
 def test_float32_is_left_to_torch(loops):
     assert Tally(1, 1).find_loop(["float32", "float32"]) is None
     assert Tally(1, 0).find_loop(["bfloat16"]) is None

@@ -18,6 +18,7 @@ def convert(loops, values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])
+@pytest.mark.slow
 def test_every_short_number_is_widened_exactly(loops, name):
     values = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16).view(getattr(torch, name))
     values = values[values.isfinite()]
@@ -25,7 +26,7 @@ def test_every_short_number_is_widened_exactly(loops, name):
 
 
 @pytest.mark.parametrize("name", STORED)
-@pytest.mark.rest_is_slow(keep=2)
+@pytest.mark.slow
 def test_rounding_is_that_of_torch(loops, name):
     bits = np.random.default_rng(0).integers(0, 1 << 32, 1 << 20, dtype=np.uint32)
     bits[: 1 << 16] = np.arange(1 << 16) << 16 | 0x8000  # ties of bfloat16

@@ -10,6 +10,7 @@ from nbmerge.methods.numerics import selection
 
 
 @pytest.mark.parametrize("most_held", [selection.MOST_HELD, 100])
+@pytest.mark.slow
 def test_intervals_without_frequent_values(loops, monkeypatch, most_held):
     from nbmerge.kernels.magnitudes import survey
 

@@ -107,7 +107,7 @@ def test_a_loop_gives_the_bytes_of_torch(loops, monkeypatch, case, dtype):
 
 
 @pytest.mark.parametrize("out", [torch.float32, torch.float16])
-@pytest.mark.rest_is_slow(keep=1)
+@pytest.mark.slow
 def test_the_result_can_have_another_dtype(loops, monkeypatch, out):
     answers = spy_on_blocks(loops, monkeypatch)
     tensors = [numbers(torch.bfloat16, 999, seed) for seed in range(3)]
@@ -127,6 +127,7 @@ def test_what_is_not_finite_is_left_to_torch(loops, monkeypatch, case):
     assert answers == [False]
 
 
+@pytest.mark.slow
 def test_a_result_that_overflows_is_left_to_torch(loops, monkeypatch):
     answers = spy_on_blocks(loops, monkeypatch)
     large = torch.full((100,), 6e4, dtype=torch.float16)
@@ -136,7 +137,7 @@ def test_a_result_that_overflows_is_left_to_torch(loops, monkeypatch):
 
 
 @pytest.mark.parametrize("case", ["ties", "linear of two", "breadcrumbs_ties", "sce of two", "slerp"])
-@pytest.mark.rest_is_slow(keep=1)
+@pytest.mark.slow
 def test_inputs_can_have_several_dtypes(loops, monkeypatch, case):
     answers = spy_on_blocks(loops, monkeypatch)
     dtypes = (torch.bfloat16, torch.float32, torch.float16)[: CASES[case][1]]

@@ -28,7 +28,7 @@ def models(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.rest_is_slow(keep=1)
+@pytest.mark.slow
 def test_conflicts_are_counted_alike(loops, models, monkeypatch, count):
     found = []
     calls = []
@@ -54,6 +54,7 @@ def noting(function, calls):
     return noted
 
 
+@pytest.mark.slow
 def test_what_is_not_finite_is_named(loops, models, tmp_path):
     name = "model.norm.weight"
     broken = read_tensors(models[0])[name]

@@ -24,6 +24,7 @@ def statistics(tmp_path_factory):
     return nbm.measure_models(family.base, family.ft1, family.ft2)
 
 
+@pytest.mark.slow
 def test_a_picture_and_its_words_follow_the_controls():
     moved = lessons.Interpolation()
     before = moved.picture.value
@@ -36,6 +37,7 @@ def test_a_picture_and_its_words_follow_the_controls():
     moved.close()
 
 
+@pytest.mark.slow
 def test_several_controls_are_drawn_once():
     drawn = []
     moved = lessons.Interpolation()
@@ -73,6 +75,7 @@ def test_the_microscope_shows_methods_with_steps_only():
         lessons.Microscope("slerp")
 
 
+@pytest.mark.slow
 def test_the_mean_of_many_seeds_is_what_nothing_dropped_gives():
     changes = [torch.tensor(row) for row in EXAMPLE]
     merged = merge_with_seeds("dare_linear", changes, 0.5, 400)

@@ -72,6 +72,7 @@ def test_a_whole_model_has_the_skills_of_that_model(stack):
     assert stack.measured == whole["shouter"]
 
 
+@pytest.mark.slow
 def test_what_the_browser_arranges_is_measured_and_can_be_undone(stack):
     before, picture = stack.view.value, stack.picture.value
     act(stack.view, "arrange", layers=[[0, 0], [1, 7]])

@@ -77,6 +77,7 @@ def test_large_changes_are_kept_more_often():
     assert abs(total - 0.5) < 5 * math.sqrt(0.25 / own.numel())
 
 
+@pytest.mark.slow
 def test_l1_gives_the_sum_of_magnitudes_back():
     base, own = family((64, 50), 1)
     result = merged("della_linear", [base, own], {"weight": 1.0, "density": 0.3, "rescale": "l1"})

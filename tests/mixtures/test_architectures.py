@@ -12,7 +12,7 @@ PAIRS = [(a, base) for a in ARCHITECTURES for base in a.bases]
 
 
 @pytest.mark.parametrize(("architecture", "base"), PAIRS, ids=lambda value: getattr(value, "name", value))
-@pytest.mark.rest_is_slow(keep=3)
+@pytest.mark.slow
 def test_defaults_of_the_base_are_spelled_out(architecture, base):
     bare = {"model_type": base, "num_hidden_layers": 2, "intermediate_size": 48}
     before = transformers.AutoConfig.for_model(**bare)

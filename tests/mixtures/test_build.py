@@ -101,6 +101,7 @@ def states(base, prompts, mean):
 
 
 @pytest.mark.parametrize("mode", ["hidden", "hidden_avg"])
+@pytest.mark.slow
 def test_routers_are_hidden_states_of_the_base_model(mode, tmp_path):
     base = make_model(tmp_path / "base", architecture="mistral", config={"sliding_window": 4}, shards=3)
     experts = [make_model(tmp_path / f"ft{i}", base=base, seed=i) for i in (1, 2)]

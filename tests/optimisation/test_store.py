@@ -33,7 +33,7 @@ def test_it_is_an_ordinary_study(recipe, tmp_path):
         ({"held_out": {"far": TEXT}}, "its held_out differs"),
     ],
 )
-@pytest.mark.rest_is_slow(keep=3)
+@pytest.mark.slow
 def test_a_study_of_another_search_is_refused(recipe, tmp_path, change, what):
     options = {"recipe": recipe, "scores": {"far": Distance()}, "storage": tmp_path / "s.db", **KNOTS}
     nbm.search(**options)
@@ -83,6 +83,7 @@ def test_a_damaged_database(recipe, tmp_path):
         nbm.search(recipe, {"far": Distance()}, storage=tmp_path / "s.db", **KNOTS)
 
 
+@pytest.mark.slow
 def test_a_locked_database(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "PATIENCE", 0.2)
     nbm.search(recipe, {"far": Distance()}, storage=tmp_path / "s.db", **KNOTS)

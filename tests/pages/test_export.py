@@ -145,6 +145,7 @@ def test_methods_that_do_not_follow_say_so_and_record_their_distances(family, tm
     assert data["recorded"]["parents"] == ["base", "ft1", "ft2"]
 
 
+@pytest.mark.slow
 def test_a_page_of_32_layers_and_3_models_is_small(tmp_path):
     family = make_family(tmp_path, layers=32)
     third = make_model(tmp_path / "ft3", base=family.base, seed=3)

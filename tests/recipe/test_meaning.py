@@ -95,6 +95,7 @@ def test_a_recipe_is_unequal_to_other_types():
     assert recipe() != "recipe"
 
 
+@pytest.mark.slow
 def test_the_fingerprint_is_the_same_in_another_process():
     code = f"from nbmerge.recipe import Recipe; print(Recipe.of({PLAIN!r}).fingerprint)"
     env = {"PYTHONHASHSEED": "123", "HOME": "/tmp"}
@@ -142,6 +143,7 @@ RECIPES = st.builds(
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(RECIPES)
+@pytest.mark.slow
 def test_yaml_and_back_is_the_same_recipe(r):
     back = Recipe.load(r.to_yaml())
     assert back == r

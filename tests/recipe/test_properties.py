@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,6 +129,7 @@ def test_any_words_are_some_commands(words):
 
 @modest
 @given(st.text(max_size=300))
+@pytest.mark.slow
 def test_any_text_is_a_recipe_or_an_error(text):
     with suppress(RecipeError):
         assert isinstance(Recipe.load(text + "\n"), Recipe)

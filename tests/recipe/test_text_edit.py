@@ -149,6 +149,7 @@ def commented(text):
 
 @settings(max_examples=8, deadline=None)
 @given(RECIPES, RECIPES)
+@pytest.mark.slow
 def test_any_text_becomes_any_recipe(one, other):
     text = commented(one.to_yaml())
     assert Recipe.load(edit_text(text, other)) == other

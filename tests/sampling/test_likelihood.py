@@ -29,6 +29,7 @@ def test_perplexity_is_exp_of_the_loss(loaded, text):
     assert perplexity(loaded, text) == pytest.approx(math.exp(loss(loaded, text)), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_long_text_counts_every_token_once_with_what_stands_before_it(loaded):
     text = "the fox ran to the river and the duck sang all day. " * 4
     ids = loaded.tokenizer(text).input_ids

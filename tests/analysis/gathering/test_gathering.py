@@ -82,6 +82,7 @@ def test_regmean_is_the_regression_in_float64(pair, tmp_path):
         torch.testing.assert_close(merged[name].double(), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_fisher_is_the_weighted_mean_in_float64(pair, tmp_path):
     gathered = gather_statistics(recipe(pair, "fisher", floor=0.1), pair.texts, folder=tmp_path)
     squares = []
@@ -108,6 +109,7 @@ def test_fisher_is_the_weighted_mean_in_float64(pair, tmp_path):
     torch.testing.assert_close(merged[name].double(), expected, rtol=1e-2, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_random_signs_have_the_squares_of_all_tokens_as_their_mean():
     weight = torch.randn(3, dtype=torch.float64)
     inputs = torch.randn(5, 3, dtype=torch.float64)

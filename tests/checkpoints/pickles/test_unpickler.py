@@ -90,6 +90,7 @@ def test_pickle_bombs_end_early(name):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
 
 
+@pytest.mark.slow
 def test_the_number_of_instructions_is_bounded():
     with pytest.raises(UnpicklingError, match=f"{MAX_INSTRUCTIONS:,} instructions"):
         unpickle(BOMBS["nested"]())

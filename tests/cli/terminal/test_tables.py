@@ -46,6 +46,7 @@ def test_it_fits_and_every_number_is_there(width, table):
     assert len(re.findall(r"^mod\S*eight ", text, re.MULTILINE)) == len(table) * tables
 
 
+@pytest.mark.slow
 def test_a_wide_terminal_has_one_table_and_a_narrow_one_several(table):
     tables = {width: sum(line.startswith("tensor ") for line in shown(table, width)) for width in (60, 80, 200)}
     assert tables[200] == 1

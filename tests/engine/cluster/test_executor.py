@@ -434,6 +434,7 @@ def test_what_is_not_an_executor_is_refused(models, tmp_path):
         merge(recipe(models, "linear"), tmp_path / "out", executor="tcp://127.0.0.1:8786")
 
 
+@pytest.mark.slow
 def test_an_address_without_a_server_is_an_error():
     pytest.importorskip("distributed")
     with pytest.raises(MergeError, match="no Dask scheduler answers at"), connected("nothing at all"):

@@ -158,6 +158,7 @@ def test_a_closed_one_refuses_alike(make, recipe, tmp_path):
     merge.close()
 
 
+@pytest.mark.slow
 def test_its_pins_answer_and_the_next_update_completes_it(recipe, other):
     merge = live(recipe)
     before = nbmerge.sample(merge, "abc", max_new_tokens=4)[0].tokens

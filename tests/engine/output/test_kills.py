@@ -34,6 +34,7 @@ def sound(tally: Tally) -> bool:
     return not (tally.broken or tally.different or tally.recomputed)
 
 
+@pytest.mark.slow
 def test_kills_at_random_instants(case):
     rng = random.Random(5)
     total = sum((trial(case, f"random-{i}", at_random(rng, case, most=2)) for i in range(3)), Tally())

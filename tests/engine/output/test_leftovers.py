@@ -136,6 +136,7 @@ def test_a_pipe_named_like_the_journal_does_not_block(half, tmp_path):
     assert names(tmp_path) == [".x.nbmerge-journal", ".x.nbmerge-partial", "out"]
 
 
+@pytest.mark.slow
 def test_the_scratch_folder_of_a_killed_run_is_hidden_and_removed_by_the_next(tmp_path, half):
     code = (
         "import os, signal, sys\nfrom pathlib import Path\nfrom nbmerge.engine.output.leftovers import scratch_folder\n"

@@ -115,6 +115,7 @@ def test_a_transplant(family, tmp_path, places):
     keeps_nothing(lambda: transplant(family.base, donor, next(places)))
 
 
+@pytest.mark.slow
 def test_a_live_model_with_pins_and_saves(family, places):
     def work() -> None:
         merged = live(recipe("ties", family), threads=2)

@@ -140,6 +140,7 @@ def test_what_only_the_first_layer_has_stays_in_the_first_layer(t5):
     assert (source.name, source.file.parent) == (BIAS.format("decoder", 0), Path(t5[1]))
 
 
+@pytest.mark.slow
 def test_bart_is_restacked_by_the_names_of_its_lists(bart, tmp_path):
     names = {"model.encoder.layers": [(0, [0, 2])], "model.decoder.layers": [(0, [0, 2]), (1, [0, 3])]}
     merge(stacked(bart, **names), tmp_path / "out")
@@ -148,6 +149,7 @@ def test_bart_is_restacked_by_the_names_of_its_lists(bart, tmp_path):
     assert model.generate(input_ids=torch.tensor([[3, 4]]), max_new_tokens=3).shape[0] == 1
 
 
+@pytest.mark.slow
 def test_a_vision_model_by_the_names_of_mergekit(llava, tmp_path):
     r = slerp(llava, text_decoder=[0, 1], vision_tower=[1, 0], multi_modal_projector=0.5)
     merge(r, tmp_path / "out")

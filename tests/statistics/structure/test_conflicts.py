@@ -67,6 +67,7 @@ def test_groups_are_tensors_strung_together(trio, task_vectors):
     assert part["conflict"].tolist() == pytest.approx([differ / shared])
 
 
+@pytest.mark.slow
 def test_threads_change_nothing(trio):
     one, two = (measure_conflicts(trio.base, *trio.models, threads=n).table for n in (1, 2))
     pd.testing.assert_frame_equal(one, two)
@@ -87,6 +88,7 @@ def test_what_cannot_be_counted(trio, tmp_path):
         measure_conflicts(trio.base, trio.models[0], other)
 
 
+@pytest.mark.slow
 def test_the_forecast_counts_compiled_loops_where_they_are_loaded(trio, monkeypatch):
     needed = []
     monkeypatch.setattr(conflicts, "require_memory", lambda count, *words: needed.append(count))

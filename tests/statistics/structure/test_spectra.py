@@ -45,6 +45,7 @@ def test_a_change_of_low_rank_is_seen(trio):
     assert found.summary.loc["ft1", 4] == pytest.approx(whole)
 
 
+@pytest.mark.slow
 def test_large_matrices_are_sketched_within_the_stated_error(tmp_path, monkeypatch):
     family = make_family(tmp_path, layers=1, hidden=128, intermediate=192, vocab=300)
     monkeypatch.setattr(decomposition, "WHOLE", 0)

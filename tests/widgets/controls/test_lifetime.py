@@ -83,6 +83,7 @@ def measured(studio: Studio) -> None:
     assert studio.tracks.errors.value == ""
 
 
+@pytest.mark.slow
 def test_a_closed_studio_releases_everything(recipe):
     before = registered()
     studio = Studio(recipe)

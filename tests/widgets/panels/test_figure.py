@@ -32,6 +32,7 @@ def test_it_shows_the_present_gradients_and_follows_them(panel, state):
     assert panel.view.content["png"] != before["png"]
 
 
+@pytest.mark.slow
 def test_statistics_join_it_when_they_are_known(panel, state):
     small = panel.view.content["height"]
     state.measurements.take(state.measurements.prepare(state.plan)(None, None))
@@ -58,7 +59,7 @@ def test_files_go_to_the_window_that_asked(panel, sent, format, head):
 
 
 @pytest.mark.parametrize("measured", [True, False])
-@pytest.mark.rest_is_slow(keep=1)
+@pytest.mark.slow
 def test_the_code_makes_the_same_figure(panel, state, measured):
     if measured:
         state.measurements.take(state.measurements.prepare(state.plan)(None, None))

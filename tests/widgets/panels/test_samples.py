@@ -58,6 +58,7 @@ def test_a_prompt_that_is_changed_has_no_text_yet(panel):
     assert [row[0] is None for row in content["rows"]] == [False, True]
 
 
+@pytest.mark.slow
 def test_it_follows_the_recipe_where_it_is_asked_to(panel, state):
     act(panel.view, "set_parents", parents=False)
     act(panel.view, "set_follow", follow=True)
@@ -74,6 +75,7 @@ def test_it_follows_the_recipe_where_it_is_asked_to(panel, state):
     assert panel.session.outputs[MERGE_NAME].fingerprint == state.recipe.fingerprint
 
 
+@pytest.mark.slow
 def test_an_edit_stops_what_is_being_generated_and_starts_over(panel, state):
     panel.set_parents(False)
     panel.set_number("length", 20)
@@ -108,6 +110,7 @@ def test_sampling_can_be_stopped(panel):
     assert not panel.view.content["busy"]
 
 
+@pytest.mark.slow
 def test_pin_and_back(panel, state):
     generate(panel)
     recipe = state.recipe
@@ -132,6 +135,7 @@ def test_pin_and_back(panel, state):
     assert "There is no pin A any more" in panel.errors.value
 
 
+@pytest.mark.slow
 def test_how_the_merge_is_run_can_be_chosen(panel, state):
     panel.set_backend("virtual")
     assert "virtual merge" in generate(panel)["columns"][0]["detail"]

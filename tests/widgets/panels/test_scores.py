@@ -29,6 +29,7 @@ def compute(panel):
     return panel.view.content["scores"]
 
 
+@pytest.mark.slow
 def test_a_users_function_is_computed_with_its_history(panel, state):
     (row,) = panel.view.content["scores"]
     assert (row["name"], row["state"], row["points"]) == ("<weight>", "none", [])

@@ -25,6 +25,7 @@ def data_of(page: str) -> dict:
     return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
 
 
+@pytest.mark.slow
 def test_a_studio_exports_its_texts_scores_and_pins(recipe, tmp_path):
     studio = nbm.Studio(recipe, save=False)
     try:

@@ -111,6 +111,7 @@ def test_it_stops_within_a_token_and_keeps_what_was_generated(session, recipe):
     assert len(texts[MERGE_NAME]) == 2
 
 
+@pytest.mark.slow
 def test_a_pinned_merge_keeps_generating_the_same_text(recipe):
     session = SamplingSession(ModelPool(), lambda output: None)
     plan = make_plan(recipe)

@@ -84,6 +84,7 @@ def test_only_chosen_parameters_are_varied_within_their_bounds(panel):
     assert table[first["title"]].between(0.2, 0.3).all()
 
 
+@pytest.mark.slow
 def test_trials_that_fail_are_said_and_the_search_goes_on(panel, state):
     def shaky(model):
         shaky.calls += 1
@@ -99,6 +100,7 @@ def test_trials_that_fail_are_said_and_the_search_goes_on(panel, state):
     assert len(found["curves"][0]["points"]) == 3
 
 
+@pytest.mark.slow
 def test_stopping_keeps_what_was_found(panel, state, monkeypatch):
     def slow(model):
         slow.calls += 1
@@ -128,6 +130,7 @@ def test_what_cannot_be_searched_is_said(panel, state, tmp_path):
     assert "is not a study, or is damaged" in panel.errors.value
 
 
+@pytest.mark.slow
 def test_scores_of_the_studio_can_be_held_out(panel, state):
     state.notes.set_score("other", Perplexity(OTHER))
     found = searched(panel, held_out={SCORE: "other"}, trials=2)

@@ -35,6 +35,7 @@ def models_of(state):
     return [str(ref) for ref in (state.recipe.base_model, *(m.model for m in state.recipe.models))]
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_functions_and_serve_several_plots(panel, state):
     content = measured(panel, "unchanged")
     expected = nbm.measure_models(*models_of(state), progress=False)
@@ -49,6 +50,7 @@ def test_numbers_are_those_of_the_functions_and_serve_several_plots(panel, state
     assert len(panel.view.content["table"]["rows"]) == len(expected.by_part)
 
 
+@pytest.mark.slow
 def test_what_is_seen_is_what_is_downloaded(panel, state, monkeypatch):
     act(panel.view, "theme", theme="dark")
     shown = measured(panel, "family")["png"]
@@ -65,6 +67,7 @@ def test_what_is_seen_is_what_is_downloaded(panel, state, monkeypatch):
     assert panel.view.content["words"] == [finding.text for finding in found.findings]
 
 
+@pytest.mark.slow
 def test_other_models_are_measured_again_and_other_values_are_not(panel, state, tmp_path):
     measured(panel, "change")
     state.edit(lambda recipe: recipe.with_parameter("weight", 0.9, "ft2"))

@@ -10,6 +10,7 @@ from tests.widgets.browser import act
 TEXT = "the fox went to the river."
 
 
+@pytest.mark.slow
 def test_tokens_with_their_numbers(state):
     panel = TextPanel(state=state)
     act(panel.view, "compare", text=TEXT)
