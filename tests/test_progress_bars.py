@@ -147,6 +147,7 @@ with show_progress(None, "Merging", delay=0) as listen:
 """
 
 
+@pytest.mark.slow
 def test_a_kernel_without_ipywidgets_has_text_and_no_warning():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", WITHOUT_IPYWIDGETS], capture_output=True, text=True, check=False

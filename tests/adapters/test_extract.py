@@ -113,6 +113,7 @@ def test_only_what_changed_is_in_the_adapter(family, tmp_path):
     assert all(torch.equal(made[name], tensor) for name, tensor in base.items() if name != UP)
 
 
+@pytest.mark.slow
 def test_bytes_are_the_same_after_a_stop_and_with_other_threads(family, tmp_path):
     stop = threading.Event()
 

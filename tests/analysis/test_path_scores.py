@@ -70,6 +70,7 @@ def test_a_long_text_is_read_in_the_windows_of_perplexity(recipe):
         sweep(recipe(0.2), recipe(0.6), points=2, scores=Phrase(4 * TEXT, "fox", "lion"))
 
 
+@pytest.mark.slow
 def test_weights_that_are_fused_on_loading_are_updated_in_a_live_merge(tmp_path):
     from transformers import MixtralConfig, MixtralForCausalLM
 
@@ -86,6 +87,7 @@ def test_weights_that_are_fused_on_loading_are_updated_in_a_live_merge(tmp_path)
     assert result.values["perplexity"] == pytest.approx([nbm.perplexity(folder, TEXT) for folder in folders], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_on_a_device_layers_are_copied_there_and_scores_are_the_same(recipe, monkeypatch):
     """The processor in the part of the device: weights are staged, and what is not loaded takes no memory."""
     plain = sweep(recipe(0.0), recipe(1.0), points=3, scores=SCORES | {"kl": Divergence(TEXT)})

@@ -61,6 +61,7 @@ def test_derivatives_agree_with_finite_differences(tmp_path, method, options, sc
     assert {row.kind for row in rows} >= {"attention", "mlp", "rest", "embedding"}
 
 
+@pytest.mark.slow
 def test_the_direction_that_helps_is_that_of_the_score(recipe):
     text = sensitivity(recipe(0.4), TEXT)
     for derivative, helps in zip(text.table["derivative"], text.table["helps"], strict=True):

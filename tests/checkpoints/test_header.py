@@ -188,6 +188,7 @@ def test_a_file_that_is_not_there_or_a_folder(tmp_path):
     refused(tmp_path / "folder.safetensors")
 
 
+@pytest.mark.slow
 def test_many_tensors_are_read_quickly(tmp_path):
     header = {f"model.layers.{i}.weight": GOOD | {"data_offsets": [16 * i, 16 * i + 16]} for i in range(20_000)}
     with processor_seconds(5):

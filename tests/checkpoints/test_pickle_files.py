@@ -81,6 +81,7 @@ def test_a_head_that_is_the_embedding_again_is_left_out(tmp_path):
     assert "lm_head.weight" not in checkpoint.tensors
 
 
+@pytest.mark.slow
 def test_safetensors_come_first_and_need_no_torch(folder):
     torch.save({"wrong": torch.ones(1)}, folder / "pytorch_model.bin")
     code = f"import sys; from nbmerge.checkpoints import Checkpoint as C; print(C.open({str(folder)!r}).depth, 'torch' in sys.modules)"
@@ -176,6 +177,7 @@ def test_shards_that_are_not_there(folder):
     assert "is missing 1 of its shards" in refused(folder)
 
 
+@pytest.mark.slow
 def test_bytes_changed_at_random(tmp_path):
     """Every file is read with all tensors inside it, or refused by an error of ours."""
     import random

@@ -206,6 +206,7 @@ EDITS = st.lists(st.tuples(GROUP, LAYERS), min_size=1, max_size=3)
 
 @settings(max_examples=8, deadline=None)
 @given(SETTING, EDITS)
+@pytest.mark.slow
 def test_every_edit_gives_every_tensor_what_was_asked_for(family, setting, edits):
     plan, track = drawn(family, setting)
     for group, asked in edits:

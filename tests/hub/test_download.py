@@ -230,6 +230,7 @@ def test_a_disk_that_becomes_full(online, base, sharded, monkeypatch):
     monkeypatch.undo()
 
 
+@pytest.mark.slow
 def test_the_branch_is_known_offline_afterwards(online, base, sharded, tmp_path, monkeypatch):
     from huggingface_hub import constants
 
@@ -262,6 +263,7 @@ def test_every_function_that_reads_weights_downloads_them(online, family, tmp_pa
     assert Path(Checkpoint.open("org/ft1").path, "model.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_adapters_of_the_hub(online, family, tmp_path):
     adapter = make_adapter(tmp_path / "adapter", family.base, modules(Q, V))
     online.add("org/base", family.base)

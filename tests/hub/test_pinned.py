@@ -51,6 +51,7 @@ def test_sources_of_a_tokenizer(commits, source):
     assert nbm.check(made).ok
 
 
+@pytest.mark.slow
 def test_a_plan_keeps_its_commit_when_the_branch_moves(online, family, commits, tmp_path):
     recipe = linear("org/base", "org/ft1")
     plan = nbm.plan(recipe)

@@ -51,6 +51,7 @@ def test_an_interrupted_download_is_resumed(afresh, online, tmp_path):
     keeps_nothing(work, POOL)
 
 
+@pytest.mark.slow
 def test_a_download_that_is_stopped_while_weights_arrive(afresh, online, tmp_path):
     """The thread that waits for the network ends with its connection, and what it holds is given back."""
 

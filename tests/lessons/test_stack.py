@@ -35,6 +35,7 @@ def stack(made):
         made.set(layers=first)
 
 
+@pytest.mark.slow
 def test_losses_are_those_of_the_merged_model(stack, tmp_path):
     stack.set(layers=MIXED)
     nbm.merge(stack.recipe, tmp_path / "merged")

@@ -154,6 +154,7 @@ def test_a_higher_density_keeps_what_a_lower_one_kept(tmp_path):
     assert not (low & ~high).any()
 
 
+@pytest.mark.slow
 def test_the_mask_does_not_depend_on_where_models_lie_or_what_else_is_in_them(tmp_path):
     base = make_model(tmp_path / "x" / "base")
     tuned = make_model(tmp_path / "x" / "tuned", base=base, seed=1)

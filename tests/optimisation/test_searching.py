@@ -133,6 +133,7 @@ def count_trials(database):
         return 0
 
 
+@pytest.mark.slow
 def test_a_score_that_fails_is_a_failed_trial(recipe):
     calls = iter(range(100))
 

@@ -14,6 +14,7 @@ from tests.optimisation.conftest import TEXT, Distance
 KNOTS = {"knots": 1, "trials": 2, "progress": False}
 
 
+@pytest.mark.slow
 def test_it_is_an_ordinary_study(recipe, tmp_path):
     import optuna
 
@@ -71,6 +72,7 @@ def test_the_address_of_a_database_is_no_file(recipe, address, path):
         nbm.search(recipe, {"far": Distance()}, storage=address, **KNOTS)
 
 
+@pytest.mark.slow
 def test_a_damaged_database(recipe, tmp_path):
     (tmp_path / "text.db").write_text("this is no database, " * 100)
     with pytest.raises(OutputError, match=r"text.db is not a study, or is damaged.*another storage"):
@@ -100,6 +102,7 @@ def test_a_folder_that_is_not_there(recipe, tmp_path):
         nbm.search(recipe, {"far": Distance()}, storage=tmp_path / "no" / "such" / "s.db", **KNOTS)
 
 
+@pytest.mark.slow
 def test_no_lock_is_left(recipe, tmp_path):
     (tmp_path / ".s.db.0123456789abcdef").touch()  # of a process that was killed
     nbm.search(recipe, {"far": Distance()}, storage=tmp_path / "s.db", **KNOTS)

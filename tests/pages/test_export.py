@@ -61,6 +61,7 @@ def test_a_page_is_one_file_that_names_no_other(family, tmp_path):
     assert (data["still"], data["locked"]) == ("", "")
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_page(family, tmp_path):
     one, other = (nbm.export_page(recipe(family), tmp_path / name) for name in ("a.html", "b.html"))
     assert one.read_bytes() == other.read_bytes()
@@ -138,6 +139,7 @@ def test_sums_are_grouped_where_no_recipe_of_the_page_can_tell_tensors_apart(fam
     assert rows("nuslerp") == 3 + 4 * 9  # whose arcs depend on each tensor
 
 
+@pytest.mark.slow
 def test_methods_that_do_not_follow_say_so_and_record_their_distances(family, tmp_path):
     _, data = read(nbm.export_page(recipe(family, "ties", parameters={"density": 0.5}), tmp_path / "page.html"))
     assert "do not follow" in data["still"]

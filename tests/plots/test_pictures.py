@@ -88,6 +88,7 @@ def test_unknown_parameters_and_themes_are_named():
         Recipe.of(ABSENT).plot(theme="black")
 
 
+@pytest.mark.slow
 def test_parents_keep_their_colours_in_all_figures(recipe):
     plan = nbm.plan(recipe)
     changes = nbm.measure_merge(plan)

@@ -47,6 +47,7 @@ def test_png_takes_figures_axes_and_subfigures():
     assert to_png(figure) == to_png(axes) == to_png(part)
 
 
+@pytest.mark.slow
 def test_the_same_figure_gives_the_same_bytes_from_any_thread():
     import pandas as pd
 

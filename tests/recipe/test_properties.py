@@ -81,6 +81,7 @@ def test_a_chain_of_recipes_and_back(recipes):
 
 @modest
 @given(RECIPES)
+@pytest.mark.slow
 def test_an_export_is_a_recipe_that_mergekit_can_read(recipe):
     export = recipe.to_mergekit()
     data = yaml.safe_load(export.text)

@@ -68,6 +68,7 @@ def test_the_model_is_left_unchanged(family):
     assert model.generation_config is own
 
 
+@pytest.mark.slow
 def test_a_models_own_habits_are_set_aside(family):
     plain, habits = load(family.base), load(family.base)
     for key, value in {
@@ -122,6 +123,7 @@ def test_a_sample_that_was_complete_is_not_marked_stopped(family):
     assert not sample(loaded, "abc", max_new_tokens=1, cancel=stop)[0].stopped
 
 
+@pytest.mark.slow
 def test_two_threads_do_not_disturb_each_other(loaded):
     settings = {"temperature": 1.0, "max_new_tokens": 12}
     expected = [sample(loaded, "abc", seed=s, **settings)[0].text for s in range(4)]

@@ -87,6 +87,7 @@ def test_it_is_kept_in_a_file_of_ones_own(recipe, tmp_path):
     again.close()
 
 
+@pytest.mark.slow
 def test_no_token_is_in_the_file_or_in_what_a_notebook_saves(recipe, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "secret-of-the-hub-42")
     file = tmp_path / "mine.json"

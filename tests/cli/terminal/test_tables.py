@@ -65,11 +65,13 @@ def test_numbers_are_right_aligned_below_their_heads(table):
     assert len(ends) == 1
 
 
+@pytest.mark.slow
 def test_names_are_whole_in_a_pipe(table):
     assert not any("…" in line for line in shown(table, UNLIMITED))
     assert any(line.startswith("model.layers.31.self_attn.q_proj.weight") for line in shown(table, UNLIMITED))
 
 
+@pytest.mark.slow
 def test_colours_only_where_there_is_a_terminal(table):
     assert any("\x1b[1m" in line for line in shown(table, 80, force_terminal=True))
     assert not any("\x1b" in line for line in shown(table, 80))

@@ -107,6 +107,7 @@ def test_the_command_line_takes_a_schedulers_address(models, tmp_path, client):
     assert same_as_local(tmp_path / "out", Recipe.load(tmp_path / "recipe.yml"), tmp_path)
 
 
+@pytest.mark.slow
 def test_any_executor_will_do(models, tmp_path, pool):
     out = merge(recipe(models, "ties"), tmp_path / "out", max_shard_size=SHARD, executor=pool).path
     assert same_as_local(out, recipe(models, "ties"), tmp_path)

@@ -89,6 +89,7 @@ def test_experts_lie_one_behind_the_other(tmp_path, experts):
             assert torch.equal(read(start, count), wanted.flatten()[start : start + count])
 
 
+@pytest.mark.slow
 def test_float8_is_accepted_by_every_function(tmp_path):
     quantised(tmp_path / "x", torch.rand(2, 3) + 0.5)
     other = make_model(tmp_path / "y", seed=4, dtype="bfloat16")

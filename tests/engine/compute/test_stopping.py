@@ -10,6 +10,7 @@ from nbmerge.engine.planning import plan
 from nbmerge.errors import MergeStopped
 
 
+@pytest.mark.slow
 def test_a_worker_inside_a_matrix_is_left_behind_and_hands_nothing_on(family, monkeypatch):
     inside, leave, late = threading.Event(), threading.Event(), threading.Event()
 

@@ -142,6 +142,7 @@ def test_a_journal_that_is_ahead_of_the_weights_is_not_believed(unfinished, ties
     assert contents(out) == contents(merge(ties, tmp_path / "whole").path)
 
 
+@pytest.mark.slow
 def test_killed_while_the_journal_is_rewritten(unfinished, ties, tmp_path):
     """The old journal holds until the new one is there."""
 

@@ -236,6 +236,7 @@ def test_an_older_model_gives_way_in_one_step_or_two(half, tmp_path, monkeypatch
     assert sorted(f.name for f in tmp_path.iterdir()) == ["models", "new", "out"]
 
 
+@pytest.mark.slow
 def test_an_older_model_comes_back_after_a_kill_between_two_renames(half, pair, tmp_path, monkeypatch):
     old = contents(merge(half, tmp_path / "out").path)
     monkeypatch.setattr("nbmerge.engine.output.commit.exchange", lambda a, b: False)

@@ -74,6 +74,7 @@ def test_an_executor_of_the_caller_leaves_nothing_open(family, places):
     keeps_nothing(work)
 
 
+@pytest.mark.slow
 def test_a_resumed_merge_leaves_nothing_open(family, places):
     def work() -> None:
         stop, out = threading.Event(), next(places)

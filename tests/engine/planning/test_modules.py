@@ -110,6 +110,7 @@ def test_the_table_of_values_names_the_stack(t5):
     assert table.loc[Q.format("encoder", 2), "layer"] == 2
 
 
+@pytest.mark.slow
 def test_a_result_is_loaded_and_writes(t5, tmp_path):
     merge(slerp(t5, encoder=[0, 1], decoder=[1, 0], shared=0.25), tmp_path / "out")
     model = load(tmp_path / "out", "T5ForConditionalGeneration")
@@ -162,6 +163,7 @@ def test_a_vision_model_by_the_names_of_mergekit(llava, tmp_path):
         assert torch.equal(out[name], parents[i][name])
 
 
+@pytest.mark.slow
 def test_text_layers_are_restacked_inside_a_vision_model(llava, tmp_path):
     merge(stacked(llava, text_decoder=[(0, [0, 2]), (1, [0, 3])]), tmp_path / "out")
     config = json.loads((tmp_path / "out/config.json").read_text())

@@ -29,6 +29,7 @@ def test_missing_and_equal_scores(values):
     assert to_png(along(values, lower=False).plot())
 
 
+@pytest.mark.slow
 def test_a_plane_is_a_heat_map_with_contours():
     axis = [0.0, 0.5, 1.0]
     positions = tuple((x, y) for y in axis for x in axis)

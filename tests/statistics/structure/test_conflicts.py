@@ -108,6 +108,7 @@ def test_what_notebooks_show(trio):
     assert {"share of conflicting signs before trimming", "share of conflicting signs at density 0.2"} <= set(titles)
 
 
+@pytest.mark.slow
 def test_a_second_measurement_reads_no_weights(trio, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     first = measure_conflicts(trio.base, *trio.models, densities=(0.5,), cache=cache, progress=False)

@@ -108,6 +108,7 @@ def test_a_closed_studio_releases_everything(recipe):
     assert (state(), panel()) == (None, None)
 
 
+@pytest.mark.slow
 def test_closing_all_widgets_releases_everything(recipe):
     studio = Studio(recipe)
     speaking(studio)

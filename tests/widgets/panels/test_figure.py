@@ -23,6 +23,7 @@ def sent(panel, monkeypatch):
     return messages
 
 
+@pytest.mark.slow
 def test_it_shows_the_present_gradients_and_follows_them(panel, state):
     before = panel.view.content
     assert before["png"].startswith(b"\x89PNG")

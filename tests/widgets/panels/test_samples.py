@@ -50,6 +50,7 @@ def test_parents_and_merge_continue_the_same_prompts(panel, state):
     assert titles(generate(panel)) == ["Now"]
 
 
+@pytest.mark.slow
 def test_a_prompt_that_is_changed_has_no_text_yet(panel):
     generate(panel)
     act(panel.view, "set_prompts", prompts="the cat\nthe dog\n\n")

@@ -50,6 +50,7 @@ def test_a_studio_exports_its_texts_scores_and_pins(recipe, tmp_path):
         studio.close()
 
 
+@pytest.mark.slow
 def test_texts_of_an_earlier_recipe_are_left_out(recipe, tmp_path):
     studio = nbm.Studio(recipe, save=False)
     try:

@@ -59,6 +59,7 @@ def test_texts_come_token_by_token_and_the_merge_comes_first(session, recipe):
     assert 1 in lengths
 
 
+@pytest.mark.slow
 def test_nothing_is_sampled_twice(session, recipe, monkeypatch):
     plan = make_plan(recipe)
     before = run(session, plan)

@@ -52,6 +52,7 @@ def test_a_problem_leads_to_the_form_and_the_form_to_a_recipe_without_problems(s
     studio.close()
 
 
+@pytest.mark.slow
 def test_statistics_that_are_gone_are_an_error_with_the_same_way_out(state, tmp_path):
     panel = GatherPanel(state=state)
     act(panel.view, "gather", sources=[{"model": "", "typed": "the fox went", "file": ""}])

@@ -104,6 +104,7 @@ def test_every_plot_is_drawn_with_its_table(panel):
         assert content["help"] == PLOTS[plot].help
 
 
+@pytest.mark.slow
 def test_routing_is_of_mixtures_and_of_the_prompts_on_screen(tmp_path, panel):
     offered = [plot["key"] for plot in panel.view.content["plots"]]
     assert "routing" not in offered

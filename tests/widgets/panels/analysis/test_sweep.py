@@ -34,6 +34,7 @@ def test_the_step_before_and_the_recipe_on_screen_are_suggested(panel):
     assert panel.view.content["chosen"] == ["perplexity of the prompts"]
 
 
+@pytest.mark.slow
 def test_a_path_is_that_of_sweep_and_a_click_goes_to_its_recipe(panel, state):
     first, second = state.history[1].recipe, state.recipe
     path = swept(panel, "step 1", "now")

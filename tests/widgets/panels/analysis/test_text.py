@@ -36,6 +36,7 @@ def test_the_text_of_a_score_is_suggested(state):
     assert "Type a text" in panel.errors.value
 
 
+@pytest.mark.slow
 def test_work_that_ends_while_another_tab_is_open_is_shown_when_the_panel_is(state):
     panel = TextPanel(state=state)
     act(panel.view, "compare", text=TEXT)

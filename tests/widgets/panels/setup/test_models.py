@@ -74,6 +74,7 @@ def test_an_adapter_that_was_found_is_added_to_the_base(tmp_path):
     assert panel.view.content["detail"]["scan"]["models"][1]["chosen"]
 
 
+@pytest.mark.slow
 def test_a_folder_is_searched_and_its_models_are_offered(tmp_path):
     panel = ModelsPanel()
     make_model(tmp_path / "models" / "one", layers=1)

@@ -45,6 +45,7 @@ def test_cosines_and_another_parent(tracks):
     assert max(v for line in part["lines"] for v in line if v is not None) <= 1
 
 
+@pytest.mark.slow
 def test_what_cannot_be_predicted_goes_out_of_date_or_is_estimated(tracks):
     tracks.state.use_method("ties")
     assert moved(tracks)["button"] == "Measure this merge"

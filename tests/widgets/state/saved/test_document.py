@@ -82,6 +82,7 @@ def test_no_token_is_written(worked, monkeypatch):
     read_document(raw)
 
 
+@pytest.mark.slow
 def test_a_file_is_bounded(worked, monkeypatch):
     for value in range(40):
         worked.edit(lambda r, value=value: r.with_parameter("lambda", value / 100))
