@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nbmerge.adapters.members import Members, Module, Whole, is_saved
-from nbmerge.adapters.zeros import Zeros
+from nbmerge.adapters.inputs import DoraChange, Zeros
+from nbmerge.adapters.members import FusedExperts, Members, Module, Whole, is_saved
 from nbmerge.checkpoints import Checkpoint, Layout, StoredTensor, open_adapter
 from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, Shift
 from nbmerge.checkpoints.adapters.adapter import Adapter
@@ -35,12 +35,16 @@ def align_adapters(adapters: Sequence[ModelRef], base: ModelRef | None) -> Membe
         _refuse_variants(adapter)
     labels = _labels(adapters)
     checkpoint = None if base is None else Checkpoint.open(base)
+    adapted: list[Mapping[str, Any]] = []
     if checkpoint is None:
         _refuse_other_bases(found)
     else:
-        for adapter in found:
-            with_adapter(checkpoint.tensors, adapter, checkpoint.token_embedding if checkpoint.tied else None)
-    modules = tuple(_module(name, found) for name in _union(adapter.changes for adapter in found))
+        shared = checkpoint.token_embedding if checkpoint.tied else None
+        adapted = [with_adapter(checkpoint.tensors, adapter, shared) for adapter in found]
+    modules = (
+        *(_module(name, found, adapted) for name in _union(adapter.changes for adapter in found)),
+        *(_experts(name, found) for name in _union(adapter.experts for adapter in found)),
+    )
     wholes = (*_replaced(found, modules, checkpoint), *_shifts(found))
     _refuse_some_shifts(found, modules)
     layout = Layout([*(m.weight for m in modules), *(w.name for w in wholes)])
@@ -62,18 +66,7 @@ def _labels(adapters: Sequence[ModelRef]) -> tuple[str, ...]:
 
 
 def _refuse_variants(adapter: Adapter) -> None:
-    """Refuse adapters whose change of a matrix is not a product, or depends on the base."""
-    if scaled := next((name for name, step in adapter.changes.items() if step.magnitude is not None), None):
-        raise CheckpointError(
-            f"{adapter.folder} is a DoRA: it scales the weights of {scaled:.200} to learned lengths, so its change is not a product "
-            "of two factors. Merge the adapted models with a recipe (BASE+ADAPTER is a model), and extract an adapter from the result "
-            "with extract_lora."
-        )
-    if adapter.experts:
-        raise CheckpointError(
-            f"{adapter.folder} changes all experts of {next(iter(adapter.experts)):.200} at once (target_parameters), which cannot be "
-            "merged as factors. Merge the adapted models with a recipe (BASE+ADAPTER is a model) instead."
-        )
+    """Refuse adapters that replace rows."""
     if adapter.rows:
         raise CheckpointError(
             f"{adapter.folder} replaces single rows of {next(iter(adapter.rows)):.200} (trainable_token_indices), which cannot be "
@@ -101,20 +94,48 @@ def _same_name(base: str) -> str:
         return base
 
 
-def _module(name: str, adapters: Sequence[Adapter]) -> Module:
+def _module(name: str, adapters: Sequence[Adapter], adapted: Sequence[Mapping[str, Any]]) -> Module:
     changes = {
         i: tuple(own[name] for own in (adapter.changes, adapter.initial) if name in own)
         for i, adapter in enumerate(adapters)
         if name in adapter.changes
     }
     shapes = {steps[0].shape: i for i, steps in changes.items()}  # that of an embedding is transposed
+    _refuse_unequal(name, shapes, adapters)
+    scaled = [i for i, steps in changes.items() if steps[0].magnitude is not None]
+    if scaled and not adapted:
+        raise CheckpointError(
+            f"{adapters[scaled[0]].folder} is a DoRA: it scales the weights of {name:.200} to learned lengths, so its change depends on "
+            "the model that it was made for. Name the model: base=MODEL (--base MODEL)."
+        )
+    updates = {i: DoraChange(_adapted_tensor(adapted[i], f"{name}.weight")) for i in scaled}
+    return Module(name, changes, any(name in adapters[i].embeddings for i in changes), updates)
+
+
+def _adapted_tensor(tensors: Mapping[str, Any], name: str) -> Adapted:
+    """The tensor of a model that an adapter was applied to, by the name that the adapter has for it."""
+    own = find_name(tensors, name)
+    tensor = None if own is None else tensors[own]
+    if not isinstance(tensor, Adapted):
+        raise TypeError(f"{name} has no adapter")
+    return tensor
+
+
+def _experts(name: str, adapters: Sequence[Adapter]) -> FusedExperts:
+    changes = {i: adapter.experts[name] for i, adapter in enumerate(adapters) if name in adapter.experts}
+    shapes: dict[tuple[int, ...], int] = {(c.experts, c.up.shape[0], c.down.shape[1]): i for i, c in changes.items()}
+    _refuse_unequal(name, shapes, adapters)
+    return FusedExperts.of(name, changes)
+
+
+def _refuse_unequal(name: str, shapes: Mapping[tuple[int, ...], int], adapters: Sequence[Adapter]) -> None:
+    """Refuse changes of one tensor in several shapes, each with the number of an adapter."""
     if len(shapes) > 1:
         (one, i), (other, j) = [("×".join(map(str, shape)), i) for shape, i in shapes.items()][:2]
         raise CheckpointError(
             f"{adapters[i].folder} and {adapters[j].folder} were made for different models: their changes of {name:.200} are {one} "
             f"and {other}. Choose adapters of one model."
         )
-    return Module(name, changes, any(name in adapters[i].embeddings for i in changes))
 
 
 def _replaced(adapters: Sequence[Adapter], modules: Sequence[Module], base: Checkpoint | None) -> list[Whole]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +12,12 @@ import torch
 
 from nbmerge.adapters.budget import Budget
 from nbmerge.adapters.combinations import Mixer
+from nbmerge.adapters.inputs import Zeros
 from nbmerge.adapters.members import Module, Whole, as_matrices
 from nbmerge.adapters.parts import Factors, balanced_factors, product_error
-from nbmerge.adapters.zeros import Zeros
+from nbmerge.adapters.stacking import join_decompositions, stack_factors
 from nbmerge.checkpoints import StoredTensor
-from nbmerge.checkpoints.adapters.adapted_tensor import Adapted
+from nbmerge.checkpoints.adapters.adapted_tensor import Adapted, LowRank
 from nbmerge.engine.compute import Blocks, TensorInMemory, Workspace
 from nbmerge.engine.planning import TensorPlan
 from nbmerge.errors import CheckpointError
@@ -61,24 +63,18 @@ class Combiner:
     def combine(self, module: Module, workspace: Workspace) -> tuple[Decomposition, Factors]:
         """The singular values of the merged change, and its factors as they are stored.
 
+        Those of experts in one tensor are cut to one rank, and stored as peft does; their singular values are √Σσ² over the experts.
+
         Raises
         ------
         CheckpointError
-            When a factor contains NaN or infinity.
+            When a factor or the base contains NaN or infinity.
         """
-        of = self.mixer.kind.of
-        if of == "products":
-            return self._merge_products(module, workspace)
-        up, down = self._stacked(module, workspace)
-        found = decompose_product(up, down)
-        if of == "factors":
-            return self._merge_factors(module, found, (up, down), workspace)
-        if self.mixer.kind.cuts:
-            rank = self.most(module).choose(found.values**2, found.energy)
-            factors = balanced_factors(found, rank, False, self.dtype)
-            return found, replace(factors, lost=product_error(factors.b.double(), factors.a.double(), up, down))
-        b, a = up.to(self.dtype), down.to(self.dtype)
-        return found, Factors(b, a, product_error(b.double(), a.double(), up, down))
+        read = _Reader(self.labels, workspace)
+        merged = [self._merge(matrix, read) for matrix in module.matrices]
+        found = join_decompositions([each.found for each in merged])
+        rank = self.most(module).choose(found.values**2, found.energy) if self.mixer.kind.cuts else self.rank(module)
+        return found, stack_factors([each.cut(rank) for each in merged])
 
     def most(self, module: Module) -> Budget:
         """The ranks that a module gets at most."""
@@ -92,71 +88,100 @@ class Combiner:
 
     def worker_bytes(self, module: Module) -> int:
         """The most memory that a module needs besides blocks."""
-        (rows, columns), ranks = module.shape, sum(module.ranks)
-        thin = 8 * ranks * (rows + columns) * 4
-        if self.mixer.kind.of != "products":
+        (rows, columns), ranks, count = module.shape, sum(module.ranks), len(module.matrices)
+        thin = 8 * ranks * (rows + columns) * 4 * count
+        if not self._needs_products(module):
             return thin
-        return thin + 4 * rows * columns + worker_bytes(rows, columns, 1, self.rank(module), whole=WHOLE, passes=PASSES)
+        found = 4 * rows * columns + 4 * self.rank(module) * (rows + columns)
+        return thin + count * found + worker_bytes(rows, columns, 1, self.rank(module), whole=WHOLE, passes=PASSES)
 
-    def _stacked(self, module: Module, workspace: Workspace) -> tuple[torch.Tensor, torch.Tensor]:
-        """[B₁, B₂, …] and [w₁s₁A₁; w₂s₂A₂; …], whose product is the weighted sum of the products."""
-        ups, downs = [], []
-        for i, change in module.changes.items():
-            for step in map(as_matrices, change):
-                ups.append(self._read(i, step.up, workspace))
-                downs.append(self._read(i, step.down, workspace) * (self.weights[i] * step.scale))
-        return torch.cat(ups, 1), torch.cat(downs)
+    def _needs_products(self, module: Module) -> bool:
+        return self.mixer.kind.of == "products" or bool(module.updates)
 
-    def _read(self, i: int, stored: StoredTensor, workspace: Workspace) -> torch.Tensor:
-        """A factor of an adapter in float64."""
-        values = workspace.stored(0, stored, 0, stored.count).view(stored.shape).to(torch.float64, copy=True)
-        if not torch.isfinite(values).all():
-            raise CheckpointError(
-                f"{self.labels[i]} contains NaN or infinity in {stored.name:.200}. Download or train it again."
-            )
-        return values
+    def _merge(self, matrix: Module, read: _Reader) -> _Merged:
+        """The merged change of one matrix."""
+        if self._needs_products(matrix):
+            return self._merge_products(matrix, read)
+        factors = {i: [read.factors(i, step) for step in map(as_matrices, own)] for i, own in matrix.changes.items()}
+        up = torch.cat([b for own in factors.values() for b, _ in own], 1)
+        down = torch.cat(
+            [
+                a * (self.weights[i] * step.scale)
+                for i, own in factors.items()
+                for (_, a), step in zip(own, matrix.changes[i], strict=True)
+            ]
+        )  # [B₁, B₂, …] and [w₁s₁A₁; w₂s₂A₂; …], whose product is the weighted sum of the products
+        found = decompose_product(up, down)
+        if self.mixer.kind.of == "factors":
+            return self._merge_factors(matrix, found, {i: own[0] for i, own in factors.items()}, (up, down), read)
+        if not self.mixer.kind.cuts:
+            b, a = up.to(self.dtype), down.to(self.dtype)
+            return _Merged(found, lambda rank: Factors(b, a, product_error(b.double(), a.double(), up, down)))
+
+        def cut(rank: int) -> Factors:
+            factors = balanced_factors(found, rank, False, self.dtype)
+            return replace(factors, lost=product_error(factors.b.double(), factors.a.double(), up, down))
+
+        return _Merged(found, cut)
 
     def _merge_factors(
-        self, module: Module, exact: Decomposition, stacked: tuple[torch.Tensor, torch.Tensor], workspace: Workspace
-    ) -> tuple[Decomposition, Factors]:
+        self,
+        matrix: Module,
+        exact: Decomposition,
+        factors: dict[int, tuple[torch.Tensor, torch.Tensor]],
+        stacked: tuple[torch.Tensor, torch.Tensor],
+        read: _Reader,
+    ) -> _Merged:
         """A and B merged apart, each with the root of a weight, as peft does."""
-        steps = {i: as_matrices(change) for i, (change,) in module.changes.items()}
-        weights = {i: self.weights[i] * step.scale for i, step in steps.items()}
-        roots = [math.sqrt(abs(weight)) for weight in weights.values()]
-        signed = [math.copysign(root, weight) for root, weight in zip(roots, weights.values(), strict=True)]
-        downs, ups = {i: step.down for i, step in steps.items()}, {i: step.up for i, step in steps.items()}
-        down = self._mixed(f"{module.name}.lora_A.weight", downs, signed, workspace)
-        up = self._mixed(f"{module.name}.lora_B.weight", ups, roots, workspace)
+        weights = [self.weights[i] * matrix.changes[i][0].scale for i in factors]
+        roots = [math.sqrt(abs(weight)) for weight in weights]
+        signed = [math.copysign(root, weight) for root, weight in zip(roots, weights, strict=True)]
+        ups, downs = ({i: pair[k] for i, pair in factors.items()} for k in (0, 1))
+        down = self._mixed(f"{matrix.name}.lora_A.weight", downs, signed, read.workspace)
+        up = self._mixed(f"{matrix.name}.lora_B.weight", ups, roots, read.workspace)
         b, a = up.to(self.dtype), down.to(self.dtype)
         if self.mixer.kind.thin is None:
-            return exact, Factors(b, a, product_error(b.double(), a.double(), *stacked))
-        lost = product_error(b.double(), a.double(), up.double(), down.double())
-        return decompose_product(up.double(), down.double()), Factors(b, a, lost)
+            made = Factors(b, a, product_error(b.double(), a.double(), *stacked))
+            return _Merged(exact, lambda rank: made)
+        made = Factors(b, a, product_error(b.double(), a.double(), up.double(), down.double()))
+        return _Merged(decompose_product(up.double(), down.double()), lambda rank: made)
 
     def _mixed(
-        self, name: str, sources: dict[int, StoredTensor], weights: list[float], workspace: Workspace
+        self, name: str, sources: dict[int, torch.Tensor], weights: list[float], workspace: Workspace
     ) -> torch.Tensor:
-        read = [TensorInMemory(name, self._read(i, stored, workspace).float()) for i, stored in sources.items()]
-        return self.mixer.whole(_plan(name, read), weights, self._streams(name, sources), workspace)
+        held = [TensorInMemory(name, factor.float()) for factor in sources.values()]
+        return self.mixer.whole(_plan(name, held), weights, self._streams(name, sources), workspace)
 
-    def _merge_products(self, module: Module, workspace: Workspace) -> tuple[Decomposition, Factors]:
-        steps = {i: tuple(map(as_matrices, change)) for i, change in module.changes.items()}
-        for i, stored in ((i, t) for i, own in steps.items() for step in own for t in step.tensors):
-            self._read(i, stored, workspace)  # refuses NaN
-        products = [Adapted(module.weight, Zeros(module.shape), own) for own in steps.values()]
-        weights = [self.weights[i] for i in steps]
-        plan = _plan(module.weight, products)
-        merged = self.mixer.whole(plan, weights, self._streams(module.weight, steps), workspace)
-        found = self._decompose(module, merged, workspace)
-        rank = self.most(module).choose(found.values**2, found.energy)
-        factors = balanced_factors(found, rank, False, self.dtype)
-        return found, replace(factors, lost=_distance(merged, factors))
+    def _merge_products(self, matrix: Module, read: _Reader) -> _Merged:
+        for i, step in ((i, step) for i, own in matrix.changes.items() for step in own):
+            read.check(i, step)
+        transposed = any(update.is_transposed for update in matrix.updates.values())
+        shape = matrix.shape[::-1] if transposed else matrix.shape
+        products = [
+            matrix.updates.get(i) or Adapted(matrix.weight, Zeros(shape), _turned(own, transposed))
+            for i, own in matrix.changes.items()
+        ]
+        weights = [self.weights[i] for i in matrix.changes]
+        streams = self._streams(matrix.weight, matrix.changes)
+        merged = self.mixer.whole(_plan(matrix.weight, products), weights, streams, read.workspace)
+        merged = merged.T.contiguous() if transposed else merged
+        found = self._decompose(matrix, merged, read.workspace)
+        if not np.isfinite(found.energy):
+            raise CheckpointError(
+                f"the base model contains NaN, infinity or extremely large numbers in {matrix.weight:.200}. Download it again."
+            )
 
-    def _decompose(self, module: Module, merged: torch.Tensor, workspace: Workspace) -> Decomposition:
-        plan = _plan(module.weight, [TensorInMemory(module.weight, merged)])
-        rank = self.rank(module)
+        def cut(rank: int) -> Factors:
+            factors = balanced_factors(found, rank, False, self.dtype)
+            return replace(factors, lost=_distance(merged, factors))
+
+        return _Merged(found, cut)
+
+    def _decompose(self, matrix: Module, merged: torch.Tensor, workspace: Workspace) -> Decomposition:
+        plan = _plan(matrix.weight, [TensorInMemory(matrix.weight, merged)])
+        rank = self.rank(matrix)
         blocks = Blocks(plan, workspace, "row")
-        return decompose(blocks, module.weight, rank, whole=WHOLE, passes=PASSES, growth=GROWTH, beyond=rank)[0]
+        return decompose(blocks, matrix.weight, rank, whole=WHOLE, passes=PASSES, growth=GROWTH, beyond=rank)[0]
 
     def merge_whole(self, whole: Whole, tensor: TensorPlan, workspace: Workspace) -> Any:
         """The blocks of a tensor that adapters have as it is."""
@@ -166,6 +191,58 @@ class Combiner:
     def _streams(self, name: str, numbers: Any) -> list[str]:
         """Keys of random numbers, as recipes have them for their models."""
         return [f"{self.seed}/{i}/{name}" for i in numbers]
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """The merged change of a matrix: its singular values, and its factors of a rank."""
+
+    found: Decomposition
+    cut: Callable[[int], Factors]
+
+
+class _Reader:
+    """Reads factors of adapters in float64, those of all experts once.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        Of the adapters.
+    workspace : Workspace
+    """
+
+    def __init__(self, labels: tuple[str, ...], workspace: Workspace):
+        self.workspace = workspace
+        self._labels = labels
+        self._of_all: dict[int, torch.Tensor] = {}
+
+    def factors(self, i: int, step: LowRank) -> tuple[torch.Tensor, torch.Tensor]:
+        """B and A of a change by an adapter."""
+        if step.columns is None:
+            return self._read(i, step.up), self._read(i, step.down)
+        if i not in self._of_all:
+            self._of_all[i] = self._read(i, step.up)
+        first, apart = step.columns
+        return self._of_all[i][:, first::apart], self._read(i, step.down)
+
+    def check(self, i: int, step: LowRank) -> None:
+        """Refuse NaN and infinity."""
+        self.factors(i, step)
+        if step.magnitude is not None:
+            self._read(i, step.magnitude)
+
+    def _read(self, i: int, stored: StoredTensor) -> torch.Tensor:
+        values = self.workspace.stored(0, stored, 0, stored.count).view(stored.shape).to(torch.float64, copy=True)
+        if not torch.isfinite(values).all():
+            raise CheckpointError(
+                f"{self._labels[i]} contains NaN or infinity in {stored.name:.200}. Download or train it again."
+            )
+        return values
+
+
+def _turned(steps: Sequence[LowRank], transposed: bool) -> tuple[LowRank, ...]:
+    """Changes in the orientation of BA, or of its transpose."""
+    return tuple(replace(as_matrices(step), transposed=transposed) for step in steps)
 
 
 def _plan(name: str, sources: list[Any]) -> TensorPlan:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nbmerge.adapters.inputs import DoraChange
 from nbmerge.checkpoints import Layout
 from nbmerge.checkpoints.adapters.adapted_tensor import LowRank
 from nbmerge.checkpoints.adapters.adapter import Adapter
+from nbmerge.checkpoints.adapters.experts import ExpertChange
 from nbmerge.engine.planning import TensorPlan
 from nbmerge.methods import Values
 from nbmerge.recipe import ModelRef
@@ -25,16 +28,29 @@ class Module:
     changes : mapping of int to tuple of LowRank
         By number of the adapter: its product, and the one that is taken away where it was trained beside a changed base.
     embedding : bool
+    updates : mapping of int to DoraChange
+        By number of the adapter: the changes that are no products, those of DoRA.
     """
 
     name: str
     changes: Mapping[int, tuple[LowRank, ...]]
-    embedding: bool
+    embedding: bool = False
+    updates: Mapping[int, DoraChange] = field(default_factory=dict)
 
     @property
     def weight(self) -> str:
         """Name of the tensor that is changed."""
         return f"{self.name}.weight"
+
+    @property
+    def is_parameter(self) -> bool:
+        """Whether it is a parameter that adapters name by itself (``target_parameters``), and not a module."""
+        return False
+
+    @property
+    def matrices(self) -> tuple[Module, ...]:
+        """What is combined matrix by matrix, and cut to one rank: itself, or the matrices of experts."""
+        return (self,)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -55,11 +71,59 @@ class Module:
     def plan(self, rank: int, dtype: str) -> TensorPlan:
         """What is read for it: the factors. As a tensor, it has the size of the result of some rank."""
         read = [(str(i), t) for i, steps in self.changes.items() for step in steps for t in step.tensors]
+        read += [("base", update.before) for update in self.updates.values()]
+        return self._plan(read, rank, dtype)
+
+    def _plan(self, read: Sequence[tuple[str, Any]], rank: int, dtype: str) -> TensorPlan:
         labels, sources = (tuple(each) for each in zip(*read, strict=True))
         nothing = Values({}, {"scale": (0.0,) * len(sources)})  # the engine itself computes nothing
         return TensorPlan(
-            self.weight, (max(1, rank), sum(self.shape)), dtype, None, "other", "passthrough", sources, labels, nothing
+            self.weight, (max(1, rank) * len(self.matrices), sum(self.shape)), dtype, None, "other", "passthrough", sources, labels, nothing
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FusedExperts(Module):
+    """A parameter with the matrices of all experts, or with one matrix, that some adapters change by factors.
+
+    `changes` are those of the first expert.
+
+    Parameters
+    ----------
+    fused : mapping of int to ExpertChange
+        By number of the adapter.
+    """
+
+    fused: Mapping[int, ExpertChange] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, fused: Mapping[int, ExpertChange]) -> FusedExperts:
+        """Of a parameter's name, and the changes by number of the adapter."""
+        return cls(name, {i: (change.of_expert(0),) for i, change in fused.items()}, fused=fused)
+
+    @property
+    def weight(self) -> str:
+        """Name of the tensor that is changed."""
+        return self.name
+
+    @property
+    def is_parameter(self) -> bool:
+        """Whether it is a parameter."""
+        return True
+
+    @cached_property
+    def matrices(self) -> tuple[Module, ...]:  # of many experts, so made once
+        """One module for each expert."""
+        count = next(iter(self.fused.values())).experts
+        return tuple(
+            Module(f"{self.name}.{e}", {i: (change.of_expert(e),) for i, change in self.fused.items()})
+            for e in range(count)
+        )
+
+    def plan(self, rank: int, dtype: str) -> TensorPlan:
+        """What is read for it: the factors of all experts."""
+        read = [(str(i), t) for i, change in self.fused.items() for t in (change.down, change.up)]
+        return self._plan(read, rank, dtype)
 
 
 @dataclass(frozen=True)
@@ -113,7 +177,9 @@ class Members:
     @property
     def folders(self) -> set[Path]:
         """Folders that are read."""
-        read = {t.file.parent for w in self.wholes for value in (w.base, *w.values.values()) for t in value.leaves()}
+        whole = [value for w in self.wholes for value in (w.base, *w.values.values())]
+        before = [update.before for module in self.modules for update in module.updates.values()]
+        read = {t.file.parent for value in (*whole, *before) for t in value.leaves()}
         return {*(adapter.folder for adapter in self.adapters), *read}
 
     @property

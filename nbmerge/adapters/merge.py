@@ -15,6 +15,7 @@ from nbmerge.adapters.alignment import align_adapters, check_copies
 from nbmerge.adapters.budget import check_budget
 from nbmerge.adapters.combinations import Consensus, Election, Mixer
 from nbmerge.adapters.combine import Combiner
+from nbmerge.adapters.inputs import KINDS_OF_ADAPTERS
 from nbmerge.adapters.members import Members, Module
 from nbmerge.adapters.merge_arguments import (
     MOST_RANK,
@@ -30,7 +31,6 @@ from nbmerge.adapters.merge_arguments import (
 from nbmerge.adapters.merged import AdapterMerge, MergedTensor
 from nbmerge.adapters.merged_folder import SavedTensors, find_saved, write_merged
 from nbmerge.adapters.parts import Part, Parts, part_names
-from nbmerge.adapters.zeros import KINDS_WITH_ZEROS
 from nbmerge.checkpoints import hub
 from nbmerge.checkpoints.adapters.adapter import WEIGHTS
 from nbmerge.engine.compute import Blocks, parse_threads, run
@@ -126,7 +126,7 @@ def merge_adapters(
     seed : int
         Of the random masks of dare.
     base : path, Hub id or ModelRef, optional
-        The model of the adapters. Needed where they save modules whole, or name their model differently.
+        The model of the adapters. Needed where they save modules whole, are DoRA, or name their model differently.
     dtype : str, optional
         dtype of the factors: "float32", "bfloat16" or "float16"; default that of the adapters, or float32 if they differ.
     overwrite : bool
@@ -186,7 +186,7 @@ def merge_adapters(
 def _check_cost(task: _Task, folder: Path, overwrite: bool, threads: int) -> None:
     combiner, modules = task.combiner, task.members.modules
     size = combiner.dtype.itemsize
-    factors = sum(combiner.rank(module) * sum(module.shape) * size for module in modules)
+    factors = sum(combiner.rank(m) * sum(m.shape) * len(m.matrices) * size for m in modules)
     check_place_beside(task.members.folders, folder, overwrite, 2 * factors + task.saved.nbytes, _SPACE)
     most = max(combiner.worker_bytes(module) for module in modules)
     require_memory(
@@ -208,8 +208,8 @@ def _merge(
         journal.begin({name: checksum for name, checksum in journal.finished.items() if parts.holds(name, checksum)})
         left = [plan for plan in plans if plan.name not in journal.finished]
         sink = _sink(task, parts, journal)
-        run(left, sink, progress=progress, cancel=cancel, threads=threads, kinds=KINDS_WITH_ZEROS)
-        found = {module.weight: parts.read(module.weight) for module in modules}
+        run(left, sink, progress=progress, cancel=cancel, threads=threads, kinds=KINDS_OF_ADAPTERS)
+        found = {module.weight: parts.read(module.weight, len(module.matrices)) for module in modules}
         _refuse_nothing(task, found)
         found |= write_merged(task.members, combiner, task.saved, parts, found, folder, cancel)
         parts.remove()

@@ -102,6 +102,11 @@ def check_ranks(members: Members, kind: CombinationType, rank: int | None, energ
         raise ArgumentError(
             f"{kind.name} keeps the ranks of the adapters. Leave rank and energy out, or choose {_cutting(kind)}."
         )
+    if not kind.cuts and (odd := next((m for m in members.modules if m.updates), None)):
+        raise ArgumentError(
+            f"{kind.name} keeps factors, and the change of {odd.name:.200} by {members.labels[next(iter(odd.updates))]} is not a product "
+            f"of factors, because it is a DoRA. Choose {_cutting(kind)}, which cuts it to a rank."
+        )
     if kind.of == "factors" and (other := next((a.folder for a in members.adapters if a.initial), None)):
         raise ArgumentError(
             f"{kind.name} adds factors, and the change of {other} is a difference of two products, because it was trained beside a "

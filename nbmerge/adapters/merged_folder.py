@@ -21,9 +21,10 @@ from nbmerge.adapters.files import (
     write_card,
     write_files,
 )
+from nbmerge.adapters.inputs import KINDS_OF_ADAPTERS
 from nbmerge.adapters.members import Members, Whole, is_saved
 from nbmerge.adapters.parts import Part, Parts
-from nbmerge.adapters.zeros import KINDS_WITH_ZEROS
+from nbmerge.checkpoints.adapters.experts import name_wrappers
 from nbmerge.engine.compute import Blocks, run
 from nbmerge.engine.planning import TensorPlan
 from nbmerge.errors import CheckpointError
@@ -90,13 +91,14 @@ def write_merged(
         What was found about the tensors that are not factors.
     """
     dtype = str(combiner.dtype).removeprefix("torch.")
+    wrappers = name_wrappers([m.name for m in members.modules if m.is_parameter and found[m.weight].rank])
     factors = [
         factor
         for module in members.modules
         for factor in factor_pair(
             module.weight,
-            module.name,
-            found[module.weight].rank,
+            wrappers.get(module.name, module.name),
+            found[module.weight].rank * len(module.matrices),
             *module.shape,
             dtype,
             embedding=module.embedding,
@@ -135,7 +137,7 @@ def _write_wholes(
         return lambda start, block: None
 
     tensors = [placed.tensor for placed in saved.wholes]
-    run(tensors, sink, cancel=cancel, kinds=KINDS_WITH_ZEROS)
+    run(tensors, sink, cancel=cancel, kinds=KINDS_OF_ADAPTERS)
     return energies
 
 
@@ -149,7 +151,8 @@ def make_config(members: Members, ranks: Mapping[str, int]) -> dict[str, Any]:
         Rank by module, of those that have factors.
     """
     saved = {whole.module for whole in members.wholes if is_saved(whole) and whole.name.endswith(".weight")}
-    plain = len(ranks) == len(members.modules) and all(adapter.targets for adapter in members.adapters)
+    parameters = sorted(m.name for m in members.modules if m.is_parameter and m.name in ranks)
+    plain = len(ranks) == len(members.modules) and all(a.targets or not a.changes for a in members.adapters)
     biases = any(is_saved(whole) and whole.module not in saved for whole in members.wholes)
     shifts = any(not is_saved(whole) for whole in members.wholes)
     return lora_config(
@@ -157,11 +160,14 @@ def make_config(members: Members, ranks: Mapping[str, int]) -> dict[str, Any]:
         task_type=next((adapter.task for adapter in members.adapters if adapter.task), None),
         base_model_name_or_path=members.base_name,
         revision=members.revision,
-        target_modules=sorted({t for a in members.adapters for t in a.targets} if plain else ranks),
+        target_modules=sorted(
+            {t for a in members.adapters for t in a.targets} if plain else set(ranks) - set(parameters)
+        ),
         modules_to_save=sorted(saved) or None,
         bias="all" if biases else "none",
         fan_in_fan_out=any(adapter.fan_in_fan_out for adapter in members.adapters),
         **({"lora_bias": True} if shifts else {}),
+        **({"target_parameters": parameters} if parameters else {}),
     )
 
 

@@ -110,13 +110,13 @@ class Parts:
         except (OSError, KeyError):
             return False
 
-    def read(self, name: str) -> Part:
-        """Read what was found about a tensor, without its factors."""
+    def read(self, name: str, experts: int = 1) -> Part:
+        """Read what was found about a tensor, without its factors, which may be those of several experts."""
         with safe_open(self._files[name], "pt") as file:
             energy, lost, size = file.get_tensor("sums").tolist()
             values, errors = (file.get_tensor(key).numpy() for key in ("values", "errors"))
             rank = file.get_slice("lora_A").get_shape()[0] if "lora_A" in file.keys() else 0  # noqa: SIM118
-            return Part(energy, int(size), values, errors, rank, lost)
+            return Part(energy, int(size), values, errors, rank // experts, lost)
 
     def factor(self, name: str, which: str) -> torch.Tensor:
         """Read "lora_A" or "lora_B" of a tensor."""

@@ -88,7 +88,10 @@ def merge_adapters(
     ] = "plain",
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random masks of dare.")] = 0,
     base: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Base model of the adapters; needed if they save whole modules.")
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Base model of the adapters; needed if they save whole modules or are DoRA."
+        ),
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(metavar="DTYPE", help="dtype of the factors; default that of the adapters.")

@@ -1,17 +1,21 @@
 """Adapters merged with each other, against products in float64, merges of the adapted models, and what peft's formulas say."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import nbmerge
 from nbmerge.adapters import combine, merge_adapters
 from nbmerge.adapters.merge_arguments import check_seed, check_weights
+from nbmerge.checkpoints import open_adapter
+from nbmerge.engine.compute import Workspace
+from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.errors import ArgumentError, CheckpointError, MergeStopped
 from nbmerge.plots import to_png
 from tests.adapters import DOWN, Q, V, make_adapter, modules, passed_through
@@ -286,9 +290,11 @@ def test_what_cannot_be_merged_is_refused(base, three, tmp_path):
     refuse(ArgumentError, "a list of folders", adapters=str(one))
     refuse(CheckpointError, "is not an adapter", adapters=[one, base])
     refuse(CheckpointError, "cancel with these weights", adapters=[one, one], weights=(1, -1))
-    refuse(CheckpointError, "all experts of", adapters=[CASES / "experts_qwen3" / "adapter0"])
     dora = make_adapter(tmp_path / "dora", base, modules(Q), dora=True)
-    refuse(CheckpointError, "is a DoRA", adapters=[one, dora])
+    refuse(CheckpointError, "is a DoRA.*Name the model: base=MODEL", adapters=[one, dora])
+    refuse(ArgumentError, "it is a DoRA. Choose svd,", adapters=[one, dora], base=base, method="cat")
+    experts = [CASES / f"experts_{model}" / "adapter0" for model in ("qwen3", "mixtral")]
+    refuse(CheckpointError, "different models: their changes of .*down_proj are 3×8×6 and", adapters=experts)
     wide = make_adapter(tmp_path / "wide", make_model(tmp_path / "w", hidden=32), modules(Q))
     refuse(CheckpointError, "different models: their changes of .* are 16×16 and 32×32", adapters=[one, wide])
     twins = [make_adapter(tmp_path / x / "lora", base, modules(Q), seed=i) for i, x in enumerate(("i", "ii"))]
@@ -333,3 +339,83 @@ def test_extracted_adapters_are_merged_into_what_their_models_would_be(tmp_path)
     made = passed_through(family.base, tmp_path / "both")
     for name, tensor in read_tensors(nbmerge.merge(made, tmp_path / "made", progress=False).path).items():
         torch.testing.assert_close(tensor, wanted[name], rtol=0, atol=2e-6)
+
+
+@pytest.mark.slow
+def test_a_dora_is_merged_by_all_that_it_changes(base, tmp_path):
+    adapters = [
+        make_adapter(tmp_path / "dora", base, modules(Q), seed=1, dora=True),
+        make_adapter(tmp_path / "lora", base, modules(Q), seed=2),
+    ]
+    found = merge_adapters(adapters, tmp_path / "out", weights=(0.7, 0.5), rank=9, base=base, progress=False)
+    weight = read_tensors(base)[f"{Q0}.weight"].double()
+    magnitude = load_file(adapters[0] / "adapter_model.safetensors")[f"base_model.model.{Q0}.lora_magnitude_vector"]
+    directions = weight + products(adapters[0])[Q0]
+    scaled = magnitude.double()[:, None] * directions / directions.norm(dim=1, keepdim=True)
+    wanted = 0.7 * (scaled - weight) + 0.5 * products(adapters[1])[Q0]
+    torch.testing.assert_close(products(tmp_path / "out")[Q0], best(wanted, 9), rtol=0, atol=5e-6)
+    row = found.table.set_index("tensor").loc[f"{Q0}.weight"]
+    assert row["error"] == pytest.approx(float((wanted - best(wanted, 9)).norm() / wanted.norm()), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case",
+    [
+        "dora", "gpt2_dora", "convolutions_dora", "experts_in_one_tensor", "experts_qwen3",
+        "experts_mixtral",
+    ],
+)  # fmt: skip
+def test_halves_of_what_peft_trained_are_together_what_peft_computes(case, tmp_path):
+    told = json.loads((CASES / case / "model.json").read_text())
+    base = CASES / case / "base" if "model" not in told else make_model(tmp_path / "base", **told["model"])
+    adapter = CASES / case / "adapter0"
+    for method, settings in {"svd": {}, "magnitude_prune_svd": {"density": 1}}.items():
+        out = tmp_path / method
+        merge_adapters(
+            [adapter, adapter], out, method=method, weights=0.5, energy=1.0, base=base, progress=False, **settings
+        )
+        made = nbmerge.compute_tensors(passed_through(base, out))
+        for name, tensor in load_file(CASES / case / "merged.safetensors").items():
+            torch.testing.assert_close(made[name], tensor, rtol=1e-5, atol=5e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["svd", "cat", "linear", "ties_svd"])
+def test_experts_are_merged_one_by_one_and_share_a_rank(method, tmp_path):
+    settings = {"density": 0.5} if method == "ties_svd" else {} if method != "svd" else {"rank": 3}
+    adapter = CASES / "experts_in_one_tensor" / "adapter0"
+    names = [f"model.layers.0.mlp.experts.{part}" for part in ("gate_up_proj", "down_proj")]
+    other = tmp_path / "other"
+    shutil.copytree(adapter, other)
+    factors = load_file(adapter / "adapter_model.safetensors")
+    draw = torch.Generator().manual_seed(3)
+    save_file(
+        {n: torch.randn(t.shape, generator=draw) for n, t in factors.items()}, other / "adapter_model.safetensors"
+    )
+    found = merge_adapters(
+        [adapter, other], tmp_path / "out", method=method, weights=(0.7, -0.4), progress=False, **settings
+    )
+    read = [open_adapter(a).experts for a in (adapter, other, tmp_path / "out")]
+    for name in names:
+        one, two, both = (expert_products(own[name]) for own in read)
+        assert found.ranks[name] == read[2][name].rank
+        exact = 0.7 * one - 0.4 * two
+        if method == "cat":
+            torch.testing.assert_close(both, exact, rtol=1e-5, atol=1e-5)
+        elif method == "svd":
+            torch.testing.assert_close(both, torch.stack([best(e, 3) for e in exact]), rtol=1e-5, atol=1e-5)
+        row = found.table.set_index("tensor").loc[name]
+        if method != "ties_svd":
+            assert row["norm"] == pytest.approx(float(exact.norm()), rel=1e-5)
+            assert row["error"] == pytest.approx(float((both - exact).norm() / exact.norm()), abs=1e-5)
+
+
+def expert_products(change):
+    """s·BA of every expert, in float64."""
+    with InputFiles() as files:
+        workspace = Workspace(files)
+        factors = (workspace.stored(0, t, 0, t.count).view(t.shape).double() for t in (change.down, change.up))
+        down, up = factors
+    down, up = down.view(change.experts, change.rank, -1), up.view(-1, change.rank, change.experts).permute(2, 0, 1)
+    return change.scale * up @ down

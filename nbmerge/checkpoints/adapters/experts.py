@@ -6,7 +6,7 @@ files, transformers stores the experts of some models in one tensor and of other
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,11 @@ class ExpertChange:
         """Number of rows of each A."""
         return self.down.shape[0] // self.experts
 
+    def of_expert(self, number: int) -> LowRank:
+        """The change of one expert's matrix."""
+        down = _rows(self.down, number * self.rank, self.rank)
+        return LowRank(down, self.up, self.scale, columns=(number, self.experts))
+
 
 def adapted_parameters(module: str, targets: Any) -> list[str]:
     """Which parameters of a module ``target_parameters`` names, in the order in which peft wraps them."""
@@ -56,6 +61,18 @@ def adapted_parameters(module: str, targets: Any) -> list[str]:
     own = [t.rpartition(".")[2] for t in texts if f".{module}".endswith(f".{t.rpartition('.')[0]}") and "." in t]
     known = [name for name in _ORDER if name in own]
     return known + sorted(set(own) - set(known))
+
+
+def name_wrappers(parameters: Iterable[str]) -> dict[str, str]:
+    """The modules that peft stores the factors of some parameters under: a wrapper for each, the first one innermost."""
+    modules: dict[str, list[str]] = {}
+    for name in parameters:
+        modules.setdefault(name.rpartition(".")[0], []).append(name)
+    found = {}
+    for module, own in modules.items():
+        for depth, parameter in enumerate(reversed(adapted_parameters(module, own))):
+            found[f"{module}.{parameter}"] = module + depth * ".base_layer"
+    return found
 
 
 def read_expert_changes(
@@ -176,12 +193,7 @@ def _by_expert(module: str, parts: tuple[str, ...], change: ExpertChange) -> dic
     if odd:
         return {}
     return {
-        f"{module}.{e}.{part}.weight": LowRank(
-            _rows(change.down, e * change.rank, change.rank),
-            _rows(change.up, i * height, height),
-            change.scale,
-            columns=(e, change.experts),
-        )
+        f"{module}.{e}.{part}.weight": replace(change.of_expert(e), up=_rows(change.up, i * height, height))
         for e in range(change.experts)
         for i, part in enumerate(parts)
     }

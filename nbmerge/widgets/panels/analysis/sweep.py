@@ -158,7 +158,8 @@ def _list_parts(recipe: Recipe) -> tuple[Any, ...]:
 
 
 def _list_parents(plan: Plan) -> Iterator[Candidate]:
-    yield from (Candidate(f"{PARENT} {label}", f"{label} alone") for label in plan.parents)
+    if plan.recipe.experts is None:  # no numbers of a mixture give one of its models
+        yield from (Candidate(f"{PARENT} {label}", f"{label} alone") for label in plan.parents)
 
 
 def suggest_ends(ends: list[Candidate]) -> tuple[str, str]:

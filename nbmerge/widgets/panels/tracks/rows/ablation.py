@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DIGITS = 5
 """Digits of a number that the browser gets."""
+MIXTURE = "Each part of a mixture is a copy from one model, so none can be taken from another here. Structure shows what its routers do."
+"""The note where the recipe is a mixture of experts."""
 
 
 class AblationRow(Row):
@@ -48,6 +50,11 @@ class AblationRow(Row):
 
     def content(self, plan: Plan) -> Mapping[str, Any] | None:
         """What can be computed, and the effects that are known."""
+        if plan.recipe.experts is not None:
+            return {
+                "sources": [], "source": "", "scores": [], "score": "", "progress": "", "stale": False, "ready": False,
+                "note": MIXTURE,
+            }  # fmt: skip
         scores = self._scores()
         if self.source not in plan.parents:
             self.source = plan.parents[0]

@@ -61,7 +61,9 @@ class MovedRow(Row):
     # --- state to screen ---
 
     def content(self, plan: Plan) -> Mapping[str, Any] | None:
-        """Lines, cells, and what they are worth."""
+        """Lines, cells, and what they are worth; nothing for a mixture, whose tensors are copies."""
+        if plan.recipe.experts is not None:
+            return None
         known = self._measurements
         known.update(plan)
         if self.estimating and not known.is_current(plan):

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 DIGITS = 4
 """Digits of a derivative that the browser gets."""
+MIXTURE = (
+    "A mixture of experts has no values over the layers, so there is none to move. Its text sets prompts and scales."
+)
+"""The note where the recipe is a mixture."""
 
 
 class SensitivityRow(Row):
@@ -49,11 +53,11 @@ class SensitivityRow(Row):
         scores = list_scores(self.state, tokens=True)
         if self.score not in scores:
             self.score = next(iter(scores), "")
-        is_possible = is_predictable(plan)
+        is_possible = is_predictable(plan) and plan.recipe.experts is None
         found = self._work.find(plan) if is_possible else None
         stale = self._work.is_stale(plan)
         content: dict[str, Any] = {
-            "scores": scores, "score": self.score, "progress": self._work.progress,
+            "scores": scores if plan.recipe.experts is None else [], "score": self.score, "progress": self._work.progress,
             "stale": found is not None and stale, "ready": is_possible and bool(scores) and (found is None or stale),
             "note": _explain(plan, is_possible, bool(scores)) or _describe(found, stale),
         }  # fmt: skip
@@ -98,6 +102,8 @@ class SensitivityRow(Row):
 
 def _explain(plan: Plan, is_possible: bool, has_scores: bool) -> str:
     """Why there are no derivatives; empty if there can be."""
+    if plan.recipe.experts is not None:
+        return MIXTURE
     if not is_possible:
         return f"{plan.method.title} is not a weighted sum of the models, so it has no derivatives here."
     return "" if has_scores else "Type a prompt in Samples, or add a text as a score, to see which way values help."
