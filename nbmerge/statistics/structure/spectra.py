@@ -20,7 +20,7 @@ from nbmerge.errors import ArgumentError
 from nbmerge.presentation import Displayed, draw
 from nbmerge.progress_bars import show_progress
 from nbmerge.statistics.store import Arrays, recall
-from nbmerge.statistics.structure.decomposition import Decomposition, decompose, worker_bytes
+from nbmerge.statistics.structure.decomposition import WHOLE, Decomposition, decompose, worker_bytes
 from nbmerge.statistics.structure.packed_spectra import pack, shapes_of, unpack
 from nbmerge.statistics.structure.spectrum import Overlap, Spectrum
 from nbmerge.statistics.survey import Model, fit_models, refuse_not_finite, tensors_of_all, without_merge
@@ -232,11 +232,13 @@ def _decompose(
 ) -> tuple[list[Spectrum], list[Overlap]]:
     """Decompose all matrices."""
     found: dict[str, tuple[list[Spectrum], list[Overlap]]] = {}
+    rooms = _make_rooms(tensors, rank)
 
     def sink(tensor: TensorPlan, blocks: Blocks) -> Callable[[int, torch.Tensor], None]:
         parts = decompose(blocks.by_rows(tensor), tensor.name, rank)
+        pairs = zip(parts, rooms[tensor.name], strict=True)
         found[tensor.name] = (
-            [_spectrum(originals[tensor.name], m, part) for m, part in enumerate(parts, start=1)],
+            [_spectrum(originals[tensor.name], m, part, room) for m, (part, room) in enumerate(pairs, start=1)],
             list(_overlaps(originals[tensor.name], parts, shared)),
         )
         return lambda start, block: None
@@ -270,9 +272,21 @@ def _check_memory(tensors: Sequence[TensorPlan], rank: int, threads: int | None)
     )
 
 
-def _spectrum(tensor: TensorPlan, m: int, part: Decomposition) -> Spectrum:
-    own = part.values, part.errors, part.energy, part.size
-    return Spectrum(tensor.name, tensor.layer, tensor.kind, tensor.models[m], *own)
+def _make_rooms(tensors: Sequence[TensorPlan], rank: int) -> dict[str, np.ndarray]:
+    """Arrays of shape (models, 2, singular values) for the results of each tensor, allocated before anything else.
+
+    Allocated one by one between the matrices that are freed again, they would keep the memory of those from being used for the
+    next ones: memory would grow with the number of layers.
+    """
+    widest = max(max(rank, min(t.shape)) if t.count <= WHOLE else rank for t in tensors)
+    rooms = np.empty((len(tensors), len(tensors[0].inputs) - 1, 2, widest))
+    return {t.name: room for t, room in zip(tensors, rooms, strict=True)}
+
+
+def _spectrum(tensor: TensorPlan, m: int, part: Decomposition, room: np.ndarray) -> Spectrum:
+    values, errors = room[:, : len(part.values)]
+    values[:], errors[:] = part.values, part.errors
+    return Spectrum(tensor.name, tensor.layer, tensor.kind, tensor.models[m], values, errors, part.energy, part.size)
 
 
 def _overlaps(tensor: TensorPlan, parts: Sequence[Decomposition], rank: int) -> Iterator[Overlap]:
