@@ -13,6 +13,7 @@ from nbmerge.analysis.measure import ScoreLike, choose_names, measure_plans, rea
 from nbmerge.analysis.paths import blend_along
 from nbmerge.arguments import parse_count_argument
 from nbmerge.checkpoints import hub
+from nbmerge.engine.differences import describe_difference
 from nbmerge.engine.planning import plan as make_plan
 from nbmerge.engine.planning import plan_after, read_recipe
 from nbmerge.errors import ArgumentError
@@ -63,6 +64,8 @@ class PathScores(Displayed):
     notes : tuple of str
         What went wrong at single points, and how texts longer than the context were read.
     seconds : float
+    along : tuple of str
+        What changes along each axis, in words such as "weight of math 0.3 → 0.9"; empty where it is more than one parameter.
     """
 
     recipes: tuple[Recipe, ...]
@@ -72,6 +75,7 @@ class PathScores(Displayed):
     fallback: str = ""
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    along: tuple[str, ...] = ()
 
     @property
     def is_plane(self) -> bool:
@@ -229,8 +233,15 @@ def sweep(
     plans += [plan_after(plans[0], recipe) for recipe in recipes[1:]]
     with show_progress(progress, "Sweeping") as listener:
         found = measure_plans(plans, named, progress=listener, cancel=cancel, threads=threads, device=device)
-    seconds = time.perf_counter() - began
-    return PathScores(tuple(recipes), tuple(positions), found.values, found.lower, found.fallback, found.notes, seconds)
+    seconds, along = time.perf_counter() - began, tuple(_describe_axis(ends[0], end) for end in ends[1:])
+    return PathScores(
+        tuple(recipes), tuple(positions), found.values, found.lower, found.fallback, found.notes, seconds, along
+    )
+
+
+def _describe_axis(first: Recipe, end: Recipe) -> str:
+    words = describe_difference(first, end).words
+    return words[0] if len(words) == 1 else ""
 
 
 def _known(values: Sequence[float]) -> list[float]:

@@ -28,7 +28,8 @@ def show_path_scores(scores: PathScores) -> Markup:
     names = list(scores.table.columns)
     rows = [[digits(value) for value in row] for row in scores.table.itertuples(index=False, name=None)]
     title = "Scores over a plane" if scores.is_plane else "Scores along a path"
-    top = heading(title, f"{len(rows)} points", how, f"{scores.seconds:.1f} s")
+    axes = [f"{name}: {what}" for name, what in zip(names, scores.along, strict=False) if what]
+    top = heading(title, f"{len(rows)} points", *axes, how, f"{scores.seconds:.1f} s")
     return block(top, table(names, rows), remarks(scores.fallback, scores.notes))
 
 

@@ -36,6 +36,10 @@ SAMPLE, LINE = 48, 18
 """Width of a legend's sample with the space around it, and height of a line of it, in pixels."""
 NAME_GAP = 20
 """Pixels of a margin that names leave free: between them and what they name, and for wide letters."""
+MANY_NAMES = 5
+"""Entries of a legend from which on it has at least two columns, with long names shortened."""
+SHORTEST = 20
+"""Letters of a name in such a legend, at least."""
 MOST_NAMES = 24
 """Entries of a legend; of more, how many there are."""
 
@@ -181,4 +185,5 @@ def legend_height(names: Sequence[str], width: float) -> int:
 
 def _columns(names: Sequence[str], width: float) -> int:
     longest = letters(width) if not names else max(len(n) for n in names)
-    return max(1, min(len(names), int(width // (longest * px(FONT) * 0.6 + SAMPLE))))
+    two_fit = len(names) >= MANY_NAMES and letters(width / 2 - SAMPLE) >= SHORTEST
+    return max(2 if two_fit else 1, min(len(names), int(width // (longest * px(FONT) * 0.6 + SAMPLE))))

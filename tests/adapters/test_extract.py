@@ -180,6 +180,7 @@ def test_results_are_shown(family, tmp_path):
     assert "ft1 as an adapter of base" in html
     for what in ("rank", "error"):
         assert to_png(found.plot(what)).startswith(b"\x89PNG")
+    assert [text.get_text() for text in found.plot().axes[0].texts] == ["written: rank 4"]
     with pytest.raises(ArgumentError, match="what must be one of"):
         found.plot("values")
     outside = found.plot("error").axes[0].collections[-1].get_array()

@@ -168,6 +168,7 @@ def test_a_plane_of_two_parameters(recipe):
     y = other.with_parameter("weight", 0.1, models[1])
     result = sweep(origin, x, points=3, scores=TEXT, plane=y)
     assert result.is_plane
+    assert result.along == ("weight of ft1 0.5 → 0.9", "weight of ft2 0.5 → 0.1")
     assert len(result.recipes) == 9
     middle = result.recipes[4]
     assert [m.parameters["weight"].plain() for m in middle.models] == pytest.approx([0.7, 0.3])

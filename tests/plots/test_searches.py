@@ -1,5 +1,7 @@
 """Plots of searches: made of the trials of a search that never ran."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,9 @@ def test_slices_show_what_mattered_first(found):
     assert titles[0].startswith("loss over weight[a] #1, importance")
     assert len(titles) == 3
     labels = [text.get_text() for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
-    assert labels == ["loss (lower is better)", "best so far", "loss, held out (lower is better)"]
+    assert labels == ["loss (lower is better)", "best so far", "failed", "loss, held out (lower is better)"]
+    assert figure.axes[0].collections[-1].get_offsets()[:, 0].tolist() == [40]  # the trial that failed
+    assert all(axes.get_xlim()[0] < 0 and axes.get_xlim()[1] > 1 for axes in figure.axes[2:4])  # the whole range
     course = figure.axes[0].lines[0].get_ydata()
     assert (np.diff(course) <= 0).all()
 
@@ -63,12 +67,29 @@ def test_several_goals_show_their_front(found):
     figure = result.plot(theme="dark")
     front = figure.axes[0].lines[0]
     assert sorted(front.get_xdata()) == sorted(t.scores["left"] for t in result.front)
+    titles = [axes.get_title(loc="left").split(",")[0] for axes in figure.axes[3:]]
+    assert [t for t in titles if t] == [f"{s} over {v}" for v in result.importance for s in ("left", "right")]
+
+
+def test_the_worst_trials_do_not_flatten_a_front(found):
+    result = found("left", "right")
+    far = dataclasses.replace(
+        result.trials[0], number=41, scores={"left": 900.0, "right": 900.0}, objective=(900.0, 900.0)
+    )
+    axes = dataclasses.replace(result, trials=(*result.trials, far)).plot().axes[0]
+    for (low, high), name in ((axes.get_xlim(), "left"), (axes.get_ylim(), "right")):
+        assert all(low < t.scores[name] < high for t in result.front)
+        assert high < 2
 
 
 def test_coordinates_have_a_line_for_each_trial(found):
     result = found("loss", "gain", kind="mean")
     axes = result.plot("coordinates").axes[0]
     (lines,) = axes.collections
+    assert axes.get_title(loc="left").endswith(f"● trial {result.best_trial.number}, the best")
+    assert [text.get_text() for text in axes.texts if "weight" not in text.get_text()] == [
+        "0 to 1", "0 to 1", "merge_method", "linear, ties",
+    ]  # fmt: skip
     names = [text for text in axes.texts if "weight" in text.get_text()]
     edges = [text.get_window_extent() for text in names]
     assert [text.get_text() for text in names] == ["weight[a] #1", "weight[a] #2"]

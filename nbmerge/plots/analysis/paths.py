@@ -31,6 +31,10 @@ ENDS = {(0.0,): "first", (1.0,): "second", (0.0, 0.0): "first", (1.0, 0.0): "sec
 """Positions of the recipes that a path or a plane was given."""
 LEVELS = 8
 """Contour lines of a plane, at most."""
+MOST_TICKS = 6
+"""Points of a plane up to which each has its tick."""
+CLEAR = 32
+"""Pixels around a mark in which contour lines have no numbers."""
 OUTLINE: list[AbstractPathEffect] = [withStroke(linewidth=2.2, foreground="#00000090")]
 """Around white text on a heat map."""
 
@@ -47,9 +51,14 @@ def plot_path_scores(
     sheet = Sheet(Look(theme, font_size), width, NARROW if not scores.is_plane else 84)
     draw: Callable[..., Axes] = score_plane if scores.is_plane else score_curve
     height = PLANE if scores.is_plane else CURVE
+    along = scores.along or ("",) * len(scores.positions[0])
     return sheet.draw(
         [
-            Row(height, HEAD, partial(_draw_one, draw, scores.table, name, {"lower": scores.lower[name]}))
+            Row(
+                height,
+                HEAD,
+                partial(_draw_one, draw, scores.table, name, {"lower": scores.lower[name], "along": along}),
+            )
             for name in names
         ]
     )
@@ -61,7 +70,9 @@ def _draw_one(
     return draw(table, axes, score=name, **options)
 
 
-def score_curve(table: pd.DataFrame, axes: Axes | None = None, *, score: str, lower: bool = True) -> Axes:
+def score_curve(
+    table: pd.DataFrame, axes: Axes | None = None, *, score: str, lower: bool = True, along: Sequence[str] = ("",)
+) -> Axes:
     """Draw a score along a path; the recipes at its ends and the barrier are marked.
 
     Parameters
@@ -74,13 +85,15 @@ def score_curve(table: pd.DataFrame, axes: Axes | None = None, *, score: str, lo
         Column to draw. Gaps where it is missing.
     lower : bool
         Whether lower is better.
+    along : (str,)
+        What changes along the path, for the label.
 
     Returns
     -------
     Axes
     """
     axes = axes or theme.new_axes(height=CURVE + HEAD + theme.BOTTOM, top=HEAD)
-    theme.dress(axes, xlabel="position between the recipes", ylabel="")
+    theme.dress(axes, xlabel=_name_axis(axes, "t", along[0], "position between the recipes"))
     t, values = table["t"].to_numpy(float), table[score].to_numpy(float)
     theme.title(axes, f"{theme.shortened(score)} ({'lower' if lower else 'higher'} is better)")
     axes.plot(t, values, color=theme.PALETTE[0], marker="o", markersize=4, linewidth=1.6, clip_on=False)
@@ -134,16 +147,53 @@ def _mark_barrier(axes: Axes, t: np.ndarray, values: np.ndarray, ends: Mapping[f
         )
 
 
-def _mark_best(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ma.MaskedArray) -> None:
-    """The point of the least value."""
+def _name_axis(axes: Axes, letter: str, along: str, otherwise: str, side: int = 0) -> str:
+    """The label of an axis: what changes along it, where that is known and fits."""
+    fits = along and len(along) + 3 <= theme.letters(theme.pixels(axes)[side])
+    return theme.plain(f"{letter}: {along if fits else otherwise}")
+
+
+def _mark_recipes(axes: Axes, x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
+    """The recipes that a plane was given; returns where they are."""
+    places = {place: name for place, name in ENDS.items() if len(place) == 2}
+    shown = {(i, j): name for (i, j), name in places.items() if x[0] <= i <= x[-1] and y[0] <= j <= y[-1]}
+    for place, name in shown.items():
+        axes.plot(*place, color=theme.PALETTE[1], marker="D", markersize=7, markeredgecolor="white", clip_on=False)
+        is_right = place[0] > (x[0] + x[-1]) / 2  # where the name would lie over the colour bar
+        style: dict[str, Any] = {"ha": "right" if is_right else "left", "color": "white", "path_effects": OUTLINE}
+        style |= {"fontsize": theme.look_of(axes).small, "weight": "bold"}
+        axes.annotate(name, place, xytext=(-7 if is_right else 7, 7), textcoords="offset points", **style)
+    return list(shown)
+
+
+def _draw_contours(
+    axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ma.MaskedArray, marked: Sequence[tuple[float, float]]
+) -> None:
+    """Contour lines with as many digits as tell them apart, and no number over a mark."""
+    lines = axes.contour(x, y, values, levels=LEVELS, colors="white", linewidths=0.9, alpha=0.8)
+    levels = np.asarray(lines.levels)
+    decimals = next((n for n in range(9) if len({f"{v:.{n}f}" for v in levels}) == len(levels)), 9)
+    marks = axes.transData.transform(np.array(marked).reshape(-1, 2))
+    near = CLEAR * axes.figure.dpi / theme.DPI * theme.look_of(axes).scale
+    for label in axes.clabel(lines, fontsize=theme.look_of(axes).small, fmt=f"%.{decimals}f"):
+        label.set_path_effects(OUTLINE)  # on bright cells, too
+        place = axes.transData.transform(label.get_position())
+        label.set_visible(bool((np.abs(marks - place).max(axis=1) > near).all()))
+
+
+def _mark_best(axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ma.MaskedArray) -> tuple[float, float]:
+    """The point of the least value; returns where it is."""
     row, column = np.unravel_index(int(values.argmin()), values.shape)
     style: dict[str, Any] = {"color": "white", "fontsize": theme.look_of(axes).small, "path_effects": OUTLINE}
     place = float(x[column]), float(y[row])
     axes.plot(*place, color="white", marker="o", markersize=8, fillstyle="none", markeredgewidth=1.6, clip_on=False)
     axes.annotate("best", place, xytext=(0, -14), textcoords="offset points", ha="center", weight="bold", **style)
+    return place
 
 
-def score_plane(table: pd.DataFrame, axes: Axes | None = None, *, score: str, lower: bool = True) -> Axes:
+def score_plane(
+    table: pd.DataFrame, axes: Axes | None = None, *, score: str, lower: bool = True, along: Sequence[str] = ("", "")
+) -> Axes:
     """Draw a score over a plane as a heat map with contour lines; the three recipes and the best point are marked.
 
     Parameters
@@ -155,13 +205,16 @@ def score_plane(table: pd.DataFrame, axes: Axes | None = None, *, score: str, lo
     score : str
     lower : bool
         Whether lower is better: dark is better.
+    along : (str, str)
+        What changes along x and y, for the labels.
 
     Returns
     -------
     Axes
     """
     axes = axes or theme.new_axes(height=PLANE + HEAD + theme.BOTTOM, top=HEAD)
-    theme.dress(axes, xlabel="x: from the first recipe to the second", ylabel="y: to the third", grid=False)
+    xlabel = _name_axis(axes, "x", along[0], "from the first recipe to the second")
+    theme.dress(axes, xlabel=xlabel, ylabel=_name_axis(axes, "y", along[1], "to the third", side=1), grid=False)
     theme.title(axes, f"{theme.shortened(score)} ({'lower' if lower else 'higher'} is better)")
     grid = table.pivot(index="y", columns="x", values=score)
     x, y, values = grid.columns.to_numpy(float), grid.index.to_numpy(float), np.ma.masked_invalid(grid.to_numpy(float))
@@ -170,25 +223,14 @@ def score_plane(table: pd.DataFrame, axes: Axes | None = None, *, score: str, lo
     colours = matplotlib.colormaps[theme.SEQUENTIAL if lower else f"{theme.SEQUENTIAL}_r"]
     axes.pcolormesh(x, y, values, cmap=colours, norm=norm, shading="nearest")
     look = theme.look_of(axes)
-    if high > low and min(values.shape) > 2:
-        lines = axes.contour(x, y, values, levels=LEVELS, colors="white", linewidths=0.9, alpha=0.8)
-        for label in axes.clabel(lines, fontsize=look.small, fmt="%.3g"):
-            label.set_path_effects(OUTLINE)  # on bright cells, too
-    for place, name in ENDS.items():
-        if len(place) == 2 and x.min() <= place[0] <= x.max() and y.min() <= place[1] <= y.max():
-            axes.plot(*place, color=theme.PALETTE[1], marker="D", markersize=7, markeredgecolor="white", clip_on=False)
-            axes.annotate(
-                name,
-                place,
-                xytext=(7, 7),
-                textcoords="offset points",
-                color="white",
-                fontsize=look.small,
-                weight="bold",
-                path_effects=OUTLINE,
-            )
+    for set_ticks, at in ((axes.set_xticks, x), (axes.set_yticks, y)):
+        ticks = at if len(at) <= MOST_TICKS else np.linspace(at[0], at[-1], 6)
+        set_ticks(ticks, [f"{value:.3g}" for value in ticks])
+    marked = _mark_recipes(axes, x, y)
     if values.count():
-        _mark_best(axes, x, y, values if lower else -values)
+        marked.append(_mark_best(axes, x, y, values if lower else -values))
+    if high > low and min(values.shape) > 2:
+        _draw_contours(axes, x, y, values, marked)
     width = theme.pixels(axes)[0]
     bar = axes.figure.colorbar(
         ScalarMappable(norm, colours), cax=axes.inset_axes((1 + 10 / width, 0.0, 12 / width, 1.0))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from nbmerge.errors import ArgumentError
@@ -24,6 +25,10 @@ MOST_TEXTS = 12
 """Texts of one figure."""
 GAP = 0.12
 """Room between bars, as a share of a layer."""
+NARROWEST = 8
+"""Pixels of a layer from which on there is room between bars."""
+HATCHES = ("", "////", "....", "xxxx")
+"""Over the colours of the palette, one for each round through it."""
 
 
 def plot_routing(
@@ -75,13 +80,9 @@ def routing_bars(
         axes = theme.new_axes(height=HEIGHT + above + theme.BOTTOM, top=above)
     theme.dress(axes, ylabel="share, %")
     layer_axis(axes, len(values))
-    colour, layers, below = theme.colours(experts), np.arange(len(values)), np.zeros(len(values))
-    bars = []
-    for i, name in enumerate(experts):
-        bars.append(
-            axes.bar(layers, 100 * values[:, i], 1 - GAP, bottom=100 * below, color=colour[name], linewidth=0)[0]
-        )
-        below = below + values[:, i]
+    has_room = theme.pixels(axes)[0] / max(len(values), 1) >= NARROWEST
+    tops = 100 * values.cumsum(axis=1)
+    bars = [_draw_shares(axes, i, tops[:, i] - 100 * values[:, i], tops[:, i], has_room) for i in range(len(experts))]
     axes.set_ylim(0, 100)
     axes.set_yticks(range(0, 101, 25))  # the same for all texts, whatever room they have
     width = theme.pixels(axes)[0]
@@ -91,3 +92,23 @@ def routing_bars(
         text = theme.shortened(" ".join(title.split()), theme.letters(width))
         theme.title(axes, text, theme.legend_height(experts, width) if legend else 0)
     return axes
+
+
+def _draw_shares(axes: Axes, i: int, low: np.ndarray, high: np.ndarray, has_room: bool) -> Artist:
+    """The share of the i-th expert in all layers: a bar for each, or one shape where bars would be too narrow."""
+    style = _style_of(i)
+    if has_room:
+        return axes.bar(np.arange(len(low)), high - low, 1 - GAP, bottom=low, **style)[0]
+    return axes.stairs(high, np.arange(len(low) + 1) - 0.5, baseline=low, fill=True, antialiased=False, **style)
+
+
+def _style_of(i: int) -> dict[str, Any]:
+    """How the bars of the i-th expert are filled: mixtures often have more experts than there are colours."""
+    turn, place = divmod(i, len(theme.PALETTE))
+    # edges have no width: their colour is that of the hatch
+    return {
+        "facecolor": theme.PALETTE[place],
+        "edgecolor": "#ffffff",
+        "linewidth": 0,
+        "hatch": HATCHES[turn % len(HATCHES)],
+    }

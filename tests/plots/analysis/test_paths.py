@@ -36,6 +36,10 @@ def test_a_plane_is_a_heat_map_with_contours():
     values = tuple(x + 2 * y for x, y in positions)
     figure = PathScores((None,) * 9, positions, {"s": values}, {"s": True}).plot()
     assert {"first", "second", "third", "best"} <= set(texts(figure.axes[0]))
+    edges = {text.get_text(): text.get_window_extent() for text in figure.axes[0].texts}
+    assert edges["second"].x1 < figure.axes[0].bbox.x1  # not over the colour bar
+    numbers = [text for text in texts(figure.axes[0]) if text[0].isdigit()]
+    assert len(numbers) == len(set(numbers)) > 2
     assert figure.axes[0].collections[0].get_array().ravel().tolist() == list(values)
     flat = PathScores((None,) * 9, positions, {"s": (1.0,) * 9}, {"s": True})
     assert to_png(flat.plot())
@@ -55,3 +59,13 @@ def test_the_display_is_escaped_and_says_how_it_was_computed():
 def test_the_names_of_the_ends_keep_away_from_the_curve(values, sides):
     (axes,) = along(values).plot().axes
     assert [text.get_va() for text in axes.texts if text.get_text() in ("first", "second")] == sides
+
+
+def test_axes_say_what_changes_along_them():
+    positions = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
+    plane = PathScores(
+        (None,) * 4, positions, {"s": (1.0, 2.0, 3.0, 4.0)}, {"s": True}, along=("weight of a 0 → 1", "")
+    )
+    axes = plane.plot().axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("x: weight of a 0 → 1", "y: to the third")
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1"]
