@@ -400,6 +400,30 @@ def test_on_a_phone_each_model_has_its_colour_and_each_slider_its_name(page, mod
         assert left["x"] + left["width"] <= right["x"] + 2
 
 
+CROSSED = """() => {
+    const names = [...document.querySelectorAll('.nbm-pin-name')].map((name) => name.getBBox());
+    const paths = [...document.querySelectorAll('.nbm-chosen, .nbm-other')];
+    return names.map(({ x, y, width, height }) => paths.some((path) => {
+        const steps = Array.from({ length: 1001 }, (_, i) => path.getPointAtLength(path.getTotalLength() * i / 1000));
+        return steps.some((at) => at.x > x && at.x < x + width && at.y > y && at.y < y + height);
+    }));
+}"""
+"""Whether a curve goes through the name of each pin."""
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_no_curve_goes_through_the_name_of_a_pin(page, models, tmp_path, width):
+    recipe = write(
+        "task_arithmetic", models.family.base, {models.family.ft1: [0, 1, 0.2], models.family.ft2: [0.9, 0.1]}
+    )
+    pins = {"the same everywhere": nbm.Recipe.of(recipe).with_parameter("weight", 0.5), "before": recipe}
+    page.set_viewport_size({"width": width, "height": 844})
+    show(page, nbm.export_page(recipe, tmp_path / "page.html", statistics=models.statistics, pins=pins))
+    settle(page)
+    expect(page.locator(".nbm-pin-name")).to_have_text(["pinned the same everywhere", "pinned before"])
+    assert page.evaluate(CROSSED) == [False, False]
+
+
 def test_a_picture_stands_where_scripts_do_not_run(browser_page, models, tmp_path):
     file = nbm.export_page(list_recipes(models)["slerp"], tmp_path / "page.html", statistics=models.statistics)
     context = browser_page.context.browser.new_context(java_script_enabled=False)

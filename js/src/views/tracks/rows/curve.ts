@@ -11,11 +11,13 @@ import { curveGestures } from "../curve_gestures.ts";
 import { drawHalos, type SensitivityPart } from "../halos.ts";
 import { readKey } from "../keys.ts";
 import { knotAt } from "../knots.ts";
+import { drawPins } from "../pins.ts";
+import type { Box } from "../place_name.ts";
 import { describe, listSelected } from "../selection.ts";
 import { type Row, rowTitle, type Stage } from "../stage.ts";
 
 const [HEIGHT, TOP, BOTTOM] = [212, 24, 22];
-const NAME = 30; // pixels on either side of a layer that a name takes
+const LETTER = 5.4; // pixels that a letter of a mark takes
 const PAD = 0.06; // share of the range left free at both ends
 
 export default { name: "curve", place: 10, create } satisfies Row;
@@ -109,19 +111,21 @@ function create(stage: Stage, group: SVGGElement) {
       ...levels.map((level) =>
         svg("text", { x: axis.left - 8, y: y(level), class: "nbm-number" }, writeLevel(level, levels)),
       ),
-      ...part.marks
-        .filter(({ value, text }) => text && value >= span[0] && value <= span[1])
-        .map(({ value, text }) =>
-          svg(
-            "text",
-            { x: axis.right, y: y(value) + (value > 0 ? -10 : 17), class: "nbm-mark" },
-            shortenMark(text, part),
-          ),
-        ),
+      ...listMarks(part).map(({ right, bottom, text }) =>
+        svg("text", { x: right, y: bottom, class: "nbm-mark" }, text),
+      ),
     );
   }
 
-  const shortenMark = (text: string, { chosen: { label } }: CurvePart) => text.replace(label, shorten(label, 24));
+  /** The words at some values, at the right end of their lines. */
+  const listMarks = ({ marks, chosen: { label } }: CurvePart): (Box & { text: string })[] =>
+    marks
+      .filter(({ value, text }) => text && value >= span[0] && value <= span[1])
+      .map(({ value, text: long }) => {
+        const text = long.replace(label, shorten(label, 24));
+        const bottom = y(value) + (value > 0 ? -10 : 17);
+        return { left: axis.right - text.length * LETTER, right: axis.right, top: bottom - 10, bottom, text };
+      });
 
   const ofLayers = (values: readonly (number | null)[]) =>
     path(
@@ -158,19 +162,9 @@ function create(stage: Stage, group: SVGGElement) {
       return svg("g", {}, svg("path", { class: "nbm-other" }), reach, svg("path"), svg("title"));
     };
     match(others, part.others, make, drawOther);
-    match(
-      pins,
-      part.pins,
-      () => svg("g", {}, svg("path", { class: "nbm-pin" }), svg("text", { class: "nbm-pin-name" })),
-      (node, pin) => {
-        const at = findFarthest(pin.values, model.values, axis);
-        const value = pin.values[at] ?? null;
-        const side = value !== null && value < (model.values[at] ?? 0) ? 14 : -6;
-        set(node.children[0]!, { d: ofLayers(pin.values) });
-        set(node.children[1]!, { x: axis.x(at), y: value === null ? -20 : y(value) + side });
-        write(node.children[1]!, pin.label);
-      },
-    );
+    const curves = [model.values, ...part.others.map(({ values }) => values)];
+    const [ceiling, floor] = [TOP - 16, HEIGHT - BOTTOM + 8];
+    drawPins(pins, part.pins, { axis, y, curves, marks: listMarks(part), top: ceiling, bottom: floor }, stage.dragging);
   }
 
   function drawDots(part: CurvePart) {
@@ -301,15 +295,6 @@ function create(stage: Stage, group: SVGGElement) {
       return given.map(({ label, value }) => `${shorten(label, 24)} ${number(value, 4)}`).join(" · ");
     },
   };
-}
-
-/** The layer in which two curves are farthest apart, not too near to either end: there is room for a name. */
-function findFarthest(one: readonly (number | null)[], other: readonly (number | null)[], axis: Axis): number {
-  const margin = Math.min(Math.ceil(NAME / axis.step), Math.floor((axis.end - axis.first) / 3));
-  let best = Math.floor((axis.first + axis.end - 1) / 2);
-  const distance = (i: number) => Math.abs((one[i] ?? 0) - (other[i] ?? one[i] ?? 0));
-  for (let i = axis.first + margin; i < axis.end - margin; i += 1) if (distance(i) > distance(best)) best = i;
-  return best;
 }
 
 /** A text in lines of about so many letters, at most three; a long word is shortened in its middle. */
