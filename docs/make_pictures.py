@@ -20,9 +20,9 @@ def _models() -> list[Path]:
 
 
 PICTURES: dict[str, Callable[[], Figure]] = {
-    "cosine": lambda: nbm.measure_models(*_models(), progress=False).plot("cosine", theme="light"),
-    "conflicts": lambda: nbm.measure_conflicts(*_models(), progress=False).plot(theme="light"),
-    "kept": lambda: nbm.measure_spectra(*_models(), progress=False).plot("kept", theme="light"),
+    "cosine": lambda: nbm.measure_models(*_models(), progress=False).plot("cosine"),
+    "conflicts": lambda: nbm.measure_conflicts(*_models(), progress=False).plot(),
+    "kept": lambda: nbm.measure_spectra(*_models(), progress=False).plot("kept"),
 }
 """Each picture by its name, without the suffix."""
 

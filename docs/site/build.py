@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 SPHINX_PAGES = {"search.md", "genindex.md"}
 """Pages that Sphinx writes without a warning over ours: its own search, and the index."""
 LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
+PLOT = re.compile(r"!\[[^]]*\]\(pictures/[^)]+\)")
 PICTURE = """
 ![{alt}](pictures/{name}.svg){{.method .dark-light}}
 
@@ -105,6 +106,8 @@ def _adapt(file: str, text: str) -> str:
     """What a page has on the site instead of what GitHub shows."""
     if file == "README.md":
         return "# Start\n\n" + text[text.index("## Install") :]
+    if file == "docs/understanding.md":  # its pictures are transparent: the theme need not dim them
+        return PLOT.sub(r"\g<0>{.method .dark-light}", text)
     if file == "docs/pages.md":
         head, separator, rest = text.partition("\n## ")
         return f"{head}{EXAMPLE}{separator}{rest}"

@@ -3,8 +3,9 @@
     python -m tests.browser.screenshot [docs/studio.png]
     python -m tests.browser.screenshot --all FOLDER
 
-The first is the README's: `nbm.Studio()` on the bundled family, with scores and distances. The others are to be looked
-at after a change: 8, 32 and 80 layers, two themes and three widths.
+The first are those of the README and of the site's first page, `studio.png` and beside it `studio-dark.png`: `nbm.Studio()` on
+the bundled family, with scores and distances. The others are to be looked at after a change: 8, 32 and 80 layers, two themes
+and three widths.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SCALE = 2.0
 
 
 def main(out: Path) -> None:
-    """Make the picture."""
+    """Make the picture, and the same in the dark theme."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_notebook(root / "studio.ipynb", [CELL])
@@ -52,13 +53,16 @@ def main(out: Path) -> None:
             expect(studio.locator(".nbm-moved-line").first).to_be_visible()
             studio.get_by_role("button", name="Generate").click()
             until(page, "not studio.samples.runner.busy", seconds=60)
-            page.mouse.move(0, 0)
-            page.wait_for_timeout(500)
             out.parent.mkdir(parents=True, exist_ok=True)
-            studio.screenshot(path=out)
+            dark = out.with_stem(f"{out.stem}-dark")
+            for name, file in (("Light", out), ("Dark", dark)):
+                theme(page, f"JupyterLab {name}")
+                page.mouse.move(0, 0)
+                page.wait_for_timeout(1000)
+                studio.screenshot(path=file)
             if page.errors:
                 raise SystemExit(f"the page had errors: {page.errors}")
-    print(f"wrote {out}")
+    print(f"wrote {out} and {dark}")
 
 
 def take_all(out: Path) -> None:
