@@ -83,7 +83,7 @@ class ProgressBar:
         self._handle: Any = None
         self._pace = Pace()
         self._phase = ("", 0)
-        # A notebook knows by its context which cell an output belongs to, and events come from worker threads.
+        # A notebook finds by its context which cell an output belongs to, and events come from worker threads.
         self._context = copy_context()
 
     def __call__(self, event: Event) -> None:

@@ -36,7 +36,7 @@ notebook or a terminal."""
 
 
 class StopSignal(Protocol):
-    """Asks running work to stop once it is set; `threading.Event` is the usual one."""
+    """Stops running work once it is set; `threading.Event` is the usual one."""
 
     def is_set(self) -> bool:
         """Whether to stop."""

@@ -59,7 +59,7 @@ class Checkpoint:
     notes : tuple of str
         Remarks about how it was assembled.
     stacks : tuple of str, optional
-        Of bare weights, the lists of modules that count as layers; None for a model, whose config tells its layers.
+        Of bare weights, the lists of modules that count as layers; None for a model, whose config defines its layers.
     """
 
     path: Path

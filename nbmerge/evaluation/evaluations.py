@@ -148,7 +148,7 @@ def evaluate(
     limit : int, optional
         Samples of each task, at most; for a first look.
     shots : int, optional
-        Examples before each question; default as the task says.
+        Examples before each question; default as the task sets it.
     batch_size : int
     seed : int
     tokenizer : PreTrainedTokenizerBase, optional

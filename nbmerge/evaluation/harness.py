@@ -86,7 +86,7 @@ def run_tasks(
     limit : int, optional
         Samples of each task, at most.
     shots : int, optional
-        Examples before each question; default as the task says.
+        Examples before each question; default as the task sets it.
     batch_size, seed : int
 
     Raises

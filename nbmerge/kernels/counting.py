@@ -13,7 +13,7 @@ from nbmerge.kernels.floats import load
 TILE = 4096
 """Elements at a time: their magnitudes fit into the processor's first cache."""
 GROUP = 8
-"""Elements of which one look tells whether any is inside. A divisor of `TILE`."""
+"""Elements of which one comparison finds whether any is inside. A divisor of `TILE`."""
 
 
 @part

@@ -1,4 +1,4 @@
-"""Recipes: what the user wants, as data, and the languages it is written in."""
+"""Recipes: what is merged and how, as data, and the languages it is written in."""
 
 from nbmerge.model_ref import ModelRef
 from nbmerge.recipe.load import RECIPE_FILE

@@ -1,4 +1,4 @@
-"""The recipe: what the user wants, as plain validated data, independent of any widget, file or weight.
+"""The recipe: what is merged and how, as plain validated data, independent of any widget, file or weight.
 
 A recipe is immutable. Every change makes a new one, so history, undo and comparison cost nothing.
 """

@@ -1,4 +1,4 @@
-"""A blind comparison of two models: their texts side by side in random order, votes, and what the votes say."""
+"""A blind comparison of two models: their texts side by side in random order, votes, and their result."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class BlindPair:
 
 @dataclass(frozen=True)
 class BlindResult:
-    """What the votes say so far.
+    """The result of the votes so far.
 
     Parameters
     ----------

@@ -10,12 +10,12 @@ from nbmerge.sampling.stream import OnToken
 
 
 class TokenProgress:
-    """Tells a listener how many tokens there are of the most that there can be; a context manager.
+    """Reports to a listener how many tokens there are of the most that there can be; a context manager.
 
     Parameters
     ----------
     listener : callable or None
-        None tells nobody.
+        None reports nothing.
     texts : int
         Number of texts.
     most : int

@@ -96,7 +96,7 @@ def _count(
 
 
 def fit_models(*models: Model) -> Plan:
-    """A plan that lays the models' tensors side by side; the planner knows what fits.
+    """A plan that lays the models' tensors side by side; the planner checks what fits.
 
     Raises
     ------

@@ -74,7 +74,7 @@ def gather_statistics(
     cancel: StopSignal | None = None,
     threads: int | None = None,
 ) -> Gathered:
-    """Evaluate texts with each model of a recipe, and keep what its merge method needs to know about them.
+    """Evaluate texts with each model of a recipe, and keep the statistics that its merge method needs.
 
     For ``regmean``, these are the products of the inputs of every linear layer; for ``fisher``, the squared derivatives of the
     log-probabilities with respect to every weight. A few hundred texts of what each model is good at suffice. Models are

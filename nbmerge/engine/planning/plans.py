@@ -281,7 +281,7 @@ class Plan(Displayed):
 
     @cached_property
     def structure(self) -> dict[Any, Any]:
-        """What `once` remembers."""
+        """The results that `once` keeps."""
         return {}
 
     @cached_property

@@ -3,7 +3,7 @@
 A *combination* is a weighted sum Σ cᵢWᵢ of whole tensors; the method is a function from numbers to the coefficients c.
 An *element-wise* method first looks at the tensors (thresholds, norms), then mixes them block by block; it declares
 whether a block must contain whole rows or a whole matrix.
-The engine knows only these two shapes, no method; menus, checks and documentation are generated from the fields here.
+The engine depends only on these two shapes, on no method; menus, checks and documentation are generated from the fields here.
 """
 
 from __future__ import annotations

@@ -236,7 +236,7 @@ def _search(blocks: Blocks, count: int, k: int, sample: Callable[[], np.ndarray]
 
 
 def _guessed(sample: np.ndarray, rank: float, k: int) -> Generator[Request, None, Cut | None]:
-    """The cut, if a sorted sample tells well enough where it is: `rank` is the place in [0, 1] of the k-th largest."""
+    """The cut, if a sorted sample is precise enough to find it: `rank` is the place in [0, 1] of the k-th largest."""
     places = [int(np.clip(sample.size * (rank + x), 0, sample.size - 1)) for x in (-MARGIN, -NEAR, NEAR, MARGIN)]
     low, near, up_to, high = (float(sample[place]) for place in places)
     values = np.unique(sample[places[0] : places[-1] + 1])

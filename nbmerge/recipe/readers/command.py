@@ -92,7 +92,7 @@ def find_commands(raw: str, above: int = 0) -> Iterator[Command]:
 
 
 def parse_options(command: Command, kinds: Mapping[str, str], short: Mapping[str, str] | None = None) -> Options:
-    """Sort a command's words by what its program knows.
+    """Sort a command's words into options, values and arguments of its program.
 
     Parameters
     ----------

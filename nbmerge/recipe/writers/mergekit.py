@@ -90,7 +90,7 @@ class _Writer:
     def _without_ours(self, recipe: Recipe) -> Recipe:
         """The recipe without keys of nbmerge: for bare weights, and for results that are filled in."""
         if recipe.stacks:
-            what = "mergekit-pytorch knows no layers: it takes the first value of a gradient for all tensors."
+            what = "mergekit-pytorch has no layers: it uses the first value of a gradient for all tensors."
             self.lose("error", ("stacks",), what, "Give one value for each filter.")
         if recipe.missing_tensors != "refuse":
             option = {"leave-out": "--tensor-intersection", "merge-rest": "--tensor-union"}[recipe.missing_tensors]

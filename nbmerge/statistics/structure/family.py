@@ -39,7 +39,7 @@ UNEVEN = 0.02
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that the weights tell about models.
+    """A finding about models from their weights.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class Family(Displayed):
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """What the weights tell, the most important first."""
+        """What was found, the most important first."""
         return (*self._about_ancestors(), *self._about_merges(), *self._about_equality())
 
     @property

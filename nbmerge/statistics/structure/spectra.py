@@ -163,7 +163,7 @@ def measure_spectra(
 ) -> Spectra:
     """Compute the leading singular values of task vectors, matrix by matrix.
 
-    They tell how many directions a fine-tune uses, whether an adapter of some rank would hold it, and whether two fine-tunes use
+    They show how many directions a fine-tune uses, whether an adapter of some rank would hold it, and whether two fine-tunes use
     the same directions. Large matrices are read in blocks of rows, three times; memory holds thin matrices only.
 
     Parameters

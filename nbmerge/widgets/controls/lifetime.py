@@ -31,7 +31,7 @@ class OwningBox(ipywidgets.VBox):
         super().__init__(**settings)
 
     def watch(self, target: HasTraits, callback: Callable[[Any], Any], names: str) -> None:
-        """Observe something that may live longer than this box, for as long as this box lives."""
+        """Observe something that may outlast this box, until this box is closed."""
         target.observe(callback, names)
         self.at_close(lambda: target.unobserve(callback, names))
 

@@ -88,7 +88,7 @@ def list_row(plan: Plan, tensor: TensorPlan) -> dict[str, str]:
 
 
 def describe_tensor(plan: Plan, tensor: TensorPlan) -> dict[str, Any]:
-    """All that the plan knows of a tensor: its formula, its inputs, and what decided its numbers."""
+    """All that the plan contains about a tensor: its formula, its inputs, and what decided its numbers."""
     formula, method = plan.formula(tensor.name), tensor.how
     layer = "outside the layers" if tensor.layer is None else f"layer {tensor.layer}"
     stack = f" of {tensor.stack}" if tensor.stack is not None else ""

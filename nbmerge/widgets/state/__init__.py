@@ -1,4 +1,4 @@
-"""State: what the Studio knows and does, without any widget: the recipe and what follows from it, models to ask, jobs."""
+"""State: what the Studio holds and does, without any widget: the recipe and what follows from it, models to sample, jobs."""
 
 from nbmerge.widgets.state.job import Job
 from nbmerge.widgets.state.studio_state import StudioState

@@ -18,7 +18,7 @@ LEAVE_OUT, MERGE_REST = "leave-out", "merge-rest"
 def settle_missing(
     resolved: Resolved, piece: Piece, tensor: str, names: Sequence[str], found: Sequence[TensorInput | None]
 ) -> tuple[Piece, list[str], list[TensorInput | None]] | None:
-    """The inputs of a tensor that are there, as the recipe wants it; None if it leaves the tensor out.
+    """The inputs of a tensor that are there, as the recipe defines it; None if it leaves the tensor out.
 
     Parameters
     ----------

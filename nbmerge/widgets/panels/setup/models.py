@@ -213,7 +213,7 @@ def _list_unused(state: StudioState) -> list[str]:
 
 
 def _judge(state: StudioState, paths: list[str]) -> dict[str, tuple[str, str]]:
-    """Fit and reason of the models that something is to be said of. The planner's word counts for those that it knows."""
+    """Fit and reason of the models that there is something to report about; the planner's result for those in its plan."""
     verdicts: dict[str, tuple[str, str]] = {}
     opened = {}
     used = {str(r) for r in state.recipe.references} if state.recipe is not None else set()

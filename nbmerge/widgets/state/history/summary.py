@@ -52,7 +52,7 @@ class Summary:
 
 
 class Summariser:
-    """Makes summaries; remembers the last plans, because the next step is usually compared with one of them."""
+    """Makes summaries; keeps the last plans, because the next step is usually compared with one of them."""
 
     def __init__(self) -> None:
         self._plans: OrderedDict[str, Plan | None] = OrderedDict()

@@ -189,7 +189,7 @@ def _dump_step(step: _Step) -> str:
 
 
 def _make_digest(lines: Iterable[str]) -> str:
-    """Tells whether steps are as this version of nbmerge has written them: then their recipes need not be checked at once."""
+    """Whether steps are as this version of nbmerge has written them: then their recipes need not be checked at once."""
     return hashlib.sha256("\n".join((__version__, *lines)).encode()).hexdigest()
 
 
