@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import matplotlib
@@ -20,7 +22,7 @@ DENSE = 2 * DPI
 Format = Literal["png", "pdf", "svg"]
 
 _DRAWING = threading.Lock()
-_METADATA: dict[str, dict[str, Any]] = {
+METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
     "svg": {"Creator": None, "Date": None},
@@ -52,6 +54,13 @@ class NotebookFigure(Figure):
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         width, height = self.get_size_inches() * DPI
         return to_png(self, DENSE), {"width": round(width), "height": round(height)}
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Draw in this thread alone: matplotlib's text and image code is not made for several threads."""
+    with _DRAWING, matplotlib.rc_context(_SETTINGS):
+        yield
 
 
 def to_png(figure: Figure | Axes, dpi: float = DPI) -> bytes:
@@ -98,6 +107,6 @@ def to_bytes(figure: Figure | Axes, format: Format = "png", dpi: float = DENSE, 
     whole = figure.figure.figure  # of axes, also within a subfigure; a figure's figure is itself
     buffer = io.BytesIO()
     more: dict[str, Any] = {"pil_kwargs": {"compress_level": compression}} if format == "png" else {}
-    with _DRAWING, matplotlib.rc_context(_SETTINGS):  # matplotlib's text and image code is not made for several threads
-        whole.savefig(buffer, format=format, dpi=dpi, metadata=_METADATA[format], **more)
+    with drawing():
+        whole.savefig(buffer, format=format, dpi=dpi, metadata=METADATA[format], **more)
     return buffer.getvalue()

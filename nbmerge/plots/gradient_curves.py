@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from nbmerge.plots import theme
-from nbmerge.plots.axis import layer_axis
-from nbmerge.plots.gradient_values import Gradient
+from nbmerge.plots.axis import layer_axis, outside_columns
+from nbmerge.plots.gradient_values import Dash, Gradient
 
 WIDTH, HEIGHT = 640, 200
 DOTTED = 40
 """Layers up to which every one has a dot."""
 AIR = 0.06
 """Share of the range that is left free above and below."""
+ABOVE = 3
+"""zorder of lines; only a legend, outside of the axes, lies higher."""
 END_GAP = 8
 """Pixels between the axes and the words beside 0 and 1."""
 
@@ -67,10 +70,38 @@ def gradients(
     air = AIR * (high - low)
     axes.set_ylim(low - air, high + air)
     _guides(axes, ends)
-    handles = [_draw(axes, line, _twins(lines, i), columns) for i, line in enumerate(lines)]
+    handles = [_draw(axes, line, _twins(lines, i), columns)[0] for i, line in enumerate(lines)]
     if len(lines) > 1 or parameter not in names:
         theme.legend(axes, handles, names)
     return axes
+
+
+def redraw_lines(lines: Sequence[Gradient], axes: Axes, depth: int | None, outside: Iterable[str]) -> list[Artist]:
+    """Draw other lines in place of those that `gradients` has drawn; both have the same `frame_of`.
+
+    Parameters
+    ----------
+    lines, axes, depth, outside
+        As in `gradients`.
+
+    Returns
+    -------
+    list of Artist
+        All that was drawn.
+    """
+    for former in [drawn for drawn in axes.lines if drawn.get_zorder() >= ABOVE]:
+        former.remove()
+    columns = {} if depth is None else outside_columns(axes, depth, outside)
+    return [artist for i, line in enumerate(lines) for artist in _draw(axes, line, _twins(lines, i), columns)]
+
+
+def frame_of(lines: Sequence[Gradient]) -> Hashable:
+    """What axis and legend of `gradients` depend on; None where bands of lines lie below the axes' own."""
+    if any(map(_has_band, lines)):
+        return None
+    return value_range(lines), tuple(
+        (g.label, g.colour, _dash(g, _twins(lines, i)), _dots(g)) for i, g in enumerate(lines)
+    )
 
 
 def value_range(lines: Iterable[Gradient]) -> tuple[float, float]:
@@ -105,27 +136,41 @@ def _twins(lines: Sequence[Gradient], i: int) -> int:
     return sum(list(other.y) == list(lines[i].y) and list(other.x) == list(lines[i].x) for other in lines[:i])
 
 
-def _draw(axes: Axes, line: Gradient, twins: int, columns: dict[str, tuple[float, float]]) -> Any:
-    """One line with its dots, rings, diamonds and band; returns what stands for it in a legend."""
+def _has_band(line: Gradient) -> bool:
+    return any(low < high for low, high in line.spread)
+
+
+def _dots(line: Gradient) -> str:
+    """The marker of each layer."""
+    return "o" if len(line.x) <= DOTTED and line.spread else ""
+
+
+def _dash(line: Gradient, twins: int) -> Dash:
+    """Of a line over twins, stripes that show the line below."""
+    return (2 * twins, (2.0, 2.0 * twins)) if twins else line.dash
+
+
+def _draw(axes: Axes, line: Gradient, twins: int, columns: dict[str, tuple[float, float]]) -> list[Artist]:
+    """One line with its dots, rings, diamonds and band; first what stands for it in a legend."""
     scale = theme.look_of(axes).scale
-    if any(low < high for low, high in line.spread):
+    style: dict[str, Any] = {"color": line.colour, "zorder": ABOVE, "clip_on": False}
+    drawn: list[Artist] = []
+    if _has_band(line):
         lows, highs = zip(*line.spread, strict=True)
-        axes.fill_between(line.x, lows, highs, color=line.colour, alpha=0.2, linewidth=0)
-    dots = "o" if len(line.x) <= DOTTED and line.spread else ""
-    dash = (2 * twins, (2.0, 2.0 * twins)) if twins else line.dash  # stripes over the line below
-    style: dict[str, Any] = {"color": line.colour, "zorder": 3, "clip_on": False}
-    handle = axes.plot(
-        line.x, line.y, marker=dots, markersize=3.4 * scale, linestyle=dash, linewidth=2 * scale, **style
-    )[0]
+        drawn.append(axes.fill_between(line.x, lows, highs, color=line.colour, alpha=0.2, linewidth=0))
+    drawn[:0] = axes.plot(
+        line.x, line.y, marker=_dots(line), markersize=3.4 * scale, linestyle=_dash(line, twins),
+        linewidth=2 * scale, **style,
+    )  # fmt: skip
     if 0 < len(line.knots) <= DOTTED:
-        axes.plot(
+        drawn += axes.plot(
             *zip(*line.knots, strict=True), "o", markersize=6 * scale, markeredgewidth=1.4 * scale,
-            markerfacecolor=_ground(axes), **style | {"zorder": 4},
+            markerfacecolor=_ground(axes), **style | {"zorder": ABOVE + 1},
         )  # fmt: skip
     for role, value in line.outside.items():
         if role in columns:
-            axes.plot([sum(columns[role]) / 2], [value], "D", markersize=5 * scale, alpha=0.9, **style)
-    return handle
+            drawn += axes.plot([sum(columns[role]) / 2], [value], "D", markersize=5 * scale, alpha=0.9, **style)
+    return drawn
 
 
 def _ground(axes: Axes) -> str:

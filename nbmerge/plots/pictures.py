@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from nbmerge.engine.planning import Plan
@@ -17,7 +19,7 @@ from nbmerge.methods import methods
 from nbmerge.plots.colours import label_colours, model_colours
 from nbmerge.plots.figures import DPI, NotebookFigure
 from nbmerge.plots.gradient_curves import HEIGHT as GRADIENT_HEIGHT
-from nbmerge.plots.gradient_curves import gradients
+from nbmerge.plots.gradient_curves import frame_of, gradients, redraw_lines
 from nbmerge.plots.gradient_values import ParameterGradients, worth_showing
 from nbmerge.plots.heat_map import HEAD, ROW, heatmap
 from nbmerge.plots.layers import HEIGHT as CURVES_HEIGHT
@@ -58,12 +60,18 @@ class Row:
     draw : callable
     own_axis : bool
         Whether the x axis is another one than that of the rows below, so that its label is written.
+    frame : hashable, optional
+        Equal for rows that differ in nothing but what `draw_again` draws; None where there is no such thing.
+    draw_again : callable, optional
+        Draws on axes of an equal frame whatever lies above everything else there, and returns it.
     """
 
     height: float
     above: float
     draw: Callable[[Axes], Any]
     own_axis: bool = False
+    frame: Hashable = None
+    draw_again: Callable[[Axes], Sequence[Artist]] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,12 +108,16 @@ class Sheet:
         sizes = [(row.height * self.look.scale, row.above, under) for row, under in zip(rows, below, strict=True)]
         made = stack_axes(sizes, self.width * DPI, right=self.right, look=self.look)
         for row, axes in zip(rows, made, strict=True):
-            row.draw(axes)
-            if axes is not made[-1] and not row.own_axis:
-                axes.set_xlabel("")
+            self.draw_row(row, axes, is_last=row is rows[-1])
         figure = made[0].figure.figure
         assert isinstance(figure, NotebookFigure)
         return figure
+
+    def draw_row(self, row: Row, axes: Axes, is_last: bool) -> None:
+        """Draw one row on axes of its own."""
+        row.draw(axes)
+        if not is_last and not row.own_axis:
+            axes.set_xlabel("")
 
 
 def plot_recipe(
@@ -136,9 +148,16 @@ def plot_plan(
     font_size: float = FONT,
 ) -> NotebookFigure:
     """See `Plan.plot`."""
+    sheet, rows = _compose_plan(plan, parameters, Look(theme, font_size), width)
+    return sheet.draw(rows)
+
+
+def _compose_plan(
+    plan: Plan, parameters: str | Iterable[str] | None, look: Look, width: float
+) -> tuple[Sheet, list[Row]]:
     shown = _chosen(read_plan(plan), parameters, plan.method)
-    sheet = Sheet(Look(theme, font_size), width, _right_margin(shown))
-    return sheet.draw(_rows_of_gradients(sheet, shown, read_sources(plan.recipe), plan.depth))
+    sheet = Sheet(look, width, _right_margin(shown))
+    return sheet, _rows_of_gradients(sheet, shown, read_sources(plan.recipe), plan.depth)
 
 
 def plot_changes(
@@ -184,12 +203,26 @@ def plot_merge(
     >>> figure = nbm.plots.plot_merge(plan, nbm.measure_merge(plan), theme="dark")
     >>> figure.savefig("merge.pdf")
     """
+    sheet, rows = compose_merge(plan, changes, what, parents, Look(theme, font_size), width)
+    return sheet.draw(rows)
+
+
+def compose_merge(
+    plan: Plan,
+    changes: Changes | None = None,
+    what: str = "distance",
+    parents: str | Iterable[str] | None = None,
+    look: Look | None = None,
+    width: float = WIDTH,
+) -> tuple[Sheet, list[Row]]:
+    """The rows of `plot_merge`, and what they are drawn on."""
+    look = look or Look()
     if changes is None:
-        return plot_plan(plan, theme=theme, width=width, font_size=font_size)
-    sheet, colours = Sheet(Look(theme, font_size), width), model_colours(plan)
+        return _compose_plan(plan, None, look, width)
+    sheet, colours = Sheet(look, width), model_colours(plan)
     shown, roles = _chosen(read_plan(plan), None, plan.method), changes.by_role(what).index
     rows = _rows_of_gradients(sheet, shown, read_sources(plan.recipe), plan.depth, roles)
-    return sheet.draw(rows + _rows_of_changes(sheet, changes, what, parents, colours))
+    return sheet, rows + _rows_of_changes(sheet, changes, what, parents, colours)
 
 
 def _right_margin(shown: Sequence[ParameterGradients]) -> int:
@@ -206,14 +239,21 @@ def _rows_of_gradients(
     rows = []
     if strip:
         beside = roles if depth is not None else ()
-        rows.append(Row(STRIP * len(strip), HEAD, lambda axes: sources(strip, axes, depth=depth, outside=beside)))
+        bars = partial(sources, strip, depth=depth, outside=beside)
+        frame: Hashable = (repr(strip), depth, frozenset(beside))
+        rows.append(Row(STRIP * len(strip), HEAD, bars, frame=frame, draw_again=lambda axes: ()))
     for one in shown:
         above = LEGEND_GAP + legend_height([g.label for g in one.gradients], sheet.inner)
 
         def draw(axes: Axes, one: ParameterGradients = one) -> None:
             gradients(one.gradients, axes, depth=depth, parameter=one.parameter, ends=one.ends, outside=roles)
 
-        rows.append(Row(GRADIENT_HEIGHT, above, draw))
+        def draw_again(axes: Axes, one: ParameterGradients = one) -> list[Artist]:
+            return redraw_lines(one.gradients, axes, depth, roles)
+
+        lines = frame_of(one.gradients)
+        frame = None if lines is None else (one.parameter, one.ends, depth, frozenset(roles), lines)
+        rows.append(Row(GRADIENT_HEIGHT, above, draw, frame=frame, draw_again=draw_again))
     return rows
 
 

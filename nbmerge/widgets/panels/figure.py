@@ -9,7 +9,7 @@ import ipywidgets
 
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
-from nbmerge.plots.look import THEMES
+from nbmerge.plots.look import THEMES, Look
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.analysis.drawing import FAST, FORMATS, IN_FILES, ON_SCREEN, PIXELS_PER_INCH
 from nbmerge.widgets.panels.panel import Panel
@@ -18,6 +18,7 @@ from nbmerge.widgets.state.job import DONE
 
 if TYPE_CHECKING:
     from nbmerge.plots import NotebookFigure
+    from nbmerge.plots.redrawing import Redrawing
     from nbmerge.statistics import Changes
 
 
@@ -46,11 +47,17 @@ class FigurePanel(Panel):
     def _build(self) -> list[ipywidgets.Widget]:
         self.theme, self.parent = "auto", ""
         self._png = b""
+        self._redrawing: Redrawing | None = None
         self.view = FigureView({"choose": self.choose, "save": self.save}, self.errors)
         self.runner = DebouncedRunner(self.errors.show, "figure", self.state.activities)
         self.at_close(self.runner.close)
+        self.at_close(self._forget)
         self.watch(self.state.job, self.errors(lambda change: self._follow_job(change["new"])), "status")
         return [self.view]
+
+    def _forget(self) -> None:
+        """Free the figure: a closed panel may be held for long, in a notebook's Out."""
+        self._redrawing = None
 
     def figure(self) -> NotebookFigure:
         """The figure, to be changed or saved in Python.
@@ -96,6 +103,19 @@ class FigurePanel(Panel):
 
         return plot_merge(plan, changes, parents=self._parents(changes), theme=self.theme)  # type: ignore[arg-type]
 
+    def _draw_png(self, plan: Plan, changes: Changes | None) -> tuple[bytes, tuple[int, int]]:
+        """The same figure for the screen, with its size in pixels of the page. Called by one thread at a time."""
+        from nbmerge.plots.pictures import compose_merge
+        from nbmerge.plots.redrawing import Redrawing
+
+        redrawing = self._redrawing or Redrawing(ON_SCREEN, FAST)
+        look = Look(self.theme)  # type: ignore[arg-type]  # as in `choose`
+        png = redrawing.draw(*compose_merge(plan, changes, parents=self._parents(changes), look=look))
+        if not self.closed:
+            self._redrawing = redrawing
+        width, height = redrawing.size
+        return png, (round(width * PIXELS_PER_INCH), round(height * PIXELS_PER_INCH))
+
     def _refresh(self) -> None:
         plan = self.state.plan
         if plan is None:
@@ -104,13 +124,10 @@ class FigurePanel(Panel):
             return
 
         def work(cancel: threading.Event) -> None:
-            from nbmerge.plots import to_bytes
-
             changes = self._known(plan)
-            figure = self._make_figure(plan, changes)
-            png = to_bytes(figure, "png", ON_SCREEN, compression=FAST)
+            png, size = self._draw_png(plan, changes)
             if not cancel.is_set() and not self.closed:
-                self._png, self._size = png, figure.get_size_inches() * PIXELS_PER_INCH
+                self._png, self._size = png, size
                 self._show(plan, changes)
 
         self.runner.submit_debounced(work)
@@ -119,7 +136,7 @@ class FigurePanel(Panel):
         content: dict[str, Any] = {"theme": self.theme, "parent": "", "parents": [], "png": self._png}
         content["reason"] = "" if plan is not None else "Fix the errors in the recipe to see its figure."
         if self._png:
-            content["width"], content["height"] = map(round, self._size)
+            content["width"], content["height"] = self._size
         if plan is not None:
             chosen = self._parents(changes)
             content["parents"] = [] if changes is None else list(changes.parents)

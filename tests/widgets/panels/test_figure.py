@@ -3,8 +3,9 @@
 import pytest
 
 from nbmerge.errors import NbmergeError
-from nbmerge.plots import to_png
+from nbmerge.plots import to_bytes, to_png
 from nbmerge.widgets import FigurePanel
+from nbmerge.widgets.panels.analysis.drawing import FAST, ON_SCREEN, PIXELS_PER_INCH
 from tests.widgets.browser import act
 
 
@@ -30,7 +31,10 @@ def test_it_shows_the_present_gradients_and_follows_them(panel, state):
     assert before["parents"] == []
     state.set_recipe(state.recipe.with_parameter("weight", [1, 0], "ft1"))
     assert panel.runner.wait(30)
-    assert panel.view.content["png"] != before["png"]
+    content = panel.view.content
+    assert content["png"] != before["png"]
+    assert content["png"] == to_bytes(panel.figure(), "png", ON_SCREEN, compression=FAST)
+    assert [content["width"], content["height"]] == list(panel.figure().get_size_inches() * PIXELS_PER_INCH)
 
 
 @pytest.mark.slow
