@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba import types
 from numba.extending import intrinsic as numba_intrinsic
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
@@ -57,6 +58,23 @@ def part(function: F) -> F:
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function by the instructions that it generates, see `numba.extending.intrinsic`."""
     return numba_intrinsic(function)
+
+
+@intrinsic
+def prefer_wide_vectors(context: Any) -> Any:
+    """Let the function that calls this use the widest vectors of the processor; the results are the same.
+
+    LLVM prefers vectors of 256 bits on processors that also have those of 512, because a few wide instructions slow down
+    the rest of a program on some of them. For a loop that does nothing else, they pay.
+    """
+
+    def generate(compiler: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        attributes = builder.function.attributes
+        if isinstance(attributes, set):  # whose own method accepts only the attributes that llvmlite knows
+            set.add(attributes, '"prefer-vector-width"="512"')
+        return compiler.get_dummy_value()
+
+    return types.void(), generate
 
 
 @contextmanager

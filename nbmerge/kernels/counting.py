@@ -7,18 +7,18 @@ from functools import cache
 
 import numpy as np
 
-from nbmerge.kernels.compiler import entry_point, part
+from nbmerge.kernels.compiler import entry_point, part, prefer_wide_vectors
 from nbmerge.kernels.floats import load
+from nbmerge.kernels.groups import GROUP, are_above, are_equal, are_from, count_bits, find_first
 
 TILE = 4096
-"""Elements at a time: their magnitudes fit into the processor's first cache."""
-GROUP = 8
-"""Elements of which one comparison finds whether any is inside. A divisor of `TILE`."""
+"""Elements at a time: their magnitudes fit into the processor's first cache. A multiple of `GROUP`."""
 
 
 @part
 def read_magnitudes(base: int, own: int, first: int, base_stored: int, own_stored: int, magnitudes: np.ndarray) -> None:
     """Write |b − a| from an index on."""
+    prefer_wide_vectors()
     for k in range(magnitudes.size):
         magnitudes[k] = abs(load(own, first + k, own_stored) - load(base, first + k, base_stored))
 
@@ -31,16 +31,6 @@ def _compare(magnitudes: np.ndarray, value: float) -> tuple[int, int]:
         above = np.int32(above + np.int32(magnitudes[k] > value))
         equal = np.int32(equal + np.int32(magnitudes[k] == value))
     return np.int64(above), np.int64(equal)
-
-
-@part
-def _find_inside(magnitudes: np.ndarray, low: float, high: float, is_inside: np.ndarray) -> int:
-    """Write 1 where a magnitude is in the interval and 0 elsewhere; returns how many are above it."""
-    above = np.int32(0)
-    for k in range(magnitudes.size):
-        above = np.int32(above + np.int32(magnitudes[k] > high))
-        is_inside[k] = np.uint8((magnitudes[k] >= low) & (magnitudes[k] <= high))
-    return np.int64(above)
 
 
 @cache
@@ -69,14 +59,11 @@ def build_comparison(base_stored: int, own_stored: int) -> Callable[..., None]:
 
 
 @part
-def _take_out(magnitudes: np.ndarray, value: float, is_inside: np.ndarray) -> tuple[int, int]:
-    """Like `_compare`; also write 0 where a magnitude is equal to the value."""
-    above, equal = np.int32(0), np.int32(0)
-    for k in range(magnitudes.size):
-        above = np.int32(above + np.int32(magnitudes[k] > value))
-        equal = np.int32(equal + np.int32(magnitudes[k] == value))
-        is_inside[k] &= np.uint8(magnitudes[k] != value)
-    return np.int64(above), np.int64(equal)
+def _count_above(numbers: np.ndarray, value: float) -> int:
+    above = np.int32(0)
+    for k in range(numbers.size):
+        above = np.int32(above + np.int32(numbers[k] > value))
+    return np.int64(above)
 
 
 @cache
@@ -87,8 +74,8 @@ def build_collection(base_stored: int, own_stored: int) -> Callable[..., tuple[i
     -------
     callable
         ``(count, base, own, low, high, values, counts, inside) -> (int, int)``: the number of magnitudes above `high`, and of those
-        from `low` to `high` without `values` (float32), which are written to the beginning of `inside` (float32, shape (count,)).
-        Adds to `counts` what `build_comparison` adds.
+        from `low` to `high` without `values` (float32, all of them in the interval), which are written to the beginning of `inside`
+        (float32, shape (count,)). Adds to `counts` what `build_comparison` adds.
     """
 
     @entry_point("UniTuple(int64, 2)(int64, int64, int64, float32, float32, float32[::1], int64[:, ::1], float32[::1])")
@@ -102,24 +89,29 @@ def build_collection(base_stored: int, own_stored: int) -> Callable[..., tuple[i
         counts: np.ndarray,
         inside: np.ndarray,
     ) -> tuple[int, int]:
-        magnitudes, is_inside = np.empty(TILE, np.float32), np.zeros(TILE, np.uint8)
-        groups = is_inside.view(np.uint64)
-        above, held = np.int64(0), np.int64(0)
+        prefer_wide_vectors()
+        magnitudes, equal = np.empty(TILE, np.float32), np.zeros(values.size, np.int64)
+        address, above, held = magnitudes.ctypes.data, np.int64(0), np.int64(0)
         for first in range(0, count, TILE):
             tile = magnitudes[: min(TILE, count - first)]
             read_magnitudes(base, own, first, base_stored, own_stored, tile)
-            above += _find_inside(tile, low, high, is_inside[: tile.size])
-            for v in range(values.size):
-                more, equal = _take_out(tile, values[v], is_inside[: tile.size])
-                counts[v, 0] += more
-                counts[v, 1] += equal
-            is_inside[tile.size :] = np.uint8(0)
-            for g in range(groups.size):
-                if groups[g] != np.uint64(0):
-                    for k in range(GROUP * g, GROUP * g + GROUP):
-                        if is_inside[k]:
-                            inside[held] = magnitudes[k]
-                            held += 1
+            magnitudes[tile.size :] = np.float32(np.nan)  # which is neither inside nor above
+            for k in range(0, tile.size, GROUP):
+                larger = are_above(address, k, high)
+                above += count_bits(larger)
+                rest = are_from(address, k, low) ^ larger
+                for v in range(values.size):
+                    same = are_equal(address, k, values[v])
+                    equal[v] += count_bits(same)
+                    rest &= ~same
+                while rest != np.uint32(0):
+                    inside[held] = magnitudes[k + find_first(rest)]
+                    held += 1
+                    rest &= np.uint32(rest - np.uint32(1))
+        for v in range(values.size):
+            counts[v, 0] += above + _count_above(inside[:held], values[v])
+            counts[v, 0] += equal[values > values[v]].sum()
+            counts[v, 1] += equal[v]
         return above, held
 
     return collect

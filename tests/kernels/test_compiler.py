@@ -85,3 +85,15 @@ def test_loops_work_on_several_numbers_at_once(name, monkeypatch):
     build, *arguments = LOOPS[name]
     (code,) = build.__wrapped__(*arguments).inspect_llvm().values()  # which other tests may have loaded from the cache
     assert re.search(r"f(sub|mul|add) <\d+ x float>", code)
+
+
+@pytest.mark.slow
+def test_a_loop_can_ask_for_wide_vectors(monkeypatch):
+    monkeypatch.setenv(cache_folder.VARIABLE, "")
+    compiler.find_cache_folder.cache_clear()
+    for build, arguments, asks in (
+        (task_vectors.build, LOOPS["task vectors"][1:], True),
+        (gram.build_products, ((0, 0),), False),
+    ):
+        (code,) = build.__wrapped__(*arguments).inspect_llvm().values()
+        assert ('"prefer-vector-width"="512"' in code) == asks

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from nbmerge.kernels.compiler import entry_point, fixed_tuple, part
+from nbmerge.kernels.compiler import entry_point, fixed_tuple, part, prefer_wide_vectors
 from nbmerge.kernels.floats import ONE, ZERO, is_finite, larger, load, load_byte, multiply_add, store
 from nbmerge.methods.numerics.sign_election import ALMOST_ZERO
 
@@ -95,6 +95,7 @@ def build(
         weights: np.ndarray,
         scale: float,
     ) -> bool:
+        prefer_wide_vectors()
         base, own, mask = addresses[0], fixed_tuple(addresses[1:], models), fixed_tuple(masks, models)
         cut, outlier = fixed_tuple(cuts[0], models), fixed_tuple(cuts[1], models)
         factor, weight, least = fixed_tuple(factors, models), fixed_tuple(weights, models), weights.min()
