@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from nbmerge.sizes import human
+
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 """An escaped surrogate; UTF-8 JSON cannot contain one in any other way."""
 LONGEST_NAME = 255
@@ -36,7 +38,7 @@ def parsed(raw: bytes | bytearray, memory: int = MEMORY) -> dict[str, Any]:
     characters = len(raw) * (1 if raw.isascii() else 4)
     values = sum(map(raw.count, (b",", b":", b"[", b"{")))
     if len(raw) + characters + values * PER_VALUE > memory:
-        raise ValueError(f"{len(raw):,} bytes with {values:,} values are larger than in any real model")
+        raise ValueError(f"{human(len(raw))} with {values:,} values are larger than in any real model")
     try:
         text = raw.decode("utf-8")
         data = json.loads(text, object_pairs_hook=_unique_names)

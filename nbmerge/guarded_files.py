@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from nbmerge.bounded import MEMORY, TOKENIZER_MEMORY, parsed
 from nbmerge.errors import CheckpointError
+from nbmerge.sizes import human
 
 FOLLOW_LINKS = "NBMERGE_FOLLOW_LINKS"
 """Environment variable; if it is 1, links are followed wherever they lead."""
@@ -99,7 +100,7 @@ def _refuse_unsafe(file: Path, descriptor: int, most: int | None) -> None:
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror or error}.") from error
     if most is not None and opened.st_size > most:
-        raise CheckpointError(f"{file} has {opened.st_size:,} bytes, more than in any real model. Download it again.")
+        raise CheckpointError(f"{file} has {human(opened.st_size)}, more than in any real model. Download it again.")
 
 
 def _location(file: Path, descriptor: int) -> Path:

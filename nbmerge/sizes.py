@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from nbmerge.errors import ArgumentError
 
-UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 """Bytes in each supported unit."""
 
 _UNITS = {name.lower(): size for name, size in UNITS.items()}
@@ -39,7 +39,7 @@ def parse_size(text: str | int) -> int:
 
 def human(size: float) -> str:
     """A size in bytes with the unit that leaves one to three digits before the point: ``2.2 GB``."""
-    for unit in ("B", "KB", "MB"):
+    for unit in ("B", "kB", "MB"):
         if size < 999.5 * UNITS[unit]:
             return f"{size / UNITS[unit]:.3g} {unit}"
     return f"{size / UNITS['GB']:,.1f} GB"

@@ -53,6 +53,6 @@ def test_counts(recipe, family, tmp_path, count):
 def test_arguments_are_normalised(recipe, tmp_path):
     assert parse_size_argument("size", "2KiB") == parse_size_argument("size", 2048) == 2048
     assert [parse_count_argument("count", c, 3) for c in (None, 0, 1, 7)] == [3, 3, 1, 7]
-    with pytest.raises(TooLargeError, match="2 KB are free"):
+    with pytest.raises(TooLargeError, match="2 kB are free"):
         nbmerge.live(recipe, max_memory="2KB")
     nbmerge.live(recipe, max_memory="2GB").close()

@@ -22,5 +22,5 @@ def test_a_size(text, size):
 
 @pytest.mark.parametrize("text", ["", "5 G", "5 tons", "-1GB", "1e9", "GB", "0", "0.1B", "٣GB", "1,5GB", True, None])
 def test_junk_is_refused_with_the_units(text):
-    with pytest.raises(ArgumentError, match="KB, MB, GB, KiB, MiB, GiB"):
+    with pytest.raises(ArgumentError, match="kB, MB, GB, KiB, MiB, GiB"):
         parse_size(text)

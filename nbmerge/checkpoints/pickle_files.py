@@ -28,6 +28,7 @@ from nbmerge.checkpoints.pickles import (
 )  # fmt: skip
 from nbmerge.errors import CheckpointError
 from nbmerge.guarded_files import open_model_file
+from nbmerge.sizes import human
 
 if TYPE_CHECKING:
     from nbmerge.typing import TensorInput
@@ -116,7 +117,7 @@ class _Short:
 
     def read(self, count: int = -1) -> bytes:
         if count > MAX_DIRECTORY:
-            raise ValueError(f"its directory is {count:,} bytes long, more than any model needs")
+            raise ValueError(f"its directory is {human(count)} long, more than any model needs")
         return self._file.read(count if count >= 0 else MAX_DIRECTORY)
 
 

@@ -49,7 +49,7 @@ VALUES = {
 """Options with a value that are ignored, with the reason for the warning."""
 
 _SIZE = re.compile(r"(\d+)([KMB])", re.IGNORECASE)
-_UNITS = {"K": "KB", "M": "MB", "B": "GB"}
+_UNITS = {"K": "kB", "M": "MB", "B": "GB"}
 
 
 def translate_flags(arguments: Sequence[str], warn: Callable[[str], None]) -> list[str]:

@@ -356,6 +356,7 @@ def _continue_previous(state: StudioState) -> bool:
     former = find_previous(Studio)
     if former is None:
         return False
+    state.models_folder = former.state.models_folder
     former.session.keeper.keep()  # also where it is not continued: it can then be restored
     if former.state.start != state.start or not is_worth_keeping(former.state):
         return False

@@ -25,6 +25,15 @@ DRAW = 'studio.state.edit(lambda r: r.with_parameter("lambda", 0.375))'
 DRAWN = "studio.state.plan.tensors[0].values.shared['lambda'] == 0.375"
 RESTART = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
 SAVE = "() => window.jupyterapp.commands.execute('docmanager:save')"
+BANNER = """() => {
+    const { top } = document.querySelector('.jp-WindowedPanel-outer').getBoundingClientRect();
+    const studio = document.querySelector('.nbm-studio').getBoundingClientRect();
+    const [x, y] = [studio.left + 40, Math.max(top, studio.top) + 12];
+    return document.elementFromPoint(x, y)?.matches('.nbm-live') ?? false;
+}"""
+"""Whether the top of the Studio, or of what is in sight of it, is its banner: all else in it takes no pointer."""
+PASS_THROUGH = """.nbm-live.jupyter-widgets-disconnected { pointer-events: none }
+    .nbm-live.jupyter-widgets-disconnected::before { pointer-events: auto }"""
 ICONS = """() => [...document.querySelectorAll('.jupyter-widgets-disconnected')]
     .map(e => getComputedStyle(e, '::before').content).filter(c => c !== 'none')"""
 
@@ -62,6 +71,10 @@ def test_after_a_restart_there_is_one_banner_and_everything_is_offered_again(kep
     kept.wait_for_selector(".nbm-live.jupyter-widgets-disconnected", timeout=PATIENCE)
     (words,) = kept.evaluate(ICONS)
     assert "Run the cell to go on" in words
+    kept.add_style_tag(content=PASS_THROUGH)
+    for end in ("start", "end"):  # wherever one is in the Studio
+        kept.evaluate(f"() => document.querySelector('.nbm-studio').scrollIntoView({{ block: '{end}' }})")
+        kept.wait_for_function(BANNER)
     run_all(kept)
     assert not value(kept, DRAWN)
     kept.locator(".nbm-restore button").filter(has_text=re.compile(r"Restore \d\d:\d\d \(2 steps\)")).click()

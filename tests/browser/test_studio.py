@@ -27,6 +27,9 @@ engine.merge = slow
 """
 
 
+FOLDER = "A model folder, or a folder of models"
+
+
 def jobs(page: Page) -> Locator:
     return page.locator(".nbm-jobs-line")
 
@@ -163,7 +166,7 @@ def test_a_problem_with_the_models_is_shown_too(page: Page):
 def test_a_misfit_is_named_once_and_removed_by_a_button(page: Page, server):
     make_model(server[1] / "other-hidden", layers=6, hidden=32)
     sheet = popover(page, "Models")
-    sheet.get_by_label("A folder, or a folder of models").fill("other-hidden")
+    sheet.get_by_label(FOLDER).fill("other-hidden")
     page.keyboard.press("Enter")
     expect(sheet.locator(".nbm-fit.nbm-bad")).to_have_count(1)
     page.keyboard.press("Escape")
@@ -220,13 +223,38 @@ def test_models_are_chosen_by_buttons_in_their_rows(page: Page, server):
     sheet.get_by_role("button", name="Start over").click()
     until(page, "studio.recipe is None")
     expect(status(page)).to_contain_text("Add a base model")
-    sheet.get_by_label("A folder, or a folder of models").fill("family")
-    page.keyboard.press("Enter")
+    sheet.get_by_role("button", name="Open family", exact=True).click()
     for name in ("base", "ft1"):
-        sheet.locator(".nbm-found").get_by_role("button", name=f"Add {name}", exact=True).click()
+        sheet.locator(".nbm-folder-list").get_by_role("button", name=f"Add {name}", exact=True).click()
     until(page, "studio.state.plan is not None")
     expect(page.locator(".nbm-chips .nbm-chip")).to_have_count(2)
     expect(page.locator(".nbm-tracks .nbm-handle")).to_have_count(9)
+
+
+def test_a_folder_is_opened_and_a_model_is_added_by_keyboard(page: Page, server):
+    make_model(server[1] / "mine" / "deep <b>down" / "ft3", layers=6)
+    sheet, keys = popover(page, "Models"), page.keyboard
+    rows = sheet.locator(".nbm-folder-list")
+    expect(rows).to_contain_text("family")
+    height = sheet.bounding_box()["height"]
+    sheet.get_by_role("button", name="Open family", exact=True).focus()  # one tab stop; the rest by arrows and letters
+    keys.press("m")
+    expect(sheet.get_by_role("button", name="Open mine", exact=True)).to_be_focused()
+    keys.press("Enter")
+    expect(sheet.get_by_role("button", name="Open deep <b>down")).to_be_focused()
+    keys.press("Enter")
+    expect(sheet.get_by_role("button", name="Add ft3")).to_be_focused()
+    assert sheet.bounding_box()["height"] == height
+    keys.press("Enter")
+    until(page, "studio.state.models[-1] == 'mine/deep <b>down/ft3'")
+    expect(rows).to_contain_text("chosen")
+    expect(rows.locator(":focus")).to_have_text("ft3")
+    sheet.get_by_role("button", name="Open the folder above").click()
+    expect(sheet.get_by_label(FOLDER)).to_have_value(str(server[1] / "mine"))
+    sheet.get_by_label(FOLDER).fill("de")
+    expect(sheet.locator("datalist option")).to_have_attribute("value", "deep <b>down/")
+    keys.press("Escape")
+    expect(popover(page, "Models").get_by_label(FOLDER)).to_have_value(str(server[1] / "mine"))  # remembered
 
 
 def test_models_are_reordered_by_their_handles(page: Page):
@@ -245,12 +273,13 @@ def test_models_are_reordered_by_their_handles(page: Page):
 
 def test_an_error_behind_a_button_is_on_screen_until_its_cause_is_gone(page: Page):
     sheet = popover(page, "Models")
-    sheet.get_by_label("A folder, or a folder of models").fill("/no/such/model")
-    sheet.get_by_role("button", name="Find models").click()
-    alert = page.locator(".nbm-setup [role=alert]")
+    sheet.get_by_label(FOLDER).fill("/no/such/model")
+    sheet.get_by_role("button", name="Open", exact=True).click()
+    alert = sheet.get_by_role("alert")
     expect(alert).to_contain_text("is not a folder")
+    expect(alert).to_be_in_viewport()
     sheet.get_by_role("button", name="Make ft1 the base").click()
-    expect(alert).to_have_count(0)
+    expect(alert).to_be_hidden()
 
 
 # --- the method ---

@@ -62,7 +62,7 @@ def test_a_merge_of_hub_models_is_that_of_folders(online, base, sharded, tmp_pat
     ]  # fmt: skip
     total = sum(p.stat().st_size for f in (sharded.base, sharded.ft1) for p in f.glob("*.safetensors"))
     assert report.forecast.bytes_downloaded == total
-    assert f"downloads 514 KB of org/base@{base[:8]}, 514 KB of org/ft1@" in str(report)
+    assert f"downloads 514 kB of org/base@{base[:8]}, 514 kB of org/ft1@" in str(report)
     events = []
     made = nbm.merge(data, tmp_path / "out", progress=events.append)
     fetching = [e for e in events if e.kind == "fetching"]

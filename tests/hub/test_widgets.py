@@ -9,7 +9,7 @@ from tests.widgets.browser import act
 
 def look(panel: ModelsPanel, name: str) -> None:
     act(panel.view, "look_up", name=name)
-    assert panel.form._runner.wait(20)
+    assert panel.form.runner.wait(20)
 
 
 def test_a_model_of_the_hub_is_added(online, family):
@@ -32,9 +32,9 @@ def test_a_model_of_the_hub_is_added(online, family):
 def test_what_the_hub_refuses_is_shown(online):
     panel = ModelsPanel()
     look(panel, "org/<b>nothing")
-    assert "&lt;b&gt;nothing" in panel.errors.value
+    assert "<b>nothing" in panel.view.content["detail"]["fault"]  # which the browser shows as text
     look(panel, "org/nothing")
-    assert "hf auth login" in panel.errors.value
+    assert "hf auth login" in panel.view.content["detail"]["fault"]
     assert panel.view.content["detail"]["busy"] == ""
 
 

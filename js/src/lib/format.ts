@@ -29,18 +29,6 @@ export function percent(share: number | null | undefined, digits = 1): string {
   return share === null || share === undefined || Number.isNaN(share) ? "–" : `${number(share * 100, digits)} %`;
 }
 
-/** Bytes in decimal units, as disks and downloads are counted. */
-export function bytes(count: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let size = count;
-  let unit = 0;
-  while (size >= 999.5 && unit < units.length - 1) {
-    size /= 1000;
-    unit += 1;
-  }
-  return `${size >= 100 || unit === 0 ? size.toFixed(0) : size.toPrecision(3)} ${units[unit]}`;
-}
-
 /** A long name with its middle left out; show the whole name as a tooltip. */
 export function middle(name: string, most: number): string {
   if (name.length <= most) return name;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, column, middle, number, percent, plural, short, tellApart } from "../../src/lib/format.ts";
+import { column, middle, number, percent, plural, short, tellApart } from "../../src/lib/format.ts";
 
 test("numbers lose trailing zeros and get a true minus sign", () => {
   assert.deepEqual(
@@ -22,15 +22,8 @@ test("narrow columns leave out the zero before the point", () => {
   );
 });
 
-test("shares, sizes and counts", () => {
+test("shares and counts", () => {
   assert.deepEqual([percent(0.0791), percent(null)], ["7.9 %", "–"]);
-  assert.deepEqual([0, 999, 1000, 755_400_000, 16_060_000_000].map(bytes), [
-    "0 B",
-    "999 B",
-    "1.00 kB",
-    "755 MB",
-    "16.1 GB",
-  ]);
   assert.deepEqual(
     [plural(1, "layer"), plural(8, "layer"), plural(2, "copy", "copies")],
     ["1 layer", "8 layers", "2 copies"],

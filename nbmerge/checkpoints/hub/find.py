@@ -167,7 +167,7 @@ def _small(snapshot: Snapshot) -> dict[str, RemoteFile]:
             if name in KNOWN:
                 raise CheckpointError(
                     f"config and tokenizer of {snapshot.name} are larger than those of real models ({name}: "
-                    f"{small[name].size:,} bytes). If you trust it, run: hf download {snapshot.repo_id} --revision {snapshot.commit}"
+                    f"{human(small[name].size)}). If you trust it, run: hf download {snapshot.repo_id} --revision {snapshot.commit}"
                 )
             continue
         chosen[name], total = small[name], total + small[name].size

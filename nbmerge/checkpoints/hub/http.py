@@ -20,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 from nbmerge import __version__
 from nbmerge.checkpoints.hub.interruptible import raise_if_stopped
 from nbmerge.errors import CheckpointError
+from nbmerge.sizes import human
 
 REDIRECTS = 8
 PIECE = 1 << 14
@@ -82,7 +83,7 @@ class Answer:
         for piece in self.pieces(most):
             data += decode(piece, most + 1 - len(data))
             if len(data) > most:
-                raise CheckpointError(f"the Hub sent more than the expected {most:,} bytes. Try again later.")
+                raise CheckpointError(f"the Hub sent more than the expected {human(most)}. Try again later.")
         return bytes(data)
 
 

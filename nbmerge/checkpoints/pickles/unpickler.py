@@ -17,6 +17,7 @@ from typing import Any
 
 from nbmerge.checkpoints.pickles.machine import Machine
 from nbmerge.checkpoints.pickles.values import ForeignImport, UnpicklingError
+from nbmerge.sizes import human
 
 MAX_BYTES = 16_000_000
 """Maximum bytes of a pickle, which contains names and shapes; real ones have a few hundred kilobytes."""
@@ -35,7 +36,7 @@ def unpickle(raw: bytes) -> Any:
         When it is damaged, too large, or no state dict.
     """
     if len(raw) > MAX_BYTES:
-        raise UnpicklingError(f"its pickle is {len(raw):,} bytes long, more than any model needs")
+        raise UnpicklingError(f"its pickle is {human(len(raw))} long, more than any model needs")
     return _run(io.BytesIO(raw))
 
 

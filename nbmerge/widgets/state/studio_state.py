@@ -64,6 +64,8 @@ class StudioState(HasTraits):
     choice : Choice
         Models chosen, also those that the method does not use; `base` and `models` for short.
     can_undo, can_redo : bool
+    models_folder : str
+        Where models were looked for last; empty before that.
     revision : int
         Counts changes; set last, when everything else fits together. Observe this one.
     prompts : str
@@ -108,6 +110,7 @@ class StudioState(HasTraits):
         self.lock = threading.RLock()
         self._users: WeakSet[Any] = WeakSet()
         self.notes, self.draft, self.choice = Notes(self.lock), Draft(self), Choice()
+        self.models_folder = ""
         self._last: tuple[Any, float] = (None, 0.0)
         self._grouped: tuple[Any, tuple[ProblemGroup, ...]] = ((), ())
         self._start: Recipe | None = None

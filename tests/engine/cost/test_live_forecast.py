@@ -59,7 +59,7 @@ def test_alternatives_are_those_that_there_are(family, tmp_path):
 def test_sizes_in_words():
     assert [human(x) for x in (3, 1234, 12_345_678, 2_200_000_000, 999_600)] == [
         "3 B",
-        "1.23 KB",
+        "1.23 kB",
         "12.3 MB",
         "2.2 GB",
         "1 MB",

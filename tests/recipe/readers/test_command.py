@@ -153,7 +153,7 @@ def test_a_gradient_over_all_layers_of_models_elsewhere():
     assert weights(r) == [[1, 0], [0, 1]]
     assert r.dtype == "float16"
     assert r.embedding_source == r.lm_head_source == r.final_norm_source == r.models[0].model
-    assert "2,097,152,000 bytes" in said(r)
+    assert "2.1 GB" in said(r)
     assert "mythologic-mini-7b" in said(r)
 
 

@@ -4,6 +4,8 @@ import { h, write } from "../../lib/dom.ts";
 import { tellApart } from "../../lib/format.ts";
 import type { Context, Send } from "../../lib/view.ts";
 import { button, dot, nameTag, newId, type Part, redrawn } from "./common.ts";
+import { createFolder, type Folder } from "./folder.ts";
+import { type Offer, offerGroup } from "./offers.ts";
 import { makeHandle } from "./order.ts";
 
 export interface Model {
@@ -16,15 +18,6 @@ export interface Model {
   facts: string[];
 }
 
-interface Offer {
-  path: string;
-  name: string;
-  kind: string;
-  detail: string;
-  chosen: boolean;
-  canAdd: boolean;
-}
-
 export interface Models {
   models: Model[];
   columns: string[];
@@ -32,8 +25,9 @@ export interface Models {
   swap: boolean;
   bundled: Offer[];
   cached: Offer[];
-  scan: { folder: string; models: Offer[]; note: string } | null;
+  folder: Folder;
   busy: string;
+  fault: string;
   hint: string;
 }
 
@@ -45,23 +39,21 @@ export function createModels({ send }: Context): Part<Models> {
   const hint = h("p", { class: "nbm-quiet", role: "status" });
   const tools = h("div", { class: "nbm-line" });
   const sources = h("div", { class: "nbm-sources" });
-  const found = h("div", { class: "nbm-found" });
-  const folder = entry("A folder, or a folder of models", "/path/to/models", "Find models", (path) =>
-    send("scan", { folder: path }),
-  );
+  const folder = createFolder(send);
   const hub = entry("A model of the Hugging Face Hub", "name/model or name/model@revision", "Add", (id) =>
     send("look_up", { name: id }),
   );
+  const busy = h("span", { class: "nbm-quiet", role: "status" });
+  const fault = h("p", { class: "nbm-models-fault", role: "alert" });
   const element = h(
     "div",
     { class: "nbm-models-form" },
     table,
     tools,
     hint,
-    h("h4", {}, "Add models"),
-    sources,
-    h("div", { class: "nbm-entries" }, folder, hub),
-    found,
+    h("div", { class: "nbm-line" }, h("h4", {}, "Add models"), busy),
+    h("div", { class: "nbm-models-sources" }, folder.element, h("div", {}, hub, sources)),
+    fault,
   );
   const drawTable = redrawn<Pick<Models, "models" | "columns" | "needsBase">>(table, (data) => [makeTable(data, send)]);
   const drawTools = redrawn<[boolean, boolean, boolean]>(tools, ([swap, any, base]) =>
@@ -76,23 +68,20 @@ export function createModels({ send }: Context): Part<Models> {
     ].filter((node): node is HTMLButtonElement => node !== false),
   );
   const drawSources = redrawn<[Offer[], Offer[]]>(sources, ([bundled, cached]) => [
-    ...group("Bundled with nbmerge", bundled, send),
-    ...group("In the Hugging Face cache", cached, send),
+    ...offerGroup("Bundled with nbmerge", bundled, send),
+    ...offerGroup("In the Hugging Face cache", cached, send),
   ]);
-  const drawFound = redrawn<Models["scan"]>(found, (scan) =>
-    scan
-      ? [h("h4", {}, nameTag(scan.folder, 60)), ...list(scan.models, send), h("p", { class: "nbm-quiet" }, scan.note)]
-      : [],
-  );
   return {
     element,
     draw(content) {
       const { models, columns, needsBase } = content;
       drawTable({ models, columns, needsBase });
       drawTools([content.swap, models.length > 0, models.some((m) => m.role === "base")]);
-      write(hint, content.busy || content.hint);
+      write(hint, content.hint);
+      write(busy, content.busy);
+      write(fault, content.fault);
       drawSources([content.bundled, content.cached]);
-      drawFound(content.scan);
+      folder.draw(content.folder, 0);
     },
   };
 }
@@ -140,36 +129,6 @@ function makeRow(model: Model, i: number, models: Model[], needsBase: boolean, s
     h("td", { class: "nbm-actions" }, base, remove),
     ...model.facts.map((fact) => h("td", {}, fact)),
   );
-}
-
-function group(title: string, offers: Offer[], send: Send): HTMLElement[] {
-  if (!offers.length) return [];
-  return [
-    h("details", { open: offers.length <= 6 }, h("summary", {}, `${title} (${offers.length})`), ...list(offers, send)),
-  ];
-}
-
-function list(offers: Offer[], send: Send): HTMLElement[] {
-  const items = offers.map((offer) => {
-    const add =
-      offer.canAdd &&
-      (offer.chosen
-        ? h("span", { class: "nbm-quiet" }, "chosen")
-        : button("Add", () => send("add", { path: offer.path }), {
-            "aria-label": `Add ${offer.name}`,
-            "data-key": `add${offer.path}`,
-          }));
-    const badge = h("span", { class: `nbm-kind nbm-kind-${offer.kind}` }, offer.kind);
-    return h(
-      "li",
-      {},
-      add,
-      badge,
-      h("span", { class: "nbm-name", title: offer.path }, offer.name),
-      h("small", {}, offer.detail),
-    );
-  });
-  return [h("ul", { class: "nbm-offers" }, ...items)];
 }
 
 function entry(label: string, placeholder: string, action: string, enter: (text: string) => void): HTMLElement {

@@ -10,7 +10,7 @@ from nbmerge.recipe.constructors import ALL_LAYERS
 from nbmerge.recipe.readers.command import FLAG, VALUE, Command, Options, find_commands, parse_options
 from nbmerge.recipe.readers.recipe_text import RecipeText, note, reading_error
 from nbmerge.recipe.recipe import Recipe
-from nbmerge.sizes import parse_size
+from nbmerge.sizes import human, parse_size
 
 PATHS = {"model_path1": VALUE, "model_path2": VALUE, "output_model_path": VALUE, "max_shard_size": VALUE}
 LAYERS = {"gradient_start": VALUE, "gradient_end": VALUE, "layer_start": VALUE, "layer_end": VALUE, **PATHS}
@@ -83,7 +83,7 @@ def _notes(given: Options, command: Command) -> list[Problem]:
         notes.append(note(f"the output folder {out} is ignored: it is not part of a recipe.", line=command.line))
     if size := given.one("max_shard_size"):
         try:
-            what = f"--max_shard_size {size} ({parse_size(size):,} bytes) is not part of a recipe; pass it to merge()."
+            what = f"--max_shard_size {size} ({human(parse_size(size))}) is not part of a recipe; pass it to merge()."
         except ValueError as error:
             raise reading_error(str(error), where=("--max_shard_size",), line=command.line) from error
         notes.append(note(what, line=command.line))

@@ -13,13 +13,14 @@ from nbmerge.engine.planning import Plan
 from nbmerge.engine.remedies import ProblemGroup
 from nbmerge.errors import CheckpointError
 from nbmerge.methods import methods
+from nbmerge.sizes import count_in_words
 from nbmerge.widgets.controls.bench import BenchView
 from nbmerge.widgets.controls.python_code import write_code
 from nbmerge.widgets.panels.panel import Panel
 from nbmerge.widgets.panels.setup.form import Form
 from nbmerge.widgets.panels.setup.merge import MergeForm
 from nbmerge.widgets.panels.setup.method import MethodForm
-from nbmerge.widgets.panels.setup.models import ModelsForm, count_words, list_rows
+from nbmerge.widgets.panels.setup.models import ModelsForm, list_rows
 from nbmerge.widgets.panels.setup.vocabulary import VocabularyForm
 from nbmerge.widgets.state.studio_state import StudioState
 from nbmerge.widgets.state.verdict import judge
@@ -96,6 +97,8 @@ class SetupBar(Panel):
     def _open_panel(self, panel: str) -> None:
         """Note which popover is open: only its content is sent."""
         self._open_name = panel
+        if panel in self._forms:
+            self._forms[panel].open()
         self._refresh()
 
     def _show_tab(self, tab: str) -> None:
@@ -167,4 +170,4 @@ def _describe_result(plan: Plan) -> str:
         sizes[tensor.dtype] += tensor.count
     dtype = sizes.most_common(1)[0][0] if sizes else ""
     layers = f"{plan.depth} {'layer' if plan.depth == 1 else 'layers'}"
-    return " · ".join((layers, count_words(sizes.total()), dtype))
+    return " · ".join((layers, count_in_words(sizes.total()), dtype))

@@ -37,6 +37,9 @@ class Form:
         """All that the browser draws."""
         raise NotImplementedError
 
+    def open(self) -> None:
+        """Called when it comes on screen."""
+
     def close(self) -> None:
         """End what was begun here."""
 
@@ -57,6 +60,7 @@ class FormPanel(Panel):
         self.at_close(self.form.close)
         self.view = BenchView(self.form.kind, self.form.actions, self.errors)
         self.form.on_change, self.form.on_error = self.errors(self._refresh), self.errors.show
+        self.form.open()
         return [self.view]
 
     def _refresh(self) -> None:

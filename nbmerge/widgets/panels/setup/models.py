@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Event
 from typing import Any
 
-from nbmerge.checkpoints import Checkpoint, Scan, cached_models, hub, scan_folder
-from nbmerge.engine.remedies import find_incompatibility, find_misfits
-from nbmerge.errors import CheckpointError
+from nbmerge.checkpoints import Checkpoint, cached_models, hub
+from nbmerge.engine.remedies import find_misfits
+from nbmerge.errors import CheckpointError, NbmergeError
 from nbmerge.methods import Method, methods
 from nbmerge.model_ref import ModelRef
-from nbmerge.sizes import human
+from nbmerge.sizes import count_in_words, human
 from nbmerge.widgets.controls.bundled import list_bundled
 from nbmerge.widgets.controls.colours import complete_colours, model_colours
+from nbmerge.widgets.panels.setup.folder_browser import FolderBrowser
 from nbmerge.widgets.panels.setup.form import Form, FormPanel
+from nbmerge.widgets.panels.setup.offers import Offers, make_text, write_path
 from nbmerge.widgets.state.compose import list_unused
 from nbmerge.widgets.state.debounce import DebouncedRunner
 from nbmerge.widgets.state.studio_state import StudioState
@@ -29,18 +32,23 @@ class ModelsForm(Form):
 
     def __init__(self, state: StudioState):
         super().__init__(state)
-        self._runner = DebouncedRunner(self._fail, "look up models", state.activities)
-        self._scan: Scan | None = None
-        self._busy = ""
-        self._cached: list[str] | None = None
+        self.folder = FolderBrowser(state, self._add_path, self._fail)
+        self.folder.on_begin = self._forget_fault
+        self.folder.on_change = lambda: self.on_change()
+        self.runner = DebouncedRunner(self._fail, "look up models", state.activities)
+        self._lister = DebouncedRunner(self._fail, "list the cache")
+        self._busy, self._cached = "", list[str]()
+        self._fault = (0, "")
 
     @property
     def actions(self) -> Mapping[str, Callable[..., Any]]:
         """What the browser may ask for."""
+        folder = self.folder
         return {
-            "add": self.add, "remove": self.state.remove_model, "make_base": self.state.make_base, "move": self.move,
-            "clear_base": self.state.clear_base, "swap": self.swap, "start_over": self.state.start_over,
-            "scan": self.scan, "look_up": self.look_up,
+            "add": self._try_to_add, "remove": self.state.remove_model, "make_base": self.state.make_base,
+            "move": self.move, "clear_base": self.state.clear_base, "swap": self.swap,
+            "start_over": self.state.start_over, "look_up": self.look_up, "enter_folder": folder.enter,
+            "browse": folder.browse, "search_folder": folder.search, "complete": folder.complete,
         }  # fmt: skip
 
     # --- actions ---
@@ -49,6 +57,18 @@ class ModelsForm(Form):
         """Add a model; what is none is refused with the reason."""
         Checkpoint.open(path)
         self.state.add_model(path)
+
+    def _add_path(self, path: str) -> None:
+        """Add a model in a folder, by the shorter way to write its path."""
+        self.add(write_path(Path(path)))
+
+    def _try_to_add(self, path: str) -> None:
+        """Add a model that is offered; where it has become none, the reason is shown beside the offers."""
+        self._forget_fault()
+        try:
+            self.add(path)
+        except NbmergeError as error:
+            self._fail(error)
 
     def move(self, path: str, by: int) -> None:
         """Move a model up or down."""
@@ -63,45 +83,48 @@ class ModelsForm(Form):
         first, second, *others = self.state.models
         self.state.order_models([second, first, *others])
 
-    def scan(self, folder: str) -> None:
-        """List the models in a folder; a folder that is a model itself is added."""
-        if (Path(folder).expanduser() / "config.json").is_file():
-            self.add(str(Path(folder).expanduser()))
-            return
-
-        def work(cancel: Any) -> None:
-            self._scan = scan_folder(folder)
-            self._end()
-
-        self._begin(f"Looking for models in {folder} …", work)
-
     def look_up(self, name: str) -> None:
         """Add a model of the Hub once its headers are read, in a thread, since the network may be slow."""
 
-        def work(cancel: Any) -> None:
+        def work(cancel: Event) -> None:
             Checkpoint.open(name)
             if not cancel.is_set():
-                self._end()
+                self._busy = ""
+                self.on_change()
                 self.state.add_model(name)
 
-        self._begin(f"Looking up {name} on the Hub …", work)
-
-    def _begin(self, busy: str, work: Callable[[Any], Any]) -> None:
-        self._busy = busy
+        self._forget_fault()
+        self._busy = f"Looking up {name:.200} on the Hub …"
+        self.runner.submit(work)
         self.on_change()
-        self._runner.submit(work)
 
-    def _end(self) -> None:
-        self._busy = ""
-        self.on_change()
+    def open(self) -> None:
+        """Read the folder and the cache again: both may have new models."""
+
+        def work(cancel: Event) -> None:
+            self._cached = cached_models()
+            self.on_change()
+
+        self._lister.submit(work)
+        self.folder.show()
+
+    def _forget_fault(self) -> None:
+        self._fault = (0, "")
 
     def _fail(self, error: BaseException) -> None:
-        self._end()
-        self.on_error(error)
+        """Show what went wrong beside the offers, until the models change or something else is tried."""
+        self._busy = ""
+        if isinstance(error, NbmergeError):
+            self._fault = (self.state.revision, make_text(str(error)))
+            self.on_change()
+        else:
+            self.on_change()
+            self.on_error(error)
 
     def close(self) -> None:
         """Look for nothing any more."""
-        self._runner.close()
+        for work in (self.folder, self.runner, self._lister):
+            work.close()
 
     # --- content ---
 
@@ -110,15 +133,17 @@ class ModelsForm(Form):
         method = self._method()
         rows = list_rows(self.state)
         merged = [r for r in rows if r["role"] == "merged"]
+        offers = Offers(self.state)
         return {
             "models": [row | {"facts": _describe_facts(row["path"])} for row in rows],
             "columns": list(COLUMNS),
             "needsBase": method is not None and method.base == "required",
             "swap": method is not None and method.inputs[1] == 2 and method.base != "required" and len(merged) == 2,
-            "bundled": [self._offer(path, name) for name, path in list_bundled()],
-            "cached": [self._offer(name, name) for name in self._list_cached()],
-            "scan": self._describe_scan(),
-            "busy": self._busy,
+            "bundled": [offers.offer(path, name) for name, path in list_bundled()],
+            "cached": [offers.offer(name, name) for name in self._cached],
+            "folder": self.folder.describe(offers),
+            "busy": make_text(self._busy),
+            "fault": self._fault[1] if self._fault[0] == self.state.revision else "",
             "hint": self._advise(rows, method),
         }
 
@@ -134,48 +159,6 @@ class ModelsForm(Form):
         if unused and method is not None:
             return f"{method.title} does not use {', '.join(unused)}. Other methods may."
         return ""
-
-    def _list_cached(self) -> list[str]:
-        if self._cached is None:  # a large cache takes a moment; it is listed once
-            self._cached = cached_models()
-        return self._cached
-
-    def _offer(self, path: str, name: str, kind: str = "model", detail: str = "") -> dict[str, Any]:
-        chosen = path in (self.state.base, *self.state.models)
-        can_add = kind in ("model", "misfit") or (kind == "adapter" and "+" in path)
-        return {"path": path, "name": name, "kind": kind, "detail": detail, "chosen": chosen, "canAdd": can_add}
-
-    def _apply_to_base(self, adapter: str) -> str:
-        """The base, or the first model, with an adapter; empty where there is none to apply it to."""
-        first = next((m for m in (self.state.base, *self.state.models) if m), None)
-        return f"{first}+{adapter}" if first and not {"+"} & {*first, *adapter} else ""
-
-    def _open_reference(self) -> Checkpoint | None:
-        """The model that others must fit: the base, or the first that is chosen."""
-        paths = [m for m in (self.state.base, *self.state.models) if m]
-        try:
-            return Checkpoint.open(paths[0], ask=False) if paths else None
-        except (CheckpointError, ValueError):
-            return None
-
-    def _describe_scan(self) -> dict[str, Any] | None:
-        if self._scan is None:
-            return None
-        offers, reference = [], self._open_reference()
-        for model in self._scan.models:
-            name = str(model.path.relative_to(self._scan.folder))
-            kind, detail = str(model.kind), model.reason
-            if model.checkpoint is not None:
-                reason = find_incompatibility(reference, model.checkpoint) if reference is not None else None
-                kind = "model" if reason is None else "misfit"
-                detail = " · ".join(filter(None, (summarise(model.checkpoint), reason)))
-            path = str(model.path)
-            if kind == "adapter" and (adapted := self._apply_to_base(path)):
-                path, detail = adapted, f"{ModelRef.of(adapted).name.partition('+')[0]} with this adapter"
-            offers.append(self._offer(path, name, kind, detail))
-        note = "" if offers else "There is no model in this folder or below it."
-        note = note if self._scan.is_complete else "The folder is large; only its beginning was searched."
-        return {"folder": str(self._scan.folder), "models": offers, "note": note}
 
 
 class ModelsPanel(FormPanel):
@@ -248,28 +231,9 @@ def _describe_facts(path: str) -> list[str]:
     size, missing = human(checkpoint.nbytes), _count_missing(checkpoint)
     if missing:
         size += f", {human(missing)} to download"
-    facts = (count_words(checkpoint.parameters), checkpoint.depth, checkpoint.vocabulary, checkpoint.dtype, size)
+    facts = (count_in_words(checkpoint.parameters), checkpoint.depth, checkpoint.vocabulary, checkpoint.dtype, size)
     return [*map(str, facts), checkpoint.architecture]
 
 
 def _count_missing(checkpoint: Checkpoint) -> int:
     return sum(m.left for m in hub.missing(leaf.file for t in checkpoint.tensors.values() for leaf in t.leaves()))
-
-
-def summarise(checkpoint: Checkpoint) -> str:
-    """A model in a few words."""
-    parts = (
-        count_words(checkpoint.parameters),
-        f"{checkpoint.depth} layers",
-        checkpoint.dtype,
-        human(checkpoint.nbytes),
-    )
-    return ", ".join(parts)
-
-
-def count_words(number: int) -> str:
-    """A number of parameters as people say it: "8.03 B"."""
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return str(number)

@@ -13,7 +13,17 @@ def rows(panel):
 
 
 def settle(panel):
-    assert panel.form._runner.wait(20)
+    """Wait for what is read in threads."""
+    assert panel.form.folder.runner.wait(20)
+
+
+def folder(panel):
+    settle(panel)
+    return panel.view.content["detail"]["folder"]
+
+
+def names(panel, *fields):
+    return [tuple(row[field] for field in ("name", *fields)) for row in folder(panel)["rows"]]
 
 
 def test_from_nothing_to_a_recipe(deep_family):
@@ -63,43 +73,80 @@ def test_an_adapter_that_was_found_is_added_to_the_base(tmp_path):
     panel = ModelsPanel()
     base = make_model(tmp_path / "models" / "base", layers=2)
     make_adapter(tmp_path / "models" / "french", base, modules(Q, layers=2))
-    act(panel.view, "scan", folder=str(tmp_path / "models"))
-    settle(panel)
-    assert [o["canAdd"] for o in panel.view.content["detail"]["scan"]["models"]] == [True, False]
-    act(panel.view, "add", path=str(base))
-    offer = panel.view.content["detail"]["scan"]["models"][1]
+    act(panel.view, "enter_folder", text="models")
+    assert names(panel, "canAdd") == [("base", True), ("french", False)]
+    act(panel.view, "add", path=folder(panel)["rows"][0]["path"])
+    offer = folder(panel)["rows"][1]
     assert (offer["kind"], offer["detail"], offer["canAdd"]) == ("adapter", "base with this adapter", True)
     act(panel.view, "add", path=offer["path"])
     assert panel.state.plan.parents == ("base", "base+french")
-    assert panel.view.content["detail"]["scan"]["models"][1]["chosen"]
+    assert [row["chosen"] for row in folder(panel)["rows"]] == [True, True]
+    assert panel.state.base == "models/base"  # as the notebook's folder has it
 
 
-@pytest.mark.slow
-def test_a_folder_is_searched_and_its_models_are_offered(tmp_path):
+def test_folders_are_opened_from_the_one_of_the_notebook_and_remembered(tmp_path):
+    make_model(tmp_path / "a" / "family" / "<b>one", layers=1)
+    (tmp_path / "a" / "family" / "<b>one" / "checkpoint-5").mkdir()
     panel = ModelsPanel()
-    make_model(tmp_path / "models" / "one", layers=1)
-    (tmp_path / "models" / "<b>").mkdir()
-    (tmp_path / "models" / "<b>" / "config.json").write_text("{")
-    act(panel.view, "scan", folder=str(tmp_path / "models"))
+    assert folder(panel)["path"] == str(tmp_path)
+    act(panel.view, "browse", path=next(row["opens"] for row in folder(panel)["rows"] if row["name"] == "a"))
+    act(panel.view, "browse", path=folder(panel)["rows"][0]["opens"])
+    assert names(panel, "kind") == [("<b>one", "model")]
+    assert folder(panel)["rows"][0]["opens"].endswith("<b>one")  # there are folders in it
+    act(panel.view, "browse", path=folder(panel)["parent"])
+    assert names(panel, "kind") == [("family", "folder")]
+    act(panel.view, "search_folder")
+    assert (names(panel), folder(panel)["below"]) == ([("family/<b>one",)], True)
+    panel.close()
+    assert folder(ModelsPanel(state=panel.state))["path"] == str(tmp_path / "a")
+
+
+def test_a_path_is_entered_relative_to_the_folder_and_completed(tmp_path):
+    make_model(tmp_path / "a" / "models" / "one", layers=1)
+    (tmp_path / "a" / "model").write_text("")
+    panel = ModelsPanel()
+    act(panel.view, "enter_folder", text="a")
+    act(panel.view, "complete", text="mod")
+    assert panel.form.folder._completer.wait(20)
+    assert folder(panel)["completions"] == ["models/"]
+    act(panel.view, "enter_folder", text="models/one")  # a model itself is added
     settle(panel)
-    offers = panel.view.content["detail"]["scan"]["models"]
-    assert [(o["name"], o["kind"]) for o in offers] == [("one", "model"), ("<b>", "unusable")]
-    act(panel.view, "scan", folder=str(tmp_path / "models" / "one"))  # a model itself is added
     assert list(rows(panel)) == ["one"]
+    assert folder(panel)["path"] == str(tmp_path / "a")
+
+
+def test_a_folder_that_is_gone_is_left_for_the_nearest_one_with_a_sentence(tmp_path):
+    (tmp_path / "there" / "gone").mkdir(parents=True)
+    panel = ModelsPanel()
+    act(panel.view, "enter_folder", text="there/gone")
+    settle(panel)
+    (tmp_path / "there" / "gone").rmdir()
+    again = ModelsPanel(state=panel.state)
+    assert folder(again)["path"] == str(tmp_path / "there")
+    assert "gone cannot be opened any more" in again.view.content["detail"]["fault"]
 
 
 @pytest.mark.parametrize(
     ("action", "arguments", "words"),
-    [("add", {"path": "/no/such"}, "neither a local folder"), ("scan", {"folder": "/no/such"}, "is not a folder")],
+    [
+        ("add", {"path": "/no/such"}, "neither a local folder"),
+        ("enter_folder", {"text": "/no/such"}, "is not a folder"),
+        ("enter_folder", {"text": "org/model"}, "belongs into the other field"),
+        ("enter_folder", {"text": "~nobody-here/x"}, "cannot be opened"),
+        ("enter_folder", {"text": "a\0b"}, "is not a folder"),
+        ("enter_folder", {"text": "x" * 5000}, "cannot be read"),
+        ("browse", {"path": "/no/such\0"}, "is not a folder"),
+    ],
 )
 def test_the_form_refuses_invalid_models_until_they_are_valid(state, deep_family, action, arguments, words):
     panel = ModelsPanel(state=state)
     act(panel.view, action, **arguments)
     settle(panel)
-    assert words in panel.errors.value
-    assert panel.view.content["detail"]["busy"] == ""
+    detail = panel.view.content["detail"]
+    assert words in detail["fault"]
+    assert (detail["busy"], detail["folder"]["busy"]) == ("", "")
     act(panel.view, "make_base", path=str(deep_family.ft1))
-    assert panel.errors.value == ""  # a message ends with its cause
+    assert panel.view.content["detail"]["fault"] == ""  # a message ends with its cause
 
 
 def test_slerp_is_swapped_and_reports_what_it_leaves_out(state):

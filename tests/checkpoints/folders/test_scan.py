@@ -41,7 +41,7 @@ def test_a_scan_is_bounded_and_says_so(tmp_path, monkeypatch):
     for i in range(3):
         make_model(tmp_path / str(i), layers=1)
     assert not scan_folder(tmp_path, seconds=-1).is_complete
-    monkeypatch.setattr("nbmerge.checkpoints.scan.MOST_FOUND", 2)
+    monkeypatch.setattr("nbmerge.checkpoints.folders.scan.MOST_FOUND", 2)
     scan = scan_folder(tmp_path)
     assert (len(scan.models), scan.is_complete) == (2, False)
 
