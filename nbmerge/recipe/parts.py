@@ -64,10 +64,10 @@ def _named(raw: Any) -> Any:
 
 def _prompts(raw: Any) -> Any:
     if not isinstance(raw, list | tuple) or not all(isinstance(text, str) for text in raw):
-        raise ValueError(f"prompts are a list of texts, not {raw!r:.200}.")
+        raise ValueError(f"prompts are a list of texts, not {raw!r:.200}. Write each as an entry of a list.")
     for i, text in enumerate(raw):
         if not text.strip():
-            raise ValueError(f"prompt {i + 1} of the list is empty.")
+            raise ValueError(f"prompt {i + 1} of the list is empty. Write a text, or remove it.")
     return raw
 
 

@@ -55,6 +55,8 @@ def explain_error(error: Mapping[str, Any], lines: Mapping[Where, int], keys: li
         what, how = f"'{where[-1]}' is missing.", "Every recipe needs it." if len(where) == 1 else "Add it here."
     elif kind in _WORDS:
         what = f"expected {_WORDS[kind]}, not {error.get('input')!r:.80}."
+        if len(where) == 2 and where[0] in ("experts", "shared_experts"):
+            how = "An expert has 'source_model', and 'positive_prompts' for its router."
     else:
         message = re.sub(r"^(Value error|Assertion failed), ", "", error["msg"])
         what = message if message.endswith((".", "?")) else f"{message} (found {error.get('input')!r:.80})."

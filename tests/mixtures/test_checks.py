@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 import torch
@@ -40,7 +41,7 @@ def found_in(recipe):
 
 
 BAD = {
-    "another width": ({"experts": [{"source_model": "wide"}]}, "experts[0].source_model", "32×16"),
+    "another width": ({"experts": [{"source_model": "wide"}]}, "experts[0].source_model", "16×32"),
     "another depth": ({"experts": [{"source_model": "deep"}]}, "experts[0].source_model", "has 4 layers"),
     "another kind": ({"experts": [{"source_model": "qwen2"}]}, "experts[0].source_model", "is qwen2"),
     "no such model": ({"experts": [{"source_model": "absent"}]}, "experts[0].source_model", "absent"),
@@ -114,12 +115,28 @@ def test_warnings_do_not_prevent_a_mixture(recipe, family):
     assert {p.severity for p in found.values()} == {"warning"}
 
 
+def test_an_expert_with_other_tokens_or_none_beside_it_is_a_warning(recipe, family, tmp_path):
+    other = shutil.copytree(family.ft2, tmp_path / "other")
+    tokens = json.loads((other / "tokenizer.json").read_text())
+    vocabulary = tokens["model"]["vocab"]
+    vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]
+    (other / "tokenizer.json").write_text(json.dumps(tokens))
+    recipe["experts"][1]["source_model"] = str(other)
+    found = found_in(recipe)
+    assert "different ids for 2 tokens" in found["experts[1].source_model"].what
+    recipe |= {"experts": recipe["experts"][1:], "experts_per_token": 1}
+    found = found_in(recipe)
+    assert "a mixture of one expert" in found["experts"].what
+    assert {p.severity for p in found.values()} == {"warning"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("gate_mode: hiden", r"line 3, gate_mode: unknown gate_mode 'hiden'. Did you mean 'hidden'\?"),
         ("gate_mod: hidden", r"line 3, gate_mod: unknown key 'gate_mod'. Did you mean 'gate_mode'\?"),
         ("merge_method: linear", r"a recipe with 'experts' has no merge_method, or 'moe', not 'linear'"),
+        ("shared_experts: [a]", r"shared_experts\[0\]: expected a mapping, not 'a'. An expert has 'source_model'"),
         ("models: [a]", r"exactly one of 'models', 'slices', 'modules' and 'experts'"),
     ],
 )
@@ -134,7 +151,7 @@ def test_keys_of_experts_have_lines_and_nearest_names():
         nbm.Recipe.load(text)
     assert [str(p) for p in caught.value.problems] == [
         "line 4, experts[0].positiv_prompts: unknown key 'positiv_prompts'. Did you mean 'positive_prompts'?",
-        "line 6, experts[1].positive_prompts: prompt 2 of the list is empty.",
+        "line 6, experts[1].positive_prompts: prompt 2 of the list is empty. Write a text, or remove it.",
     ]
     with pytest.raises(RecipeError, match="'shared_experts' and 'architecture' belong to a mixture"):
         nbm.Recipe.load("merge_method: linear\nmodels: [a]\narchitecture: mixtral\n")

@@ -204,7 +204,6 @@ def _complete(folder: Path) -> bool:
 
 
 def _nowhere(ref: ModelRef) -> str:
-    return (
-        f"'{ref}' is neither a local folder nor a model in the Hugging Face cache. "
-        f"Check the path, or download it first: hf download {ref.path}"
+    return f"'{ref}' is neither a local folder nor a model in the Hugging Face cache. Check the path" + (
+        f", or download it first: hf download {ref.path}" if _ID.fullmatch(ref.path) else "."
     )

@@ -19,6 +19,7 @@ from nbmerge.engine.planning.resolved import Resolved
 from nbmerge.errors import CheckpointError
 from nbmerge.problems import Where, nearest
 from nbmerge.recipe import Expert, Recipe
+from nbmerge.tokenizers import read_vocabulary, same_tokenizer
 
 INAPPLICABLE = (
     "parameters", "dtype_overrides", "tokenizer_source", "tokenizer", "chat_template", "vocabulary", "embedding_source",
@@ -116,6 +117,9 @@ def check_models(resolved: Resolved, architecture: Architecture) -> None:
         _check_expert(resolved, (*where, "source_model"), resolved.checkpoints[expert.source_model], mlps)
     experts = resolved.recipe.experts or ()
     same = {(e.source_model, e.noise_scale) for e in experts}
+    if len(experts) == 1:
+        what = "a mixture of one expert has nothing to choose from: each token uses that expert's MLPs."
+        resolved.findings.warning(("experts",), what, "Add another expert.")
     if len(experts) > 1 and len(same) == 1 and not experts[0].noise_scale:
         what = "all experts are the same model, so the mixture computes what that model does, and takes longer."
         resolved.findings.warning(("experts",), what, "Name different models, or set noise_scale before you train it.")
@@ -137,12 +141,33 @@ def _check_expert(resolved: Resolved, where: Where, expert: Checkpoint, mlps: se
         what = f"the MLPs of {expert.name} use {acts[1]}, and those of {label} {acts[0]}."
         findings.error(where, what, "A mixture has one activation function.", "architecture")
     _check_matrices(resolved, where, expert, mlps)
+    _compare_tokens(resolved, where, expert)
+
+
+def _compare_tokens(resolved: Resolved, where: Where, expert: Checkpoint) -> None:
+    """Warn of an expert that was trained with other tokens than those of the base model, which the mixture has."""
+    base, label = resolved.donor_checkpoint, resolved.labels[resolved.donor]
     if expert.vocabulary != base.vocabulary:
+        what = f"{expert.name} has a vocabulary of {expert.vocabulary}, and the base model {label} one of {base.vocabulary}."
+    elif moved := _moved_tokens(base, expert):
         what = (
-            f"{expert.name} has a vocabulary of {expert.vocabulary}, and the base model {label} one of {base.vocabulary}. The "
-            "mixture has that of the base model, which this expert was not trained with."
+            f"{expert.name} and the base model {label} have different ids for {len(moved)} tokens ({moved[0]!r:.60})."
         )
-        findings.warning(where, what, "Choose experts that are fine-tunes of the base model.", "vocabulary")
+    else:
+        return
+    what = f"{what} The mixture has the tokens of the base model, which this expert was not trained with."
+    how = "Choose experts that are fine-tunes of the base model."
+    resolved.findings.warning(where, what, how, "vocabulary")
+
+
+def _moved_tokens(base: Checkpoint, expert: Checkpoint) -> list[str]:
+    if same_tokenizer(base.path, expert.path):
+        return []
+    try:
+        own, other = read_vocabulary(base.path), read_vocabulary(expert.path)
+    except CheckpointError:  # that of the base model is reported where prompts are checked
+        return []
+    return [] if own is None or other is None else other.moved(own)
 
 
 def _check_matrices(resolved: Resolved, where: Where, expert: Checkpoint, mlps: set[str]) -> None:
@@ -159,7 +184,10 @@ def _check_matrices(resolved: Resolved, where: Where, expert: Checkpoint, mlps: 
                 missing = expert if own is None else base
                 findings.missing_tensor(where, missing.name, missing.layout.name(layer, part))
             elif own.shape != like.shape:
-                findings.unequal_shapes(where, own.name, "mlp", {label: like.shape, expert.name: own.shape})
+                one, other = ("×".join(map(str, tensor.shape)) for tensor in (own, like))
+                what = f"the MLPs of {expert.name} have another size than those of {label}: {own.name} is {one} instead of {other}."
+                findings.error(where, what, "The experts of a mixture are models of one size.", "shape")
+                return
             elif not own.is_float:
                 findings.unmergeable(where, own.dtype, own.name)
 
