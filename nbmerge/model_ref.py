@@ -20,7 +20,8 @@ class ModelRef:
     Parameters
     ----------
     path : str
-        A local folder, a weights file, or a Hub id such as ``mistralai/Mistral-7B-v0.1``.
+        A local folder, a weights file, or a Hub id such as ``mistralai/Mistral-7B-v0.1``; of a weights file on the Hub, the id with the
+        path of the file, such as ``org/model/unet/model.safetensors``.
     revision : str, optional
         Branch, tag or commit on the Hub.
     lora : tuple of str

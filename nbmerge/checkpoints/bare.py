@@ -29,8 +29,14 @@ def is_weights_name(name: str) -> bool:
     return name.endswith((SAFETENSORS, *PICKLED, INDEX))
 
 
-def find_file(ref: ModelRef) -> Path | None:
-    """The weights file that a reference names; None if it names a folder or a model of the Hub.
+def find_file(ref: ModelRef, ask: bool = True) -> Path | None:
+    """The weights file that a reference names, on disk or on the Hub; None if it names a folder or a model of the Hub.
+
+    Parameters
+    ----------
+    ref : ModelRef
+    ask : bool
+        Whether to query the Hub for a file that is named like one of its files.
 
     Raises
     ------
@@ -44,7 +50,7 @@ def find_file(ref: ModelRef) -> Path | None:
         return None  # whatever is wrong with the path is reported where folders are looked for
     if is_folder or not (there or is_weights_name(path.name)):
         return None
-    if not there:
+    if not there and not hub.is_file_on_hub(ref.path):
         raise CheckpointError(f"there is no file {path}. Check the path, or download the file first.")
     if not is_weights_name(path.name):
         kinds = ", ".join((SAFETENSORS, *PICKLED))
@@ -57,6 +63,8 @@ def find_file(ref: ModelRef) -> Path | None:
             f"an adapter cannot be applied to the single file {path}, because a model's modules are not known without its "
             "config. Name the model's folder."
         )
+    if not there:
+        return hub.find_file(ref, ask)
     return path.absolute().parent.resolve() / path.name  # a link keeps its name: the blobs of a cache have no suffix
 
 

@@ -86,7 +86,7 @@ class Checkpoint:
             When it is neither, its files are incomplete or damaged, or it cannot be merged.
         """
         ref = ModelRef.of(model)
-        if (file := bare.find_file(ref)) is not None:
+        if (file := bare.find_file(ref, ask)) is not None:
             return _bare(file, _state(file.parent), ref.name)
         path = _folder(ref, ask)
         plain = _plain(path, _state(path), ref.name)

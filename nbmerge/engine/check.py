@@ -132,7 +132,7 @@ def _room_to_download(plan: Plan, out: Path | None) -> Problem | None:
     """The problem if the disk is too small for what must be downloaded, or for that and the merged model."""
     if not (absent := find_missing(plan.tensors)):
         return None
-    cache = absent[0].snapshot.folder
+    cache = absent[0].snapshot.root
     parent = next((p for p in out.parents if p.exists()), None) if out is not None else None
     result = plan.bytes_written if parent is not None and os.stat(parent).st_dev == os.stat(cache).st_dev else 0
     try:

@@ -326,7 +326,7 @@ ROUTES = (
     (r"/api/repos/create", "create"),
     (r"/api/validate-yaml", "card"),
     (rf"/{_ID}\.git/info/lfs/objects/batch", "batch"),
-    (r"/storage/([0-9a-f]{64})/([^/]+)", "stored"),
+    (r"/storage/([0-9a-f]{64})/(.+)", "stored"),
     (r"/upload/([0-9a-f]{64})", "upload"),
     (rf"/{_ID}/resolve/([^/]+)/(.+)", "resolve"),
 )

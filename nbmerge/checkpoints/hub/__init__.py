@@ -11,6 +11,7 @@ from nbmerge.checkpoints.hub.download import Missing, check_disk, fetch, missing
 from nbmerge.checkpoints.hub.find import find, forget
 from nbmerge.checkpoints.hub.interruptible import stopped_by, stopping
 from nbmerge.checkpoints.hub.snapshot import Snapshot, held, in_use, read_header, snapshot_of
+from nbmerge.checkpoints.hub.weights_files import find_file, is_file_on_hub
 
 __all__ = [
     "Missing",
@@ -18,9 +19,11 @@ __all__ = [
     "check_disk",
     "fetch",
     "find",
+    "find_file",
     "forget",
     "held",
     "in_use",
+    "is_file_on_hub",
     "missing",
     "read_header",
     "snapshot_of",

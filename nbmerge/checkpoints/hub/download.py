@@ -68,7 +68,7 @@ class Missing:
     @property
     def blob(self) -> Path:
         """The path of its bytes in the cache."""
-        return blob_of(self.snapshot.folder, self.listed)
+        return blob_of(self.snapshot.root, self.listed)
 
     @property
     def partial(self) -> Path:
@@ -139,7 +139,7 @@ def check_disk(absent: Iterable[Missing], more: int = 0) -> None:
     """Refuse a download that does not fit on the disk of the cache together with `more` bytes of output."""
     absent = list(absent)
     needed = sum(m.left for m in absent)
-    folder = absent[0].snapshot.folder
+    folder = absent[0].snapshot.root
     free = shutil.disk_usage(folder).free
     also = f" and the merged model {human(more)}" if more else ""
     if needed and free < needed + more + RESERVE:
@@ -277,7 +277,7 @@ def _compare_headers(item: Missing) -> None:
 @contextmanager
 def _alone(item: Missing, work: _Work) -> Iterator[None]:
     """Lock the partial file against other processes and threads of a stopped download."""
-    repo = item.snapshot.folder.parent.parent
+    repo = item.snapshot.root.parent.parent
     path = repo.parent / ".locks" / repo.name / f"{item.blob.name}.nbmerge.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
@@ -295,7 +295,7 @@ def _alone(item: Missing, work: _Work) -> Iterator[None]:
 
 def _name_branches(absent: Iterable[Missing]) -> None:
     """Record the commit of each branch in the cache, so that it can be resolved offline."""
-    for snapshot in {m.snapshot.folder: m.snapshot for m in absent}.values():
+    for snapshot in {m.snapshot.root: m.snapshot for m in absent}.values():
         if snapshot.branch is not None:
             with suppress(OSError):  # a convenience; the weights are complete
-                name_branch(snapshot.folder, snapshot.branch)
+                name_branch(snapshot.root, snapshot.branch)

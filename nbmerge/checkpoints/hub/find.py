@@ -44,6 +44,8 @@ AGAIN = 10.0
 _ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _found: dict[ModelRef, Path] = {}
 _refusals: dict[ModelRef, tuple[float, str]] = {}
+resolved_folders: dict[tuple[str, str, str | None], Snapshot] = {}
+"""What `weights_files` has resolved, by repository, folder and revision."""
 
 
 def find(ref: ModelRef, ask: bool = True) -> Path:
@@ -91,6 +93,7 @@ def forget() -> None:
     """Forget resolved models, so that the Hub is queried again, for instance because a branch has moved."""
     _found.clear()
     _refusals.clear()
+    resolved_folders.clear()
 
 
 def _looked_up(ref: ModelRef, cached: Path | None) -> Snapshot:
@@ -147,8 +150,8 @@ def _bring_small_files(snapshot: Snapshot) -> None:
 
     def bring(name: str) -> None:
         listed = absent[name]
-        if not is_whole(blob := blob_of(folder, listed), listed):
-            return store(folder, name, listed, read_small(snapshot, name, listed.size))
+        if not is_whole(blob := blob_of(snapshot.root, listed), listed):
+            return store(snapshot, name, read_small(snapshot, name, listed.size))
         link(folder, name, blob)
 
     seconds = http.PATIENCE + total / http.SLOWEST

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nbmerge.bounded import is_name
-from nbmerge.checkpoints.hub.snapshot import RemoteFile
+from nbmerge.checkpoints.hub.snapshot import RemoteFile, Snapshot
 from nbmerge.errors import CheckpointError
 
 RESERVE = 100_000_000
@@ -28,9 +28,9 @@ def snapshot_folder(repo_id: str, commit: str) -> Path:
     return Path(constants.HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}" / "snapshots" / commit
 
 
-def blob_of(folder: Path, listed: RemoteFile) -> Path:
-    """The path of the bytes of a file in a snapshot."""
-    return folder.parent.parent / "blobs" / listed.digest
+def blob_of(root: Path, listed: RemoteFile) -> Path:
+    """The path of the bytes of a file, by the folder of a commit."""
+    return root.parent.parent / "blobs" / listed.digest
 
 
 def new_digest(listed: RemoteFile) -> hashlib._Hash:
@@ -45,7 +45,7 @@ def is_whole(blob: Path, listed: RemoteFile) -> bool:
     return blob.is_file() and blob.stat().st_size == listed.size
 
 
-def store(folder: Path, name: str, listed: RemoteFile, data: bytes) -> None:
+def store(snapshot: Snapshot, name: str, data: bytes) -> None:
     """Put the bytes of a small file into the cache, and link them.
 
     Raises
@@ -53,13 +53,15 @@ def store(folder: Path, name: str, listed: RemoteFile, data: bytes) -> None:
     CheckpointError
         When they do not match the checksum on the Hub.
     """
+    listed = snapshot.files[name]
     digest = new_digest(listed)
     digest.update(data)
     if len(data) != listed.size or digest.hexdigest() != listed.digest:
         raise CheckpointError(
-            f"{name} of {folder.parent.parent.name} was damaged in transit: its checksum does not match the one on the Hub. Try again."
+            f"{name} of {snapshot.root.parent.parent.name} was damaged in transit: its checksum does not match the one on the Hub. "
+            "Try again."
         )
-    blob = blob_of(folder, listed)
+    blob = blob_of(snapshot.root, listed)
     blob.parent.mkdir(parents=True, exist_ok=True)
     part = blob.with_name(f"{blob.name}.{os.getpid()}-{threading.get_ident()}.nbmerge.part")
     try:
@@ -69,7 +71,7 @@ def store(folder: Path, name: str, listed: RemoteFile, data: bytes) -> None:
         with suppress(OSError):
             os.unlink(part)
         raise
-    link(folder, name, blob)
+    link(snapshot.folder, name, blob)
 
 
 def link(folder: Path, name: str, blob: Path) -> None:

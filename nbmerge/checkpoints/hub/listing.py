@@ -19,8 +19,8 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def ask_listing(repo_id: str, revision: str | None) -> tuple[str, dict[str, RemoteFile]]:
-    """The commit of a revision, and its files outside subfolders.
+def ask_listing(repo_id: str, revision: str | None, inner: str = "") -> tuple[str, dict[str, RemoteFile]]:
+    """The commit of a revision, and its files outside subfolders, or those of one subfolder.
 
     Raises
     ------
@@ -36,15 +36,15 @@ def ask_listing(repo_id: str, revision: str | None) -> tuple[str, dict[str, Remo
     with http.get(url, timeout=constants.HF_HUB_ETAG_TIMEOUT) as answer:
         body = answer.body(LARGEST_LISTING)
     try:
-        return read_listing(parsed(body), revision)
+        return read_listing(parsed(body), revision, inner)
     except ValueError as error:
         raise CheckpointError(
             f"{constants.ENDPOINT} sent an invalid listing of '{repo_id}': {error!s:.200}. Try again later."
         ) from error
 
 
-def read_listing(data: Mapping[str, Any], revision: str | None) -> tuple[str, dict[str, RemoteFile]]:
-    """The commit and the files in a response, by name; those in subfolders are left out.
+def read_listing(data: Mapping[str, Any], revision: str | None, inner: str = "") -> tuple[str, dict[str, RemoteFile]]:
+    """The commit and the files in a response, by name; those in other subfolders than `inner` are left out.
 
     Raises
     ------
@@ -60,10 +60,14 @@ def read_listing(data: Mapping[str, Any], revision: str | None) -> tuple[str, di
     if not isinstance(siblings, list):
         raise ValueError("the files are not a list")
     files: dict[str, RemoteFile] = {}
+    before = f"{inner}/" if inner else ""
     for entry in siblings:
         name = entry.get("rfilename") if isinstance(entry, Mapping) else None
         if not isinstance(name, str):
             raise ValueError("a file without a name")
+        if not name.startswith(before):
+            continue
+        name = name[len(before) :]
         if not is_name(name) or entry.get("size") is None:  # in a subfolder, or not a valid name
             continue
         if files.get(name, found := _file(name, entry)) != found:

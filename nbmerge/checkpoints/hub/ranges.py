@@ -73,7 +73,7 @@ def read_small(snapshot: Snapshot, name: str, size: int) -> bytes:
 def _url(snapshot: Snapshot, name: str) -> str:
     from huggingface_hub import hf_hub_url
 
-    return hf_hub_url(snapshot.repo_id, name, revision=snapshot.commit)
+    return hf_hub_url(snapshot.repo_id, snapshot.path_of(name), revision=snapshot.commit)
 
 
 def _is_part(said: str, start: int, size: int) -> bool:

@@ -40,19 +40,21 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A Hub model at one commit.
+    """A Hub model at one commit, or a subfolder of its files.
 
     Parameters
     ----------
     repo_id, commit : str
     folder : Path
-        Its folder in the local cache.
+        Its folder in the local cache; of a subfolder, the one inside that.
     branch : str, optional
         Requested branch or tag; None if the commit was requested.
     files : mapping of str to RemoteFile
         The listing of the Hub; empty if the Hub was not queried.
     note : str
         Why the cache was used instead of the Hub.
+    inner : str
+        The subfolder, with slashes; empty for the files outside subfolders.
     """
 
     repo_id: str
@@ -61,6 +63,16 @@ class Snapshot:
     branch: str | None = None
     files: Mapping[str, RemoteFile] = field(default_factory=dict)
     note: str = ""
+    inner: str = ""
+
+    @property
+    def root(self) -> Path:
+        """The folder of the commit in the local cache."""
+        return self.folder.parents[self.inner.count("/")] if self.inner else self.folder
+
+    def path_of(self, name: str) -> str:
+        """The path of a file in the repository."""
+        return f"{self.inner}/{name}" if self.inner else name
 
     @property
     def name(self) -> str:

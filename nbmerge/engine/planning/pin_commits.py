@@ -42,10 +42,13 @@ def _names_of_merges(recipe: Recipe) -> Iterator[str | None]:
 
 
 def _find_commit(ref: ModelRef) -> str | None:
-    """Commit of a Hub model; None for a folder or a file, and for a model that is not found."""
+    """Commit of a Hub model or of a file there; None for a folder or a file on disk, and for what is not found."""
     try:
-        if is_weights_name(ref.path) or Path(ref.path).expanduser().exists():
+        if Path(ref.path).expanduser().exists():
             return None
-        return hub.find(ref).name
+        if not is_weights_name(ref.path):
+            return hub.find(ref).name
+        snapshot = hub.snapshot_of(hub.find_file(ref).parent) if hub.is_file_on_hub(ref.path) else None
+        return snapshot.commit if snapshot is not None else None
     except (CheckpointError, OSError, RuntimeError, ValueError):  # opening the model reports it in full
         return None

@@ -79,7 +79,8 @@ def _open_checkpoint(recipe: Recipe, findings: Findings, ref: ModelRef) -> Check
         return None
     for note in checkpoint.notes:
         findings.warning(where, note)
-    if (snapshot := snapshot_of(checkpoint.path)) and snapshot.note:
+    folder = checkpoint.path.parent if checkpoint.bare else checkpoint.path
+    if (snapshot := snapshot_of(folder)) and snapshot.note:
         findings.warning(where, snapshot.note)
     return checkpoint
 
