@@ -119,6 +119,26 @@ def test_a_full_disk_is_not_taken_for_a_refusal(large, tmp_path, monkeypatch):
         _written(tmp_path / "file", 0, os.urandom(2 * HELD), 1 << 20)
 
 
+@pytest.mark.skipif(not DIRECT, reason="this system has no O_DIRECT")
+def test_the_next_bytes_are_taken_while_a_write_is_under_way(large, tmp_path, monkeypatch):
+    real_pwrite, may_end, data = os.pwrite, threading.Event(), os.urandom(2 * HELD - 7)
+
+    def slow(descriptor, block, offset):
+        assert may_end.wait(60), "the writer waited for the disk"
+        return real_pwrite(descriptor, block, offset)
+
+    file = OutputFile(tmp_path / "file", create=True)
+    os.ftruncate(file.descriptor, len(data))
+    monkeypatch.setattr(os, "pwrite", slow)
+    stream = file.stream(0)
+    stream.write(memoryview(data))
+    may_end.set()
+    stream.close()
+    file.close()
+
+    assert (tmp_path / "file").read_bytes() == data
+
+
 def test_small_files_stay_in_the_page_cache(tmp_path):
     file = OutputFile(tmp_path / "file", create=True)
     os.ftruncate(file.descriptor, 1000)
