@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Literal
 
 from nbmerge.analysis.measure import ScoreLike, choose_names, measure_plans, read_scores
@@ -137,7 +138,7 @@ class Ablation(Displayed):
 @hub.stopping
 def ablate(
     recipe: RecipeLike,
-    source: str | ModelRef,
+    source: str | PathLike[str] | ModelRef,
     scores: Mapping[str, ScoreLike] | ScoreLike = (),
     by: str | Iterable[str] = ("layer", "kind"),
     *,
@@ -154,7 +155,7 @@ def ablate(
     Parameters
     ----------
     recipe : Recipe, Plan, or anything that `Recipe.load` reads
-    source : str or ModelRef
+    source : str, path or ModelRef
         A model of the recipe, as written there or by its short name; "base" for the base model.
     scores : mapping of str to score, or one score
         As in `sweep`, and `nbmerge.analysis.Divergence(text)`: how far next-token distributions move from those of the merge.

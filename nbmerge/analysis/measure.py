@@ -82,7 +82,7 @@ def read_scores(scores: Mapping[str, ScoreLike] | ScoreLike) -> dict[str, Any]:
         When there is none, or one is neither a text nor a function, or a text is empty.
     """
     named = dict(scores) if isinstance(scores, Mapping) else {_name_of(scores): scores}
-    if not named:
+    if not named or scores in ((), []):
         raise ArgumentError("scores is empty. Name at least one: scores={'perplexity': text}.")
     return {str(name): _read_score(str(name), score) for name, score in named.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from os import PathLike
 
 from nbmerge.engine.planning import Plan, TensorPlan
 from nbmerge.engine.planning import plan as make_plan
@@ -14,7 +15,7 @@ COPY = "passthrough"
 """The method that copies a tensor."""
 
 
-def find_parent(plan: Plan, source: str | ModelRef) -> ModelRef:
+def find_parent(plan: Plan, source: str | PathLike[str] | ModelRef) -> ModelRef:
     """A model by its path, its name in the recipe, or "base" for the base model.
 
     Raises
@@ -28,7 +29,7 @@ def find_parent(plan: Plan, source: str | ModelRef) -> ModelRef:
         if source == "base" and plan.recipe.base_model is not None:
             return plan.recipe.base_model
         names = ", ".join(sorted(plan.labels.values()))
-        raise ArgumentError(f"{source!r} is not a model of this merge, whose models are {names}.") from error
+        raise ArgumentError(f"'{source}' is not a model of this merge, whose models are {names}.") from error
 
 
 def copies_of_parent(plan: Plan, parent: ModelRef) -> dict[str, TensorPlan]:

@@ -99,8 +99,7 @@ class PathScores(Displayed):
             Default the first one.
         """
         name = self._name(score)
-        rated = [(value if self.lower[name] else -value, i) for i, value in enumerate(self.values[name])]
-        return self.recipes[min(pair for pair in rated if not math.isnan(pair[0]))[1]]
+        return self.recipes[self._find_best(name)]
 
     def barrier(self, score: str | None = None) -> Barrier:
         """How far the path is worse than the straight line between its ends.
@@ -128,7 +127,7 @@ class PathScores(Displayed):
             if 0 <= t <= 1 and not math.isnan(value)
         ]
         height, at = max(above)
-        return Barrier(max(height, 0.0), at)
+        return Barrier(height if height > 0 else 0.0, at)
 
     def plot(
         self,
@@ -150,11 +149,22 @@ class PathScores(Displayed):
         names = choose_names(self.values, scores)
         return draw("path_scores", self, names, theme=theme, width=width, font_size=font_size)
 
+    def _find_best(self, name: str) -> int:
+        rated = [(value if self.lower[name] else -value, i) for i, value in enumerate(self.values[name])]
+        return min(pair for pair in rated if not math.isnan(pair[0]))[1]
+
+    def _say_best(self, name: str) -> str:
+        i = self._find_best(name)
+        place = ", ".join(
+            f"{letter} = {x:.3g}" for letter, x in zip(self.table.columns, self.positions[i], strict=False)
+        )
+        return f"{self.values[name][i]:.4g} at {place}"
+
     def _name(self, score: str | None) -> str:
         return choose_names(self.values, score)[0]
 
     def __repr__(self) -> str:
-        best = ", ".join(f"{n} {(min if self.lower[n] else max)(_known(v)):.4g}" for n, v in self.values.items())
+        best = ", ".join(f"{name} {self._say_best(name)}" for name in self.values)
         how = "by live updates" if self.fallback else "layer by layer"
         return f"<PathScores: {len(self.positions)} points {how}, best {best}>"
 
@@ -242,7 +252,3 @@ def sweep(
 def _describe_axis(first: Recipe, end: Recipe) -> str:
     words = describe_difference(first, end).words
     return words[0] if len(words) == 1 else ""
-
-
-def _known(values: Sequence[float]) -> list[float]:
-    return [value for value in values if not math.isnan(value)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -163,6 +163,8 @@ def sensitivity(
     ['layer', 'kind', 'parameter', 'model', 'value', 'derivative', 'helps']
     """
     began = time.perf_counter()
+    if isinstance(text, Mapping):
+        raise ArgumentError("text is one score, not several by name. Call sensitivity for each of them.")
     score = read_scores({"score": text})["score"]
     if not hasattr(score, "combine"):
         raise ArgumentError(

@@ -104,7 +104,7 @@ class Evaluation(Displayed):
         Raises
         ------
         ArgumentError
-            When only a part of the samples was used (`limit`), or the folder has no card.
+            When only a part of the samples was used (`limit`), a value is not finite, or the folder has no card.
         """
         from nbmerge.evaluation.model_index import write_results
 
@@ -168,7 +168,9 @@ def evaluate(
     """
     began = time.perf_counter()
     require_harness()
-    listed = [tasks] if isinstance(tasks, str | PathLike | Mapping) else list(tasks)
+    listed: list[Any] = list(tasks) if isinstance(tasks, list | tuple) else [tasks]
+    if wrong := [task for task in listed if not isinstance(task, str | PathLike | Mapping)]:
+        raise ArgumentError(f"tasks are names, YAML files or mappings, not {wrong[0]!r:.80}.")
     if not listed:
         raise ArgumentError("tasks is empty. Name at least one task, or the YAML file of one.")
     folders = [Path(include)] if isinstance(include, str | PathLike) else [Path(folder) for folder in include]

@@ -59,7 +59,7 @@ def load_tasks(tasks: Sequence[Any], include: Sequence[Path]) -> LoadedTasks:
         When the harness is not installed, or a task or its data cannot be loaded.
     """
     harness = require_harness()
-    read = [read_task(task) for task in tasks]
+    read = [read_task(task, include) for task in tasks]
     folders = tuple(dict.fromkeys([*include, *(folder for _, folder in read if folder is not None)]))
     with _quiet():
         manager = _make_manager(tuple(map(str, folders)), _list_versions(folders))
@@ -114,7 +114,7 @@ def run_tasks(
         except Exception as error:  # of a task, whose functions may raise anything
             names = ", ".join(map(name_of, chosen.tasks))
             raise SampleError(
-                f"The harness failed on {names}: {type(error).__name__}: {quote(str(error), 300)}. "
+                f"The harness failed on {names}: {_describe(error)}. "
                 "Check the task with limit=1, and that its texts fit into the model's context."
             ) from error
     return list(_read_results(found))
@@ -166,11 +166,21 @@ def _load(harness: Any, manager: Any, task: Any, given: Any) -> None:
         )
     try:
         harness.tasks.get_task_dict([task], manager)
-    except Exception as error:  # of datasets, the network or the task's own functions
+    except OSError as error:  # also of the network
         how = "Pass tasks whose data are local files, or download the data while you are online."
         raise ArgumentError(
-            f"The task {name_of(given)!r} cannot be loaded with its data: {type(error).__name__}: {quote(str(error), 300)}. {how}"
+            f"The data of the task {name_of(given)!r} cannot be loaded: {_describe(error)}. {how}"
         ) from error
+    except Exception as error:  # of datasets, the task's keys and templates, or its own functions
+        how = "Correct its keys, templates and functions, or its data."
+        raise ArgumentError(f"The task {name_of(given)!r} cannot be loaded: {_describe(error)}. {how}") from error
+
+
+def _describe(error: Exception) -> str:
+    """An error and what caused it, which often says more."""
+    found = [error] if error.__cause__ is None else [error, error.__cause__]
+    words = [(type(e).__name__, quote(str(e), 300).strip().rstrip(".")) for e in found]
+    return "; ".join(f"{name}: {text}" if text else name for name, text in words)
 
 
 def _wrap(loaded: Loaded, batch_size: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,17 @@ def write_results(folder: Path, measures: Sequence[Measure]) -> None:
     Raises
     ------
     ArgumentError
-        When there is no card, or it cannot be read.
+        When there is no card, or it cannot be read, or a value is not finite.
     OutputError
         When it cannot be written.
     """
     import yaml
     from huggingface_hub import EvalResult, ModelCard
 
+    if unknown := [m for m in measures if not math.isfinite(m.value)]:
+        raise ArgumentError(
+            f"{unknown[0].task} {unknown[0].metric} is {unknown[0].value}, which a model card cannot hold."
+        )
     path = folder / CARD
     if not path.is_file():
         raise ArgumentError(f"{folder} has no model card ({CARD}). Pass the folder of a merged model.")

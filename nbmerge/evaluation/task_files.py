@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from nbmerge.errors import ArgumentError
 SUFFIXES = (".yaml", ".yml")
 
 
-def read_task(task: Any) -> tuple[Any, Path | None]:
+def read_task(task: Any, folders: Sequence[Path] = ()) -> tuple[Any, Path | None]:
     """A task as the harness takes it, and the folder in which the harness must look for it.
 
     A file that is plain YAML becomes a mapping, in which data files are relative to the file. One that names functions or includes
@@ -23,6 +24,8 @@ def read_task(task: Any) -> tuple[Any, Path | None]:
     ----------
     task : str, path or mapping
         The name of a task, a YAML file, or what such a file has.
+    folders : sequence of Path
+        Where a name is looked for first.
 
     Raises
     ------
@@ -33,7 +36,8 @@ def read_task(task: Any) -> tuple[Any, Path | None]:
         return task, None
     path = Path(task)
     if path.suffix not in SUFFIXES:
-        return str(task), None
+        file = _find_file(str(task), folders)
+        return (str(task), None) if file is None else read_task(file)
     if not path.is_file():
         raise ArgumentError(f"There is no file {path}. Pass the YAML file of a task, or the name of a task.")
     try:
@@ -50,12 +54,27 @@ def read_task(task: Any) -> tuple[Any, Path | None]:
     return _with_data(found, path.parent), None
 
 
+def _find_file(name: str, folders: Sequence[Path]) -> Path | None:
+    """The file of a task in some folders."""
+    for file in (file for folder in folders for suffix in SUFFIXES for file in sorted(folder.rglob(f"*{suffix}"))):
+        try:
+            if name == _read_key(file.read_text(encoding="utf-8"), "task:"):
+                return file
+        except (OSError, UnicodeDecodeError):
+            continue  # not a task
+    return None
+
+
+def _read_key(text: str, key: str) -> str:
+    """What a line at the left edge of a YAML file says, with tags elsewhere that only the harness can read."""
+    lines = (line for line in text.splitlines() if line.startswith(key))
+    return next(filter(None, (line[len(key) :].split("#")[0].strip(" \"'") for line in lines)), "")
+
+
 def _find_name(text: str, path: Path) -> str:
-    """The name of a task or a group, from a file with tags that only the harness can read."""
-    for key in ("task:", "group:"):
-        for line in text.splitlines():
-            if line.startswith(key) and (name := line[len(key) :].split("#")[0].strip(" \"'")):
-                return name
+    """The name of a task or a group."""
+    if name := _read_key(text, "task:") or _read_key(text, "group:"):
+        return name
     raise ArgumentError(f"{path} is not a task: it has no key 'task'.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from nbmerge.errors import RecipeError
@@ -19,7 +20,7 @@ LAYERS = "layers."
 """Filter for what lies in layers, in nearly all current architectures."""
 
 
-def with_parameter(self: Recipe, name: str, value: Any, model: str | ModelRef | None = None) -> Recipe:
+def with_parameter(self: Recipe, name: str, value: Any, model: str | PathLike[str] | ModelRef | None = None) -> Recipe:
     """A copy with one parameter set, for the whole merge or for one model wherever it is a source.
 
     Parameters
@@ -27,7 +28,7 @@ def with_parameter(self: Recipe, name: str, value: Any, model: str | ModelRef | 
     name : str
     value : scalar, gradient, rules or None
         None removes the parameter.
-    model : str or ModelRef, optional
+    model : str, path or ModelRef, optional
         A model of the recipe, as written there or by its short name.
     """
     if model is None:
@@ -82,7 +83,7 @@ def with_references(self: Recipe, change: Callable[[ModelRef], ModelRef]) -> Rec
     return type(self).of(data).with_origin(like=self)
 
 
-def find(self: Recipe, model: str | ModelRef) -> ModelRef:
+def find(self: Recipe, model: str | PathLike[str] | ModelRef) -> ModelRef:
     """The model of this recipe with that reference, path or short name.
 
     Raises
@@ -90,6 +91,7 @@ def find(self: Recipe, model: str | ModelRef) -> ModelRef:
     RecipeError
         When there is none, or several share the name.
     """
+    model = str(model) if isinstance(model, PathLike) else model
     references = self.references
     hits = [r for r in references if model in (r, str(r), r.path)] or [r for r in references if r.name == model]
     if len(hits) > 1:

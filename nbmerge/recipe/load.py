@@ -123,7 +123,8 @@ def _load_folder(path: Path, name: str = "") -> Recipe:
             return metadata.read(file).with_origin(f"the recipe in the header of {file.name} in {name}")
         except RecipeError as error:
             raise reading_error(
-                f"the folder {path} contains no recipe: neither {' nor '.join(IN_FOLDERS)} has one. {error}"
+                f"the folder {path} contains no recipe: neither {' nor '.join(IN_FOLDERS)} has one. {error} If it is a "
+                "model, name it among the models of a recipe."
             ) from error
     raise reading_error(
         f"the folder {path} contains no recipe (searched {', '.join(IN_FOLDERS[:2])}, a model card and safetensors)."

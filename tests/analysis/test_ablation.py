@@ -1,10 +1,13 @@
 """Each part taken from a parent scores as a separate merge with that part replaced would."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 import nbmerge as nbm
 from nbmerge.analysis import Divergence, ablate
+from nbmerge.analysis.parents import find_parent
 from nbmerge.errors import ArgumentError
 from nbmerge.plots import to_png
 from tests.analysis.conftest import TEXT
@@ -84,7 +87,9 @@ def test_layers_below_a_change_are_computed_once(recipe, monkeypatch):
 
 
 def test_impossible_ablations_are_refused(recipe):
-    with pytest.raises(ArgumentError, match="not a model of this merge"):
-        ablate(recipe(0.4), "nobody", TEXT)
+    with pytest.raises(ArgumentError, match="'nobody' is not a model of this merge"):
+        ablate(recipe(0.4), Path("nobody"), TEXT)
+    model = recipe(0.4).models[0].model
+    assert find_parent(nbm.plan(recipe(0.4)), Path(model.path)) == model
     with pytest.raises(ArgumentError, match="by must be"):
         ablate(recipe(0.4), "ft1", TEXT, by="block")

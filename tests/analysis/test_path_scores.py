@@ -168,6 +168,7 @@ def test_a_plane_of_two_parameters(recipe):
     y = other.with_parameter("weight", 0.1, models[1])
     result = sweep(origin, x, points=3, scores=TEXT, plane=y)
     assert result.is_plane
+    assert " at x = " in repr(result)
     assert result.along == ("weight of ft1 0.5 → 0.9", "weight of ft2 0.5 → 0.1")
     assert len(result.recipes) == 9
     middle = result.recipes[4]
@@ -197,13 +198,15 @@ def test_the_barrier_is_the_height_above_the_line():
     found = scores((1.0, 2.0, 1.0, 0.5, 3.0), False).barrier()
     assert (found.height, found.at) == (2.0, 0.75)
     assert scores((3.0, 1.0, 1.0, 1.0, 3.0), True).barrier().height == 0
+    assert str(scores((1.0, 2.0, 2.0, 2.0, 1.0), False).barrier().height) == "0.0"  # not -0.0
 
 
 def test_recipes_that_differ_in_more_than_numbers(recipe, family):
     with pytest.raises(ArgumentError, match="There is no path between these recipes"):
         sweep(recipe(0.0), recipe(0.0).replace(merge_method="nuslerp"), scores=TEXT)
-    with pytest.raises(ArgumentError, match="scores is empty"):
-        sweep(recipe(0.0), recipe(1.0), scores={})
+    for none in ({}, ()):
+        with pytest.raises(ArgumentError, match="scores is empty"):
+            sweep(recipe(0.0), recipe(1.0), scores=none)
     for empty in ("", ["a fox", " "]):
         with pytest.raises(ArgumentError, match=r"'perplexity' has an empty text. Pass texts of at least two tokens"):
             sweep(recipe(0.0), recipe(1.0), scores=empty)

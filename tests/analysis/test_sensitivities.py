@@ -76,6 +76,8 @@ def test_methods_that_are_not_weighted_sums_and_stopping(recipe):
         sensitivity(recipe(0.4, "ties"), TEXT)
     with pytest.raises(ArgumentError, match="score of tokens"):
         sensitivity(recipe(0.4), lambda model: 1.0)
+    with pytest.raises(ArgumentError, match="one score, not several by name"):
+        sensitivity(recipe(0.4), {"story": TEXT})
     stop = threading.Event()
     stop.set()
     with pytest.raises(MergeStopped):

@@ -65,6 +65,7 @@ def harness(monkeypatch):
     [
         ("none.yaml", {}, "There is no file none.yaml"),
         ("misspelt", {}, "The harness has no task 'misspelt'"),
+        (3, {}, "tasks are names, YAML files or mappings, not 3"),
         ("misspelt", {"limit": 0}, "limit is a whole number of at least 1, not 0"),
         ("misspelt", {"shots": -1}, "shots is a whole number of at least 0, not -1"),
         ("misspelt", {"seed": "x"}, "seed is a whole number of at least 0, not 'x'"),
@@ -80,7 +81,7 @@ def test_arguments_are_refused_before_the_model_is_loaded(monkeypatch, tasks, op
 def test_the_index_of_tasks_follows_the_files_in_its_folders(tmp_path):
     with pytest.raises(ArgumentError, match="no task 'mine'"):
         load_tasks(["mine"], [tmp_path])
-    (tmp_path / "mine.yaml").write_text("task: mine\n")
+    (tmp_path / "mine.yaml").write_text("task: mine\nprocess_docs: !function utils.run\n")
     assert load_tasks(["mine"], [tmp_path]).tasks == ("mine",)
 
 
@@ -133,6 +134,8 @@ def test_every_filter_of_a_metric_is_in_the_card(merged):
 def test_cards_that_cannot_be_written(merged, tmp_path):
     with pytest.raises(ArgumentError, match="part of the samples"):
         Evaluation(FOUND.measures, limit=3).write_card(merged)
+    with pytest.raises(ArgumentError, match="story ppl is nan, which a model card cannot hold"):
+        Evaluation((Measure("story", "ppl", "none", float("nan"), None, True, 3),)).write_card(merged)
     with pytest.raises(ArgumentError, match="no model card"):
         FOUND.write_card(tmp_path)
     (merged / "README.md").write_text("---\n- no mapping: {\n---\n", encoding="utf-8")
@@ -149,6 +152,8 @@ def test_data_files_are_beside_their_task(tmp_path):
     read, folder = read_task(tmp_path / "mine.yaml")
     assert read["dataset_kwargs"]["data_files"] == {"test": str(tmp_path / "data.jsonl")}
     assert folder is None
+    assert read_task("mine", [tmp_path]) == (read, None)
+    assert read_task("other", [tmp_path]) == ("other", None)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ pytest.importorskip("lm_eval", reason="needs the lm-evaluation-harness: pip inst
 import nbmerge as nbm
 from nbmerge.demo.texts import answer, prompt
 from nbmerge.demo.words import random_words
-from nbmerge.errors import ArgumentError
+from nbmerge.errors import ArgumentError, SampleError
 from nbmerge.evaluation import TaskScore
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # warnings of the harness and its libraries
@@ -84,12 +84,47 @@ def test_tasks_that_are_not_there(task, tmp_path):
     folder = nbm.demo.family().base
     with pytest.raises(ArgumentError, match="no task 'no_such_task'"):
         nbm.evaluate(folder, ["no_such_task"])
-    with pytest.raises(ArgumentError, match="'arc_easy' cannot be loaded with its data"):
+    with pytest.raises(ArgumentError, match=r"data of the task 'arc_easy' cannot be loaded: .*while you are online"):
         nbm.evaluate(folder, ["arc_easy"])  # tests are offline
     (tmp_path / "t.yaml").write_text(TASK)
     with pytest.raises(ArgumentError, match=r"missing: there is no file .*words.jsonl"):
         nbm.evaluate(folder, [tmp_path / "t.yaml"])
+    with pytest.raises(ArgumentError, match=r"data of the task.*words.jsonl"):
+        nbm.evaluate(folder, ["shouting"], include=tmp_path)
     with pytest.raises(ArgumentError, match="no folder"):
         nbm.evaluate(folder, [task], include=tmp_path / "none")
     with pytest.raises(ArgumentError, match="tasks is empty"):
         nbm.evaluate(folder, [])
+
+
+def test_a_task_by_its_name_finds_the_data_beside_its_file(task, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert nbm.evaluate(nbm.demo.family().base, ["shouting"], include=task.parent, limit=1).measures
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (("metric_list:", "metrics: 3\nmetric_list:"), "unexpected keyword argument 'metrics'. Correct its keys"),
+        (("{{question}}", "{{nothing.x}}"), "'nothing' is undefined. Correct its keys"),
+        (("words.jsonl", "broken.jsonl"), r"DatasetGenerationError: .*; \w+: .*Correct its keys.*data"),
+        (("words.jsonl", "empty.jsonl"), "cannot be loaded: StopIteration. Correct"),
+    ],
+)
+def test_tasks_with_mistakes(task, change, what):
+    (task.parent / "broken.jsonl").write_text("{not json")
+    (task.parent / "empty.jsonl").write_text("")
+    file = task.parent / "mistaken.yaml"
+    file.write_text(TASK.replace("shouting", "mistaken").replace(*change))
+    with pytest.raises(ArgumentError, match=what):
+        nbm.evaluate(nbm.demo.family().base, [file])
+    file.unlink()
+
+
+def test_functions_of_a_task_that_raise(task):
+    (task.parent / "own.py").write_text("def score(doc, results):\n    raise RuntimeError('<b>wrong</b>.')\n")
+    file = task.parent / "functions.yaml"
+    text = TASK.replace("shouting", "functions").replace("words.jsonl", str(task.parent / "words.jsonl"))
+    file.write_text(f"{text}process_results: !function own.score\n")
+    with pytest.raises(SampleError, match=r"failed on functions: RuntimeError: <b>wrong</b>\. Check"):
+        nbm.evaluate(nbm.demo.family().base, [file], limit=1)
