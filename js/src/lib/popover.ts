@@ -9,6 +9,11 @@ export interface Popover {
 }
 
 const GAP = 4;
+/** Of the element, and a fraction that `scrollHeight` leaves out. */
+const BORDERS = 3;
+/** Share of the window's height that a popover takes at most. */
+const MOST_OF_WINDOW = 0.7;
+const LEAST_HEIGHT = 120;
 const FOCUSABLE = "button, input, select, textarea, a[href], [tabindex]";
 let latest = 0;
 
@@ -97,15 +102,33 @@ function listFocusable(element: HTMLElement): HTMLElement[] {
   );
 }
 
-/** Below its button, or above it where there is more room; always within the window. */
 function place(element: HTMLElement, anchor: HTMLElement): void {
-  const at = anchor.getBoundingClientRect();
-  const { offsetWidth: width, offsetHeight: height } = element;
-  const below = at.bottom + GAP;
-  const fits = below + height <= window.innerHeight || at.top < window.innerHeight - at.bottom;
-  const left = Math.max(GAP, Math.min(at.left, window.innerWidth - width - GAP));
-  Object.assign(element.style, {
-    left: `${left}px`,
-    top: `${Math.max(GAP, fits ? below : at.top - GAP - height)}px`,
+  const size = { width: element.offsetWidth, height: element.scrollHeight + BORDERS };
+  const { left, top, height } = findPlace(anchor.getBoundingClientRect(), size, {
+    width: window.innerWidth,
+    height: window.innerHeight,
   });
+  Object.assign(element.style, { left: `${left}px`, top: `${top}px`, maxHeight: `${height}px` });
+}
+
+interface Size {
+  width: number;
+  height: number;
+}
+
+/** Below its button, or above it where there is more room; always within the window, and scrolled where that is too low. */
+export function findPlace(
+  at: { left: number; top: number; bottom: number },
+  size: Size,
+  room: Size,
+): { left: number; top: number; height: number } {
+  const wanted = Math.min(size.height, MOST_OF_WINDOW * room.height);
+  const [above, below] = [at.top - 2 * GAP, room.height - at.bottom - 2 * GAP];
+  const isBelow = wanted <= below || below > above;
+  const height = Math.max(LEAST_HEIGHT, Math.min(wanted, isBelow ? below : above));
+  return {
+    left: Math.max(GAP, Math.min(at.left, room.width - size.width - GAP)),
+    top: Math.max(GAP, isBelow ? at.bottom + GAP : at.top - GAP - height),
+    height,
+  };
 }

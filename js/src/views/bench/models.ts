@@ -36,8 +36,8 @@ const FITS = { good: "yes", warning: "check", bad: "no" };
 
 export function createModels({ send }: Context): Part<Models> {
   const table = h("div", { class: "nbm-models-table" });
-  const hint = h("p", { class: "nbm-quiet", role: "status" });
-  const tools = h("div", { class: "nbm-line" });
+  const hint = h("p", { class: "nbm-quiet nbm-models-hint", role: "status" });
+  const tools = h("div", { class: "nbm-line nbm-models-tools" });
   const sources = h("div", { class: "nbm-sources" });
   const folder = createFolder(send);
   const hub = entry("A model of the Hugging Face Hub", "name/model or name/model@revision", "Add", (id) =>

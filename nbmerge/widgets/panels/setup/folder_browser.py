@@ -49,6 +49,7 @@ class FolderBrowser:
         self._scan: Scan | None = None
         self._busy, self._opened = "", 0
         self._completions: list[str] = []
+        self._rows: tuple[Any, tuple[list[dict[str, Any]], list[str]]] = None, ([], [])
 
     # --- actions ---
 
@@ -127,7 +128,7 @@ class FolderBrowser:
         if listing is not None:
             self.state.models_folder = str(listing.folder)
         self._listing, self._scan, self._completions = listing, scan, []
-        self._busy, self._opened = "", self._opened + 1
+        self._busy, self._opened = "", self._opened + 1  # last: it tells that the rows are others
         self.on_change()
 
     def _fail(self, error: BaseException) -> None:
@@ -151,16 +152,24 @@ class FolderBrowser:
     def describe(self, offers: Offers) -> dict[str, Any]:
         """What the browser draws."""
         folder = self._folder
-        rows, notes = [], []
-        if self._scan is not None:
-            rows, notes = _list_found(self._scan, offers), _describe_limits(self._scan)
-        elif self._listing is not None:
-            rows, notes = _list_entries(self._listing, offers), _describe_rest(self._listing)
+        rows, notes = self._list_rows(offers)
         return {
             "path": make_text(str(folder)), "parent": str(folder.parent) if folder.parent != folder else "",
             "opened": self._opened, "below": self._scan is not None, "rows": rows, "note": " ".join(notes),
             "busy": make_text(self._busy), "completions": self._completions,
         }  # fmt: skip
+
+    def _list_rows(self, offers: Offers) -> tuple[list[dict[str, Any]], list[str]]:
+        """The rows and what is to be said of them, which stay until something is opened, added or removed."""
+        key = (self._opened, *offers.paths)
+        if self._rows[0] != key:
+            rows, notes = list[dict[str, Any]](), list[str]()
+            if self._scan is not None:
+                rows, notes = _list_found(self._scan, offers), _describe_limits(self._scan)
+            elif self._listing is not None:
+                rows, notes = _list_entries(self._listing, offers), _describe_rest(self._listing)
+            self._rows = key, (rows, notes)
+        return self._rows[1]
 
 
 def _find_start() -> Path:
