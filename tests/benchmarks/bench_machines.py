@@ -56,7 +56,7 @@ def measured(method: str, rounds: int) -> float:
     """Seconds of one processor for each element, in the least disturbed round."""
     from nbmerge.checkpoints import StoredTensor
     from nbmerge.engine.compute.pool import run
-    from nbmerge.engine.cost.samples import imitate
+    from nbmerge.engine.cost.samples import Samples
     from nbmerge.engine.output.shards import ShardWriter
     from nbmerge.engine.planning.plans import TensorPlan
     from nbmerge.methods import Values
@@ -71,7 +71,8 @@ def measured(method: str, rounds: int) -> float:
     with tempfile.TemporaryDirectory(prefix="nbmerge-machines-") as name:
         folder = Path(name)
         stored = StoredTensor("w", "bfloat16", SHAPE, folder / "w", 0)
-        inputs = tuple(imitate(stored, SHAPE, folder, i)[0] for i in range(count))
+        samples = Samples(folder, own=False)
+        inputs = tuple(samples.take_input(stored, SHAPE, number=i) for i in range(count))
         tensor = TensorPlan(
             "w", SHAPE, "bfloat16", None, "mlp", method, inputs, tuple("abc"[:count]),
             Values(shared | {"zero_tensors": "keep_other"}, each, tuple(map(str, range(count)))),

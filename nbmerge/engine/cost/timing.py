@@ -1,40 +1,51 @@
-"""How long a merge will take on this machine, measured with a sample of the same work on random numbers.
+"""How long a merge will take on this machine, measured by merging a small part of it.
 
-There is one sample of some million elements for each method and kind of input in the plan, and measurements of the disk. Of the
-models, only a few pieces are read that are not in the system's cache.
+The tensors of a plan are divided into pieces. Of each method and kind of input some pieces, spread over all models, are merged as
+the merge itself will, by as many workers, from the models' own files (see `samples`), to a file on the same disk.
 """
 
 from __future__ import annotations
 
-import math
 import os
+import random
 import tempfile
+import threading
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nbmerge.engine.cost.reading import estimate_reading, estimate_slower_copying
-from nbmerge.engine.cost.samples import describe_input, imitate
+from nbmerge.checkpoints.dtypes import item_bytes
+from nbmerge.engine.cost.samples import Samples, describe_input
 from nbmerge.engine.output.direct_io import WORTHWHILE
 from nbmerge.engine.output.leftovers import scratch_folder
 from nbmerge.engine.planning.plans import Plan, TensorPlan
+from nbmerge.errors import NbmergeError
 
-SAMPLE = 1 << 24
-"""Elements of a sample at most: tensors of models have about as many."""
+if TYPE_CHECKING:
+    import torch
+
+    from nbmerge.engine.compute.blocks import Blocks
+    from nbmerge.engine.compute.workspace import Emit
+
+PIECE, MATRIX = 1 << 23, 1 << 24
+"""Elements of a piece at most; of one that a method computes as a whole, such as one by singular values."""
 FEW = 1 << 18
-"""Elements of what is computed first and not timed: as many as a method needs to treat a tensor as a large one."""
-ENOUGH = 0.3
-"""Seconds that a measurement takes at least, unless it would write more than `MOST_WRITTEN`."""
+"""Elements that each worker computes first: as many as a method needs to treat a tensor as a large one."""
+ENOUGH, LEAST = 0.6, 0.1
+"""Seconds that the measurements of all kinds together and of one take at least, if there are enough pieces of them."""
+SLACK, GROWTH = 0.2, 32
+"""Share of these seconds that may be missing, and how many times more elements a measurement has than the one before at most."""
 MOST_WRITTEN = 1 << 29
-"""Bytes."""
-MOST_READ = 1 << 27
-"""Bytes of different inputs: those of a model are not in the processor's cache, as those of a sample would be."""
+"""Bytes that a measurement writes at most."""
 START_AND_END = 0.05
 """Seconds that a merge takes before and after its tensors (measured; the least that it takes)."""
 DISK_SAMPLE = 48_000_000
 """Bytes written to time the disk."""
+GOLDEN = (5**0.5 - 1) / 2
+"""Golden ratio: its multiples modulo 1 are spread evenly, however many there are."""
 
 
 def estimate_seconds(plan: Plan, threads: int, near: Path | None = None) -> float:
@@ -48,105 +59,134 @@ def estimate_seconds(plan: Plan, threads: int, near: Path | None = None) -> floa
     near : Path, optional
         Existing folder on the output disk; default the folder for temporary files.
     """
-    from nbmerge.engine.compute.loop_loading import load_loops
-
-    direct = plan.bytes_written >= WORTHWHILE  # its bytes reach the disk as they are computed
-    began = time.perf_counter()
-    load_loops(plan.tensors)  # as the merge will, if it is worth it
-    loading = time.perf_counter() - began
     with scratch_folder(near) as folder:
-        kinds = _group(plan.tensors)
-        for kind in kinds.values():  # without what only the first block of a process takes, such as compiling loops
-            loading += _measure_seconds(_write_samples(kind, FEW, folder)[:1], 1, folder, 1, direct)
-        costs = {key: _Cost(kind, folder, threads, direct) for key, kind in kinds.items()}
-        disk = 0.0 if direct else plan.bytes_written / _measure_disk(folder)
-        reading = estimate_reading(plan.tensors)  # goes on while others compute
-        samples = [sample for cost in costs.values() for sample in cost.samples]
-        copying = 0.0 if reading else estimate_slower_copying(plan.tensors, samples) * plan.bytes_read / threads
-    work = sum(costs[_describe(t)].seconds(t.count) for t in plan.tensors) + copying
-    return START_AND_END + loading + max(work, reading) + disk + len(plan.tensors) * 1e-4
+        try:
+            return _Measurement(plan, threads, folder, Samples(folder)).estimate()
+        except (OSError, NbmergeError):  # such as NaN, or a file that cannot be read: the merge will report it
+            return _Measurement(plan, threads, folder, Samples(folder, own=False)).estimate()
 
 
 @dataclass
 class _Kind:
     """Tensors of the same method, dtype of the result, and inputs that are read in the same way."""
 
-    largest: TensorPlan
-    count: int = 0
-    """Elements of all."""
+    tensors: list[TensorPlan] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Elements of all."""
+        return sum(t.count for t in self.tensors)
+
+    def pieces(self) -> Iterator[tuple[TensorPlan, slice]]:
+        """Pieces of the tensors in an order in which the first few, however many, are spread over all."""
+        pieces = [(tensor, rows) for tensor in self.tensors for rows in _divide(tensor)]
+        phase = random.random()  # another measurement finds others, since these are in the system's cache by then
+        order = sorted(range(len(pieces)), key=lambda k: (phase + k * GOLDEN) % 1)
+        return (pieces[k] for k in order)
 
 
-def _describe(tensor: TensorPlan) -> Hashable:
-    """The properties that determine the speed of a tensor."""
-    return tensor.method, tensor.dtype, tuple(map(describe_input, tensor.inputs))
-
-
-def _group(tensors: Iterable[TensorPlan]) -> dict[Hashable, _Kind]:
-    """The kinds of tensors."""
+def _group(tensors: Iterable[TensorPlan]) -> list[_Kind]:
+    """The kinds of tensors that have elements."""
     kinds = dict[Hashable, _Kind]()
     for tensor in tensors:
-        kind = kinds.setdefault(_describe(tensor), _Kind(tensor))
-        kind.count += tensor.count
-        if tensor.count > kind.largest.count:
-            kind.largest = tensor
-    return kinds
+        if tensor.count:
+            key = tensor.method, tensor.dtype, tuple(map(describe_input, tensor.inputs))
+            kinds.setdefault(key, _Kind()).tensors.append(tensor)
+    return list(kinds.values())
 
 
-class _Cost:
-    """What tensors of one kind cost: for each element, and for each tensor, in which some methods take a sample first."""
-
-    def __init__(self, kind: _Kind, folder: Path, threads: int, direct: bool) -> None:
-        self.samples = _write_samples(kind, SAMPLE, folder)
-        self._element, self._tensor = 1 / _measure_rate(self.samples, folder, threads, direct), 0.0
-        if kind.largest.count > FEW:
-            small = 1 / _measure_rate(_write_samples(kind, FEW, folder), folder, threads, direct)
-            self._tensor = max(0.0, (small - self._element) * FEW)
-
-    def seconds(self, count: int) -> float:
-        """For a tensor with so many elements, among others."""
-        return count * self._element + min(1.0, count / FEW) * self._tensor
+def _divide(tensor: TensorPlan, most: int | None = None) -> Iterator[slice]:
+    """Rows of about equally large pieces."""
+    if most is None:
+        most = MATRIX if getattr(tensor.how, "whole", "element") == "matrix" else PIECE
+    rows = tensor.shape[0] if tensor.shape else 1
+    parts = min(rows, -(-tensor.count // most))
+    edges = [rows * k // parts for k in range(parts + 1)]
+    return map(slice, edges, edges[1:])
 
 
-def _measure_rate(samples: Sequence[TensorPlan], folder: Path, threads: int, direct: bool) -> float:
-    """Elements of tensors like these that all workers together compute and write per second."""
-    seconds = _measure_seconds(samples, threads, folder, threads, direct)
-    times = min(math.ceil(ENOUGH / seconds), MOST_WRITTEN // (threads * samples[0].nbytes))
-    if times > 1:  # the first time was too short, and cold
-        seconds = _measure_seconds(samples, times * threads, folder, threads, direct)
-    return times * threads * samples[0].count / seconds
+class _Measurement:
+    """Measures the pieces of a plan.
 
+    Parameters
+    ----------
+    plan : Plan
+    threads : int
+    folder : Path
+        Where to write.
+    samples : Samples
+    """
 
-def _write_samples(kind: _Kind, most: int, folder: Path) -> list[TensorPlan]:
-    """The largest tensor with random numbers, and at most so many of them, often enough that no cache holds all inputs."""
-    shape, folder = _cut(kind.largest.shape, most), Path(tempfile.mkdtemp(dir=folder))
-    sample = replace(kind.largest, shape=shape)
-    read = sum(source.nbytes for source in kind.largest.inputs) * sample.count // max(1, kind.largest.count)
-    copies = max(1, min(MOST_READ // max(1, read), kind.count // max(1, sample.count)))
-    columns = [imitate(source, shape, folder, i, copies) for i, source in enumerate(kind.largest.inputs)]
-    return [replace(sample, inputs=inputs) for inputs in zip(*columns, strict=True)]
+    def __init__(self, plan: Plan, threads: int, folder: Path, samples: Samples) -> None:
+        self._plan, self._threads, self._folder, self._samples = plan, threads, folder, samples
+        self._direct = plan.bytes_written >= WORTHWHILE  # its bytes reach the disk as they are computed
 
+    def estimate(self) -> float:
+        """Seconds of the merge."""
+        from nbmerge.engine.compute.loop_loading import load_loops
 
-def _measure_seconds(samples: Sequence[TensorPlan], count: int, folder: Path, threads: int, direct: bool) -> float:
-    """How long it takes to compute so many tensors, samples in turns, and to write them."""
-    from nbmerge.engine.compute.pool import run
-    from nbmerge.engine.output.shards import ShardWriter
-
-    tensors = [replace(samples[k % len(samples)], name=f"sample.{k}") for k in range(count)]
-    out = Path(tempfile.mkdtemp(dir=folder))
-    with closing(ShardWriter(out, tensors, {}, direct_from=0 if direct else None)) as writer:
+        plan, kinds = self._plan, _group(self._plan.tensors)
         began = time.perf_counter()
-        run(tensors, lambda tensor, blocks: writer.emit(tensor), threads=threads)
-        return time.perf_counter() - began
+        load_loops(plan.tensors)  # as the merge will, if it is worth it
+        loading = time.perf_counter() - began
+        loading += sum(map(self._time_first_block, kinds))
+        whole = sum(kind.count for kind in kinds)
+        work = sum(kind.count * self._element(kind, max(LEAST, ENOUGH * kind.count / whole)) for kind in kinds)
+        disk = 0.0 if self._direct else plan.bytes_written / _measure_disk(self._folder)
+        return START_AND_END + loading + work + disk + len(plan.tensors) * 1e-4
 
+    def _time_first_block(self, kind: _Kind) -> float:
+        """Seconds of what only the first block of a process takes, such as compiling loops, and of that block."""
+        largest = max(kind.tensors, key=lambda t: t.count)
+        return self._time([self._samples.take(largest, next(iter(_divide(largest, FEW))))], 1)
 
-def _cut(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
-    """The shape with fewer rows, so that it has at most so many elements."""
-    if not shape:
-        return shape
-    row = 1
-    for size in shape[1:]:
-        row *= size
-    return (max(1, min(shape[0], most // max(row, 1))), *shape[1:])
+    def _element(self, kind: _Kind, enough: float) -> float:
+        """Seconds for each element, by all workers together."""
+        pieces, batches = kind.pieces(), list[tuple[int, float]]()
+        most = MOST_WRITTEN // item_bytes(kind.tensors[0].dtype)
+        wanted = self._threads * FEW
+        while batch := self._take(pieces, wanted):
+            count = sum(piece.count for piece in batch)
+            batches.append((count, self._time(batch, self._threads)))
+            most -= count
+            missing = enough - sum(seconds for _, seconds in batches)
+            if missing <= SLACK * enough or most <= 0:
+                break
+            wanted = min(int(count * missing / batches[-1][1]), GROWTH * count, most)
+        (first, _), *others = batches
+        if sum(count for count, _ in others) > first:  # which is disturbed by what is done once
+            batches = others
+        return sum(seconds for _, seconds in batches) / sum(count for count, _ in batches)
+
+    def _take(self, pieces: Iterator[tuple[TensorPlan, slice]], wanted: int) -> list[TensorPlan]:
+        """Samples of about so many elements, at least one for each worker if there are as many."""
+        batch, count = list[TensorPlan](), 0
+        while (count < wanted or len(batch) < self._threads) and (piece := next(pieces, None)) is not None:
+            batch.append(self._samples.take(*piece))
+            count += batch[-1].count
+        return batch
+
+    def _time(self, samples: Sequence[TensorPlan], threads: int) -> float:
+        """How long workers take to compute and write samples, on average: none waits for another in a long merge."""
+        from nbmerge.engine.compute.pool import run
+        from nbmerge.engine.output.shards import ShardWriter
+
+        tensors = [replace(sample, name=f"sample.{k}") for k, sample in enumerate(samples)]
+        out, ended = Path(tempfile.mkdtemp(dir=self._folder)), dict[int, float]()
+
+        def sink(tensor: TensorPlan, blocks: Blocks) -> Emit:
+            emit = writer.emit(tensor)
+
+            def write(start: int, block: torch.Tensor) -> None:
+                emit(start, block)
+                ended[threading.get_ident()] = time.perf_counter()
+
+            return write
+
+        with closing(ShardWriter(out, tensors, {}, direct_from=0 if self._direct else None)) as writer:
+            began = time.perf_counter()
+            run(tensors, sink, threads=threads)
+        return sum(end - began for end in ended.values()) / threads
 
 
 def _measure_disk(folder: Path) -> float:

@@ -1,22 +1,25 @@
-"""The time of a merge is measured on samples that are read and mixed as its own tensors are."""
+"""The time of a merge is measured on rows of its own tensors, or on random numbers that are read and mixed as these are."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from nbmerge.checkpoints import StoredTensor
 from nbmerge.checkpoints.adapters.adapted_tensor import Adapted
 from nbmerge.engine.compute.input_files import InputFiles
 from nbmerge.engine.compute.workspace import Workspace
-from nbmerge.engine.cost import reading, timing
-from nbmerge.engine.cost.samples import describe_input, imitate
+from nbmerge.engine.cost import samples, timing
+from nbmerge.engine.cost.samples import Samples, describe_input
 from nbmerge.engine.planning.planner import plan
-from nbmerge.engine.planning.plans import Plan
+from nbmerge.engine.planning.plans import Plan, TensorPlan
 from nbmerge.recipe import Recipe
 from tests.adapters import Q, make_adapter, modules
 
@@ -27,103 +30,128 @@ def adapted_plan(family, tmp_path: Path, **adapter) -> Plan:
     return plan(Recipe.of({"merge_method": "linear", "models": inputs}))
 
 
-def both(family) -> list[dict]:
-    return [{"model": str(m), "parameters": {"weight": 0.5}} for m in (family.ft1, family.ft2)]
+def copied(model: Path) -> Plan:
+    return plan(Recipe.of({"merge_method": "passthrough", "models": [str(model)]}))
 
 
 def adapted_inputs(planned: Plan) -> Iterator[Adapted]:
     return (i for t in planned.tensors for i in t.inputs if isinstance(i, Adapted))
 
 
+def read(source, count: int) -> torch.Tensor:
+    return Workspace(InputFiles()).open(source, 0)(0, count).clone()
+
+
+def measurement(planned: Plan, tmp_path: Path, threads: int = 2) -> timing._Measurement:
+    return timing._Measurement(planned, threads, tmp_path, Samples(tmp_path))
+
+
 @pytest.mark.parametrize("dora", [False, True])
-def test_adapters_are_imitated(family, tmp_path, dora):
+def test_adapters_are_imitated_on_rows_of_their_model(family, tmp_path, dora):
     (source,) = adapted_inputs(adapted_plan(family, tmp_path, dora=dora, rank=3))
-    (sample,) = imitate(source, source.shape, tmp_path, 0)
-    assert describe_input(sample) == describe_input(source)
-    assert describe_input(sample) != describe_input(source.base)
-    fewer = (5, source.shape[1])
-    for own in imitate(source, fewer, tmp_path, 1, copies=2):
-        assert torch.isfinite(Workspace(InputFiles()).open(own, 0)(0, 5 * fewer[1])).all()
+    shape = (5, source.shape[1])
+    for own in (False, True):
+        sample = Samples(tmp_path, own).take_input(source, shape, first=2)
+        assert sample.shape == shape
+        assert describe_input(sample) == describe_input(source) != describe_input(source.base)
+        assert (sample.base.file == source.base.file) == own
+        assert torch.isfinite(read(sample, 5 * shape[1])).all()
+
+
+def test_samples_are_rows_of_the_models(family, tmp_path):
+    tensor = next(t for t in copied(family.base).tensors if len(t.shape) == 2)
+    sample = Samples(tmp_path).take(tensor, slice(3, 5))
+    whole = read(tensor.inputs[0], tensor.count).view(tensor.shape)
+    assert sample.shape == (2, tensor.shape[1])
+    assert read(sample.inputs[0], sample.count).equal(whole[3:5].flatten())
+
+
+def test_rows_of_nested_merges_are_merged(family, tmp_path):
+    (tensor, *_) = copied(family.base).tensors
+    nested = replace(tensor, inputs=(tensor,))
+    sample = Samples(tmp_path).take(nested, slice(1, 2))
+    assert isinstance(sample.inputs[0], TensorPlan)
+    assert sample.inputs[0].inputs == Samples(tmp_path).take(tensor, slice(1, 2)).inputs
+    assert describe_input(nested) != describe_input(tensor)
+
+
+def test_what_is_not_downloaded_yet_is_random_and_lies_apart(tmp_path, monkeypatch):
+    source, drawn = StoredTensor("w", "bfloat16", (100, 8), tmp_path / "absent", 0), Samples(tmp_path)
+    first, second = (drawn.take_input(source, (40, 8)) for _ in range(2))
+    assert first.file == second.file != source.file
+    assert abs(first.start - second.start) >= first.nbytes
+    monkeypatch.setattr(samples, "MOST_DRAWN", 3 * first.nbytes)
+    starts = [drawn.take_input(source, (40, 8)).start for _ in range(4)]
+    assert len({*starts}) == 3  # then from the start again
+    base, tuned = (read(drawn.take_input(source, (100, 8), number=k), 800).float() for k in (0, 1))
+    assert 0 < (base - tuned).abs().max() < 1
+
+
+@pytest.mark.parametrize(("shape", "parts"), [((10, 3), 5), ((4,), 1), ((2, 400), 2), ((), 1)])
+def test_pieces_are_about_equally_large(shape, parts):
+    rows = [*timing._divide(SimpleNamespace(shape=shape, count=torch.Size(shape).numel()), most=7)]
+    assert len(rows) == parts
+    assert [r.start for r in rows[1:]] == [r.stop for r in rows[:-1]]
+    assert (rows[0].start, rows[-1].stop) == (0, shape[0] if shape else 1)
+    sizes = [r.stop - r.start for r in rows]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_the_first_pieces_are_spread_over_all_tensors():
+    tensors = [SimpleNamespace(shape=(4,), count=4, how=None, index=k) for k in range(60)]
+    for few in (6, 10, 20, 30):
+        found = sorted(tensor.index for tensor, _ in islice(timing._Kind(tensors).pieces(), few))
+        gaps = [b - a for a, b in zip([-1, *found], [*found, 60], strict=True)]
+        assert len({*found}) == few
+        assert max(gaps) <= 2 * 60 / few  # of a random choice, seldom
 
 
 def test_each_kind_of_tensor_is_measured_once(family, tmp_path, monkeypatch):
     planned = adapted_plan(family, tmp_path)
     measured = []
-    monkeypatch.setattr(timing, "_measure_rate", lambda samples, *_: measured.append(samples[0].name) or 1e3)
-    monkeypatch.setattr(timing, "_measure_seconds", lambda *_: 0.0)
+    monkeypatch.setattr(timing._Measurement, "_element", lambda self, kind, enough: measured.append(enough) or 1e-3)
+    monkeypatch.setattr(timing._Measurement, "_time", lambda *_: 0.0)
     monkeypatch.setattr(timing, "START_AND_END", 0.0)
-    monkeypatch.setattr(timing, "_measure_disk", lambda folder: 1e9)
-    monkeypatch.setattr(timing, "estimate_reading", lambda tensors: 0.0)
-    seconds = timing.estimate_seconds(planned, 1, tmp_path)
-    assert len(measured) == len({*measured}) == 2  # with an adapter, and without
+    monkeypatch.setattr(timing, "_measure_disk", lambda folder: 1e12)
+    seconds = measurement(planned, tmp_path).estimate()
+    assert len(measured) == 2  # with an adapter, and without
+    assert min(measured) == timing.LEAST < max(measured) < timing.ENOUGH
     assert seconds == pytest.approx(sum(t.count for t in planned.tensors) / 1e3, rel=0.2)
 
 
-def test_short_measurements_are_repeated(family, tmp_path, monkeypatch):
-    counts = []
+@pytest.mark.parametrize(("speed", "batches"), [(1e9, 3), (1e6, 1)])
+def test_measurements_grow_until_they_are_long_enough(family, tmp_path, monkeypatch, speed, batches):
+    taken = []
 
-    def measure(samples, count, *_):
-        counts.append(count)
-        return 0.01 * count
+    def measure(self, samples, threads):
+        taken.append(sum(s.count for s in samples))
+        return taken[-1] / speed * (2 if len(taken) == 1 else 1)  # the first is disturbed
 
-    monkeypatch.setattr(timing, "_measure_seconds", measure)
-    tensor = plan(Recipe.of({"merge_method": "passthrough", "models": [str(family.base)]})).tensors[0]
-    assert timing._measure_rate([tensor], tmp_path, 2, direct=False) == pytest.approx(100 * tensor.count)
-    assert counts == [2, 30]
-
-
-def test_inputs_that_are_not_in_the_cache_are_read_first(family, monkeypatch):
-    tensors = plan(Recipe.of({"merge_method": "passthrough", "models": [str(family.base)]})).tensors
-    total = sum(t.nbytes for t in tensors)
-    monkeypatch.setattr(reading, "_measure_disk", lambda places: 1e6)
-    monkeypatch.setattr(reading, "is_cached", lambda descriptor, offset: None)
-    assert reading.estimate_reading(tensors) == 0
-    monkeypatch.setattr(reading, "is_cached", lambda descriptor, offset: False)
-    assert reading.estimate_reading(tensors) == pytest.approx(total / 1e6)
-    seen = iter(range(10_000))
-    monkeypatch.setattr(reading, "is_cached", lambda descriptor, offset: next(seen) % 4 != 0)
-    assert reading.estimate_reading(tensors) == pytest.approx(total / 4e6, rel=0.1)
+    kind = timing._Kind([SimpleNamespace(shape=(1 << 20,), count=1 << 20, how=None, dtype="bfloat16")] * 400)
+    monkeypatch.setattr(timing._Measurement, "_time", measure)
+    monkeypatch.setattr(Samples, "take", lambda self, tensor, rows: tensor)
+    monkeypatch.setattr(timing, "GROWTH", 1000)
+    found = measurement(copied(family.base), tmp_path)._element(kind, 0.1)
+    assert found * speed == pytest.approx(1 if batches > 1 else 2)
+    assert len(taken) == batches
+    assert sum(taken) / speed >= 0.08
 
 
-def test_a_disk_is_timed_at_places_of_the_inputs(family):
-    leaf = plan(Recipe.of({"merge_method": "passthrough", "models": [str(family.base)]})).tensors[0].inputs[0]
-    assert reading._measure_disk([(leaf, leaf.start)]) > 0
+def test_a_small_model_is_measured_as_a_whole(family, tmp_path):
+    planned = copied(family.base)
+    kinds = timing._group(planned.tensors)
+    assert sum(kind.count for kind in kinds) == sum(t.count for t in planned.tensors)
+    assert all(measurement(planned, tmp_path)._element(kind, 0.1) > 0 for kind in kinds)
 
 
-def test_many_tensors_take_longer_than_one_of_their_size(monkeypatch, tmp_path):
-    monkeypatch.setattr(timing, "_write_samples", lambda kind, most, folder: [most])
-    monkeypatch.setattr(timing, "_measure_rate", lambda samples, *_: 1e6 if samples == [timing.SAMPLE] else 0.5e6)
-    cost = timing._Cost(timing._Kind(SimpleNamespace(count=timing.SAMPLE)), tmp_path, 2, False)
-    assert cost.seconds(4 * timing.FEW) == pytest.approx(5e-6 * timing.FEW)
-    assert 4 * cost.seconds(timing.FEW) == pytest.approx(8e-6 * timing.FEW)
-    assert cost.seconds(10) == pytest.approx(20e-6)
-
-
-def test_samples_lie_apart_as_far_as_the_models_have_more(family, tmp_path, monkeypatch):
-    planned = plan(Recipe.of({"merge_method": "linear", "models": both(family)}))
-    (kind,) = timing._group(planned.tensors).values()
-    assert kind.count == sum(t.count for t in planned.tensors)
-    samples = timing._write_samples(kind, kind.largest.count, tmp_path)
-    assert len(samples) == kind.count // kind.largest.count > 1
-    assert len({(leaf.file, leaf.start) for sample in samples for leaf in sample.leaves()}) == 2 * len(samples)
-    monkeypatch.setattr(timing, "MOST_READ", 1)
-    assert len(timing._write_samples(kind, kind.largest.count, tmp_path)) == 1
-
-
-def test_inputs_in_small_pieces_of_the_cache_are_slower(family, monkeypatch):
-    tensors = plan(Recipe.of({"merge_method": "linear", "models": both(family)})).tensors
-    samples = tensors[:1]
-    monkeypatch.setattr(reading, "_measure_copying", lambda given: 1e-10 if given is samples else 3e-10)
-    assert reading.estimate_slower_copying(tensors, samples) == pytest.approx(2e-10)
-    assert reading.estimate_slower_copying(samples, tensors) == 0
-    monkeypatch.setattr(reading, "_measure_copying", lambda given: 0.0 if given is samples else 3e-10)
-    assert reading.estimate_slower_copying(tensors, samples) == 0
-
-
-@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="only Linux tells what is in the cache")
-def test_copying_from_the_cache_is_timed(family, monkeypatch):
-    tensors = plan(Recipe.of({"merge_method": "linear", "models": both(family)})).tensors
-    monkeypatch.setattr(reading, "_is_in_cache", lambda *place: True)
-    assert reading._measure_copying(tensors) == 0  # too small to tell
-    monkeypatch.setattr(reading, "COPIED", 64)
-    assert reading._measure_copying(tensors) > 0
+def test_where_a_model_cannot_be_merged_random_numbers_are_measured(family, tmp_path, monkeypatch):
+    (file,) = Path(family.base).glob("*.safetensors")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_bytes((Path(family.base) / "config.json").read_bytes())
+    save_file({n: torch.full_like(t, torch.nan) for n, t in load_file(file).items()}, broken / file.name)
+    tried = []
+    monkeypatch.setattr(timing, "Samples", lambda folder, own=True: tried.append(own) or Samples(folder, own))
+    monkeypatch.setattr(timing, "_measure_disk", lambda folder: 1e9)
+    assert timing.estimate_seconds(copied(broken), 1, tmp_path) > 0
+    assert tried == [True, False]
