@@ -4,6 +4,8 @@ Called as ``python peft_oracle.py FOLDER``. FOLDER holds job.json: ``base``, ``a
 ``{id, arguments, ours}``, the arguments of ``add_weighted_adapter`` and the folder of our adapter; and masks.safetensors, which
 take the place of random ones in the order of their names. The changes of every module go to changes.safetensors as
 ``ID/theirs/MODULE`` and ``ID/ours/MODULE``, and what the adapted models generate to generated.json.
+Of ``pairs``, a list of ``{id, base, one, other}`` with two adapters each, the largest difference of the models with them, and how
+much the first adapter changes, go to pairs.json.
 """
 
 import json
@@ -25,6 +27,18 @@ def changes(model: PeftModel, adapter: str) -> dict[str, torch.Tensor]:
         for name, module in model.named_modules()
         if hasattr(module, "get_delta_weight") and (adapter in module.lora_A or adapter in module.lora_embedding_A)
     }
+
+
+def whole(base: str, adapter: str | None) -> dict[str, torch.Tensor]:
+    """The tensors of a model with an adapter."""
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    return (model if adapter is None else PeftModel.from_pretrained(model, adapter).merge_and_unload()).state_dict()
+
+
+def compare(pair: dict[str, str]) -> tuple[float, float]:
+    """The largest difference of a model with either adapter, and that with the first from the model itself."""
+    one, other, plain = (whole(pair["base"], adapter) for adapter in (pair["one"], pair["other"], None))
+    return tuple(max(float((t - found[n]).abs().max()) for n, t in one.items()) for found in (other, plain))
 
 
 def main(folder: Path) -> None:
@@ -49,6 +63,7 @@ def main(folder: Path) -> None:
         generated[case["id"]] = tokens.tolist()
     save_file(found, folder / "changes.safetensors")
     (folder / "generated.json").write_text(json.dumps(generated))
+    (folder / "pairs.json").write_text(json.dumps({pair["id"]: compare(pair) for pair in job["pairs"]}))
 
 
 if __name__ == "__main__":

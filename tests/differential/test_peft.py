@@ -17,6 +17,9 @@ from tests.models import make_model
 
 pytestmark = pytest.mark.differential
 WEIGHTS = (0.7, -0.3, 0.5)
+RECORDED = Path(__file__).parents[1] / "cases" / "adapters"
+WHOLE = ("dora", "gpt2_dora", "experts_in_one_tensor", "experts_qwen3", "experts_mixtral")
+"""Adapters that ``add_weighted_adapter`` refuses, or of which it drops what they learnt about lengths."""
 CASES = {
     "svd": {},
     "svd of rank 3": {"rank": 3},
@@ -37,7 +40,7 @@ THEIRS = {"rank": "svd_rank", "consensus": "majority_sign_method", "count": "fre
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """(changes, generated tokens), by peft in one process."""
+    """(changes, generated tokens, differences of models), by peft in one process."""
     python = os.environ.get(PYTHON)
     if not python:
         pytest.skip(f"{PYTHON} names no Python with mergekit 0.1.5, which has peft")
@@ -63,13 +66,26 @@ def compared(tmp_path_factory):
         theirs = {THEIRS.get(k, k): THEIRS.get(v, v) for k, v in settings.items()}
         named = {"adapters": ["0", "1", "2"], "weights": WEIGHTS, "combination_type": method}
         cases.append({"id": case, "arguments": named | theirs, "ours": str(out)})
-    job = {"base": str(base), "adapters": [str(adapter) for adapter in adapters], "cases": cases}
+    pairs = [_halves(case, folder) for case in WHOLE]
+    job = {"base": str(base), "adapters": [str(adapter) for adapter in adapters], "cases": cases, "pairs": pairs}
     (folder / "job.json").write_text(json.dumps(job))
     save_file(masks, folder / "masks.safetensors")
     oracle = Path(__file__).with_name("peft_oracle.py")
     done = subprocess.run([python, str(oracle), str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return load_file(folder / "changes.safetensors"), json.loads((folder / "generated.json").read_text())
+    return (
+        load_file(folder / "changes.safetensors"),
+        *(json.loads((folder / f"{name}.json").read_text()) for name in ("generated", "pairs")),
+    )
+
+
+def _halves(case, folder):
+    """An adapter, and its two halves merged at full rank."""
+    told, out = json.loads((RECORDED / case / "model.json").read_text()), folder / f"{case}-halves"
+    base = RECORDED / case / "base" if "model" not in told else make_model(folder / f"{case}-base", **told["model"])
+    adapter = RECORDED / case / "adapter0"
+    merge_adapters([adapter, adapter], out, weights=0.5, energy=1.0, base=base, progress=False)
+    return {"id": case, "base": str(base), "one": str(adapter), "other": str(out)}
 
 
 def _who(module):
@@ -92,3 +108,9 @@ def test_the_same_changes(compared, case):
 def test_peft_generates_with_each(compared):
     assert {len(tokens[0]) for tokens in compared[1].values()} == {7}
     assert compared[1].keys() == CASES.keys()
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_peft_computes_the_same_with_the_halves_of_an_adapter(compared, case):
+    difference, change = compared[2][case]
+    assert difference < 1e-6 < 1e-3 < change
