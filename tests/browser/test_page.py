@@ -395,6 +395,9 @@ def test_on_a_phone_each_model_has_its_colour_and_each_slider_its_name(page, mod
         box = swatch.bounding_box()
         assert box["width"] > 5
         assert box["x"] + box["width"] < edge["x"] + edge["width"]
+    legend = page.locator(".nbm-moved-legend > span")
+    expect(legend).to_have_text(["base", "ft1", "ft2"])
+    assert not any(legend.evaluate_all("names => names.map((name) => name.scrollWidth > name.clientWidth)"))
     names = [name.bounding_box() for name in page.locator(".nbm-slider-name").all()]
     for left, right in itertools.pairwise(sorted(names, key=lambda box: box["x"])):
         assert left["x"] + left["width"] <= right["x"] + 2

@@ -35,6 +35,8 @@ export interface MovedPart {
 const [HEAD, CHART, GAP, CELL, EMPTY] = [30, 74, 8, 18, 34];
 /** Width of what stands beside the legend, and of a letter in it with its share of a dot. */
 const [TOOLS, LETTER] = [180, 9];
+/** Width of pictures in which the legend has two lines, beside the menu alone, and of that menu. */
+const [NARROW, MENU] = [600, 92];
 const INK = "0, 114, 178"; // RGB of the cells at their strongest
 
 export default { name: "moved", place: 40, create } satisfies Row;
@@ -108,7 +110,12 @@ function create(stage: Stage, group: SVGGElement) {
     legend.hidden = !part.parents;
     const make = () => h("span", {}, h("i", { class: "nbm-swatch" }), h("span"));
     const count = part.parents?.length ?? 1;
-    const short = shorten(Math.min(Math.max(Math.floor((axis.right - axis.left - TOOLS) / count / LETTER), 5), 20));
+    const narrow = axis.width < NARROW && count > 2;
+    const columns = narrow ? Math.ceil(count / 2) : count;
+    legend.classList.toggle("nbm-two-lines", narrow);
+    legend.style.gridTemplateColumns = narrow ? `repeat(${columns}, minmax(0, max-content))` : "";
+    const room = axis.right - axis.left - (narrow ? MENU : TOOLS);
+    const short = shorten(Math.min(Math.max(Math.floor(room / columns / LETTER), 5), 20));
     match(legend, part.parents ?? [], make, (node, { label, colour }, i) => {
       (node.firstElementChild as HTMLElement).style.background = colour;
       write(node.lastElementChild!, short[i] ?? label);
