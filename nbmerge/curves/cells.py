@@ -63,8 +63,32 @@ class _Place(NamedTuple):
 
 def find_cells(plan: Plan, track: Track, targets: Targets) -> list[list[Cell]]:
     """The cells of a track for each slice of the recipe, in the order of `Plan.piece_depths`."""
+    key = "cells", track.key
+    if key not in plan.derived:
+        plan.derived[key] = _find_present(plan, track)
+    present: list[list[Cell]] = plan.derived[key]
+    if not targets:
+        return present
+    places = _find_places(plan, track)
+
+    def change(cell: Cell) -> Cell:
+        place = places[cell.tensor]
+        if place is None or place.in_other_stack:
+            return cell
+        return cell._replace(new=targets[cell.tensor], asked=cell.bound)
+
+    return [[change(cell) if cell.tensor in targets else cell for cell in cells] for cells in present]
+
+
+def _find_places(plan: Plan, track: Track) -> dict[str, _Place | None]:
+    """Where tensors are, as far as that was looked at."""
+    return plan.once(("places of cells", track.model), dict)
+
+
+def _find_present(plan: Plan, track: Track) -> list[list[Cell]]:
+    """The cells with the values that they have."""
     slices: list[list[Cell]] = [[] for _ in plan.piece_depths]
-    places: dict[str, _Place | None] = plan.once(("places of cells", track.model), dict)
+    places = _find_places(plan, track)
     sections = None
     for tensor, old in read_numbers(plan, track.parameter, track.model):
         if tensor.name not in places:
@@ -72,10 +96,8 @@ def find_cells(plan: Plan, track: Track, targets: Targets) -> list[list[Cell]]:
             places[tensor.name] = _find_place(plan, track, tensor, sections(tensor.name))
         place = places[tensor.name]
         if place is not None:
-            new = old if place.in_other_stack else targets.get(tensor.name, old)
-            asked = place.bound and tensor.name in targets
             slices[place.slice].append(Cell(
-                tensor.name, place.name, place.part, tensor.kind, place.layer, tensor.values.position, old, new, asked,
+                tensor.name, place.name, place.part, tensor.kind, place.layer, tensor.values.position, old, old, False,
                 place.bound,
             ))  # fmt: skip
     return slices

@@ -90,8 +90,9 @@ def read_columns(plan: Plan, track: Track, group: str | None, columns: Iterable[
             found.setdefault(tensor.kind, []).append(value)
         elif tensor.stack == stack and group in (None, tensor.kind):
             found.setdefault(tensor.layer, []).append(value)
+    rounded = {value: round_value(value) for value in {v for values in found.values() for v in values}}  # mostly equal
     places = (column.role if column.layer is None else column.layer for column in columns)
-    return [tuple(sorted(map(round_value, found.get(place, ())))) for place in places]
+    return [tuple(sorted(rounded[value] for value in found.get(place, ()))) for place in places]
 
 
 def mean_of(values: tuple[float, ...]) -> float | None:

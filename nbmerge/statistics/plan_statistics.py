@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def is_predictable(plan: Plan) -> bool:
     """Whether a merge can be predicted from statistics of its models: it is a sum of stored tensors, nothing else."""
-    nested = any(isinstance(source, TensorPlan) for t in plan.tensors for source in t.inputs)
+    nested = plan.once("nested merges", lambda: any(isinstance(i, TensorPlan) for t in plan.tensors for i in t.inputs))
     return not nested and all(isinstance(t.how, Combination) for t in plan.tensors)
 
 

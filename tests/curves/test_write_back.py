@@ -17,6 +17,7 @@ from nbmerge.curves import (
     write_knots,
     write_layers,
 )
+from nbmerge.curves.cells import find_cells
 from nbmerge.curves.forms import find_form
 from nbmerge.engine.planning import examine, read_numbers
 from nbmerge.engine.planning.planner import plan as make_plan
@@ -50,6 +51,16 @@ def values(plan, track):
 
 def t_of(recipe):
     return recipe.parameters["t"].plain()
+
+
+def test_what_is_wanted_of_some_tensors_leaves_the_cells_of_the_plan_alone(family):
+    plan, track = drawn(family, [0, 1])
+    (before,) = find_cells(plan, track, {})
+    name = before[5].tensor
+    (wanted,) = find_cells(plan, track, {name: 0.75})
+    assert [c for c, old in zip(wanted, before, strict=True) if c != old] == [before[5]._replace(new=0.75, asked=True)]
+    assert find_cells(plan, track, {}) == [before]
+    assert all(c.old == c.new and not c.asked for c in before)
 
 
 # --- knots ---

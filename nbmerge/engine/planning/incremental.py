@@ -6,7 +6,7 @@ another place, are planned again. All other changes, and all errors, are left to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,15 +40,26 @@ class Change:
     def __init__(self, old: Setting, new: Setting, depth: int):
         self.old, self.new, self.depth = old, new, depth
         self._reordered = (len(old.rules) > 1) != (len(new.rules) > 1)  # values get another place in the recipe
+        self._same_filters = [rule.filter for rule in old.rules] == [rule.filter for rule in new.rules]
         self._known: dict[tuple[int, float], bool] = {}  # the same for all tensors of a layer
 
-    def affects(self, tensor: TensorPlan) -> bool:
-        """Whether it gives a tensor another value, or the same value in another place."""
+    def affects(self, names: Iterable[str], t: float) -> bool:
+        """Whether it gives a tensor another value, or the same value in another place.
+
+        Parameters
+        ----------
+        names : iterable of str
+            See `_list_names`.
+        t : float
+            Its position in its slice.
+        """
         if self._reordered:
             return True
-        t = tensor.values.position
-        names = {tensor.name, *(i.name for i in tensor.inputs)} if tensor.layer is not None else {tensor.name}
-        return any(self._differs(self.old.find(name), self.new.find(name), t) for name in names)
+        for name in names:  # not a generator: a slider asks for each tensor
+            i = self.old.find(name)
+            if self._differs(i, i if self._same_filters else self.new.find(name), t):
+                return True
+        return False
 
     def _differs(self, i: int | None, j: int | None, t: float) -> bool:
         if i != j:
@@ -93,8 +104,9 @@ def revise_plan(before: Plan, recipe: Recipe) -> Plan | None:
         return None
     changes = list(_changes(before.recipe, recipe, pieces[0].depth))
     tensors: list[TensorPlan] = []
-    for tensor in before.tensors:
-        affected = tensor.values.streams and any(change.affects(tensor) for change in changes)
+    names = before.once("names in filters", lambda: [_list_names(tensor) for tensor in before.tensors])
+    for tensor, own in zip(before.tensors, names, strict=True):
+        affected = tensor.values.streams and any(change.affects(own, tensor.values.position) for change in changes)
         revised = _with_values(resolved, pieces[0], tensor) if affected else tensor
         if revised is None:
             return None
@@ -122,9 +134,14 @@ def _alike(one: Recipe, other: Recipe) -> bool:
     return simple and all(CHOICE.name not in p for p in (one.parameters, *(m.parameters for m in one.models)))
 
 
+def _list_names(tensor: TensorPlan) -> tuple[str, ...]:
+    """The names that filters are compared with: its own, in layers also those of its inputs."""
+    return tuple({tensor.name, *(i.name for i in tensor.inputs)}) if tensor.layer is not None else (tensor.name,)
+
+
 def _unchanged(plan: Plan) -> bool:
     """Whether a plan is made from stored tensors only, and their files have not changed since."""
-    if not all(type(i) is StoredTensor for t in plan.tensors for i in t.inputs):
+    if not plan.once("stored inputs", lambda: all(type(i) is StoredTensor for t in plan.tensors for i in t.inputs)):
         return False
     try:
         return all(Checkpoint.open(ref).tensors is checkpoint.tensors for ref, checkpoint in plan.checkpoints.items())

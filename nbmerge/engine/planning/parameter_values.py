@@ -42,17 +42,19 @@ def read_numbers(plan: Plan, parameter: Parameter, model: ModelRef | None = None
 
 
 def _look_up(plan: Plan, name: str, model: ModelRef | None) -> Iterator[tuple[TensorPlan, float]]:
-    label = plan.labels[model] if model is not None else None
+    label, method = plan.labels[model] if model is not None else None, plan.method.name
+    places: dict[tuple[str, ...], int] = {}  # of the model among the inputs, which are the same for most tensors
     for tensor in plan.tensors:
-        if tensor.method != plan.method.name:
+        if tensor.method != method:
             continue
         if label is None:
             value = tensor.values.shared.get(name)
-        elif label in tensor.models:
-            row, i = tensor.values.each.get(name, ()), tensor.models.index(label)
-            value = row[i] if i < len(row) else None
         else:
-            continue
+            models = tensor.models
+            if models not in places:
+                places[models] = models.index(label) if label in models else len(models)
+            row, i = tensor.values.each.get(name, ()), places[models]
+            value = row[i] if i < len(row) else None
         if is_number(value):
             yield tensor, float(value)
 

@@ -41,11 +41,11 @@ const INK = "0, 114, 178"; // RGB of the cells at their strongest
 
 export default { name: "moved", place: 40, create } satisfies Row;
 
-/** How strongly a cell is coloured, 0 to 1, by the largest change in its row. */
-export function strength(value: number, values: Values, same: number): number {
-  const changes = values.flatMap((other) => (other === null ? [] : [Math.abs(other - same)]));
-  const most = Math.max(...changes, 0);
-  return most > 0 ? Math.abs(value - same) / most : 0;
+/** How strongly each cell of a row is coloured, 0 to 1, by the largest change in it; null where there is no number. */
+export function strengths(values: Values, same: number): Values {
+  const changes = values.map((value) => (value === null ? null : Math.abs(value - same)));
+  const most = Math.max(...changes.map((change) => change ?? 0), 0);
+  return changes.map((change) => (change === null || most === 0 ? change : change / most));
 }
 
 /** Decimals that tell two digits of a range. */
@@ -181,11 +181,10 @@ function create(stage: Stage, group: SVGGElement) {
       (node, row, k) => {
         match(
           node,
-          row.values,
+          strengths(row.values, part?.same ?? 0),
           () => svg("rect", { height: CELL - 2, "shape-rendering": "crispEdges" }),
-          (cell, value, column) => {
-            const shade = value === null ? 0 : 0.06 + 0.94 * strength(value, row.values, part?.same ?? 0);
-            const fill = value === null ? "none" : `rgba(${INK}, ${shade.toFixed(3)})`;
+          (cell, strength, column) => {
+            const fill = strength === null ? "none" : `rgba(${INK}, ${(0.06 + 0.94 * strength).toFixed(3)})`;
             const wide = Math.max(axis.wide(column) - (axis.step > 8 ? 1 : 0), 1);
             set(cell, { x: axis.edge(column).toFixed(2), y: top + k * CELL, width: wide.toFixed(2), fill });
           },
