@@ -43,7 +43,7 @@ export function middle(name: string, most: number): string {
  */
 export function tellApart(names: readonly string[], most: number): string[] {
   if (names.every((name) => name.length <= most)) return [...names];
-  const words = names.map((name) => name.split(/(?<=[-_. /])/));
+  const words = names.map((name) => name.split(/(?<=[-_. /])|(?=\+)/));
   const rests = words.map((own, i) => {
     const shared = words.map((other, j) => (i === j ? 0 : countShared(own, other)));
     return own.slice(Math.min(Math.max(...shared), own.length - 1));

@@ -43,6 +43,8 @@ test("names side by side leave out the words that others start with", () => {
   const ends = ["Nemo-base-bf16", "Nemo-math-expert-lora-merged-bf16", "Nemo-code-expert-lora-merged-bf16"];
   assert.deepEqual(tellApart(ends, 18), ["…base-bf16", "…math-expert-lora…", "…code-expert-lora…"]);
   assert.deepEqual(tellApart(ends, 10), ["…base-bf16", "…math…", "…code…"]);
+  const adapted = ["Llama-3-base", "Llama-3-base+french-lora-r16"];
+  assert.deepEqual(tellApart(adapted, 10), ["…base", "…+french…"]);
   const alike = ["first-run-final", "first-one", "second-run-final", "second-one"];
   assert.deepEqual(tellApart(alike, 14), ["first-ru…final", "first-one", "second-r…final", "second-one"]);
   assert.equal(tellApart(["meta-llama/Llama-3.1-8B-Instruct"], 12)[0]?.length, 12);

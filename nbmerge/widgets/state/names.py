@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import takewhile
 
-_WORDS = re.compile(r"[^-_. /]*[-_. /]?")
+_WORDS = re.compile(r"\+?[^-_. /+]*[-_. /]?")  # an adapter is a word of its own
 
 
 def tell_apart(names: Sequence[str], letters: int) -> list[str]:

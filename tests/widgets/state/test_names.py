@@ -16,6 +16,7 @@ ALIKE = ["first-run-final", "first-one", "second-run-final", "second-one"]
         (["base", "math"], 10, ["base", "math"]),
         (ENDS, 18, ["…base-bf16", "…math-expert-lora…", "…code-expert-lora…"]),
         (ENDS, 10, ["…base-bf16", "…math…", "…code…"]),
+        (["Llama-3-base", "Llama-3-base+french-lora-r16"], 10, ["…base", "…+french…"]),
         (ALIKE, 14, ["first-ru…final", "first-one", "second-r…final", "second-one"]),
         (["same-long-name", "same-long-name"], 8, ["…name", "…name"]),
     ],

@@ -36,8 +36,8 @@ const FITS = { good: "yes", warning: "check", bad: "no" };
 
 export function createModels({ send }: Context): Part<Models> {
   const table = h("div", { class: "nbm-models-table" });
-  const hint = h("p", { class: "nbm-quiet nbm-models-hint", role: "status" });
-  const tools = h("div", { class: "nbm-line nbm-models-tools" });
+  const hint = h("p", { class: "nbm-quiet", role: "status" });
+  const tools = h("div", { class: "nbm-line" });
   const sources = h("div", { class: "nbm-sources" });
   const folder = createFolder(send);
   const hub = entry("A model of the Hugging Face Hub", "name/model or name/model@revision", "Add", (id) =>
@@ -48,9 +48,7 @@ export function createModels({ send }: Context): Part<Models> {
   const element = h(
     "div",
     { class: "nbm-models-form" },
-    table,
-    tools,
-    hint,
+    h("div", { class: "nbm-models-chosen" }, table, tools, hint),
     h("div", { class: "nbm-line" }, h("h4", {}, "Add models"), busy),
     h("div", { class: "nbm-models-sources" }, folder.element, h("div", {}, hub, sources)),
     fault,

@@ -158,6 +158,8 @@ class ModelsForm(Form):
         unused = [row["name"] for row in rows if row["path"] in left_out]
         if unused and method is not None:
             return f"{method.title} does not use {', '.join(unused)}. Other methods may."
+        if rows and {row["path"] for row in rows} <= {path for _, path in list_bundled()}:
+            return "These are the bundled models. To merge models of your own, press Start over first."
         return ""
 
 

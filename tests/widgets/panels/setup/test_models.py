@@ -2,6 +2,7 @@
 
 import pytest
 
+from nbmerge import demo
 from nbmerge.widgets import ModelsPanel
 from tests.adapters import Q, make_adapter, modules
 from tests.models import make_model
@@ -99,6 +100,11 @@ def test_folders_are_opened_from_the_one_of_the_notebook_and_remembered(tmp_path
     assert (names(panel), folder(panel)["below"]) == ([("family/<b>one",)], True)
     panel.close()
     assert folder(ModelsPanel(state=panel.state))["path"] == str(tmp_path / "a")
+
+
+def test_those_who_bring_their_own_models_are_told_how_to_leave_the_bundled_ones(state):
+    assert "press Start over first" in ModelsPanel(demo.recipe()).view.content["detail"]["hint"]
+    assert ModelsPanel(state=state).view.content["detail"]["hint"] == ""
 
 
 def test_a_path_is_entered_relative_to_the_folder_and_completed(tmp_path):
