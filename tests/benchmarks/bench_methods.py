@@ -113,18 +113,23 @@ def write_inputs(file: Path, shape: tuple[int, int]) -> Path:
 
 
 def our_seconds(file: Path, name: str, names: list[str], parameters: dict[str, Any], processor: bool = False) -> float:
-    """Seconds from files to the last block of the result, of the clock on the wall or of the processor."""
+    """Seconds from files to the last block of the result, of the clock on the wall or of the processor.
+
+    With the clock on the wall, a tensor of the result is allocated and filled, as mergekit's is.
+    """
     import torch
 
     from nbmerge.checkpoints.header import read_header
     from nbmerge.engine.compute.blocks import Blocks
     from nbmerge.engine.compute.input_files import InputFiles
+    from nbmerge.engine.compute.malloc import keep_buffers
     from nbmerge.engine.compute.tensor import compute
     from nbmerge.engine.compute.workspace import Workspace
     from nbmerge.engine.planning.plans import TensorPlan
     from tests.methods.apply import has_base, values_of
 
     torch.set_num_threads(1)
+    keep_buffers()  # as workers do
     method, stored = name.split()[0], read_header(file)[0]
     inputs = tuple(stored[n] for n in names)
     values = values_of(method, len(inputs), parameters, has_base(method, "base" in names), matrix=True)
@@ -137,7 +142,7 @@ def our_seconds(file: Path, name: str, names: list[str], parameters: dict[str, A
     with InputFiles() as files, torch.no_grad():
         clock = time.thread_time if processor else time.perf_counter
         began = clock()
-        compute(plan, Blocks(plan, Workspace(files)), emit)
+        compute(plan, Blocks(plan, Workspace(files)), (lambda start, block: None) if processor else emit)
         return clock() - began
 
 

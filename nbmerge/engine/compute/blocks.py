@@ -51,6 +51,7 @@ class Blocks:
         self.step = self._step(tensor.shape)
         """Elements in a block: `BLOCK`, or as many as keep rows or matrices whole."""
         self._readers: dict[int, Read] = {}
+        self._base_sample: tuple[int, torch.Tensor] | None = None
         host = workspace.host
         # Never itself, which would be a reference cycle that delays freeing the buffers.
         self._on_host = None if host is workspace else Blocks(tensor, host, whole)
@@ -145,15 +146,20 @@ class Blocks:
 
     def sample_magnitudes(self, i: int, wanted: int = 1 << 16) -> np.ndarray:
         """A sample of about `wanted` values |Wᵢ − W₀|: a piece of each block, at varying positions."""
-        starts = self.starts()
+        if self._base_sample is None or self._base_sample[0] != wanted:
+            self._base_sample = wanted, self._sample(0, wanted)
+        base, own = self._base_sample[1], self._sample(i, wanted)
+        return (own.to(self.dtype) - base.to(self.dtype)).abs_().numpy()
+
+    def _sample(self, i: int, wanted: int) -> torch.Tensor:
+        """Elements of one input as they are stored, at the same positions for all inputs."""
+        starts, read, pieces = self.starts(), self._read(i), []
         each = -(-wanted // max(1, len(starts)))
-        pieces = []
         for j, start in enumerate(starts):
             count = min(each, self.size(start))
             first = start + int(j * GOLDEN % 1 * (self.size(start) - count))
-            base, own = (self._read(k)(first, count).to(self.dtype) for k in (0, i))
-            pieces.append((own - base).abs_().numpy())
-        return np.concatenate(pieces)
+            pieces.append(read(first, count).clone())
+        return torch.cat(pieces)
 
     def restricted(self, tensor: TensorPlan) -> Blocks:
         """The blocks of the same tensor with fewer inputs."""
