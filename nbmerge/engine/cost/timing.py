@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from nbmerge.engine.compute.blocks import Blocks
     from nbmerge.engine.compute.workspace import Emit
 
-PIECE, MATRIX = 1 << 23, 1 << 24
-"""Elements of a piece at most; of one that a method computes as a whole, such as one by singular values."""
+PIECE = 1 << 24
+"""Elements of a piece at most. Most tensors of models have fewer and are not divided: a system reads files some megabytes ahead, which
+a merge uses for its next tensor, so that inputs of many small pieces would be read twice."""
 FEW = 1 << 18
 """Elements that each worker computes first: as many as a method needs to treat a tensor as a large one."""
 ENOUGH, LEAST = 0.6, 0.1
@@ -79,7 +80,7 @@ class _Kind:
 
     def pieces(self) -> Iterator[tuple[TensorPlan, slice]]:
         """Pieces of the tensors in an order in which the first few, however many, are spread over all."""
-        pieces = [(tensor, rows) for tensor in self.tensors for rows in _divide(tensor)]
+        pieces = [(tensor, rows) for tensor in self.tensors for rows in _divide(tensor, PIECE)]
         phase = random.random()  # another measurement finds others, since these are in the system's cache by then
         order = sorted(range(len(pieces)), key=lambda k: (phase + k * GOLDEN) % 1)
         return (pieces[k] for k in order)
@@ -95,10 +96,8 @@ def _group(tensors: Iterable[TensorPlan]) -> list[_Kind]:
     return list(kinds.values())
 
 
-def _divide(tensor: TensorPlan, most: int | None = None) -> Iterator[slice]:
+def _divide(tensor: TensorPlan, most: int) -> Iterator[slice]:
     """Rows of about equally large pieces."""
-    if most is None:
-        most = MATRIX if getattr(tensor.how, "whole", "element") == "matrix" else PIECE
     rows = tensor.shape[0] if tensor.shape else 1
     parts = min(rows, -(-tensor.count // most))
     edges = [rows * k // parts for k in range(parts + 1)]
