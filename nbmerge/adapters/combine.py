@@ -68,7 +68,7 @@ class Combiner:
         Raises
         ------
         CheckpointError
-            When a factor or the base contains NaN or infinity.
+            When a factor or the merged change contains NaN or infinity.
         """
         read = _Reader(self.labels, workspace)
         merged = [self._merge(matrix, read) for matrix in module.matrices]
@@ -168,7 +168,8 @@ class Combiner:
         found = self._decompose(matrix, merged, read.workspace)
         if not np.isfinite(found.energy):
             raise CheckpointError(
-                f"the base model contains NaN, infinity or extremely large numbers in {matrix.weight:.200}. Download it again."
+                f"the merged change of {matrix.weight:.200} contains NaN, infinity or extremely large numbers. Download the adapters "
+                "and their base model again."
             )
 
         def cut(rank: int) -> Factors:

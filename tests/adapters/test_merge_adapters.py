@@ -292,6 +292,8 @@ def test_what_cannot_be_merged_is_refused(base, three, tmp_path):
     refuse(CheckpointError, "cancel with these weights", adapters=[one, one], weights=(1, -1))
     dora = make_adapter(tmp_path / "dora", base, modules(Q), dora=True)
     refuse(CheckpointError, "is a DoRA.*Name the model: base=MODEL", adapters=[one, dora])
+    broken = make_model(tmp_path / "broken", base=base, replace={f"{Q0}.weight": torch.full((16, 16), torch.nan)})
+    refuse(CheckpointError, "merged change of .* contains NaN", adapters=[dora], base=broken)
     refuse(ArgumentError, "it is a DoRA. Choose svd,", adapters=[one, dora], base=base, method="cat")
     experts = [CASES / f"experts_{model}" / "adapter0" for model in ("qwen3", "mixtral")]
     refuse(CheckpointError, "different models: their changes of .*down_proj are 3×8×6 and", adapters=experts)
