@@ -144,9 +144,11 @@ def _replaced(adapters: Sequence[Adapter], modules: Sequence[Module], base: Chec
     found = []
     for name in _union(adapter.replaced for adapter in adapters):
         values = {i: adapter.replaced[name] for i, adapter in enumerate(adapters) if name in adapter.replaced}
-        first = next(iter(values))
-        if name in by_factors:
-            other = next(iter(by_factors[name].changes))
+        factors = by_factors[name].changes if name in by_factors else {}
+        # peft saves an adapted embedding beside its factors: the sum of both changes is then what the adapter changes
+        first = next((i for i in values if factors and i not in factors), None)
+        if first is not None:
+            other = next(iter(factors))
             raise CheckpointError(
                 f"{adapters[first].folder} saves {name:.200} whole, and {adapters[other].folder} changes it by factors. Merge the "
                 "adapted models with a recipe (BASE+ADAPTER is a model), and extract an adapter from the result with extract_lora."

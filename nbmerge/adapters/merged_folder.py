@@ -150,10 +150,11 @@ def make_config(members: Members, ranks: Mapping[str, int]) -> dict[str, Any]:
     ranks : mapping of str to int
         Rank by module, of those that have factors.
     """
-    saved = {whole.module for whole in members.wholes if is_saved(whole) and whole.name.endswith(".weight")}
+    with_factors = {module.name for module in members.modules}
+    saved = {w.module for w in members.wholes if is_saved(w) and w.name.endswith(".weight")} - with_factors
     parameters = sorted(m.name for m in members.modules if m.is_parameter and m.name in ranks)
     plain = len(ranks) == len(members.modules) and all(a.targets or not a.changes for a in members.adapters)
-    biases = any(is_saved(whole) and whole.module not in saved for whole in members.wholes)
+    biases = any(w.name.endswith(".bias") and is_saved(w) and w.module not in saved for w in members.wholes)
     shifts = any(not is_saved(whole) for whole in members.wholes)
     return lora_config(
         ranks,

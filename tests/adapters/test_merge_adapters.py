@@ -364,7 +364,7 @@ def test_a_dora_is_merged_by_all_that_it_changes(base, tmp_path):
 @pytest.mark.parametrize(
     "case",
     [
-        "dora", "gpt2_dora", "convolutions_dora", "experts_in_one_tensor", "experts_qwen3",
+        "dora", "gpt2_dora", "embedding_dora", "embeddings", "convolutions_dora", "experts_in_one_tensor", "experts_qwen3",
         "experts_mixtral",
     ],
 )  # fmt: skip

@@ -18,7 +18,15 @@ from tests.models import make_model
 pytestmark = pytest.mark.differential
 WEIGHTS = (0.7, -0.3, 0.5)
 RECORDED = Path(__file__).parents[1] / "cases" / "adapters"
-WHOLE = ("dora", "gpt2_dora", "experts_in_one_tensor", "experts_qwen3", "experts_mixtral")
+WHOLE = (
+    "dora",
+    "gpt2_dora",
+    "embedding_dora",
+    "embeddings",
+    "experts_in_one_tensor",
+    "experts_qwen3",
+    "experts_mixtral",
+)
 """Adapters that ``add_weighted_adapter`` refuses, or of which it drops what they learnt about lengths."""
 CASES = {
     "svd": {},
