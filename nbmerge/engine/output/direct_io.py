@@ -13,7 +13,7 @@ import errno
 import mmap
 import os
 import threading
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from nbmerge.engine.compute.positioned_io import BINARY, write_all
@@ -135,9 +135,9 @@ class Stream:
         self._await_write()
         try:
             self._under_way = self._executor.submit(self._flush, _buffers.first, self._place)
+            _buffers.exchange(self._under_way)
         except RuntimeError:  # Python is ending, and starts no threads
             self._flush(_buffers.first, self._place)
-        _buffers.first, _buffers.second = _buffers.second, _buffers.first
         self._place += HELD
         self._held = 0
 
@@ -171,7 +171,15 @@ class _Buffers(threading.local):
     """The buffers of a thread, at the start of a page of memory: one is filled while the other is written."""
 
     def __init__(self) -> None:
-        self.first, self.second = (memoryview(mmap.mmap(-1, HELD)) for _ in range(2))
+        self.first, self._second = (memoryview(mmap.mmap(-1, HELD)) for _ in range(2))
+        self._written: Future[None] | None = None
+        """The write that reads the second buffer."""
+
+    def exchange(self, write: Future[None]) -> None:
+        """Go on with the second buffer while the first is written; wait if a tensor that was abandoned is still written from it."""
+        if self._written is not None:
+            wait([self._written])
+        self.first, self._second, self._written = self._second, self.first, write
 
 
 _buffers = _Buffers()

@@ -139,6 +139,30 @@ def test_the_next_bytes_are_taken_while_a_write_is_under_way(large, tmp_path, mo
     assert (tmp_path / "file").read_bytes() == data
 
 
+@pytest.mark.skipif(not DIRECT, reason="this system has no O_DIRECT")
+def test_the_writes_of_an_abandoned_tensor_keep_their_bytes(large, tmp_path, monkeypatch):
+    real_pwrite, may_end = os.pwrite, threading.Event()
+    abandoned, data = os.urandom(HELD), os.urandom(3 * HELD)
+
+    def slow(descriptor, block, offset):
+        assert offset or may_end.wait(60)
+        return real_pwrite(descriptor, block, offset)
+
+    file = OutputFile(tmp_path / "file", create=True)
+    os.ftruncate(file.descriptor, 4 * HELD)
+    monkeypatch.setattr(os, "pwrite", slow)
+    file.stream(0).write(memoryview(abandoned))
+    timer = threading.Timer(0.1, may_end.set)
+    timer.start()
+    stream = file.stream(HELD)
+    stream.write(memoryview(data))
+    stream.close()
+    timer.join()
+    file.close()
+
+    assert (tmp_path / "file").read_bytes() == abandoned + data
+
+
 def test_small_files_stay_in_the_page_cache(tmp_path):
     file = OutputFile(tmp_path / "file", create=True)
     os.ftruncate(file.descriptor, 1000)
