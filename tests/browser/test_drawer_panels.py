@@ -1,7 +1,8 @@
-"""The Tensors and Python panels in a real browser."""
+"""The Tensors, Python and Samples panels in a real browser."""
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -11,7 +12,7 @@ pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright 
 from playwright.sync_api import expect
 
 from nbmerge.recipe import Recipe
-from nbmerge.widgets import PythonPanel, TensorsPanel
+from nbmerge.widgets import PythonPanel, SamplesPanel, TensorsPanel
 from tests.browser.standalone import Bench
 from tests.models import make_family
 
@@ -49,3 +50,29 @@ def test_the_code_stands_there_to_be_copied(recipe):
     with Bench() as bench:
         page = bench.show(panel.view)
         expect(page.get_by_role("region", name="Python code")).to_have_text(panel.code)
+
+
+def test_samples_of_more_models_than_a_narrow_window_has_columns_do_not_overlap(recipe):
+    """Rows keep their heights while texts grow, also where models now stand below each other."""
+    panel = SamplesPanel(recipe)
+
+    def fill(text: str, busy: bool, models: int) -> None:
+        content = panel.view.content
+        columns = [{**content["columns"][0], "name": f"pin {i}", "title": f"Pinned {i}"} for i in range(models)]
+        cell = {"runs": [[text, False]], "status": "generating" if busy else "done", "note": "", "tokens": 1}
+        rows = [[cell] * models for _ in content["prompts"]]
+        panel.view.show({**content, "columns": columns, "rows": rows, "busy": busy})
+        bench.update()
+
+    with Bench() as bench:
+        page = bench.show(panel.view, 600)
+        fill("short", False, 3)
+        fill("short", True, 3)
+        fill("a text of many more words than there is room for in a line", False, 7)
+        rows = page.locator(".nbm-says-table tbody tr").all()
+        assert len(rows) > 1
+        for row, below in itertools.pairwise(rows):
+            top = below.bounding_box()["y"]
+            for text in row.locator("td p").all():
+                box = text.bounding_box()
+                assert box["y"] + box["height"] <= top

@@ -76,7 +76,7 @@ export default defineView<Content>((root, context) => {
   }
 
   function showRows({ rows, columns, busy }: Content, width: number) {
-    if (width !== drawnWidth) for (const row of body.children) (row as HTMLElement).style.height = "";
+    if (width !== drawnWidth) for (const row of body.children) (row as HTMLElement).style.removeProperty("--held");
     else if (busy && !wasBusy) holdHeights();
     drawnWidth = width;
     wasBusy = busy;
@@ -100,7 +100,7 @@ export default defineView<Content>((root, context) => {
   function holdHeights() {
     const heights = [...body.children].map((row) => (row as HTMLElement).offsetHeight);
     heights.forEach((height, i) => {
-      (body.children[i] as HTMLElement).style.height = `${height}px`;
+      (body.children[i] as HTMLElement).style.setProperty("--held", `${height}px`);
     });
   }
 
