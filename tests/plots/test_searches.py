@@ -71,6 +71,7 @@ def test_several_goals_show_their_front(found):
     assert [t for t in titles if t] == [f"{s} over {v}" for v in result.importance for s in ("left", "right")]
 
 
+@pytest.mark.slow
 def test_the_worst_trials_do_not_flatten_a_front(found):
     result = found("left", "right")
     far = dataclasses.replace(
