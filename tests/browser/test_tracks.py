@@ -400,3 +400,26 @@ def test_every_layer_is_in_sight_without_sideways_scrolling(pages, families, lay
     pages.settle()
     assert page.locator(".nbm-picture").bounding_box()["height"] == height
     panel.close()
+
+
+BEGIN_WITH_ACTIONS = """() => {
+    const send = window.model.send;
+    window.confirmed = [];
+    window.model.send = (message, callbacks) => {
+        if ('received' in message) return window.confirmed.push(message.received);
+        callbacks.iopub.status({ content: { execution_state: 'busy' } });
+        return send(message);
+    };
+}"""
+"""What JupyterLab reports of a kernel that has begun with an action."""
+
+
+def test_what_the_kernel_begins_with_and_answers_is_confirmed_once(pages, page, panel):
+    page.evaluate(BEGIN_WITH_ACTIONS)
+    field = page.locator("input.nbm-typed")  # without a layer under the pointer, whose formulas would be asked for
+    field.fill("0.25")
+    field.press("Enter")
+    page.wait_for_function("() => window.confirmed.length > 1")
+    pages.update()  # other content confirms nothing
+    answered = panel.view.content["answers"]
+    assert page.evaluate("() => window.confirmed") == [answered, answered]

@@ -55,13 +55,15 @@ export function defineView<Content extends object>(create: (root: HTMLElement, c
     const end = new AbortController();
     let waiting = 0;
     let width = 0;
+    let unanswered: number | null = null; // the last action, once the kernel has begun with it
 
     function drawNow() {
       waiting = 0;
-      const content = model.get("content") as Content;
+      const content = model.get("content") as Content & Partial<Answered>;
       width = el.clientWidth;
-      if (width === 0 || !("answers" in content)) return;
+      if (width === 0 || content.answers === undefined) return;
       draw(content, width);
+      confirm(content.answers); // unless drawing has sent the next action, which does it too
       el.dataset.answers = String(content.answers); // for tests
     }
     function redraw() {
@@ -69,12 +71,22 @@ export function defineView<Content extends object>(create: (root: HTMLElement, c
     }
     const send: Send = (action, args = {}) => {
       const count = nextCount();
+      unanswered = null;
       model.send(
         { action, args, count },
-        onceBusy(() => model.send({ received: count })),
+        onceBusy(() => {
+          model.send({ received: count });
+          unanswered = count;
+        }),
       );
       return count;
     };
+    /** Confirms an answer as `onceBusy` does a status: what other views show of the same change comes behind it. */
+    function confirm(answers: number) {
+      if (unanswered === null || answers < unanswered) return;
+      model.send({ received: unanswered });
+      unanswered = null;
+    }
 
     function receive(callback: Receive) {
       const listen = (message: unknown, buffers: DataView[]) => callback(message, buffers);
