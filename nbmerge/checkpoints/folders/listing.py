@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nbmerge.checkpoints.folders.found import (
+    MOST_ENTRIES,
     FoundModel,
     explain,
     is_folder,
@@ -63,6 +64,8 @@ class Listing:
         Number of listed folders that there was no time to look into.
     left_out : int
         Number of folders that are not listed because there are too many.
+    is_complete : bool
+        False where the folder has so many files and folders that not all names were read.
     """
 
     folder: Path
@@ -72,6 +75,7 @@ class Listing:
     unnamed: int = 0
     unseen: int = 0
     left_out: int = 0
+    is_complete: bool = True
 
 
 def list_folder(folder: str | Path, seconds: float = 3.0) -> Listing:
@@ -97,6 +101,7 @@ def list_folder(folder: str | Path, seconds: float = 3.0) -> Listing:
     return Listing(
         root, judge(root, list_files(inside)), entries[:MOST_LISTED], hidden=len(folders) - len(shown),
         unnamed=len(shown) - len(named), unseen=unseen, left_out=len(entries[MOST_LISTED:]),
+        is_complete=len(inside) < MOST_ENTRIES,
     )  # fmt: skip
 
 

@@ -51,7 +51,10 @@ def test_a_large_folder_is_cut_off_and_a_slow_one_is_listed_without_being_read(t
     listing = list_folder(tmp_path)
     assert (list(kinds(listing)), listing.left_out) == (["last", "0"], 2)
     slow = list_folder(tmp_path, seconds=-1)
-    assert (list(kinds(slow)), slow.unseen) == (["0", "1"], 4)
+    assert (list(kinds(slow)), slow.unseen, slow.is_complete) == (["0", "1"], 4, True)
+    for module in ("found", "listing"):
+        monkeypatch.setattr(f"nbmerge.checkpoints.folders.{module}.MOST_ENTRIES", 3)
+    assert not list_folder(tmp_path).is_complete
 
 
 def test_what_cannot_be_read_is_said(tmp_path, monkeypatch):

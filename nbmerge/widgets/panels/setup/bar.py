@@ -108,14 +108,19 @@ class SetupBar(Panel):
     # --- state to screen ---
 
     def _refresh(self) -> None:
+        with self.state.lock:  # threads draw too: what is drawn last must be the newest
+            self.view.draw(self._describe())
+
+    def _describe(self) -> dict[str, Any]:
+        """All that the browser draws."""
         state = self.state
         verdict = judge(state)
-        self.view.draw({
+        return {
             "method": _name_method(state), "chips": [{k: row[k] for k in SHOWN} for row in list_rows(state)],
             "facts": describe_facts(state), "canUndo": state.can_undo, "canRedo": state.can_redo,
             "status": {"kind": verdict.kind, "text": verdict.text}, "problems": self._list_problems(),
             "merge": self._describe_merge(), "panels": self._describe_panel(), "tabs": list(self._tabs),
-        })  # fmt: skip
+        }  # fmt: skip
 
     def _list_problems(self) -> list[Mapping[str, Any]]:
         """Groups of problems; single problems are details where there are several."""

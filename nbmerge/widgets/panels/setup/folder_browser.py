@@ -121,8 +121,8 @@ class FolderBrowser:
     def _begin(self, busy: str, work: Callable[[Event], Any]) -> None:
         self._busy = busy
         self.on_begin()
-        self.runner.submit(work)
         self.on_change()
+        self.runner.submit(work)
 
     def _show(self, listing: Listing | None, scan: Scan | None = None) -> None:
         if listing is not None:
@@ -237,6 +237,8 @@ def _describe_rest(listing: Listing) -> list[str]:
     notes = []
     if not listing.entries and listing.found is None:
         notes.append("There are no models and no folders here.")
+    if not listing.is_complete:
+        notes.append("The folder is very large; not all of it was read.")
     if listing.left_out:
         notes.append(f"{_count(listing.left_out, 'more folder')} not listed; enter a path to open one.")
     if listing.unseen:

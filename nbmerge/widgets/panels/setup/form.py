@@ -64,4 +64,5 @@ class FormPanel(Panel):
         return [self.view]
 
     def _refresh(self) -> None:
-        self.view.draw(self.form.content())
+        with self.state.lock:  # threads draw too: what is drawn last must be the newest
+            self.view.draw(self.form.content())

@@ -95,8 +95,8 @@ class ModelsForm(Form):
 
         self._forget_fault()
         self._busy = f"Looking up {name:.200} on the Hub …"
-        self.runner.submit(work)
         self.on_change()
+        self.runner.submit(work)
 
     def open(self) -> None:
         """Read the folder and the cache again: both may have new models."""

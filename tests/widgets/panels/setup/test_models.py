@@ -1,5 +1,7 @@
 """The models: choosing, finding, comparing and refusing them."""
 
+import threading
+
 import pytest
 
 from nbmerge import demo
@@ -112,12 +114,37 @@ def test_a_path_is_entered_relative_to_the_folder_and_completed(tmp_path):
     (tmp_path / "a" / "model").write_text("")
     panel = ModelsPanel()
     act(panel.view, "enter_folder", text="a")
+    settle(panel)
     act(panel.view, "complete", text="mod")
     assert panel.form.folder._completer.wait(20)
     assert folder(panel)["completions"] == ["models/"]
     act(panel.view, "enter_folder", text="models/one")  # a model itself is added
     settle(panel)
     assert list(rows(panel)) == ["one"]
+    assert folder(panel)["path"] == str(tmp_path / "a")
+
+
+def test_what_is_on_screen_is_what_the_last_thread_has_found(tmp_path, monkeypatch):
+    """A thread that began to draw before another one, and ends after it, does not bring back what was there before."""
+    (tmp_path / "a").mkdir()
+    panel = ModelsPanel()
+    settle(panel)
+    draw, begun, over = panel.view.draw, threading.Event(), threading.Event()
+
+    def draw_late(content):
+        if threading.current_thread() is other:
+            begun.set()
+            over.wait(0.1)
+        draw(content)
+
+    monkeypatch.setattr(panel.view, "draw", draw_late)
+    other = threading.Thread(target=panel.form.on_change)
+    other.start()
+    assert begun.wait(20)
+    act(panel.view, "enter_folder", text="a")
+    settle(panel)
+    over.set()
+    other.join()
     assert folder(panel)["path"] == str(tmp_path / "a")
 
 
