@@ -126,7 +126,7 @@ def test_every_panel_closes_what_it_made(kind, recipe):
     observed = weakref.ref(panel)
     state = panel.state
     panel.close()
-    assert registered() == before
+    assert (registered(), threads()) == (before, [])
     del panel
     gc.collect()
     assert observed() is None
