@@ -31,7 +31,8 @@ def write_results(folder: Path, measures: Sequence[Measure]) -> None:
 
     if unknown := [m for m in measures if not math.isfinite(m.value)]:
         raise ArgumentError(
-            f"{unknown[0].task} {unknown[0].metric} is {unknown[0].value}, which a model card cannot hold."
+            f"{unknown[0].task} {unknown[0].metric} is {unknown[0].value}, which a model card cannot hold. Evaluate without that "
+            "task, or correct the samples that cause it."
         )
     path = folder / CARD
     if not path.is_file():

@@ -58,7 +58,7 @@ def _find_file(name: str, folders: Sequence[Path]) -> Path | None:
     """The file of a task in some folders."""
     for file in (file for folder in folders for suffix in SUFFIXES for file in sorted(folder.rglob(f"*{suffix}"))):
         try:
-            if name == _read_key(file.read_text(encoding="utf-8"), "task:"):
+            if file.is_file() and name == _read_key(file.read_text(encoding="utf-8"), "task:"):
                 return file
         except (OSError, UnicodeDecodeError):
             continue  # not a task

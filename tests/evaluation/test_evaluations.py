@@ -1,5 +1,6 @@
 """Evaluations without the harness: what is refused, what is shown, and what is written into a card."""
 
+import os
 import sys
 import types
 from pathlib import Path
@@ -42,6 +43,26 @@ def test_the_harness_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "lm_eval", None)
     with pytest.raises(ArgumentError, match=r"pip install \"nbmerge\[eval\]\""):
         nbm.evaluate("anything", ["task"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes")
+def test_a_task_is_found_by_name_among_other_things(tmp_path):
+    (tmp_path / "folder.yaml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")  # reading it would wait for ever
+    (tmp_path / "words.yaml").write_text("task: shouting\ndataset_path: json\n", encoding="utf-8")
+
+    task, folder = read_task("shouting", [tmp_path])
+    assert (task["task"], folder) == ("shouting", None)
+    assert read_task("whispering", [tmp_path]) == ("whispering", None)
+
+
+def test_a_card_does_not_get_values_that_are_not_finite(tmp_path):
+    (tmp_path / "README.md").write_text("---\ntags: []\n---\n", encoding="utf-8")
+    found = Evaluation((Measure("story", "word_perplexity", "none", float("nan"), None, True, 3),))
+
+    with pytest.raises(ArgumentError, match=r"story word_perplexity is nan.*Evaluate without that task"):
+        found.write_card(tmp_path)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "---\ntags: []\n---\n"
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ be resolved.
 """
 
 from nbmerge.checkpoints.hub.download import Missing, check_disk, fetch, missing
-from nbmerge.checkpoints.hub.find import find, forget
+from nbmerge.checkpoints.hub.find import find
 from nbmerge.checkpoints.hub.interruptible import stopped_by, stopping
 from nbmerge.checkpoints.hub.snapshot import Snapshot, held, in_use, read_header, snapshot_of
-from nbmerge.checkpoints.hub.weights_files import find_file, is_file_on_hub
+from nbmerge.checkpoints.hub.weights_files import find_file, forget, is_file_on_hub
 
 __all__ = [
     "Missing",

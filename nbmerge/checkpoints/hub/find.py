@@ -44,8 +44,6 @@ AGAIN = 10.0
 _ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _found: dict[ModelRef, Path] = {}
 _refusals: dict[ModelRef, tuple[float, str]] = {}
-resolved_folders: dict[tuple[str, str, str | None], Snapshot] = {}
-"""What `weights_files` has resolved, by repository, folder and revision."""
 
 
 def find(ref: ModelRef, ask: bool = True) -> Path:
@@ -89,11 +87,10 @@ def find(ref: ModelRef, ask: bool = True) -> Path:
     return snapshot.folder
 
 
-def forget() -> None:
+def forget_models() -> None:
     """Forget resolved models, so that the Hub is queried again, for instance because a branch has moved."""
     _found.clear()
     _refusals.clear()
-    resolved_folders.clear()
 
 
 def _looked_up(ref: ModelRef, cached: Path | None) -> Snapshot:

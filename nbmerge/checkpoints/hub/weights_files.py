@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nbmerge.bounded import is_name
 from nbmerge.checkpoints.hub import http
-from nbmerge.checkpoints.hub.find import AT_MOST, resolved_folders
+from nbmerge.checkpoints.hub.find import AT_MOST, forget_models
 from nbmerge.checkpoints.hub.interruptible import wait_for
 from nbmerge.checkpoints.hub.layout import snapshot_folder, store
 from nbmerge.checkpoints.hub.listing import COMMIT, ask_listing
@@ -22,10 +22,13 @@ from nbmerge.checkpoints.hub.snapshot import Snapshot, remember, snapshot_of
 from nbmerge.errors import CheckpointError, MergeStopped
 from nbmerge.model_ref import ModelRef
 from nbmerge.problems import nearest
+from nbmerge.sizes import human
 
 INSPECTED = (".safetensors", ".index.json")
 """Ends of the names of files that can be inspected before they are downloaded."""
 _REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_found: dict[tuple[str, str, str | None], Snapshot] = {}
+"""By repository, subfolder and revision."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +80,24 @@ def find_file(ref: ModelRef, ask: bool = True) -> Path:
     owner, repo, *inner, name = ref.path.split("/")
     place = _Place(f"{owner}/{repo}", "/".join(inner), name, ref.revision)
     key = place.repo_id, place.inner, place.revision
-    snapshot = resolved_folders.get(key)
+    snapshot = _found.get(key)
     if snapshot is None or not snapshot.folder.is_dir():
         snapshot = _find_folder(place, ask)
         if snapshot.files:
             for revision in (place.revision, snapshot.commit):
-                resolved_folders[place.repo_id, place.inner, revision] = snapshot
+                _found[place.repo_id, place.inner, revision] = snapshot
     file = snapshot.folder / name
     if not file.is_file():
         _refuse_absent(place, snapshot)
         if name.endswith(".json"):
             _bring_index(snapshot, name)
     return file
+
+
+def forget() -> None:
+    """Forget resolved models and files, so that the Hub is queried again, for instance because a branch has moved."""
+    forget_models()
+    _found.clear()
 
 
 def _find_folder(place: _Place, ask: bool) -> Snapshot:
@@ -158,6 +167,7 @@ def _bring_index(snapshot: Snapshot, name: str) -> None:
     listed = snapshot.files[name]
     if listed.size > AT_MOST:
         raise CheckpointError(
-            f"{snapshot.path_of(name)} of {snapshot.name} is too large for an index: {listed.size:,} bytes."
+            f"{snapshot.path_of(name)} of {snapshot.name} is too large for an index of shards ({human(listed.size)}). Check that it is "
+            f"one. If you trust it, run: hf download {snapshot.repo_id} --revision {snapshot.commit}"
         )
     store(snapshot, name, read_small(snapshot, name, listed.size))

@@ -232,13 +232,13 @@ def _decompose(
 ) -> tuple[list[Spectrum], list[Overlap]]:
     """Decompose all matrices."""
     found: dict[str, tuple[list[Spectrum], list[Overlap]]] = {}
-    rooms = _make_rooms(tensors, rank)
+    results = _allocate_results(tensors, rank)
 
     def sink(tensor: TensorPlan, blocks: Blocks) -> Callable[[int, torch.Tensor], None]:
         parts = decompose(blocks.by_rows(tensor), tensor.name, rank)
-        pairs = zip(parts, rooms[tensor.name], strict=True)
+        pairs = zip(parts, results[tensor.name], strict=True)
         found[tensor.name] = (
-            [_spectrum(originals[tensor.name], m, part, room) for m, (part, room) in enumerate(pairs, start=1)],
+            [_spectrum(originals[tensor.name], m, part, out) for m, (part, out) in enumerate(pairs, start=1)],
             list(_overlaps(originals[tensor.name], parts, shared)),
         )
         return lambda start, block: None
@@ -272,19 +272,19 @@ def _check_memory(tensors: Sequence[TensorPlan], rank: int, threads: int | None)
     )
 
 
-def _make_rooms(tensors: Sequence[TensorPlan], rank: int) -> dict[str, np.ndarray]:
-    """Arrays of shape (models, 2, singular values) for the results of each tensor, allocated before anything else.
+def _allocate_results(tensors: Sequence[TensorPlan], rank: int) -> dict[str, np.ndarray]:
+    """For each tensor an array of shape (models, 2, singular values): values, and bounds of their errors.
 
-    Allocated one by one between the matrices that are freed again, they would keep the memory of those from being used for the
-    next ones: memory would grow with the number of layers.
+    All are allocated before the first matrix. If each was allocated between two matrices, it would fragment the memory that the first one
+    frees, so that the next one would not fit there, and memory would grow with the number of layers.
     """
     widest = max(max(rank, min(t.shape)) if t.count <= WHOLE else rank for t in tensors)
-    rooms = np.empty((len(tensors), len(tensors[0].inputs) - 1, 2, widest))
-    return {t.name: room for t, room in zip(tensors, rooms, strict=True)}
+    results = np.empty((len(tensors), len(tensors[0].inputs) - 1, 2, widest))
+    return {t.name: own for t, own in zip(tensors, results, strict=True)}
 
 
-def _spectrum(tensor: TensorPlan, m: int, part: Decomposition, room: np.ndarray) -> Spectrum:
-    values, errors = room[:, : len(part.values)]
+def _spectrum(tensor: TensorPlan, m: int, part: Decomposition, out: np.ndarray) -> Spectrum:
+    values, errors = out[:, : len(part.values)]
     values[:], errors[:] = part.values, part.errors
     return Spectrum(tensor.name, tensor.layer, tensor.kind, tensor.models[m], values, errors, part.energy, part.size)
 

@@ -9,7 +9,7 @@ import ipywidgets
 
 from nbmerge.engine.planning import Plan
 from nbmerge.errors import NbmergeError
-from nbmerge.plots.look import THEMES, Look
+from nbmerge.plots.look import THEMES, Look, Theme
 from nbmerge.widgets.controls.view import View
 from nbmerge.widgets.panels.analysis.drawing import FAST, FORMATS, IN_FILES, ON_SCREEN, PIXELS_PER_INCH
 from nbmerge.widgets.panels.panel import Panel
@@ -45,7 +45,8 @@ class FigurePanel(Panel):
     waits_until_seen = True  # matplotlib takes half a second to import
 
     def _build(self) -> list[ipywidgets.Widget]:
-        self.theme, self.parent = "auto", ""
+        self.theme: Theme = "auto"
+        self.parent = ""
         self._png = b""
         self._redrawing: Redrawing | None = None
         self.view = FigureView({"choose": self.choose, "save": self.save}, self.errors)
@@ -75,7 +76,7 @@ class FigurePanel(Panel):
     def choose(self, theme: str | None = None, parent: str | None = None) -> None:
         """Choose the theme, and the parent that has a heat map; None leaves what is chosen."""
         if theme in THEMES:
-            self.theme = theme
+            self.theme = theme  # type: ignore[assignment]  # checked
         if parent is not None:
             self.parent = parent
         self._refresh()
@@ -101,7 +102,7 @@ class FigurePanel(Panel):
     def _make_figure(self, plan: Plan, changes: Changes | None) -> NotebookFigure:
         from nbmerge.plots import plot_merge  # matplotlib, which the first figure needs and the first paint does not
 
-        return plot_merge(plan, changes, parents=self._parents(changes), theme=self.theme)  # type: ignore[arg-type]
+        return plot_merge(plan, changes, parents=self._parents(changes), theme=self.theme)
 
     def _draw_png(self, plan: Plan, changes: Changes | None) -> tuple[bytes, tuple[int, int]]:
         """The same figure for the screen, with its size in pixels of the page. Called by one thread at a time."""
@@ -109,8 +110,7 @@ class FigurePanel(Panel):
         from nbmerge.plots.redrawing import Redrawing
 
         redrawing = self._redrawing or Redrawing(ON_SCREEN, FAST)
-        look = Look(self.theme)  # type: ignore[arg-type]  # as in `choose`
-        png = redrawing.draw(*compose_merge(plan, changes, parents=self._parents(changes), look=look))
+        png = redrawing.draw(*compose_merge(plan, changes, parents=self._parents(changes), look=Look(self.theme)))
         if not self.closed:
             self._redrawing = redrawing
         width, height = redrawing.size
