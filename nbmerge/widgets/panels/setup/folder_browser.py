@@ -34,7 +34,7 @@ class FolderBrowser:
     Attributes
     ----------
     on_begin : callable
-        Called when a folder is about to be read, for what went wrong before.
+        Called before a folder is read, to clear the last error.
     on_change : callable
         Called when `describe` has changed, in any thread.
     """
@@ -75,7 +75,7 @@ class FolderBrowser:
                 self._show(self._listing)
             elif _HUB_ID.fullmatch(text) and not path.is_dir():
                 raise CheckpointError(
-                    f"{str(path)!r:.300} is not a folder. The name of a model on the Hub belongs into the other field."
+                    f"{str(path)!r:.300} is not a folder. If it is a model on the Hub, enter it under 'A model of the Hugging Face Hub'."
                 )
             else:
                 self._show(list_folder(path))
@@ -83,7 +83,7 @@ class FolderBrowser:
         self._begin(f"Opening {text:.200} …", work)
 
     def browse(self, path: str) -> None:
-        """Open a folder that is listed, or the one above. A link leads to where it points, so nobody walks in circles."""
+        """Open a folder that is listed, or the one above. Of a link, its target is opened, so that a loop of links ends."""
 
         def work(cancel: Event) -> None:
             self._show(list_folder(_follow_link(path)))
@@ -242,7 +242,9 @@ def _describe_rest(listing: Listing) -> list[str]:
     if listing.left_out:
         notes.append(f"{_count(listing.left_out, 'more folder')} not listed; enter a path to open one.")
     if listing.unseen:
-        notes.append(f"There was no time to look into {listing.unseen:,} of them; open one to see what it is.")
+        notes.append(
+            f"{_count(listing.unseen, 'folder')} shown without a check, which took too long; open one to see what it is."
+        )
     if listing.hidden:
         notes.append(f"{_count(listing.hidden, 'hidden folder')} not listed; enter a path to open one.")
     if listing.unnamed:

@@ -84,7 +84,7 @@ def locate(path: str) -> str:
 
 
 def make_text(text: str) -> str:
-    """A text that a browser can take; names of files may have bytes that are none."""
+    """A text that can be sent to a browser: bytes of file names that are not valid text are replaced."""
     return text.encode(errors="replace").decode()
 
 

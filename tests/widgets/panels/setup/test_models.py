@@ -164,7 +164,7 @@ def test_a_folder_that_is_gone_is_left_for_the_nearest_one_with_a_sentence(tmp_p
     [
         ("add", {"path": "/no/such"}, "neither a local folder"),
         ("enter_folder", {"text": "/no/such"}, "is not a folder"),
-        ("enter_folder", {"text": "org/model"}, "belongs into the other field"),
+        ("enter_folder", {"text": "org/model"}, "enter it under 'A model of the Hugging Face Hub'"),
         ("enter_folder", {"text": "~nobody-here/x"}, "cannot be opened"),
         ("enter_folder", {"text": "a\0b"}, "is not a folder"),
         ("enter_folder", {"text": "x" * 5000}, "cannot be read"),
